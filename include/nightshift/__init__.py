@@ -1,0 +1,1 @@
+"""Nightshift: one folder per model becomes a production loop that runs every night."""

@@ -1,0 +1,94 @@
+"""What an on-call engineer is told."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+RUNBOOK = {
+    "score": "docs/runbook.md#a-night-was-not-scored",
+    "monitor": "docs/runbook.md#a-night-was-not-monitored",
+    "train": "docs/runbook.md#a-training-failed",
+    "maintenance": "docs/runbook.md#maintenance-failed",
+}
+MEANWHILE = {
+    "score": "the last published night; no row of {night} unless it was scored before",
+    "monitor": "all scores as usual; drift and accuracy of {night} are unknown",
+    "train": "all scores as usual, made by the present champion",
+    "maintenance": "everything as usual",
+}
+NEXT = {
+    "score": "mend the cause, then clear the failed task of this run",
+    "monitor": "mend the cause, then clear the failed task of this run",
+    "train": "mend the cause, then clear the failed task of this run",
+    "maintenance": "mend the cause, then clear the failed task; a missed maintenance harms nothing",
+}
+
+
+@dataclass(frozen=True)
+class Alert:
+    """One incident: a failed DAG run.
+
+    Attributes:
+        incident: Names the incident; the same incident is told once.
+        what: What broke, as one line.
+        model: The model.
+        night: The score date, if the run has one.
+        since: When it broke, ISO 8601.
+        meanwhile: What analysts see until it is mended.
+        log: The address of the failed task's log.
+        runbook: The runbook's section.
+        next_step: What to do.
+    """
+
+    incident: str
+    what: str
+    model: str
+    night: str | None
+    since: str
+    meanwhile: str
+    log: str
+    runbook: str
+    next_step: str
+
+    def to_json(self) -> dict[str, str | None]:
+        return asdict(self)
+
+    def text(self) -> str:
+        """The alert as a person reads it."""
+        return (
+            f"{self.model}: {self.what}\n"
+            f"night:       {self.night or 'none'}\n"
+            f"since:       {self.since}\n"
+            f"analysts see {self.meanwhile}\n"
+            f"log:         {self.log}\n"
+            f"runbook:     {self.runbook}\n"
+            f"next step:   {self.next_step}\n"
+        )
+
+
+def failed_run_alert(
+    *, dag_id: str, run_id: str, night: str | None, since: str, task: str, error: str, airflow_url: str
+) -> Alert:
+    """The alert for a failed DAG run.
+
+    Args:
+        dag_id: `<model>.<verb>`.
+        run_id: The run.
+        night: Its score date, if it has one.
+        since: When it failed, ISO 8601.
+        task: The task that failed first.
+        error: Its error, as one line.
+        airflow_url: Where the Airflow UI is.
+    """
+    model, _, verb = dag_id.rpartition(".")
+    return Alert(
+        incident=f"{dag_id}/{run_id}/{since}",
+        what=f"{dag_id} failed at {task}: {error}",
+        model=model,
+        night=night,
+        since=since,
+        meanwhile=MEANWHILE.get(verb, "everything as usual").format(night=night or "this run's date"),
+        log=f"{airflow_url}/dags/{dag_id}/runs/{run_id}/tasks/{task}",
+        runbook=RUNBOOK.get(verb, "docs/runbook.md"),
+        next_step=NEXT.get(verb, "look at the log"),
+    )

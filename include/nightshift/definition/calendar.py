@@ -1,0 +1,63 @@
+"""Time as the loop sees it: cutoffs, and which partitions were available before them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from nightshift.definition.model import ModelDefinition, Schedule, Source
+from nightshift.errors import TerminalError
+
+
+def parse_night(text: str | None) -> date:
+    """Reads a score date.
+
+    Raises:
+        TerminalError: If it is missing or not an ISO date.
+    """
+    try:
+        return date.fromisoformat(text or "")
+    except ValueError:
+        raise TerminalError(
+            "the score date is missing or not a date",
+            received=text,
+            allowed="an ISO date such as 2013-07-04",
+            fix="trigger the DAG with the score date as its partition key",
+        ) from None
+
+
+def cutoff(schedule: Schedule, night: date) -> datetime:
+    """The instant before which data must have been available to be used for a score date."""
+    return datetime.combine(night, time.fromisoformat(schedule.at), ZoneInfo(schedule.timezone))
+
+
+def available_at(schedule: Schedule, source: Source, partition: date) -> datetime:
+    """The instant from which a partition of a source can be used."""
+    zone = ZoneInfo(schedule.timezone)
+    midnight = datetime.combine(partition, time(), zone)
+    # Wall-clock arithmetic on purpose: "06:00 the day after" stays 06:00 when the clocks change.
+    return midnight + source.available.after
+
+
+def newest_partition(schedule: Schedule, source: Source, night: date) -> date:
+    """The newest date of a daily source that is available at the cutoff of a night."""
+    limit = cutoff(schedule, night)
+    partition = night - timedelta(days=source.available.after.days)
+    while available_at(schedule, source, partition + timedelta(days=1)) <= limit:
+        partition += timedelta(days=1)
+    while available_at(schedule, source, partition) > limit:
+        partition -= timedelta(days=1)
+    return partition
+
+
+def newest_labelled(definition: ModelDefinition, night: date) -> date:
+    """The newest score date whose outcomes are final at the cutoff of a night."""
+    source = definition.sources[definition.label.source]
+    return newest_partition(definition.schedule, source, night)
+
+
+def nights(first: date, last: date) -> Iterator[date]:
+    """Every date from `first` to `last`, both included."""
+    for offset in range((last - first).days + 1):
+        yield first + timedelta(days=offset)

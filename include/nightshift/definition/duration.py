@@ -1,0 +1,49 @@
+"""Durations as people write them: `30h`, `7d`, `90m`, `-6h`."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import BeforeValidator
+from pydantic_core import PydanticCustomError
+
+_PATTERN = re.compile(r"(-?)(\d+)([smhd])")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+def parse_duration(text: object) -> timedelta:
+    """Turns `7d` into a timedelta.
+
+    Raises:
+        PydanticCustomError: If the text is not a whole number followed by s, m, h or d.
+    """
+    if isinstance(text, timedelta):
+        return text
+    match = _PATTERN.fullmatch(str(text).strip())
+    if match is None:
+        raise PydanticCustomError(
+            "duration", "not a duration", {"allowed": "a whole number and a unit: 30s, 15m, 6h, 7d"}
+        )
+    sign, number, unit = match.groups()
+    return timedelta(**{_UNITS[unit]: int(sign + number)})
+
+
+def format_duration(value: timedelta) -> str:
+    """The shortest exact writing of a duration: 2 days is `2d`, 90 seconds is `90s`."""
+    seconds = int(value.total_seconds())
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds and seconds % size == 0:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
+
+
+def _days(value: timedelta) -> timedelta:
+    if value <= timedelta(0) or value % timedelta(days=1):
+        raise PydanticCustomError("duration", "not a whole number of days", {"allowed": "1d, 7d, 28d, …"})
+    return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+Days = Annotated[timedelta, BeforeValidator(lambda text: _days(parse_duration(text)))]

@@ -1,0 +1,161 @@
+"""Reads `model.yaml` and turns everything that is wrong with it into messages that name the line."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from nightshift.definition.model import ModelDefinition
+from nightshift.definition.rules import RULES, Path_, Problem
+from nightshift.errors import DefinitionError, TerminalError
+
+FILE = "model.yaml"
+
+
+def load_definition(folder: Path) -> ModelDefinition:
+    """Loads and validates one model definition.
+
+    Args:
+        folder: The definition's folder; its name is the model's name.
+
+    Raises:
+        DefinitionError: With one line a problem: file, line, key, value received, values allowed, fix.
+    """
+    file = folder / FILE
+    tree = _parse(file)
+    try:
+        definition = ModelDefinition.model_validate({**tree, "folder": folder})
+    except ValidationError as error:
+        raise DefinitionError([_explain(file, tree, detail) for detail in error.errors()]) from None
+    problems = [_report(file, tree, problem) for rule in RULES for problem in rule(definition)]
+    if problems:
+        raise DefinitionError(problems)
+    return definition
+
+
+def find_definition(models: Path, name: str) -> ModelDefinition:
+    """Loads the definition of a model by its name.
+
+    Raises:
+        TerminalError: If there is no such model.
+        DefinitionError: If its definition is broken.
+    """
+    known = [folder.name for folder in definition_folders(models)]
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        raise TerminalError(
+            "unknown model",
+            where=str(models),
+            received=name,
+            allowed=known,
+            fix=f"did you mean {near[0]}?" if near else f"add {models / name / FILE}",
+        )
+    return load_definition(models / name)
+
+
+def definition_folders(models: Path) -> list[Path]:
+    """Every folder that holds a definition, by name."""
+    return sorted(file.parent for file in models.glob(f"*/{FILE}"))
+
+
+def definition_hash(definition: ModelDefinition) -> str:
+    """SHA-256 over every file of the definition's folder: the version of what the user wrote."""
+    digest = hashlib.sha256()
+    for file in sorted(definition.folder.glob("*")):
+        if file.suffix in {".yaml", ".py"}:
+            digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def check_shared_sources(definitions: list[ModelDefinition]) -> Iterator[TerminalError]:
+    """Two models that name the same source must declare it alike: they share its table."""
+    first: dict[str, ModelDefinition] = {}
+    for definition in definitions:
+        for name, source in definition.sources.items():
+            other = first.setdefault(name, definition)
+            if other.sources[name] != source:
+                yield TerminalError(
+                    f"source '{name}' is declared differently in {other.name} and {definition.name}",
+                    where=str(definition.folder / FILE),
+                    fix="declare it the same in both, or give one of them another name",
+                )
+
+
+def _parse(file: Path) -> CommentedMap:
+    try:
+        tree = YAML().load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DefinitionError([TerminalError("no model definition", where=str(file), fix="create it")]) from None
+    except UnicodeDecodeError as error:
+        raise DefinitionError(
+            [TerminalError("not UTF-8 text", where=f"{file} byte {error.start}", fix="save it as UTF-8")]
+        ) from None
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        what = f"not valid YAML: {error.problem}"
+        raise DefinitionError([TerminalError(what, where=f"{file}:{line}", fix="mend the syntax")]) from None
+    except YAMLError as error:
+        raise DefinitionError([TerminalError(f"not valid YAML: {error}", where=str(file))]) from None
+    if not isinstance(tree, CommentedMap):
+        raise DefinitionError(
+            [TerminalError("not a mapping", where=f"{file}:1", allowed="keys such as `name:`", fix="see docs/definition.md")]
+        )
+    return tree
+
+
+def _report(file: Path, tree: CommentedMap, problem: Problem) -> TerminalError:
+    return TerminalError(
+        problem.what,
+        where=f"{file}:{_line(tree, problem.path)}: {_dotted(problem.path)}",
+        received=problem.received,
+        allowed=problem.allowed,
+        fix=problem.fix,
+    )
+
+
+def _explain(file: Path, tree: CommentedMap, detail: ErrorDetails) -> TerminalError:
+    """One line for one of pydantic's errors."""
+    context: Mapping[str, Any] = detail.get("ctx", {})
+    path: Path_ = tuple(part for part in detail["loc"] if part != "[key]")
+    received: Any = detail["input"]
+    what, allowed, fix = detail["msg"], context.get("allowed") or context.get("expected"), context.get("fix")
+    match detail["type"]:
+        case "unknown_key":
+            path, received = (*path, context["key"]), context["key"]
+        case "missing":
+            what, received, fix = "missing key", None, f"add `{path[-1]}:`"
+        case "string_pattern_mismatch":
+            what, allowed = "not allowed here", f"text that matches {context['pattern']}"
+        case kind if kind.endswith(("_type", "_parsing")):
+            what, allowed = "wrong type", allowed or detail["msg"]
+    if isinstance(received, (dict, list)):
+        received = None
+    return _report(file, tree, Problem(path, what, received, allowed, fix or "change the value"))
+
+
+def _line(tree: Any, path: Path_) -> int:
+    """The line of a key, or of its nearest parent that is there."""
+    line, node = 1, tree
+    for part in path:
+        try:
+            if isinstance(node, CommentedMap):
+                line = node.lc.key(part)[0] + 1
+            elif isinstance(node, CommentedSeq) and isinstance(part, int):
+                line = node.lc.item(part)[0] + 1
+            node = node[part]
+        except (KeyError, IndexError, TypeError):
+            break
+    return line
+
+
+def _dotted(path: Path_) -> str:
+    return ".".join(str(part) for part in path) or "definition"

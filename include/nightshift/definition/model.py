@@ -1,0 +1,268 @@
+"""The model definition: what a user writes in `model.yaml`, as frozen, validated types."""
+
+from __future__ import annotations
+
+import difflib
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from nightshift.definition.duration import Days, Duration
+
+ColumnType = Literal["string", "integer", "number", "boolean", "date", "timestamp"]
+FeatureType = Literal["number", "category"]
+Aggregation = Literal["count", "sum", "mean", "rate", "min", "max"]
+Metric = Literal["roc_auc", "average_precision", "brier", "log_loss"]
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+
+
+class Part(BaseModel):
+    """A frozen part of a definition that refuses unknown keys by naming the known ones."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_keys(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        known = [field.alias or name for name, field in cls.model_fields.items() if not field.exclude]
+        for key in data:
+            if key not in known and key not in cls.model_fields:
+                near = difflib.get_close_matches(str(key), known, n=1)
+                raise PydanticCustomError(
+                    "unknown_key",
+                    "unknown key",
+                    {
+                        "key": str(key),
+                        "allowed": ", ".join(known),
+                        "fix": f"write '{near[0]}'" if near else "remove it",
+                    },
+                )
+        return data
+
+
+def _time_zone(name: str) -> str:
+    from zoneinfo import ZoneInfo
+
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise PydanticCustomError(
+            "time_zone", "unknown time zone", {"allowed": "IANA names such as UTC or America/New_York"}
+        ) from None
+    return name
+
+
+class Column(Part):
+    """A column of a source, and what every value of it must satisfy."""
+
+    type: ColumnType
+    description: str = ""
+    required: bool = Field(False, description="No nulls.")
+    min: float | None = None
+    max: float | None = None
+    values: tuple[str | int, ...] | None = Field(None, description="The only values allowed.")
+
+
+class Availability(Part):
+    """When a partition of a source is there: this long after the midnight its date begins with."""
+
+    after: Duration
+
+
+class RowCount(Part):
+    """How many rows a partition holds."""
+
+    min: int = 1
+    max: int | None = None
+
+
+class Source(Part):
+    """A dated external data set: one file per date in the landing folder."""
+
+    description: str
+    path: str = Field(description="Below the landing folder, with `{date}` where the ISO date stands.")
+    cadence: Literal["daily", "irregular"] = Field(
+        "daily", description="irregular: each file is a full version; a night uses the newest one available."
+    )
+    available: Availability
+    columns: dict[Name, Column] = Field(min_length=1)
+    key: tuple[str, ...] = Field((), description="Columns that identify a row within its date.")
+    rows: RowCount = RowCount()
+
+
+class Observations(Part):
+    """What is scored: every row of the source's partition dated as the score date."""
+
+    source: str
+    key: tuple[str, ...] = Field(min_length=1)
+
+
+class Label(Part):
+    """The outcome of an observation; a null expression means the observation has none."""
+
+    source: str
+    expression: str = Field(description="DuckDB SQL over the label source's columns.")
+    description: str = ""
+
+
+class RowFeature(Part):
+    """A Spark SQL expression over the observation, `score_date` and the look-ups by name."""
+
+    expression: str
+    type: FeatureType
+    description: str
+
+
+class Lookup(Part):
+    """A dimension joined by key: its newest version available before the cutoff."""
+
+    source: str
+    key: tuple[str, ...] = Field(min_length=1)
+
+
+class Aggregate(Part):
+    """A trailing aggregate over a source's newest available days, per key.
+
+    Makes one feature a window, named `<name>_<window>`. A window of n days ends with the newest partition
+    that was available at the cutoff.
+    """
+
+    source: str
+    by: tuple[str, ...]
+    agg: Aggregation
+    value: str | None = Field(None, description="What is aggregated (sum, mean, min, max): Spark SQL.")
+    where: str | None = Field(None, description="rate: the share of rows that satisfy it; count: only those.")
+    windows: tuple[Days, ...] = Field(min_length=1)
+    default: float | None = Field(None, description="The value where no row falls into the window.")
+    description: str
+
+    @model_validator(mode="after")
+    def _operand(self) -> Aggregate:
+        needed = {"rate": "where", "count": None}.get(self.agg, "value")
+        if needed and getattr(self, needed) is None:
+            raise PydanticCustomError(
+                "operand",
+                "aggregation without operand",
+                {"allowed": f"agg: {self.agg} with `{needed}: …`", "fix": f"add `{needed}:`"},
+            )
+        return self
+
+
+class Features(Part):
+    """Features by how they are made."""
+
+    lookups: dict[Name, Lookup] = {}
+    rows: dict[Name, RowFeature] = {}
+    aggregates: dict[Name, Aggregate] = {}
+
+
+class Estimator(Part):
+    """Any scikit-learn-compatible class."""
+
+    class_: str = Field(alias="class", pattern=r"^[A-Za-z_][\w.]*\.[A-Za-z_]\w*$")
+    params: dict[str, Any] = {}
+
+
+class Training(Part):
+    """How a challenger is trained, and when without being asked."""
+
+    estimator: Estimator
+    period: Days = Field(description="Labelled days before the holdout.")
+    holdout: Days = Field(description="The latest labelled days, kept from training.")
+    cadence: str = Field(description="Cron expression of the safety net.")
+    seed: int = 0
+
+
+class AgainstChampion(Part):
+    """Non-inferiority: the challenger may be worse than the champion by at most this much."""
+
+    metric: Metric
+    tolerance: float = Field(ge=0)
+
+
+class Gate(Part):
+    """The rules a new model must pass on the holdout before it may score."""
+
+    minimum: dict[Metric, float] = {}
+    against_champion: AgainstChampion | None = None
+
+
+class Drift(Part):
+    """When a night counts as drifted.
+
+    A feature that is the same for every row of a night, such as the weekday, differs from its reference every
+    night: name the features that are worth watching.
+    """
+
+    features: tuple[str, ...] = Field((), description="The features watched; all if empty.")
+    psi: float = Field(0.2, gt=0, description="A feature whose index is above this has drifted.")
+    share: float = Field(0.3, gt=0, le=1, description="A night with more than this share of features drifted.")
+
+
+class Retrain(Part):
+    """When drift becomes a retrain request."""
+
+    nights: int = Field(2, ge=1, description="Drifted nights …")
+    of_last: int = Field(3, ge=1, description="… among this many, the newest among them.")
+    cooldown: Days = Field(description="No second request sooner than this.")
+
+
+class Monitoring(Part):
+    """How a published night is judged."""
+
+    drift: Drift = Drift()
+    retrain: Retrain
+
+
+class Schedule(Part):
+    """When nights run. Score date D is scored at `at` on D; that instant is its cutoff."""
+
+    timezone: Annotated[str, AfterValidator(_time_zone)]
+    at: str = Field("00:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
+    start: date
+    end: date | None = None
+
+
+class Wait(Part):
+    """How long a night waits for its sources."""
+
+    timeout: Duration
+    poll: Duration
+
+
+class ModelDefinition(Part):
+    """Everything Nightshift knows about a model."""
+
+    name: Name
+    description: str
+    owner: str
+    tags: tuple[str, ...] = ()
+    schedule: Schedule
+    wait: Wait
+    sources: dict[Name, Source] = Field(min_length=1)
+    observations: Observations
+    label: Label
+    features: Features
+    training: Training
+    gate: Gate
+    monitoring: Monitoring
+    folder: Path = Field(exclude=True)
+
+    @property
+    def feature_types(self) -> dict[str, FeatureType]:
+        """Every feature's name and type, in the order of the table's columns."""
+        types: dict[str, FeatureType] = {name: row.type for name, row in self.features.rows.items()}
+        for name, aggregate in self.features.aggregates.items():
+            types |= {feature_name(name, window.days): "number" for window in aggregate.windows}
+        return types
+
+
+def feature_name(aggregate: str, days: int) -> str:
+    """The column of an aggregate over a window: `carrier_late_rate` and 7 make `carrier_late_rate_7d`."""
+    return f"{aggregate}_{days}d"

@@ -1,0 +1,164 @@
+"""What must hold between the parts of a definition: one rule a function, messages that state the repair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+from nightshift.definition.model import ModelDefinition
+
+Path_ = tuple[str | int, ...]
+
+RESERVED = {"source_date", "score_date", "label"}
+
+
+class Problem(NamedTuple):
+    """Something wrong at a path of the definition."""
+
+    path: Path_
+    what: str
+    received: object = None
+    allowed: object = None
+    fix: str | None = None
+
+
+Rule = Callable[[ModelDefinition], Iterator[Problem]]
+
+
+def folder_is_the_name(definition: ModelDefinition) -> Iterator[Problem]:
+    if definition.folder.name != definition.name:
+        yield Problem(
+            ("name",),
+            "differs from its folder",
+            definition.name,
+            definition.folder.name,
+            f"write `name: {definition.folder.name}` or rename the folder",
+        )
+
+
+def sources_exist(definition: ModelDefinition) -> Iterator[Problem]:
+    known = list(definition.sources)
+    named: list[tuple[Path_, str]] = [
+        (("observations", "source"), definition.observations.source),
+        (("label", "source"), definition.label.source),
+    ]
+    named += [(("features", "lookups", name, "source"), part.source) for name, part in definition.features.lookups.items()]
+    named += [
+        (("features", "aggregates", name, "source"), part.source) for name, part in definition.features.aggregates.items()
+    ]
+    for path, source in named:
+        if source not in known:
+            yield Problem(path, "unknown source", source, known, "name a source of this definition")
+
+
+def columns_exist(definition: ModelDefinition) -> Iterator[Problem]:
+    observed = definition.observations.source
+    wanted: list[tuple[Path_, str, Iterable[str]]] = [
+        (("observations", "key"), observed, definition.observations.key),
+        (("label", "source"), definition.label.source, definition.observations.key),
+    ]
+    wanted += [(("sources", name, "key"), name, source.key) for name, source in definition.sources.items()]
+    for name, lookup in definition.features.lookups.items():
+        wanted += [(("features", "lookups", name, "key"), side, lookup.key) for side in (observed, lookup.source)]
+    for name, aggregate in definition.features.aggregates.items():
+        wanted += [(("features", "aggregates", name, "by"), side, aggregate.by) for side in (observed, aggregate.source)]
+    for path, source, columns in wanted:
+        if source not in definition.sources:
+            continue
+        known = list(definition.sources[source].columns)
+        for column in columns:
+            if column not in known:
+                yield Problem(path, f"source '{source}' has no such column", column, known, "name one of its columns")
+
+
+def dated_paths(definition: ModelDefinition) -> Iterator[Problem]:
+    for name, source in definition.sources.items():
+        if source.path.count("{date}") != 1:
+            yield Problem(
+                ("sources", name, "path"), "has no date", source.path, "one `{date}`", "write where the date stands"
+            )
+        if not source.path.endswith((".csv", ".csv.gz", ".parquet")):
+            yield Problem(
+                ("sources", name, "path"), "unknown file format", source.path, ".csv, .csv.gz, .parquet", "change the ending"
+            )
+
+
+def cadence_fits_use(definition: ModelDefinition) -> Iterator[Problem]:
+    for name, lookup in definition.features.lookups.items():
+        source = definition.sources.get(lookup.source)
+        if source and tuple(source.key) != lookup.key:
+            yield Problem(
+                ("features", "lookups", name, "key"),
+                f"a look-up needs exactly one row a key, and '{lookup.source}' is not declared unique by it",
+                list(lookup.key),
+                [list(source.key)],
+                f"look up by the key of '{lookup.source}'",
+            )
+    users: list[tuple[Path_, str]] = [
+        (("observations", "source"), definition.observations.source),
+        (("label", "source"), definition.label.source),
+    ]
+    users += [
+        (("features", "aggregates", name, "source"), part.source) for name, part in definition.features.aggregates.items()
+    ]
+    for path, name in users:
+        source = definition.sources.get(name)
+        if source and source.cadence != "daily":
+            yield Problem(path, "needs a daily source", source.cadence, "cadence: daily", "use a daily source")
+
+
+def observations_are_known_in_time(definition: ModelDefinition) -> Iterator[Problem]:
+    from nightshift.definition.calendar import available_at, cutoff
+
+    source = definition.sources.get(definition.observations.source)
+    start = definition.schedule.start
+    if source and available_at(definition.schedule, source, start) > cutoff(definition.schedule, start):
+        yield Problem(
+            ("sources", definition.observations.source, "available", "after"),
+            "the observations of a night are not available at its cutoff",
+            None,
+            "at most the time from midnight to `schedule.at`",
+            "score later, or use a source that is known earlier",
+        )
+
+
+def names_are_free(definition: ModelDefinition) -> Iterator[Problem]:
+    taken = RESERVED | set(definition.observations.key)
+    types = list(definition.features.rows)
+    for name in types:
+        if name in taken - set(definition.observations.key):
+            yield Problem(("features", "rows", name), "reserved name", name, None, "choose another name")
+    for name in sorted(set(types) & set(definition.observations.key)):
+        yield Problem(("features", "rows", name), "is the name of a key column", name, None, "choose another name")
+    if not definition.feature_types:
+        yield Problem(("features",), "no feature", None, "at least one under rows or aggregates", "add one")
+    for name in definition.sources:
+        for column in RESERVED & set(definition.sources[name].columns):
+            yield Problem(("sources", name, "columns", column), "reserved name", column, None, "rename it at landing")
+
+
+def gate_has_rules(definition: ModelDefinition) -> Iterator[Problem]:
+    if not definition.gate.minimum and definition.gate.against_champion is None:
+        yield Problem(
+            ("gate",), "no rule: a gate without rules would pass anything", None, "minimum, against_champion", "add a rule"
+        )
+
+
+def watched_features_exist(definition: ModelDefinition) -> Iterator[Problem]:
+    known = list(definition.feature_types)
+    for name in definition.monitoring.drift.features:
+        if name not in known:
+            yield Problem(("monitoring", "drift", "features"), "no such feature", name, known, "name a feature")
+
+
+RULES: tuple[Rule, ...] = (
+    folder_is_the_name,
+    sources_exist,
+    columns_exist,
+    dated_paths,
+    cadence_fits_use,
+    observations_are_known_in_time,
+    names_are_free,
+    gate_has_rules,
+    watched_features_exist,
+)

@@ -1,0 +1,134 @@
+"""Opens the Iceberg catalog and makes tables what their specification says."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from filelock import FileLock
+from pyiceberg.catalog import Catalog, load_catalog
+from pyiceberg.exceptions import NamespaceAlreadyExistsError, NoSuchTableError, TableAlreadyExistsError
+from pyiceberg.io.pyarrow import schema_to_pyarrow
+from pyiceberg.table import Table
+from pyiceberg.table.name_mapping import NameMapping
+from pyiceberg.transforms import IdentityTransform
+
+from nightshift.errors import NotYetAvailable, TerminalError
+from nightshift.lake.files import as_uri
+from nightshift.lake.tables import TableSpec
+from nightshift.settings import Settings
+
+PROPERTIES = {
+    # Bounded metadata: PyIceberg copies all of it at every access.
+    "write.metadata.previous-versions-max": "10",
+    "write.metadata.delete-after-commit.enabled": "true",
+    "commit.retry.num-retries": "30",
+    "commit.retry.min-wait-ms": "50",
+    "commit.retry.max-wait-ms": "1000",
+}
+
+
+class Lake:
+    """The tables of one installation.
+
+    Args:
+        settings: Where the catalog and the warehouse are.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.warehouse = as_uri(settings.warehouse_uri)
+        self.catalog = self._open()
+
+    def table(self, name: str) -> Table:
+        """A table at its newest snapshot.
+
+        Raises:
+            NotYetAvailable: If nothing has been published to it yet.
+        """
+        try:
+            return self.catalog.load_table(name)
+        except NoSuchTableError:
+            raise NotYetAvailable(
+                "the table does not exist yet", where=name, fix="run the stage that publishes it first"
+            ) from None
+
+    def has(self, name: str) -> bool:
+        """Whether a table exists."""
+        return self.catalog.table_exists(name)
+
+    def ensure(self, spec: TableSpec) -> Table:
+        """Creates a table, or adds the columns its specification gained.
+
+        Raises:
+            TerminalError: If a column changed its type: that is another table.
+        """
+        with self.lock(spec.name):
+            if not self.has(spec.name):
+                return self._create(spec)
+            table = self.table(spec.name)
+            kinds = {field.name: field.type for field in schema_to_pyarrow(table.schema())}
+            for field in spec.schema:
+                if field.name in kinds and not _same_type(kinds[field.name], field.type):
+                    raise TerminalError(
+                        f"column '{field.name}' changed its type",
+                        where=spec.name,
+                        received=str(field.type),
+                        allowed=str(kinds[field.name]),
+                        fix="give the changed column a new name",
+                    )
+            if new := [field.name for field in spec.schema if field.name not in kinds]:
+                fields = self.catalog._convert_schema_if_needed(spec.schema)
+                with table.update_schema() as update:
+                    for name in new:
+                        update.add_column(name, fields.find_field(name).field_type)
+            return self.table(spec.name)
+
+    @contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        """One writer a table at a time on this machine; other catalogs settle conflicts when they commit."""
+        if self.settings.catalog.type != "sql":
+            yield
+            return
+        folder = self.settings.var_path / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / f"{name}.lock"):
+            yield
+
+    def _open(self) -> Catalog:
+        settings = self.settings
+        properties = {"type": settings.catalog.type, "warehouse": self.warehouse, **settings.catalog.properties}
+        if uri := settings.catalog_uri:
+            properties["uri"] = uri
+        settings.var_path.mkdir(parents=True, exist_ok=True)
+        with self.lock("catalog"):
+            catalog = load_catalog(settings.catalog.name, **properties)
+            if uri and uri.startswith("sqlite:///"):
+                with sqlite3.connect(uri.removeprefix("sqlite:///").split("?")[0], timeout=60) as database:
+                    database.execute("pragma journal_mode=wal")
+        return catalog
+
+    def _create(self, spec: TableSpec) -> Table:
+        try:
+            self.catalog.create_namespace(spec.name.split(".")[0])
+        except NamespaceAlreadyExistsError:
+            pass
+        try:
+            table = self.catalog.create_table(spec.name, schema=spec.schema, properties=PROPERTIES)
+        except TableAlreadyExistsError:
+            return self.table(spec.name)
+        with table.transaction() as change:
+            with change.update_spec() as update:
+                for column in spec.partition_columns:
+                    update.add_field(column, IdentityTransform(), column)
+            # Ids are assigned at creation; files without them are read through this mapping.
+            mapping: NameMapping = table.schema().name_mapping
+            change.set_properties({"schema.name-mapping.default": mapping.model_dump_json()})
+        return self.table(spec.name)
+
+
+
+
+def _same_type(left: object, right: object) -> bool:
+    return str(left).removeprefix("large_") == str(right).removeprefix("large_")

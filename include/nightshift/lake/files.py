@@ -1,0 +1,68 @@
+"""Paths that may be local or URIs (`s3://…`), through Arrow's file systems."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from pyarrow import fs
+
+
+def as_uri(location: str | Path) -> str:
+    """A URI for a local path; URIs stay as they are."""
+    text = str(location)
+    return text if "://" in text else Path(text).resolve().as_uri()
+
+
+def local_path(uri: str) -> str:
+    """The plain path of a `file://` URI; anything else stays as it is."""
+    return uri.removeprefix("file://")
+
+
+@lru_cache(maxsize=16)
+def _file_system(root: str) -> fs.FileSystem:
+    return fs.FileSystem.from_uri(root)[0]
+
+
+def open_fs(uri: str) -> tuple[fs.FileSystem, str]:
+    """The file system a location lies on, and its path there."""
+    if uri.startswith("file://") or "://" not in uri:
+        return _file_system("file:///"), local_path(uri)
+    scheme, rest = uri.split("://", 1)
+    return _file_system(f"{scheme}://{rest.split('/', 1)[0]}"), rest
+
+
+def exists(uri: str) -> bool:
+    """Whether there is a file at a location."""
+    system, path = open_fs(uri)
+    return system.get_file_info(path).type == fs.FileType.File
+
+
+def list_files(uri: str, ending: str = "") -> list[str]:
+    """The files below a folder, as URIs, sorted; none if it is not there."""
+    system, path = open_fs(uri)
+    found = system.get_file_info(fs.FileSelector(path, allow_not_found=True, recursive=True))
+    prefix = uri.split("://", 1)[0] + "://" if "://" in uri else "file://"
+    return sorted(prefix + info.path for info in found if info.type == fs.FileType.File and info.path.endswith(ending))
+
+
+def write_bytes(uri: str, content: bytes) -> None:
+    """Writes a file at once: a reader sees all of it or none.
+
+    On local disks by renaming a finished file, on object stores by their own atomic put.
+    """
+    system, path = open_fs(uri)
+    parent = path.rsplit("/", 1)[0]
+    system.create_dir(parent, recursive=True)
+    target = f"{path}.part" if isinstance(system, fs.LocalFileSystem) else path
+    with system.open_output_stream(target) as stream:
+        stream.write(content)
+    if target != path:
+        system.move(target, path)
+
+
+def read_bytes(uri: str) -> bytes:
+    """The content of a file."""
+    system, path = open_fs(uri)
+    with system.open_input_file(path) as stream:
+        return stream.read()

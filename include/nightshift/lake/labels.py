@@ -1,0 +1,46 @@
+"""Outcomes: what became of observations, from the label source once its partition is there."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import duckdb
+import pyarrow as pa
+
+from nightshift.definition.model import ModelDefinition
+from nightshift.errors import TerminalError
+from nightshift.lake.catalog import Lake
+from nightshift.lake.read import read_dates
+from nightshift.lake.tables import raw_table
+
+
+def read_labels(lake: Lake, definition: ModelDefinition, first: date, last: date, snapshot: int | None = None) -> pa.Table:
+    """The label of every observation dated from `first` to `last` that has an outcome.
+
+    Returns:
+        Columns `score_date`, the observation's key, and `label` (float64, no nulls).
+
+    Raises:
+        TerminalError: If the label's expression cannot be evaluated.
+    """
+    spec = raw_table(definition, definition.label.source)
+    outcomes = read_dates(lake, spec, first, last, snapshot=snapshot)  # noqa: F841: named in the query
+    key = ", ".join(f'"{column}"' for column in definition.observations.key)
+    try:
+        return duckdb.sql(
+            f"select source_date as score_date, {key}, cast({definition.label.expression} as double) as label "
+            "from outcomes where label is not null order by all"
+        ).to_arrow_table()
+    except duckdb.Error as error:
+        raise TerminalError(
+            f"the label cannot be computed: {str(error).splitlines()[0]}",
+            where=f"{definition.folder / 'model.yaml'}: label.expression",
+            received=definition.label.expression,
+            fix=f"write DuckDB SQL over the columns of {spec.name}",
+        ) from None
+
+
+def join_labels(rows: pa.Table, labels: pa.Table, key: tuple[str, ...]) -> pa.Table:
+    """The rows that have a label, with it, in the order of their key."""
+    joined = rows.join(labels, ["score_date", *key], join_type="inner")
+    return joined.sort_by([(column, "ascending") for column in ("score_date", *key)])

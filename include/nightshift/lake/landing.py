@@ -1,0 +1,159 @@
+"""The landing folder: which files a night needs, and reading them as declared.
+
+Everything is read as text first and converted column by column, so that a message can name the file, the
+column, the line and the first bad value.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import zlib
+from dataclasses import dataclass
+from datetime import date
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pc_csv
+import pyarrow.parquet as pq
+
+from nightshift.definition.calendar import newest_partition
+from nightshift.definition.model import Column, ModelDefinition, Source
+from nightshift.errors import DataError, NotYetAvailable
+from nightshift.lake.files import as_uri, exists, list_files, read_bytes
+from nightshift.lake.tables import ARROW, TableSpec
+
+TRUE, FALSE = ["true", "True", "TRUE", "1"], ["false", "False", "FALSE", "0"]
+
+
+@dataclass(frozen=True)
+class LandingFile:
+    """A file a night reads: the source it belongs to, its date, and where it is."""
+
+    source: str
+    day: date
+    uri: str
+
+
+def landing_file(landing: str, name: str, source: Source, day: date) -> LandingFile:
+    """Where the file of a source for a date lands."""
+    return LandingFile(name, day, f"{as_uri(landing)}/{source.path.format(date=day.isoformat())}")
+
+
+def needed_files(definition: ModelDefinition, landing: str, night: date) -> list[LandingFile]:
+    """The files that a night waits for: of each daily source the newest partition available at its cutoff.
+
+    A source of irregular cadence is needed in the newest version there is; if none has landed yet, the
+    file named after the schedule's start is what the night waits for.
+    """
+    needed = []
+    for name, source in definition.sources.items():
+        day = newest_partition(definition.schedule, source, night)
+        if source.cadence == "irregular":
+            day = max((d for d in landed_dates(landing, source) if d <= day), default=definition.schedule.start)
+        elif day < definition.schedule.start:
+            continue
+        needed.append(landing_file(landing, name, source, day))
+    return needed
+
+
+def landed_dates(landing: str, source: Source) -> list[date]:
+    """The dates for which a file of a source has landed, sorted."""
+    before, after = source.path.split("{date}")
+    folder = before.rsplit("/", 1)[0] if "/" in before else ""
+    start = f"{as_uri(landing)}/{before}"
+    days = []
+    for uri in list_files(f"{as_uri(landing)}/{folder}".rstrip("/"), after):
+        text = uri.removeprefix(start).removesuffix(after)
+        try:
+            days.append(date.fromisoformat(text))
+        except ValueError:
+            continue  # another source's file, or an upload under way
+    return sorted(days)
+
+
+def missing_files(files: list[LandingFile]) -> list[LandingFile]:
+    """Those that have not landed."""
+    return [file for file in files if not exists(file.uri)]
+
+
+def read_landed(file: LandingFile, source: Source, spec: TableSpec) -> tuple[pa.Table, str]:
+    """Reads one landed file as its definition declares it.
+
+    Returns:
+        The rows with the columns of `spec`, and the SHA-256 of the file.
+
+    Raises:
+        NotYetAvailable: If the file is not there.
+        DataError: If it cannot be read, lacks a column, or holds a value of another type.
+    """
+    try:
+        content = read_bytes(file.uri)
+    except FileNotFoundError:
+        raise NotYetAvailable("the file has not landed", where=file.uri) from None
+    table = _parse(file, content)
+    if lacking := [name for name in source.columns if name not in table.column_names]:
+        raise DataError(
+            f"column '{lacking[0]}' is missing",
+            where=file.uri,
+            received=", ".join(table.column_names),
+            fix="land the file again with every declared column, or mend `columns` in the definition",
+        )
+    typed = {name: _typed(file, name, column, table[name]) for name, column in source.columns.items()}
+    days = pa.repeat(pa.scalar(file.day, pa.date32()), table.num_rows)
+    return pa.table({"source_date": days, **typed}).cast(spec.schema), hashlib.sha256(content).hexdigest()
+
+
+def _parse(file: LandingFile, content: bytes) -> pa.Table:
+    try:
+        if file.uri.endswith(".parquet"):
+            return pq.ParquetFile(io.BytesIO(content)).read()
+        if file.uri.endswith(".gz"):
+            content = gzip.decompress(content)
+        names = pc_csv.open_csv(io.BytesIO(content)).schema.names
+        options = pc_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True)
+        return pc_csv.read_csv(io.BytesIO(content), convert_options=options)
+    except (pa.ArrowInvalid, pa.ArrowException, OSError, EOFError, zlib.error) as error:
+        reason = str(error).split("\n")[0]
+        raise DataError(f"cannot be read: {reason}", where=file.uri, fix="land the file again, complete") from None
+
+
+def _typed(file: LandingFile, name: str, column: Column, values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A column converted to its declared type, or an error that shows the first value that resists."""
+    target = ARROW[column.type]
+    if values.type == target:
+        return values
+    try:
+        return _convert(values, target)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        row = next(i for i, value in enumerate(values) if not _converts(value, target))
+    raise DataError(
+        f"column '{name}' holds a value that is not of type {column.type}",
+        where=f"{file.uri} row {row + 1}",
+        received=values[row].as_py(),
+        allowed=column.type,
+        fix="land the file again, or mend the type in the definition",
+    )
+
+
+def _convert(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+    if pa.types.is_boolean(target) and pa.types.is_string(values.type):
+        known = pc.is_in(values, pa.array(TRUE + FALSE))
+        if not pc.all(pc.or_kleene(known, pc.is_null(values))).as_py():
+            raise pa.ArrowInvalid("not a boolean")
+        return pc.if_else(pc.is_null(values), pa.scalar(None, pa.bool_()), pc.is_in(values, pa.array(TRUE)))
+    if pa.types.is_integer(target) and pa.types.is_string(values.type):
+        try:
+            return values.cast(target)
+        except pa.ArrowInvalid:
+            return values.cast(pa.float64()).cast(target)  # whole numbers written as 17.0
+    return values.cast(target)
+
+
+def _converts(value: pa.Scalar, target: pa.DataType) -> bool:
+    try:
+        _convert(pa.chunked_array([pa.array([value.as_py()], value.type)]), target)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return False
+    return True

@@ -1,0 +1,114 @@
+"""Keeps the lake small: snapshots, manifests, and files that no snapshot needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from pyiceberg.table import Table
+from pyiceberg.table.update.snapshot import _MergeAppendFiles
+
+from nightshift.lake.catalog import Lake
+from nightshift.lake.files import list_files, open_fs
+
+KEEP_SNAPSHOTS = 100
+KEEP_FOR = timedelta(days=7)
+# Younger files may belong to a run that is still going.
+GUARD = timedelta(hours=24)
+
+
+def maintain(lake: Lake, say: Callable[[str], None], *, now: datetime | None = None) -> dict[str, dict[str, int]]:
+    """Maintains every table.
+
+    Args:
+        lake: The lake.
+        say: Takes a line of progress a table.
+        now: What ages are measured against; the wall clock by default, since it is about files' real age.
+
+    Returns:
+        Per table: snapshots expired, manifests merged away, files removed.
+    """
+    now = now or datetime.now(UTC)
+    done = {}
+    for namespace in lake.catalog.list_namespaces():
+        for identifier in lake.catalog.list_tables(namespace):
+            name = ".".join(identifier)
+            with lake.lock(name):
+                expired = _expire(lake.table(name), now)
+                merged = _merge_manifests(lake.table(name))
+            removed = _remove_orphans(lake, name, now)
+            done[name] = {"snapshots": expired, "manifests": merged, "files": removed}
+            say(f"{name}: {expired} snapshots expired, {merged} manifests merged, {removed} files removed")
+    return done
+
+
+def _expire(table: Table, now: datetime) -> int:
+    """Expires old snapshots, never the newest hundred of the main line and never one that has a name."""
+    by_id = {snapshot.snapshot_id: snapshot for snapshot in table.metadata.snapshots}
+    keep = {reference.snapshot_id for reference in table.refs().values()}
+    current = table.metadata.current_snapshot_id
+    for _ in range(KEEP_SNAPSHOTS):
+        if current is None or current not in by_id:
+            break
+        keep.add(current)
+        current = by_id[current].parent_snapshot_id
+    limit = (now - KEEP_FOR).timestamp() * 1000
+    old = [s.snapshot_id for s in by_id.values() if s.snapshot_id not in keep and s.timestamp_ms < limit]
+    if old:
+        table.maintenance.expire_snapshots().by_ids(old).commit()
+    return len(old)
+
+
+def _merge_manifests(table: Table) -> int:
+    """Packs manifests into few by an empty append; every commit adds one, and readers open them all."""
+    snapshot = table.current_snapshot()
+    before = len(snapshot.manifests(table.io)) if snapshot else 0
+    if before < KEEP_SNAPSHOTS:
+        return 0
+    with table.transaction() as change:
+        append = change.update_snapshot(snapshot_properties={"nightshift.maintenance": "merge"}).merge_append()
+        assert isinstance(append, _MergeAppendFiles)
+        append._merge_enabled, append._min_count_to_merge = True, 2
+        append.commit()
+    after = table.refresh().current_snapshot()
+    return before - len(after.manifests(table.io)) if after else 0
+
+
+def _remove_orphans(lake: Lake, name: str, now: datetime) -> int:
+    """Removes data and metadata files that no snapshot reaches and that no running task can be writing.
+
+    The disk is listed before the table is loaded: a commit in between only makes more files reachable.
+    """
+    location = lake.table(name).location()
+    candidates = _older(lake.warehouse + f"/staged/{name}", now - GUARD) + _older(location + "/metadata", now - GUARD)
+    needed = _reachable(lake.table(name))
+    orphans = [uri for uri in candidates if uri not in needed]
+    for uri in orphans:
+        system, path = open_fs(uri)
+        system.delete_file(path)
+    return len(orphans)
+
+
+def _older(folder: str, limit: datetime) -> list[str]:
+    found = []
+    for uri in list_files(folder):
+        system, path = open_fs(uri)
+        modified = system.get_file_info(path).mtime
+        if modified is not None and modified < limit:
+            found.append(uri)
+    return found
+
+
+def _reachable(table: Table) -> set[str]:
+    """Every file that any snapshot of a table needs."""
+    needed = {table.metadata_location} | {entry.metadata_file for entry in table.metadata.metadata_log}
+    seen: set[str] = set()
+    for snapshot in table.metadata.snapshots:
+        needed.add(snapshot.manifest_list)
+        for manifest in snapshot.manifests(table.io):
+            if manifest.manifest_path in seen:
+                continue
+            seen.add(manifest.manifest_path)
+            entries = manifest.fetch_manifest_entry(table.io, discard_deleted=True)
+            needed.update(entry.data_file.file_path for entry in entries)
+    return needed | seen

@@ -1,0 +1,114 @@
+"""Publishing: the one commit that makes staged rows visible, all of them at once.
+
+The staged files are registered where they lie and the files they replace are dropped in the same snapshot,
+so a reader sees the old night or the new one, never both and never neither.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import date
+
+from pyiceberg.exceptions import CommitFailedException, ValidationException
+from pyiceberg.expressions import And, BooleanExpression, EqualTo, GreaterThanOrEqual, LessThanOrEqual
+from pyiceberg.io.pyarrow import parquet_files_to_data_files
+from pyiceberg.manifest import DataFile
+from pyiceberg.table.snapshots import Operation
+from sqlalchemy.exc import OperationalError
+from tenacity import Retrying, before_sleep_log, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from nightshift.errors import DataError, TerminalError
+from nightshift.lake.catalog import Lake
+from nightshift.lake.files import exists
+from nightshift.lake.tables import TableSpec
+from nightshift.types import Staged
+
+log = logging.getLogger(__name__)
+
+ATTEMPT = "nightshift.attempt"
+CONFLICTS = (CommitFailedException, ValidationException, OperationalError)
+
+
+def publish(lake: Lake, spec: TableSpec, staged: Staged, *, split: dict[str, str] | None = None) -> int:
+    """Replaces the partitions a staged set covers by its files, in one snapshot.
+
+    Where these very files are published already, after a lost reply or by a task that is run again, nothing
+    changes. Dates the staged set covers but has no rows for become empty.
+
+    Args:
+        lake: The lake.
+        spec: The table to publish to.
+        staged: The complete staged set.
+        split: Values of the table's constant partition columns (`TableSpec.split_by`).
+
+    Returns:
+        The id of the snapshot that shows the rows.
+
+    Raises:
+        TerminalError: If a staged file is gone.
+        DataError: If a staged file lies outside the partitions the set covers.
+    """
+    if gone := [file for file in staged.files if not exists(file)]:
+        raise TerminalError(
+            "a staged file is gone", where=gone[0], fix="clear the task that stages it and run it again"
+        )
+    lake.ensure(spec)
+    retrying = Retrying(
+        retry=retry_if_exception_type(CONFLICTS),
+        wait=wait_random_exponential(multiplier=0.05, max=5),
+        stop=stop_after_attempt(12),
+        before_sleep=before_sleep_log(log, logging.WARNING),
+        reraise=True,
+    )
+    with lake.lock(spec.name):
+        return retrying(_commit, lake, spec, staged, split or {})
+
+
+def covered(spec: TableSpec, first: date, last: date, split: dict[str, str]) -> BooleanExpression:
+    """The partitions from `first` to `last` with these constant partition values."""
+    predicate: BooleanExpression = And(
+        GreaterThanOrEqual(spec.date_column, first.isoformat()), LessThanOrEqual(spec.date_column, last.isoformat())
+    )
+    for column in spec.split_by:
+        predicate = And(predicate, EqualTo(column, split[column]))
+    return predicate
+
+
+def _commit(lake: Lake, spec: TableSpec, staged: Staged, split: dict[str, str]) -> int:
+    table = lake.table(spec.name)  # always fresh: what is replaced is planned against this head
+    predicate = covered(spec, staged.first, staged.last, split)
+    new = [f for f in parquet_files_to_data_files(table.io, table.metadata, iter(staged.files)) if f.record_count]
+    _check_partitions(spec, staged, split, new)
+    old = [task.file for task in table.scan(predicate).plan_files()]
+    head = table.current_snapshot()
+    if head is not None and {file.file_path for file in old} == {file.file_path for file in new}:
+        return int(head.snapshot_id)
+    properties = {ATTEMPT: staged.attempt} | {f"nightshift.input.{name}": value for name, value in staged.inputs.items()}
+    transaction = table.transaction()
+    with transaction.update_snapshot(snapshot_properties=properties).overwrite() as overwrite:
+        overwrite._isolation_operation = Operation.OVERWRITE
+        overwrite.delete_by_predicate(predicate)  # what a concurrent commit is validated against
+        for file in old:
+            overwrite.delete_data_file(file)
+        for file in new:
+            overwrite.append_data_file(file)
+        snapshot_id = overwrite.snapshot_id
+    transaction.commit_transaction()
+    log.info("published %s rows of %s as snapshot %s", staged.rows, spec.name, snapshot_id)
+    return int(snapshot_id)
+
+
+def _check_partitions(spec: TableSpec, staged: Staged, split: dict[str, str], files: list[DataFile]) -> None:
+    """Refuses files outside the covered partitions: PyIceberg would register them silently."""
+    fixed = [split[column] for column in spec.split_by]
+    for file in files:
+        values = [file.partition[position] for position in range(len(spec.partition_columns))]
+        day = values[-1]
+        day = date.fromordinal(date(1970, 1, 1).toordinal() + day) if isinstance(day, int) else day
+        if values[:-1] != fixed or day is None or not staged.first <= day <= staged.last:
+            raise DataError(
+                "a staged file lies outside the partitions of its night",
+                where=file.file_path,
+                received=[*values[:-1], str(day)],
+                allowed=f"{fixed or spec.date_column} {staged.first} to {staged.last}",
+            )

@@ -1,0 +1,67 @@
+"""Reading published tables: file lists for Spark, Arrow for everything else."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pyarrow as pa
+from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, GreaterThanOrEqual, LessThanOrEqual
+
+from nightshift.lake.catalog import Lake
+from nightshift.lake.tables import TableSpec
+
+
+def snapshot_of(lake: Lake, name: str) -> int:
+    """The id of a table's current snapshot; 0 while it has none."""
+    snapshot = lake.table(name).current_snapshot()
+    return snapshot.snapshot_id if snapshot else 0
+
+
+def data_files(lake: Lake, spec: TableSpec, first: date, last: date, snapshot: int | None = None) -> list[str]:
+    """The URIs of the files that hold the dates from `first` to `last`."""
+    scan = lake.table(spec.name).scan(_between(spec, first, last), snapshot_id=snapshot or None)
+    return sorted(task.file.file_path for task in scan.plan_files())
+
+
+def read_dates(
+    lake: Lake,
+    spec: TableSpec,
+    first: date,
+    last: date,
+    *,
+    columns: tuple[str, ...] = (),
+    snapshot: int | None = None,
+) -> pa.Table:
+    """Published rows of the dates from `first` to `last`.
+
+    Args:
+        lake: The lake.
+        spec: The table.
+        first: The first date.
+        last: The last date.
+        columns: Only these columns; all of the specification's if empty.
+        snapshot: At this snapshot; the newest if None.
+    """
+    names = columns or tuple(spec.columns)
+    scan = lake.table(spec.name).scan(_between(spec, first, last), selected_fields=names, snapshot_id=snapshot)
+    rows = scan.to_arrow()
+    return rows.select(list(names)).cast(pa.schema([spec.schema.field(name) for name in names]))
+
+
+def published_dates(lake: Lake, spec: TableSpec) -> dict[date, int]:
+    """How many rows each published date has; nothing if the table does not exist."""
+    if not lake.has(spec.name):
+        return {}
+    rows: dict[date, int] = {}
+    position = spec.partition_columns.index(spec.date_column)
+    for task in lake.table(spec.name).scan(AlwaysTrue()).plan_files():
+        value = task.file.partition[position]
+        day = date.fromordinal(date(1970, 1, 1).toordinal() + value) if isinstance(value, int) else value
+        rows[day] = rows.get(day, 0) + task.file.record_count
+    return rows
+
+
+def _between(spec: TableSpec, first: date, last: date) -> BooleanExpression:
+    return And(
+        GreaterThanOrEqual(spec.date_column, first.isoformat()), LessThanOrEqual(spec.date_column, last.isoformat())
+    )

@@ -1,0 +1,101 @@
+"""Staging: where a job writes before anybody may see it."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from datetime import date
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from nightshift.errors import TerminalError
+from nightshift.lake.catalog import Lake
+from nightshift.lake.files import as_uri, list_files, open_fs, read_bytes, write_bytes
+from nightshift.lake.tables import TableSpec
+from nightshift.types import Staged
+
+MANIFEST = "_staged.json"
+
+
+def new_attempt(first: date, last: date) -> str:
+    """A name no other attempt has had: a folder that may be published is never written to again."""
+    span = f"{first}" if first == last else f"{first}_{last}"
+    return f"{span}-{uuid.uuid4().hex[:12]}"
+
+
+def staging_folder(warehouse: str, table: str, attempt: str) -> str:
+    """A folder of this attempt's own. Publishing registers its files where they are, without a copy."""
+    return f"{as_uri(warehouse)}/staged/{table}/{attempt}"
+
+
+def stage_arrow(lake: Lake, spec: TableSpec, data: pa.Table, first: date, last: date, inputs: dict[str, str]) -> Staged:
+    """Stages an Arrow table, one file a partition.
+
+    Args:
+        lake: The lake.
+        spec: The table it is meant for.
+        data: Rows with the columns of `spec`, sorted or not.
+        first: The first date the rows cover.
+        last: The last date they cover.
+        inputs: What they were made from.
+    """
+    attempt = new_attempt(first, last)
+    folder = staging_folder(lake.warehouse, spec.name, attempt)
+    system, path = open_fs(folder)
+    system.create_dir(path, recursive=True)
+    table = data.select(spec.schema.names).cast(spec.schema)
+    table = table.sort_by([(column, "ascending") for column in spec.partition_columns])
+    for number, part in enumerate(_partitions(table, spec.partition_columns)):
+        pq.write_table(part, f"{path}/part-{number:05d}.parquet", filesystem=system, compression="zstd")
+    return seal(folder, spec.name, attempt, first, last, inputs)
+
+
+def seal(folder: str, table: str, attempt: str, first: date, last: date, inputs: dict[str, str]) -> Staged:
+    """Declares a staging folder complete by writing its manifest, the last file of every attempt."""
+    files = tuple(list_files(folder, ".parquet"))
+    staged = Staged(table, attempt, folder, files, sum(map(_row_count, files)), first, last, inputs)
+    write_bytes(f"{folder}/{MANIFEST}", json.dumps(staged.to_json()).encode())
+    return staged
+
+
+def load_staged(folder: str) -> Staged:
+    """Reads the manifest of a staging folder.
+
+    Raises:
+        TerminalError: If the attempt never finished, or maintenance has removed it.
+    """
+    try:
+        return Staged.from_json(json.loads(read_bytes(f"{folder}/{MANIFEST}")))
+    except FileNotFoundError:
+        raise TerminalError(
+            "nothing complete is staged here", where=folder, fix="clear the task that stages it and run it again"
+        ) from None
+
+
+def read_staged(staged: Staged) -> pa.Table:
+    """The staged rows, with the columns of the files themselves."""
+    parts = []
+    for file in staged.files:
+        system, path = open_fs(file)
+        # ParquetFile, not read_table: that would turn folder names into columns.
+        with system.open_input_file(path) as stream:
+            parts.append(pq.ParquetFile(stream).read())
+    return pa.concat_tables(parts) if parts else pa.table({})
+
+
+def _row_count(file: str) -> int:
+    system, path = open_fs(file)
+    return int(pq.read_metadata(path, filesystem=system).num_rows)
+
+
+def _partitions(table: pa.Table, columns: tuple[str, ...]) -> list[pa.Table]:
+    """Slices of a sorted table, one a partition."""
+    if table.num_rows == 0:
+        return []
+    lengths = table.group_by(list(columns), use_threads=False).aggregate([([], "count_all")])["count_all"].to_pylist()
+    slices, start = [], 0
+    for length in lengths:
+        slices.append(table.slice(start, length))
+        start += length
+    return slices

@@ -1,0 +1,86 @@
+"""Which tables a definition has, with which columns, and how they are partitioned."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from nightshift.definition.model import ModelDefinition
+
+ARROW: dict[str, pa.DataType] = {
+    "string": pa.string(),
+    "category": pa.string(),
+    "integer": pa.int64(),
+    "number": pa.float64(),
+    "boolean": pa.bool_(),
+    "date": pa.date32(),
+    "timestamp": pa.timestamp("us", tz="UTC"),
+}
+
+
+@dataclass(frozen=True)
+class TableSpec:
+    """A table: its columns by type name, its partition date, its key, and its constant partition columns."""
+
+    name: str
+    columns: dict[str, str]
+    date_column: str
+    key: tuple[str, ...]
+    split_by: tuple[str, ...] = ()
+
+    @property
+    def partition_columns(self) -> tuple[str, ...]:
+        return (*self.split_by, self.date_column)
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Every field optional: engines disagree about what is required, checks do not."""
+        return pa.schema([pa.field(name, ARROW[kind]) for name, kind in self.columns.items()])
+
+
+def raw_table(definition: ModelDefinition, source: str) -> TableSpec:
+    """`raw.<source>`: the source as landed, typed, with the date of its file."""
+    columns = {name: str(column.type) for name, column in definition.sources[source].columns.items()}
+    key = ("source_date", *definition.sources[source].key)
+    return TableSpec(f"raw.{source}", {"source_date": "date", **columns}, "source_date", key)
+
+
+def features_table(definition: ModelDefinition) -> TableSpec:
+    """`features.<model>`: one row an observation: its key and every feature."""
+    types = {name: str(kind) for name, kind in definition.feature_types.items()}
+    key = observation_key(definition)
+    return TableSpec(f"features.{definition.name}", {**key, **types}, "score_date", tuple(key))
+
+
+def scores_table(definition: ModelDefinition) -> TableSpec:
+    """`scores.<model>`: one row an observation: its score, and what made it."""
+    provenance = {"model_version": "integer", "features_snapshot": "integer", "scored_at": "timestamp"}
+    key = observation_key(definition)
+    columns = {**key, "score": "number", **provenance}
+    return TableSpec(f"scores.{definition.name}", columns, "score_date", tuple(key))
+
+
+def monitoring_table(definition: ModelDefinition) -> TableSpec:
+    """`monitoring.<model>`: every monitored value of every night, in long form."""
+    columns = {
+        "monitor": "string",
+        "score_date": "date",
+        "subject": "string",
+        "statistic": "string",
+        "value": "number",
+        "threshold": "number",
+        "sample_size": "integer",
+        "verdict": "string",
+        "detail": "string",
+        "model_version": "integer",
+        "run_id": "string",
+    }
+    key = ("monitor", "score_date", "subject", "statistic")
+    return TableSpec(f"monitoring.{definition.name}", columns, "score_date", key, split_by=("monitor",))
+
+
+def observation_key(definition: ModelDefinition) -> dict[str, str]:
+    """The columns that identify an observation, with their types."""
+    columns = definition.sources[definition.observations.source].columns
+    return {"score_date": "date"} | {name: str(columns[name].type) for name in definition.observations.key}

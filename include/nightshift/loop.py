@@ -1,0 +1,339 @@
+"""The loop: what a night does, stage by stage. DAG tasks and the command line call these and nothing else.
+
+Each stage can be killed and run again. What passes between stages is the location of a staged set, or a
+plain value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from nightshift.definition.calendar import newest_labelled
+from nightshift.definition.load import definition_hash, find_definition
+from nightshift.definition.model import ModelDefinition
+from nightshift.errors import DataError, NotYetAvailable, TerminalError
+from nightshift.lake.catalog import Lake
+from nightshift.lake.labels import join_labels, read_labels
+from nightshift.lake.landing import LandingFile, landed_dates, landing_file, missing_files, needed_files, read_landed
+from nightshift.lake.publish import publish
+from nightshift.lake.read import published_dates, read_dates
+from nightshift.lake.staging import load_staged, read_staged, stage_arrow
+from nightshift.lake.tables import TableSpec, features_table, monitoring_table, raw_table, scores_table
+from nightshift.settings import Settings, get_settings
+from nightshift.types import Measurement, Staged, Verdict
+
+if TYPE_CHECKING:
+    from nightshift.monitoring.decide import Decision
+    from nightshift.quality.contract import Contract
+    from nightshift.registry.store import Registry, Version
+    from nightshift.training.gate import GateReport
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A challenger that was fitted and stored, but not judged yet."""
+
+    run_id: str
+    digest: str
+
+
+class Loop:
+    """One model's loop.
+
+    Args:
+        model: The model's name.
+        settings: This installation's settings.
+    """
+
+    def __init__(self, model: str, settings: Settings | None = None) -> None:
+        self.settings = settings or get_settings()
+        self.definition: ModelDefinition = find_definition(self.settings.models_path, model)
+
+    @cached_property
+    def lake(self) -> Lake:
+        return Lake(self.settings)
+
+    @cached_property
+    def registry(self) -> Registry:
+        from nightshift.registry.store import Registry
+
+        return Registry(self.settings, self.definition.name)
+
+    # ---- landing files → staging → audit → publish
+
+    def missing(self, night: date) -> list[LandingFile]:
+        """The files a night needs that have not landed."""
+        return missing_files(needed_files(self.definition, self.settings.landing_uri, night))
+
+    def ingest(self, night: date) -> list[str]:
+        """Stages the files a night needs."""
+        files = needed_files(self.definition, self.settings.landing_uri, night)
+        return [self._stage_files(file.source, [file], file.day, file.day) for file in files]
+
+    def ingest_history(self, first: date, last: date) -> list[str]:
+        """Stages every landed file dated from `first` to `last`."""
+        locations = []
+        for name, source in self.definition.sources.items():
+            days = [day for day in landed_dates(self.settings.landing_uri, source) if first <= day <= last]
+            files = [landing_file(self.settings.landing_uri, name, source, day) for day in days]
+            if files:
+                locations.append(self._stage_files(name, files, first, last))
+        if not locations:
+            raise NotYetAvailable(
+                f"no file has landed for {first} to {last}",
+                where=self.settings.landing_uri,
+                fix=f"land some: nightshift land {self.definition.name} --from {first} --to {last}",
+            )
+        return locations
+
+    def audit(self, locations: Sequence[str], night: date, run_id: str) -> str:
+        """Checks staged sets and keeps every verdict.
+
+        Returns:
+            The verdicts as sentences.
+
+        Raises:
+            DataError: If a check failed: nothing may be published.
+        """
+        from nightshift.quality.audit import audit
+
+        staged = [load_staged(location) for location in locations]
+        verdicts = [audit(self._contract(one), read_staged(one)) for one in staged]
+        layer = verdicts[0].table.split(".")[0]
+        self.record(f"quality.{layer}", night, [m for verdict in verdicts for m in _kept(verdict)], run_id)
+        failed = [verdict for verdict in verdicts if verdict.outcome == "fail"]
+        if failed:
+            summary = "; ".join(verdict.summary() for verdict in failed)
+            files = [name for one in staged for name in one.inputs if "://" in name][:3]
+            raise DataError(summary, where=", ".join(files) or None, fix="nothing was published; mend the data and clear the stage")
+        return "; ".join(verdict.summary() for verdict in verdicts)
+
+    def publish(self, locations: Sequence[str]) -> dict[str, int]:
+        """Makes staged sets visible, each by one commit.
+
+        Returns:
+            Each table's snapshot.
+        """
+        staged = [load_staged(location) for location in locations]
+        return {one.table: publish(self.lake, self._spec(one.table), one) for one in staged}
+
+    # ---- monitoring
+
+    def measure_drift(self, night: date, run_id: str) -> Measurement:
+        """Measures a night's drift against the reference of the version that scored it."""
+        from nightshift.monitoring.drift import measure_drift
+
+        rows = self._scored(night)
+        version = self._version_of(night)
+        package, _ = self.registry.fetch(version.run_id, version.digest)
+        bounds = self.definition.monitoring.drift
+        watched = bounds.features or tuple(self.definition.feature_types)
+        # A version trained before a feature was declared has no reference for it.
+        reference = {name: package.reference[name] for name in watched if name in package.reference}
+        measured = measure_drift(reference, rows, bounds.psi, bounds.share, version.number)
+        self.record("drift", night, measured, run_id)
+        return measured[-1]
+
+    def measure_outcomes(self, night: date, run_id: str) -> list[date]:
+        """Measures every scored night whose labels have become final by a night's cutoff.
+
+        Nights measured before are measured again while they are within the holdout's reach, so that late
+        outcomes count.
+        """
+        from nightshift.monitoring.outcomes import measure_outcomes
+
+        newest = newest_labelled(self.definition, night)
+        oldest = newest - timedelta(days=2)
+        scored = [day for day in published_dates(self.lake, scores_table(self.definition)) if oldest <= day <= newest]
+        labelled = set(published_dates(self.lake, raw_table(self.definition, self.definition.label.source)))
+        done = []
+        for day in sorted(set(scored) & labelled):
+            rows = read_dates(self.lake, scores_table(self.definition), day, day)
+            labels = read_labels(self.lake, self.definition, day, day)
+            known = join_labels(rows, labels, self.definition.observations.key)
+            version = int(rows["model_version"][0].as_py())
+            self.record("outcome", day, measure_outcomes(known, rows.num_rows, version), run_id)
+            done.append(day)
+        return done
+
+    def decide(self, night: date, run_id: str) -> Decision:
+        """Decides whether a night asks for a retrain, and keeps the decision."""
+        from nightshift.monitoring.decide import NightDrift, decide
+
+        kept = self.monitored(night - timedelta(days=60), night)
+        drift = [
+            NightDrift(row["score_date"], row["verdict"] != "pass", row["model_version"], row["value"])
+            for row in kept
+            if row["monitor"] == "drift" and row["statistic"] == "drifted_share"
+        ]
+        tonight = next((one for one in drift if one.night == night), None)
+        if tonight is None:
+            raise NotYetAvailable(f"drift of {night} is not measured yet", where=monitoring_table(self.definition).name)
+        asked = [row["score_date"] for row in kept if row["monitor"] == "decision" and row["verdict"] == "request"]
+        decision = decide(self.definition.monitoring.retrain, tonight, drift, asked)
+        row = Measurement(
+            "night", "retrain", tonight.share, None, None, decision.action, decision.reason, tonight.version
+        )
+        self.record("decision", night, [row], run_id)
+        return decision
+
+    def record(self, monitor: str, night: date, measured: Sequence[Measurement], run_id: str) -> None:
+        """Keeps monitored values; those of the same monitor and night are replaced."""
+        spec = monitoring_table(self.definition)
+        rows = [{"monitor": monitor, "score_date": night, "run_id": run_id, **vars(one)} for one in measured]
+        data = pa.Table.from_pylist(rows, schema=pa.schema([spec.schema.field(name) for name in spec.columns]))
+        staged = stage_arrow(self.lake, spec, data, night, night, {})
+        publish(self.lake, spec, staged, split={"monitor": monitor})
+
+    def monitored(self, first: date, last: date) -> list[dict[str, object] | dict[str, date]]:
+        """Everything monitored from `first` to `last`; nothing if nothing was yet."""
+        spec = monitoring_table(self.definition)
+        if not self.lake.has(spec.name):
+            return []
+        return list(read_dates(self.lake, spec, first, last).to_pylist())
+
+    # ---- training
+
+    def train(self, as_of: date, reason: str, progress: Progress = print) -> Trained:
+        """Fits a challenger on what was labelled by a date's cutoff, and stores it with its run."""
+        from nightshift.monitoring.profile import reference_profile
+        from nightshift.training.dataset import pin_snapshots, read_labelled, split_dates
+        from nightshift.training.fit import fit
+
+        dates, snapshots = split_dates(self.definition, as_of), pin_snapshots(self.lake, self.definition)
+        rows = read_labelled(self.lake, self.definition, dates.first, dates.holdout - timedelta(days=1), snapshots)
+        progress(f"training on {rows.num_rows} labelled rows from {dates.first} to before {dates.holdout}")
+        reference = reference_profile(rows, {k: str(v) for k, v in self.definition.feature_types.items()})
+        run_id = self.registry.start_run(str(as_of), reason, f"{self.definition.name} {as_of}")
+        try:
+            package = fit(self.definition, rows, reference)
+            digest = self.registry.log_package(run_id, package)
+            self.registry.log(
+                run_id,
+                params={"estimator": self.definition.training.estimator.class_, **self.definition.training.estimator.params},
+                metrics={"training_rows": rows.num_rows, "features": len(self.definition.feature_types)},
+                tags={
+                    "nightshift.trained_from": str(dates.first),
+                    "nightshift.trained_before": str(dates.holdout),
+                    "nightshift.definition": definition_hash(self.definition),
+                    **{f"nightshift.snapshot.{name}": str(snapshot) for name, snapshot in snapshots.items()},
+                },
+            )
+        except BaseException:
+            self.registry.end_run(run_id, failed=True)
+            raise
+        self.registry.end_run(run_id)
+        return Trained(run_id, digest)
+
+    def gate(self, trained: Trained, as_of: date, run_id: str) -> GateReport:
+        """Judges a challenger against the gate's rules and the champion on the same holdout rows."""
+        from nightshift.training.dataset import read_labelled, split_dates
+        from nightshift.training.gate import judge, metrics
+
+        dates = split_dates(self.definition, as_of)
+        tags = self.registry.run_tags(trained.run_id)
+        prefix = "nightshift.snapshot."
+        snapshots = {key.removeprefix(prefix): int(value) for key, value in tags.items() if key.startswith(prefix)}
+        holdout = read_labelled(self.lake, self.definition, dates.holdout, dates.last, snapshots)
+        labels = holdout["label"].to_numpy()
+        challenger, _ = self.registry.fetch(trained.run_id, trained.digest)
+        champion = self.registry.champion()
+        # A task that is run again after it promoted: a model is never compared with itself.
+        if champion is not None and champion.run_id == trained.run_id:
+            champion = None
+        scores = challenger.score(holdout)
+        baseline = None
+        if champion is not None:
+            package, _ = self.registry.fetch(champion.run_id, champion.digest)
+            baseline = package.score(holdout)
+        report = judge(self.definition.gate, labels, scores, baseline)
+        against = f"against version {champion.number}" if champion else "no champion yet"
+        verdict = "passed" if report.passed else "refused"
+        rows = [
+            Measurement("gate", r.rule, r.value, r.bound, report.rows, "pass" if r.passed else "fail", r.sentence)
+            for r in report.results
+        ]
+        rows.append(Measurement("gate", "verdict", None, None, report.rows, verdict, f"{against}: {report.summary()}"))
+        self.record("gate", as_of, rows, run_id)
+        found = {f"holdout_{name}": value for name, value in metrics(labels, scores).items()}
+        self.registry.log(
+            trained.run_id,
+            params={},
+            metrics=found | {"holdout_rows": report.rows},
+            tags={"nightshift.gate": verdict, "nightshift.gate.summary": report.summary()},
+        )
+        return report
+
+    def promote(self, trained: Trained, note: str) -> Version:
+        """Registers a challenger that passed the gate and makes it the champion."""
+        if self.registry.run_tags(trained.run_id).get("nightshift.gate") != "passed":
+            raise TerminalError("only a model that passed the gate can be promoted", where=trained.run_id)
+        return self.registry.promote(trained.run_id, note)
+
+    # ---- inside
+
+    def _stage_files(self, name: str, files: list[LandingFile], first: date, last: date) -> str:
+        spec, source = raw_table(self.definition, name), self.definition.sources[name]
+        read = [read_landed(file, source, spec) for file in files]
+        inputs = {file.uri: digest for file, (_, digest) in zip(files, read, strict=True)} if len(files) == 1 else {}
+        rows = pa.concat_tables([table for table, _ in read])
+        return stage_arrow(self.lake, spec, rows, first, last, inputs).location
+
+    def _spec(self, table: str) -> TableSpec:
+        layer, name = table.split(".", 1)
+        match layer:
+            case "raw":
+                return raw_table(self.definition, name)
+            case "features":
+                return features_table(self.definition)
+            case _:
+                return scores_table(self.definition)
+
+    def _contract(self, staged: Staged) -> Contract:
+        from nightshift.quality.contract import features_contract, scores_contract, source_contract
+
+        layer, name = staged.table.split(".", 1)
+        if layer == "raw":
+            source = self.definition.sources[name]
+            days = (staged.last - staged.first).days + 1 if source.cadence == "daily" else 1
+            return source_contract(name, source, days=days)
+        observed = raw_table(self.definition, self.definition.observations.source)
+        counts = published_dates(self.lake, observed)
+        observations = sum(rows for day, rows in counts.items() if staged.first <= day <= staged.last)
+        made = features_contract if layer == "features" else scores_contract
+        return made(self.definition, observations)
+
+    def _scored(self, night: date) -> pa.Table:
+        """A published night's features, at the snapshot they were scored from."""
+        scores = read_dates(self.lake, scores_table(self.definition), night, night, columns=("features_snapshot",))
+        if scores.num_rows == 0:
+            raise NotYetAvailable(f"{night} has no published scores", where=scores_table(self.definition).name)
+        snapshot = int(scores["features_snapshot"][0].as_py())
+        return read_dates(self.lake, features_table(self.definition), night, night, snapshot=snapshot)
+
+    def _version_of(self, night: date) -> Version:
+        rows = read_dates(self.lake, scores_table(self.definition), night, night, columns=("model_version",))
+        return self.registry.version(int(rows["model_version"][0].as_py()))
+
+
+def _kept(verdict: Verdict) -> list[Measurement]:
+    return [
+        Measurement(
+            f"{verdict.table}: {check.subject}",
+            check.name,
+            check.observed,
+            None,
+            verdict.rows,
+            "pass" if check.passed else "fail",
+            check.detail,
+        )
+        for check in verdict.checks
+    ]

@@ -1,0 +1,1 @@
+"""Monitoring: drift, outcomes, and the decision whether to ask for a retrain."""

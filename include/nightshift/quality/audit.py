@@ -1,0 +1,92 @@
+"""Runs a contract over staged rows with Great Expectations."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from typing import Any
+
+import pyarrow as pa
+
+from nightshift.quality.contract import Contract, Expectation
+from nightshift.types import Check, Verdict
+
+os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+os.environ.setdefault("TQDM_DISABLE", "1")
+
+
+def audit(contract: Contract, rows: pa.Table) -> Verdict:
+    """Checks every expectation of a contract; all of them, not only up to the first that fails.
+
+    Args:
+        contract: What must hold.
+        rows: The staged rows.
+
+    Returns:
+        The verdict, with what was observed for each expectation.
+    """
+    import great_expectations as gx
+
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        context = gx.get_context(mode="ephemeral")
+        context.variables.progress_bars = {"globally": False}
+        asset = context.data_sources.add_pandas("staging").add_dataframe_asset(contract.table)
+        batches = asset.add_batch_definition_whole_dataframe("staged")
+        suite = gx.ExpectationSuite(
+            name=contract.table, expectations=[_compile(gx, item) for item in contract.expectations]
+        )
+        batch = batches.get_batch(batch_parameters={"dataframe": _frame(rows)})
+        results = batch.validate(suite, result_format={"result_format": "BASIC", "partial_unexpected_count": 1})
+    by_key = {_identity(result.expectation_config): result for result in results.results}
+    checks = [_check(item, by_key[_identity(_compile(gx, item).configuration)]) for item in contract.expectations]
+    return Verdict(contract.table, tuple(checks), rows.num_rows)
+
+
+def _compile(gx: Any, expectation: Expectation) -> Any:
+    return getattr(gx.expectations, expectation.kind)(**dict(expectation.arguments))
+
+
+def _identity(configuration: Any) -> tuple[str, str]:
+    arguments = configuration.kwargs
+    subject = arguments.get("column") or " + ".join(arguments.get("column_list", ())) or "rows"
+    return configuration.type, subject
+
+
+def _frame(rows: pa.Table) -> Any:
+    """A pandas frame whose integers stay integers when some are missing."""
+    import pandas as pd
+
+    kinds = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
+    return rows.to_pandas(types_mapper=kinds.get, date_as_object=True)
+
+
+def _check(expectation: Expectation, result: Any) -> Check:
+    found = result.result or {}
+    if result.exception_info and result.exception_info.get("raised_exception"):
+        detail = f"could not be evaluated: {result.exception_info.get('exception_message')}"
+        return Check(expectation.kind, expectation.subject, False, None, detail)
+    if expectation.subject == "rows":
+        observed = float(found["observed_value"])
+        bounds = dict(expectation.arguments)
+        detail = f"{observed:.0f} rows, expected {bounds['min_value']} to {bounds['max_value'] or 'any number'}"
+    else:
+        observed = float(found.get("unexpected_count") or 0)
+        first = (found.get("partial_unexpected_list") or [None])[0]
+        detail = f"{observed:.0f} values break {_in_words(expectation)}, first {first!r}"
+    return Check(expectation.kind, expectation.subject, bool(result.success), observed, "" if result.success else detail)
+
+
+def _in_words(expectation: Expectation) -> str:
+    arguments = dict(expectation.arguments)
+    match expectation.kind:
+        case "ExpectColumnValuesToNotBeNull":
+            return "'not null'"
+        case "ExpectColumnValuesToBeBetween":
+            return f"'between {arguments['min_value']} and {arguments['max_value']}'"
+        case "ExpectColumnValuesToBeInSet":
+            return f"'one of {arguments['value_set']}'"
+        case _:
+            return "'unique'"

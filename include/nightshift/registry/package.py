@@ -1,0 +1,145 @@
+"""A model package: everything scoring needs, as files that cannot execute code.
+
+The estimator is stored by skops and loaded with an explicit list of trusted types; the rest is JSON. A digest
+over all files, recorded at registration, is verified before anything is loaded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nightshift.errors import TerminalError
+
+ESTIMATOR, ENCODER, REFERENCE = "estimator.skops", "encoder.json", "reference.json"
+
+# What scikit-learn's own estimators need beyond skops' defaults. Every entry is a plain container of
+# numbers or a pure function; nothing here can reach the system.
+TRUSTED = (
+    "functools.partial",
+    "numpy.dtype",
+    "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.utils.validation.check_array",
+    "sklearn._loss.link.Interval",
+    "sklearn._loss.link.LogitLink",
+    "sklearn._loss.loss.HalfBinomialLoss",
+    "sklearn._loss._loss.CyHalfBinomialLoss",
+)
+
+
+class Classifier(Protocol):
+    """A fitted scikit-learn-compatible classifier."""
+
+    def predict_proba(self, matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]: ...
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """Turns feature columns into the matrix the estimator was fitted on.
+
+    Attributes:
+        types: Each feature's name and type, in the order of the matrix's columns.
+        categories: The values of each category feature met in training; a value's place is its code.
+            A value never met and a missing one are both missing.
+    """
+
+    types: dict[str, str]
+    categories: dict[str, tuple[str, ...]]
+
+    @classmethod
+    def fit(cls, rows: pa.Table, types: dict[str, str]) -> Encoder:
+        """Learns the categories from training rows."""
+        named = [name for name, kind in types.items() if kind == "category"]
+        found = {name: tuple(sorted(pc.drop_null(pc.unique(rows[name])).to_pylist())) for name in named}
+        return cls(dict(types), found)
+
+    def matrix(self, rows: pa.Table | pa.RecordBatch) -> npt.NDArray[np.float64]:
+        """The rows as float64, shape (rows, features), missing values as NaN."""
+        columns = np.empty((rows.num_rows, len(self.types)), dtype=np.float64)
+        for position, (name, kind) in enumerate(self.types.items()):
+            values = rows.column(name)
+            if kind == "category":
+                values = pc.index_in(values, pa.array(self.categories[name], pa.string()))
+            columns[:, position] = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
+        return columns
+
+    @property
+    def category_positions(self) -> list[int]:
+        return [position for position, kind in enumerate(self.types.values()) if kind == "category"]
+
+
+@dataclass(frozen=True)
+class ModelPackage:
+    """A fitted model with its preprocessing and the profile of the data it learned from."""
+
+    estimator: Classifier
+    encoder: Encoder
+    reference: dict[str, Any]
+
+    def score(self, rows: pa.Table | pa.RecordBatch) -> npt.NDArray[np.float64]:
+        """The probability of the positive class of every row, shape (rows,)."""
+        if rows.num_rows == 0:
+            return np.empty(0)
+        return np.asarray(self.estimator.predict_proba(self.encoder.matrix(rows))[:, 1], dtype=np.float64)
+
+    def dump(self) -> dict[str, bytes]:
+        """The package as files.
+
+        Raises:
+            TerminalError: If the estimator holds a type that is not trusted.
+        """
+        import skops.io
+
+        content = skops.io.dumps(self.estimator)
+        if unknown := sorted(set(skops.io.get_untrusted_types(data=content)) - set(TRUSTED)):
+            raise TerminalError(
+                "the estimator holds a type that is not trusted and could not be loaded for scoring",
+                received=unknown[0],
+                allowed="scikit-learn's own estimators",
+                fix="use another estimator class",
+            )
+        encoder = {"types": self.encoder.types, "categories": self.encoder.categories}
+        return {
+            ESTIMATOR: content,
+            ENCODER: json.dumps(encoder, indent=1).encode(),
+            REFERENCE: json.dumps(self.reference).encode(),
+        }
+
+
+def package_digest(files: dict[str, bytes]) -> str:
+    """SHA-256 over every file's name and content.
+
+    """
+    digest = hashlib.sha256()
+    for name in sorted(files):
+        digest.update(name.encode() + b"\0" + hashlib.sha256(files[name]).digest())
+    return digest.hexdigest()
+
+
+def load_package(files: dict[str, bytes], digest: str) -> ModelPackage:
+    """Loads a package after verifying that it is the one that was registered.
+
+    Raises:
+        TerminalError: If the files are not those the digest was taken of.
+    """
+    if (found := package_digest(files)) != digest:
+        raise TerminalError(
+            "the model's artifact is not the one that was registered",
+            received=found,
+            allowed=digest,
+            fix="restore the artifact, or roll back to another version",
+        )
+    import skops.io
+
+    estimator = skops.io.loads(files[ESTIMATOR], trusted=list(TRUSTED))
+    parts = json.loads(files[ENCODER])
+    encoder = Encoder(parts["types"], {name: tuple(values) for name, values in parts["categories"].items()})
+    return ModelPackage(estimator, encoder, json.loads(files[REFERENCE]))

@@ -1,0 +1,1 @@
+"""Scoring in Spark over Arrow batches."""

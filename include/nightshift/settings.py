@@ -1,0 +1,117 @@
+"""Where things live and run. One machine by default, a cluster by configuration alone.
+
+Every field can be set by an environment variable: `NIGHTSHIFT_LANDING`, `NIGHTSHIFT_SPARK__MASTER`,
+`NIGHTSHIFT_CATALOG__URI`, … (two underscores enter a group).
+"""
+
+from __future__ import annotations
+
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CatalogSettings(_Group):
+    """The Iceberg catalog. `type` and `properties` are PyIceberg's own: sql, glue, rest, …"""
+
+    name: str = "nightshift"
+    type: str = "sql"
+    uri: str | None = Field(None, description="Default: a SQLite file below `var`.")
+    properties: dict[str, str] = {}
+
+
+class SparkSettings(_Group):
+    """Where Spark jobs run and with what configuration."""
+
+    master: str = "local[*]"
+    driver_memory: str = "2g"
+    conf: dict[str, str] = {}
+    class_archive: Path | None = Field(
+        None, description="JVM class archive that halves start-up; default: beside the virtual environment."
+    )
+
+
+class SmtpSettings(_Group):
+    """Mail for alerts. Nothing is sent while `host` is empty."""
+
+    host: str | None = None
+    port: int = 25
+    sender: str = "nightshift@localhost"
+    to: list[str] = []
+    user: str | None = None
+    password: SecretStr | None = None
+    starttls: bool = False
+
+
+class AlertSettings(_Group):
+    """Where alerts go besides `var/alerts.jsonl`."""
+
+    webhook_url: SecretStr | None = None
+    smtp: SmtpSettings = SmtpSettings()
+
+
+class Settings(BaseSettings):
+    """All settings; paths may be local or URIs such as `s3://bucket/prefix` where noted."""
+
+    model_config = SettingsConfigDict(env_prefix="NIGHTSHIFT_", env_nested_delimiter="__", frozen=True)
+
+    home: Path = Field(PROJECT, description="The project folder.")
+    models_folder: Path | None = Field(None, description="Model definitions; default: include/models.")
+    var: Path | None = Field(None, description="State of this installation; default: var below `home`.")
+    landing: str | None = Field(None, description="Landing folder, local or URI; default: var/landing.")
+    warehouse: str | None = Field(None, description="Iceberg warehouse, local or URI; default: var/warehouse.")
+    mlflow_uri: str | None = Field(None, description="MLflow tracking URI; default: SQLite below `var`.")
+    mlflow_artifacts: str | None = Field(None, description="MLflow artifact root; default: var/mlflow/artifacts.")
+    airflow_url: str = Field("http://127.0.0.1:8080", description="Address of the Airflow UI, for links.")
+    mlflow_url: str = Field("http://127.0.0.1:5000", description="Address of the MLflow UI, for links.")
+    catalog: CatalogSettings = CatalogSettings()
+    spark: SparkSettings = SparkSettings()
+    alerts: AlertSettings = AlertSettings()
+
+    @cached_property
+    def models_path(self) -> Path:
+        return self.models_folder or self.home / "include" / "models"
+
+    @cached_property
+    def var_path(self) -> Path:
+        return (self.var or self.home / "var").resolve()
+
+    @cached_property
+    def landing_uri(self) -> str:
+        return self.landing or str(self.var_path / "landing")
+
+    @cached_property
+    def warehouse_uri(self) -> str:
+        return self.warehouse or str(self.var_path / "warehouse")
+
+    @cached_property
+    def catalog_uri(self) -> str | None:
+        if self.catalog.uri or self.catalog.type != "sql":
+            return self.catalog.uri
+        return f"sqlite:///{self.var_path / 'catalog.db'}?timeout=60"
+
+    @cached_property
+    def tracking_uri(self) -> str:
+        return self.mlflow_uri or f"sqlite:///{self.var_path / 'mlflow' / 'mlflow.db'}"
+
+    @cached_property
+    def artifact_root(self) -> str:
+        return self.mlflow_artifacts or str(self.var_path / "mlflow" / "artifacts")
+
+    @cached_property
+    def alerts_file(self) -> Path:
+        return self.var_path / "alerts.jsonl"
+
+
+@lru_cache(maxsize=1)
+def get_settings() -> Settings:
+    """The settings of this process, read from the environment once."""
+    return Settings()

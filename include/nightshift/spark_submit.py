@@ -1,0 +1,119 @@
+"""Submits a Spark job and stays with it: its lines stream out, and it never outlives its caller."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from nightshift.errors import TerminalError, TransientError
+from nightshift.settings import Settings
+
+TEMPORARY_FAILURE = 75  # sysexits' EX_TEMPFAIL: what spark_jobs/job.py ends with when a retry may help
+PR_SET_PDEATHSIG = 1
+JVM_FLAGS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto"
+
+
+class SparkSubmit:
+    """One submission of a job in `spark_jobs/`.
+
+    Args:
+        settings: Where Spark runs and with what configuration.
+        job: The job's file name without ending.
+        arguments: What the job's own command line takes.
+    """
+
+    def __init__(self, settings: Settings, job: str, arguments: list[str]) -> None:
+        self.settings, self.job, self.arguments = settings, job, arguments
+        self._process: subprocess.Popen[str] | None = None
+
+    def run(self, write: Callable[[str], None]) -> None:
+        """Runs the job to its end.
+
+        Args:
+            write: Takes each line the job prints, as it comes.
+
+        Raises:
+            TerminalError: If the job failed and would fail again; the message is the job's own last line.
+            TransientError: If it may succeed when tried again.
+        """
+        tail: deque[str] = deque(maxlen=50)
+        self._process = subprocess.Popen(
+            self.command(),
+            env=self.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+            preexec_fn=_die_with_parent,
+        )
+        assert self._process.stdout is not None
+        try:
+            for line in self._process.stdout:
+                tail.append(line.rstrip())
+                write(tail[-1])
+            code = self._process.wait()
+        except BaseException:
+            self.kill()
+            raise
+        if code:
+            self._fail(code, tail)
+
+    def kill(self) -> None:
+        """Kills the job with everything it started."""
+        if self._process is not None and self._process.poll() is None:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+
+    def command(self) -> list[str]:
+        """The spark-submit call."""
+        spark = self.settings.spark
+        submit = shutil.which("spark-submit", path=str(Path(sys.executable).parent)) or shutil.which("spark-submit")
+        if submit is None:
+            raise TerminalError("spark-submit is not installed", fix="install the locked requirements: make install")
+        conf = {
+            "spark.ui.enabled": "false",
+            "spark.ui.showConsoleProgress": "false",
+            "spark.sql.shuffle.partitions": "2",
+            "spark.sql.debug.maxToStringFields": "10",
+            "spark.driver.memory": spark.driver_memory,
+            "spark.driver.extraJavaOptions": self._jvm_flags(),
+        }
+        if not spark.master.startswith("local"):
+            conf = {"spark.driver.memory": spark.driver_memory}
+        command = [submit, "--master", spark.master]
+        for key, value in (conf | spark.conf).items():
+            command += ["--conf", f"{key}={value}"]
+        return [*command, str(self.settings.home / "spark_jobs" / f"{self.job}.py"), *self.arguments]
+
+    def environment(self) -> dict[str, str]:
+        """The environment of the job: ours, with this interpreter for its workers."""
+        python = {"PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable}
+        local = {"SPARK_LOCAL_IP": "127.0.0.1", "OMP_NUM_THREADS": "1", "SPARK_LAUNCHER_OPTS": JVM_FLAGS}
+        quiet = {"PYTHONUNBUFFERED": "1", "SPARK_CONF_DIR": str(self.settings.home / "spark_jobs" / "conf")}
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+        own = local if self.settings.spark.master.startswith("local") else {}
+        return {**os.environ, "PATH": path, **python, **quiet, **own}
+
+    def _jvm_flags(self) -> str:
+        archive = self.settings.spark.class_archive or Path(sys.prefix) / "nightshift-spark.jsa"
+        return f"{JVM_FLAGS} -XX:SharedArchiveFile={archive}" if archive.exists() else JVM_FLAGS
+
+    def _fail(self, code: int, tail: deque[str]) -> None:
+        said = [line.removeprefix("error: ") for line in tail if line.startswith("error: ")]
+        last = next((line for line in reversed(tail) if line.strip()), "it printed nothing")
+        message = said[-1] if said else f"Spark job {self.job} ended with exit code {code}: {last}"
+        raise (TransientError if code == TEMPORARY_FAILURE or code < 0 else TerminalError)(message)
+
+
+def _die_with_parent() -> None:
+    """Linux kills the job when the process that waits for it dies, even by SIGKILL."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

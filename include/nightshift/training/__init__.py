@@ -1,0 +1,1 @@
+"""Training a challenger on labelled history, and the gate it must pass on the holdout."""

@@ -1,0 +1,1 @@
+"""Nightshift in Airflow: everything that imports Airflow is here, and nothing else is."""

@@ -1,0 +1,66 @@
+"""What the Airflow UI says about a model's DAGs, written from its definition."""
+
+from __future__ import annotations
+
+from nightshift.definition.duration import format_duration
+from nightshift.definition.model import ModelDefinition
+
+DESCRIPTIONS = {
+    "score": "Every night: ingest, audit, publish, compute features, score, audit, publish.",
+    "monitor": "After every scored night: drift, outcomes, and the decision whether to retrain.",
+    "train": "On request and on a cadence: train, gate against the champion, register.",
+}
+
+
+def dag_page(definition: ModelDefinition, verb: str) -> str:
+    """The page of one DAG, in Markdown."""
+    pages = {"score": _score, "monitor": _monitor, "train": _train}
+    return f"# {definition.name}.{verb}\n\n{definition.description}\n\n{pages[verb](definition)}\n\n{_RERUN}"
+
+
+_RERUN = (
+    "Every task can be cleared and run again at any time: rows are staged apart and become visible by one atomic "
+    "commit that replaces the night. If a run fails, see `docs/runbook.md`."
+)
+
+
+def _score(definition: ModelDefinition) -> str:
+    sources = "\n".join(
+        f"| {name} | `{source.path}` | {source.cadence} | {format_duration(source.available.after)} | "
+        f"{source.description} |"
+        for name, source in definition.sources.items()
+    )
+    return (
+        f"Scores every row of `{definition.observations.source}` dated the score date, at {definition.schedule.at} "
+        f"{definition.schedule.timezone}. The score date is the run's **partition key**; to run one by hand, trigger "
+        f"with a partition key such as `{definition.schedule.start}`. To score a range, create a backfill.\n\n"
+        "| source | file | cadence | available after midnight | what it is |\n|---|---|---|---|---|\n"
+        f"{sources}\n\n"
+        f"Waits up to {format_duration(definition.wait.timeout)} for them. Publishes `features.{definition.name}` "
+        f"({len(definition.feature_types)} features) and `scores.{definition.name}`."
+    )
+
+
+def _monitor(definition: ModelDefinition) -> str:
+    drift, retrain = definition.monitoring.drift, definition.monitoring.retrain
+    return (
+        f"Woken by the partition of `scores.{definition.name}`. A feature has drifted when its population stability "
+        f"index is above {drift.psi}; a night, when more than {drift.share:.0%} of the watched features have. "
+        f"{retrain.nights} drifted nights among the last {retrain.of_last}, the newest among them, request a retrain; "
+        f"then not again for {format_duration(retrain.cooldown)}. Everything measured and decided is kept in "
+        f"`monitoring.{definition.name}`."
+    )
+
+
+def _train(definition: ModelDefinition) -> str:
+    training, gate = definition.training, definition.gate
+    rules = [f"- {metric}: at least {bound}" for metric, bound in gate.minimum.items()]
+    if gate.against_champion:
+        rule = gate.against_champion
+        rules.append(f"- {rule.metric}: not worse than the champion's by more than {rule.tolerance}")
+    return (
+        f"Fits `{training.estimator.class_}` on {format_duration(training.period)} of labelled days, keeps the newest "
+        f"{format_duration(training.holdout)} as the holdout, and lets the new model score only if it passes there:\n\n"
+        + "\n".join(rules)
+        + f"\n\nOn a retrain request, and on the cadence `{training.cadence}`."
+    )

@@ -1,0 +1,141 @@
+"""Builds a model's DAGs from its definition: `<model>.score`, `<model>.monitor`, `<model>.train`."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOperator
+from airflow.sdk import (
+    DAG,
+    Asset,
+    CronPartitionTimetable,
+    CronTriggerTimetable,
+    Param,
+    PartitionedAssetTimetable,
+    TaskGroup,
+)
+
+from nightshift.definition.load import find_definition
+from nightshift.definition.model import ModelDefinition
+from nightshift.settings import get_settings
+from nightshift_airflow import docs, tasks
+from nightshift_airflow.operators import LandedSensor, SparkJobOperator
+
+SPARK_POOL, TRAINING_POOL = "nightshift_spark", "nightshift_training"
+
+
+def build_dags(model: str) -> dict[str, DAG]:
+    """The three DAGs of a model, by id.
+
+    Raises:
+        DefinitionError: If its definition is broken: an import error of the file that asked for it.
+    """
+    definition = find_definition(get_settings().models_path, model)
+    scores = Asset(name=f"scores.{model}", uri=f"nightshift://scores/{model}", group="nightshift")
+    built = [_score(definition, scores), _monitor(definition, scores), _train(definition)]
+    return {dag.dag_id: dag for dag in built}
+
+
+def _score(definition: ModelDefinition, scores: Asset) -> DAG:
+    name, at = definition.name, definition.schedule.at
+    hour, minute = at.split(":")
+    timetable = CronPartitionTimetable(
+        f"{int(minute)} {int(hour)} * * *", timezone=definition.schedule.timezone, key_format="%Y-%m-%d"
+    )
+    night = "{{ partition_key }}"
+    with _dag(definition, "score", schedule=timetable, max_active_runs=4) as dag:
+        with TaskGroup("raw"):
+            landed = LandedSensor(
+                task_id="wait",
+                model=name,
+                timeout=definition.wait.timeout.total_seconds(),
+                poke_interval=definition.wait.poll.total_seconds(),
+            )
+            staged = tasks.ingest(name)
+            landed >> staged
+            raw = tasks.publish(name, tasks.audit(name, staged))
+        with TaskGroup("features"):
+            computed = SparkJobOperator(
+                task_id="compute",
+                job="features",
+                table=f"features.{name}",
+                arguments=["--model", name, "--from", night],
+                pool=SPARK_POOL,
+            )
+            raw >> computed
+            features = tasks.publish(name, tasks.audit(name, [computed.output]))
+        with TaskGroup("scores"):
+            scored = SparkJobOperator(
+                task_id="score",
+                job="score",
+                table=f"scores.{name}",
+                arguments=["--model", name, "--night", night, "--at", "{{ dag_run.run_after.isoformat() }}"],
+                pool=SPARK_POOL,
+            )
+            features >> scored
+            tasks.publish_scores.override(task_id="publish", outlets=[scores])(name, tasks.audit(name, [scored.output]))
+    return dag
+
+
+def _monitor(definition: ModelDefinition, scores: Asset) -> DAG:
+    name = definition.name
+    with _dag(definition, "monitor", schedule=PartitionedAssetTimetable(assets=scores), max_active_runs=4) as dag:
+        measured = [tasks.drift(name), tasks.outcomes(name)]
+        action = tasks.decide(name)
+        measured >> action
+        needed = tasks.needs_retrain(action)
+        request = TriggerDagRunOperator(
+            task_id="request_training",
+            trigger_dag_id=f"{name}.train",
+            # One run a request, however often this task runs.
+            trigger_run_id="retrain__{{ partition_key }}",
+            skip_when_already_exists=True,
+            logical_date=None,
+            conf={"as_of": "{{ partition_key }}", "reason": "drift on {{ partition_key }}"},
+        )
+        needed >> request
+    return dag
+
+
+def _train(definition: ModelDefinition) -> DAG:
+    name = definition.name
+    params = {
+        "as_of": Param(
+            None,
+            type=["null", "string"],
+            format="date",
+            title="Train as of",
+            description="Learn from what was labelled at this date's cutoff. Empty: the run's own date.",
+        ),
+        "reason": Param(None, type=["null", "string"], title="Reason", description="Kept with the model."),
+    }
+    timetable = CronTriggerTimetable(definition.training.cadence, timezone=definition.schedule.timezone)
+    # One at a time: two trainings at once would race for the same alias.
+    with _dag(definition, "train", schedule=timetable, max_active_runs=1, params=params) as dag:
+        trained = tasks.train.override(pool=TRAINING_POOL)(name)
+        tasks.register(name, tasks.gate.override(pool=TRAINING_POOL)(name, trained))
+    return dag
+
+
+def _dag(definition: ModelDefinition, verb: str, **kwargs: Any) -> DAG:
+    zone = ZoneInfo(definition.schedule.timezone)
+    end = definition.schedule.end
+    return DAG(
+        f"{definition.name}.{verb}",
+        description=docs.DESCRIPTIONS[verb],
+        doc_md=docs.dag_page(definition, verb),
+        start_date=datetime.combine(definition.schedule.start, datetime.min.time(), zone),
+        end_date=datetime.combine(end, datetime.min.time(), zone) if end else None,
+        catchup=False,
+        tags={"nightshift", definition.name, verb, *definition.tags},
+        default_args={
+            "owner": definition.owner,
+            "retries": 2,
+            "retry_delay": timedelta(seconds=10),
+            "retry_exponential_backoff": 2.0,
+            "max_retry_delay": timedelta(minutes=10),
+        },
+        **kwargs,
+    )

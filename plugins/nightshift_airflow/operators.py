@@ -1,0 +1,113 @@
+"""Nightshift's operators: waiting for landing files, and running a Spark job."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+from airflow.sdk.bases.sensor import BaseSensorOperator
+from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout
+
+from nightshift_airflow.errors import explained
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from nightshift.spark_submit import SparkSubmit
+
+
+class LandedSensor(BaseSensorOperator):
+    """Waits until every file a night needs has landed; gives up with one line that names what is missing.
+
+    Args:
+        model: The model's name.
+        night: The score date; templated.
+    """
+
+    template_fields: Sequence[str] = ("night",)
+    ui_color = "#e8f0fe"
+
+    def __init__(self, *, model: str, night: str = "{{ partition_key }}", **kwargs: Any) -> None:
+        super().__init__(mode="reschedule", **kwargs)
+        self.model, self.night = model, night
+
+    def poke(self, context: Context) -> bool:
+        """Whether everything is there."""
+        missing = self._missing()
+        for uri in missing:
+            self.log.info("not landed yet: %s", uri)
+        return not missing
+
+    def execute(self, context: Context) -> Any:
+        """Waits, within the definition's `wait.timeout`."""
+        try:
+            with explained():
+                return super().execute(context)
+        except AirflowSensorTimeout:
+            waited = int(self.timeout)
+            raise AirflowFailException(
+                f"{', '.join(self._missing())} had not landed after waiting {_words(waited)}; "
+                "fix: land it, then clear this task"
+            ) from None
+
+    def _missing(self) -> list[str]:
+        from nightshift.definition.calendar import parse_night
+        from nightshift.loop import Loop
+
+        return [file.uri for file in Loop(self.model).missing(parse_night(self.night))]
+
+
+class SparkJobOperator(BaseOperator):
+    """Runs a job of `spark_jobs/` with spark-submit, where the settings say Spark is.
+
+    The job's lines stream to the task's log; its last line is the task's error. Killing the task kills the job.
+
+    Args:
+        job: The job's file name without ending.
+        table: The table it stages rows for.
+        night: The score date; templated.
+        arguments: The job's own command line without `--attempt`; templated.
+
+    Returns:
+        The location of the staged set.
+    """
+
+    template_fields: Sequence[str] = ("night", "arguments")
+    ui_color = "#fdebd0"
+
+    def __init__(
+        self, *, job: str, table: str, arguments: list[str], night: str = "{{ partition_key }}", **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.job, self.table, self.night, self.arguments = job, table, night, arguments
+        self._submission: SparkSubmit | None = None
+
+    def execute(self, context: Context) -> str:
+        """Runs the job to its end."""
+        from nightshift.definition.calendar import parse_night
+        from nightshift.lake.staging import new_attempt, staging_folder
+        from nightshift.settings import get_settings
+        from nightshift.spark_submit import SparkSubmit
+
+        with explained():
+            settings, night = get_settings(), parse_night(self.night)
+            attempt = new_attempt(night, night)
+            self._submission = SparkSubmit(settings, self.job, [*self.arguments, "--attempt", attempt])
+            started = time.monotonic()
+            self._submission.run(self.log.info)
+            self.log.info("Spark job %s took %.1f s", self.job, time.monotonic() - started)
+            return staging_folder(settings.warehouse_uri, self.table, attempt)
+
+    def on_kill(self) -> None:
+        """Takes the job's JVM along."""
+        if self._submission is not None:
+            self._submission.kill()
+
+
+def _words(seconds: int) -> str:
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"

@@ -1,0 +1,158 @@
+"""The loop's stages as Airflow tasks: thin, light to parse, each a call of `nightshift.loop`."""
+
+from __future__ import annotations
+
+import logging
+from datetime import date
+from typing import Any
+
+from airflow.sdk import Context, get_current_context, task
+from airflow.sdk.exceptions import AirflowSkipException
+
+from nightshift_airflow.errors import explained
+
+log = logging.getLogger(__name__)
+
+
+@task
+def ingest(model: str) -> list[str]:
+    """Reads the landed files as declared and stages them."""
+    with explained():
+        return _loop(model).ingest(_night())
+
+
+@task
+def audit(model: str, staged: list[str]) -> list[str]:
+    """Checks what is staged; nothing that fails goes further."""
+    with explained():
+        log.info(_loop(model).audit(staged, _night(), _run_id()))
+        return staged
+
+
+@task
+def publish(model: str, staged: list[str]) -> dict[str, int]:
+    """Makes what is staged visible, by one atomic commit a table."""
+    with explained():
+        return _loop(model).publish(staged)
+
+
+@task
+def publish_scores(model: str, staged: list[str], *, outlet_events: Any = None) -> dict[str, int]:
+    """Makes the scores visible and tells the scored-table asset."""
+    with explained():
+        snapshots = _loop(model).publish(staged)
+        for accessor in (outlet_events[asset] for asset in get_current_context()["task"].outlets):
+            accessor.extra = {"snapshots": snapshots}
+        return snapshots
+
+
+@task
+def drift(model: str) -> str:
+    """Measures how far the night is from what the champion learned."""
+    with explained():
+        night = _loop(model).measure_drift(_night(), _run_id())
+        log.info(night.detail)
+        return night.verdict
+
+
+@task
+def outcomes(model: str) -> list[str]:
+    """Measures the nights whose labels have become final."""
+    with explained():
+        return [str(day) for day in _loop(model).measure_outcomes(_night(), _run_id())]
+
+
+@task
+def decide(model: str) -> str:
+    """Decides whether to ask for a retrain, and keeps the decision with its reason."""
+    with explained():
+        decision = _loop(model).decide(_night(), _run_id())
+        log.info("%s: %s", decision.action, decision.reason)
+        return decision.action
+
+
+@task
+def needs_retrain(action: str) -> None:
+    """Goes on only if tonight's decision is a request."""
+    if action != "request":
+        raise AirflowSkipException(f"no retrain: {action}")
+
+
+@task
+def train(model: str) -> dict[str, str]:
+    """Fits a challenger and stores it with its run."""
+    with explained():
+        loop, as_of = _loop(model), _as_of(model)
+        context = get_current_context()
+        reason = (context["dag_run"].conf or {}).get("reason") or context["params"].get("reason") or "cadence"
+        return vars(loop.train(as_of, reason, log.info)) | {"as_of": str(as_of)}
+
+
+@task
+def gate(model: str, trained: dict[str, str]) -> dict[str, Any]:
+    """Holds the challenger against the gate's rules and the champion."""
+    with explained():
+        from nightshift.loop import Trained
+
+        challenger = Trained(trained["run_id"], trained["digest"])
+        report = _loop(model).gate(challenger, date.fromisoformat(trained["as_of"]), _run_id())
+        log.info("%s: %s", "passed" if report.passed else "refused", report.summary())
+        return {"passed": report.passed, "summary": report.summary(), **trained}
+
+
+@task
+def register(model: str, judged: dict[str, Any]) -> int:
+    """Registers a challenger that passed and makes it the champion; one that was refused stays a run."""
+    if not judged["passed"]:
+        raise AirflowSkipException(f"the gate keeps the champion: {judged['summary']}")
+    with explained():
+        from nightshift.loop import Trained
+
+        version = _loop(model).promote(Trained(judged["run_id"], judged["digest"]), judged["summary"])
+        log.info("version %s is the champion", version.number)
+        return version.number
+
+
+@task
+def maintain() -> dict[str, dict[str, int]]:
+    """Expires old snapshots, merges manifests, removes files no snapshot needs."""
+    with explained():
+        from nightshift.lake.catalog import Lake
+        from nightshift.lake.maintenance import maintain as run
+        from nightshift.settings import get_settings
+
+        return run(Lake(get_settings()), log.info)
+
+
+def _loop(model: str) -> Any:
+    from nightshift.loop import Loop
+
+    return Loop(model)
+
+
+def _context() -> Context:
+    return get_current_context()
+
+
+def _run_id() -> str:
+    return str(_context()["dag_run"].run_id)
+
+
+def _night() -> date:
+    from nightshift.definition.calendar import parse_night
+
+    return parse_night(_context().get("partition_key"))
+
+
+def _as_of(model: str) -> date:
+    """The date a training learns up to: asked for, or the local date of the run."""
+    from zoneinfo import ZoneInfo
+
+    from nightshift.definition.calendar import parse_night
+
+    context = _context()
+    asked = (context["dag_run"].conf or {}).get("as_of") or context["params"].get("as_of")
+    if asked:
+        return parse_night(asked)
+    zone = ZoneInfo(_loop(model).definition.schedule.timezone)
+    return context["dag_run"].run_after.astimezone(zone).date()

@@ -1,0 +1,61 @@
+"""Scores the published features of one night with the champion and stages the result.
+
+    spark-submit spark_jobs/score.py --model flight_delay --night 2013-07-04 --attempt by-hand --at 2013-07-04T00:00:00Z
+"""
+
+from __future__ import annotations
+
+import argparse
+from datetime import date, datetime
+
+from job import SPARK_TYPES, read_table, run, session, write_staged
+from pyspark.sql import functions as F
+
+from nightshift.definition.load import find_definition
+from nightshift.lake.catalog import Lake
+from nightshift.lake.read import snapshot_of
+from nightshift.lake.tables import features_table, observation_key, scores_table
+from nightshift.registry.store import Registry
+from nightshift.scoring.batches import score_rows
+from nightshift.settings import get_settings
+from nightshift.types import Staged
+
+
+def stage_scores(model: str, night: date, attempt: str, scored_at: datetime) -> Staged:
+    """Stages the champion's score of every observation of a night."""
+    settings = get_settings()
+    definition = find_definition(settings.models_path, model)
+    lake = Lake(settings)
+    registry = Registry(settings, model)
+    champion = registry.require_champion()
+    _, files = registry.fetch(champion.run_id, champion.digest)
+    spec = features_table(definition)
+    snapshot = snapshot_of(lake, spec.name)
+    spark = session(f"{model}.score {night}")
+    rows = read_table(spark, lake, spec, night, night, snapshot)
+    key = observation_key(definition)
+    schema = ", ".join(f"`{name}` {SPARK_TYPES[kind]}" for name, kind in key.items()) + ", score double"
+    scores = (
+        score_rows(rows, files, champion.digest, tuple(key), schema)
+        .withColumn("model_version", F.lit(champion.number))
+        .withColumn("features_snapshot", F.lit(snapshot))
+        .withColumn("scored_at", F.lit(scored_at))
+    )
+    inputs = {spec.name: str(snapshot), "model_version": str(champion.number), "model_digest": champion.digest}
+    return write_staged(lake, scores_table(definition), scores, attempt, night, night, inputs)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Scores one night with the champion and stages the result.")
+    parser.add_argument("--model", required=True, help="name of the model definition")
+    parser.add_argument("--night", type=date.fromisoformat, required=True, help="score date")
+    parser.add_argument("--attempt", required=True, help="names this attempt's staging folder")
+    parser.add_argument("--at", type=datetime.fromisoformat, required=True, help="instant recorded as scored_at")
+    arguments = parser.parse_args()
+    staged = stage_scores(arguments.model, arguments.night, arguments.attempt, arguments.at)
+    version = staged.inputs["model_version"]
+    print(f"staged {staged.rows} rows of {staged.table}, version {version}, in {staged.location}", flush=True)
+
+
+if __name__ == "__main__":
+    run(main)
