@@ -1,4 +1,4 @@
-"""Housekeeping for every model's tables. The models' own DAGs come from their definitions (see docs/architecture.md)."""
+"""Housekeeping for every model's tables. The models' own DAGs come from their definitions: docs/architecture.md."""
 
 from __future__ import annotations
 

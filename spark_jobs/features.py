@@ -1,6 +1,6 @@
 """Computes the features of a model for a range of nights and stages them.
 
-    spark-submit spark_jobs/features.py --model flight_delay --from 2013-07-04 --attempt by-hand
+spark-submit spark_jobs/features.py --model flight_delay --from 2013-07-04 --attempt by-hand
 """
 
 from __future__ import annotations
@@ -8,8 +8,7 @@ from __future__ import annotations
 import argparse
 from datetime import date
 
-from job import read_table, run, session, write_staged
-
+from job import read_table, run, start_session, write_staged
 from nightshift.definition.load import definition_hash, find_definition
 from nightshift.features.compute import compute_features
 from nightshift.features.plan import plan_features
@@ -22,6 +21,7 @@ from nightshift.types import Staged
 
 def stage_features(model: str, first: date, last: date, attempt: str) -> Staged:
     """Stages the features of every observation of the nights from `first` to `last`."""
+    starting = start_session(f"{model}.features {first}")
     settings = get_settings()
     definition = find_definition(settings.models_path, model)
     lake = Lake(settings)
@@ -29,7 +29,7 @@ def stage_features(model: str, first: date, last: date, attempt: str) -> Staged:
     published = {name: sorted(published_dates(lake, spec)) for name, spec in specs.items()}
     plan = plan_features(definition, first, last, published)
     snapshots = {name: snapshot_of(lake, spec.name) for name, spec in specs.items()}
-    spark = session(f"{model}.features {first}")
+    spark = starting.result()
     raw = {}
     for name, spec in specs.items():
         span = (first, last) if name == definition.observations.source else (last, last)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
@@ -27,8 +28,17 @@ SPARK_TYPES = {
 }  # fmt: skip
 
 
-def session(name: str) -> SparkSession:
-    """The session of a job, with what the lake's files need whoever submits it."""
+def start_session(name: str) -> Future[SparkSession]:
+    """Starts the session of a job while the job opens the lake: both take seconds."""
+    executor = ThreadPoolExecutor(1)
+    try:
+        return executor.submit(_session, name)
+    finally:
+        executor.shutdown(wait=False)
+
+
+def _session(name: str) -> SparkSession:
+    """A session with what the lake's files need, whoever submits the job."""
     return (
         SparkSession.builder.appName(name)
         .config("spark.sql.session.timeZone", "UTC")
@@ -70,7 +80,7 @@ def run(main: Callable[[], None]) -> None:
         _end(str(error), TRANSIENT if isinstance(error, TransientError) else TERMINAL)
     except PySparkException as error:
         _end(_first_line(error), TERMINAL)
-    except Exception as error:  # noqa: BLE001: the boundary of the process
+    except Exception as error:  # the boundary of the process
         _end(f"{type(error).__name__}: {_first_line(error)}", 1)
 
 

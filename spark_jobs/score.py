@@ -1,6 +1,6 @@
 """Scores the published features of one night with the champion and stages the result.
 
-    spark-submit spark_jobs/score.py --model flight_delay --night 2013-07-04 --attempt by-hand --at 2013-07-04T00:00:00Z
+spark-submit spark_jobs/score.py --model flight_delay --night 2013-07-04 --attempt by-hand --at 2013-07-04T00:00:00Z
 """
 
 from __future__ import annotations
@@ -8,9 +8,9 @@ from __future__ import annotations
 import argparse
 from datetime import date, datetime
 
-from job import SPARK_TYPES, read_table, run, session, write_staged
 from pyspark.sql import functions as F
 
+from job import SPARK_TYPES, read_table, run, start_session, write_staged
 from nightshift.definition.load import find_definition
 from nightshift.lake.catalog import Lake
 from nightshift.lake.read import snapshot_of
@@ -23,16 +23,16 @@ from nightshift.types import Staged
 
 def stage_scores(model: str, night: date, attempt: str, scored_at: datetime) -> Staged:
     """Stages the champion's score of every observation of a night."""
+    starting = start_session(f"{model}.score {night}")
     settings = get_settings()
     definition = find_definition(settings.models_path, model)
     lake = Lake(settings)
     registry = Registry(settings, model)
     champion = registry.require_champion()
-    _, files = registry.fetch(champion.run_id, champion.digest)
+    files = registry.files(champion.run_id, champion.digest)
     spec = features_table(definition)
     snapshot = snapshot_of(lake, spec.name)
-    spark = session(f"{model}.score {night}")
-    rows = read_table(spark, lake, spec, night, night, snapshot)
+    rows = read_table(starting.result(), lake, spec, night, night, snapshot)
     key = observation_key(definition)
     schema = ", ".join(f"`{name}` {SPARK_TYPES[kind]}" for name, kind in key.items()) + ", score double"
     scores = (

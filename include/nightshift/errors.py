@@ -6,6 +6,7 @@ received, what is allowed, how to fix it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -54,8 +55,8 @@ class TransientError(NightshiftError):
 class DefinitionError(TerminalError):
     """A model definition that cannot be used. Holds one problem a line."""
 
-    def __init__(self, problems: list[NightshiftError]) -> None:
-        self.problems = problems
+    def __init__(self, problems: Sequence[NightshiftError]) -> None:
+        self.problems = list(problems)
         Exception.__init__(self, "\n".join(str(problem) for problem in problems))
 
 

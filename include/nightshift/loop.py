@@ -6,26 +6,29 @@ plain value.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from nightshift.definition.calendar import newest_labelled
-from nightshift.definition.load import definition_hash, find_definition
+from nightshift.definition.calendar import available_at, cutoff, newest_labelled
+from nightshift.definition.load import Replay, definition_hash, find_definition, load_replay
 from nightshift.definition.model import ModelDefinition
 from nightshift.errors import DataError, NotYetAvailable, TerminalError
 from nightshift.lake.catalog import Lake
+from nightshift.lake.files import write_bytes
 from nightshift.lake.labels import join_labels, read_labels
 from nightshift.lake.landing import LandingFile, landed_dates, landing_file, missing_files, needed_files, read_landed
 from nightshift.lake.publish import publish
 from nightshift.lake.read import published_dates, read_dates
-from nightshift.lake.staging import load_staged, read_staged, stage_arrow
+from nightshift.lake.staging import load_staged, new_attempt, read_staged, stage_arrow, staging_folder
 from nightshift.lake.tables import TableSpec, features_table, monitoring_table, raw_table, scores_table
 from nightshift.settings import Settings, get_settings
+from nightshift.spark_submit import SparkSubmit
 from nightshift.types import Measurement, Staged, Verdict
 
 if TYPE_CHECKING:
@@ -33,6 +36,8 @@ if TYPE_CHECKING:
     from nightshift.quality.contract import Contract
     from nightshift.registry.store import Registry, Version
     from nightshift.training.gate import GateReport
+
+log = logging.getLogger(__name__)
 
 Progress = Callable[[str], None]
 
@@ -69,6 +74,28 @@ class Loop:
 
     # ---- landing files → staging → audit → publish
 
+    def land(self, night: date, since: date | None = None) -> int:
+        """Replays the landing of example data up to what had arrived by a night's cutoff.
+
+        Only for definitions that carry a `landing.py`, as an example does. Files that have landed stay as
+        they are.
+
+        Returns:
+            How many files landed.
+
+        Raises:
+            TerminalError: If the definition carries no example data.
+        """
+        schedule, first = self.definition.schedule, since or self.definition.schedule.start
+        count = 0
+        for name, text, content in self._replay(first, night):
+            source, day = self.definition.sources[name], date.fromisoformat(text)
+            file = landing_file(self.settings.landing_uri, name, source, day)
+            if available_at(schedule, source, day) <= cutoff(schedule, night) and missing_files([file]):
+                write_bytes(file.uri, content)
+                count += 1
+        return count
+
     def missing(self, night: date) -> list[LandingFile]:
         """The files a night needs that have not landed."""
         return missing_files(needed_files(self.definition, self.settings.landing_uri, night))
@@ -85,7 +112,7 @@ class Loop:
             days = [day for day in landed_dates(self.settings.landing_uri, source) if first <= day <= last]
             files = [landing_file(self.settings.landing_uri, name, source, day) for day in days]
             if files:
-                locations.append(self._stage_files(name, files, first, last))
+                locations.append(self._stage_files(name, files, days[0], days[-1]))
         if not locations:
             raise NotYetAvailable(
                 f"no file has landed for {first} to {last}",
@@ -113,7 +140,9 @@ class Loop:
         if failed:
             summary = "; ".join(verdict.summary() for verdict in failed)
             files = [name for one in staged for name in one.inputs if "://" in name][:3]
-            raise DataError(summary, where=", ".join(files) or None, fix="nothing was published; mend the data and clear the stage")
+            raise DataError(
+                summary, where=", ".join(files) or None, fix="nothing was published; mend the data and clear the stage"
+            )
         return "; ".join(verdict.summary() for verdict in verdicts)
 
     def publish(self, locations: Sequence[str]) -> dict[str, int]:
@@ -125,6 +154,18 @@ class Loop:
         staged = [load_staged(location) for location in locations]
         return {one.table: publish(self.lake, self._spec(one.table), one) for one in staged}
 
+    def build_history(self, first: date, last: date, progress: Progress) -> None:
+        """Ingests every landed date and builds the features of all of them in one Spark session."""
+        run_id = f"history-{first}-{last}"
+        progress(f"ingesting {first} to {last}")
+        self._audit_and_publish(self.ingest_history(first, last), last, run_id, progress)
+        progress("computing features")
+        table, attempt = features_table(self.definition).name, new_attempt(first, last)
+        arguments = ["--model", self.definition.name, "--from", str(first), "--to", str(last), "--attempt", attempt]
+        SparkSubmit(self.settings, "features", arguments).run(log.info)
+        staged = staging_folder(self.settings.warehouse_uri, table, attempt)
+        self._audit_and_publish([staged], last, run_id, progress)
+
     # ---- monitoring
 
     def measure_drift(self, night: date, run_id: str) -> Measurement:
@@ -133,11 +174,11 @@ class Loop:
 
         rows = self._scored(night)
         version = self._version_of(night)
-        package, _ = self.registry.fetch(version.run_id, version.digest)
+        learned = self.registry.reference(version)
         bounds = self.definition.monitoring.drift
         watched = bounds.features or tuple(self.definition.feature_types)
         # A version trained before a feature was declared has no reference for it.
-        reference = {name: package.reference[name] for name in watched if name in package.reference}
+        reference = {name: learned[name] for name in watched if name in learned}
         measured = measure_drift(reference, rows, bounds.psi, bounds.share, version.number)
         self.record("drift", night, measured, run_id)
         return measured[-1]
@@ -193,7 +234,7 @@ class Loop:
         staged = stage_arrow(self.lake, spec, data, night, night, {})
         publish(self.lake, spec, staged, split={"monitor": monitor})
 
-    def monitored(self, first: date, last: date) -> list[dict[str, object] | dict[str, date]]:
+    def monitored(self, first: date, last: date) -> list[dict[str, Any]]:
         """Everything monitored from `first` to `last`; nothing if nothing was yet."""
         spec = monitoring_table(self.definition)
         if not self.lake.has(spec.name):
@@ -218,7 +259,10 @@ class Loop:
             digest = self.registry.log_package(run_id, package)
             self.registry.log(
                 run_id,
-                params={"estimator": self.definition.training.estimator.class_, **self.definition.training.estimator.params},
+                params={
+                    "estimator": self.definition.training.estimator.class_,
+                    **self.definition.training.estimator.params,
+                },
                 metrics={"training_rows": rows.num_rows, "features": len(self.definition.feature_types)},
                 tags={
                     "nightshift.trained_from": str(dates.first),
@@ -244,7 +288,7 @@ class Loop:
         snapshots = {key.removeprefix(prefix): int(value) for key, value in tags.items() if key.startswith(prefix)}
         holdout = read_labelled(self.lake, self.definition, dates.holdout, dates.last, snapshots)
         labels = holdout["label"].to_numpy()
-        challenger, _ = self.registry.fetch(trained.run_id, trained.digest)
+        challenger = self.registry.package(trained.run_id, trained.digest)
         champion = self.registry.champion()
         # A task that is run again after it promoted: a model is never compared with itself.
         if champion is not None and champion.run_id == trained.run_id:
@@ -252,8 +296,7 @@ class Loop:
         scores = challenger.score(holdout)
         baseline = None
         if champion is not None:
-            package, _ = self.registry.fetch(champion.run_id, champion.digest)
-            baseline = package.score(holdout)
+            baseline = self.registry.package(champion.run_id, champion.digest).score(holdout)
         report = judge(self.definition.gate, labels, scores, baseline)
         against = f"against version {champion.number}" if champion else "no champion yet"
         verdict = "passed" if report.passed else "refused"
@@ -279,6 +322,14 @@ class Loop:
         return self.registry.promote(trained.run_id, note)
 
     # ---- inside
+
+    @cached_property
+    def _replay(self) -> Replay:
+        return load_replay(self.definition)
+
+    def _audit_and_publish(self, staged: list[str], night: date, run_id: str, progress: Progress) -> None:
+        progress(self.audit(staged, night, run_id))
+        self.publish(staged)
 
     def _stage_files(self, name: str, files: list[LandingFile], first: date, last: date) -> str:
         spec, source = raw_table(self.definition, name), self.definition.sources[name]

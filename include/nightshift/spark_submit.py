@@ -82,7 +82,7 @@ class SparkSubmit:
             "spark.ui.enabled": "false",
             "spark.ui.showConsoleProgress": "false",
             "spark.sql.shuffle.partitions": "2",
-            "spark.sql.debug.maxToStringFields": "10",
+            "spark.sql.debug.maxToStringFields": "1000",
             "spark.driver.memory": spark.driver_memory,
             "spark.driver.extraJavaOptions": self._jvm_flags(),
         }
@@ -97,20 +97,28 @@ class SparkSubmit:
         """The environment of the job: ours, with this interpreter for its workers."""
         python = {"PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable}
         local = {"SPARK_LOCAL_IP": "127.0.0.1", "OMP_NUM_THREADS": "1", "SPARK_LAUNCHER_OPTS": JVM_FLAGS}
-        quiet = {"PYTHONUNBUFFERED": "1", "SPARK_CONF_DIR": str(self.settings.home / "spark_jobs" / "conf")}
+        quiet = {"PYTHONUNBUFFERED": "1"}
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
         own = local if self.settings.spark.master.startswith("local") else {}
         return {**os.environ, "PATH": path, **python, **quiet, **own}
 
     def _jvm_flags(self) -> str:
-        archive = self.settings.spark.class_archive or Path(sys.prefix) / "nightshift-spark.jsa"
-        return f"{JVM_FLAGS} -XX:SharedArchiveFile={archive}" if archive.exists() else JVM_FLAGS
+        # Not by SPARK_CONF_DIR: a class archive does not go with folders on the class path.
+        logging = (self.settings.home / "spark_jobs" / "log4j2.properties").as_uri()
+        flags = f"{JVM_FLAGS} -Dlog4j2.configurationFile={logging}"
+        archive = class_archive(self.settings)
+        return f"{flags} -XX:SharedArchiveFile={archive}" if archive.exists() else flags
 
     def _fail(self, code: int, tail: deque[str]) -> None:
         said = [line.removeprefix("error: ") for line in tail if line.startswith("error: ")]
         last = next((line for line in reversed(tail) if line.strip()), "it printed nothing")
         message = said[-1] if said else f"Spark job {self.job} ended with exit code {code}: {last}"
         raise (TransientError if code == TEMPORARY_FAILURE or code < 0 else TerminalError)(message)
+
+
+def class_archive(settings: Settings) -> Path:
+    """Where the JVM's class archive is; it is made once per installation and halves the start of a job."""
+    return settings.spark.class_archive or Path(sys.prefix) / "nightshift-spark.jsa"
 
 
 def _die_with_parent() -> None:

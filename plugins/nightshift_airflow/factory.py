@@ -83,9 +83,8 @@ def _monitor(definition: ModelDefinition, scores: Asset) -> DAG:
     name = definition.name
     with _dag(definition, "monitor", schedule=PartitionedAssetTimetable(assets=scores), max_active_runs=4) as dag:
         measured = [tasks.drift(name), tasks.outcomes(name)]
-        action = tasks.decide(name)
-        measured >> action
-        needed = tasks.needs_retrain(action)
+        decision = tasks.decide(name)
+        measured >> decision
         request = TriggerDagRunOperator(
             task_id="request_training",
             trigger_dag_id=f"{name}.train",
@@ -95,7 +94,7 @@ def _monitor(definition: ModelDefinition, scores: Asset) -> DAG:
             logical_date=None,
             conf={"as_of": "{{ partition_key }}", "reason": "drift on {{ partition_key }}"},
         )
-        needed >> request
+        decision >> request
     return dag
 
 

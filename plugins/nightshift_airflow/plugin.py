@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, ClassVar
+
 from airflow.plugins_manager import AirflowPlugin
 
 from nightshift_airflow import listener
@@ -11,4 +13,4 @@ class NightshiftPlugin(AirflowPlugin):
     """Registers Nightshift's listener."""
 
     name = "nightshift"
-    listeners = [listener]  # noqa: RUF012: Airflow's own notation
+    listeners: ClassVar[list[Any]] = [listener]

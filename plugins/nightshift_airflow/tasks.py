@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
-from datetime import date
-from typing import Any
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import Context, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
 from nightshift_airflow.errors import explained
+
+if TYPE_CHECKING:
+    from nightshift.loop import Loop
 
 log = logging.getLogger(__name__)
 
@@ -62,20 +65,13 @@ def outcomes(model: str) -> list[str]:
         return [str(day) for day in _loop(model).measure_outcomes(_night(), _run_id())]
 
 
-@task
-def decide(model: str) -> str:
-    """Decides whether to ask for a retrain, and keeps the decision with its reason."""
+@task.short_circuit
+def decide(model: str) -> bool:
+    """Decides whether to ask for a retrain, and keeps the decision with its reason; goes on only if it does."""
     with explained():
         decision = _loop(model).decide(_night(), _run_id())
         log.info("%s: %s", decision.action, decision.reason)
-        return decision.action
-
-
-@task
-def needs_retrain(action: str) -> None:
-    """Goes on only if tonight's decision is a request."""
-    if action != "request":
-        raise AirflowSkipException(f"no retrain: {action}")
+        return decision.action == "request"
 
 
 @task
@@ -124,7 +120,7 @@ def maintain() -> dict[str, dict[str, int]]:
         return run(Lake(get_settings()), log.info)
 
 
-def _loop(model: str) -> Any:
+def _loop(model: str) -> Loop:
     from nightshift.loop import Loop
 
     return Loop(model)
@@ -155,4 +151,5 @@ def _as_of(model: str) -> date:
     if asked:
         return parse_night(asked)
     zone = ZoneInfo(_loop(model).definition.schedule.timezone)
-    return context["dag_run"].run_after.astimezone(zone).date()
+    run_after: datetime = context["dag_run"].run_after
+    return run_after.astimezone(zone).date()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import smtplib
+from collections.abc import Callable
 from email.message import EmailMessage
+from functools import partial
 
 import httpx
 from filelock import FileLock
@@ -25,11 +27,11 @@ def deliver(alert: Alert, settings: Settings) -> list[str]:
     if not _append(alert, settings):
         return []
     told = ["file"]
-    channels = {}
-    if settings.alerts.webhook_url is not None:
-        channels["webhook"] = lambda: _post(alert, settings.alerts.webhook_url.get_secret_value())  # type: ignore[union-attr]
+    channels: dict[str, Callable[[], None]] = {}
+    if (url := settings.alerts.webhook_url) is not None:
+        channels["webhook"] = partial(_post, alert, url.get_secret_value())
     if settings.alerts.smtp.host:
-        channels["mail"] = lambda: _mail(alert, settings.alerts.smtp)
+        channels["mail"] = partial(_mail, alert, settings.alerts.smtp)
     for name, send in channels.items():
         try:
             send()

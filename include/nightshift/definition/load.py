@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-from collections.abc import Iterator, Mapping
+import importlib.util
+from collections.abc import Callable, Iterator, Mapping
+from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -19,6 +21,8 @@ from nightshift.definition.rules import RULES, Path_, Problem
 from nightshift.errors import DefinitionError, TerminalError
 
 FILE = "model.yaml"
+
+Replay = Callable[[date, date], Iterator[tuple[str, str, bytes]]]
 
 
 def load_definition(folder: Path) -> ModelDefinition:
@@ -76,6 +80,24 @@ def definition_hash(definition: ModelDefinition) -> str:
     return digest.hexdigest()
 
 
+def load_replay(definition: ModelDefinition) -> Replay:
+    """The example data of a definition that carries some, as `landed_files` of its `landing.py`.
+
+    Raises:
+        TerminalError: If it carries none.
+    """
+    file = definition.folder / "landing.py"
+    if not file.exists():
+        raise TerminalError(
+            "this model has no example data to land", where=str(file), fix="land files as your systems deliver them"
+        )
+    spec = importlib.util.spec_from_file_location(f"nightshift_landing_{definition.name}", file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return cast(Replay, module.landed_files)
+
+
 def check_shared_sources(definitions: list[ModelDefinition]) -> Iterator[TerminalError]:
     """Two models that name the same source must declare it alike: they share its table."""
     first: dict[str, ModelDefinition] = {}
@@ -107,7 +129,11 @@ def _parse(file: Path) -> CommentedMap:
         raise DefinitionError([TerminalError(f"not valid YAML: {error}", where=str(file))]) from None
     if not isinstance(tree, CommentedMap):
         raise DefinitionError(
-            [TerminalError("not a mapping", where=f"{file}:1", allowed="keys such as `name:`", fix="see docs/definition.md")]
+            [
+                TerminalError(
+                    "not a mapping", where=f"{file}:1", allowed="keys such as `name:`", fix="see docs/definition.md"
+                )
+            ]
         )
     return tree
 

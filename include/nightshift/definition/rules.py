@@ -42,9 +42,12 @@ def sources_exist(definition: ModelDefinition) -> Iterator[Problem]:
         (("observations", "source"), definition.observations.source),
         (("label", "source"), definition.label.source),
     ]
-    named += [(("features", "lookups", name, "source"), part.source) for name, part in definition.features.lookups.items()]
     named += [
-        (("features", "aggregates", name, "source"), part.source) for name, part in definition.features.aggregates.items()
+        (("features", "lookups", name, "source"), part.source) for name, part in definition.features.lookups.items()
+    ]
+    named += [
+        (("features", "aggregates", name, "source"), part.source)
+        for name, part in definition.features.aggregates.items()
     ]
     for path, source in named:
         if source not in known:
@@ -61,7 +64,9 @@ def columns_exist(definition: ModelDefinition) -> Iterator[Problem]:
     for name, lookup in definition.features.lookups.items():
         wanted += [(("features", "lookups", name, "key"), side, lookup.key) for side in (observed, lookup.source)]
     for name, aggregate in definition.features.aggregates.items():
-        wanted += [(("features", "aggregates", name, "by"), side, aggregate.by) for side in (observed, aggregate.source)]
+        wanted += [
+            (("features", "aggregates", name, "by"), side, aggregate.by) for side in (observed, aggregate.source)
+        ]
     for path, source, columns in wanted:
         if source not in definition.sources:
             continue
@@ -79,7 +84,11 @@ def dated_paths(definition: ModelDefinition) -> Iterator[Problem]:
             )
         if not source.path.endswith((".csv", ".csv.gz", ".parquet")):
             yield Problem(
-                ("sources", name, "path"), "unknown file format", source.path, ".csv, .csv.gz, .parquet", "change the ending"
+                ("sources", name, "path"),
+                "unknown file format",
+                source.path,
+                ".csv, .csv.gz, .parquet",
+                "change the ending",
             )
 
 
@@ -99,7 +108,8 @@ def cadence_fits_use(definition: ModelDefinition) -> Iterator[Problem]:
         (("label", "source"), definition.label.source),
     ]
     users += [
-        (("features", "aggregates", name, "source"), part.source) for name, part in definition.features.aggregates.items()
+        (("features", "aggregates", name, "source"), part.source)
+        for name, part in definition.features.aggregates.items()
     ]
     for path, name in users:
         source = definition.sources.get(name)
@@ -140,7 +150,11 @@ def names_are_free(definition: ModelDefinition) -> Iterator[Problem]:
 def gate_has_rules(definition: ModelDefinition) -> Iterator[Problem]:
     if not definition.gate.minimum and definition.gate.against_champion is None:
         yield Problem(
-            ("gate",), "no rule: a gate without rules would pass anything", None, "minimum, against_champion", "add a rule"
+            ("gate",),
+            "no rule: a gate without rules would pass anything",
+            None,
+            "minimum, against_champion",
+            "add a rule",
         )
 
 

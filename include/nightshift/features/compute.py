@@ -64,9 +64,7 @@ def _grouped(definition: ModelDefinition) -> dict[tuple[str, tuple[str, ...]], d
     return groups
 
 
-def _aggregate(
-    rows: DataFrame, visible: DataFrame, by: tuple[str, ...], aggregates: dict[str, Aggregate]
-) -> DataFrame:
+def _aggregate(rows: DataFrame, visible: DataFrame, by: tuple[str, ...], aggregates: dict[str, Aggregate]) -> DataFrame:
     """Daily partial aggregates first, so that a day is read once however many nights see it."""
     from pyspark.sql import functions as F
 

@@ -46,7 +46,9 @@ class FeaturePlan:
         return (min(seen), max(seen)) if seen else None
 
 
-def plan_features(definition: ModelDefinition, first: date, last: date, published: dict[str, list[date]]) -> FeaturePlan:
+def plan_features(
+    definition: ModelDefinition, first: date, last: date, published: dict[str, list[date]]
+) -> FeaturePlan:
     """Plans the features of every night from `first` to `last`.
 
     Args:
@@ -73,7 +75,9 @@ def _window(definition: ModelDefinition, source: str, first: date, last: date, d
     return seen
 
 
-def _versions(definition: ModelDefinition, source: str, first: date, last: date, published: list[date]) -> list[Visible]:
+def _versions(
+    definition: ModelDefinition, source: str, first: date, last: date, published: list[date]
+) -> list[Visible]:
     seen = []
     for night in nights(first, last):
         newest = newest_partition(definition.schedule, definition.sources[source], night)

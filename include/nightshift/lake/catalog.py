@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from filelock import FileLock
 from pyiceberg.catalog import Catalog, load_catalog
@@ -110,10 +110,8 @@ class Lake:
         return catalog
 
     def _create(self, spec: TableSpec) -> Table:
-        try:
+        with suppress(NamespaceAlreadyExistsError):
             self.catalog.create_namespace(spec.name.split(".")[0])
-        except NamespaceAlreadyExistsError:
-            pass
         try:
             table = self.catalog.create_table(spec.name, schema=spec.schema, properties=PROPERTIES)
         except TableAlreadyExistsError:
@@ -126,8 +124,6 @@ class Lake:
             mapping: NameMapping = table.schema().name_mapping
             change.set_properties({"schema.name-mapping.default": mapping.model_dump_json()})
         return self.table(spec.name)
-
-
 
 
 def _same_type(left: object, right: object) -> bool:

@@ -35,7 +35,7 @@ def open_fs(uri: str) -> tuple[fs.FileSystem, str]:
 def exists(uri: str) -> bool:
     """Whether there is a file at a location."""
     system, path = open_fs(uri)
-    return system.get_file_info(path).type == fs.FileType.File
+    return bool(system.get_file_info(path).type == fs.FileType.File)
 
 
 def list_files(uri: str, ending: str = "") -> list[str]:
@@ -65,4 +65,4 @@ def read_bytes(uri: str) -> bytes:
     """The content of a file."""
     system, path = open_fs(uri)
     with system.open_input_file(path) as stream:
-        return stream.read()
+        return bytes(stream.read())

@@ -14,7 +14,9 @@ from nightshift.lake.read import read_dates
 from nightshift.lake.tables import raw_table
 
 
-def read_labels(lake: Lake, definition: ModelDefinition, first: date, last: date, snapshot: int | None = None) -> pa.Table:
+def read_labels(
+    lake: Lake, definition: ModelDefinition, first: date, last: date, snapshot: int | None = None
+) -> pa.Table:
     """The label of every observation dated from `first` to `last` that has an outcome.
 
     Returns:
@@ -24,10 +26,12 @@ def read_labels(lake: Lake, definition: ModelDefinition, first: date, last: date
         TerminalError: If the label's expression cannot be evaluated.
     """
     spec = raw_table(definition, definition.label.source)
-    outcomes = read_dates(lake, spec, first, last, snapshot=snapshot)  # noqa: F841: named in the query
+    outcomes = read_dates(lake, spec, first, last, snapshot=snapshot)
     key = ", ".join(f'"{column}"' for column in definition.observations.key)
     try:
-        return duckdb.sql(
+        database = duckdb.connect()
+        database.register("outcomes", outcomes)
+        return database.execute(
             f"select source_date as score_date, {key}, cast({definition.label.expression} as double) as label "
             "from outcomes where label is not null order by all"
         ).to_arrow_table()

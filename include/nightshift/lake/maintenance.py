@@ -10,6 +10,7 @@ from pyiceberg.table.update.snapshot import _MergeAppendFiles
 
 from nightshift.lake.catalog import Lake
 from nightshift.lake.files import list_files, open_fs
+from nightshift.lake.staging import MANIFEST
 
 KEEP_SNAPSHOTS = 100
 KEEP_FOR = timedelta(days=7)
@@ -82,7 +83,11 @@ def _remove_orphans(lake: Lake, name: str, now: datetime) -> int:
     location = lake.table(name).location()
     candidates = _older(lake.warehouse + f"/staged/{name}", now - GUARD) + _older(location + "/metadata", now - GUARD)
     needed = _reachable(lake.table(name))
-    orphans = [uri for uri in candidates if uri not in needed]
+    # A published set keeps its manifest, so that publishing it again still finds it.
+    folders = {uri.rsplit("/", 1)[0] for uri in needed}
+    orphans = [
+        u for u in candidates if u not in needed and not (u.endswith(MANIFEST) and u.rsplit("/", 1)[0] in folders)
+    ]
     for uri in orphans:
         system, path = open_fs(uri)
         system.delete_file(path)

@@ -10,7 +10,6 @@ import logging
 from datetime import date
 
 from pyiceberg.exceptions import CommitFailedException, ValidationException
-from pyiceberg.expressions import And, BooleanExpression, EqualTo, GreaterThanOrEqual, LessThanOrEqual
 from pyiceberg.io.pyarrow import parquet_files_to_data_files
 from pyiceberg.manifest import DataFile
 from pyiceberg.table.snapshots import Operation
@@ -20,6 +19,7 @@ from tenacity import Retrying, before_sleep_log, retry_if_exception_type, stop_a
 from nightshift.errors import DataError, TerminalError
 from nightshift.lake.catalog import Lake
 from nightshift.lake.files import exists
+from nightshift.lake.read import partitions
 from nightshift.lake.tables import TableSpec
 from nightshift.types import Staged
 
@@ -64,26 +64,18 @@ def publish(lake: Lake, spec: TableSpec, staged: Staged, *, split: dict[str, str
         return retrying(_commit, lake, spec, staged, split or {})
 
 
-def covered(spec: TableSpec, first: date, last: date, split: dict[str, str]) -> BooleanExpression:
-    """The partitions from `first` to `last` with these constant partition values."""
-    predicate: BooleanExpression = And(
-        GreaterThanOrEqual(spec.date_column, first.isoformat()), LessThanOrEqual(spec.date_column, last.isoformat())
-    )
-    for column in spec.split_by:
-        predicate = And(predicate, EqualTo(column, split[column]))
-    return predicate
-
-
 def _commit(lake: Lake, spec: TableSpec, staged: Staged, split: dict[str, str]) -> int:
     table = lake.table(spec.name)  # always fresh: what is replaced is planned against this head
-    predicate = covered(spec, staged.first, staged.last, split)
+    predicate = partitions(spec, staged.first, staged.last, split)
     new = [f for f in parquet_files_to_data_files(table.io, table.metadata, iter(staged.files)) if f.record_count]
     _check_partitions(spec, staged, split, new)
     old = [task.file for task in table.scan(predicate).plan_files()]
     head = table.current_snapshot()
     if head is not None and {file.file_path for file in old} == {file.file_path for file in new}:
         return int(head.snapshot_id)
-    properties = {ATTEMPT: staged.attempt} | {f"nightshift.input.{name}": value for name, value in staged.inputs.items()}
+    properties = {ATTEMPT: staged.attempt} | {
+        f"nightshift.input.{name}": value for name, value in staged.inputs.items()
+    }
     transaction = table.transaction()
     with transaction.update_snapshot(snapshot_properties=properties).overwrite() as overwrite:
         overwrite._isolation_operation = Operation.OVERWRITE

@@ -5,10 +5,18 @@ from __future__ import annotations
 from datetime import date
 
 import pyarrow as pa
-from pyiceberg.expressions import AlwaysTrue, And, BooleanExpression, GreaterThanOrEqual, LessThanOrEqual
+from pyiceberg.expressions import AlwaysTrue, BooleanExpression
+from pyiceberg.expressions.parser import parse
 
 from nightshift.lake.catalog import Lake
 from nightshift.lake.tables import TableSpec
+
+
+def partitions(spec: TableSpec, first: date, last: date, split: dict[str, str] | None = None) -> BooleanExpression:
+    """The partitions from `first` to `last`, of these constant partition values if given."""
+    clauses = [f"{spec.date_column} >= '{first}'", f"{spec.date_column} <= '{last}'"]
+    clauses += [f"{column} = '{value}'" for column, value in (split or {}).items()]
+    return parse(" and ".join(clauses))
 
 
 def snapshot_of(lake: Lake, name: str) -> int:
@@ -19,7 +27,7 @@ def snapshot_of(lake: Lake, name: str) -> int:
 
 def data_files(lake: Lake, spec: TableSpec, first: date, last: date, snapshot: int | None = None) -> list[str]:
     """The URIs of the files that hold the dates from `first` to `last`."""
-    scan = lake.table(spec.name).scan(_between(spec, first, last), snapshot_id=snapshot or None)
+    scan = lake.table(spec.name).scan(partitions(spec, first, last), snapshot_id=snapshot or None)
     return sorted(task.file.file_path for task in scan.plan_files())
 
 
@@ -43,7 +51,7 @@ def read_dates(
         snapshot: At this snapshot; the newest if None.
     """
     names = columns or tuple(spec.columns)
-    scan = lake.table(spec.name).scan(_between(spec, first, last), selected_fields=names, snapshot_id=snapshot)
+    scan = lake.table(spec.name).scan(partitions(spec, first, last), selected_fields=names, snapshot_id=snapshot)
     rows = scan.to_arrow()
     return rows.select(list(names)).cast(pa.schema([spec.schema.field(name) for name in names]))
 
@@ -59,9 +67,3 @@ def published_dates(lake: Lake, spec: TableSpec) -> dict[date, int]:
         day = date.fromordinal(date(1970, 1, 1).toordinal() + value) if isinstance(value, int) else value
         rows[day] = rows.get(day, 0) + task.file.record_count
     return rows
-
-
-def _between(spec: TableSpec, first: date, last: date) -> BooleanExpression:
-    return And(
-        GreaterThanOrEqual(spec.date_column, first.isoformat()), LessThanOrEqual(spec.date_column, last.isoformat())
-    )

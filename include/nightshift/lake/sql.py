@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import duckdb
 import pyarrow as pa
 from pyiceberg.io.pyarrow import schema_to_pyarrow
@@ -24,7 +26,7 @@ def connect_sql(lake: Lake) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def run_sql(lake: Lake, query: str) -> tuple[list[str], list[tuple[object, ...]]]:
+def run_sql(lake: Lake, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
     """Runs a query over the published tables.
 
     Returns:

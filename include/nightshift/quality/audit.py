@@ -28,7 +28,8 @@ def audit(contract: Contract, rows: pa.Table) -> Verdict:
     """
     import great_expectations as gx
 
-    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    for name in ("great_expectations", "great_expectations.data_context.types.base"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         context = gx.get_context(mode="ephemeral")
@@ -76,7 +77,9 @@ def _check(expectation: Expectation, result: Any) -> Check:
         observed = float(found.get("unexpected_count") or 0)
         first = (found.get("partial_unexpected_list") or [None])[0]
         detail = f"{observed:.0f} values break {_in_words(expectation)}, first {first!r}"
-    return Check(expectation.kind, expectation.subject, bool(result.success), observed, "" if result.success else detail)
+    return Check(
+        expectation.kind, expectation.subject, bool(result.success), observed, "" if result.success else detail
+    )
 
 
 def _in_words(expectation: Expectation) -> str:

@@ -52,9 +52,7 @@ def features_contract(definition: ModelDefinition, observations: int) -> Contrac
             for window in aggregate.windows:
                 column = f"{name}_{window.days}d"
                 found.append(_expect("ExpectColumnValuesToBeBetween", column, min_value=0, max_value=1))
-    return Contract(
-        f"features.{definition.name}", (*found, _unique(key), _row_count(observations, observations))
-    )
+    return Contract(f"features.{definition.name}", (*found, _unique(key), _row_count(observations, observations)))
 
 
 def scores_contract(definition: ModelDefinition, observations: int) -> Contract:

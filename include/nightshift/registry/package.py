@@ -115,20 +115,18 @@ class ModelPackage:
 
 
 def package_digest(files: dict[str, bytes]) -> str:
-    """SHA-256 over every file's name and content.
-
-    """
+    """SHA-256 over every file's name and content."""
     digest = hashlib.sha256()
     for name in sorted(files):
         digest.update(name.encode() + b"\0" + hashlib.sha256(files[name]).digest())
     return digest.hexdigest()
 
 
-def load_package(files: dict[str, bytes], digest: str) -> ModelPackage:
-    """Loads a package after verifying that it is the one that was registered.
+def verify_digest(files: dict[str, bytes], digest: str) -> None:
+    """Refuses files that are not those the digest was taken of.
 
     Raises:
-        TerminalError: If the files are not those the digest was taken of.
+        TerminalError: Naming both digests.
     """
     if (found := package_digest(files)) != digest:
         raise TerminalError(
@@ -137,6 +135,15 @@ def load_package(files: dict[str, bytes], digest: str) -> ModelPackage:
             allowed=digest,
             fix="restore the artifact, or roll back to another version",
         )
+
+
+def load_package(files: dict[str, bytes], digest: str) -> ModelPackage:
+    """Loads a package after verifying that it is the one that was registered.
+
+    Raises:
+        TerminalError: If the files are not those the digest was taken of.
+    """
+    verify_digest(files, digest)
     import skops.io
 
     estimator = skops.io.loads(files[ESTIMATOR], trusted=list(TRUSTED))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from typing import Any
 from filelock import FileLock
 
 from nightshift.errors import NotYetAvailable, TerminalError
-from nightshift.registry.package import ModelPackage, load_package, package_digest
+from nightshift.registry.package import REFERENCE, ModelPackage, load_package, package_digest, verify_digest
 from nightshift.settings import Settings
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -80,8 +81,8 @@ class Registry:
         """The tags of a run."""
         return dict(self.client.get_run(run_id).data.tags)
 
-    def fetch(self, run_id: str, digest: str) -> tuple[ModelPackage, dict[str, bytes]]:
-        """A run's package, verified, and its files.
+    def files(self, run_id: str, digest: str) -> dict[str, bytes]:
+        """A run's package as files, verified to be those that were registered.
 
         Raises:
             TerminalError: If the artifact is gone or is not the one that was registered.
@@ -91,14 +92,23 @@ class Registry:
         try:
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(self.client.download_artifacts(run_id, ARTIFACT, folder))
-                files = {file.name: file.read_bytes() for file in path.iterdir()}
+                found = {file.name: file.read_bytes() for file in path.iterdir()}
         except (MlflowException, OSError) as error:
             raise TerminalError(
                 f"the model's artifact cannot be read: {str(error).splitlines()[0]}",
                 where=f"{self.model}, run {run_id}",
                 fix="restore the artifact store, or roll back to another version",
             ) from None
-        return load_package(files, digest), files
+        verify_digest(found, digest)
+        return found
+
+    def package(self, run_id: str, digest: str) -> ModelPackage:
+        """A run's package, verified and loaded."""
+        return load_package(self.files(run_id, digest), digest)
+
+    def reference(self, version: Version) -> dict[str, Any]:
+        """The profile of what a version learned from; the estimator stays unloaded."""
+        return dict(json.loads(self.files(version.run_id, version.digest)[REFERENCE]))
 
     def champion(self) -> Version | None:
         """The version that makes the published scores, if there is one."""

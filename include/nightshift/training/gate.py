@@ -71,7 +71,9 @@ def judge(gate: Gate, labels: Vector, challenger: Vector, champion: Vector | Non
     results = [_minimum(metric, found[metric], bound) for metric, bound in gate.minimum.items()]
     if gate.against_champion is not None and champion is not None:
         rule = gate.against_champion
-        results.append(_not_worse(rule.metric, found[rule.metric], metrics(labels, champion)[rule.metric], rule.tolerance))
+        results.append(
+            _not_worse(rule.metric, found[rule.metric], metrics(labels, champion)[rule.metric], rule.tolerance)
+        )
     if not results:
         raise TerminalError(
             "no rule of the gate applies to a first model, and a gate without rules would pass anything",

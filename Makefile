@@ -1,0 +1,51 @@
+# Everything Nightshift needs, on a machine that has only git, make and Python 3.11 or newer.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/installed
+AIRFLOW_PORT ?= 8080
+MLFLOW_PORT ?= 5000
+export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: help
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+.PHONY: run
+run: install ## Run the whole loop on real data; EXIT=1 stops the servers after the summary
+	@$(BIN)/nightshift run --airflow-port $(AIRFLOW_PORT) --mlflow-port $(MLFLOW_PORT) $(if $(EXIT),--exit)
+
+.PHONY: test
+test: install ## Check style, types and layers, and run every test
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/pytest
+
+.PHONY: install
+install: $(INSTALLED) ## Create .venv with the locked packages, and Java if there is none
+
+$(INSTALLED): requirements.txt pyproject.toml scripts/install.sh
+	@PYTHON=$(PYTHON) scripts/install.sh
+	@touch $@
+
+.PHONY: format
+format: install ## Format the code
+	@$(BIN)/ruff check --fix -q . ; $(BIN)/ruff format .
+
+.PHONY: lock
+lock: ## Pin every package anew: requirements.in to requirements.txt
+	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --upgrade --custom-compile-command "make lock" \
+		requirements.in -o requirements.txt
+
+.PHONY: reset
+reset: ## Forget everything that was landed, published, trained and run
+	@if [ -x $(BIN)/nightshift ]; then $(BIN)/nightshift stop; fi
+	@rm -rf var
+
+.PHONY: clean
+clean: reset ## Reset, and remove the environment and all caches
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

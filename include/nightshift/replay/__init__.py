@@ -1,0 +1,1 @@
+"""`make run`: real servers, real history, real nights, one after the other."""

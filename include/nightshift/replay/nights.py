@@ -1,0 +1,136 @@
+"""Replays nights through a running Airflow: lands what had arrived, lets the scheduler run, and waits."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from nightshift.definition.calendar import cutoff
+from nightshift.errors import TerminalError, TransientError
+from nightshift.loop import Loop
+from nightshift.replay.airflow_api import ENDED, AirflowApi
+from nightshift.replay.servers import Servers
+
+POOLS = {
+    "nightshift_spark": (1, "Spark jobs that share this machine's cores"),
+    "nightshift_training": (1, "Trainings: one at a time"),
+}
+
+
+# What lands newly for a night is dated within these days before it.
+DELIVERY = timedelta(days=7)
+
+
+@dataclass(frozen=True)
+class NightRun:
+    """How a night's runs ended.
+
+    Attributes:
+        night: The score date.
+        states: Each run's DAG and state.
+        seconds: From landing to the last run's end.
+    """
+
+    night: date
+    states: dict[str, str]
+    seconds: float
+
+    @property
+    def succeeded(self) -> bool:
+        return all(state == "success" for state in self.states.values())
+
+
+class Replay:
+    """Drives one model's nights through Airflow.
+
+    Args:
+        loop: The model's loop.
+        servers: The running servers.
+        api: A logged-in client.
+        say: Takes the stage that is running now.
+    """
+
+    def __init__(self, loop: Loop, servers: Servers, api: AirflowApi, say: Callable[[str], None]) -> None:
+        self.loop, self.servers, self.api, self.say = loop, servers, api, say
+        self.model = loop.definition.name
+
+    def prepare(self, timeout: float = 90) -> None:
+        """Makes the pools and unpauses the model's DAGs, once Airflow has parsed them.
+
+        Raises:
+            TerminalError: If a DAG does not appear, with its import error.
+        """
+        for name, (slots, description) in POOLS.items():
+            self.api.pool(name, slots, description)
+        dags = [f"{self.model}.score", f"{self.model}.monitor", f"{self.model}.train", "nightshift.maintenance"]
+        deadline = time.monotonic() + timeout
+        while dags:
+            dags = [dag for dag in dags if not self.api.unpause(dag)]
+            if dags and time.monotonic() > deadline:
+                errors = "; ".join(text.strip().splitlines()[-1] for text in self.api.import_errors().values())
+                raise TerminalError(f"Airflow does not show the DAG {dags[0]}", received=errors or "no import error")
+            if dags:
+                self._pause()
+
+    def train(self, as_of: date, reason: str) -> str:
+        """Runs a training and returns how it ended."""
+        run_id = f"first__{as_of}"
+        conf = {"as_of": str(as_of), "reason": reason}
+        self.api.trigger(f"{self.model}.train", run_id, conf=conf)
+        return self._wait(f"{self.model}.train", run_id, f"training as of {as_of}")
+
+    def night(self, night: date) -> NightRun:
+        """Runs a night: score, monitor, and the training it asked for, if it did."""
+        started = time.monotonic()
+        self.loop.land(night, since=night - DELIVERY)
+        score, monitor, train = (f"{self.model}.{verb}" for verb in ("score", "monitor", "train"))
+        run_id = f"night__{night}"
+        self.api.trigger(
+            score, run_id, partition_key=str(night), run_after=cutoff(self.loop.definition.schedule, night)
+        )
+        states = {score: self._wait(score, run_id, f"night {night}")}
+        if states[score] == "success":
+            states[monitor] = self._wait(monitor, self._monitor_run(monitor, night), f"night {night}")
+            request = f"retrain__{night}"
+            if states[monitor] == "success" and self.api.run(train, request) is not None:
+                states[train] = self._wait(train, request, f"night {night}, retraining")
+        return NightRun(night, states, time.monotonic() - started)
+
+    def _monitor_run(self, dag_id: str, night: date, patience: float = 30) -> str:
+        """The run that the night's asset event woke. If the event was lost, the night is monitored all the same."""
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline:
+            found = [run for run in self.api.runs(dag_id) if run["partition_key"] == str(night)]
+            if found:
+                newest = max(found, key=lambda run: run["queued_at"] or run["run_after"])
+                if newest["state"] == "failed":
+                    self.api.clear(dag_id, newest["dag_run_id"])
+                return str(newest["dag_run_id"])
+            self._pause()
+        run_id = f"night__{night}"
+        self.api.trigger(dag_id, run_id, partition_key=str(night))
+        return run_id
+
+    def _wait(self, dag_id: str, run_id: str, what: str) -> str:
+        """Waits for the end of a run, saying which task is running."""
+        while True:
+            run = self.api.run(dag_id, run_id)
+            if run is None:
+                raise TransientError(f"the run {run_id} of {dag_id} is gone")
+            if run["state"] in ENDED:
+                return str(run["state"])
+            self.say(f"{what}: {dag_id.rpartition('.')[2]} {_stage(self.api.tasks(dag_id, run_id))}")
+            self._pause()
+
+    def _pause(self) -> None:
+        self.servers.check()
+        time.sleep(0.7)
+
+
+def _stage(tasks: list[dict[str, Any]]) -> str:
+    running = [task["task_id"] for task in tasks if task["state"] == "running"]
+    done = sum(task["state"] in {"success", "skipped"} for task in tasks)
+    return f"{', '.join(running) or 'waiting'} ({done} of {len(tasks)} tasks)"

@@ -1,0 +1,242 @@
+"""Starts and stops Airflow and the MLflow UI on this machine, bound to 127.0.0.1."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import ctypes
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+
+from nightshift.errors import TerminalError
+from nightshift.settings import Settings
+
+MARK = "NIGHTSHIFT_INSTANCE"
+PR_SET_PDEATHSIG = 1
+COMPONENTS = ("scheduler", "dag-processor", "triggerer")
+
+
+class Servers:
+    """The servers of one installation.
+
+    Args:
+        settings: The installation.
+        airflow_port: Port of the Airflow UI and API.
+        mlflow_port: Port of the MLflow UI; None to do without it.
+    """
+
+    def __init__(self, settings: Settings, airflow_port: int = 8080, mlflow_port: int | None = 5000) -> None:
+        self.settings, self.airflow_port, self.mlflow_port = settings, airflow_port, mlflow_port
+        self.home = settings.var_path / "airflow"
+        self.logs = settings.var_path / "logs"
+        self.airflow_url = f"http://127.0.0.1:{airflow_port}"
+        self.mlflow_url = f"http://127.0.0.1:{mlflow_port}" if mlflow_port else None
+        self._processes: dict[str, subprocess.Popen] = {}
+
+    @property
+    def password_file(self) -> Path:
+        """Where the password of the user `admin` is."""
+        return self.home / "passwords.json"
+
+    @property
+    def password(self) -> str:
+        return str(json.loads(self.password_file.read_text())["admin"])
+
+    def start(self) -> None:
+        """Stops what an earlier run left behind, migrates the database and starts the API server.
+
+        Raises:
+            TerminalError: If a port is taken by somebody else.
+        """
+        self.stop_leftovers()
+        for port in filter(None, (self.airflow_port, self.mlflow_port)):
+            _require_free(port)
+        self.home.mkdir(parents=True, exist_ok=True)
+        self.logs.mkdir(parents=True, exist_ok=True)
+        self.environment()
+        self._migrate()
+        self._spawn("api-server", ["airflow", "api-server", "--port", str(self.airflow_port)])
+        if self.mlflow_port:
+            self._spawn("mlflow", self._mlflow_command())
+
+    def start_scheduling(self, timeout: float = 180) -> None:
+        """Waits for the API server, then starts the rest: a scheduler without it would fail its first tasks.
+
+        Raises:
+            TerminalError: If a server does not come up.
+        """
+        self._wait("the API server", lambda health: True, timeout)
+        for component in COMPONENTS:
+            self._spawn(component, ["airflow", component])
+        self._wait("the scheduler", lambda health: all(part.get("status") == "healthy" for part in health), timeout)
+
+    def check(self) -> None:
+        """Raises if a server died.
+
+        Raises:
+            TerminalError: Naming the server and its log.
+        """
+        for name, process in self._processes.items():
+            if process.poll() is not None:
+                raise TerminalError(
+                    f"the {name} ended with exit code {process.returncode}", where=str(self.logs / f"{name}.log")
+                )
+
+    def stop(self) -> None:
+        """Stops every server and everything they started."""
+        for process in self._processes.values():
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGTERM)
+        deadline = time.monotonic() + 15
+        for process in self._processes.values():
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.1, deadline - time.monotonic()))
+        self._processes.clear()
+        self.stop_leftovers()
+
+    def stop_leftovers(self) -> None:
+        """Kills whatever still runs for this installation, such as after a kill -9."""
+        left = [process for process in _marked(str(self.settings.var_path)) if process.pid != os.getpid()]
+        for process in left:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(left, timeout=10)
+
+    def environment(self) -> dict[str, str]:
+        """The environment of every server: this installation's paths, ports and secrets."""
+        secret = self._secrets()
+        own = {
+            MARK: str(self.settings.var_path),
+            "NIGHTSHIFT_HOME": str(self.settings.home),
+            "NIGHTSHIFT_VAR": str(self.settings.var_path),
+            "NIGHTSHIFT_MODELS_FOLDER": str(self.settings.models_path),
+            "NIGHTSHIFT_AIRFLOW_URL": self.airflow_url,
+            "AIRFLOW_HOME": str(self.home),
+            "AIRFLOW_CONFIG": str(self.settings.home / "airflow.cfg"),
+            "AIRFLOW__CORE__DAGS_FOLDER": str(self.settings.home / "dags"),
+            "AIRFLOW__CORE__PLUGINS_FOLDER": str(self.settings.home / "plugins"),
+            "AIRFLOW__CORE__FERNET_KEY": secret["fernet_key"],
+            "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.password_file),
+            "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.airflow_url}/execution/",
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.home / 'airflow.db'}",
+            "AIRFLOW__API__SECRET_KEY": secret["api_secret_key"],
+            "AIRFLOW__API__BASE_URL": self.airflow_url,
+            "AIRFLOW__API_AUTH__JWT_SECRET": secret["jwt_secret"],
+            "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(self.logs / "tasks"),
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "DO_NOT_TRACK": "true",
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        }
+        environment = {**os.environ, **own}
+        # Without compiled bytecode every task imports two to four times slower.
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)
+        return environment
+
+    def _secrets(self) -> dict[str, str]:
+        """Secrets of this installation, made once, readable by its owner only."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        file = self.home / "secrets.json"
+        if not file.exists():
+            _write_private(self.password_file, {"admin": secrets.token_urlsafe(12)})
+            _write_private(
+                file,
+                {
+                    "fernet_key": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+                    "api_secret_key": secrets.token_hex(32),
+                    "jwt_secret": secrets.token_hex(64),
+                },
+            )
+        return dict(json.loads(file.read_text()))
+
+    def _migrate(self) -> None:
+        done = self.home / f"migrated-{version('apache-airflow-core')}"
+        if done.exists():
+            return
+        with (self.logs / "migrate.log").open("a") as log:
+            code = subprocess.call(
+                _command(["airflow", "db", "migrate"]), env=self.environment(), stdout=log, stderr=log
+            )
+        if code:
+            raise TerminalError("the Airflow database could not be migrated", where=str(self.logs / "migrate.log"))
+        done.touch()
+
+    def _mlflow_command(self) -> list[str]:
+        return [
+            "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.mlflow_port), "--workers", "1",
+            "--backend-store-uri", self.settings.tracking_uri, "--artifacts-destination", self.settings.artifact_root,
+        ]  # fmt: skip
+
+    def _spawn(self, name: str, command: list[str]) -> None:
+        with (self.logs / f"{name}.log").open("a") as log:
+            self._processes[name] = subprocess.Popen(
+                _command(command),
+                env=self.environment(),
+                cwd=self.settings.var_path,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=_die_with_parent,
+            )
+
+    def _wait(self, what: str, ready: Callable[[list[dict[str, Any]]], bool], timeout: float) -> None:
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            self.check()
+            with contextlib.suppress(httpx.HTTPError, ValueError):
+                health = httpx.get(f"{self.airflow_url}/api/v2/monitor/health", timeout=5).json()
+                if ready([health[part] for part in ("scheduler", "dag_processor", "triggerer")]):
+                    return
+            time.sleep(0.5)
+        raise TerminalError(f"{what} did not become healthy within {timeout:.0f} s", where=str(self.logs))
+
+
+def _marked(instance: str) -> Iterator[psutil.Process]:
+    """Processes that were started for an installation, whoever their parent is now."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get(MARK) == instance:
+                yield process
+
+
+def _require_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise TerminalError(
+                f"port {port} is taken by another program",
+                fix="stop it, or choose others: make run AIRFLOW_PORT=8081 MLFLOW_PORT=5001",
+            ) from None
+
+
+def _command(command: list[str]) -> list[str]:
+    program = shutil.which(command[0], path=str(Path(sys.executable).parent))
+    if program is None:
+        raise TerminalError(f"{command[0]} is not installed beside this Python", fix="make install")
+    return [program, *command[1:]]
+
+
+def _write_private(file: Path, content: dict[str, str]) -> None:
+    file.touch(mode=0o600)
+    file.write_text(json.dumps(content))
+
+
+def _die_with_parent() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

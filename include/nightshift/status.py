@@ -1,0 +1,89 @@
+"""What became of each night, read from the published tables alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from nightshift.lake.read import published_dates
+from nightshift.lake.sql import run_sql
+from nightshift.lake.tables import raw_table, scores_table
+from nightshift.loop import Loop
+
+
+@dataclass(frozen=True)
+class NightStatus:
+    """One scored night.
+
+    Attributes:
+        night: The score date.
+        rows: Published scores.
+        expected: Observations in the source.
+        quality: `pass`, or what failed.
+        drift: Drifted features and the verdict.
+        decision: What the retrain policy decided.
+        version: The version that scored it.
+        auc: ROC AUC, once the labels are final.
+    """
+
+    night: date
+    rows: int
+    expected: int
+    quality: str
+    drift: str
+    decision: str
+    version: int | None
+    auc: float | None
+
+    @property
+    def complete(self) -> bool:
+        """Whether the scored rows are exactly the observations of the source."""
+        return self.rows == self.expected
+
+
+def night_statuses(loop: Loop, first: date | None = None, last: date | None = None) -> list[NightStatus]:
+    """A row per scored night, oldest first."""
+    scored = published_dates(loop.lake, scores_table(loop.definition))
+    nights = sorted(day for day in scored if (first is None or day >= first) and (last is None or day <= last))
+    if not nights:
+        return []
+    expected = published_dates(loop.lake, raw_table(loop.definition, loop.definition.observations.source))
+    versions = _versions(loop)
+    kept = loop.monitored(nights[0], nights[-1])
+    return [_status(night, scored[night], expected.get(night, 0), versions.get(night), kept) for night in nights]
+
+
+def gate_refusals(loop: Loop) -> list[str]:
+    """Every training the gate refused, with its reason."""
+    schedule = loop.definition.schedule
+    rows = loop.monitored(schedule.start, schedule.end or schedule.start + timedelta(days=36500))
+    refused = [r for r in rows if r["monitor"] == "gate" and r["statistic"] == "verdict" and r["verdict"] == "refused"]
+    return [f"{row['score_date']}: {row['detail']}" for row in refused]
+
+
+def _status(night: date, rows: int, expected: int, version: int | None, kept: list) -> NightStatus:
+    tonight = [row for row in kept if row["score_date"] == night]
+
+    def one(monitor: str, statistic: str) -> dict | None:
+        return next((r for r in tonight if r["monitor"] == monitor and r["statistic"] == statistic), None)
+
+    checks = [row for row in tonight if str(row["monitor"]).startswith("quality.")]
+    failed = [row for row in checks if row["verdict"] != "pass"]
+    quality = f"{len(failed)} of {len(checks)} failed" if failed else f"pass, {len(checks)}" if checks else "–"
+    drift, decision, auc = one("drift", "drifted_share"), one("decision", "retrain"), one("outcome", "roc_auc")
+    return NightStatus(
+        night,
+        rows,
+        expected,
+        quality,
+        f"{drift['verdict']}, {drift['value']:.0%}" if drift else "–",
+        str(decision["verdict"]) if decision else "–",
+        version,
+        auc["value"] if auc else None,
+    )
+
+
+def _versions(loop: Loop) -> dict[date, int]:
+    table = scores_table(loop.definition).name
+    _, rows = run_sql(loop.lake, f"select score_date, max(model_version) from {table} group by 1")
+    return {row[0]: row[1] for row in rows}

@@ -1,0 +1,189 @@
+"""Real flights through a real scheduler: nights, a bad night, its alert, its repair, and kill -9 in between."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+import psutil
+import pytest
+
+from nightshift.alerts.deliver import read_alerts
+from nightshift.lake.files import local_path
+from nightshift.lake.landing import landing_file
+from nightshift.lake.read import published_dates
+from nightshift.lake.sql import run_sql
+from nightshift.lake.tables import scores_table
+from nightshift.loop import Loop
+from nightshift.replay.airflow_api import AirflowApi
+from nightshift.replay.nights import Replay
+from nightshift.replay.servers import MARK, Servers
+from nightshift.settings import PROJECT, Settings
+from nightshift.status import night_statuses
+
+pytestmark = pytest.mark.airflow
+
+FIRST, LAST, BAD = date(2013, 2, 1), date(2013, 2, 2), date(2013, 2, 3)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """An installation with the example, the tiny model and a broken one."""
+    models = tmp_path_factory.mktemp("models")
+    shutil.copytree(PROJECT / "include" / "models" / "flight_delay", models / "flight_delay")
+    shutil.copytree(PROJECT / "tests" / "models" / "tiny", models / "tiny")
+    (models / "broken").mkdir()
+    (models / "broken" / "model.yaml").write_text("name: broken\n")
+    return Settings(home=PROJECT, var=tmp_path_factory.mktemp("var"), models_folder=models)
+
+
+def replay(settings: Settings, port: int) -> subprocess.Popen[str]:
+    """`make run EXIT=1` over a short span."""
+    command = [Path(sys.executable).parent / "nightshift", "run", "--exit", "--airflow-port", str(port)]
+    command += [
+        "--mlflow-port",
+        str(free_port()),
+        "--first",
+        str(FIRST),
+        "--last",
+        str(LAST),
+        "--champion",
+        "2013-01-31",
+    ]
+    own = {"NIGHTSHIFT_VAR": str(settings.var_path), "NIGHTSHIFT_MODELS_FOLDER": str(settings.models_path)}
+    return subprocess.Popen(command, env=os.environ | own, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+@pytest.fixture(scope="module")
+def replayed(settings: Settings) -> str:
+    """Two nights; the first attempt is killed without warning in the middle of a night and started again."""
+    port = free_port()
+    first = replay(settings, port)
+    assert first.stdout is not None
+    for line in first.stdout:
+        if f"night {FIRST}: score features.compute" in line:
+            break
+    os.kill(first.pid, signal.SIGKILL)
+    first.wait()
+    second = replay(settings, port)
+    output, _ = second.communicate(timeout=540)
+    assert second.returncode == 0, output
+    return output
+
+
+@pytest.fixture(scope="module")
+def airflow(settings: Settings, replayed: str) -> Iterator[Replay]:
+    servers = Servers(settings, free_port(), None)
+    servers.start()
+    try:
+        servers.start_scheduling()
+        api = AirflowApi(servers.airflow_url, "admin", servers.password)
+        driver = Replay(Loop("flight_delay", settings), servers, api, lambda text: None)
+        driver.prepare()
+        yield driver
+    finally:
+        servers.stop()
+
+
+def wait_for(condition, seconds: float = 120):  # type: ignore[no-untyped-def]
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(1)
+    pytest.fail(f"did not happen within {seconds} s")
+
+
+def test_every_night_holds_exactly_the_scheduled_departures(settings: Settings, replayed: str) -> None:
+    loop = Loop("flight_delay", settings)
+    statuses = night_statuses(loop)
+    assert [status.night for status in statuses] == [FIRST, LAST]
+    for status in statuses:
+        file = landing_file(settings.landing_uri, "schedule", loop.definition.sources["schedule"], status.night)
+        scheduled = len(Path(local_path(file.uri)).read_text().splitlines()) - 1
+        assert status.rows == status.expected == scheduled
+        assert status.version == 1 and status.quality.startswith("pass")
+        assert status.decision in {"nothing", "request"}
+    assert str(LAST) in replayed and "select * from scores.flight_delay" in replayed
+
+
+def test_no_process_survives(settings: Settings, replayed: str) -> None:
+    def ours(process: psutil.Process) -> bool:
+        try:
+            return process.environ().get(MARK) == str(settings.var_path)
+        except psutil.Error:
+            return False
+
+    assert [process.cmdline() for process in psutil.process_iter() if ours(process)] == []
+
+
+def test_no_secret_is_logged(settings: Settings, replayed: str) -> None:
+    secrets = (settings.var_path / "airflow" / "secrets.json").read_text().split('"')[3::4]
+    assert len(secrets) == 3
+    for file in (settings.var_path / "logs").rglob("*.log"):
+        text = file.read_text(errors="replace")
+        assert not any(secret in text for secret in secrets), file
+
+
+def test_a_broken_definition_shows_as_its_own_import_error_only(airflow: Replay) -> None:
+    errors = wait_for(airflow.api.import_errors)
+    assert [name.rsplit("/", 1)[-1] for name in errors] == ["broken.py"]
+    assert "model.yaml:1" in next(iter(errors.values()))
+
+
+def test_a_bad_night_publishes_nothing_tells_one_alert_and_is_mended_by_clearing(airflow: Replay) -> None:
+    loop, api = airflow.loop, airflow.api
+    loop.land(BAD)
+    file = landing_file(loop.settings.landing_uri, "schedule", loop.definition.sources["schedule"], BAD)
+    path = Path(local_path(file.uri))
+    good = path.read_text()
+    path.write_text(good.replace(",EWR,", ",EWR,", 1).replace("sched_arr_time,distance", "sched_arr_time,miles"))
+    spec = scores_table(loop.definition)
+    before = published_dates(loop.lake, spec)
+    assert airflow.night(BAD).states == {"flight_delay.score": "failed"}
+    assert published_dates(loop.lake, spec) == before
+    alerts = wait_for(lambda: read_alerts(loop.settings), 30)
+    assert len(alerts) == 1
+    alert = alerts[0]
+    assert "column 'distance' is missing" in alert["what"] and f"schedule/{BAD}.csv" in alert["what"]
+    assert alert["night"] == str(BAD) and alert["runbook"].endswith("#a-night-was-not-scored")
+    path.write_text(good)
+    run = airflow.night(BAD)  # clears the failed task
+    assert run.succeeded, run
+    assert published_dates(loop.lake, spec)[BAD] == len(good.splitlines()) - 1
+    assert len(read_alerts(loop.settings)) == 1
+    assert api.run("flight_delay.score", f"night__{BAD}")["state"] == "success"
+
+
+def test_a_missing_file_fails_with_the_file_and_the_time_waited(airflow: Replay) -> None:
+    api = airflow.api
+    wait_for(lambda: api.unpause("tiny.score"))
+    api.trigger("tiny.score", "missing", partition_key="2024-01-10")
+    wait_for(lambda: api.run("tiny.score", "missing")["state"] == "failed")
+    alert = wait_for(lambda: [a for a in read_alerts(airflow.loop.settings) if a["model"] == "tiny"], 30)[0]
+    assert "plan-2024-01-10.csv.gz" in alert["what"] and "after waiting 2 s" in alert["what"]
+
+
+def test_scoring_a_night_again_leaves_the_same_rows(airflow: Replay) -> None:
+    query = f"select * exclude (features_snapshot) from scores.flight_delay where score_date = '{LAST}' order by all"
+    before = run_sql(airflow.loop.lake, query)
+    airflow.api._call(
+        "POST", f"/dags/flight_delay.score/dagRuns/night__{LAST}/clear", json={"dry_run": False, "only_failed": False}
+    )
+    wait_for(lambda: airflow.api.run("flight_delay.score", f"night__{LAST}")["state"] in {"running", "queued"}, 30)
+    wait_for(lambda: airflow.api.run("flight_delay.score", f"night__{LAST}")["state"] == "success", 300)
+    assert run_sql(airflow.loop.lake, query) == before

@@ -1,0 +1,104 @@
+"""DAGs as Airflow parses them: from any definition, lightly, and one broken definition harms no other."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from nightshift.settings import PROJECT
+
+PROBE = """
+import json, sys
+from airflow.dag_processing.dagbag import DagBag
+from nightshift_airflow.bundle import ModelsBundle
+
+bundle = ModelsBundle(name="models")
+bundle.initialize()
+bag = DagBag(str(bundle.path), include_examples=False, collect_dags=True)
+heavy = {"pandas", "pyspark", "mlflow", "sklearn", "great_expectations"} & set(sys.modules)
+dags = {
+    dag_id: {
+        "tasks": {
+            t.task_id: {"pool": t.pool, "retries": t.retries, "next": sorted(t.downstream_task_ids)} for t in dag.tasks
+        },
+        "timetable": type(dag.timetable).__name__, "doc": dag.doc_md or "", "tags": sorted(dag.tags),
+        "owner": dag.owner, "params": sorted(dag.params),
+    }
+    for dag_id, dag in bag.dags.items()
+}
+errors = {path.rsplit("/", 1)[-1]: text for path, text in bag.import_errors.items()}
+print("RESULT" + json.dumps({"dags": dags, "errors": errors, "heavy": sorted(heavy)}))
+"""
+
+
+def parse(models: Path, tmp_path: Path) -> dict:
+    environment = os.environ | {
+        "AIRFLOW_HOME": str(tmp_path / "airflow"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path / 'airflow.db'}",
+        "NIGHTSHIFT_MODELS_FOLDER": str(models),
+        "NIGHTSHIFT_VAR": str(tmp_path / "var"),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT")]
+    assert lines, done.stderr[-3000:]
+    return json.loads(lines[0].removeprefix("RESULT"))
+
+
+@pytest.fixture
+def broken(models: Path) -> Path:
+    folder = models / "broken"
+    folder.mkdir()
+    text = (models / "tiny" / "model.yaml").read_text().replace("name: tiny", "name: broken")
+    (folder / "model.yaml").write_text(text.replace("agg: rate", "agg: median"))
+    return models
+
+
+def test_a_definition_makes_three_dags(models: Path, tmp_path: Path) -> None:
+    found = parse(models, tmp_path)
+    assert found["errors"] == {}
+    assert set(found["dags"]) == {"tiny.score", "tiny.monitor", "tiny.train"}
+    score = found["dags"]["tiny.score"]
+    assert score["timetable"] == "CronPartitionTimetable"
+    assert list(score["tasks"]) == [
+        "raw.wait", "raw.ingest", "raw.audit", "raw.publish",
+        "features.compute", "features.audit", "features.publish",
+        "scores.score", "scores.audit", "scores.publish",
+    ]  # fmt: skip
+    names = list(score["tasks"])
+    for task, following in pairwise(names):
+        assert following in score["tasks"][task]["next"]
+    assert score["tasks"]["features.compute"]["pool"] == score["tasks"]["scores.score"]["pool"] == "nightshift_spark"
+    assert all(task["retries"] == 2 for task in score["tasks"].values())
+    assert found["dags"]["tiny.monitor"]["timetable"] == "PartitionedAssetTimetable"
+    assert found["dags"]["tiny.train"]["params"] == ["as_of", "reason"]
+    for dag in found["dags"].values():
+        assert dag["owner"] == "tests" and "tiny" in dag["tags"] and "Whether a machine fails" in dag["doc"]
+
+
+def test_the_example_makes_its_dags_without_heavy_imports(tmp_path: Path) -> None:
+    found = parse(PROJECT / "include" / "models", tmp_path)
+    assert set(found["dags"]) == {"flight_delay.score", "flight_delay.monitor", "flight_delay.train"}
+    assert found["heavy"] == []
+
+
+def test_a_broken_definition_is_an_import_error_of_its_own_file_only(broken: Path, tmp_path: Path) -> None:
+    found = parse(broken, tmp_path)
+    assert set(found["dags"]) == {"tiny.score", "tiny.monitor", "tiny.train"}
+    assert set(found["errors"]) == {"broken.py"}
+    last = found["errors"]["broken.py"].strip().splitlines()[-1]
+    assert "model.yaml:" in last and "features.aggregates.machine_failures.agg" in last and "'median'" in last
+
+
+def test_a_removed_model_takes_its_file_along(models: Path, tmp_path: Path) -> None:
+    parse(models, tmp_path)
+    (models / "tiny" / "model.yaml").unlink()
+    assert parse(models, tmp_path)["dags"] == {}

@@ -1,0 +1,114 @@
+"""The feature computation in real Spark, against an independent computation and against the future."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nightshift.definition.calendar import nights
+from nightshift.lake.landing import landing_file
+from nightshift.lake.read import read_dates
+from nightshift.lake.staging import load_staged, new_attempt, read_staged, staging_folder
+from nightshift.lake.tables import features_table, raw_table
+from nightshift.loop import Loop
+from nightshift.settings import PROJECT, Settings
+from nightshift.spark_submit import SparkSubmit
+
+pytestmark = pytest.mark.spark
+
+FIRST, NIGHT, LAST = date(2013, 1, 1), date(2013, 1, 20), date(2013, 1, 24)
+
+
+@pytest.fixture(scope="module")
+def flights(tmp_path_factory: pytest.TempPathFactory) -> Loop:
+    """Three weeks of real flights, built in one session."""
+    loop = Loop("flight_delay", Settings(home=PROJECT, var=tmp_path_factory.mktemp("flights")))
+    loop.land(LAST)
+    loop.build_history(FIRST, LAST, lambda text: None)
+    return loop
+
+
+def published(loop: Loop, night: date) -> pd.DataFrame:
+    rows = read_dates(loop.lake, features_table(loop.definition), night, night).to_pandas()
+    return rows.sort_values(list(loop.definition.observations.key)).reset_index(drop=True)
+
+
+def staged_alone(loop: Loop, night: date) -> pd.DataFrame:
+    """The features of one night, computed by a job for that night only."""
+    attempt = new_attempt(night, night)
+    arguments = ["--model", loop.definition.name, "--from", str(night), "--attempt", attempt]
+    SparkSubmit(loop.settings, "features", arguments).run(lambda line: None)
+    folder = staging_folder(loop.settings.warehouse_uri, features_table(loop.definition).name, attempt)
+    rows = read_staged(load_staged(folder)).to_pandas()
+    return rows.sort_values(list(loop.definition.observations.key)).reset_index(drop=True)
+
+
+def raw(loop: Loop, source: str, first: date, last: date) -> pd.DataFrame:
+    return read_dates(loop.lake, raw_table(loop.definition, source), first, last).to_pandas()
+
+
+def test_every_observation_has_exactly_one_row(flights: Loop) -> None:
+    key = list(flights.definition.observations.key)
+    for night in (FIRST, NIGHT, LAST):
+        features, observed = published(flights, night), raw(flights, "schedule", night, night)
+        assert not features.duplicated(key).any()
+        assert set(map(tuple, features[key].to_numpy())) == set(map(tuple, observed[key].to_numpy()))
+
+
+def test_aggregates_equal_an_independent_computation_over_the_days_available_at_the_cutoff(flights: Loop) -> None:
+    features = published(flights, NIGHT)
+    newest = NIGHT - timedelta(days=2)  # arrivals of a day land on the next morning
+    week = raw(flights, "arrivals", newest - timedelta(days=6), newest).dropna(subset=["arr_delay"])
+    late = week.assign(late=week.arr_delay >= 15)
+    by_carrier = late.groupby("carrier").late.mean()
+    assert features.carrier_late_rate_7d.to_numpy() == pytest.approx(features.carrier.map(by_carrier).to_numpy())
+    assert features.late_rate_7d.to_numpy() == pytest.approx(late.late.mean())
+    yesterday = late[late.source_date == newest]
+    by_origin = yesterday.groupby("origin").late.mean()
+    assert features.origin_late_rate_1d.to_numpy() == pytest.approx(features.origin.map(by_origin).to_numpy())
+    planned = raw(flights, "schedule", NIGHT, NIGHT).set_index(list(flights.definition.observations.key)).tailnum
+    tailnum = planned.loc[list(map(tuple, features[planned.index.names].to_numpy()))].to_numpy()
+    by_plane = week.groupby("tailnum").arr_delay.mean()
+    expected = pd.Series(tailnum).map(by_plane).to_numpy(dtype=float)
+    assert features.plane_delay_7d.to_numpy(dtype=float) == pytest.approx(expected, nan_ok=True)
+    assert 0 < np.isnan(expected).sum() < len(expected)  # some aircraft were not seen that week
+
+
+def test_lookups_take_the_dimension_by_key(flights: Loop) -> None:
+    features = published(flights, NIGHT)
+    planned = raw(flights, "schedule", NIGHT, NIGHT)
+    planes = raw(flights, "planes", FIRST, FIRST).set_index("tailnum")
+    seats = planned.sort_values(list(flights.definition.observations.key)).tailnum.map(planes.seats)
+    assert features.plane_seats.to_numpy(dtype=float) == pytest.approx(seats.to_numpy(dtype=float), nan_ok=True)
+
+
+def test_a_night_computed_alone_equals_the_same_night_in_a_range(flights: Loop) -> None:
+    pd.testing.assert_frame_equal(staged_alone(flights, NIGHT), published(flights, NIGHT), check_exact=True)
+
+
+def test_nothing_after_the_cutoff_matters(flights: Loop, tmp_path: Path) -> None:
+    blind = Loop("flight_delay", Settings(home=PROJECT, var=tmp_path / "blind"))
+    blind.land(NIGHT)  # only what had arrived by the cutoff
+    assert not any(
+        Path(landing_file(blind.settings.landing_uri, "arrivals", source, day).uri.removeprefix("file://")).exists()
+        for source in [blind.definition.sources["arrivals"]]
+        for day in nights(NIGHT - timedelta(days=1), LAST)
+    )
+    blind.publish(blind.ingest_history(FIRST, NIGHT))
+    pd.testing.assert_frame_equal(staged_alone(blind, NIGHT), published(flights, NIGHT), check_exact=True)
+
+
+def test_a_bad_expression_is_one_line_that_names_it(flights: Loop, tmp_path: Path) -> None:
+    models = Path(shutil.copytree(PROJECT / "include" / "models", tmp_path / "models"))
+    file = models / "flight_delay" / "model.yaml"
+    file.write_text(file.read_text().replace("{expression: distance,", "{expression: distanse,"))
+    settings = flights.settings.model_copy(update={"models_folder": models})
+    broken = Loop("flight_delay", Settings(home=PROJECT, var=settings.var, models_folder=models))
+    with pytest.raises(Exception, match="distanse") as caught:
+        staged_alone(broken, NIGHT)
+    assert "\n" not in str(caught.value)

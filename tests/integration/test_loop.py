@@ -1,0 +1,197 @@
+"""The whole loop without Airflow, on the tests' tiny model: real Spark, real Iceberg, real MLflow."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from nightshift.errors import DataError, NotYetAvailable, TerminalError
+from nightshift.lake.files import local_path
+from nightshift.lake.landing import landing_file
+from nightshift.lake.publish import publish
+from nightshift.lake.read import published_dates, read_dates
+from nightshift.lake.sql import run_sql
+from nightshift.lake.staging import new_attempt, stage_arrow, staging_folder
+from nightshift.lake.tables import raw_table, scores_table
+from nightshift.loop import Loop
+from nightshift.registry.store import ARTIFACT
+from nightshift.settings import PROJECT, Settings
+from nightshift.spark_submit import SparkSubmit
+from nightshift.status import night_statuses
+
+pytestmark = pytest.mark.spark
+
+FIRST, BUILT, NIGHT = date(2024, 1, 1), date(2024, 1, 30), date(2024, 1, 31)
+MODELS = Path(__file__).parents[1] / "models"
+
+
+@pytest.fixture(scope="module")
+def loop(tmp_path_factory: pytest.TempPathFactory) -> Loop:
+    """A month of history, features and a first champion."""
+    loop = Loop("tiny", Settings(home=PROJECT, var=tmp_path_factory.mktemp("tiny"), models_folder=MODELS))
+    loop.land(NIGHT)
+    loop.build_history(FIRST, BUILT, lambda text: None)
+    with pytest.raises(NotYetAvailable, match=r"no champion.*tiny\.train"):
+        loop.registry.require_champion()
+    trained = loop.train(BUILT, "first", lambda text: None)
+    report = loop.gate(trained, BUILT, "test")
+    assert report.passed, report.summary()
+    assert loop.promote(trained, report.summary()).number == 1
+    return loop
+
+
+def stage(loop: Loop, job: str, night: date) -> str:
+    table, attempt = f"{'features' if job == 'features' else 'scores'}.tiny", new_attempt(night, night)
+    arguments = ["--model", "tiny", "--attempt", attempt]
+    arguments += (
+        ["--from", str(night)] if job == "features" else ["--night", str(night), "--at", f"{night}T06:00:00+00:00"]
+    )
+    SparkSubmit(loop.settings, job, arguments).run(lambda line: None)
+    return staging_folder(loop.settings.warehouse_uri, table, attempt)
+
+
+@pytest.fixture(scope="module")
+def night(loop: Loop) -> Loop:
+    """One night, stage by stage."""
+    assert loop.missing(NIGHT) == []
+    raw = loop.ingest(NIGHT)
+    assert "checks passed" in loop.audit(raw, NIGHT, "test")
+    loop.publish(raw)
+    for job in ("features", "score"):
+        staged = [stage(loop, job, NIGHT)]
+        loop.audit(staged, NIGHT, "test")
+        loop.publish(staged)
+    return loop
+
+
+def test_the_scored_table_holds_exactly_the_observations_with_their_version(night: Loop) -> None:
+    names, rows = run_sql(
+        night.lake,
+        "select count(*), count(distinct machine), min(score), max(score), min(model_version), max(scored_at)::varchar "
+        "from scores.tiny",
+    )
+    count, machines, least, most, version, at = rows[0]
+    assert (count, machines, version) == (60, 60, 1)
+    assert 0 <= least < most <= 1
+    assert str(at).startswith("2024-01-31 06:00:00")
+    assert names[0] == "count_star()"
+
+
+def test_scores_equal_the_model_applied_outside_spark(night: Loop) -> None:
+    champion = night.registry.require_champion()
+    package = night.registry.package(champion.run_id, champion.digest)
+    features = night._scored(NIGHT)
+    expected = dict(zip(features["machine"].to_pylist(), package.score(features).tolist(), strict=True))
+    scored = read_dates(night.lake, scores_table(night.definition), NIGHT, NIGHT)
+    assert dict(zip(scored["machine"].to_pylist(), scored["score"].to_pylist(), strict=True)) == pytest.approx(expected)
+
+
+def test_monitoring_keeps_drift_outcomes_and_a_decision_and_repeats_itself(night: Loop) -> None:
+    first = night.measure_drift(NIGHT, "test")
+    assert first == night.measure_drift(NIGHT, "again")
+    assert night.measure_outcomes(NIGHT, "test") == []  # its labels are due tomorrow
+    tomorrow = date(2024, 2, 1)
+    night.land(tomorrow)
+    night.publish(night.ingest(tomorrow))
+    assert night.measure_outcomes(tomorrow, "test") == [NIGHT]
+    assert night.decide(NIGHT, "test") == night.decide(NIGHT, "again")
+    status = night_statuses(night)
+    assert [s.night for s in status] == [NIGHT]
+    assert status[0].complete and status[0].version == 1 and status[0].quality.startswith("pass")
+    assert status[0].auc is not None and 0.5 < status[0].auc <= 1
+
+
+def test_running_every_stage_again_leaves_the_same_tables(night: Loop) -> None:
+    query = "select * exclude (features_snapshot) from scores.tiny order by all"
+    before = run_sql(night.lake, query)
+    raw = night.ingest(NIGHT)
+    night.publish(raw)
+    night.publish(raw)
+    staged = [stage(night, "features", NIGHT)]
+    night.publish(staged)
+    staged = [stage(night, "score", NIGHT)]
+    night.publish(staged)
+    night.publish(staged)
+    assert run_sql(night.lake, query) == before
+
+
+@pytest.mark.parametrize(
+    ("source", "content", "message"),
+    [
+        ("plan", b"not a gzip file", "cannot be read"),
+        ("plan", b"\x1f\x8b\x08\x00", "cannot be read"),
+        ("failures", b"PAR1 truncated", "cannot be read"),
+    ],
+)
+def test_an_unreadable_file_stops_the_night_before_anything_is_published(
+    loop: Loop, source: str, content: bytes, message: str
+) -> None:
+    day = date(2024, 3, 1)
+    loop.land(date(2024, 3, 2), since=date(2024, 2, 28))
+    file = landing_file(loop.settings.landing_uri, source, loop.definition.sources[source], day)
+    path = Path(local_path(file.uri))
+    good = path.read_bytes()
+    before = published_dates(loop.lake, raw_table(loop.definition, source))
+    path.write_bytes(content)
+    try:
+        with pytest.raises(DataError, match=message) as caught:
+            loop.ingest(day if source == "plan" else date(2024, 3, 2))
+        assert file.uri in str(caught.value)
+        assert published_dates(loop.lake, raw_table(loop.definition, source)) == before
+    finally:
+        path.write_bytes(good)
+
+
+def test_a_failed_check_stops_the_night_and_is_kept(loop: Loop) -> None:
+    day = date(2024, 3, 1)
+    spec = raw_table(loop.definition, "plan")
+    rows = pa.table({"source_date": [day] * 3, "machine": ["a1", "a1", "b2"], "load": [0.5, 0.5, 7.0]}).cast(
+        spec.schema
+    )
+    staged = stage_arrow(loop.lake, spec, rows, day, day, {})
+    with pytest.raises(DataError, match=r"2 of 5 checks failed.*load: 1 values break.*first 7.0"):
+        loop.audit([staged.location], day, "test")
+    kept = [row for row in loop.monitored(day, day) if row["verdict"] == "fail"]
+    assert {row["subject"] for row in kept} == {"raw.plan: load", "raw.plan: source_date + machine"}
+    assert day not in published_dates(loop.lake, spec)
+
+
+def test_a_worse_model_is_refused_and_stays_a_run(loop: Loop) -> None:
+    champion = loop.registry.require_champion()
+    trained = loop.train(NIGHT, "worse", lambda text: None)
+    strict = loop.definition.gate.model_copy(update={"minimum": {"roc_auc": 0.999}})
+    loop.definition = loop.definition.model_copy(update={"gate": strict})
+    report = loop.gate(trained, NIGHT, "test")
+    assert not report.passed
+    with pytest.raises(TerminalError, match="passed the gate"):
+        loop.promote(trained, "by force")
+    assert loop.registry.require_champion() == champion
+
+
+def test_promoting_twice_makes_one_version(loop: Loop) -> None:
+    champion = loop.registry.require_champion()
+    assert loop.registry.promote(champion.run_id, "again") == champion
+
+
+def test_a_changed_artifact_is_refused_before_it_is_loaded(loop: Loop) -> None:
+    champion = loop.registry.require_champion()
+    folder = Path(loop.settings.artifact_root) / "tiny" / champion.run_id / "artifacts" / ARTIFACT
+    file = folder / "encoder.json"
+    good = file.read_bytes()
+    file.write_bytes(good + b" ")
+    try:
+        with pytest.raises(TerminalError, match="not the one that was registered"):
+            loop.registry.package(champion.run_id, champion.digest)
+    finally:
+        file.write_bytes(good)
+
+
+def test_publishing_what_is_published_makes_no_snapshot(loop: Loop) -> None:
+    spec = raw_table(loop.definition, "plan")
+    day = date(2024, 4, 1)
+    rows = pa.table({"source_date": [day], "machine": ["a1"], "load": [0.5]}).cast(spec.schema)
+    staged = stage_arrow(loop.lake, spec, rows, day, day, {})
+    assert publish(loop.lake, spec, staged) == publish(loop.lake, spec, staged)

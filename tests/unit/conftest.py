@@ -1,0 +1,47 @@
+"""What unit tests share: a lake of their own, a small table in it, and definitions changed by a word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from nightshift.definition.load import load_definition
+from nightshift.definition.model import ModelDefinition
+from nightshift.lake.catalog import Lake
+from nightshift.lake.tables import TableSpec
+from nightshift.settings import Settings
+
+# The same examples in every run: a failure is found by a change, not by luck.
+hypothesis.settings.register_profile("nightshift", deadline=None, derandomize=True, database=None)
+hypothesis.settings.load_profile("nightshift")
+
+Edit = Callable[[str, str], ModelDefinition]
+
+
+@pytest.fixture
+def lake(settings: Settings) -> Lake:
+    return Lake(settings)
+
+
+@pytest.fixture
+def readings() -> TableSpec:
+    """A table of one number a machine and day."""
+    columns = {"source_date": "date", "machine": "string", "load": "number"}
+    return TableSpec("raw.readings", columns, "source_date", ("source_date", "machine"))
+
+
+@pytest.fixture
+def edit(models: Path) -> Edit:
+    """Replaces a text that occurs once in the tiny definition and loads the result."""
+
+    def change(old: str, new: str) -> ModelDefinition:
+        file = models / "tiny" / "model.yaml"
+        text = file.read_text()
+        assert text.count(old) == 1, f"{old!r} occurs {text.count(old)} times"
+        file.write_text(text.replace(old, new))
+        return load_definition(models / "tiny")
+
+    return change

@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time, timedelta
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from nightshift.definition.calendar import available_at, cutoff, newest_labelled, newest_partition, nights, parse_night
+from nightshift.definition.model import Availability, Column, ModelDefinition, Schedule, Source
+from nightshift.errors import TerminalError
+
+ZONES = ["UTC", "America/New_York", "Asia/Kolkata", "Pacific/Auckland"]
+# The clocks of New York change on 2013-03-10 and 2013-11-03.
+CHANGES = [date(2013, 3, 10), date(2013, 11, 3)]
+
+some_nights = st.one_of(
+    st.dates(date(2012, 1, 1), date(2014, 12, 31)),
+    st.sampled_from(CHANGES).flatmap(lambda d: st.integers(-3, 3).map(lambda n: d + timedelta(days=n))),
+)
+some_delays = st.integers(-48 * 60, 72 * 60).map(lambda minutes: timedelta(minutes=minutes))
+some_times = st.times().map(lambda t: f"{t.hour:02d}:{t.minute:02d}")
+
+
+def schedule_at(at: str, zone: str) -> Schedule:
+    return Schedule(timezone=zone, at=at, start=date(2013, 1, 1))
+
+
+def source_after(after: timedelta) -> Source:
+    columns = {"machine": Column(type="string")}
+    return Source(description="a source", path="{date}.csv", available=Availability(after=after), columns=columns)
+
+
+@given(some_nights, some_delays, some_times, st.sampled_from(ZONES))
+def test_the_newest_partition_is_the_last_one_whose_wall_clock_availability_is_not_after_the_cutoff(
+    night: date, after: timedelta, at: str, zone: str
+) -> None:
+    limit = datetime.combine(night, time.fromisoformat(at))
+    days = [night + timedelta(days=offset) for offset in range(-6, 7)]
+    expected = max(d for d in days if datetime.combine(d, time()) + after <= limit)
+    assert newest_partition(schedule_at(at, zone), source_after(after), night) == expected
+
+
+@given(some_nights, some_delays, some_times, st.sampled_from(ZONES))
+def test_nothing_that_arrived_after_the_cutoff_is_ever_used(night: date, after: timedelta, at: str, zone: str) -> None:
+    schedule, source = schedule_at(at, zone), source_after(after)
+    arrived, limit = available_at(schedule, source, newest_partition(schedule, source, night)), cutoff(schedule, night)
+    # An instant the clocks skip in spring has no place on the real time line.
+    assume(_exists(arrived) and _exists(limit))
+    assert arrived.astimezone(UTC) <= limit.astimezone(UTC)
+
+
+def _exists(instant: datetime) -> bool:
+    there_and_back = instant.astimezone(UTC).astimezone(instant.tzinfo)
+    return there_and_back.replace(tzinfo=None) == instant.replace(tzinfo=None)
+
+
+@pytest.mark.parametrize("night", [date(2013, 3, 11), date(2013, 11, 4)])
+def test_six_in_the_morning_stays_six_in_the_morning_when_the_clocks_change(night: date) -> None:
+    schedule, source = schedule_at("06:00", "America/New_York"), source_after(timedelta(hours=30))
+    assert available_at(schedule, source, night - timedelta(days=1)).time() == time(6)
+    assert newest_partition(schedule, source, night) == night - timedelta(days=1)
+    assert newest_partition(schedule_at("05:59", "America/New_York"), source, night) == night - timedelta(days=2)
+
+
+def test_the_cutoff_is_the_declared_local_time_of_the_night() -> None:
+    assert cutoff(schedule_at("06:30", "America/New_York"), date(2013, 7, 4)) == datetime(2013, 7, 4, 10, 30, tzinfo=UTC)
+    assert cutoff(schedule_at("06:30", "America/New_York"), date(2013, 1, 4)) == datetime(2013, 1, 4, 11, 30, tzinfo=UTC)
+
+
+def test_the_example_scores_a_night_from_its_own_plan_and_the_arrivals_of_two_days_before(
+    flight_delay: ModelDefinition,
+) -> None:
+    night = date(2013, 7, 4)
+    sources, schedule = flight_delay.sources, flight_delay.schedule
+    assert newest_partition(schedule, sources["schedule"], night) == date(2013, 7, 4)
+    assert newest_partition(schedule, sources["arrivals"], night) == date(2013, 7, 2)
+    assert newest_labelled(flight_delay, night) == date(2013, 7, 2)
+
+
+def test_nights_include_both_ends_and_are_none_when_the_end_is_before_the_start() -> None:
+    assert list(nights(date(2013, 2, 27), date(2013, 3, 1))) == [date(2013, 2, 27), date(2013, 2, 28), date(2013, 3, 1)]
+    assert list(nights(date(2013, 3, 1), date(2013, 3, 1))) == [date(2013, 3, 1)]
+    assert list(nights(date(2013, 3, 2), date(2013, 3, 1))) == []
+
+
+@given(st.dates())
+def test_a_night_reads_back_from_its_iso_date(night: date) -> None:
+    assert parse_night(night.isoformat()) == night
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "2013-02-30", "2013-7-4", "2013-07-04T00:00:00", "04.07.2013"])
+def test_a_score_date_that_is_no_date_is_refused_with_what_was_received_and_what_to_do(text: str) -> None:
+    with pytest.raises(TerminalError) as caught:
+        parse_night(text)
+    assert f"received {text!r}; allowed: an ISO date such as 2013-07-04; fix: trigger" in str(caught.value)
+
+
+def test_a_missing_score_date_is_refused() -> None:
+    with pytest.raises(TerminalError, match="the score date is missing or not a date"):
+        parse_night(None)
