@@ -28,7 +28,7 @@ test: install ## Check style, types and layers, and run every test
 .PHONY: install
 install: $(INSTALLED) ## Create .venv with the locked packages, and Java if there is none
 
-$(INSTALLED): requirements.txt pyproject.toml scripts/install.sh
+$(INSTALLED): requirements.txt scripts/install.sh
 	@PYTHON=$(PYTHON) scripts/install.sh
 	@touch $@
 

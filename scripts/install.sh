@@ -31,6 +31,7 @@ fi
 if [ ! -x .venv/bin/python ]; then
     "$PYTHON" -m venv .venv || fail "$PYTHON cannot create virtual environments; on Debian: apt-get install python3-venv"
 fi
+.venv/bin/python -m pip --version >/dev/null 2>&1 || .venv/bin/python -m ensurepip >/dev/null
 uv=$(sed -nE 's/^(uv==[^ ;]+).*/\1/p' requirements.txt)
 .venv/bin/python -m pip install --quiet --disable-pip-version-check "$uv"
 echo "install: $(grep -cE '^[a-z0-9]' requirements.txt) packages into .venv"

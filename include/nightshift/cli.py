@@ -139,6 +139,14 @@ def run(
         raise typer.Exit(1)
 
 
+@app.command()
+def stop() -> None:
+    """Stop servers that an interrupted run left behind."""
+    from nightshift.replay.servers import Servers
+
+    Servers(get_settings()).stop_leftovers()
+
+
 def main() -> None:
     """Runs the command line; a user's mistake is one clear line and exit code 2."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")

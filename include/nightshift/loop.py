@@ -41,6 +41,9 @@ log = logging.getLogger(__name__)
 
 Progress = Callable[[str], None]
 
+# How far back nights are looked at that monitoring missed, and how long late outcomes are waited for.
+LOOKBACK, RESTATED = timedelta(days=60), timedelta(days=3)
+
 
 @dataclass(frozen=True)
 class Trained:
@@ -117,7 +120,7 @@ class Loop:
             raise NotYetAvailable(
                 f"no file has landed for {first} to {last}",
                 where=self.settings.landing_uri,
-                fix=f"land some: nightshift land {self.definition.name} --from {first} --to {last}",
+                fix="land some first",
             )
         return locations
 
@@ -133,7 +136,7 @@ class Loop:
         from nightshift.quality.audit import audit
 
         staged = [load_staged(location) for location in locations]
-        verdicts = [audit(self._contract(one), read_staged(one)) for one in staged]
+        verdicts = [audit(self._contract(one), read_staged(one, self._spec(one.table))) for one in staged]
         layer = verdicts[0].table.split(".")[0]
         self.record(f"quality.{layer}", night, [m for verdict in verdicts for m in _kept(verdict)], run_id)
         failed = [verdict for verdict in verdicts if verdict.outcome == "fail"]
@@ -141,7 +144,7 @@ class Loop:
             summary = "; ".join(verdict.summary() for verdict in failed)
             files = [name for one in staged for name in one.inputs if "://" in name][:3]
             raise DataError(
-                summary, where=", ".join(files) or None, fix="nothing was published; mend the data and clear the stage"
+                summary, where=", ".join(files) or None, fix="nothing was published; mend the data and clear the run"
             )
         return "; ".join(verdict.summary() for verdict in verdicts)
 
@@ -186,14 +189,19 @@ class Loop:
     def measure_outcomes(self, night: date, run_id: str) -> list[date]:
         """Measures every scored night whose labels have become final by a night's cutoff.
 
-        Nights measured before are measured again while they are within the holdout's reach, so that late
-        outcomes count.
+        Nights that were not measured yet, and the newest few again, so that late outcomes count.
         """
         from nightshift.monitoring.outcomes import measure_outcomes
 
         newest = newest_labelled(self.definition, night)
-        oldest = newest - timedelta(days=2)
-        scored = [day for day in published_dates(self.lake, scores_table(self.definition)) if oldest <= day <= newest]
+        measured = {
+            row["score_date"] for row in self.monitored(newest - LOOKBACK, newest) if row["monitor"] == "outcome"
+        }
+        scored = [
+            day
+            for day in published_dates(self.lake, scores_table(self.definition))
+            if newest - LOOKBACK <= day <= newest and (day not in measured or day > newest - RESTATED)
+        ]
         labelled = set(published_dates(self.lake, raw_table(self.definition, self.definition.label.source)))
         done = []
         for day in sorted(set(scored) & labelled):
@@ -209,7 +217,8 @@ class Loop:
         """Decides whether a night asks for a retrain, and keeps the decision."""
         from nightshift.monitoring.decide import NightDrift, decide
 
-        kept = self.monitored(night - timedelta(days=60), night)
+        policy = self.definition.monitoring.retrain
+        kept = self.monitored(night - max(LOOKBACK, policy.cooldown), night)
         drift = [
             NightDrift(row["score_date"], row["verdict"] != "pass", row["model_version"], row["value"])
             for row in kept
@@ -219,7 +228,7 @@ class Loop:
         if tonight is None:
             raise NotYetAvailable(f"drift of {night} is not measured yet", where=monitoring_table(self.definition).name)
         asked = [row["score_date"] for row in kept if row["monitor"] == "decision" and row["verdict"] == "request"]
-        decision = decide(self.definition.monitoring.retrain, tonight, drift, asked)
+        decision = decide(policy, tonight, drift, asked)
         row = Measurement(
             "night", "retrain", tonight.share, None, None, decision.action, decision.reason, tonight.version
         )
@@ -294,11 +303,14 @@ class Loop:
         if champion is not None and champion.run_id == trained.run_id:
             champion = None
         scores = challenger.score(holdout)
-        baseline = None
+        baseline, against = None, "no champion to compare with"
         if champion is not None:
-            baseline = self.registry.package(champion.run_id, champion.digest).score(holdout)
+            package = self.registry.package(champion.run_id, champion.digest)
+            if gone := package.encoder.missing(holdout):
+                against = f"version {champion.number} cannot score without the feature {gone[0]}"
+            else:
+                baseline, against = package.score(holdout), f"against version {champion.number}"
         report = judge(self.definition.gate, labels, scores, baseline)
-        against = f"against version {champion.number}" if champion else "no champion yet"
         verdict = "passed" if report.passed else "refused"
         rows = [
             Measurement("gate", r.rule, r.value, r.bound, report.rows, "pass" if r.passed else "fail", r.sentence)

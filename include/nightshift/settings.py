@@ -9,8 +9,10 @@ from __future__ import annotations
 from functools import cached_property, lru_cache
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+from nightshift.errors import TerminalError
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -50,6 +52,12 @@ class SmtpSettings(_Group):
     password: SecretStr | None = None
     starttls: bool = False
 
+    @model_validator(mode="after")
+    def _somebody_to_tell(self) -> SmtpSettings:
+        if self.host and not self.to:
+            raise ValueError("mail needs somebody to send to: set TO to a JSON list of addresses")
+        return self
+
 
 class AlertSettings(_Group):
     """Where alerts go besides `var/alerts.jsonl`."""
@@ -71,7 +79,6 @@ class Settings(BaseSettings):
     mlflow_uri: str | None = Field(None, description="MLflow tracking URI; default: SQLite below `var`.")
     mlflow_artifacts: str | None = Field(None, description="MLflow artifact root; default: var/mlflow/artifacts.")
     airflow_url: str = Field("http://127.0.0.1:8080", description="Address of the Airflow UI, for links.")
-    mlflow_url: str = Field("http://127.0.0.1:5000", description="Address of the MLflow UI, for links.")
     catalog: CatalogSettings = CatalogSettings()
     spark: SparkSettings = SparkSettings()
     alerts: AlertSettings = AlertSettings()
@@ -113,5 +120,17 @@ class Settings(BaseSettings):
 
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:
-    """The settings of this process, read from the environment once."""
-    return Settings()
+    """The settings of this process, read from the environment once.
+
+    Raises:
+        TerminalError: If a variable has a value that is not allowed.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "NIGHTSHIFT_" + "__".join(str(part).upper() for part in first["loc"])
+        # The value is not repeated: it may be a secret under a misspelt name.
+        raise TerminalError(first["msg"], where=f"environment variable {name}", fix="change it or unset it") from None
+    except SettingsError as error:
+        raise TerminalError(str(error), where="environment", fix="change the variable or unset it") from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nightshift.definition.duration import format_duration
-from nightshift.definition.model import ModelDefinition
+from nightshift.definition.model import LARGER_IS_BETTER, ModelDefinition
 
 DESCRIPTIONS = {
     "score": "Every night: ingest, audit, publish, compute features, score, audit, publish.",
@@ -54,7 +54,10 @@ def _monitor(definition: ModelDefinition) -> str:
 
 def _train(definition: ModelDefinition) -> str:
     training, gate = definition.training, definition.gate
-    rules = [f"- {metric}: at least {bound}" for metric, bound in gate.minimum.items()]
+    rules = [
+        f"- {metric}: at {'least' if metric in LARGER_IS_BETTER else 'most'} {bound}"
+        for metric, bound in gate.minimum.items()
+    ]
     if gate.against_champion:
         rule = gate.against_champion
         rules.append(f"- {rule.metric}: not worse than the champion's by more than {rule.tolerance}")

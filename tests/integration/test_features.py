@@ -44,7 +44,7 @@ def staged_alone(loop: Loop, night: date) -> pd.DataFrame:
     arguments = ["--model", loop.definition.name, "--from", str(night), "--attempt", attempt]
     SparkSubmit(loop.settings, "features", arguments).run(lambda line: None)
     folder = staging_folder(loop.settings.warehouse_uri, features_table(loop.definition).name, attempt)
-    rows = read_staged(load_staged(folder)).to_pandas()
+    rows = read_staged(load_staged(folder), features_table(loop.definition)).to_pandas()
     return rows.sort_values(list(loop.definition.observations.key)).reset_index(drop=True)
 
 

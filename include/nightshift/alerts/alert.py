@@ -17,10 +17,10 @@ MEANWHILE = {
     "maintenance": "everything as usual",
 }
 NEXT = {
-    "score": "mend the cause, then clear the failed task of this run",
-    "monitor": "mend the cause, then clear the failed task of this run",
-    "train": "mend the cause, then clear the failed task of this run",
-    "maintenance": "mend the cause, then clear the failed task; a missed maintenance harms nothing",
+    "score": "mend the cause, then clear this run: it reads the landed files again",
+    "monitor": "mend the cause, then clear this run",
+    "train": "mend the cause, then clear this run",
+    "maintenance": "mend the cause, then clear this run; a missed maintenance harms nothing",
 }
 
 

@@ -36,6 +36,8 @@ def load_definition(folder: Path) -> ModelDefinition:
     """
     file = folder / FILE
     tree = _parse(file)
+    if "folder" in tree:
+        raise DefinitionError([_report(file, tree, Problem(("folder",), "unknown key", "folder", None, "remove it"))])
     try:
         definition = ModelDefinition.model_validate({**tree, "folder": folder})
     except ValidationError as error:

@@ -16,6 +16,7 @@ ColumnType = Literal["string", "integer", "number", "boolean", "date", "timestam
 FeatureType = Literal["number", "category"]
 Aggregation = Literal["count", "sum", "mean", "rate", "min", "max"]
 Metric = Literal["roc_auc", "average_precision", "brier", "log_loss"]
+LARGER_IS_BETTER = frozenset({"roc_auc", "average_precision"})
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from nightshift.definition.model import ModelDefinition
+from nightshift.definition.model import ModelDefinition, feature_name
 
 Path_ = tuple[str | int, ...]
 
 RESERVED = {"source_date", "score_date", "label"}
+PROVENANCE = {"score", "model_version", "features_snapshot", "scored_at"}
 
 
 class Problem(NamedTuple):
@@ -147,6 +148,35 @@ def names_are_free(definition: ModelDefinition) -> Iterator[Problem]:
             yield Problem(("sources", name, "columns", column), "reserved name", column, None, "rename it at landing")
 
 
+def bounds_are_for_numbers(definition: ModelDefinition) -> Iterator[Problem]:
+    for name, source in definition.sources.items():
+        for column, declared in source.columns.items():
+            if declared.type not in {"integer", "number"}:
+                for bound in ("min", "max"):
+                    if getattr(declared, bound) is not None:
+                        path = ("sources", name, "columns", column, bound)
+                        yield Problem(path, f"a {declared.type} has no {bound}imum", None, None, "remove it")
+
+
+def names_do_not_collide(definition: ModelDefinition) -> Iterator[Problem]:
+    known = set(definition.features.rows) | set(definition.observations.key)
+    for name, aggregate in definition.features.aggregates.items():
+        for window in aggregate.windows:
+            feature = feature_name(name, window.days)
+            if feature in known:
+                yield Problem(("features", "aggregates", name), f"'{feature}' exists already", None, None, "rename one")
+            known.add(feature)
+    observed = definition.sources.get(definition.observations.source)
+    for name in definition.features.lookups:
+        if observed and name in observed.columns:
+            yield Problem(("features", "lookups", name), "is a column of the observations", name, None, "rename it")
+    for column in definition.observations.key:
+        if column in PROVENANCE:
+            yield Problem(
+                ("observations", "key"), "is a column of every scored table", column, None, "rename it at landing"
+            )
+
+
 def gate_has_rules(definition: ModelDefinition) -> Iterator[Problem]:
     if not definition.gate.minimum and definition.gate.against_champion is None:
         yield Problem(
@@ -173,6 +203,8 @@ RULES: tuple[Rule, ...] = (
     cadence_fits_use,
     observations_are_known_in_time,
     names_are_free,
+    bounds_are_for_numbers,
+    names_do_not_collide,
     gate_has_rules,
     watched_features_exist,
 )

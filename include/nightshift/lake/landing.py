@@ -38,7 +38,8 @@ class LandingFile:
 
 def landing_file(landing: str, name: str, source: Source, day: date) -> LandingFile:
     """Where the file of a source for a date lands."""
-    return LandingFile(name, day, f"{as_uri(landing)}/{source.path.format(date=day.isoformat())}")
+    path = source.path.replace("{date}", day.isoformat())
+    return LandingFile(name, day, f"{as_uri(landing)}/{path}")
 
 
 def needed_files(definition: ModelDefinition, landing: str, night: date) -> list[LandingFile]:

@@ -7,7 +7,9 @@ from datetime import date
 import pyarrow as pa
 from pyiceberg.expressions import AlwaysTrue, BooleanExpression
 from pyiceberg.expressions.parser import parse
+from pyiceberg.table import Table
 
+from nightshift.errors import TerminalError
 from nightshift.lake.catalog import Lake
 from nightshift.lake.tables import TableSpec
 
@@ -27,7 +29,8 @@ def snapshot_of(lake: Lake, name: str) -> int:
 
 def data_files(lake: Lake, spec: TableSpec, first: date, last: date, snapshot: int | None = None) -> list[str]:
     """The URIs of the files that hold the dates from `first` to `last`."""
-    scan = lake.table(spec.name).scan(partitions(spec, first, last), snapshot_id=snapshot or None)
+    table = _at(lake, spec.name, snapshot)
+    scan = table.scan(partitions(spec, first, last), snapshot_id=snapshot or None)
     return sorted(task.file.file_path for task in scan.plan_files())
 
 
@@ -51,7 +54,8 @@ def read_dates(
         snapshot: At this snapshot; the newest if None.
     """
     names = columns or tuple(spec.columns)
-    scan = lake.table(spec.name).scan(partitions(spec, first, last), selected_fields=names, snapshot_id=snapshot)
+    table = _at(lake, spec.name, snapshot)
+    scan = table.scan(partitions(spec, first, last), selected_fields=names, snapshot_id=snapshot or None)
     rows = scan.to_arrow()
     return rows.select(list(names)).cast(pa.schema([spec.schema.field(name) for name in names]))
 
@@ -67,3 +71,15 @@ def published_dates(lake: Lake, spec: TableSpec) -> dict[date, int]:
         day = date.fromordinal(date(1970, 1, 1).toordinal() + value) if isinstance(value, int) else value
         rows[day] = rows.get(day, 0) + task.file.record_count
     return rows
+
+
+def _at(lake: Lake, name: str, snapshot: int | None) -> Table:
+    """A table that still has a snapshot."""
+    table = lake.table(name)
+    if snapshot and table.snapshot_by_id(snapshot) is None:
+        raise TerminalError(
+            f"snapshot {snapshot} is gone: maintenance expires snapshots",
+            where=name,
+            fix="run the night or training anew",
+        )
+    return table

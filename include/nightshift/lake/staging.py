@@ -73,15 +73,16 @@ def load_staged(folder: str) -> Staged:
         ) from None
 
 
-def read_staged(staged: Staged) -> pa.Table:
-    """The staged rows, with the columns of the files themselves."""
+def read_staged(staged: Staged, spec: TableSpec) -> pa.Table:
+    """The staged rows as they would be published."""
     parts = []
     for file in staged.files:
         system, path = open_fs(file)
         # ParquetFile, not read_table: that would turn folder names into columns.
         with system.open_input_file(path) as stream:
             parts.append(pq.ParquetFile(stream).read())
-    return pa.concat_tables(parts) if parts else pa.table({})
+    rows = pa.concat_tables(parts) if parts else spec.schema.empty_table()
+    return rows.select(spec.schema.names).cast(spec.schema)
 
 
 def _row_count(file: str) -> int:

@@ -1,4 +1,4 @@
-"""Input and score drift by the population stability index."""
+"""Input drift by the population stability index."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def measure_drift(
 
     Args:
         reference: The reference profile kept with the model.
-        rows: The night's features and its `score`.
+        rows: The night's features.
         threshold: A feature whose index is above this has drifted.
         share: The night has drifted if more than this share of its features has.
         version: The champion's version.

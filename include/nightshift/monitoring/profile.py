@@ -1,4 +1,4 @@
-"""Profiles: histograms of features and scores whose edges are fixed by the reference."""
+"""Profiles: histograms of features whose edges are fixed by the reference."""
 
 from __future__ import annotations
 

@@ -72,7 +72,8 @@ def _check(expectation: Expectation, result: Any) -> Check:
     if expectation.subject == "rows":
         observed = float(found["observed_value"])
         bounds = dict(expectation.arguments)
-        detail = f"{observed:.0f} rows, expected {bounds['min_value']} to {bounds['max_value'] or 'any number'}"
+        most = "any number" if bounds["max_value"] is None else bounds["max_value"]
+        detail = f"{observed:.0f} rows, expected {bounds['min_value']} to {most}"
     else:
         observed = float(found.get("unexpected_count") or 0)
         first = (found.get("partial_unexpected_list") or [None])[0]

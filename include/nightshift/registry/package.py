@@ -62,7 +62,16 @@ class Encoder:
         return cls(dict(types), found)
 
     def matrix(self, rows: pa.Table | pa.RecordBatch) -> npt.NDArray[np.float64]:
-        """The rows as float64, shape (rows, features), missing values as NaN."""
+        """The rows as float64, shape (rows, features), missing values as NaN.
+
+        Raises:
+            TerminalError: If a feature the model learned from is not there.
+        """
+        if gone := self.missing(rows):
+            raise TerminalError(
+                f"the model learned from the feature '{gone[0]}', which is not there any more",
+                fix="declare it again, or train a new model: it is judged without this one",
+            )
         columns = np.empty((rows.num_rows, len(self.types)), dtype=np.float64)
         for position, (name, kind) in enumerate(self.types.items()):
             values = rows.column(name)
@@ -70,6 +79,10 @@ class Encoder:
                 values = pc.index_in(values, pa.array(self.categories[name], pa.string()))
             columns[:, position] = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
         return columns
+
+    def missing(self, rows: pa.Table | pa.RecordBatch) -> list[str]:
+        """The features the model learned from that the rows lack."""
+        return [name for name in self.types if name not in rows.schema.names]
 
     @property
     def category_positions(self) -> list[int]:

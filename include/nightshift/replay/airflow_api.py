@@ -78,8 +78,8 @@ class AirflowApi:
         return found or self.run(dag_id, run_id) or {}
 
     def clear(self, dag_id: str, run_id: str) -> None:
-        """Runs the failed tasks of a run again, and what depends on them."""
-        self._call("POST", f"/dags/{dag_id}/dagRuns/{run_id}/clear", json={"dry_run": False, "only_failed": True})
+        """Runs a run again from its start: a failed check looks at what an earlier task staged."""
+        self._call("POST", f"/dags/{dag_id}/dagRuns/{run_id}/clear", json={"dry_run": False, "only_failed": False})
 
     def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """The task instances of a run."""

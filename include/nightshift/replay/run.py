@@ -121,16 +121,15 @@ def _summary(plan: Plan, loop: Loop, servers: Servers, runs: list[NightRun], rep
     expected = set(nights(plan.first, plan.last))
     succeeded = all(run.succeeded for run in runs)
     exact = {status.night for status in statuses if status.complete} == expected
-    for alert in read_alerts(loop.settings):
-        console.print(f"[red]alert[/red] {alert['what']}; {alert['runbook']}", highlight=False)
     if not succeeded:
+        for alert in read_alerts(loop.settings)[-1:]:
+            console.print(f"[red]alert[/red] {alert['what']}; {alert['runbook']}", highlight=False)
         console.print("[red]A run failed.[/red] Its log is in the Airflow UI and below var/logs/tasks.")
     if not exact:
         console.print("[red]The scored tables do not hold exactly the scheduled observations of every night.[/red]")
     query = f"select * from scores.{plan.model} where score_date = '{plan.last}' order by score desc limit 10"
-    console.print(
-        f"\nAirflow      {servers.airflow_url}  user admin, password in {servers.password_file}", highlight=False
-    )
+    login = f"user admin, password in {servers.password_file}"
+    console.print(f"\nAirflow      {servers.airflow_url}  {login}", highlight=False, soft_wrap=True)
     if servers.mlflow_url:
         console.print(f"MLflow       {servers.mlflow_url}", highlight=False)
     console.print(f'Last night   .venv/bin/nightshift sql "{query}"', highlight=False, soft_wrap=True)

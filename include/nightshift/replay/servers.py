@@ -71,7 +71,7 @@ class Servers:
         self._migrate()
         self._spawn("api-server", ["airflow", "api-server", "--port", str(self.airflow_port)])
         if self.mlflow_port:
-            self._spawn("mlflow", self._mlflow_command())
+            self._spawn("mlflow", self._mlflow_command(), self._mlflow_login())
 
     def start_scheduling(self, timeout: float = 180) -> None:
         """Waits for the API server, then starts the rest: a scheduler without it would fail its first tasks.
@@ -150,17 +150,18 @@ class Servers:
         """Secrets of this installation, made once, readable by its owner only."""
         self.home.mkdir(parents=True, exist_ok=True)
         file = self.home / "secrets.json"
-        if not file.exists():
+        known = json.loads(file.read_text()) if file.exists() else {}
+        if not self.password_file.exists():
             _write_private(self.password_file, {"admin": secrets.token_urlsafe(12)})
-            _write_private(
-                file,
-                {
-                    "fernet_key": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
-                    "api_secret_key": secrets.token_hex(32),
-                    "jwt_secret": secrets.token_hex(64),
-                },
-            )
-        return dict(json.loads(file.read_text()))
+        wanted = {
+            "fernet_key": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+            "api_secret_key": secrets.token_hex(32),
+            "jwt_secret": secrets.token_hex(64),
+            "mlflow_secret_key": secrets.token_hex(32),
+        } | known
+        if wanted != known:
+            _write_private(file, wanted)
+        return wanted
 
     def _migrate(self) -> None:
         done = self.home / f"migrated-{version('apache-airflow-core')}"
@@ -176,15 +177,32 @@ class Servers:
 
     def _mlflow_command(self) -> list[str]:
         return [
-            "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.mlflow_port), "--workers", "1",
+            "mlflow", "server", "--app-name", "basic-auth", "--workers", "1",
+            "--host", "127.0.0.1", "--port", str(self.mlflow_port),
             "--backend-store-uri", self.settings.tracking_uri, "--artifacts-destination", self.settings.artifact_root,
         ]  # fmt: skip
 
-    def _spawn(self, name: str, command: list[str]) -> None:
+    def _mlflow_login(self) -> dict[str, str]:
+        """MLflow asks for the same user and password as Airflow."""
+        folder = self.settings.var_path / "mlflow"
+        folder.mkdir(parents=True, exist_ok=True)
+        config = folder / "auth.ini"
+        config.write_text(
+            f"[mlflow]\ndefault_permission = READ\ndatabase_uri = sqlite:///{folder / 'auth.db'}\n"
+            "admin_username = admin\n"
+            "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
+        )
+        return {
+            "MLFLOW_AUTH_CONFIG_PATH": str(config),
+            "MLFLOW_AUTH_ADMIN_PASSWORD": self.password,
+            "MLFLOW_FLASK_SERVER_SECRET_KEY": self._secrets()["mlflow_secret_key"],
+        }
+
+    def _spawn(self, name: str, command: list[str], own: dict[str, str] | None = None) -> None:
         with (self.logs / f"{name}.log").open("a") as log:
             self._processes[name] = subprocess.Popen(
                 _command(command),
-                env=self.environment(),
+                env=self.environment() | (own or {}),
                 cwd=self.settings.var_path,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -233,8 +251,10 @@ def _command(command: list[str]) -> list[str]:
 
 
 def _write_private(file: Path, content: dict[str, str]) -> None:
-    file.touch(mode=0o600)
-    file.write_text(json.dumps(content))
+    part = file.with_suffix(".part")
+    part.touch(mode=0o600)
+    part.write_text(json.dumps(content))
+    part.replace(file)
 
 
 def _die_with_parent() -> None:

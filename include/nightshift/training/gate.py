@@ -8,13 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
-from nightshift.definition.model import Gate
+from nightshift.definition.model import LARGER_IS_BETTER, Gate
 from nightshift.errors import TerminalError
 
 Vector = npt.NDArray[np.float64]
-
-# Whether a larger value is better.
-LARGER = {"roc_auc": True, "average_precision": True, "brier": False, "log_loss": False}
 
 
 @dataclass(frozen=True)
@@ -84,12 +81,12 @@ def judge(gate: Gate, labels: Vector, challenger: Vector, champion: Vector | Non
 
 
 def _minimum(metric: str, value: float, bound: float) -> RuleResult:
-    passed = value >= bound if LARGER[metric] else value <= bound
-    sign = "≥" if LARGER[metric] else "≤"
+    passed = value >= bound if metric in LARGER_IS_BETTER else value <= bound
+    sign = "≥" if metric in LARGER_IS_BETTER else "≤"
     return RuleResult(f"minimum.{metric}", value, bound, passed, f"{metric} {value:.3f}, bound {sign} {bound:.3f}")
 
 
 def _not_worse(metric: str, challenger: float, champion: float, tolerance: float) -> RuleResult:
-    gain = challenger - champion if LARGER[metric] else champion - challenger
+    gain = challenger - champion if metric in LARGER_IS_BETTER else champion - challenger
     sentence = f"{metric} {challenger:.3f} against the champion's {champion:.3f}, tolerance {tolerance:.3f}"
     return RuleResult(f"against_champion.{metric}", gain, -tolerance, gain >= -tolerance, sentence)

@@ -64,8 +64,12 @@ def test_six_in_the_morning_stays_six_in_the_morning_when_the_clocks_change(nigh
 
 
 def test_the_cutoff_is_the_declared_local_time_of_the_night() -> None:
-    assert cutoff(schedule_at("06:30", "America/New_York"), date(2013, 7, 4)) == datetime(2013, 7, 4, 10, 30, tzinfo=UTC)
-    assert cutoff(schedule_at("06:30", "America/New_York"), date(2013, 1, 4)) == datetime(2013, 1, 4, 11, 30, tzinfo=UTC)
+    assert cutoff(schedule_at("06:30", "America/New_York"), date(2013, 7, 4)) == datetime(
+        2013, 7, 4, 10, 30, tzinfo=UTC
+    )
+    assert cutoff(schedule_at("06:30", "America/New_York"), date(2013, 1, 4)) == datetime(
+        2013, 1, 4, 11, 30, tzinfo=UTC
+    )
 
 
 def test_the_example_scores_a_night_from_its_own_plan_and_the_arrivals_of_two_days_before(

@@ -1,0 +1,350 @@
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from nightshift.definition.calendar import newest_partition
+from nightshift.definition.model import Availability, Column, ModelDefinition, Source
+from nightshift.errors import DataError, NotYetAvailable
+from nightshift.lake.landing import (
+    landed_dates,
+    landing_file,
+    missing_files,
+    needed_files,
+    read_landed,
+)
+from nightshift.lake.tables import TableSpec
+
+DAY = date(2024, 1, 5)
+COLUMNS = {
+    "machine": "string",
+    "count": "integer",
+    "load": "number",
+    "failed": "boolean",
+    "built": "date",
+    "seen": "timestamp",
+}
+SPEC = TableSpec("raw.readings", {"source_date": "date", **COLUMNS}, "source_date", ("source_date", "machine"))
+CSV = (
+    "machine,count,load,failed,built,seen\n"
+    "a01,17,0.5,true,2020-02-29,2024-01-05T06:30:00Z\n"
+    "b02,,,,,\n"
+    '"c,03",-3,1e-3,FALSE,1999-12-31,2024-01-05T06:30:00.250+01:00\n'
+)
+ROWS = [
+    {
+        "source_date": DAY,
+        "machine": "a01",
+        "count": 17,
+        "load": 0.5,
+        "failed": True,
+        "built": date(2020, 2, 29),
+        "seen": datetime(2024, 1, 5, 6, 30, tzinfo=UTC),
+    },
+    {"source_date": DAY, "machine": "b02", "count": None, "load": None, "failed": None, "built": None, "seen": None},
+    {
+        "source_date": DAY,
+        "machine": "c,03",
+        "count": -3,
+        "load": 0.001,
+        "failed": False,
+        "built": date(1999, 12, 31),
+        "seen": datetime(2024, 1, 5, 5, 30, 0, 250000, tzinfo=UTC),
+    },
+]
+
+Land = Callable[[str, bytes], pa.Table]
+
+
+def source(path: str, columns: dict[str, str] | None = None) -> Source:
+    declared = {name: Column.model_validate({"type": kind}) for name, kind in (columns or COLUMNS).items()}
+    available = Availability(after=timedelta(hours=1))
+    return Source(description="readings", path=path, available=available, columns=declared)
+
+
+@pytest.fixture
+def land(tmp_path: Path) -> Land:
+    """Lands a file for DAY and reads it as the columns above."""
+
+    def read(ending: str, content: bytes) -> pa.Table:
+        (tmp_path / f"readings-{DAY}{ending}").write_bytes(content)
+        return read_one(tmp_path, source(f"readings-{{date}}{ending}"), SPEC)
+
+    return read
+
+
+def read_one(landing: Path, declared: Source, spec: TableSpec) -> pa.Table:
+    rows, digest = read_landed(landing_file(str(landing), "readings", declared, DAY), declared, spec)
+    [file] = landing.iterdir()
+    assert digest == hashlib.sha256(file.read_bytes()).hexdigest()
+    return rows
+
+
+def read_column(landing: Path, kind: str, values: list[str]) -> list[object]:
+    """The values of one column written as CSV and read as a type."""
+    text = "".join(f'"{value}"\n' for value in ["value", *values])
+    (landing / f"{DAY}.csv").write_text(text)
+    spec = TableSpec("raw.readings", {"source_date": "date", "value": kind}, "source_date", ())
+    return list(read_one(landing, source("{date}.csv", {"value": kind}), spec)["value"].to_pylist())
+
+
+def parquet(**columns: object) -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(pa.table(columns), sink)
+    return sink.getvalue()
+
+
+def whole_parquet(table: pa.Table) -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(table, sink)
+    return sink.getvalue()
+
+
+def test_csv_is_read_as_declared(land: Land) -> None:
+    rows = land(".csv", CSV.encode())
+    assert rows.schema == SPEC.schema
+    assert rows.to_pylist() == ROWS
+
+
+def test_compressed_csv_is_read_as_declared(land: Land) -> None:
+    assert land(".csv.gz", gzip.compress(CSV.encode())).to_pylist() == ROWS
+
+
+def test_csv_from_windows_is_read_as_declared(land: Land) -> None:
+    assert land(".csv", b"\xef\xbb\xbf" + CSV.replace("\n", "\r\n").encode()).to_pylist() == ROWS
+
+
+def test_parquet_is_read_as_declared(land: Land) -> None:
+    rows = land(".parquet", whole_parquet(pa.Table.from_pylist(ROWS, schema=SPEC.schema).drop(["source_date"])))
+    assert rows.schema == SPEC.schema
+    assert rows.to_pylist() == ROWS
+
+
+def test_parquet_of_other_but_equal_types_is_read_as_declared(land: Land) -> None:
+    content = whole_parquet(
+        pa.table(
+            {
+                "machine": pa.array(["a01", "b02"]).dictionary_encode(),
+                "count": pa.array([17.0, None]),
+                "load": pa.array([1, None], pa.int32()),
+                "failed": pa.array(["True", None], pa.large_string()),
+                "built": pa.array(["2020-02-29", None]),
+                "seen": pa.array([datetime(2024, 1, 5, 6, 30), None], pa.timestamp("ms")),
+            }
+        )
+    )
+    first, second = land(".parquet", content).to_pylist()
+    assert first == {**ROWS[0], "load": 1.0}
+    assert second == ROWS[1]
+
+
+def test_columns_that_are_not_declared_are_ignored(land: Land) -> None:
+    lines = [f"x,{line},y" for line in CSV.splitlines()]
+    lines[0] = "before,machine,count,load,failed,built,seen,after"
+    assert land(".csv", "\n".join(lines).encode()).to_pylist() == ROWS
+
+
+def test_a_file_of_only_a_header_has_no_rows(land: Land) -> None:
+    rows = land(".csv", CSV.splitlines()[0].encode() + b"\n")
+    assert rows.num_rows == 0
+    assert rows.schema == SPEC.schema
+
+
+@pytest.mark.parametrize(
+    ("ending", "content"),
+    [
+        pytest.param(".csv", b"", id="an empty csv"),
+        pytest.param(".csv.gz", b"", id="an empty gzip"),
+        pytest.param(".csv.gz", gzip.compress(b""), id="a gzip of nothing"),
+        pytest.param(".parquet", b"", id="an empty parquet"),
+        pytest.param(".csv.gz", gzip.compress(CSV.encode())[:-12], id="a truncated gzip"),
+        pytest.param(".csv.gz", gzip.compress(CSV.encode())[:-4], id="a gzip without its length"),
+        pytest.param(".csv.gz", CSV.encode(), id="a csv named gzip"),
+        pytest.param(".parquet", parquet(machine=["a"] * 100)[:-20], id="a truncated parquet"),
+        pytest.param(".parquet", CSV.encode(), id="a csv named parquet"),
+        pytest.param(".csv", CSV.encode() + b"d04,1,2\n", id="a row cut short"),
+        pytest.param(".csv", "machine,größe\na,1\n".encode("latin-1"), id="a header that is not UTF-8"),
+        pytest.param(".csv", CSV.replace("a01", "ä01").encode("latin-1"), id="a value that is not UTF-8"),
+        pytest.param(".csv", b"machine," + CSV.replace("\n", "\nx,")[:-2].encode(), id="a column that comes twice"),
+    ],
+)
+def test_a_damaged_file_is_one_line_that_names_it(land: Land, tmp_path: Path, ending: str, content: bytes) -> None:
+    with pytest.raises(DataError) as caught:
+        land(ending, content)
+    assert str(caught.value).startswith(f"file://{tmp_path}/readings-{DAY}{ending}")
+    assert "fix: " in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("position", range(0, 400, 7))
+def test_a_byte_that_fell_over_in_a_compressed_file_never_passes(land: Land, position: int) -> None:
+    good = gzip.compress((CSV + "d04,1,2.5,true,2020-01-01,\n" * 200).encode(), mtime=0)
+    place = 10 + position % (len(good) - 10)  # the header holds nothing of the content
+    bad = good[:place] + bytes([good[place] ^ 0x10]) + good[place + 1 :]
+    with pytest.raises(DataError, match="cannot be read"):
+        land(".csv.gz", bad)
+
+
+def test_a_missing_column_is_named_with_those_that_are_there(land: Land) -> None:
+    with pytest.raises(DataError) as caught:
+        land(".csv", CSV.replace("load", "lod").encode())
+    assert f"readings-{DAY}.csv: column 'load' is missing; received 'machine, count, lod, failed" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "row", "first"),
+    [
+        ("integer", ["1", "x", "y"], 2, "x"),
+        ("integer", ["1", "17.0", "17.5"], 3, "17.5"),
+        ("integer", ["99999999999999999999"], 1, "99999999999999999999"),
+        ("number", ["1.5", "", "1,5"], 3, "1,5"),
+        ("boolean", ["true", "yes"], 2, "yes"),
+        ("date", ["2024-02-29", "2023-02-29"], 2, "2023-02-29"),
+        ("timestamp", ["2024-01-01T00:00:00Z", "noon"], 2, "noon"),
+    ],
+)
+def test_a_value_of_another_type_is_named_with_file_row_and_column(
+    tmp_path: Path, kind: str, values: list[str], row: int, first: str
+) -> None:
+    with pytest.raises(DataError) as caught:
+        read_column(tmp_path, kind, values)
+    assert str(caught.value).startswith(
+        f"file://{tmp_path}/{DAY}.csv row {row}: column 'value' holds a value that is not of type {kind}; "
+        f"received {first!r}; allowed: {kind}; fix: "
+    )
+
+
+def test_a_parquet_value_of_another_type_is_named_with_its_row(land: Land) -> None:
+    good = pa.Table.from_pylist(ROWS, schema=SPEC.schema).drop(["source_date"])
+    place = good.column_names.index("count")
+    content = whole_parquet(good.set_column(place, "count", pa.array([1.0, 2.5, 3.5])))
+    with pytest.raises(DataError, match=r"row 2: column 'count' holds .*received 2\.5; allowed: integer"):
+        land(".parquet", content)
+
+
+def test_whole_numbers_written_with_a_decimal_point_are_integers(tmp_path: Path) -> None:
+    assert read_column(tmp_path, "integer", ["17.0", "", "-3", "2e3"]) == [17, None, -3, 2000]
+
+
+@pytest.mark.parametrize("number", [2**53 + 1, -(2**53) - 1, 2**63 - 1])
+def test_a_large_integer_keeps_every_digit_beside_one_written_with_a_decimal_point(tmp_path: Path, number: int) -> None:
+    assert read_column(tmp_path, "integer", ["17.0", str(number)]) == [17, number]
+
+
+def test_booleans_are_read_in_the_ways_systems_write_them(tmp_path: Path) -> None:
+    written = ["true", "True", "TRUE", "1", "false", "False", "FALSE", "0", ""]
+    assert read_column(tmp_path, "boolean", written) == [True] * 4 + [False] * 4 + [None]
+
+
+def test_leading_zeros_of_texts_are_kept(tmp_path: Path) -> None:
+    assert read_column(tmp_path, "string", ["007", "1.0", "true"]) == ["007", "1.0", "true"]
+
+
+def test_a_file_that_has_not_landed_is_worth_waiting_for(tmp_path: Path) -> None:
+    declared = source("{date}.csv")
+    with pytest.raises(NotYetAvailable, match="the file has not landed"):
+        read_landed(landing_file(str(tmp_path), "readings", declared, DAY), declared, SPEC)
+
+
+def test_a_night_needs_the_newest_file_of_every_source(tiny: ModelDefinition, tmp_path: Path) -> None:
+    needed = needed_files(tiny, str(tmp_path), DAY)
+    assert [(file.source, file.day, file.uri) for file in needed] == [
+        ("plan", DAY, f"file://{tmp_path}/plan-2024-01-05.csv.gz"),
+        ("failures", date(2024, 1, 4), f"file://{tmp_path}/outcomes/2024-01-04.parquet"),
+    ]
+    for file in needed:
+        schedule, declared = tiny.schedule, tiny.sources[file.source]
+        assert file.day == newest_partition(schedule, declared, DAY)
+
+
+def test_a_night_does_not_wait_for_files_from_before_the_schedules_start(tiny: ModelDefinition, tmp_path: Path) -> None:
+    assert [file.source for file in needed_files(tiny, str(tmp_path), date(2024, 1, 1))] == ["plan"]
+
+
+def test_what_has_not_landed_is_missing_until_it_has(tiny: ModelDefinition, tmp_path: Path) -> None:
+    needed = needed_files(tiny, str(tmp_path), DAY)
+    assert missing_files(needed) == needed
+    (tmp_path / "plan-2024-01-05.csv.gz").write_bytes(b"")
+    assert missing_files(needed) == [needed[1]]
+
+
+def planes_of(definition: ModelDefinition, landing: Path, night: date) -> date:
+    [day] = [file.day for file in needed_files(definition, str(landing), night) if file.source == "planes"]
+    return day
+
+
+def test_an_irregular_source_is_needed_in_its_newest_version_before_the_cutoff(
+    flight_delay: ModelDefinition, tmp_path: Path
+) -> None:
+    (tmp_path / "planes").mkdir()
+    for day in ("2013-01-01", "2013-03-05", "2013-06-01"):
+        (tmp_path / "planes" / f"{day}.csv").write_text("tailnum\n")
+    assert planes_of(flight_delay, tmp_path, date(2013, 3, 4)) == date(2013, 1, 1)
+    assert planes_of(flight_delay, tmp_path, date(2013, 3, 5)) == date(2013, 3, 5)
+    assert planes_of(flight_delay, tmp_path, date(2013, 5, 31)) == date(2013, 3, 5)
+    assert planes_of(flight_delay, tmp_path, date(2013, 12, 31)) == date(2013, 6, 1)
+
+
+def test_an_irregular_source_without_any_version_is_waited_for_at_the_start(
+    flight_delay: ModelDefinition, tmp_path: Path
+) -> None:
+    assert planes_of(flight_delay, tmp_path, date(2013, 3, 4)) == date(2013, 1, 1)
+
+
+def test_only_files_of_the_source_itself_count_as_landed(tmp_path: Path) -> None:
+    declared = source("plan-{date}.csv.gz")
+    names = ["plan-2024-01-02.csv.gz", "plan-2024-01-01.csv.gz"]
+    others = [
+        "plan-2024-01-03.csv",
+        "plan-2024-01-04.csv.gz.part",
+        "replan-2024-01-05.csv.gz",
+        "plan-2024-01-32.csv.gz",
+        "plan-.csv.gz",
+        "plan-2024-01-06-corrected.csv.gz",
+        "old/plan-2024-01-07.csv.gz",
+    ]
+    for name in [*names, *others]:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"")
+    assert landed_dates(str(tmp_path), declared) == [date(2024, 1, 1), date(2024, 1, 2)]
+
+
+@pytest.mark.parametrize("name", ["plan-20240103.csv.gz", "plan-2024W011.csv.gz", "plan-2024-W01-1.csv.gz"])
+def test_a_date_written_in_another_way_than_the_source_declares_is_not_landed(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"")
+    assert landed_dates(str(tmp_path), source("plan-{date}.csv.gz")) == []
+
+
+def test_every_landed_date_is_one_whose_file_can_be_found(tmp_path: Path) -> None:
+    for path in ("{date}/plan.csv", "plans/{date}.csv", "a/b-{date}-c.csv"):
+        declared = source(path)
+        for number in (1, 2, 3):
+            file = tmp_path / path.format(date=f"2024-01-{number:02d}")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(b"")
+        days = landed_dates(str(tmp_path), declared)
+        assert len(days) == 3
+        assert missing_files([landing_file(str(tmp_path), "plan", declared, day) for day in days]) == []
+
+
+def test_nothing_has_landed_in_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    assert landed_dates(str(tmp_path / "nothing"), source("{date}.csv")) == []
+
+
+def test_a_landing_folder_with_a_space_in_its_name_is_a_folder_like_any_other(
+    tiny: ModelDefinition, tmp_path: Path
+) -> None:
+    landing = tmp_path / "my landing"
+    landing.mkdir()
+    (landing / "plan-2024-01-01.csv.gz").write_bytes(gzip.compress(b"machine,load\na01,0.5\n"))
+    needed = needed_files(tiny, str(landing), date(2024, 1, 1))
+    assert missing_files(needed) == []
+    assert landed_dates(str(landing), tiny.sources["plan"]) == [date(2024, 1, 1)]

@@ -1,0 +1,173 @@
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from nightshift.lake import maintenance
+from nightshift.lake.catalog import Lake
+from nightshift.lake.files import list_files, local_path
+from nightshift.lake.maintenance import maintain
+from nightshift.lake.publish import publish
+from nightshift.lake.read import snapshot_of
+from nightshift.lake.sql import run_sql
+from nightshift.lake.tables import TableSpec
+from unit.tables import DAY, day, put, seen, stage
+
+A, B = [("a", 1.0)], [("b", 2.0)]
+
+
+def later(**ages: float) -> datetime:
+    return datetime.now(UTC) + timedelta(**ages)
+
+
+def run(lake: Lake, now: datetime | None = None) -> dict[str, dict[str, int]]:
+    return maintain(lake, lambda line: None, now=now)
+
+
+def staged_files(lake: Lake) -> set[str]:
+    return set(list_files(f"{lake.warehouse}/staged", ".parquet"))
+
+
+def test_files_that_nothing_published_go_and_published_ones_stay(lake: Lake, readings: TableSpec) -> None:
+    kept = stage(lake, readings, {day(1): A, day(2): A})
+    snapshot = publish(lake, readings, kept)
+    abandoned = stage(lake, readings, {day(3): B})
+    half = Path(local_path(lake.warehouse)) / "staged" / readings.name / "half" / "part-0.parquet"
+    half.parent.mkdir()
+    half.write_bytes(b"half a file")
+    before = seen(lake, readings)
+
+    done = run(lake, later(days=2))
+
+    assert done[readings.name]["files"] >= 3  # the abandoned file and its manifest, and the half one
+    assert staged_files(lake) == set(kept.files)
+    assert not any(Path(local_path(file)).exists() for file in abandoned.files)
+    assert seen(lake, readings) == before
+    assert snapshot_of(lake, readings.name) == snapshot
+
+
+def test_files_young_enough_to_belong_to_a_running_task_stay(lake: Lake, readings: TableSpec) -> None:
+    publish(lake, readings, stage(lake, readings, {day(1): A}))
+    waiting = stage(lake, readings, {day(1): B})
+    assert run(lake)[readings.name] == {"snapshots": 0, "manifests": 0, "files": 0}
+    publish(lake, readings, waiting)
+    assert seen(lake, readings) == {day(1): B}
+
+
+def test_a_published_set_can_be_published_again_after_maintenance(lake: Lake, readings: TableSpec) -> None:
+    staged = stage(lake, readings, {day(1): A})
+    snapshot = publish(lake, readings, staged)
+    run(lake, later(days=2))
+    assert Path(local_path(staged.location), "_staged.json").exists()
+    assert publish(lake, readings, staged) == snapshot
+
+
+def test_a_replaced_night_stays_readable_at_the_snapshots_that_are_kept(lake: Lake, readings: TableSpec) -> None:
+    old = put(lake, readings, {day(1): A})
+    put(lake, readings, {day(1): B})
+    run(lake, later(days=365))
+    assert seen(lake, readings, old) == {day(1): A}
+    assert seen(lake, readings) == {day(1): B}
+
+
+def test_everything_reads_the_same_before_and_after(lake: Lake, readings: TableSpec) -> None:
+    taken = [put(lake, readings, {day(n % 4 + 1): [("a", float(n))]}) for n in range(14)]
+    before = [seen(lake, readings, snapshot) for snapshot in taken]
+    queried = run_sql(lake, "select * from raw.readings order by all")
+    run(lake, later(days=365))
+    assert [seen(lake, readings, snapshot) for snapshot in taken] == before
+    assert run_sql(lake, "select * from raw.readings order by all") == queried
+
+
+def test_a_table_to_which_nothing_was_published_is_left_alone(lake: Lake, readings: TableSpec) -> None:
+    lake.ensure(readings)
+    run(lake, later(days=365))
+    put(lake, readings, {DAY: A})
+    assert seen(lake, readings) == {DAY: A}
+
+
+def test_every_table_is_told_about(lake: Lake, readings: TableSpec) -> None:
+    put(lake, readings, {DAY: A})
+    put(lake, TableSpec("scores.tiny", readings.columns, "source_date", ()), {DAY: A})
+    said: list[str] = []
+    assert sorted(maintain(lake, said.append)) == ["raw.readings", "scores.tiny"]
+    assert "raw.readings: 0 snapshots expired, 0 manifests merged, 0 files removed" in said
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> int:
+    """A hundred snapshots take long to make: keep three here."""
+    monkeypatch.setattr(maintenance, "KEEP_SNAPSHOTS", 3)
+    return 3
+
+
+def test_old_snapshots_expire_and_their_files_go_with_them(lake: Lake, readings: TableSpec, few: int) -> None:
+    sets = [stage(lake, readings, {day(1): [("a", float(n))], day(2): B}) for n in range(6)]
+    taken = [publish(lake, readings, one) for one in sets]
+    done = run(lake, later(days=8))
+
+    assert done[readings.name]["snapshots"] == 3
+    left = {snapshot.snapshot_id for snapshot in lake.table(readings.name).metadata.snapshots}
+    assert set(taken[-few:]) <= left
+    assert not set(taken[:-few]) & left
+    assert staged_files(lake) == {file for one in sets[-few:] for file in one.files}
+    for number in (3, 4, 5):
+        assert seen(lake, readings, taken[number]) == {day(1): [("a", float(number))], day(2): B}
+
+
+def test_snapshots_younger_than_a_week_never_expire(lake: Lake, readings: TableSpec, few: int) -> None:
+    for number in range(6):
+        put(lake, readings, {day(1): [("a", float(number))]})
+    assert run(lake, later(days=6))[readings.name]["snapshots"] == 0
+
+
+def test_many_manifests_are_merged_and_nothing_else_changes(lake: Lake, readings: TableSpec, few: int) -> None:
+    sets = [stage(lake, readings, {day(n): [("a", float(n))]}) for n in range(1, 7)]
+    for one in sets:
+        publish(lake, readings, one)
+    before = seen(lake, readings)
+    done = run(lake)
+
+    assert done[readings.name]["manifests"] > 0
+    table = lake.table(readings.name)
+    head = table.current_snapshot()
+    assert head is not None
+    assert len(head.manifests(table.io)) == 1
+    assert seen(lake, readings) == before
+    assert publish(lake, readings, sets[2]) == snapshot_of(lake, readings.name)
+    put(lake, readings, {day(3): B})
+    assert seen(lake, readings) == before | {day(3): B}
+
+
+def test_maintaining_again_finds_nothing_left_to_do(lake: Lake, readings: TableSpec, few: int) -> None:
+    for number in range(1, 7):
+        put(lake, readings, {day(number): A})
+    run(lake, later(days=8))
+    run(lake, later(days=8))
+    assert run(lake, later(days=8))[readings.name] == {"snapshots": 0, "manifests": 0, "files": 0}
+    assert seen(lake, readings) == {day(number): A for number in range(1, 7)}
+
+
+def test_a_named_snapshot_never_expires(lake: Lake, readings: TableSpec, few: int) -> None:
+    first = put(lake, readings, {day(1): A})
+    lake.table(readings.name).manage_snapshots().create_tag(first, "audit").commit()
+    for number in range(5):
+        put(lake, readings, {day(1): [("a", float(number))]})
+    run(lake, later(days=365))
+    assert seen(lake, readings, first) == {day(1): A}
+
+
+def test_what_lies_beside_the_lake_is_none_of_its_business(lake: Lake, readings: TableSpec) -> None:
+    put(lake, readings, {DAY: A})
+    other = Path(local_path(lake.warehouse)) / "notes.txt"
+    other.write_text("mine")
+    neighbour = Path(local_path(lake.warehouse)) / "staged" / f"{readings.name}_2" / "part.parquet"
+    neighbour.parent.mkdir(parents=True)
+    neighbour.write_bytes(b"")
+    os.utime(neighbour, (0, 0))
+    run(lake, later(days=365))
+    assert other.exists()
+    assert neighbour.exists()

@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from nightshift.errors import TerminalError
+from nightshift.lake.catalog import Lake
+from nightshift.lake.files import local_path
+from nightshift.lake.staging import load_staged, new_attempt, read_staged, stage_arrow, staging_folder
+from nightshift.lake.tables import TableSpec
+from unit.tables import DAY, arrow, day, stage
+
+
+def test_staged_rows_read_back_sorted_by_partition(lake: Lake, readings: TableSpec) -> None:
+    rows = arrow(readings, {day(2): [("b", 2.0), ("a", 1.0)], day(1): [("a", 0.5)]})
+    staged = stage_arrow(lake, readings, rows, day(1), day(2), {"file:///x": "digest"})
+    assert read_staged(staged).equals(rows.take([2, 0, 1]))
+    assert (staged.table, staged.rows, staged.first, staged.last) == ("raw.readings", 3, day(1), day(2))
+
+
+def test_each_partition_is_a_file_of_its_own(lake: Lake, readings: TableSpec) -> None:
+    staged = stage(lake, readings, {day(1): [("a", 1.0)], day(2): [("a", 1.0), ("b", 1.0)], day(4): [("a", 1.0)]})
+    assert len(staged.files) == 3
+
+
+def test_what_was_staged_is_known_from_its_folder_alone(lake: Lake, readings: TableSpec) -> None:
+    staged = stage(lake, readings, {day(1): [("a", 1.0)]})
+    assert load_staged(staged.location) == staged
+
+
+def test_every_attempt_has_a_folder_of_its_own(lake: Lake, readings: TableSpec) -> None:
+    first, second = (stage(lake, readings, {day(1): [("a", 1.0)]}) for _ in range(2))
+    assert not set(first.files) & set(second.files)
+
+
+def test_columns_the_table_does_not_have_are_not_staged(lake: Lake, readings: TableSpec) -> None:
+    rows = arrow(readings, {day(1): [("a", 1.0)]})
+    wide = rows.append_column("extra", pa.array([1]))
+    assert read_staged(stage_arrow(lake, readings, wide, DAY, DAY, {})).column_names == rows.column_names
+
+
+def test_no_rows_are_staged_as_a_table_without_rows_but_with_every_column(lake: Lake, readings: TableSpec) -> None:
+    staged = stage_arrow(lake, readings, arrow(readings, {}), DAY, DAY, {})
+    assert staged.rows == 0
+    assert read_staged(staged).num_rows == 0
+    assert read_staged(staged).column_names == list(readings.columns)
+
+
+def test_an_attempt_that_never_finished_is_nothing_to_publish(lake: Lake, readings: TableSpec) -> None:
+    staged = stage(lake, readings, {DAY: [("a", 1.0)]})
+    Path(local_path(staged.location), "_staged.json").unlink()
+    with pytest.raises(TerminalError, match="nothing complete is staged here; fix: clear the task that stages it"):
+        load_staged(staged.location)
+
+
+def test_a_folder_that_is_gone_is_nothing_to_publish(lake: Lake) -> None:
+    with pytest.raises(TerminalError, match="nothing complete is staged here"):
+        load_staged(staging_folder(lake.warehouse, "raw.readings", new_attempt(DAY, DAY)))

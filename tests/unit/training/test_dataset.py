@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+
+from nightshift.definition.calendar import available_at, cutoff
+from nightshift.definition.model import ModelDefinition
+from nightshift.errors import NightshiftError, TerminalError
+from nightshift.lake.catalog import Lake
+from nightshift.lake.publish import publish
+from nightshift.lake.staging import stage_arrow
+from nightshift.lake.tables import TableSpec, features_table, raw_table
+from nightshift.training.dataset import Split, pin_snapshots, read_labelled, split_dates
+from unit.conftest import Edit
+from unit.tables import day
+
+
+def put(lake: Lake, spec: TableSpec, when: date, rows: list[dict[str, object]]) -> None:
+    data = pa.Table.from_pylist([{spec.date_column: when, **row} for row in rows], schema=spec.schema)
+    publish(lake, spec, stage_arrow(lake, spec, data, when, when, {}))
+
+
+def history(lake: Lake, definition: ModelDefinition, when: date, failed: dict[str, object]) -> None:
+    """Publishes the features of machines on a day, and what became of them."""
+    rows: list[dict[str, object]] = [
+        {"machine": name, "busy": 0.5, "kind": "a", "machine_failures_3d": 0.1} for name in failed
+    ]
+    put(lake, features_table(definition), when, rows)
+    outcomes: list[dict[str, object]] = [{"machine": name, "failed": value} for name, value in failed.items()]
+    put(lake, raw_table(definition, "failures"), when, outcomes)
+
+
+def test_the_tiny_models_dates_are_those_counted_by_hand(tiny: ModelDefinition) -> None:
+    # At 06:00 on the 31st the outcomes of the 30th are six hours old.
+    assert split_dates(tiny, date(2024, 1, 31)) == Split(date(2024, 1, 6), date(2024, 1, 26), date(2024, 1, 30))
+
+
+@examples(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.dates(date(2013, 1, 1), date(2014, 12, 31)))
+def test_training_and_holdout_are_as_long_as_declared_meet_and_end_with_the_newest_final_label(
+    flight_delay: ModelDefinition, as_of: date
+) -> None:
+    found, declared = split_dates(flight_delay, as_of), flight_delay.training
+    assert found.holdout - found.first == declared.period
+    assert found.last - found.holdout + timedelta(days=1) == declared.holdout
+    schedule, source = flight_delay.schedule, flight_delay.sources["arrivals"]
+    assert available_at(schedule, source, found.last) <= cutoff(schedule, as_of)
+    assert available_at(schedule, source, found.last + timedelta(days=1)) > cutoff(schedule, as_of)
+
+
+def test_labelled_rows_are_features_with_their_label(lake: Lake, tiny: ModelDefinition) -> None:
+    history(lake, tiny, day(1), {"b": True, "a": False, "c": None})
+    history(lake, tiny, day(2), {"a": True})
+    rows = read_labelled(lake, tiny, day(1), day(1), pin_snapshots(lake, tiny))
+    assert rows.select(["score_date", "machine", "label"]).to_pylist() == [
+        {"score_date": day(1), "machine": "a", "label": 0.0},
+        {"score_date": day(1), "machine": "b", "label": 1.0},
+    ]
+    assert set(tiny.feature_types) <= set(rows.column_names)
+
+
+def test_pinned_rows_stay_the_same_whatever_is_published_later(lake: Lake, tiny: ModelDefinition) -> None:
+    history(lake, tiny, day(1), {"a": False, "b": True})
+    pinned = pin_snapshots(lake, tiny)
+    before = read_labelled(lake, tiny, day(1), day(2), pinned)
+    history(lake, tiny, day(1), {"a": True, "b": False})
+    history(lake, tiny, day(2), {"a": True})
+    assert read_labelled(lake, tiny, day(1), day(2), pinned).equals(before)
+    assert not read_labelled(lake, tiny, day(1), day(2), pin_snapshots(lake, tiny)).equals(before)
+
+
+@pytest.mark.parametrize("failed", [{"a": True, "b": True}, {"a": False}, {"a": None}])
+def test_labels_of_one_class_only_are_refused_with_what_was_found(
+    lake: Lake, tiny: ModelDefinition, failed: dict[str, object]
+) -> None:
+    history(lake, tiny, day(1), failed)
+    with pytest.raises(TerminalError) as caught:
+        read_labelled(lake, tiny, day(1), day(1), pin_snapshots(lake, tiny))
+    message = str(caught.value)
+    assert message.startswith("features.tiny from 2024-01-01 to 2024-01-01: a classifier needs observations of both")
+    assert "fix: build more history, or train as of a later date" in message
+
+
+def test_labels_that_are_neither_zero_nor_one_are_refused(lake: Lake, edit: Edit) -> None:
+    definition = edit("  expression: failed", "  expression: length(machine)")
+    history(lake, definition, day(1), {"a": True, "bb": True, "ccc": True})
+    with pytest.raises(TerminalError, match="label"):
+        read_labelled(lake, definition, day(1), day(1), pin_snapshots(lake, definition))
+
+
+def test_before_anything_is_published_training_is_told_to_wait(lake: Lake, tiny: ModelDefinition) -> None:
+    with pytest.raises(NightshiftError, match=r"features\.tiny: the table does not exist yet"):
+        pin_snapshots(lake, tiny)
+
+
+def test_a_feature_declared_after_the_history_was_built_does_not_break_reading_it(
+    lake: Lake, models: Path, tiny: ModelDefinition, edit: Edit
+) -> None:
+    history(lake, tiny, day(1), {"a": False, "b": True})
+    pinned = pin_snapshots(lake, tiny)
+    wider = edit("    busy: {", "    idle: {expression: 1 - load, type: number, description: Idle}\n    busy: {")
+    rows = read_labelled(lake, wider, day(1), day(1), pinned)
+    assert rows["idle"].to_pylist() == [None, None]

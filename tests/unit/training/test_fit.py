@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from nightshift.definition.model import ModelDefinition
+from nightshift.errors import TerminalError
+from nightshift.registry.package import Encoder, load_package, package_digest
+from nightshift.settings import PROJECT
+from nightshift.training.fit import fit, make_estimator
+from unit.conftest import Edit
+
+DECLARED = "{class: sklearn.linear_model.LogisticRegression, params: {C: 1.0}}"
+BOOSTING = (
+    "{class: sklearn.ensemble.HistGradientBoostingClassifier, "
+    "params: {max_iter: 5, min_samples_leaf: 5, learning_rate: 0.3}}"
+)
+FOREST = "{class: sklearn.ensemble.RandomForestClassifier, params: {n_estimators: 5, max_depth: 3}}"
+
+
+def machines(count: int = 200, seed: int = 1) -> pa.Table:
+    """Labelled rows of the tiny model: the busier a machine, the likelier it failed."""
+    random = np.random.default_rng(seed)
+    busy = random.uniform(size=count)
+    return pa.table(
+        {
+            "busy": busy,
+            "kind": random.choice(["a", "b", "c"], count),
+            "machine_failures_3d": random.uniform(size=count),
+            "label": (random.uniform(size=count) < busy).astype(float),
+        }
+    )
+
+
+def encoder_of(definition: ModelDefinition) -> Encoder:
+    return Encoder.fit(machines(), {name: str(kind) for name, kind in definition.feature_types.items()})
+
+
+@pytest.mark.parametrize("estimator", [DECLARED, BOOSTING, FOREST], ids=["logistic", "boosting", "forest"])
+def test_a_fitted_model_can_be_stored_and_scores_the_same_when_loaded(edit: Edit, estimator: str) -> None:
+    definition = edit(DECLARED, estimator)
+    package = fit(definition, machines(), {"busy": 1})
+    files = package.dump()
+    loaded = load_package(files, package_digest(files))
+    unseen = machines(50, seed=2)
+    assert np.array_equal(loaded.score(unseen), package.score(unseen))
+    assert loaded.reference == {"busy": 1}
+    assert package.score(unseen).std() > 0.05  # it learned something
+
+
+@pytest.mark.parametrize("estimator", [DECLARED, BOOSTING, FOREST], ids=["logistic", "boosting", "forest"])
+def test_the_same_rows_make_the_same_model(edit: Edit, estimator: str) -> None:
+    definition = edit(DECLARED, estimator)
+    first, second = (fit(definition, machines(), {}) for _ in range(2))  # both alive: at different addresses
+    assert package_digest(first.dump()) == package_digest(second.dump())
+
+
+def test_another_seed_makes_another_model(models: Any, edit: Edit) -> None:
+    first = fit(edit(DECLARED, FOREST), machines(), {})
+    second = fit(edit('cadence: "0 7 * * 1"', 'cadence: "0 7 * * 1"\n  seed: 7'), machines(), {})
+    assert package_digest(first.dump()) != package_digest(second.dump())
+
+
+def test_other_rows_make_another_model(tiny: ModelDefinition) -> None:
+    first, second = (fit(tiny, machines(seed=seed), {}) for seed in (1, 2))
+    assert package_digest(first.dump()) != package_digest(second.dump())
+
+
+PROCESS = """
+from pathlib import Path
+from nightshift.definition.load import load_definition
+from nightshift.registry.package import package_digest
+from nightshift.training.fit import fit
+from unit.training.test_fit import machines
+
+padding = [object() for _ in range(int(sys.argv[1]))]
+definition = load_definition(Path(sys.argv[2]))
+print(package_digest(fit(definition, machines(), {}).dump()))
+"""
+
+
+def test_another_process_makes_the_same_model(tiny: ModelDefinition, edit: Edit) -> None:
+    definition = edit(DECLARED, BOOSTING)
+    code = f"import sys; sys.path.insert(0, {str(PROJECT / 'tests')!r})\n{PROCESS}"
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, size, str(definition.folder)],
+            stdout=subprocess.PIPE,
+            text=True,
+            env={"PYTHONHASHSEED": seed},
+        )
+        for size, seed in (("0", "1"), ("9999", "2"))
+    ]
+    digests = {worker.communicate()[0] for worker in workers}
+    assert digests == {package_digest(fit(definition, machines(), {}).dump()) + "\n"}
+
+
+def test_an_estimator_that_knows_categories_is_told_which_columns_they_are(edit: Edit) -> None:
+    definition = edit(DECLARED, BOOSTING)
+    made = make_estimator(definition, encoder_of(definition))
+    assert made.categorical_features == [1]
+    assert made.random_state == definition.training.seed
+    assert made.max_iter == 5
+
+
+def test_declared_parameters_go_before_automatic_ones(edit: Edit) -> None:
+    forest = "{class: sklearn.ensemble.RandomForestClassifier, params: {random_state: 42}}"
+    definition = edit(DECLARED, forest)
+    assert make_estimator(definition, encoder_of(definition)).random_state == 42
+
+
+@pytest.mark.parametrize(
+    ("declared", "what"),
+    [
+        ("{class: sklearn.linear_model.LogisticRegresion}", "no such class"),
+        ("{class: nowhere.Classifier}", "no such class"),
+        ("{class: sklearn.linear_model.LogisticRegression, params: {depth: 3}}", "unexpected keyword argument 'depth'"),
+        ("{class: sklearn.svm}", ""),
+        ("{class: sklearn.__version__}", ""),
+    ],
+)
+def test_a_class_that_cannot_be_made_names_the_definition(edit: Edit, declared: str, what: str) -> None:
+    definition = edit(DECLARED, declared)
+    with pytest.raises(TerminalError, match=what) as caught:
+        make_estimator(definition, encoder_of(definition))
+    assert str(caught.value).startswith(f"{definition.folder / 'model.yaml'}: training.estimator: ")
+
+
+def test_a_parameter_the_class_does_not_take_is_answered_with_those_it_takes(edit: Edit) -> None:
+    definition = edit(DECLARED, "{class: sklearn.linear_model.LogisticRegression, params: {depth: 3}}")
+    with pytest.raises(TerminalError, match=r"received \{'depth': 3\}; allowed: C, .*max_iter"):
+        make_estimator(definition, encoder_of(definition))
+
+
+@pytest.mark.parametrize("params", ["{C: -1.0}", "{C: many}"])
+def test_a_parameter_value_the_class_does_not_allow_is_a_terminal_error(edit: Edit, params: str) -> None:
+    definition = edit(DECLARED, f"{{class: sklearn.linear_model.LogisticRegression, params: {params}}}")
+    with pytest.raises(TerminalError, match="the estimator refused the training data: The 'C' parameter") as caught:
+        fit(definition, machines(), {})
+    assert str(caught.value).startswith(f"{definition.folder / 'model.yaml'}: training.estimator: ")
+
+
+def test_missing_values_an_estimator_cannot_take_are_a_terminal_error(tiny: ModelDefinition) -> None:
+    rows = machines()
+    busy = pa.array([None, *rows["busy"].to_pylist()[1:]], pa.float64())
+    with pytest.raises(TerminalError, match="the estimator refused the training data: Input X contains NaN"):
+        fit(tiny, rows.set_column(0, "busy", busy), {})
+
+
+def test_a_class_that_gives_no_probabilities_is_refused_before_it_is_registered(edit: Edit) -> None:
+    definition = edit(DECLARED, "{class: sklearn.svm.LinearSVC}")
+    with pytest.raises(TerminalError, match=r"training\.estimator"):
+        fit(definition, machines(), {})
+
+
+def test_parameters_may_be_lists_and_mappings(edit: Edit) -> None:
+    network = (
+        "{class: sklearn.neural_network.MLPClassifier, "
+        "params: {hidden_layer_sizes: [4, 4], learning_rate_init: 1.0e-2, max_iter: 400}}"
+    )
+    definition = edit(DECLARED, network)
+    files = fit(definition, machines(), {}).dump()
+    assert load_package(files, package_digest(files)).score(machines(5)).shape == (5,)
