@@ -117,6 +117,18 @@ class Settings(BaseSettings):
     def alerts_file(self) -> Path:
         return self.var_path / "alerts.jsonl"
 
+    def as_environment(self) -> dict[str, str]:
+        """These settings as environment variables, for processes that are started on their behalf.
+
+        Without those for alerts: what computes has no use for their secrets.
+        """
+        chosen = {name: getattr(self, name) for name in self.model_fields_set - {"alerts"}}
+        return {
+            f"NIGHTSHIFT_{name.upper()}": value.model_dump_json() if isinstance(value, BaseModel) else str(value)
+            for name, value in chosen.items()
+            if value is not None
+        }
+
 
 @lru_cache(maxsize=1)
 def get_settings() -> Settings:

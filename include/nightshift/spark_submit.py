@@ -100,7 +100,7 @@ class SparkSubmit:
         quiet = {"PYTHONUNBUFFERED": "1"}
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
         own = local if self.settings.spark.master.startswith("local") else {}
-        return {**os.environ, "PATH": path, **python, **quiet, **own}
+        return {**os.environ, **self.settings.as_environment(), "PATH": path, **python, **quiet, **own}
 
     def _jvm_flags(self) -> str:
         # Not by SPARK_CONF_DIR: a class archive does not go with folders on the class path.

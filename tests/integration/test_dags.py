@@ -20,7 +20,7 @@ from nightshift_airflow.bundle import ModelsBundle
 
 bundle = ModelsBundle(name="models")
 bundle.initialize()
-bag = DagBag(str(bundle.path), include_examples=False, collect_dags=True)
+bag = DagBag(str(bundle.path))
 heavy = {"pandas", "pyspark", "mlflow", "sklearn", "great_expectations"} & set(sys.modules)
 dags = {
     dag_id: {

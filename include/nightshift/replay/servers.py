@@ -121,9 +121,8 @@ class Servers:
         secret = self._secrets()
         own = {
             MARK: str(self.settings.var_path),
-            "NIGHTSHIFT_HOME": str(self.settings.home),
+            **self.settings.as_environment(),
             "NIGHTSHIFT_VAR": str(self.settings.var_path),
-            "NIGHTSHIFT_MODELS_FOLDER": str(self.settings.models_path),
             "NIGHTSHIFT_AIRFLOW_URL": self.airflow_url,
             "AIRFLOW_HOME": str(self.home),
             "AIRFLOW_CONFIG": str(self.settings.home / "airflow.cfg"),

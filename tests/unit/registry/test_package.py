@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import pickle
@@ -166,16 +167,12 @@ def test_a_pickle_put_into_the_registry_never_runs_even_with_a_fitting_digest(
     evil = {**files, ESTIMATOR: bombs(tmp_path / "mark", files[ESTIMATOR])[way]}
     with pytest.raises(TerminalError):
         load_package(evil, package_digest(files))
-    try:
+    with contextlib.suppress(Exception):  # whatever it says, nothing may run
         load_package(evil, package_digest(evil)).score(table)
-    except Exception as error:  # whatever it says, nothing ran
-        assert not isinstance(error, AssertionError)
     assert not (tmp_path / "mark").exists()
 
 
-def test_a_function_put_into_the_registry_is_not_loaded_even_with_a_fitting_digest(
-    stored: Stored, tmp_path: Path
-) -> None:
+def test_a_function_put_into_the_registry_is_not_loaded_even_with_a_fitting_digest(stored: Stored) -> None:
     files, _, _ = stored
     evil = {**files, ESTIMATOR: skops.io.dumps(FunctionTransformer(func=Path.touch))}
     with pytest.raises(Exception, match="Untrusted types"):
@@ -240,3 +237,9 @@ def test_a_package_of_any_text_survives_storing(stored: Stored) -> None:
     estimator = LogisticRegression().fit(encoder.matrix(table), [0, 1, 1])
     files = ModelPackage(estimator, encoder, {}).dump()
     assert load_package(files, package_digest(files)).encoder == encoder
+
+
+def test_a_feature_the_rows_lack_is_named(stored: Stored) -> None:
+    _, package, table = stored
+    with pytest.raises(TerminalError, match="'busy'"):
+        package.score(table.drop(["busy"]))
