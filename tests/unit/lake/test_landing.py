@@ -324,10 +324,10 @@ def test_a_date_written_in_another_way_than_the_source_declares_is_not_landed(tm
 
 
 def test_every_landed_date_is_one_whose_file_can_be_found(tmp_path: Path) -> None:
-    for path in ("{date}/plan.csv", "plans/{date}.csv", "a/b-{date}-c.csv"):
+    for path in ("{date}/plan.csv", "plans/{date}.csv", "a/b-{date}-c.csv", "a/{b}/{date}.csv"):
         declared = source(path)
         for number in (1, 2, 3):
-            file = tmp_path / path.format(date=f"2024-01-{number:02d}")
+            file = tmp_path / path.replace("{date}", f"2024-01-{number:02d}")
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(b"")
         days = landed_dates(str(tmp_path), declared)

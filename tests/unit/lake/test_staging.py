@@ -16,7 +16,7 @@ from unit.tables import DAY, arrow, day, stage
 def test_staged_rows_read_back_sorted_by_partition(lake: Lake, readings: TableSpec) -> None:
     rows = arrow(readings, {day(2): [("b", 2.0), ("a", 1.0)], day(1): [("a", 0.5)]})
     staged = stage_arrow(lake, readings, rows, day(1), day(2), {"file:///x": "digest"})
-    assert read_staged(staged).equals(rows.take([2, 0, 1]))
+    assert read_staged(staged, readings).equals(rows.take([2, 0, 1]))
     assert (staged.table, staged.rows, staged.first, staged.last) == ("raw.readings", 3, day(1), day(2))
 
 
@@ -38,14 +38,14 @@ def test_every_attempt_has_a_folder_of_its_own(lake: Lake, readings: TableSpec) 
 def test_columns_the_table_does_not_have_are_not_staged(lake: Lake, readings: TableSpec) -> None:
     rows = arrow(readings, {day(1): [("a", 1.0)]})
     wide = rows.append_column("extra", pa.array([1]))
-    assert read_staged(stage_arrow(lake, readings, wide, DAY, DAY, {})).column_names == rows.column_names
+    assert read_staged(stage_arrow(lake, readings, wide, DAY, DAY, {}), readings).column_names == rows.column_names
 
 
 def test_no_rows_are_staged_as_a_table_without_rows_but_with_every_column(lake: Lake, readings: TableSpec) -> None:
     staged = stage_arrow(lake, readings, arrow(readings, {}), DAY, DAY, {})
     assert staged.rows == 0
-    assert read_staged(staged).num_rows == 0
-    assert read_staged(staged).column_names == list(readings.columns)
+    assert read_staged(staged, readings).num_rows == 0
+    assert read_staged(staged, readings).column_names == list(readings.columns)
 
 
 def test_an_attempt_that_never_finished_is_nothing_to_publish(lake: Lake, readings: TableSpec) -> None:

@@ -27,14 +27,14 @@ def test_the_index_of_two_small_histograms_is_the_one_worked_out_by_hand() -> No
     ("reference", "night", "index"),
     [
         ([100, 100], [100, 100], 0.0),
-        ([10, 20, 30], [30, 20, 10], 0.693611),
-        ([100, 100, 100, 100], [10, 20, 30, 40], 0.219903),
-        ([1000, 0], [0, 10], 14.4545),
+        ([10, 20, 30], [30, 20, 10], 0.693562),
+        ([100, 100, 100, 100], [10, 20, 30, 40], 0.217994),
+        ([1000, 0], [0, 10], 10.156701),
         ([5], [7], 0.0),
     ],
 )
 def test_the_index_keeps_its_known_values(reference: list[int], night: list[int], index: float) -> None:
-    assert population_stability_index(reference, night) == pytest.approx(index, rel=1e-4, abs=1e-12)
+    assert population_stability_index(reference, night) == pytest.approx(index, abs=1e-6)
 
 
 @given(pairs)

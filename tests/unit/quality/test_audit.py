@@ -162,7 +162,7 @@ def test_no_rows_pass_where_the_definition_allows_none(flight_delay: ModelDefini
 def test_a_day_without_rows_passes_as_it_comes_out_of_staging(lake: Lake, flight_delay: ModelDefinition) -> None:
     spec = raw_table(flight_delay, "weather")
     staged = stage_arrow(lake, spec, spec.schema.empty_table(), DAY, DAY, {})
-    assert failed(audit(source_contract("weather", flight_delay.sources["weather"]), read_staged(staged))) == []
+    assert failed(audit(source_contract("weather", flight_delay.sources["weather"]), read_staged(staged, spec))) == []
 
 
 def test_a_column_may_be_called_rows(tiny: ModelDefinition) -> None:

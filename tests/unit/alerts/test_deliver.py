@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import json
+import logging
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pytest
+from pydantic import SecretStr
+
+from nightshift.alerts.alert import Alert, failed_run_alert
+from nightshift.alerts.deliver import deliver, read_alerts
+from nightshift.settings import AlertSettings, Settings, SmtpSettings
+from unit.alerts.conftest import Mail, Web
+
+ALERT = failed_run_alert(
+    dag_id="tiny.score",
+    run_id="r1",
+    night="2024-01-05",
+    since="2024-01-05T06:31:00+00:00",
+    task="score",
+    error="the estimator is gone",
+    airflow_url="http://127.0.0.1:8080",
+)
+
+
+def another(number: int) -> Alert:
+    return replace(ALERT, incident=f"tiny.score/r{number}")
+
+
+def with_channels(settings: Settings, url: str | None = None, smtp: SmtpSettings | None = None) -> Settings:
+    alerts = AlertSettings(webhook_url=None if url is None else SecretStr(url), smtp=smtp or SmtpSettings())
+    return settings.model_copy(update={"alerts": alerts})
+
+
+def to(mail: Mail, **more: object) -> SmtpSettings:
+    sent = {"host": "127.0.0.1", "port": mail.port, "sender": "night@example.org", "to": ["on@call.org", "b@call.org"]}
+    return SmtpSettings.model_validate(sent | more)
+
+
+def dead_url() -> str:
+    """An address nobody listens at."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{free.getsockname()[1]}/hooks/s3cret-token"
+
+
+def test_an_alert_is_always_kept_in_the_file(settings: Settings) -> None:
+    assert deliver(ALERT, settings) == ["file"]
+    assert [json.loads(line) for line in settings.alerts_file.read_text().splitlines()] == [ALERT.to_json()]
+    assert read_alerts(settings) == [ALERT.to_json()]
+
+
+def test_before_the_first_alert_there_are_none(settings: Settings) -> None:
+    assert read_alerts(settings) == []
+
+
+def test_an_incident_is_told_once_and_another_one_too(settings: Settings, web: Web) -> None:
+    settings = with_channels(settings, web.url)
+    assert deliver(ALERT, settings) == ["file", "webhook"]
+    assert deliver(replace(ALERT, what="told differently"), settings) == []
+    assert deliver(another(2), settings) == ["file", "webhook"]
+    assert [one["incident"] for one in read_alerts(settings)] == [ALERT.incident, "tiny.score/r2"]
+    assert [one["incident"] for one in web.received] == [ALERT.incident, "tiny.score/r2"]
+
+
+def test_an_incident_reported_many_times_at_once_is_told_once(settings: Settings) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        told = list(pool.map(lambda n: deliver(another(n % 3), settings), range(24)))
+    assert sorted(map(len, told)) == [0] * 21 + [1] * 3
+    assert len(read_alerts(settings)) == 3
+
+
+def test_the_webhook_gets_the_text_and_every_field(settings: Settings, web: Web) -> None:
+    assert deliver(ALERT, with_channels(settings, web.url)) == ["file", "webhook"]
+    [received] = web.received
+    assert received == {"path": "/hooks/s3cret-token", "text": ALERT.text(), **ALERT.to_json()}
+
+
+def test_mail_reaches_everybody_on_call(settings: Settings, mail: Mail) -> None:
+    assert deliver(ALERT, with_channels(settings, smtp=to(mail))) == ["file", "mail"]
+    [(sender, receivers, message)] = mail.received
+    assert sender == "night@example.org"
+    assert receivers == ["on@call.org", "b@call.org"]
+    assert message["Subject"] == "[nightshift] tiny.score failed at score: the estimator is gone"
+    assert message.get_content().replace("\r\n", "\n") == ALERT.text()
+
+
+def test_mail_of_any_language_arrives_as_it_was_written(settings: Settings, mail: Mail) -> None:
+    alert = replace(ALERT, what="tiny.score: Spalte ‘größe’ fehlt — 列がありません")
+    assert deliver(alert, with_channels(settings, smtp=to(mail))) == ["file", "mail"]
+    [(_, _, message)] = mail.received
+    assert message["Subject"] == f"[nightshift] {alert.what}"
+    assert message.get_content().replace("\r\n", "\n") == alert.text()
+
+
+def test_mail_of_several_lines_arrives(settings: Settings, mail: Mail) -> None:
+    alert = replace(ALERT, what="tiny.score failed:\nfirst line\nsecond line")
+    assert deliver(alert, with_channels(settings, smtp=to(mail))) == ["file", "mail"]
+    [(_, _, message)] = mail.received
+    assert "tiny.score failed:" in message["Subject"]
+
+
+BROKEN_URLS = [
+    pytest.param("http://127.0.0.1:notaport/s3cret-token", id="a port that is no number"),
+    pytest.param("ftp://127.0.0.1/s3cret-token", id="a protocol nobody speaks"),
+    pytest.param("s3cret-token", id="no address at all"),
+    pytest.param("http://nowhere.invalid/s3cret-token", id="an unknown host"),
+]
+
+
+@pytest.mark.parametrize("url", BROKEN_URLS)
+def test_a_webhook_that_is_configured_wrong_keeps_nobody_from_the_mail_and_no_secret_is_logged(
+    settings: Settings, mail: Mail, caplog: pytest.LogCaptureFixture, url: str
+) -> None:
+    caplog.set_level(logging.INFO)
+    assert deliver(ALERT, with_channels(settings, url, to(mail))) == ["file", "mail"]
+    assert len(mail.received) == 1
+    assert f"alert {ALERT.incident} could not be delivered by webhook" in caplog.text
+    assert "s3cret" not in caplog.text
+
+
+@pytest.mark.parametrize("status", [400, 404, 500])
+def test_a_webhook_that_refuses_keeps_nobody_from_the_mail_and_no_secret_is_logged(
+    settings: Settings, web: Web, mail: Mail, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    caplog.set_level(logging.INFO)
+    web.status = status
+    assert deliver(ALERT, with_channels(settings, web.url, to(mail))) == ["file", "mail"]
+    assert "could not be delivered by webhook: HTTPStatusError" in caplog.text
+    assert "s3cret" not in caplog.text
+
+
+def test_a_webhook_that_is_down_keeps_nobody_from_the_mail_and_no_secret_is_logged(
+    settings: Settings, mail: Mail, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    assert deliver(ALERT, with_channels(settings, dead_url(), to(mail))) == ["file", "mail"]
+    assert "could not be delivered by webhook: ConnectError" in caplog.text
+    assert "s3cret" not in caplog.text
+
+
+def test_a_webhook_that_works_logs_no_secret(settings: Settings, web: Web, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    assert deliver(ALERT, with_channels(settings, web.url)) == ["file", "webhook"]
+    assert "s3cret" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        pytest.param({"host": "nowhere.invalid"}, id="an unknown host"),
+        pytest.param({"starttls": True}, id="encryption the server does not offer"),
+        pytest.param({"user": "night", "password": "s3cret-password"}, id="a login the server does not offer"),
+        pytest.param({"user": "night", "password": "s3cret-pässword"}, id="a password beyond ascii"),
+        pytest.param({"sender": "line\nbreak@example.org"}, id="a sender of two lines"),
+    ],
+)
+def test_mail_that_fails_keeps_nobody_from_the_webhook_and_no_secret_is_logged(
+    settings: Settings, web: Web, mail: Mail, caplog: pytest.LogCaptureFixture, wrong: dict[str, object]
+) -> None:
+    caplog.set_level(logging.WARNING)
+    assert deliver(ALERT, with_channels(settings, web.url, to(mail, **wrong))) == ["file", "webhook"]
+    assert f"alert {ALERT.incident} could not be delivered by mail" in caplog.text
+    assert "s3cret" not in caplog.text
+
+
+def test_a_mail_server_that_refuses_is_reported(
+    settings: Settings, mail: Mail, caplog: pytest.LogCaptureFixture
+) -> None:
+    mail.refuse = True
+    assert deliver(ALERT, with_channels(settings, smtp=to(mail))) == ["file"]
+    assert "could not be delivered by mail: SMTPSenderRefused" in caplog.text
+
+
+def test_a_file_that_cannot_be_written_keeps_nobody_from_the_webhook(
+    settings: Settings, web: Web, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.alerts_file.mkdir(parents=True)  # as a full or read-only disk: it cannot be written
+    assert deliver(ALERT, with_channels(settings, web.url)) == ["webhook"]
+    assert "could not be delivered by file" in caplog.text
+
+
+def test_a_line_cut_off_by_a_full_disk_does_not_silence_later_alerts(settings: Settings, web: Web) -> None:
+    deliver(ALERT, settings)
+    with settings.alerts_file.open("a") as file:
+        file.write(json.dumps(another(2).to_json())[:40])
+    assert deliver(another(3), with_channels(settings, web.url)) == ["file", "webhook"]
+    assert [one["incident"] for one in read_alerts(settings)] == [ALERT.incident, "tiny.score/r3"]
+    assert deliver(another(3), settings) == []
+
+
+def test_settings_never_show_a_secret(settings: Settings, mail: Mail) -> None:
+    shown = with_channels(settings, "http://x/s3cret-token", to(mail, user="night", password="s3cret-password"))
+    assert "s3cret" not in repr(shown) + str(shown) + shown.model_dump_json()

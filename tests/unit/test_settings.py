@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from nightshift.errors import TerminalError
+from nightshift.settings import (
+    PROJECT,
+    AlertSettings,
+    CatalogSettings,
+    Settings,
+    SmtpSettings,
+    SparkSettings,
+    get_settings,
+)
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what a test sets itself."""
+    for name in os.environ:
+        if name.startswith("NIGHTSHIFT_"):
+            monkeypatch.delenv(name)
+    get_settings.cache_clear()
+
+
+def test_without_any_setting_everything_is_embedded_below_the_project() -> None:
+    settings = Settings()
+    var = PROJECT / "var"
+    assert settings.models_path == PROJECT / "include" / "models"
+    assert settings.var_path == var.resolve()
+    assert settings.landing_uri == f"{var}/landing"
+    assert settings.warehouse_uri == f"{var}/warehouse"
+    assert settings.catalog_uri == f"sqlite:///{var}/catalog.db?timeout=60"
+    assert settings.tracking_uri == f"sqlite:///{var}/mlflow/mlflow.db"
+    assert settings.artifact_root == f"{var}/mlflow/artifacts"
+    assert settings.alerts_file == var / "alerts.jsonl"
+    assert settings.spark.master == "local[*]"
+    assert settings.alerts.webhook_url is None
+    assert settings.alerts.smtp.host is None
+
+
+def test_everything_follows_the_folder_of_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NIGHTSHIFT_VAR", str(tmp_path / "state"))
+    settings = Settings()
+    state = str(tmp_path / "state")
+    places = [settings.landing_uri, settings.warehouse_uri, settings.artifact_root, str(settings.alerts_file)]
+    assert all(place.startswith(state) for place in places)
+    assert settings.catalog_uri is not None
+    assert state in settings.catalog_uri
+    assert state in settings.tracking_uri
+
+
+def test_a_relative_folder_of_state_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert Settings(var=Path("state")).landing_uri == str(tmp_path / "state" / "landing")
+
+
+def test_every_setting_can_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "LANDING": "s3://bucket/landing",
+        "WAREHOUSE": "s3://bucket/warehouse",
+        "MLFLOW_URI": "http://mlflow:5000",
+        "MLFLOW_ARTIFACTS": "s3://bucket/mlflow",
+        "CATALOG__TYPE": "glue",
+        "CATALOG__PROPERTIES": '{"glue.region": "eu-central-1"}',
+        "SPARK__MASTER": "yarn",
+        "SPARK__DRIVER_MEMORY": "8g",
+        "SPARK__CONF": '{"spark.executor.instances": "20"}',
+        "ALERTS__WEBHOOK_URL": "https://hooks.example.org/s3cret",
+        "ALERTS__SMTP__HOST": "mail",
+        "ALERTS__SMTP__PORT": "587",
+        "ALERTS__SMTP__TO": '["on@call.org"]',
+        "ALERTS__SMTP__STARTTLS": "true",
+    }.items():
+        monkeypatch.setenv(f"NIGHTSHIFT_{name}", value)
+    settings = Settings()
+    assert settings.landing_uri == "s3://bucket/landing"
+    assert settings.warehouse_uri == "s3://bucket/warehouse"
+    assert settings.tracking_uri == "http://mlflow:5000"
+    assert settings.artifact_root == "s3://bucket/mlflow"
+    assert settings.catalog_uri is None
+    assert settings.catalog.properties == {"glue.region": "eu-central-1"}
+    assert settings.spark == SparkSettings(master="yarn", driver_memory="8g", conf={"spark.executor.instances": "20"})
+    assert settings.alerts.webhook_url is not None
+    assert settings.alerts.webhook_url.get_secret_value() == "https://hooks.example.org/s3cret"
+    assert settings.alerts.smtp == SmtpSettings(host="mail", port=587, to=["on@call.org"], starttls=True)
+
+
+def test_a_catalog_of_ones_own_is_used_as_it_is() -> None:
+    assert Settings(catalog=CatalogSettings(uri="postgresql://db/iceberg")).catalog_uri == "postgresql://db/iceberg"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("NIGHTSHIFT_ALERTS__SMTP__PORT", "s3cret"),
+        ("NIGHTSHIFT_SPARK__MASTR", "s3cret"),
+        ("NIGHTSHIFT_ALERTS__WEBHOOK", "s3cret"),
+        ("NIGHTSHIFT_ALERTS__SMTP__HOST", "mail-s3cret"),
+    ],
+)
+def test_a_variable_that_is_wrong_is_named_in_one_line_without_its_value(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(TerminalError) as caught:
+        get_settings()
+    message = str(caught.value)
+    assert message.startswith(f"environment variable {name.rsplit('__', 1)[0]}")
+    assert "fix: " in message
+    assert "s3cret" not in message
+    assert "\n" not in message
+
+
+def test_a_variable_that_should_be_json_and_is_not_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NIGHTSHIFT_SPARK", "{not json")
+    with pytest.raises(TerminalError, match=r"environment: .*fix: change the variable or unset it"):
+        get_settings()
+
+
+def test_settings_are_read_once_a_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = get_settings()
+    monkeypatch.setenv("NIGHTSHIFT_LANDING", "elsewhere")
+    assert get_settings() is first
+
+
+def test_a_process_started_on_behalf_of_settings_has_the_same_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = Settings(
+        var=tmp_path / "var",
+        landing="s3://bucket/landing",
+        catalog=CatalogSettings(type="rest", uri="http://catalog", properties={"a.b": "c"}),
+        spark=SparkSettings(master="yarn", conf={"spark.x": "1"}, class_archive=tmp_path / "a.jsa"),
+    )
+    for name, value in settings.as_environment().items():
+        monkeypatch.setenv(name, value)
+    assert Settings() == settings
+
+
+def test_a_process_started_on_behalf_of_settings_is_told_no_secret_of_alerts() -> None:
+    alerts = AlertSettings(
+        webhook_url=SecretStr("https://x/s3cret"),
+        smtp=SmtpSettings(host="mail", to=["a@b.c"], password=SecretStr("s3cret")),
+    )
+    assert "s3cret" not in json.dumps(Settings(alerts=alerts).as_environment())
