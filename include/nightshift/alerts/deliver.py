@@ -16,6 +16,7 @@ from nightshift.alerts.alert import Alert
 from nightshift.settings import Settings, SmtpSettings
 
 log = logging.getLogger(__name__)
+logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs addresses, and a webhook's is a secret
 
 
 def deliver(alert: Alert, settings: Settings) -> list[str]:
@@ -24,9 +25,13 @@ def deliver(alert: Alert, settings: Settings) -> list[str]:
     Returns:
         The channels that took it; none if it had been told before.
     """
-    if not _append(alert, settings):
-        return []
-    told = ["file"]
+    told = []
+    try:
+        if not _append(alert, settings):
+            return []
+        told.append("file")
+    except OSError as error:
+        log.error("alert %s could not be delivered by file: %s", alert.incident, error)
     channels: dict[str, Callable[[], None]] = {}
     if (url := settings.alerts.webhook_url) is not None:
         channels["webhook"] = partial(_post, alert, url.get_secret_value())
@@ -36,7 +41,7 @@ def deliver(alert: Alert, settings: Settings) -> list[str]:
         try:
             send()
             told.append(name)
-        except (httpx.HTTPError, smtplib.SMTPException, OSError) as error:
+        except Exception as error:  # whatever it is, the other channels are still to be tried
             # The address may carry a secret: say which channel, not where.
             log.error("alert %s could not be delivered by %s: %s", alert.incident, name, type(error).__name__)
     return told
@@ -46,7 +51,14 @@ def read_alerts(settings: Settings) -> list[dict[str, str | None]]:
     """Every alert told so far, oldest first."""
     if not settings.alerts_file.exists():
         return []
-    return [json.loads(line) for line in settings.alerts_file.read_text().splitlines() if line]
+    return [alert for line in settings.alerts_file.read_text().splitlines() if (alert := _parse(line))]
+
+
+def _parse(line: str) -> dict[str, str | None] | None:
+    try:
+        return dict(json.loads(line))
+    except ValueError:
+        return None  # cut off by a full disk
 
 
 def _append(alert: Alert, settings: Settings) -> bool:
@@ -54,8 +66,9 @@ def _append(alert: Alert, settings: Settings) -> bool:
     with FileLock(settings.alerts_file.with_suffix(".lock")):
         if any(known["incident"] == alert.incident for known in read_alerts(settings)):
             return False
+        text = settings.alerts_file.read_text() if settings.alerts_file.exists() else ""
         with settings.alerts_file.open("a") as file:
-            file.write(json.dumps(alert.to_json()) + "\n")
+            file.write(("\n" if text and not text.endswith("\n") else "") + json.dumps(alert.to_json()) + "\n")
     return True
 
 
@@ -65,7 +78,7 @@ def _post(alert: Alert, url: str) -> None:
 
 def _mail(alert: Alert, smtp: SmtpSettings) -> None:
     message = EmailMessage()
-    message["Subject"] = f"[nightshift] {alert.what}"
+    message["Subject"] = " ".join(f"[nightshift] {alert.what}".split())
     message["From"], message["To"] = smtp.sender, ", ".join(smtp.to)
     message.set_content(alert.text())
     with smtplib.SMTP(str(smtp.host), smtp.port, timeout=10) as server:

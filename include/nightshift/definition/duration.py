@@ -10,6 +10,7 @@ from pydantic import BeforeValidator
 from pydantic_core import PydanticCustomError
 
 _PATTERN = re.compile(r"(-?)(\d+)([smhd])")
+LONGEST = timedelta(days=36500)
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
@@ -27,7 +28,13 @@ def parse_duration(text: object) -> timedelta:
             "duration", "not a duration", {"allowed": "a whole number and a unit: 30s, 15m, 6h, 7d"}
         )
     sign, number, unit = match.groups()
-    return timedelta(**{_UNITS[unit]: int(sign + number)})
+    try:
+        value = timedelta(**{_UNITS[unit]: int(sign + number)})
+    except OverflowError:
+        value = timedelta.max
+    if abs(value) > LONGEST:
+        raise PydanticCustomError("duration", "too long", {"allowed": f"at most {LONGEST.days}d"})
+    return value
 
 
 def format_duration(value: timedelta) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import importlib.util
+import typing
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
@@ -16,7 +17,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from nightshift.definition.model import ModelDefinition
+from nightshift.definition.model import ModelDefinition, Part
 from nightshift.definition.rules import RULES, Path_, Problem
 from nightshift.errors import DefinitionError, TerminalError
 
@@ -39,9 +40,9 @@ def load_definition(folder: Path) -> ModelDefinition:
     if "folder" in tree:
         raise DefinitionError([_report(file, tree, Problem(("folder",), "unknown key", "folder", None, "remove it"))])
     try:
-        definition = ModelDefinition.model_validate({**tree, "folder": folder})
+        definition = ModelDefinition.model_validate({**_plain(tree), "folder": folder})
     except ValidationError as error:
-        raise DefinitionError([_explain(file, tree, detail) for detail in error.errors()]) from None
+        raise DefinitionError([_explain(file, tree, detail) for detail in _telling(error.errors())]) from None
     problems = [_report(file, tree, problem) for rule in RULES for problem in rule(definition)]
     if problems:
         raise DefinitionError(problems)
@@ -127,7 +128,7 @@ def _parse(file: Path) -> CommentedMap:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         what = f"not valid YAML: {error.problem}"
         raise DefinitionError([TerminalError(what, where=f"{file}:{line}", fix="mend the syntax")]) from None
-    except YAMLError as error:
+    except (YAMLError, ValueError) as error:
         raise DefinitionError([TerminalError(f"not valid YAML: {error}", where=str(file))]) from None
     if not isinstance(tree, CommentedMap):
         raise DefinitionError(
@@ -140,6 +141,18 @@ def _parse(file: Path) -> CommentedMap:
     return tree
 
 
+def _plain(node: Any) -> Any:
+    """The tree as plain dictionaries, lists and numbers, without what remembers lines and comments."""
+    if isinstance(node, dict):
+        return {str(key): _plain(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_plain(value) for value in node]
+    for kind in (bool, int, float, str):
+        if isinstance(node, kind):
+            return kind(node)
+    return node
+
+
 def _report(file: Path, tree: CommentedMap, problem: Problem) -> TerminalError:
     return TerminalError(
         problem.what,
@@ -150,6 +163,17 @@ def _report(file: Path, tree: CommentedMap, problem: Problem) -> TerminalError:
     )
 
 
+def _telling(details: list[ErrorDetails]) -> list[ErrorDetails]:
+    """Errors without those that follow from others: a misspelt key is not missing as well."""
+    meant = {
+        (*detail["loc"][:-1], near)
+        for detail in details
+        if detail["type"] == "extra_forbidden"
+        for near in difflib.get_close_matches(str(detail["loc"][-1]), _known_keys(detail["loc"][:-1]), n=1)
+    }
+    return [detail for detail in details if detail["type"] != "missing" or detail["loc"] not in meant]
+
+
 def _explain(file: Path, tree: CommentedMap, detail: ErrorDetails) -> TerminalError:
     """One line for one of pydantic's errors."""
     context: Mapping[str, Any] = detail.get("ctx", {})
@@ -157,8 +181,11 @@ def _explain(file: Path, tree: CommentedMap, detail: ErrorDetails) -> TerminalEr
     received: Any = detail["input"]
     what, allowed, fix = detail["msg"], context.get("allowed") or context.get("expected"), context.get("fix")
     match detail["type"]:
-        case "unknown_key":
-            path, received = (*path, context["key"]), context["key"]
+        case "extra_forbidden":
+            known = _known_keys(path[:-1])
+            near = difflib.get_close_matches(str(path[-1]), known, n=1)
+            what, received, allowed = "unknown key", path[-1], known
+            fix = f"write '{near[0]}'" if near else "remove it"
         case "missing":
             what, received, fix = "missing key", None, f"add `{path[-1]}:`"
         case "string_pattern_mismatch":
@@ -168,6 +195,23 @@ def _explain(file: Path, tree: CommentedMap, detail: ErrorDetails) -> TerminalEr
     if isinstance(received, (dict, list)):
         received = None
     return _report(file, tree, Problem(path, what, received, allowed, fix or "change the value"))
+
+
+def _known_keys(path: Path_) -> list[str]:
+    """The keys a part of the definition may have."""
+    kind: Any = ModelDefinition
+    for step in path:
+        if isinstance(kind, type) and issubclass(kind, Part):
+            fields = {field.alias or name: field.annotation for name, field in kind.model_fields.items()}
+            kind = fields.get(str(step))
+        else:  # a mapping by name, or an optional part
+            kind = typing.get_args(kind)[-1]
+        parts = [one for one in typing.get_args(kind) if isinstance(one, type) and issubclass(one, Part)]
+        if parts and typing.get_origin(kind) is not dict:
+            kind = parts[0]
+    if not (isinstance(kind, type) and issubclass(kind, Part)):
+        return []
+    return [field.alias or name for name, field in kind.model_fields.items() if not field.exclude]
 
 
 def _line(tree: Any, path: Path_) -> int:

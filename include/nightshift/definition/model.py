@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -22,29 +21,9 @@ Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 
 
 class Part(BaseModel):
-    """A frozen part of a definition that refuses unknown keys by naming the known ones."""
+    """A frozen part of a definition. Unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _known_keys(cls, data: Any) -> Any:
-        if not isinstance(data, dict):
-            return data
-        known = [field.alias or name for name, field in cls.model_fields.items() if not field.exclude]
-        for key in data:
-            if key not in known and key not in cls.model_fields:
-                near = difflib.get_close_matches(str(key), known, n=1)
-                raise PydanticCustomError(
-                    "unknown_key",
-                    "unknown key",
-                    {
-                        "key": str(key),
-                        "allowed": ", ".join(known),
-                        "fix": f"write '{near[0]}'" if near else "remove it",
-                    },
-                )
-        return data
 
 
 def _time_zone(name: str) -> str:

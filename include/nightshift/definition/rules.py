@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
+from croniter import croniter
+
 from nightshift.definition.model import ModelDefinition, feature_name
 
 Path_ = tuple[str | int, ...]
@@ -96,7 +98,7 @@ def dated_paths(definition: ModelDefinition) -> Iterator[Problem]:
 def cadence_fits_use(definition: ModelDefinition) -> Iterator[Problem]:
     for name, lookup in definition.features.lookups.items():
         source = definition.sources.get(lookup.source)
-        if source and tuple(source.key) != lookup.key:
+        if source and set(source.key) != set(lookup.key):
             yield Problem(
                 ("features", "lookups", name, "key"),
                 f"a look-up needs exactly one row a key, and '{lookup.source}' is not declared unique by it",
@@ -177,6 +179,29 @@ def names_do_not_collide(definition: ModelDefinition) -> Iterator[Problem]:
             )
 
 
+def one_outcome_an_observation(definition: ModelDefinition) -> Iterator[Problem]:
+    source = definition.sources.get(definition.label.source)
+    key = definition.observations.key
+    if source and not (source.key and set(source.key) <= set(key)):
+        yield Problem(
+            ("label", "source"),
+            "needs at most one row an observation, and is not declared unique by the observations' key",
+            list(source.key),
+            [list(key)],
+            f"declare `key:` of '{definition.label.source}' as columns of the observations' key",
+        )
+
+
+def schedule_makes_sense(definition: ModelDefinition) -> Iterator[Problem]:
+    schedule, cadence = definition.schedule, definition.training.cadence
+    if schedule.end is not None and schedule.end < schedule.start:
+        received = f"{schedule.start} to {schedule.end}"
+        yield Problem(("schedule", "end"), "ends before it starts", received, None, "write a later end")
+    if not croniter.is_valid(cadence):
+        allowed = "five fields: minute hour day month weekday"
+        yield Problem(("training", "cadence"), "not a cron expression", cadence, allowed, "such as '0 6 1 * *'")
+
+
 def gate_has_rules(definition: ModelDefinition) -> Iterator[Problem]:
     if not definition.gate.minimum and definition.gate.against_champion is None:
         yield Problem(
@@ -205,6 +230,8 @@ RULES: tuple[Rule, ...] = (
     names_are_free,
     bounds_are_for_numbers,
     names_do_not_collide,
+    one_outcome_an_observation,
+    schedule_makes_sense,
     gate_has_rules,
     watched_features_exist,
 )

@@ -11,7 +11,8 @@ from pyarrow import fs
 def as_uri(location: str | Path) -> str:
     """A URI for a local path; URIs stay as they are."""
     text = str(location)
-    return text if "://" in text else Path(text).resolve().as_uri()
+    # Not Path.as_uri: Spark, Arrow and Iceberg take names as they are, without percent signs for spaces.
+    return text if "://" in text else f"file://{Path(text).resolve()}"
 
 
 def local_path(uri: str) -> str:

@@ -6,10 +6,13 @@ column, the line and the first bad value.
 
 from __future__ import annotations
 
+import csv
 import gzip
 import hashlib
 import io
+import re
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 
@@ -67,10 +70,10 @@ def landed_dates(landing: str, source: Source) -> list[date]:
     days = []
     for uri in list_files(f"{as_uri(landing)}/{folder}".rstrip("/"), after):
         text = uri.removeprefix(start).removesuffix(after)
-        try:
-            days.append(date.fromisoformat(text))
-        except ValueError:
-            continue  # another source's file, or an upload under way
+        # Anything else is another source's file, or an upload under way.
+        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
+            with suppress(ValueError):
+                days.append(date.fromisoformat(text))
     return sorted(days)
 
 
@@ -101,6 +104,10 @@ def read_landed(file: LandingFile, source: Source, spec: TableSpec) -> tuple[pa.
             received=", ".join(table.column_names),
             fix="land the file again with every declared column, or mend `columns` in the definition",
         )
+    if doubled := [name for name in source.columns if table.column_names.count(name) > 1]:
+        raise DataError(
+            f"column '{doubled[0]}' is there more than once", where=file.uri, fix="land the file again with it once"
+        )
     typed = {name: _typed(file, name, column, table[name]) for name, column in source.columns.items()}
     days = pa.repeat(pa.scalar(file.day, pa.date32()), table.num_rows)
     return pa.table({"source_date": days, **typed}).cast(spec.schema), hashlib.sha256(content).hexdigest()
@@ -112,10 +119,10 @@ def _parse(file: LandingFile, content: bytes) -> pa.Table:
             return pq.ParquetFile(io.BytesIO(content)).read()
         if file.uri.endswith(".gz"):
             content = gzip.decompress(content)
-        names = pc_csv.open_csv(io.BytesIO(content)).schema.names
+        names = next(csv.reader([content.split(b"\n", 1)[0].decode("utf-8-sig")]), [])
         options = pc_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True)
         return pc_csv.read_csv(io.BytesIO(content), convert_options=options)
-    except (pa.ArrowInvalid, pa.ArrowException, OSError, EOFError, zlib.error) as error:
+    except (pa.ArrowException, OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
         reason = str(error).split("\n")[0]
         raise DataError(f"cannot be read: {reason}", where=file.uri, fix="land the file again, complete") from None
 
@@ -141,14 +148,11 @@ def _typed(file: LandingFile, name: str, column: Column, values: pa.ChunkedArray
 def _convert(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     if pa.types.is_boolean(target) and pa.types.is_string(values.type):
         known = pc.is_in(values, pa.array(TRUE + FALSE))
-        if not pc.all(pc.or_kleene(known, pc.is_null(values))).as_py():
+        if pc.any(pc.invert(pc.or_(known, pc.is_null(values)))).as_py():
             raise pa.ArrowInvalid("not a boolean")
         return pc.if_else(pc.is_null(values), pa.scalar(None, pa.bool_()), pc.is_in(values, pa.array(TRUE)))
     if pa.types.is_integer(target) and pa.types.is_string(values.type):
-        try:
-            return values.cast(target)
-        except pa.ArrowInvalid:
-            return values.cast(pa.float64()).cast(target)  # whole numbers written as 17.0
+        values = values.cast(pa.decimal128(38, 9))  # whole numbers written as 17.0 or 2e3, every digit kept
     return values.cast(target)
 
 

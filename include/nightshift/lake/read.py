@@ -13,6 +13,9 @@ from nightshift.errors import TerminalError
 from nightshift.lake.catalog import Lake
 from nightshift.lake.tables import TableSpec
 
+# The snapshot of a table that nothing was published to.
+NOTHING_YET = 0
+
 
 def partitions(spec: TableSpec, first: date, last: date, split: dict[str, str] | None = None) -> BooleanExpression:
     """The partitions from `first` to `last`, of these constant partition values if given."""
@@ -22,15 +25,16 @@ def partitions(spec: TableSpec, first: date, last: date, split: dict[str, str] |
 
 
 def snapshot_of(lake: Lake, name: str) -> int:
-    """The id of a table's current snapshot; 0 while it has none."""
+    """The id of a table's current snapshot; `NOTHING_YET` while it has none."""
     snapshot = lake.table(name).current_snapshot()
-    return snapshot.snapshot_id if snapshot else 0
+    return snapshot.snapshot_id if snapshot else NOTHING_YET
 
 
 def data_files(lake: Lake, spec: TableSpec, first: date, last: date, snapshot: int | None = None) -> list[str]:
     """The URIs of the files that hold the dates from `first` to `last`."""
-    table = _at(lake, spec.name, snapshot)
-    scan = table.scan(partitions(spec, first, last), snapshot_id=snapshot or None)
+    if snapshot == NOTHING_YET:
+        return []
+    scan = _at(lake, spec.name, snapshot).scan(partitions(spec, first, last), snapshot_id=snapshot)
     return sorted(task.file.file_path for task in scan.plan_files())
 
 
@@ -54,10 +58,17 @@ def read_dates(
         snapshot: At this snapshot; the newest if None.
     """
     names = columns or tuple(spec.columns)
-    table = _at(lake, spec.name, snapshot)
-    scan = table.scan(partitions(spec, first, last), selected_fields=names, snapshot_id=snapshot or None)
-    rows = scan.to_arrow()
-    return rows.select(list(names)).cast(pa.schema([spec.schema.field(name) for name in names]))
+    schema = pa.schema([spec.schema.field(name) for name in names])
+    if snapshot == NOTHING_YET:
+        return schema.empty_table()
+    scan = _at(lake, spec.name, snapshot).scan(partitions(spec, first, last), snapshot_id=snapshot)
+    known = set(scan.projection().column_names)
+    rows = scan.select(*[name for name in names if name in known]).to_arrow()
+    # A column declared after these rows were published, or after the snapshot, is null in them.
+    for field in schema:
+        if field.name not in known:
+            rows = rows.append_column(field, pa.nulls(rows.num_rows, field.type))
+    return rows.select(list(names)).cast(schema)
 
 
 def published_dates(lake: Lake, spec: TableSpec) -> dict[date, int]:

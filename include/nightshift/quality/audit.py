@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from nightshift.quality.contract import Contract, Expectation
+from nightshift.quality.contract import ROW_COUNT, Contract, Expectation
 from nightshift.types import Check, Verdict
 
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
@@ -52,7 +52,7 @@ def _compile(gx: Any, expectation: Expectation) -> Any:
 
 def _identity(configuration: Any) -> tuple[str, str]:
     arguments = configuration.kwargs
-    subject = arguments.get("column") or " + ".join(arguments.get("column_list", ())) or "rows"
+    subject = arguments.get("column") or " + ".join(arguments.get("column_list", ()))
     return configuration.type, subject
 
 
@@ -69,18 +69,27 @@ def _check(expectation: Expectation, result: Any) -> Check:
     if result.exception_info and result.exception_info.get("raised_exception"):
         detail = f"could not be evaluated: {result.exception_info.get('exception_message')}"
         return Check(expectation.kind, expectation.subject, False, None, detail)
-    if expectation.subject == "rows":
+    if expectation.kind == ROW_COUNT:
         observed = float(found["observed_value"])
         bounds = dict(expectation.arguments)
         most = "any number" if bounds["max_value"] is None else bounds["max_value"]
         detail = f"{observed:.0f} rows, expected {bounds['min_value']} to {most}"
     else:
         observed = float(found.get("unexpected_count") or 0)
-        first = (found.get("partial_unexpected_list") or [None])[0]
+        first = _plain((found.get("partial_unexpected_list") or [None])[0])
         detail = f"{observed:.0f} values break {_in_words(expectation)}, first {first!r}"
     return Check(
         expectation.kind, expectation.subject, bool(result.success), observed, "" if result.success else detail
     )
+
+
+def _plain(value: Any) -> Any:
+    """A value as a person writes it, not as NumPy or pandas does."""
+    import pandas as pd
+
+    if pd.api.types.is_scalar(value) and pd.isna(value):
+        return None
+    return value.item() if hasattr(value, "item") else value
 
 
 def _in_words(expectation: Expectation) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 
 from nightshift.definition.model import ModelDefinition, Source
 
+ROW_COUNT = "ExpectTableRowCountToBeBetween"
+
 
 @dataclass(frozen=True)
 class Expectation:
@@ -74,4 +76,4 @@ def _unique(columns: list[str]) -> Expectation:
 
 
 def _row_count(least: int, most: int | None) -> Expectation:
-    return Expectation("ExpectTableRowCountToBeBetween", "rows", (("min_value", least), ("max_value", most)))
+    return Expectation(ROW_COUNT, "rows", (("min_value", least), ("max_value", most)))

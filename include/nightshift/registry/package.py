@@ -7,7 +7,9 @@ over all files, recorded at registration, is verified before anything is loaded.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import zipfile
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,20 +20,18 @@ import pyarrow.compute as pc
 
 from nightshift.errors import TerminalError
 
+SCHEMA, EPOCH = "schema.json", (1980, 1, 1, 0, 0, 0)
 ESTIMATOR, ENCODER, REFERENCE = "estimator.skops", "encoder.json", "reference.json"
 
-# What scikit-learn's own estimators need beyond skops' defaults. Every entry is a plain container of
-# numbers or a pure function; nothing here can reach the system.
+# What scikit-learn's estimators need beyond skops' own list: arrays of tree nodes, the state of an optimiser,
+# and a check of arrays bound to its arguments. None of it can reach the system.
 TRUSTED = (
     "functools.partial",
-    "numpy.dtype",
-    "sklearn.ensemble._hist_gradient_boosting.binning._BinMapper",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
+    "sklearn.tree._tree.Tree",
     "sklearn.utils.validation.check_array",
-    "sklearn._loss.link.Interval",
-    "sklearn._loss.link.LogitLink",
-    "sklearn._loss.loss.HalfBinomialLoss",
-    "sklearn._loss._loss.CyHalfBinomialLoss",
 )
 
 
@@ -111,7 +111,7 @@ class ModelPackage:
         """
         import skops.io
 
-        content = skops.io.dumps(self.estimator)
+        content = canonical(skops.io.dumps(self.estimator))
         if unknown := sorted(set(skops.io.get_untrusted_types(data=content)) - set(TRUSTED)):
             raise TerminalError(
                 "the estimator holds a type that is not trusted and could not be loaded for scoring",
@@ -125,6 +125,38 @@ class ModelPackage:
             ENCODER: json.dumps(encoder, indent=1).encode(),
             REFERENCE: json.dumps(self.reference).encode(),
         }
+
+
+def canonical(archive: bytes) -> bytes:
+    """A skops archive that depends on the estimator alone.
+
+    skops names the parts by where they happened to lie in memory and stamps them with the time; here they are
+    numbered in the order of the archive's schema, so that equal estimators make equal files.
+    """
+    source = zipfile.ZipFile(io.BytesIO(archive))
+    numbers: dict[int, int] = {}
+    names: dict[str, str] = {}
+
+    def renumber(node: Any) -> Any:
+        if isinstance(node, list):
+            return [renumber(item) for item in node]
+        if not isinstance(node, dict):
+            return node
+        node = dict(node)
+        if "__id__" in node:
+            node["__id__"] = numbers.setdefault(node["__id__"], len(numbers))
+        if isinstance(node.get("file"), str):
+            ending = node["file"].rpartition(".")[2]
+            node["file"] = names.setdefault(node["file"], f"{len(names)}.{ending}")
+        return {key: renumber(value) for key, value in node.items()}
+
+    schema = renumber(json.loads(source.read(SCHEMA)))
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as target:
+        for old, new in names.items():
+            target.writestr(zipfile.ZipInfo(new, EPOCH), source.read(old), zipfile.ZIP_DEFLATED)
+        target.writestr(zipfile.ZipInfo(SCHEMA, EPOCH), json.dumps(schema), zipfile.ZIP_DEFLATED)
+    return sink.getvalue()
 
 
 def package_digest(files: dict[str, bytes]) -> str:

@@ -52,7 +52,15 @@ def read_labelled(
     source = raw_table(definition, definition.label.source).name
     labels = read_labels(lake, definition, first, last, snapshots[source])
     labelled = join_labels(rows, labels, definition.observations.key)
-    classes = pc.unique(labelled["label"]).to_pylist()
+    classes = sorted(pc.unique(labelled["label"]).to_pylist())
+    if not set(classes) <= {0.0, 1.0}:
+        raise TerminalError(
+            "a label is neither true nor false",
+            where=f"{definition.folder / 'model.yaml'}: label.expression",
+            received=next(value for value in classes if value not in {0.0, 1.0}),
+            allowed="true, false, 1, 0, or null for no outcome",
+            fix="write a condition",
+        )
     if len(classes) < 2:
         raise TerminalError(
             "a classifier needs observations of both classes",

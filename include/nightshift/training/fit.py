@@ -50,6 +50,8 @@ def make_estimator(definition: ModelDefinition, encoder: Encoder) -> Any:
     try:
         kind = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError):
+        kind = None
+    if not isinstance(kind, type):
         raise TerminalError(
             "no such class", where=where, received=declared.class_, fix="name an importable scikit-learn class"
         ) from None
@@ -57,6 +59,11 @@ def make_estimator(definition: ModelDefinition, encoder: Encoder) -> Any:
     automatic = {"random_state": definition.training.seed, "categorical_features": encoder.category_positions or None}
     params = {key: value for key, value in automatic.items() if key in accepted} | declared.params
     try:
-        return kind(**params)
+        estimator = kind(**params)
     except TypeError as error:
         raise TerminalError(str(error), where=where, received=declared.params, allowed=sorted(accepted)) from None
+    if not hasattr(estimator, "predict_proba"):
+        raise TerminalError(
+            "the class gives no probabilities", where=where, received=declared.class_, fix="use one with predict_proba"
+        )
+    return estimator
