@@ -29,7 +29,7 @@ from nightshift.lake.staging import load_staged, new_attempt, read_staged, stage
 from nightshift.lake.tables import TableSpec, features_table, monitoring_table, raw_table, scores_table
 from nightshift.settings import Settings, get_settings
 from nightshift.spark_submit import SparkSubmit
-from nightshift.types import Measurement, Staged, Verdict
+from nightshift.types import Measurement, Staged
 
 if TYPE_CHECKING:
     from nightshift.monitoring.decide import Decision
@@ -138,7 +138,7 @@ class Loop:
         staged = [load_staged(location) for location in locations]
         verdicts = [audit(self._contract(one), read_staged(one, self._spec(one.table))) for one in staged]
         layer = verdicts[0].table.split(".")[0]
-        self.record(f"quality.{layer}", night, [m for verdict in verdicts for m in _kept(verdict)], run_id)
+        self.record(f"quality.{layer}", night, [m for verdict in verdicts for m in verdict.measurements()], run_id)
         failed = [verdict for verdict in verdicts if verdict.outcome == "fail"]
         if failed:
             summary = "; ".join(verdict.summary() for verdict in failed)
@@ -385,18 +385,3 @@ class Loop:
     def _version_of(self, night: date) -> Version:
         rows = read_dates(self.lake, scores_table(self.definition), night, night, columns=("model_version",))
         return self.registry.version(int(rows["model_version"][0].as_py()))
-
-
-def _kept(verdict: Verdict) -> list[Measurement]:
-    return [
-        Measurement(
-            f"{verdict.table}: {check.subject}",
-            check.name,
-            check.observed,
-            None,
-            verdict.rows,
-            "pass" if check.passed else "fail",
-            check.detail,
-        )
-        for check in verdict.checks
-    ]

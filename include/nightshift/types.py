@@ -56,30 +56,6 @@ class Check:
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """The judgement of a set of checks over one staged table."""
-
-    table: str
-    checks: tuple[Check, ...]
-    rows: int
-
-    @property
-    def failures(self) -> tuple[Check, ...]:
-        return tuple(check for check in self.checks if not check.passed)
-
-    @property
-    def outcome(self) -> Outcome:
-        return "fail" if self.failures else "pass"
-
-    def summary(self) -> str:
-        """The verdict as a sentence for people."""
-        if not self.failures:
-            return f"{self.table}: {len(self.checks)} checks passed on {self.rows} rows"
-        listed = "; ".join(f"{check.subject}: {check.detail}" for check in self.failures[:5])
-        return f"{self.table}: {len(self.failures)} of {len(self.checks)} checks failed: {listed}"
-
-
-@dataclass(frozen=True)
 class Measurement:
     """One monitored value, kept every night whether or not it is remarkable.
 
@@ -102,3 +78,42 @@ class Measurement:
     verdict: str = "pass"
     detail: str = ""
     model_version: int | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The judgement of a set of checks over one staged table."""
+
+    table: str
+    checks: tuple[Check, ...]
+    rows: int
+
+    @property
+    def failures(self) -> tuple[Check, ...]:
+        return tuple(check for check in self.checks if not check.passed)
+
+    @property
+    def outcome(self) -> Outcome:
+        return "fail" if self.failures else "pass"
+
+    def summary(self) -> str:
+        """The verdict as a sentence for people."""
+        if not self.failures:
+            return f"{self.table}: {len(self.checks)} checks passed on {self.rows} rows"
+        listed = "; ".join(f"{check.subject}: {check.detail}" for check in self.failures[:5])
+        return f"{self.table}: {len(self.failures)} of {len(self.checks)} checks failed: {listed}"
+
+    def measurements(self) -> list[Measurement]:
+        """Every check's observed value, whether or not it passed, as it is kept."""
+        return [
+            Measurement(
+                f"{self.table}: {check.subject}",
+                check.name,
+                check.observed,
+                None,
+                self.rows,
+                "pass" if check.passed else "fail",
+                check.detail,
+            )
+            for check in self.checks
+        ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from urllib.parse import quote
 
 RUNBOOK = {
     "score": "docs/runbook.md#a-night-was-not-scored",
@@ -88,7 +89,7 @@ def failed_run_alert(
         night=night,
         since=since,
         meanwhile=MEANWHILE.get(verb, "everything as usual").format(night=night or "this run's date"),
-        log=f"{airflow_url}/dags/{dag_id}/runs/{run_id}/tasks/{task}",
+        log=f"{airflow_url}/dags/{dag_id}/runs/{quote(run_id, safe='')}/tasks/{task}",
         runbook=RUNBOOK.get(verb, "docs/runbook.md"),
         next_step=NEXT.get(verb, "look at the log"),
     )
