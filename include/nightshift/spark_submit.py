@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
 import signal
@@ -14,10 +13,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from nightshift.errors import TerminalError, TransientError
+from nightshift.processes import die_with_parent
 from nightshift.settings import Settings
 
 TEMPORARY_FAILURE = 75  # sysexits' EX_TEMPFAIL: what spark_jobs/job.py ends with when a retry may help
-PR_SET_PDEATHSIG = 1
 JVM_FLAGS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto"
 
 
@@ -53,7 +52,7 @@ class SparkSubmit:
             text=True,
             errors="replace",
             start_new_session=True,
-            preexec_fn=_die_with_parent,
+            preexec_fn=die_with_parent(signal.SIGKILL),
         )
         assert self._process.stdout is not None
         try:
@@ -121,9 +120,3 @@ class SparkSubmit:
 def class_archive(settings: Settings) -> Path:
     """Where the JVM's class archive is; it is made once per installation and halves the start of a job."""
     return settings.spark.class_archive or Path(sys.prefix) / "nightshift-spark.jsa"
-
-
-def _die_with_parent() -> None:
-    """Linux kills the job when the process that waits for it dies, even by SIGKILL."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

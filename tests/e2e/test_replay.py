@@ -9,9 +9,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -99,7 +100,7 @@ def airflow(settings: Settings, replayed: str) -> Iterator[Replay]:
         servers.stop()
 
 
-def wait_for(condition, seconds: float = 120):  # type: ignore[no-untyped-def]
+def wait_for(condition: Callable[[], Any], seconds: float = 120) -> Any:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if found := condition():

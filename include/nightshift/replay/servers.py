@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import ctypes
 import json
 import os
 import secrets
@@ -23,10 +22,10 @@ import httpx
 import psutil
 
 from nightshift.errors import TerminalError
+from nightshift.processes import die_with_parent
 from nightshift.settings import Settings
 
 MARK = "NIGHTSHIFT_INSTANCE"
-PR_SET_PDEATHSIG = 1
 COMPONENTS = ("scheduler", "dag-processor", "triggerer")
 
 
@@ -207,7 +206,7 @@ class Servers:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=_die_with_parent,
+                preexec_fn=die_with_parent(signal.SIGTERM),
             )
 
     def _wait(self, what: str, ready: Callable[[list[dict[str, Any]]], bool], timeout: float) -> None:
@@ -254,8 +253,3 @@ def _write_private(file: Path, content: dict[str, str]) -> None:
     part.touch(mode=0o600)
     part.write_text(json.dumps(content))
     part.replace(file)
-
-
-def _die_with_parent() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

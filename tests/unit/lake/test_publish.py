@@ -23,7 +23,7 @@ from nightshift.lake.files import as_uri, local_path
 from nightshift.lake.publish import publish
 from nightshift.lake.read import data_files, published_dates, read_dates, snapshot_of
 from nightshift.lake.sql import run_sql
-from nightshift.lake.staging import stage_arrow, staging_folder
+from nightshift.lake.staging import read_staged, seal, stage_arrow, staging_folder
 from nightshift.lake.tables import TableSpec, monitoring_table
 from nightshift.settings import PROJECT, Settings
 from nightshift.types import Staged
@@ -138,6 +138,18 @@ def by_hand(lake: Lake, spec: TableSpec, rows: pa.Table) -> Staged:
     return Staged(spec.name, "by-hand", folder, (as_uri(file),), rows.num_rows, day(2), day(3))
 
 
+def test_folders_as_spark_names_them_add_no_column(lake: Lake, readings: TableSpec) -> None:
+    folder = staging_folder(lake.warehouse, readings.name, "spark")
+    file = Path(local_path(folder)) / "_date=2024-01-01" / "part-0.parquet"
+    file.parent.mkdir(parents=True)
+    pq.write_table(arrow(readings, {day(1): A}), file)
+    staged = seal(folder, readings.name, "spark", day(1), day(1), {})
+    assert read_staged(staged, readings).column_names == list(readings.columns)
+    publish(lake, readings, staged)
+    assert seen(lake, readings) == {day(1): A}
+    assert run_sql(lake, "select * from raw.readings") == (list(readings.columns), [(day(1), "a", 1.0)])
+
+
 @pytest.mark.parametrize("number", [1, 4])
 def test_a_file_outside_the_dates_of_its_night_is_refused_and_nothing_changes(
     lake: Lake, readings: TableSpec, number: int
@@ -195,13 +207,13 @@ def wider(spec: TableSpec) -> TableSpec:
 
 def test_a_new_column_is_added_and_older_rows_read_it_as_null(lake: Lake, readings: TableSpec) -> None:
     put(lake, readings, {day(1): A})
-    put(lake, wider(readings), {day(2): [("b", 2.0, 40.0)]})  # type: ignore[list-item]
+    put(lake, wider(readings), {day(2): [("b", 2.0, 40.0)]})
     assert seen(lake, wider(readings)) == {day(1): [("a", 1.0, None)], day(2): [("b", 2.0, 40.0)]}
 
 
 def test_sql_reads_a_new_column_as_null_in_older_rows(lake: Lake, readings: TableSpec) -> None:
     put(lake, readings, {day(1): A})
-    put(lake, wider(readings), {day(2): [("b", 2.0, 40.0)]})  # type: ignore[list-item]
+    put(lake, wider(readings), {day(2): [("b", 2.0, 40.0)]})
     names, rows = run_sql(lake, "select machine, heat from raw.readings order by machine")
     assert names == ["machine", "heat"]
     assert rows == [("a", None), ("b", 40.0)]
@@ -215,7 +227,7 @@ def test_sql_reads_a_new_column_as_null_while_no_row_has_it(lake: Lake, readings
 
 def test_an_older_snapshot_reads_a_column_it_did_not_have_as_null(lake: Lake, readings: TableSpec) -> None:
     old = put(lake, readings, {day(1): A})
-    put(lake, wider(readings), {day(2): [("b", 2.0, 40.0)]})  # type: ignore[list-item]
+    put(lake, wider(readings), {day(2): [("b", 2.0, 40.0)]})
     assert seen(lake, wider(readings), old) == {day(1): [("a", 1.0, None)]}
 
 
@@ -227,7 +239,7 @@ def test_a_declared_column_that_no_night_was_published_with_yet_reads_as_null(la
 def test_a_column_that_is_declared_no_more_stays_readable_and_new_nights_go_without(
     lake: Lake, readings: TableSpec
 ) -> None:
-    put(lake, wider(readings), {day(1): [("a", 1.0, 40.0)]})  # type: ignore[list-item]
+    put(lake, wider(readings), {day(1): [("a", 1.0, 40.0)]})
     put(lake, readings, {day(2): B})
     assert seen(lake, readings) == {day(1): A, day(2): B}
     assert seen(lake, wider(readings)) == {day(1): [("a", 1.0, 40.0)], day(2): [("b", 2.0, None)]}
@@ -355,7 +367,7 @@ def test_processes_that_publish_different_nights_at_once_all_end_up_visible(
     command = [sys.executable, "-c", f"import sys; sys.path.insert(0, {tests!r})\n{PROCESS}", str(PROJECT)]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     workers = [
-        subprocess.Popen([*command, str(settings.var_path), *days], **pipes)  # type: ignore[call-overload]
+        subprocess.Popen([*command, str(settings.var_path), *days], **pipes)
         for days in (["1", "3", "5"], ["2", "4", "6"])
     ]
     for worker in workers:
