@@ -139,12 +139,13 @@ class Loop:
         verdicts = [audit(self._contract(one), read_staged(one, self._spec(one.table))) for one in staged]
         layer = verdicts[0].table.split(".")[0]
         self.record(f"quality.{layer}", night, [m for verdict in verdicts for m in verdict.measurements()], run_id)
-        failed = [verdict for verdict in verdicts if verdict.outcome == "fail"]
+        failed = [(one, verdict) for one, verdict in zip(staged, verdicts, strict=True) if verdict.outcome == "fail"]
         if failed:
-            summary = "; ".join(verdict.summary() for verdict in failed)
-            files = [name for one in staged for name in one.inputs if "://" in name][:3]
+            files = [name for one, _ in failed for name in one.inputs if "://" in name]
             raise DataError(
-                summary, where=", ".join(files) or None, fix="nothing was published; mend the data and clear the run"
+                "; ".join(verdict.summary() for _, verdict in failed),
+                where=", ".join(files[:3]) or None,
+                fix="nothing was published; mend the data and clear the run",
             )
         return "; ".join(verdict.summary() for verdict in verdicts)
 

@@ -162,6 +162,7 @@ def test_a_bad_night_publishes_nothing_tells_one_alert_and_is_mended_by_clearing
     alert = alerts[0]
     assert "raw.schedule: 1 of 14 checks failed: origin: 1 values break" in alert["what"]
     assert "first 'XXX'" in alert["what"] and f"schedule/{BAD}.csv" in alert["what"]
+    assert "arrivals" not in alert["what"]
     assert alert["night"] == str(BAD) and alert["runbook"].endswith("#a-night-was-not-scored")
     path.write_text(good)
     run = airflow.night(BAD)  # clears the failed run
@@ -176,7 +177,9 @@ def test_a_missing_file_fails_with_the_file_and_the_time_waited(airflow: Replay)
     wait_for(lambda: api.unpause("tiny.score"))
     api.trigger("tiny.score", "missing", partition_key="2024-01-10")
     wait_for(lambda: api.run("tiny.score", "missing")["state"] == "failed")
-    alert = wait_for(lambda: [a for a in read_alerts(airflow.loop.settings) if a["model"] == "tiny"], 30)[0]
+    told = wait_for(lambda: [a for a in read_alerts(airflow.loop.settings) if a["night"] == "2024-01-10"], 30)
+    assert len(told) == 1
+    alert = told[0]
     assert "plan-2024-01-10.csv.gz" in alert["what"] and "after waiting 2 s" in alert["what"]
 
 

@@ -26,10 +26,7 @@ def audit(contract: Contract, rows: pa.Table) -> Verdict:
     Returns:
         The verdict, with what was observed for each expectation.
     """
-    import great_expectations as gx
-
-    for name in ("great_expectations", "great_expectations.data_context.types.base"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+    gx = _great_expectations()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         context = gx.get_context(mode="ephemeral")
@@ -44,6 +41,16 @@ def audit(contract: Contract, rows: pa.Table) -> Verdict:
     by_key = {_identity(result.expectation_config): result for result in results.results}
     checks = [_check(item, by_key[_identity(_compile(gx, item).configuration)]) for item in contract.expectations]
     return Verdict(contract.table, tuple(checks), rows.num_rows)
+
+
+def _great_expectations() -> Any:
+    """Great Expectations without the lines it logs about itself."""
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    import great_expectations as gx
+
+    for name in [name for name in logging.root.manager.loggerDict if name.startswith("great_expectations")]:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    return gx
 
 
 def _compile(gx: Any, expectation: Expectation) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from types import FrameType
@@ -74,15 +74,14 @@ def replay(plan: Plan, settings: Settings, console: Console) -> bool:
 
 def _run(plan: Plan, loop: Loop, servers: Servers, report: Reporter) -> list[NightRun]:
     report.say("starting Airflow, landing history")
-    with ThreadPoolExecutor(1) as background:
-        history = background.submit(_history, plan, loop, report)
-        servers.start()
-        servers.start_scheduling()
-        report.done(f"Airflow is up: {servers.airflow_url}")
-        api = AirflowApi(servers.airflow_url, "admin", servers.password)
-        driver = Replay(loop, servers, api, report.say)
-        driver.prepare()
-        history.result()
+    history = _Background(lambda: _history(plan, loop, report))
+    servers.start()
+    servers.start_scheduling()
+    report.done(f"Airflow is up: {servers.airflow_url}")
+    api = AirflowApi(servers.airflow_url, "admin", servers.password)
+    driver = Replay(loop, servers, api, report.say)
+    driver.prepare()
+    history.result()
     state = driver.train(plan.champion_as_of, "first champion")
     if state != "success":
         report.done(f"training the first champion: {state}")
@@ -95,6 +94,30 @@ def _run(plan: Plan, loop: Loop, servers: Servers, report: Reporter) -> list[Nig
         if not runs[-1].succeeded:
             break
     return runs
+
+
+class _Background(threading.Thread):
+    """Work beside the main thread that nobody waits for when the program is interrupted."""
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        super().__init__(daemon=True)
+        self._work = work
+        self._error: BaseException | None = None
+        self.start()
+
+    def run(self) -> None:
+        """Does the work, and keeps what went wrong for whoever asks."""
+        try:
+            self._work()
+        except BaseException as error:
+            self._error = error
+
+    def result(self) -> None:
+        """Waits for the end of the work and raises what it raised."""
+        while self.is_alive():
+            self.join(0.5)  # in steps, so that Ctrl-C is heard
+        if self._error is not None:
+            raise self._error
 
 
 def _history(plan: Plan, loop: Loop, report: Reporter) -> None:

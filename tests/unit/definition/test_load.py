@@ -361,6 +361,55 @@ def test_an_unknown_key_does_not_hide_the_other_problems(models: Path) -> None:
     assert sorted(line.split(": ")[1] for line in lines) == ["wait.poll", "yyy", "zzz"]
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "key", "suggestion"),
+    [
+        ('at: "06:00"', 'att: "06:00"', "schedule.att", "at"),
+        ("available: {after: 1h}", "available: {aftr: 1h}", "sources.plan.available.aftr", "after"),
+        ("path: plan-{date}.csv.gz", "pth: plan-{date}.csv.gz", "sources.plan.pth", "path"),
+        (
+            "type: number, required: true",
+            "type: number, requird: true",
+            "sources.plan.columns.load.requird",
+            "required",
+        ),
+        ("rows:\n    busy:", "rowz:\n    busy:", "features.rowz", "rows"),
+        ("busy: {expression", "busy: {expresion", "features.rows.busy.expresion", "expression"),
+        ("windows: [3d]", "window: [3d]", "features.aggregates.machine_failures.window", "windows"),
+        ("{class: sklearn", "{clas: sklearn", "training.estimator.clas", "class"),
+        ("minimum: {roc", "minimun: {roc", "gate.minimun", "minimum"),
+        (
+            "minimum: {roc_auc: 0.5}",
+            "against_champion: {metric: roc_auc, tolerence: 0.1}",
+            "gate.against_champion.tolerence",
+            "tolerance",
+        ),
+        ("retrain: {nights", "drift: {shere: 0.1}\n  retrain: {nights", "monitoring.drift.shere", "share"),
+        ("cooldown: 7d", "cool_down: 7d", "monitoring.retrain.cool_down", "cooldown"),
+    ],
+)
+def test_a_misspelt_key_at_any_depth_is_answered_with_the_right_one_and_nothing_else(
+    models: Path, old: str, new: str, key: str, suggestion: str
+) -> None:
+    folder = models / "tiny"
+    text = changed(folder, (old, new))
+    [line] = broken(folder, text)
+    assert line.startswith(f"{folder / 'model.yaml'}:{line_of(text, new.split(chr(10))[0])}: {key}: unknown key; ")
+    assert f"fix: write '{suggestion}'" in line
+
+
+def test_parameters_of_the_estimator_are_kept_as_they_were_written(edit: Edit) -> None:
+    params = "{C: 1.0, class_weight: {0: 1, 1: 2.5}, l: [a, 7, true, null], deep: {x: {y: [0.1]}}}"
+    written = edit("{C: 1.0}", params).training.estimator.params
+    assert written == {
+        "C": 1.0,
+        "class_weight": {0: 1, 1: 2.5},
+        "l": ["a", 7, True, None],
+        "deep": {"x": {"y": [0.1]}},
+    }
+    assert {type(value) for value in written.values()} == {float, dict, list}
+
+
 def test_the_key_folder_is_as_unknown_as_any_other(models: Path) -> None:
     folder = models / "tiny"
     text = changed(folder, ("owner: tests", "owner: tests\nfolder: elsewhere"))
@@ -541,3 +590,33 @@ def test_a_label_source_with_several_rows_an_observation_is_refused(models: Path
     file.write_text(file.read_text().replace("after: 24h}\n    key: [machine]", "after: 24h}"))
     with pytest.raises(DefinitionError, match=r"label\.source"):
         load_definition(models / "tiny")
+
+
+def test_a_policy_that_could_never_ask_for_a_retrain_is_refused(edit: Edit) -> None:
+    with pytest.raises(DefinitionError, match=r"monitoring\.retrain"):
+        edit("nights: 1, of_last: 1", "nights: 3, of_last: 2")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ("min: 0, max: 1", "min: 2, max: 1", r"sources\.plan\.columns\.load"),
+        ("after: 24h}\n", "after: 24h}\n    rows: {min: 7, max: 3}\n", r"sources\.failures\.rows"),
+    ],
+)
+def test_bounds_that_nothing_can_meet_are_refused(edit: Edit, old: str, new: str, key: str) -> None:
+    with pytest.raises(DefinitionError, match=key):
+        edit(old, new)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ("retrain: {nights", "drift: {psi: .nan}\n  retrain: {nights", r"monitoring\.drift\.psi"),
+        ("roc_auc: 0.5", "roc_auc: .nan", r"gate\.minimum\.roc_auc"),
+        ("min: 0, max: 1", "min: .nan, max: 1", r"sources\.plan\.columns\.load\.min"),
+    ],
+)
+def test_a_bound_that_is_not_a_number_is_refused(edit: Edit, old: str, new: str, key: str) -> None:
+    with pytest.raises(DefinitionError, match=key):
+        edit(old, new)

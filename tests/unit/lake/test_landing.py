@@ -248,6 +248,27 @@ def test_leading_zeros_of_texts_are_kept(tmp_path: Path) -> None:
     assert read_column(tmp_path, "string", ["007", "1.0", "true"]) == ["007", "1.0", "true"]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param('\nvalue\n"007"\n', id="a blank line before the header"),
+        pytest.param('\r\nvalue\r\n"007"\r\n', id="a blank line from Windows"),
+        pytest.param('value\n\n"007"\n', id="a blank line after the header"),
+        pytest.param('"value"\r\n"007"\r\n', id="a quoted header from Windows"),
+        pytest.param('"two\nlines",value\nx,007\n', id="a header of two lines"),
+        pytest.param("value\r007\r", id="line ends of an old Macintosh"),
+    ],
+)
+def test_however_the_header_is_written_texts_are_never_taken_for_numbers(tmp_path: Path, text: str) -> None:
+    (tmp_path / f"{DAY}.csv").write_bytes(text.encode())
+    spec = TableSpec("raw.readings", {"source_date": "date", "value": "string"}, "source_date", ())
+    try:
+        rows = read_one(tmp_path, source("{date}.csv", {"value": "string"}), spec)
+    except DataError:
+        return  # refused is better than wrong
+    assert rows["value"].to_pylist() == ["007"]
+
+
 def test_a_file_that_has_not_landed_is_worth_waiting_for(tmp_path: Path) -> None:
     declared = source("{date}.csv")
     with pytest.raises(NotYetAvailable, match="the file has not landed"):

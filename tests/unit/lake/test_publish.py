@@ -236,6 +236,12 @@ def test_a_declared_column_that_no_night_was_published_with_yet_reads_as_null(la
     assert seen(lake, wider(readings)) == {day(1): [("a", 1.0, None)]}
 
 
+def test_only_a_new_column_is_read_for_as_many_rows_as_there_are(lake: Lake, readings: TableSpec) -> None:
+    put(lake, readings, {day(1): A, day(2): B})
+    rows = read_dates(lake, wider(readings), EARLY, LATE, columns=("heat",))
+    assert rows["heat"].to_pylist() == [None, None]
+
+
 def test_a_column_that_is_declared_no_more_stays_readable_and_new_nights_go_without(
     lake: Lake, readings: TableSpec
 ) -> None:

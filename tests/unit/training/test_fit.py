@@ -175,3 +175,9 @@ def test_parameters_may_be_lists_and_mappings(edit: Edit) -> None:
     definition = edit(DECLARED, network)
     files = fit(definition, machines(), {}).dump()
     assert load_package(files, package_digest(files)).score(machines(5)).shape == (5,)
+
+
+def test_classes_may_be_weighted_by_label(edit: Edit) -> None:
+    weighted = DECLARED.replace("{C: 1.0}", "{C: 1.0, class_weight: {0: 1.0, 1: 50.0}}")
+    even = fit(edit("name: tiny\n", "name: tiny\ntags: []\n"), machines(), {}).score(machines()).mean()
+    assert fit(edit(DECLARED, weighted), machines(), {}).score(machines()).mean() > even + 0.2
