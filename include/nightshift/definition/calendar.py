@@ -44,8 +44,6 @@ def newest_partition(schedule: Schedule, source: Source, night: date) -> date:
     """The newest date of a daily source that is available at the cutoff of a night."""
     limit = cutoff(schedule, night)
     partition = night - timedelta(days=source.available.after.days)
-    while available_at(schedule, source, partition + timedelta(days=1)) <= limit:
-        partition += timedelta(days=1)
     while available_at(schedule, source, partition) > limit:
         partition -= timedelta(days=1)
     return partition

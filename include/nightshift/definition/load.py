@@ -144,7 +144,7 @@ def _parse(file: Path) -> CommentedMap:
 def _plain(node: Any) -> Any:
     """The tree as plain dictionaries, lists and numbers, without what remembers lines and comments."""
     if isinstance(node, dict):
-        return {str(key): _plain(value) for key, value in node.items()}
+        return {_plain(key): _plain(value) for key, value in node.items()}
     if isinstance(node, list):
         return [_plain(value) for value in node]
     for kind in (bool, int, float, str):

@@ -160,6 +160,22 @@ def bounds_are_for_numbers(definition: ModelDefinition) -> Iterator[Problem]:
                         yield Problem(path, f"a {declared.type} has no {bound}imum", None, None, "remove it")
 
 
+def bounds_can_be_met(definition: ModelDefinition) -> Iterator[Problem]:
+    bounded: list[tuple[Path_, float | None, float | None]] = []
+    for name, source in definition.sources.items():
+        bounded.append((("sources", name, "rows", "max"), source.rows.min, source.rows.max))
+        for column, declared in source.columns.items():
+            bounded.append((("sources", name, "columns", column, "max"), declared.min, declared.max))
+    for path, least, most in bounded:
+        if least is not None and most is not None and least > most:
+            yield Problem(path, "is below the minimum", most, f"at least {least}", "swap or change the bounds")
+    retrain = definition.monitoring.retrain
+    if retrain.nights > retrain.of_last:
+        allowed = f"at most of_last, {retrain.of_last}"
+        path = ("monitoring", "retrain", "nights")
+        yield Problem(path, "can never be reached", retrain.nights, allowed, "ask for fewer nights, or look at more")
+
+
 def names_do_not_collide(definition: ModelDefinition) -> Iterator[Problem]:
     known = set(definition.features.rows) | set(definition.observations.key)
     for name, aggregate in definition.features.aggregates.items():
@@ -229,6 +245,7 @@ RULES: tuple[Rule, ...] = (
     observations_are_known_in_time,
     names_are_free,
     bounds_are_for_numbers,
+    bounds_can_be_met,
     names_do_not_collide,
     one_outcome_an_observation,
     schedule_makes_sense,

@@ -31,7 +31,7 @@ def read_labels(
     try:
         database = duckdb.connect()
         database.register("outcomes", outcomes)
-        return database.execute(
+        return database.sql(
             f"select source_date as score_date, {key}, cast({definition.label.expression} as double) as label "
             "from outcomes where label is not null order by all"
         ).to_arrow_table()

@@ -6,7 +6,6 @@ column, the line and the first bad value.
 
 from __future__ import annotations
 
-import csv
 import gzip
 import hashlib
 import io
@@ -119,10 +118,10 @@ def _parse(file: LandingFile, content: bytes) -> pa.Table:
             return pq.ParquetFile(io.BytesIO(content)).read()
         if file.uri.endswith(".gz"):
             content = gzip.decompress(content)
-        names = next(csv.reader([content.split(b"\n", 1)[0].decode("utf-8-sig")]), [])
+        names = pc_csv.open_csv(io.BytesIO(content)).schema.names
         options = pc_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True)
         return pc_csv.read_csv(io.BytesIO(content), convert_options=options)
-    except (pa.ArrowException, OSError, EOFError, zlib.error, UnicodeDecodeError, csv.Error) as error:
+    except (pa.ArrowException, OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         reason = str(error).split("\n")[0]
         raise DataError(f"cannot be read: {reason}", where=file.uri, fix="land the file again, complete") from None
 

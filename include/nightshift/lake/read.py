@@ -63,7 +63,8 @@ def read_dates(
         return schema.empty_table()
     scan = _at(lake, spec.name, snapshot).scan(partitions(spec, first, last), snapshot_id=snapshot)
     known = set(scan.projection().column_names)
-    rows = scan.select(*[name for name in names if name in known]).to_arrow()
+    # With the date, so that rows are counted even if none of the columns is known.
+    rows = scan.select(*{spec.date_column, *known.intersection(names)}).to_arrow()
     # A column declared after these rows were published, or after the snapshot, is null in them.
     for field in schema:
         if field.name not in known:

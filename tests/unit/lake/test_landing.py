@@ -10,6 +10,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
 
 from nightshift.definition.calendar import newest_partition
 from nightshift.definition.model import Availability, Column, ModelDefinition, Source
@@ -237,6 +240,19 @@ def test_whole_numbers_written_with_a_decimal_point_are_integers(tmp_path: Path)
 @pytest.mark.parametrize("number", [2**53 + 1, -(2**53) - 1, 2**63 - 1])
 def test_a_large_integer_keeps_every_digit_beside_one_written_with_a_decimal_point(tmp_path: Path, number: int) -> None:
     assert read_column(tmp_path, "integer", ["17.0", str(number)]) == [17, number]
+
+
+@examples(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.integers(-(2**63), 2**63 - 1), st.sampled_from(["", ".", ".0", ".000"])), min_size=1))
+def test_every_integer_there_is_reads_back_exactly(tmp_path: Path, numbers: list[tuple[int, str]]) -> None:
+    written = [f"{number}{point}" for number, point in numbers]
+    assert read_column(tmp_path, "integer", written) == [number for number, _ in numbers]
+
+
+@pytest.mark.parametrize("value", ["1e-3", "0.5", "1_000", "1,000", "inf", "9223372036854775808", "1e40", "true"])
+def test_what_is_no_integer_is_never_made_one(tmp_path: Path, value: str) -> None:
+    with pytest.raises(DataError, match=r"row 2: column 'value' holds a value that is not of type integer"):
+        read_column(tmp_path, "integer", ["1", value])
 
 
 def test_booleans_are_read_in_the_ways_systems_write_them(tmp_path: Path) -> None:
