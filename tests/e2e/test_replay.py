@@ -122,14 +122,20 @@ def test_every_night_holds_exactly_the_scheduled_departures(settings: Settings, 
     assert str(LAST) in replayed and "select * from scores.flight_delay" in replayed
 
 
-def test_no_process_survives(settings: Settings, replayed: str) -> None:
+def processes(settings: Settings) -> list[psutil.Process]:
+    """Whatever runs for an installation."""
+
     def ours(process: psutil.Process) -> bool:
         try:
             return process.environ().get(MARK) == str(settings.var_path)
         except psutil.Error:
             return False
 
-    assert [process.cmdline() for process in psutil.process_iter() if ours(process)] == []
+    return [process for process in psutil.process_iter() if ours(process)]
+
+
+def test_no_process_survives(settings: Settings, replayed: str) -> None:
+    assert [process.cmdline() for process in processes(settings)] == []
 
 
 def test_no_secret_is_logged(settings: Settings, replayed: str) -> None:
@@ -138,6 +144,16 @@ def test_no_secret_is_logged(settings: Settings, replayed: str) -> None:
     for file in (settings.var_path / "logs").rglob("*.log"):
         text = file.read_text(errors="replace")
         assert not any(secret in text for secret in secrets), file
+
+
+def test_servers_listen_on_this_machine_only(airflow: Replay) -> None:
+    listening = [
+        c.laddr.ip
+        for p in processes(airflow.loop.settings)
+        for c in p.net_connections("inet")
+        if c.status == psutil.CONN_LISTEN
+    ]
+    assert listening and set(listening) <= {"127.0.0.1", "::ffff:127.0.0.1"}
 
 
 def test_a_broken_definition_shows_as_its_own_import_error_only(airflow: Replay) -> None:

@@ -26,7 +26,12 @@ from nightshift.processes import die_with_parent
 from nightshift.settings import Settings
 
 MARK = "NIGHTSHIFT_INSTANCE"
-COMPONENTS = ("scheduler", "dag-processor", "triggerer")
+# Without their log servers, which would listen on every address: the API server reads the same files.
+COMPONENTS = {
+    "scheduler": ["airflow", "scheduler", "--skip-serve-logs"],
+    "dag-processor": ["airflow", "dag-processor"],
+    "triggerer": ["airflow", "triggerer", "--skip-serve-logs"],
+}
 
 
 class Servers:
@@ -79,8 +84,8 @@ class Servers:
             TerminalError: If a server does not come up.
         """
         self._wait("the API server", lambda health: True, timeout)
-        for component in COMPONENTS:
-            self._spawn(component, ["airflow", component])
+        for component, command in COMPONENTS.items():
+            self._spawn(component, command)
         self._wait("the scheduler", lambda health: all(part.get("status") == "healthy" for part in health), timeout)
 
     def check(self) -> None:
