@@ -83,6 +83,7 @@ class SparkSubmit:
             "spark.ui.enabled": "false",
             "spark.ui.showConsoleProgress": "false",
             "spark.sql.shuffle.partitions": "2",
+            "spark.sql.adaptive.enabled": "false",
             "spark.sql.debug.maxToStringFields": "1000",
             "spark.driver.memory": spark.driver_memory,
             "spark.driver.extraJavaOptions": self._jvm_flags(),

@@ -26,6 +26,7 @@ from nightshift.processes import die_with_parent
 from nightshift.settings import Settings
 
 MARK = "NIGHTSHIFT_INSTANCE"
+QUIET = {"GX_ANALYTICS_ENABLED": "false", "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 # Without their log servers, which would listen on every address: the API server reads the same files.
 COMPONENTS = {
     "scheduler": ["airflow", "scheduler", "--skip-serve-logs"],
@@ -85,7 +86,9 @@ class Servers:
         """
         self._wait("the API server", lambda health: True, timeout)
         for component, command in COMPONENTS.items():
-            self._spawn(component, command)
+            # The scheduler alone: LocalExecutor's tasks are its forks.
+            own = {"NIGHTSHIFT_PRELOAD": "true"} if component == "scheduler" else {}
+            self._spawn(component, command, own)
         self._wait("the scheduler", lambda health: all(part.get("status") == "healthy" for part in health), timeout)
 
     def check(self) -> None:
@@ -140,8 +143,7 @@ class Servers:
             "AIRFLOW__API__BASE_URL": self.airflow_url,
             "AIRFLOW__API_AUTH__JWT_SECRET": secret["jwt_secret"],
             "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(self.logs / "tasks"),
-            "MLFLOW_DISABLE_TELEMETRY": "true",
-            "DO_NOT_TRACK": "true",
+            **QUIET,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         }
         environment = {**os.environ, **own}
