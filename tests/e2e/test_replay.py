@@ -26,7 +26,7 @@ from nightshift.lake.tables import scores_table
 from nightshift.loop import Loop
 from nightshift.replay.airflow_api import AirflowApi
 from nightshift.replay.nights import Replay
-from nightshift.replay.servers import MARK, Servers
+from nightshift.replay.servers import Servers, running
 from nightshift.settings import PROJECT, Settings
 from nightshift.status import night_statuses
 
@@ -122,20 +122,8 @@ def test_every_night_holds_exactly_the_scheduled_departures(settings: Settings, 
     assert str(LAST) in replayed and "select * from scores.flight_delay" in replayed
 
 
-def processes(settings: Settings) -> list[psutil.Process]:
-    """Whatever runs for an installation."""
-
-    def ours(process: psutil.Process) -> bool:
-        try:
-            return process.environ().get(MARK) == str(settings.var_path)
-        except psutil.Error:
-            return False
-
-    return [process for process in psutil.process_iter() if ours(process)]
-
-
 def test_no_process_survives(settings: Settings, replayed: str) -> None:
-    assert [process.cmdline() for process in processes(settings)] == []
+    assert [process.cmdline() for process in running(settings.var_path)] == []
 
 
 def test_no_secret_is_logged(settings: Settings, replayed: str) -> None:
@@ -149,7 +137,7 @@ def test_no_secret_is_logged(settings: Settings, replayed: str) -> None:
 def test_servers_listen_on_this_machine_only(airflow: Replay) -> None:
     listening = [
         c.laddr.ip
-        for p in processes(airflow.loop.settings)
+        for p in running(airflow.loop.settings.var_path)
         for c in p.net_connections("inet")
         if c.status == psutil.CONN_LISTEN
     ]

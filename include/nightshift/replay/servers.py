@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -117,7 +117,7 @@ class Servers:
 
     def stop_leftovers(self) -> None:
         """Kills whatever still runs for this installation, such as after a kill -9."""
-        left = [process for process in _marked(str(self.settings.var_path)) if process.pid != os.getpid()]
+        left = running(self.settings.var_path)
         for process in left:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
@@ -228,12 +228,23 @@ class Servers:
         raise TerminalError(f"{what} did not become healthy within {timeout:.0f} s", where=str(self.logs))
 
 
-def _marked(instance: str) -> Iterator[psutil.Process]:
-    """Processes that were started for an installation, whoever their parent is now."""
+def running(var: Path) -> list[psutil.Process]:
+    """Every process that was started for an installation, whoever its parent is now."""
+    found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if process.environ().get(MARK) == instance:
-                yield process
+            if process.status() != psutil.STATUS_ZOMBIE and process.pid != os.getpid() and _ours(process, var):
+                found.append(process)
+    return found
+
+
+def _ours(process: psutil.Process, var: Path) -> bool:
+    """By the mark in its environment; where Airflow has written its title over that, by its folder and title."""
+    with contextlib.suppress(psutil.Error):
+        if process.environ().get(MARK) == str(var):
+            return True
+    titled = any(name in word for word in process.cmdline() for name in ("airflow", "mlflow"))
+    return titled and process.cwd() == str(var)
 
 
 def _require_free(port: int) -> None:
