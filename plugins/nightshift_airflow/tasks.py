@@ -6,7 +6,7 @@ import logging
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk import Context, get_current_context, task
+from airflow.sdk import get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
 from nightshift_airflow.errors import explained
@@ -126,18 +126,14 @@ def _loop(model: str) -> Loop:
     return Loop(model)
 
 
-def _context() -> Context:
-    return get_current_context()
-
-
 def _run_id() -> str:
-    return str(_context()["dag_run"].run_id)
+    return str(get_current_context()["dag_run"].run_id)
 
 
 def _night() -> date:
     from nightshift.definition.calendar import parse_night
 
-    return parse_night(_context().get("partition_key"))
+    return parse_night(get_current_context().get("partition_key"))
 
 
 def _as_of(model: str) -> date:
@@ -146,7 +142,7 @@ def _as_of(model: str) -> date:
 
     from nightshift.definition.calendar import parse_night
 
-    context = _context()
+    context = get_current_context()
     asked = (context["dag_run"].conf or {}).get("as_of") or context["params"].get("as_of")
     if asked:
         return parse_night(asked)

@@ -33,13 +33,15 @@ def audit(contract: Contract, rows: pa.Table) -> Verdict:
         context.variables.progress_bars = {"globally": False}
         asset = context.data_sources.add_pandas("staging").add_dataframe_asset(contract.table)
         batches = asset.add_batch_definition_whole_dataframe("staged")
-        suite = gx.ExpectationSuite(
-            name=contract.table, expectations=[_compile(gx, item) for item in contract.expectations]
-        )
+        compiled = [_compile(gx, item) for item in contract.expectations]
+        suite = gx.ExpectationSuite(name=contract.table, expectations=compiled)
         batch = batches.get_batch(batch_parameters={"dataframe": _frame(rows)})
         results = batch.validate(suite, result_format={"result_format": "BASIC", "partial_unexpected_count": 1})
     by_key = {_identity(result.expectation_config): result for result in results.results}
-    checks = [_check(item, by_key[_identity(_compile(gx, item).configuration)]) for item in contract.expectations]
+    checks = [
+        _check(item, by_key[_identity(one.configuration)])
+        for item, one in zip(contract.expectations, compiled, strict=True)
+    ]
     return Verdict(contract.table, tuple(checks), rows.num_rows)
 
 
