@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from nightshift.definition.model import ModelDefinition, Schedule, Source
@@ -33,18 +33,24 @@ def cutoff(schedule: Schedule, night: date) -> datetime:
 
 
 def available_at(schedule: Schedule, source: Source, partition: date) -> datetime:
-    """The instant from which a partition of a source can be used."""
-    zone = ZoneInfo(schedule.timezone)
+    """The instant from which a partition of a source can be used: so long after its date's midnight there."""
+    zone = ZoneInfo(source.timezone or schedule.timezone)
     midnight = datetime.combine(partition, time(), zone)
     # Wall-clock arithmetic on purpose: "06:00 the day after" stays 06:00 when the clocks change.
     return midnight + source.available.after
 
 
+def is_available(schedule: Schedule, source: Source, partition: date, night: date) -> bool:
+    """Whether a partition of a source can be used at the cutoff of a night."""
+    # As instants: Python compares times of one zone by their clock, which skips and repeats hours.
+    return available_at(schedule, source, partition).astimezone(UTC) <= cutoff(schedule, night).astimezone(UTC)
+
+
 def newest_partition(schedule: Schedule, source: Source, night: date) -> date:
     """The newest date of a daily source that is available at the cutoff of a night."""
-    limit = cutoff(schedule, night)
-    partition = night - timedelta(days=source.available.after.days)
-    while available_at(schedule, source, partition) > limit:
+    # Two days more than its own delay: the source's clock may be most of a day ahead.
+    partition = night - timedelta(days=source.available.after.days - 2)
+    while not is_available(schedule, source, partition, night):
         partition -= timedelta(days=1)
     return partition
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from datetime import date
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from nightshift.definition.duration import Days, Duration
 
 ColumnType = Literal["string", "integer", "number", "boolean", "date", "timestamp"]
 FeatureType = Literal["number", "category"]
-Aggregation = Literal["count", "sum", "mean", "rate", "min", "max"]
+Aggregation = Literal["count", "sum", "mean", "rate", "min", "max", "stddev", "approx_distinct", "last"]
 Metric = Literal["roc_auc", "average_precision", "brier", "log_loss"]
 LARGER_IS_BETTER = frozenset({"roc_auc", "average_precision"})
 
@@ -36,6 +37,13 @@ def _time_zone(name: str) -> str:
             "time_zone", "unknown time zone", {"allowed": "IANA names such as UTC or America/New_York"}
         ) from None
     return name
+
+
+def _default(value: object) -> object:
+    """One message for what is neither a number nor a text, instead of one for each."""
+    if isinstance(value, bool | dict | list | date) or (isinstance(value, float) and not isfinite(value)):
+        raise PydanticCustomError("default", "not a number or a text", {"allowed": "a number; a text of a category"})
+    return value
 
 
 class Column(Part):
@@ -62,6 +70,14 @@ class RowCount(Part):
     max: int | None = None
 
 
+class Derived(Part):
+    """A column computed from the landed columns of the same row, in Spark SQL."""
+
+    expression: str
+    type: ColumnType
+    description: str = ""
+
+
 class Source(Part):
     """A dated external data set: one file per date in the landing folder."""
 
@@ -71,9 +87,23 @@ class Source(Part):
         "daily", description="irregular: each file is a full version; a night uses the newest one available."
     )
     available: Availability
+    timezone: Annotated[str, AfterValidator(_time_zone)] | None = Field(
+        None, description="Of its dates and clock; the schedule's if left out."
+    )
+    event_time: str | None = Field(
+        None, description="Spark SQL: when what a row tells happened, by the source's own clock."
+    )
+    restates: Days | None = Field(None, description="How long after its date a file may land again, corrected.")
     columns: dict[Name, Column] = Field(min_length=1)
+    derived: dict[Name, Derived] = {}
     key: tuple[str, ...] = Field((), description="Columns that identify a row within its date.")
     rows: RowCount = RowCount()
+
+    @property
+    def types(self) -> dict[str, str]:
+        """Every column an expression may use, landed or derived, with its type."""
+        landed = {name: str(column.type) for name, column in self.columns.items()}
+        return landed | {name: str(column.type) for name, column in self.derived.items()}
 
 
 class Observations(Part):
@@ -114,12 +144,15 @@ class Aggregate(Part):
     """
 
     source: str
-    by: tuple[str, ...]
+    by: tuple[str, ...] = Field(description="Columns the observation and the source share; empty: over all rows.")
     agg: Aggregation
-    value: str | None = Field(None, description="What is aggregated (sum, mean, min, max): Spark SQL.")
-    where: str | None = Field(None, description="rate: the share of rows that satisfy it; count: only those.")
+    value: str | None = Field(None, description="What is aggregated, in Spark SQL; not for count and rate.")
+    where: str | None = Field(None, description="Only rows that satisfy it; of a rate, what it is the share of.")
+    type: FeatureType = Field("number", description="category: the last value of a text column.")
     windows: tuple[Days, ...] = Field(min_length=1)
-    default: float | None = Field(None, description="The value where no row falls into the window.")
+    default: Annotated[float | str | None, BeforeValidator(_default)] = Field(
+        None, description="The value where no row falls into the window."
+    )
     description: str
 
     @model_validator(mode="after")
@@ -131,7 +164,33 @@ class Aggregate(Part):
                 "aggregation without operand",
                 {"allowed": f"agg: {self.agg} with `{needed}: …`", "fix": f"add `{needed}:`"},
             )
+        if needed != "value" and self.value is not None:
+            raise PydanticCustomError(
+                "operand",
+                "aggregation with an operand it does not use",
+                {"allowed": f"agg: {self.agg} with `where:`", "fix": "remove `value:`"},
+            )
+        if self.type == "category" and self.agg != "last":
+            raise PydanticCustomError(
+                "operand",
+                "an aggregation that is a number",
+                {"allowed": "type: category with agg: last", "fix": "remove `type:`"},
+            )
+        if self.default is not None and isinstance(self.default, str) != (self.type == "category"):
+            raise PydanticCustomError(
+                "operand",
+                f"a default that is not a {self.type}",
+                {"allowed": f"a {self.type}", "fix": "change `default:`"},
+            )
         return self
+
+
+class Computed(Part):
+    """A column that `transform` in the definition's `features.py` adds."""
+
+    type: FeatureType
+    description: str
+    sources: tuple[str, ...] = Field(min_length=1, description="The sources it is made from, for the data dictionary.")
 
 
 class Features(Part):
@@ -140,6 +199,7 @@ class Features(Part):
     lookups: dict[Name, Lookup] = {}
     rows: dict[Name, RowFeature] = {}
     aggregates: dict[Name, Aggregate] = {}
+    computed: dict[Name, Computed] = Field({}, description="What `transform(frame, cutoff)` in `features.py` adds.")
 
 
 class Estimator(Part):
@@ -205,7 +265,7 @@ class Schedule(Part):
 
     timezone: Annotated[str, AfterValidator(_time_zone)]
     at: str = Field("00:00", pattern=r"^([01]\d|2[0-3]):[0-5]\d$")
-    start: date
+    start: date = Field(ge=date(1900, 1, 1), le=date(2200, 1, 1))
     end: date | None = None
 
 
@@ -239,8 +299,8 @@ class ModelDefinition(Part):
         """Every feature's name and type, in the order of the table's columns."""
         types: dict[str, FeatureType] = {name: row.type for name, row in self.features.rows.items()}
         for name, aggregate in self.features.aggregates.items():
-            types |= {feature_name(name, window.days): "number" for window in aggregate.windows}
-        return types
+            types |= {feature_name(name, window.days): aggregate.type for window in aggregate.windows}
+        return types | {name: computed.type for name, computed in self.features.computed.items()}
 
 
 def feature_name(aggregate: str, days: int) -> str:

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from datetime import date, timedelta
 
 from croniter import croniter
 
+from nightshift.definition import feature_rules
 from nightshift.definition.model import ModelDefinition, feature_name
+from nightshift.definition.problem import RESERVED, Path_, Problem
 
-Path_ = tuple[str | int, ...]
-
-RESERVED = {"source_date", "score_date", "label"}
 PROVENANCE = {"score", "model_version", "features_snapshot", "scored_at"}
-
-
-class Problem(NamedTuple):
-    """Something wrong at a path of the definition."""
-
-    path: Path_
-    what: str
-    received: object = None
-    allowed: object = None
-    fix: str | None = None
-
 
 Rule = Callable[[ModelDefinition], Iterator[Problem]]
 
@@ -58,25 +46,24 @@ def sources_exist(definition: ModelDefinition) -> Iterator[Problem]:
 
 
 def columns_exist(definition: ModelDefinition) -> Iterator[Problem]:
-    observed = definition.observations.source
-    wanted: list[tuple[Path_, str, Iterable[str]]] = [
-        (("observations", "key"), observed, definition.observations.key),
-        (("label", "source"), definition.label.source, definition.observations.key),
+    """Keys that identify rows must have landed; those that look up or group may be derived."""
+    observed, features = definition.observations.source, definition.features
+    wanted: list[tuple[Path_, str, tuple[str, ...], bool]] = [
+        (("observations", "key"), observed, definition.observations.key, False),
+        (("label", "source"), definition.label.source, definition.observations.key, False),
     ]
-    wanted += [(("sources", name, "key"), name, source.key) for name, source in definition.sources.items()]
-    for name, lookup in definition.features.lookups.items():
-        wanted += [(("features", "lookups", name, "key"), side, lookup.key) for side in (observed, lookup.source)]
-    for name, aggregate in definition.features.aggregates.items():
-        wanted += [
-            (("features", "aggregates", name, "by"), side, aggregate.by) for side in (observed, aggregate.source)
-        ]
-    for path, source, columns in wanted:
-        if source not in definition.sources:
-            continue
-        known = list(definition.sources[source].columns)
+    wanted += [(("sources", name, "key"), name, source.key, False) for name, source in definition.sources.items()]
+    for name, lookup in features.lookups.items():
+        wanted += [(("features", "lookups", name, "key"), side, lookup.key, True) for side in (observed, lookup.source)]
+    for name, aggregate in features.aggregates.items():
+        sides = (observed, aggregate.source)
+        wanted += [(("features", "aggregates", name, "by"), side, aggregate.by, True) for side in sides]
+    for path, name, columns, derived in wanted:
+        source = definition.sources.get(name)
+        known = list(source.types if derived else source.columns) if source else columns
         for column in columns:
             if column not in known:
-                yield Problem(path, f"source '{source}' has no such column", column, known, "name one of its columns")
+                yield Problem(path, f"source '{name}' has no such column", column, known, "name one of its columns")
 
 
 def dated_paths(definition: ModelDefinition) -> Iterator[Problem]:
@@ -121,11 +108,13 @@ def cadence_fits_use(definition: ModelDefinition) -> Iterator[Problem]:
 
 
 def observations_are_known_in_time(definition: ModelDefinition) -> Iterator[Problem]:
-    from nightshift.definition.calendar import available_at, cutoff
+    from nightshift.definition.calendar import is_available, nights
 
     source = definition.sources.get(definition.observations.source)
     start = definition.schedule.start
-    if source and available_at(definition.schedule, source, start) > cutoff(definition.schedule, start):
+    # A year of nights: two time zones need not change their clocks on the same day, or at all.
+    year = nights(start, min(start + timedelta(days=366), definition.schedule.end or date.max))
+    if source and not all(is_available(definition.schedule, source, night, night) for night in year):
         yield Problem(
             ("sources", definition.observations.source, "available", "after"),
             "the observations of a night are not available at its cutoff",
@@ -144,7 +133,7 @@ def names_are_free(definition: ModelDefinition) -> Iterator[Problem]:
     for name in sorted(set(types) & set(definition.observations.key)):
         yield Problem(("features", "rows", name), "is the name of a key column", name, None, "choose another name")
     if not definition.feature_types:
-        yield Problem(("features",), "no feature", None, "at least one under rows or aggregates", "add one")
+        yield Problem(("features",), "no feature", None, "at least one under rows, aggregates or computed", "add one")
     for name in definition.sources:
         for column in RESERVED & set(definition.sources[name].columns):
             yield Problem(("sources", name, "columns", column), "reserved name", column, None, "rename it at landing")
@@ -185,8 +174,16 @@ def names_do_not_collide(definition: ModelDefinition) -> Iterator[Problem]:
                 yield Problem(("features", "aggregates", name), f"'{feature}' exists already", None, None, "rename one")
             known.add(feature)
     observed = definition.sources.get(definition.observations.source)
+    given = {*(observed.types if observed else ()), *definition.features.lookups}
+    for name, aggregate in definition.features.aggregates.items():
+        for feature in (feature_name(name, window.days) for window in aggregate.windows):
+            if feature in given:
+                what = f"'{feature}' is a column or a look-up of the observations"
+                yield Problem(("features", "aggregates", name), what, None, None, "rename one")
+    for name in sorted(RESERVED & set(definition.features.lookups)):
+        yield Problem(("features", "lookups", name), "reserved name", name, None, "choose another name")
     for name in definition.features.lookups:
-        if observed and name in observed.columns:
+        if observed and name in observed.types:
             yield Problem(("features", "lookups", name), "is a column of the observations", name, None, "rename it")
     for column in definition.observations.key:
         if column in PROVENANCE:
@@ -251,4 +248,5 @@ RULES: tuple[Rule, ...] = (
     schedule_makes_sense,
     gate_has_rules,
     watched_features_exist,
+    *feature_rules.RULES,
 )

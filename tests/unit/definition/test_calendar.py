@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import assume, given
@@ -26,9 +27,9 @@ def schedule_at(at: str, zone: str) -> Schedule:
     return Schedule(timezone=zone, at=at, start=date(2013, 1, 1))
 
 
-def source_after(after: timedelta) -> Source:
-    columns = {"machine": Column(type="string")}
-    return Source(description="a source", path="{date}.csv", available=Availability(after=after), columns=columns)
+def source_after(after: timedelta, zone: str | None = None) -> Source:
+    columns, available = {"machine": Column(type="string")}, Availability(after=after)
+    return Source(description="a source", path="{date}.csv", available=available, timezone=zone, columns=columns)
 
 
 @given(some_nights, some_delays, some_times, st.sampled_from(ZONES))
@@ -37,8 +38,16 @@ def test_the_newest_partition_is_the_last_one_whose_wall_clock_availability_is_n
 ) -> None:
     limit = datetime.combine(night, time.fromisoformat(at))
     days = [night + timedelta(days=offset) for offset in range(-6, 7)]
+    schedule, source = schedule_at(at, zone), source_after(after)
+    # An instant the clocks skip in spring is later than the clocks say: see below.
+    assume(
+        all(
+            _exists(instant)
+            for instant in (cutoff(schedule, night), *(available_at(schedule, source, d) for d in days))
+        )
+    )
     expected = max(d for d in days if datetime.combine(d, time()) + after <= limit)
-    assert newest_partition(schedule_at(at, zone), source_after(after), night) == expected
+    assert newest_partition(schedule, source, night) == expected
 
 
 @given(some_nights, some_delays, some_times, st.sampled_from(ZONES))
@@ -103,3 +112,96 @@ def test_a_score_date_that_is_no_date_is_refused_with_what_was_received_and_what
 def test_a_missing_score_date_is_refused() -> None:
     with pytest.raises(TerminalError, match="the score date is missing or not a date"):
         parse_night(None)
+
+
+# ---- sources with a time zone of their own
+
+FAR = ["America/New_York", "Asia/Tokyo", "Australia/Lord_Howe", "Pacific/Kiritimati", "Pacific/Pago_Pago", "UTC"]
+
+
+@given(some_nights, some_delays, some_times, st.sampled_from(FAR), st.sampled_from(FAR))
+def test_the_newest_partition_of_a_source_elsewhere_is_the_last_one_there_at_the_instant_of_the_cutoff(
+    night: date, after: timedelta, at: str, zone: str, other: str
+) -> None:
+    assume(zone != other)
+    schedule, source = schedule_at(at, zone), source_after(after, other)
+    limit = cutoff(schedule, night).astimezone(UTC)
+
+    def there(day: date) -> datetime:
+        shown = datetime.combine(day, time()) + after
+        return shown.replace(tzinfo=ZoneInfo(other)).astimezone(UTC)
+
+    days = [night + timedelta(days=offset) for offset in range(-8, 9)]
+    assert newest_partition(schedule, source, night) == max(day for day in days if there(day) <= limit)
+    for day in days:
+        assert available_at(schedule, source, day).astimezone(UTC) == there(day)
+
+
+@pytest.mark.parametrize(
+    ("zone", "at", "other", "hours", "ahead"),
+    [
+        ("UTC", "00:00", None, 0, 0),
+        ("UTC", "00:00", "Asia/Tokyo", 9, 0),
+        ("UTC", "00:00", "Asia/Tokyo", 10, -1),
+        ("UTC", "14:59", "Asia/Tokyo", 0, 0),
+        ("UTC", "15:00", "Asia/Tokyo", 0, 1),
+        ("UTC", "04:59", "America/New_York", 0, -1),
+        ("UTC", "05:00", "America/New_York", 0, 0),
+        # As far apart as clocks can be: 26 hours.
+        ("Etc/GMT+12", "21:59", "Pacific/Kiritimati", 0, 1),
+        ("Etc/GMT+12", "22:00", "Pacific/Kiritimati", 0, 2),
+        ("Etc/GMT+12", "23:59", "Pacific/Kiritimati", 25, 1),
+        ("Pacific/Kiritimati", "00:00", "Etc/GMT+12", 0, -2),
+        ("Pacific/Kiritimati", "01:59", "Etc/GMT+12", -24, -1),
+        ("Pacific/Kiritimati", "02:00", "Etc/GMT+12", -24, 0),
+    ],
+)
+def test_a_clock_ahead_sees_a_date_begin_sooner_and_one_behind_later(
+    zone: str, at: str, other: str | None, hours: int, ahead: int
+) -> None:
+    source, night = source_after(timedelta(hours=hours), other), date(2013, 1, 15)
+    assert newest_partition(schedule_at(at, zone), source, night) == night + timedelta(days=ahead)
+
+
+def test_a_source_with_the_schedules_own_time_zone_is_as_one_without() -> None:
+    schedule = schedule_at("06:00", "America/New_York")
+    for day in (*CHANGES, date(2013, 7, 4)):
+        told, untold = (source_after(timedelta(hours=2, minutes=30), zone) for zone in ("America/New_York", None))
+        assert available_at(schedule, told, day) == available_at(schedule, untold, day)
+
+
+def test_a_delay_is_by_the_sources_clock_when_that_clock_changes() -> None:
+    """30 hours past a midnight of Lord Howe Island is six in the morning there, in summer and in winter."""
+    schedule, source = schedule_at("00:00", "UTC"), source_after(timedelta(hours=30), "Australia/Lord_Howe")
+    for day, offset in [
+        (date(2013, 4, 6), 10.5),
+        (date(2013, 4, 5), 11),
+        (date(2013, 10, 5), 11),
+        (date(2013, 10, 4), 10.5),
+    ]:
+        shown = datetime.combine(day + timedelta(days=1), time(6)) - timedelta(hours=offset)
+        assert available_at(schedule, source, day).astimezone(UTC) == shown.replace(tzinfo=UTC)
+
+
+# ---- hours that clocks skip
+
+GAP = date(2013, 3, 10)  # New York goes from 02:00 to 03:00
+
+
+@pytest.mark.parametrize("zone", [None, "America/New_York", "US/Eastern"])
+@pytest.mark.parametrize(
+    ("at", "newest"), [("03:00", GAP - timedelta(days=1)), ("03:29", GAP - timedelta(days=1)), ("03:30", GAP)]
+)
+def test_what_comes_within_the_hour_that_the_clocks_skip_comes_after_it_and_is_not_used_before(
+    zone: str | None, at: str, newest: date
+) -> None:
+    """Two and a half hours past that midnight it is half past three, whatever the zone's name is."""
+    schedule, source = schedule_at(at, "America/New_York"), source_after(timedelta(hours=2, minutes=30), zone)
+    night = newest_partition(schedule, source, GAP)
+    assert available_at(schedule, source, night).astimezone(UTC) <= cutoff(schedule, GAP).astimezone(UTC)
+    assert night == newest
+
+
+def test_a_cutoff_within_the_hour_that_comes_twice_is_the_first_of_both() -> None:
+    schedule = schedule_at("01:30", "America/New_York")
+    assert cutoff(schedule, date(2013, 11, 3)).astimezone(UTC) == datetime(2013, 11, 3, 5, 30, tzinfo=UTC)

@@ -51,7 +51,7 @@ def test_the_example_loads_with_every_feature_in_order(flight_delay: ModelDefini
     assert list(flight_delay.feature_types)[:3] == ["airline", "airport", "destination"]
     assert flight_delay.feature_types["airline"] == "category"
     assert flight_delay.feature_types["carrier_late_rate_28d"] == "number"
-    assert len(flight_delay.feature_types) == 9 + 12
+    assert len(flight_delay.feature_types) == 9 + 34
 
 
 def test_the_tiny_model_loads(tiny: ModelDefinition) -> None:
@@ -334,7 +334,7 @@ def test_a_definition_without_any_feature_is_refused(models: Path) -> None:
     text = (folder / "model.yaml").read_text()
     start, end = text.index("features:"), text.index("training:")
     [line] = broken(folder, f"{text[:start]}features: {{}}\n\n{text[end:]}")
-    assert "features: no feature; allowed: at least one under rows or aggregates; fix: add one" in line
+    assert "features: no feature; allowed: at least one under rows, aggregates or computed; fix: add one" in line
 
 
 def test_several_problems_of_values_are_all_reported(models: Path) -> None:
@@ -620,3 +620,48 @@ def test_bounds_that_nothing_can_meet_are_refused(edit: Edit, old: str, new: str
 def test_a_bound_that_is_not_a_number_is_refused(edit: Edit, old: str, new: str, key: str) -> None:
     with pytest.raises(DefinitionError, match=key):
         edit(old, new)
+
+
+@pytest.mark.parametrize(
+    ("zone", "hours"),
+    [
+        pytest.param("UTC", 11, id="all summer"),
+        pytest.param("Australia/Sydney", 22, id="all winter there"),
+        pytest.param("Europe/London", 11, id="three weeks in March, between the changes of both clocks"),
+    ],
+)
+def test_observations_that_come_too_late_in_a_part_of_the_year_are_refused(models: Path, zone: str, hours: int) -> None:
+    """In time on the first night, six in the morning of New York; later both clocks are further apart."""
+    folder = models / "tiny"
+    text = changed(
+        folder,
+        ("timezone: UTC", "timezone: America/New_York"),
+        ("available: {after: 1h}", f"available: {{after: {hours}h}}\n    timezone: {zone}"),
+    )
+    [line] = broken(folder, text)
+    assert "sources.plan.available.after: the observations of a night are not available at its cutoff" in line
+
+
+def test_observations_that_come_in_time_all_year_round_are_not_refused(models: Path) -> None:
+    folder = models / "tiny"
+    text = changed(
+        folder,
+        ("timezone: UTC", "timezone: America/New_York"),
+        ("available: {after: 1h}", "available: {after: 10h}\n    timezone: UTC"),
+    )
+    (folder / "model.yaml").write_text(text)
+    assert load_definition(folder).sources["plan"].timezone == "UTC"
+
+
+@pytest.mark.parametrize("start", ["9999-12-31", "9999-01-01", "0001-01-01"])
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/New_York"])
+def test_a_schedule_at_an_end_of_the_calendar_is_loaded_or_refused_in_words(
+    models: Path, start: str, zone: str
+) -> None:
+    folder = models / "tiny"
+    text = changed(folder, ("start: 2024-01-01", f"start: {start}"), ("timezone: UTC", f"timezone: {zone}"))
+    (folder / "model.yaml").write_text(text)
+    try:
+        assert str(load_definition(folder).schedule.start) == start
+    except DefinitionError as error:
+        assert str(error).startswith(f"{folder / 'model.yaml'}:")

@@ -1,0 +1,145 @@
+"""What must hold for features and the expressions they are made of: one rule a function."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from nightshift.definition.expressions import Dialect, find_faults
+from nightshift.definition.model import ModelDefinition, feature_name
+from nightshift.definition.problem import RESERVED, Path_, Problem
+
+COMPUTED = "features.py"
+_DATED = {"source_date": "date"}
+
+
+def expressions_are_valid(definition: ModelDefinition) -> Iterator[Problem]:
+    sources, features = definition.sources, definition.features
+    for name, source in sources.items():
+        landed = {column: str(declared.type) for column, declared in source.columns.items()}
+        for column, derived in source.derived.items():
+            path: Path_ = ("sources", name, "derived", column, "expression")
+            yield from _faults(path, derived.expression, "spark", landed | _DATED)
+        if source.event_time is not None:
+            yield from _faults(("sources", name, "event_time"), source.event_time, "spark", source.types | _DATED)
+    for name, aggregate in features.aggregates.items():
+        for part in ("value", "where"):
+            expression, source_ = getattr(aggregate, part), sources.get(aggregate.source)
+            if expression is not None and source_ is not None:
+                yield from _faults(("features", "aggregates", name, part), expression, "spark", source_.types | _DATED)
+    observed = sources.get(definition.observations.source)
+    looked_up = {name: sources[part.source].types for name, part in features.lookups.items() if part.source in sources}
+    for name, row in features.rows.items():
+        if observed is not None:
+            columns = observed.types | {"score_date": "date"}
+            yield from _faults(("features", "rows", name, "expression"), row.expression, "spark", columns, looked_up)
+    label = sources.get(definition.label.source)
+    if label is not None:
+        columns = {column: str(declared.type) for column, declared in label.columns.items()}
+        yield from _faults(("label", "expression"), definition.label.expression, "duckdb", columns | _DATED)
+
+
+def derived_names_are_free(definition: ModelDefinition) -> Iterator[Problem]:
+    for name, source in definition.sources.items():
+        for column in source.derived:
+            path = ("sources", name, "derived", column)
+            if column in source.columns:
+                yield Problem(path, "is a landed column already", column, None, "choose another name")
+            if column in RESERVED:
+                yield Problem(path, "reserved name", column, None, "choose another name")
+
+
+def last_needs_an_order(definition: ModelDefinition) -> Iterator[Problem]:
+    for name, aggregate in definition.features.aggregates.items():
+        source = definition.sources.get(aggregate.source)
+        if aggregate.agg == "last" and source is not None and source.event_time is None:
+            yield Problem(
+                ("features", "aggregates", name, "agg"),
+                f"which row is last is not known: '{aggregate.source}' has no event_time",
+                "last",
+                None,
+                f"declare `event_time:` of '{aggregate.source}'",
+            )
+
+
+def keys_are_of_one_type(definition: ModelDefinition) -> Iterator[Problem]:
+    features, observed = definition.features, definition.sources.get(definition.observations.source)
+    joined: list[tuple[Path_, str, tuple[str, ...]]] = [
+        (("features", "aggregates", name, "by"), part.source, part.by) for name, part in features.aggregates.items()
+    ]
+    joined += [(("features", "lookups", name, "key"), part.source, part.key) for name, part in features.lookups.items()]
+    for path, name, columns in joined:
+        if len(set(columns)) < len(columns):
+            yield Problem(path, "a column twice", list(columns), None, "remove one")
+        source = definition.sources.get(name)
+        for column in columns:
+            here, there = (part.types.get(column) if part else None for part in (observed, source))
+            if here and there and here != there:
+                received = f"{there} in '{name}', {here} in '{definition.observations.source}'"
+                what = f"'{column}' is of another type in the observations"
+                yield Problem(path, what, received, None, "declare both alike")
+
+
+def only_daily_sources_restate(definition: ModelDefinition) -> Iterator[Problem]:
+    for name, source in definition.sources.items():
+        if source.restates is not None and source.cadence != "daily":
+            path = ("sources", name, "restates")
+            yield Problem(path, "an irregular source lands new versions instead", None, None, "remove it")
+
+
+def windows_are_told_once(definition: ModelDefinition) -> Iterator[Problem]:
+    for name, aggregate in definition.features.aggregates.items():
+        if len(set(aggregate.windows)) < len(aggregate.windows):
+            listed = [f"{window.days}d" for window in aggregate.windows]
+            yield Problem(("features", "aggregates", name, "windows"), "a window twice", listed, None, "remove one")
+
+
+def computed_features_have_their_code(definition: ModelDefinition) -> Iterator[Problem]:
+    file, computed = definition.folder / COMPUTED, definition.features.computed
+    if computed and not file.exists():
+        fix = f"write transform(frame, cutoff) in {file}"
+        yield Problem(("features", "computed"), f"no {COMPUTED} beside the definition", None, None, fix)
+    if file.exists() and not computed:
+        yield Problem(
+            ("features",),
+            f"{COMPUTED} adds features that are not declared",
+            None,
+            "name: {type: …, description: …, sources: […]}",
+            "declare them under `computed:`",
+        )
+    for name, made in computed.items():
+        for source in made.sources:
+            if source not in definition.sources:
+                known = list(definition.sources)
+                yield Problem(("features", "computed", name, "sources"), "unknown source", source, known, "name one")
+
+
+def computed_names_are_free(definition: ModelDefinition) -> Iterator[Problem]:
+    features = definition.features
+    taken = RESERVED | set(definition.observations.key) | set(features.rows)
+    taken |= {feature_name(name, window.days) for name, a in features.aggregates.items() for window in a.windows}
+    for name in features.computed:
+        if name in taken:
+            yield Problem(("features", "computed", name), "exists already", name, None, "choose another name")
+
+
+def _faults(
+    path: Path_,
+    expression: str,
+    dialect: Dialect,
+    columns: Mapping[str, str],
+    structs: Mapping[str, Mapping[str, str]] = {},
+) -> Iterator[Problem]:
+    for fault in find_faults(expression, dialect, columns, structs):
+        yield Problem(path, f"{fault.what} in {fault.marked}", None, fault.allowed or None, fault.fix)
+
+
+RULES = (
+    expressions_are_valid,
+    derived_names_are_free,
+    last_needs_an_order,
+    keys_are_of_one_type,
+    only_daily_sources_restate,
+    windows_are_told_once,
+    computed_features_have_their_code,
+    computed_names_are_free,
+)
