@@ -1,4 +1,4 @@
-"""Computes the features of a model for a range of nights and stages them.
+"""Computes the features of a model for a range of nights and stages them, with the tiles that were missing.
 
 spark-submit spark_jobs/features.py --model flight_delay --from 2013-07-04 --attempt by-hand
 """
@@ -6,39 +6,163 @@ spark-submit spark_jobs/features.py --model flight_delay --from 2013-07-04 --att
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from datetime import date
 
-from job import read_table, run, start_session, write_staged
+from pyspark.sql import DataFrame, SparkSession
+
+from job import Staging, Step, announce, progress, read_files, read_table, run, start_session
+from nightshift.definition.calendar import nights
 from nightshift.definition.load import definition_hash, find_definition
-from nightshift.features.compute import compute_features
-from nightshift.features.plan import plan_features
+from nightshift.definition.model import ModelDefinition
+from nightshift.features.compute import compute_features, day_tiles, longer_tiles
+from nightshift.features.plan import SPANS, FeaturePlan, Tile, plan_features
+from nightshift.features.tiles import kept_tiles, plan_tiles, recipe, runs, tiles_table
 from nightshift.lake.catalog import Lake
-from nightshift.lake.read import published_dates, snapshot_of
+from nightshift.lake.read import Partition, published_partitions, snapshot_of
 from nightshift.lake.tables import features_table, raw_table
 from nightshift.settings import get_settings
 from nightshift.types import Staged
 
+# Work is done in bites of so many rows, so that memory stays flat however long the range is.
+OBSERVATIONS, EVENTS = 100_000, 2_000_000
+SMALL = 32 * 2**20  # bytes of tiles whose keys, unpacked, every worker can hold for one night
 
-def stage_features(model: str, first: date, last: date, attempt: str) -> Staged:
-    """Stages the features of every observation of the nights from `first` to `last`."""
-    starting = start_session(f"{model}.features {first}")
-    settings = get_settings()
-    definition = find_definition(settings.models_path, model)
-    lake = Lake(settings)
-    specs = {name: raw_table(definition, name) for name in definition.sources}
-    published = {name: sorted(published_dates(lake, spec)) for name, spec in specs.items()}
-    plan = plan_features(definition, first, last, published)
-    snapshots = {name: snapshot_of(lake, spec.name) for name, spec in specs.items()}
-    spark = starting.result()
-    raw = {}
-    for name, spec in specs.items():
-        span = (first, last) if name == definition.observations.source else (last, last)
-        seen = plan.dates(name) or span
-        raw[name] = read_table(spark, lake, spec, min(span[0], seen[0]), max(span[1], seen[1]), snapshots[name])
-    rows = compute_features(spark, definition, plan, raw)
-    inputs = {f"raw.{name}": str(snapshot) for name, snapshot in snapshots.items()}
-    inputs["definition"] = definition_hash(definition)
-    return write_staged(lake, features_table(definition), rows, attempt, first, last, inputs)
+TileFiles = dict[Tile, dict[str, int]]
+
+
+@dataclass(frozen=True)
+class Raw:
+    """The raw tables as they are when a job starts: every read sees these snapshots."""
+
+    spark: SparkSession
+    lake: Lake
+    definition: ModelDefinition
+    snapshots: dict[str, int]
+    partitions: dict[str, dict[date, Partition]]
+
+    @classmethod
+    def open(
+        cls, spark: SparkSession, lake: Lake, definition: ModelDefinition, snapshots: dict[str, int] | None = None
+    ) -> Raw:
+        """The raw tables at some snapshots; the newest if left out."""
+        specs = {name: raw_table(definition, name) for name in definition.sources}
+        snapshots = snapshots or {name: snapshot_of(lake, spec.name) for name, spec in specs.items()}
+        partitions = {name: published_partitions(lake, spec, snapshots[name]) for name, spec in specs.items()}
+        return cls(spark, lake, definition, snapshots, partitions)
+
+    def rows(self, source: str, first: date, last: date) -> DataFrame:
+        """The rows of a source dated from `first` to `last`."""
+        spec = raw_table(self.definition, source)
+        return read_table(self.spark, self.lake, spec, first, last, self.snapshots[source])
+
+    def count(self, source: str, first: date, last: date) -> int:
+        """How many rows a source has from `first` to `last`."""
+        there = self.partitions[source]
+        return sum(there[day].rows for day in nights(first, last) if day in there)
+
+    def inputs(self) -> dict[str, str]:
+        return {f"raw.{name}": str(snapshot) for name, snapshot in self.snapshots.items()}
+
+
+def stage_features(raw: Raw, first: date, last: date, attempt: str) -> list[Staged]:
+    """Stages the tiles that the nights from `first` to `last` need and that are not kept, and their features.
+
+    Returns:
+        The staged sets; the features last.
+    """
+    plan = plan_features(raw.definition, first, last, raw.partitions)
+    staged: list[Staged] = []
+    files: dict[str, TileFiles] = {}
+    for source in plan.windows:
+        made, files[source] = _stage_tiles(raw, source, plan, attempt)
+        staged += made
+    inputs = raw.inputs() | {"definition": definition_hash(raw.definition)}
+    out = Staging(raw.lake, features_table(raw.definition), attempt, inputs)
+    observed = raw.definition.observations.source
+    for bite in progress("features", _bites(nights(first, last), OBSERVATIONS, lambda d: raw.count(observed, d, d))):
+        seen = plan_features(raw.definition, bite[0], bite[-1], raw.partitions)
+        out.write(_features(raw, seen, files), many_dates=len(bite) > 1)
+    return [*staged, out.seal(first, last)]
+
+
+def _features(raw: Raw, plan: FeaturePlan, files: dict[str, TileFiles]) -> DataFrame:
+    definition, observed = raw.definition, raw.definition.observations.source
+    rows = {observed: raw.rows(observed, plan.first, plan.last)}
+    for source, versions in plan.versions.items():
+        dates = [seen.tile.start for seen in versions] or [plan.first]
+        rows[source] = raw.rows(source, min(dates), max(dates))
+    seen = {
+        source: {tile: made for tile, made in files[source].items() if tile in needed}
+        for source, needed in ((name, plan.tiles(name)) for name in plan.windows)
+    }
+    tiles = {source: _read_tiles(raw, source, made) for source, made in seen.items()}
+    size = sum(sum(listed.values()) for made in seen.values() for listed in made.values())
+    return compute_features(
+        definition,
+        plan,
+        rows,
+        tiles,
+        observed_alone=plan.first < plan.last or size > SMALL,
+        broadcast=raw.count(observed, plan.first, plan.last) <= 2 * OBSERVATIONS,
+    )
+
+
+def _stage_tiles(raw: Raw, source: str, plan: FeaturePlan, attempt: str) -> tuple[list[Staged], TileFiles]:
+    """Makes what is missing of a source's tiles, short ones first.
+
+    Returns:
+        The staged sets, and the files of every tile there is now.
+    """
+    definition, spec = raw.definition, tiles_table(raw.definition, source)
+    work = plan_tiles(
+        plan.tiles(source),
+        {day: partition.version for day, partition in raw.partitions[source].items()},
+        recipe(definition, source),
+        lambda tiles: kept_tiles(raw.lake, spec, definition.name, tiles),
+    )
+    staged: list[Staged] = []
+    files = dict(work.read)
+    for span in SPANS:
+        for tiles in runs(work.build[span]):
+            split: dict[str, str | int] = {"model": definition.name, "days": span}
+            out = Staging(raw.lake, spec, f"{attempt}-{span}d-{tiles[0].start}", raw.inputs(), split)
+            bites = _bites(tiles, EVENTS, lambda tile: raw.count(source, tile.start, tile.last))
+            for bite in progress(f"tiles.{source} of {span} days", bites):
+                made_from = {tile: work.build[span][tile] for tile in bite}
+                out.write(_make_tiles(raw, source, made_from, files), many_dates=len(bite) > 1)
+            staged.append(out.seal(tiles[0].start, tiles[-1].start))
+            files |= {Tile(day, span): found for day, found in out.files().items()}
+    return staged, files
+
+
+def _make_tiles(raw: Raw, source: str, made_from: dict[Tile, str], files: TileFiles) -> DataFrame:
+    """Tiles of one span: single days from raw rows, longer ones from the files of their parts."""
+    tiles = list(made_from)
+    if tiles[0].days == SPANS[0]:
+        return day_tiles(raw.definition, source, raw.rows(source, tiles[0].start, tiles[-1].last), made_from)
+    parts = {part: files[part] for tile in tiles for part in tile.parts if part in files}
+    return longer_tiles(raw.definition, source, _read_tiles(raw, source, parts), made_from)
+
+
+def _read_tiles(raw: Raw, source: str, files: TileFiles) -> DataFrame:
+    listed = {file: size for tile in sorted(files) for file, size in files[tile].items()}
+    return read_files(raw.spark, tiles_table(raw.definition, source), listed)
+
+
+def _bites(steps: Iterable[Step], most: int, rows: Callable[[Step], int]) -> list[list[Step]]:
+    """Groups neighbours that hold at most so many rows together; a step that holds more is alone."""
+    bites: list[list[Step]] = []
+    room = 0
+    for step in steps:
+        held = rows(step)
+        if not bites or held > room:
+            bites.append([])
+            room = most
+        bites[-1].append(step)
+        room -= held
+    return bites
 
 
 def main() -> None:
@@ -46,10 +170,15 @@ def main() -> None:
     parser.add_argument("--model", required=True, help="name of the model definition")
     parser.add_argument("--from", dest="first", type=date.fromisoformat, required=True, help="first score date")
     parser.add_argument("--to", dest="last", type=date.fromisoformat, help="last score date; default: the first")
-    parser.add_argument("--attempt", required=True, help="names this attempt's staging folder")
+    parser.add_argument("--attempt", required=True, help="names this attempt's staging folders")
     arguments = parser.parse_args()
-    staged = stage_features(arguments.model, arguments.first, arguments.last or arguments.first, arguments.attempt)
-    print(f"staged {staged.rows} rows of {staged.table} in {staged.location}", flush=True)
+    starting = start_session(f"{arguments.model}.features {arguments.first}")
+    settings = get_settings()
+    definition, lake = find_definition(settings.models_path, arguments.model), Lake(settings)
+    spark = starting.result()
+    print("session ready", flush=True)
+    raw = Raw.open(spark, lake, definition)
+    announce(stage_features(raw, arguments.first, arguments.last or arguments.first, arguments.attempt))
 
 
 if __name__ == "__main__":

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date
+from math import ceil
 from pathlib import Path
+from types import MappingProxyType
+from typing import TypeVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "include"))  # by hand, without installing
 
@@ -15,17 +18,19 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from nightshift.errors import NightshiftError, TransientError
+from nightshift.features.compute import SPARK_TYPES
 from nightshift.lake.catalog import Lake
+from nightshift.lake.files import file_sizes
 from nightshift.lake.read import data_files
 from nightshift.lake.staging import seal, staging_folder
 from nightshift.lake.tables import TableSpec
+from nightshift.spark_submit import PROGRESS, STAGED
 from nightshift.types import Staged
 
+Step = TypeVar("Step")
+
+TASK_BYTES = 32 * 2**20  # what one task reads
 TERMINAL, TRANSIENT = 2, 75  # exit codes: 75 is sysexits' EX_TEMPFAIL
-SPARK_TYPES = {
-    "string": "string", "category": "string", "integer": "bigint", "number": "double",
-    "boolean": "boolean", "date": "date", "timestamp": "timestamp",
-}  # fmt: skip
 
 
 def start_session(name: str) -> Future[SparkSession]:
@@ -50,26 +55,84 @@ def _session(name: str) -> SparkSession:
 
 def read_table(spark: SparkSession, lake: Lake, spec: TableSpec, first: date, last: date, snapshot: int) -> DataFrame:
     """The published rows of a table at a snapshot; empty if there are none."""
+    return read_files(spark, spec, data_files(lake, spec, first, last, snapshot))
+
+
+def read_files(spark: SparkSession, spec: TableSpec, files: Mapping[str, int]) -> DataFrame:
+    """The rows of some of a table's files; empty if there are none.
+
+    Small files are read by few tasks: a night of them by one, which spares every shuffle that would follow.
+    """
     schema = ", ".join(f"`{name}` {SPARK_TYPES[kind]}" for name, kind in spec.columns.items())
-    files = data_files(lake, spec, first, last, snapshot)
     if not files:
         return spark.createDataFrame([], schema)
-    return spark.read.schema(schema).parquet(*files)
+    return spark.read.schema(schema).parquet(*files).coalesce(ceil(sum(files.values()) / TASK_BYTES))
 
 
-def write_staged(
-    lake: Lake, spec: TableSpec, rows: DataFrame, attempt: str, first: date, last: date, inputs: dict[str, str]
-) -> Staged:
-    """Conforms rows to their table and stages them, each date in files of its own."""
-    folder = staging_folder(lake.warehouse, spec.name, attempt)
-    typed = [F.col(name).cast(SPARK_TYPES[kind]).alias(name) for name, kind in spec.columns.items()]
-    rows = rows.select(*typed)
-    if first != last:
-        rows = rows.repartition(spec.date_column)
-    rows = rows.sortWithinPartitions(*spec.key)
-    # The date stays in the files; the copy that names the folders does not.
-    rows.withColumn("_date", F.col(spec.date_column)).write.mode("overwrite").partitionBy("_date").parquet(folder)
-    return seal(folder, spec.name, attempt, first, last, inputs)
+class Staging:
+    """A staging folder that rows are written to, bite by bite, until it is sealed.
+
+    Args:
+        lake: The lake.
+        spec: The table the rows are meant for.
+        attempt: Names the folder.
+        inputs: What the rows are made from.
+        split: The values of the table's other partition columns.
+    """
+
+    def __init__(
+        self,
+        lake: Lake,
+        spec: TableSpec,
+        attempt: str,
+        inputs: dict[str, str],
+        split: Mapping[str, str | int] = MappingProxyType({}),
+    ) -> None:
+        self.spec, self.attempt, self.inputs, self.split = spec, attempt, inputs, split
+        self.folder = staging_folder(lake.warehouse, spec.name, attempt)
+        self._mode = "overwrite"
+
+    def write(self, rows: DataFrame, *, many_dates: bool) -> None:
+        """Conforms rows to their table and writes them, each date in files of its own."""
+        spec = self.spec
+        typed = [F.col(name).cast(SPARK_TYPES[kind]).alias(name) for name, kind in spec.columns.items()]
+        # The date stays in the files; the copy that names the folders does not.
+        rows = rows.select(*typed).withColumn("_date", F.col(spec.date_column))
+        if many_dates:
+            rows = rows.repartition("_date")
+        # By folder first: then Spark need not sort once more to write one folder after the other.
+        rows = rows.sortWithinPartitions("_date", *(name for name in spec.key if name != spec.date_column))
+        rows.write.mode(self._mode).partitionBy("_date").parquet(self.folder)
+        self._mode = "append"
+
+    def seal(self, first: date, last: date) -> Staged:
+        """Declares the folder complete for the dates from `first` to `last`."""
+        return seal(self.folder, self.spec.name, self.attempt, first, last, self.inputs, self.split)
+
+    def files(self) -> dict[date, dict[str, int]]:
+        """The files written with their sizes in bytes, by date."""
+        found: dict[date, dict[str, int]] = {}
+        for file, size in file_sizes(self.folder, ".parquet").items():
+            day = date.fromisoformat(file.removeprefix(self.folder).split("_date=")[1][:10])
+            found.setdefault(day, {})[file] = size
+        return found
+
+
+def progress(what: str, steps: Sequence[Step]) -> Iterator[Step]:
+    """Tells how far a job is, before each of several steps; a single step is not worth a word."""
+    for number, step in enumerate(steps):
+        if len(steps) > 1:
+            print(f"{PROGRESS}{what}: {number} of {len(steps)}", flush=True)
+        yield step
+    if len(steps) > 1:
+        print(f"{PROGRESS}{what}: {len(steps)} of {len(steps)}", flush=True)
+
+
+def announce(staged: Sequence[Staged]) -> None:
+    """Tells the submitter what was staged, and where."""
+    for one in staged:
+        print(f"staged {one.rows} rows of {one.table} from {one.first} to {one.last}", flush=True)
+        print(f"{STAGED}{one.location}", flush=True)
 
 
 def run(main: Callable[[], None]) -> None:

@@ -10,7 +10,7 @@ from datetime import date, datetime
 
 from pyspark.sql import functions as F
 
-from job import SPARK_TYPES, read_table, run, start_session, write_staged
+from job import SPARK_TYPES, Staging, announce, read_table, run, start_session
 from nightshift.definition.load import find_definition
 from nightshift.lake.catalog import Lake
 from nightshift.lake.read import snapshot_of
@@ -42,7 +42,9 @@ def stage_scores(model: str, night: date, attempt: str, scored_at: datetime) -> 
         .withColumn("scored_at", F.lit(scored_at))
     )
     inputs = {spec.name: str(snapshot), "model_version": str(champion.number), "model_digest": champion.digest}
-    return write_staged(lake, scores_table(definition), scores, attempt, night, night, inputs)
+    out = Staging(lake, scores_table(definition), attempt, inputs)
+    out.write(scores, many_dates=False)
+    return out.seal(night, night)
 
 
 def main() -> None:
@@ -53,8 +55,8 @@ def main() -> None:
     parser.add_argument("--at", type=datetime.fromisoformat, required=True, help="instant recorded as scored_at")
     arguments = parser.parse_args()
     staged = stage_scores(arguments.model, arguments.night, arguments.attempt, arguments.at)
-    version = staged.inputs["model_version"]
-    print(f"staged {staged.rows} rows of {staged.table}, version {version}, in {staged.location}", flush=True)
+    print(f"scored by version {staged.inputs['model_version']}", flush=True)
+    announce([staged])
 
 
 if __name__ == "__main__":

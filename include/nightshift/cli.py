@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import logging
+import re
 import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from nightshift.definition.load import check_shared_sources, definition_folders, find_definition
 from nightshift.errors import DefinitionError, NightshiftError
 from nightshift.settings import get_settings
+from nightshift.spark_submit import PROGRESS
+
+if TYPE_CHECKING:
+    from nightshift.features.compare import Comparison
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 console = Console()
@@ -24,6 +34,7 @@ problems = Console(stderr=True)
 
 Model = Annotated[str, typer.Argument(help="Name of the model definition.")]
 DATE = ["%Y-%m-%d"]
+SHOWN = 50  # differing cells that are listed; all of them are counted
 
 
 class Format(StrEnum):
@@ -80,9 +91,56 @@ def build(
     """Ingest every landed date of a range and build its features in one Spark session."""
     from nightshift.loop import Loop
 
-    with console.status("building") as status:
-        Loop(model).build_history(first.date(), last.date(), status.update)
+    with _progress() as show:
+        Loop(model).build_history(first.date(), last.date(), show)
     console.print(f"features.{model} is built from {first.date()} to {last.date()}", highlight=False)
+
+
+@app.command()
+def features(
+    model: Model, format: Annotated[Format, typer.Option("--format", help="How rows are written.")] = Format.table
+) -> None:
+    """Print the data dictionary: every feature, what it means and where it comes from."""
+    from nightshift.features.dictionary import Entry, data_dictionary
+
+    entries = list(data_dictionary(find_definition(get_settings().models_path, model)))
+    if format is Format.table:
+        rows = [(one.feature, one.type, one.sources, one.sentence, one.description) for one in entries]
+        _write(["feature", "type", "sources", "how it is made", "what it means"], rows, format)
+    else:
+        _write([field.name for field in dataclasses.fields(Entry)], [(*vars(one).values(),) for one in entries], format)
+
+
+@app.command()
+def leakcheck(
+    model: Model,
+    dates: Annotated[
+        list[datetime] | None, typer.Option(formats=DATE, help="A published night; may be given more than once.")
+    ] = None,
+    nights: Annotated[int, typer.Option(min=1, help="How many published nights are drawn if none is given.")] = 20,
+    seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
+) -> None:
+    """Prove that no published feature knows the future: compute nights again without what arrived later."""
+    from nightshift.features.checks import check_leaks, sample_nights
+    from nightshift.loop import Loop
+
+    loop = Loop(model)
+    drawn = [day.date() for day in dates] if dates else sample_nights(loop.lake, loop.definition, nights, seed)
+    with _progress() as show:
+        found = check_leaks(loop.lake, loop.definition, drawn, show)
+    _report(model, f"{len(drawn)} nights", found, "without what arrived after their cutoff")
+
+
+@app.command()
+def skew(model: Model, night: Annotated[datetime, typer.Option(formats=DATE, help="A published night.")]) -> None:
+    """Compute a published night again by brute force from raw rows, and compare every cell."""
+    from nightshift.features.checks import check_skew
+    from nightshift.loop import Loop
+
+    loop = Loop(model)
+    with _progress() as show:
+        found = check_skew(loop.lake, loop.definition, night.date(), show)
+    _report(model, str(night.date()), found, "by brute force from raw rows")
 
 
 @app.command()
@@ -104,7 +162,10 @@ def sql(
     from nightshift.lake.catalog import Lake
     from nightshift.lake.sql import run_sql
 
-    names, rows = run_sql(Lake(get_settings()), query)
+    _write(*run_sql(Lake(get_settings()), query), format)
+
+
+def _write(names: list[str], rows: list[tuple[Any, ...]], format: Format) -> None:
     if format is Format.csv:
         writer = csv.writer(sys.stdout)
         writer.writerow(names)
@@ -145,6 +206,44 @@ def stop() -> None:
     from nightshift.replay.servers import Servers
 
     Servers(get_settings()).stop_leftovers()
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """Shows what a long command is doing: a bar where a job says how far it is, its newest line elsewhere."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=problems, transient=True) as bar:
+        task = bar.add_task("starting", total=None)
+
+        def show(line: str) -> None:
+            step = re.fullmatch(rf"{PROGRESS}(.*): (\d+) of (\d+)", line)
+            if step:
+                bar.update(task, description=step[1], completed=int(step[2]), total=int(step[3]))
+            elif "WARNING" not in line:
+                bar.update(task, description=line[:100], completed=0, total=None)
+
+        yield show
+
+
+def _report(model: str, what: str, found: Comparison, how: str) -> None:
+    """Shows which cells of published features differ; exit code 1 if any does."""
+    if found.differences:
+        table = Table("key", "feature", "published", "computed again", header_style="bold")
+        for one in found.differences[:SHOWN]:
+            table.add_row(", ".join(map(str, one.key)), one.feature, str(one.published), str(one.recomputed))
+        console.print(table)
+        counts = Counter(one.feature for one in found.differences)
+        console.print("; ".join(f"{name}: {count}" for name, count in counts.most_common()), highlight=False)
+    total = f"{len(found.differences):,} of {found.cells:,} cells differ"
+    console.print(f"features.{model}, {what}: {total} when computed again {how}", highlight=False)
+    if found.differences:
+        raise typer.Exit(1)
 
 
 def main() -> None:

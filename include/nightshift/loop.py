@@ -7,25 +7,36 @@ plain value.
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from nightshift.definition.calendar import available_at, cutoff, newest_labelled
+from nightshift.definition.calendar import is_available, newest_labelled, nights
 from nightshift.definition.load import Replay, definition_hash, find_definition, load_replay
 from nightshift.definition.model import ModelDefinition
 from nightshift.errors import DataError, NotYetAvailable, TerminalError
+from nightshift.features.tiles import tiles_table
 from nightshift.lake.catalog import Lake
 from nightshift.lake.files import write_bytes
 from nightshift.lake.labels import join_labels, read_labels
-from nightshift.lake.landing import LandingFile, landed_dates, landing_file, missing_files, needed_files, read_landed
+from nightshift.lake.landing import (
+    LandingFile,
+    digest_of,
+    landed_dates,
+    landing_file,
+    missing_files,
+    needed_files,
+    read_landed,
+    restated_files,
+)
 from nightshift.lake.publish import publish
 from nightshift.lake.read import published_dates, read_dates
-from nightshift.lake.staging import load_staged, new_attempt, read_staged, stage_arrow, staging_folder
+from nightshift.lake.staging import inputs_of, load_staged, new_attempt, read_staged, stage_arrow
 from nightshift.lake.tables import TableSpec, features_table, monitoring_table, raw_table, scores_table
 from nightshift.settings import Settings, get_settings
 from nightshift.spark_submit import SparkSubmit
@@ -41,6 +52,8 @@ log = logging.getLogger(__name__)
 
 Progress = Callable[[str], None]
 
+# How many days of history are ingested at once, so that memory stays flat.
+HISTORY_AT_ONCE = 92
 # How far back nights are looked at that monitoring missed, and how long late outcomes are waited for.
 LOOKBACK, RESTATED = timedelta(days=60), timedelta(days=3)
 
@@ -94,7 +107,7 @@ class Loop:
         for name, text, content in self._replay(first, night):
             source, day = self.definition.sources[name], date.fromisoformat(text)
             file = landing_file(self.settings.landing_uri, name, source, day)
-            if available_at(schedule, source, day) <= cutoff(schedule, night) and missing_files([file]):
+            if is_available(schedule, source, day, night) and missing_files([file]):
                 write_bytes(file.uri, content)
                 count += 1
         return count
@@ -104,24 +117,21 @@ class Loop:
         return missing_files(needed_files(self.definition, self.settings.landing_uri, night))
 
     def ingest(self, night: date) -> list[str]:
-        """Stages the files a night needs."""
+        """Stages the files a night needs, and those that landed anew, corrected, since they were published."""
         files = needed_files(self.definition, self.settings.landing_uri, night)
+        files += [
+            file for file in restated_files(self.definition, self.settings.landing_uri, night) if self._changed(file)
+        ]
         return [self._stage_files(file.source, [file], file.day, file.day) for file in files]
 
     def ingest_history(self, first: date, last: date) -> list[str]:
         """Stages every landed file dated from `first` to `last`."""
-        locations = []
+        locations: list[str] = []
         for name, source in self.definition.sources.items():
             days = [day for day in landed_dates(self.settings.landing_uri, source) if first <= day <= last]
             files = [landing_file(self.settings.landing_uri, name, source, day) for day in days]
             if files:
                 locations.append(self._stage_files(name, files, days[0], days[-1]))
-        if not locations:
-            raise NotYetAvailable(
-                f"no file has landed for {first} to {last}",
-                where=self.settings.landing_uri,
-                fix="land some first",
-            )
         return locations
 
     def audit(self, locations: Sequence[str], night: date, run_id: str) -> str:
@@ -135,8 +145,15 @@ class Loop:
         """
         from nightshift.quality.audit import audit
 
-        staged = [load_staged(location) for location in locations]
+        # Tiles are not for readers: the features made of them are checked, and `nightshift skew` checks those.
+        staged = [one for one in map(load_staged, locations) if not one.table.startswith("tiles.")]
         verdicts = [audit(self._contract(one), read_staged(one, self._spec(one.table))) for one in staged]
+        # Two sets of one table are a night's own and a restated one: the date tells them apart.
+        tables = Counter(one.table for one in staged)
+        verdicts = [
+            replace(verdict, table=f"{one.table} of {one.first}") if tables[one.table] > 1 else verdict
+            for one, verdict in zip(staged, verdicts, strict=True)
+        ]
         layer = verdicts[0].table.split(".")[0]
         self.record(f"quality.{layer}", night, [m for verdict in verdicts for m in verdict.measurements()], run_id)
         failed = [(one, verdict) for one, verdict in zip(staged, verdicts, strict=True) if verdict.outcome == "fail"]
@@ -161,14 +178,21 @@ class Loop:
     def build_history(self, first: date, last: date, progress: Progress) -> None:
         """Ingests every landed date and builds the features of all of them in one Spark session."""
         run_id = f"history-{first}-{last}"
-        progress(f"ingesting {first} to {last}")
-        self._audit_and_publish(self.ingest_history(first, last), last, run_id, progress)
+        landed = False
+        for begin in list(nights(first, last))[::HISTORY_AT_ONCE]:
+            end = min(begin + timedelta(days=HISTORY_AT_ONCE - 1), last)
+            progress(f"ingesting {begin} to {end}")
+            if staged := self.ingest_history(begin, end):
+                self._audit_and_publish(staged, end, run_id, progress)
+                landed = True
+        if not landed:
+            where = self.settings.landing_uri
+            raise NotYetAvailable(f"no file has landed for {first} to {last}", where=where, fix="land some first")
         progress("computing features")
-        table, attempt = features_table(self.definition).name, new_attempt(first, last)
-        arguments = ["--model", self.definition.name, "--from", str(first), "--to", str(last), "--attempt", attempt]
-        SparkSubmit(self.settings, "features", arguments).run(log.info)
-        staged = staging_folder(self.settings.warehouse_uri, table, attempt)
-        self._audit_and_publish([staged], last, run_id, progress)
+        arguments = ["--model", self.definition.name, "--from", str(first), "--to", str(last)]
+        arguments += ["--attempt", new_attempt(first, last)]
+        staged = SparkSubmit(self.settings, "features", arguments, long=True).run(progress)
+        self._audit_and_publish(staged, last, run_id, progress)
 
     # ---- monitoring
 
@@ -195,13 +219,14 @@ class Loop:
         from nightshift.monitoring.outcomes import measure_outcomes
 
         newest = newest_labelled(self.definition, night)
+        restated = self.definition.sources[self.definition.label.source].restates or RESTATED
         measured = {
             row["score_date"] for row in self.monitored(newest - LOOKBACK, newest) if row["monitor"] == "outcome"
         }
         scored = [
             day
             for day in published_dates(self.lake, scores_table(self.definition))
-            if newest - LOOKBACK <= day <= newest and (day not in measured or day > newest - RESTATED)
+            if newest - LOOKBACK <= day <= newest and (day not in measured or day > newest - restated)
         ]
         labelled = set(published_dates(self.lake, raw_table(self.definition, self.definition.label.source)))
         done = []
@@ -241,8 +266,8 @@ class Loop:
         spec = monitoring_table(self.definition)
         rows = [{"monitor": monitor, "score_date": night, "run_id": run_id, **vars(one)} for one in measured]
         data = pa.Table.from_pylist(rows, schema=pa.schema([spec.schema.field(name) for name in spec.columns]))
-        staged = stage_arrow(self.lake, spec, data, night, night, {})
-        publish(self.lake, spec, staged, split={"monitor": monitor})
+        staged = stage_arrow(self.lake, spec, data, night, night, {}, {"monitor": monitor})
+        publish(self.lake, spec, staged)
 
     def monitored(self, first: date, last: date) -> list[dict[str, Any]]:
         """Everything monitored from `first` to `last`; nothing if nothing was yet."""
@@ -346,16 +371,28 @@ class Loop:
 
     def _stage_files(self, name: str, files: list[LandingFile], first: date, last: date) -> str:
         spec, source = raw_table(self.definition, name), self.definition.sources[name]
-        read = [read_landed(file, source, spec) for file in files]
-        inputs = {file.uri: digest for file, (_, digest) in zip(files, read, strict=True)} if len(files) == 1 else {}
+        zone = source.timezone or self.definition.schedule.timezone
+        read = [read_landed(file, source, spec, zone) for file in files]
+        inputs = {file.uri: digest for file, (_, digest) in zip(files, read, strict=True)}
         rows = pa.concat_tables([table for table, _ in read])
         return stage_arrow(self.lake, spec, rows, first, last, inputs).location
+
+    def _changed(self, file: LandingFile) -> bool:
+        """Whether a landed file is another one than was published for its date."""
+        spec = raw_table(self.definition, file.source)
+        try:
+            published = inputs_of(self.lake, spec, file.day)
+        except NotYetAvailable:
+            return True  # it comes late
+        return published.get(file.uri) != digest_of(file.uri)
 
     def _spec(self, table: str) -> TableSpec:
         layer, name = table.split(".", 1)
         match layer:
             case "raw":
                 return raw_table(self.definition, name)
+            case "tiles":
+                return tiles_table(self.definition, name)
             case "features":
                 return features_table(self.definition)
             case _:

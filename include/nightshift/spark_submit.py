@@ -8,16 +8,23 @@ import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 
 from nightshift.errors import TerminalError, TransientError
 from nightshift.processes import die_with_parent
 from nightshift.settings import Settings
 
 TEMPORARY_FAILURE = 75  # sysexits' EX_TEMPFAIL: what spark_jobs/job.py ends with when a retry may help
-JVM_FLAGS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto"
+# How a job tells its submitter what it staged, and how far it is (spark_jobs/job.py).
+STAGED, PROGRESS = "staged set: ", "progress: "
+# Spark generates methods so large that the JVM's best compiler takes longer for them than the job, and that it
+# would leave uncompiled if it were not told otherwise.
+_COMPILER = "-XX:TieredStopAtLevel=1 -XX:-DontCompileHugeMethods -XX:ReservedCodeCacheSize=256m -Xshare:auto"
+SHORT_JOB = f"{_COMPILER} -XX:+UseSerialGC"
+LONG_JOB = f"{_COMPILER} -XX:+UseParallelGC"
 
 
 class SparkSubmit:
@@ -27,23 +34,39 @@ class SparkSubmit:
         settings: Where Spark runs and with what configuration.
         job: The job's file name without ending.
         arguments: What the job's own command line takes.
+        long: Whether it works for minutes, so that it pays to collect garbage with every core.
+        environment: Variables it needs beside the settings.
     """
 
-    def __init__(self, settings: Settings, job: str, arguments: list[str]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        job: str,
+        arguments: list[str],
+        *,
+        long: bool = False,
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.settings, self.job, self.arguments = settings, job, arguments
+        self._extra = environment
+        self._jvm = LONG_JOB if long else SHORT_JOB
         self._process: subprocess.Popen[str] | None = None
 
-    def run(self, write: Callable[[str], None]) -> None:
+    def run(self, write: Callable[[str], None]) -> list[str]:
         """Runs the job to its end.
 
         Args:
             write: Takes each line the job prints, as it comes.
+
+        Returns:
+            The locations of the sets it staged, in the order in which they are to be published.
 
         Raises:
             TerminalError: If the job failed and would fail again; the message is the job's own last line.
             TransientError: If it may succeed when tried again.
         """
         tail: deque[str] = deque(maxlen=50)
+        staged: list[str] = []
         self._process = subprocess.Popen(
             self.command(),
             env=self.environment(),
@@ -58,13 +81,17 @@ class SparkSubmit:
         try:
             for line in self._process.stdout:
                 tail.append(line.rstrip())
-                write(tail[-1])
+                if line.startswith(STAGED):
+                    staged.append(tail[-1].removeprefix(STAGED))
+                else:
+                    write(tail[-1])
             code = self._process.wait()
         except BaseException:
             self.kill()
             raise
         if code:
             self._fail(code, tail)
+        return staged
 
     def kill(self) -> None:
         """Kills the job with everything it started."""
@@ -85,6 +112,8 @@ class SparkSubmit:
             "spark.sql.shuffle.partitions": "2",
             "spark.sql.adaptive.enabled": "false",
             "spark.sql.debug.maxToStringFields": "1000",
+            # Looking at files takes longer as a job than as a loop while they lie on this machine.
+            "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",
             "spark.driver.memory": spark.driver_memory,
             "spark.driver.extraJavaOptions": self._jvm_flags(),
         }
@@ -96,18 +125,20 @@ class SparkSubmit:
         return [*command, str(self.settings.home / "spark_jobs" / f"{self.job}.py"), *self.arguments]
 
     def environment(self) -> dict[str, str]:
-        """The environment of the job: ours, with this interpreter for its workers."""
+        """The environment of the job: ours, with these settings alone and this interpreter for its workers."""
+        # Not our own settings: a variable of theirs that these do not set would still be read.
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("NIGHTSHIFT_")}
         python = {"PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable}
-        local = {"SPARK_LOCAL_IP": "127.0.0.1", "OMP_NUM_THREADS": "1", "SPARK_LAUNCHER_OPTS": JVM_FLAGS}
+        local = {"SPARK_LOCAL_IP": "127.0.0.1", "OMP_NUM_THREADS": "1", "SPARK_LAUNCHER_OPTS": SHORT_JOB}
         quiet = {"PYTHONUNBUFFERED": "1"}
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
         own = local if self.settings.spark.master.startswith("local") else {}
-        return {**os.environ, **self.settings.as_environment(), "PATH": path, **python, **quiet, **own}
+        return {**inherited, **self.settings.as_environment(), "PATH": path, **python, **quiet, **own, **self._extra}
 
     def _jvm_flags(self) -> str:
         # Not by SPARK_CONF_DIR: a class archive does not go with folders on the class path.
         logging = (self.settings.home / "spark_jobs" / "log4j2.properties").as_uri()
-        flags = f"{JVM_FLAGS} -Dlog4j2.configurationFile={logging}"
+        flags = f"{self._jvm} -Dlog4j2.configurationFile={logging}"
         archive = class_archive(self.settings)
         return f"{flags} -XX:SharedArchiveFile={archive}" if archive.exists() else flags
 

@@ -21,6 +21,7 @@ class Staged:
         rows: How many rows they hold.
         first: The first date they cover.
         last: The last date they cover.
+        split: The values of the table's other partition columns, the same in every row.
         inputs: What they were made from: a name (table, source file, model) and its version.
     """
 
@@ -32,6 +33,7 @@ class Staged:
     first: date
     last: date
     inputs: dict[str, str] = field(default_factory=dict)
+    split: dict[str, str | int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values, for XCom and for the manifest beside the files."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nightshift.definition.duration import format_duration
 from nightshift.definition.model import LARGER_IS_BETTER, ModelDefinition
+from nightshift.features.dictionary import dictionary_page
 
 DESCRIPTIONS = {
     "score": "Every night: ingest, audit, publish, compute features, score, audit, publish.",
@@ -37,7 +38,8 @@ def _score(definition: ModelDefinition) -> str:
         "| source | file | cadence | available after midnight | what it is |\n|---|---|---|---|---|\n"
         f"{sources}\n\n"
         f"Waits up to {format_duration(definition.wait.timeout)} for them. Publishes `features.{definition.name}` "
-        f"({len(definition.feature_types)} features) and `scores.{definition.name}`."
+        f"({len(definition.feature_types)} features) and `scores.{definition.name}`.\n\n### Features\n\n"
+        + dictionary_page(definition)
     )
 
 

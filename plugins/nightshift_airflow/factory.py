@@ -60,22 +60,20 @@ def _score(definition: ModelDefinition, scores: Asset) -> DAG:
             computed = SparkJobOperator(
                 task_id="compute",
                 job="features",
-                table=f"features.{name}",
                 arguments=["--model", name, "--from", night],
                 pool=SPARK_POOL,
             )
             raw >> computed
-            features = tasks.publish(name, tasks.audit(name, [computed.output]))
+            features = tasks.publish(name, tasks.audit(name, computed.output))
         with TaskGroup("scores"):
             scored = SparkJobOperator(
                 task_id="score",
                 job="score",
-                table=f"scores.{name}",
                 arguments=["--model", name, "--night", night, "--at", "{{ dag_run.run_after.isoformat() }}"],
                 pool=SPARK_POOL,
             )
             features >> scored
-            tasks.publish_scores.override(task_id="publish", outlets=[scores])(name, tasks.audit(name, [scored.output]))
+            tasks.publish_scores.override(task_id="publish", outlets=[scores])(name, tasks.audit(name, scored.output))
     return dag
 
 

@@ -66,28 +66,25 @@ class SparkJobOperator(BaseOperator):
 
     Args:
         job: The job's file name without ending.
-        table: The table it stages rows for.
         night: The score date; templated.
         arguments: The job's own command line without `--attempt`; templated.
 
     Returns:
-        The location of the staged set.
+        The locations of the sets it staged, in the order in which they are to be published.
     """
 
     template_fields: Sequence[str] = ("night", "arguments")
     ui_color = "#fdebd0"
 
-    def __init__(
-        self, *, job: str, table: str, arguments: list[str], night: str = "{{ partition_key }}", **kwargs: Any
-    ) -> None:
+    def __init__(self, *, job: str, arguments: list[str], night: str = "{{ partition_key }}", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.job, self.table, self.night, self.arguments = job, table, night, arguments
+        self.job, self.night, self.arguments = job, night, arguments
         self._submission: SparkSubmit | None = None
 
-    def execute(self, context: Context) -> str:
+    def execute(self, context: Context) -> list[str]:
         """Runs the job to its end."""
         from nightshift.definition.calendar import parse_night
-        from nightshift.lake.staging import new_attempt, staging_folder
+        from nightshift.lake.staging import new_attempt
         from nightshift.settings import get_settings
         from nightshift.spark_submit import SparkSubmit
 
@@ -96,9 +93,9 @@ class SparkJobOperator(BaseOperator):
             attempt = new_attempt(night, night)
             self._submission = SparkSubmit(settings, self.job, [*self.arguments, "--attempt", attempt])
             started = time.monotonic()
-            self._submission.run(self.log.info)
+            staged = self._submission.run(self.log.info)
             self.log.info("Spark job %s took %.1f s", self.job, time.monotonic() - started)
-            return staging_folder(settings.warehouse_uri, self.table, attempt)
+            return staged
 
     def on_kill(self) -> None:
         """Takes the job's JVM along."""

@@ -21,6 +21,7 @@ ARRIVALS = [
     "tailnum",
     "origin",
     "dest",
+    "sched_dep_time",
     "dep_time",
     "dep_delay",
     "arr_time",

@@ -1,27 +1,56 @@
-"""Which partitions each night may see: the part of the feature computation that knows about time."""
+"""Which data each night may see: the part of the feature computation that knows about time."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 from nightshift.definition.calendar import newest_partition, nights
 from nightshift.definition.model import ModelDefinition
 
+# Days a tile spans, longest last. Each is a multiple of the one before, so that long tiles are made of shorter
+# ones, and a window of n days is made of about 7 + n/8 tiles up to 64 days, and 14 + n/64 beyond.
+SPANS = (1, 8, 64)
+
+
+@dataclass(frozen=True, order=True)
+class Tile:
+    """Partial aggregates of `days` consecutive days of a source. Tiles of a span lie side by side."""
+
+    start: date
+    days: int
+
+    @property
+    def last(self) -> date:
+        return self.start + timedelta(days=self.days - 1)
+
+    @property
+    def dates(self) -> Iterator[date]:
+        return nights(self.start, self.last)
+
+    @property
+    def parts(self) -> tuple[Tile, ...]:
+        """The tiles of the next shorter span that it is made of; none for a single day."""
+        if self.days == SPANS[0]:
+            return ()
+        span = SPANS[SPANS.index(self.days) - 1]
+        return tuple(Tile(self.start + timedelta(days=offset), span) for offset in range(0, self.days, span))
+
 
 @dataclass(frozen=True)
 class Visible:
-    """One partition of a source as seen from one night.
+    """One tile, or one version of a look-up, as seen from one night.
 
     Attributes:
         night: The score date.
-        partition: A date of the source available at the night's cutoff.
-        age: 0 for the newest partition available, 1 for the one before, …: a window of n days is age < n.
+        tile: What is seen; all of its days were available at the night's cutoff.
+        windows: The windows, in days, that it is a part of.
     """
 
     night: date
-    partition: date
-    age: int
+    tile: Tile
+    windows: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -31,7 +60,7 @@ class FeaturePlan:
     Attributes:
         first: The first score date.
         last: The last score date.
-        windows: For each source that is aggregated, every partition each night sees.
+        windows: For each source that is aggregated, the tiles each night sees.
         versions: For each source that is looked up, the one version each night sees.
     """
 
@@ -40,14 +69,13 @@ class FeaturePlan:
     windows: dict[str, tuple[Visible, ...]]
     versions: dict[str, tuple[Visible, ...]]
 
-    def dates(self, source: str) -> tuple[date, date] | None:
-        """The first and last partition of a source that any night of the plan reads."""
-        seen = [v.partition for v in (*self.windows.get(source, ()), *self.versions.get(source, ()))]
-        return (min(seen), max(seen)) if seen else None
+    def tiles(self, source: str) -> set[Tile]:
+        """Every tile of a source that any night of the plan sees."""
+        return {seen.tile for seen in self.windows[source]}
 
 
 def plan_features(
-    definition: ModelDefinition, first: date, last: date, published: dict[str, list[date]]
+    definition: ModelDefinition, first: date, last: date, published: dict[str, Iterable[date]]
 ) -> FeaturePlan:
     """Plans the features of every night from `first` to `last`.
 
@@ -57,31 +85,39 @@ def plan_features(
         last: The last score date.
         published: The dates each source has in its raw table.
     """
-    longest: dict[str, int] = {}
+    lengths: dict[str, set[int]] = {}
     for aggregate in definition.features.aggregates.values():
-        days = max(window.days for window in aggregate.windows)
-        longest[aggregate.source] = max(days, longest.get(aggregate.source, 0))
-    windows = {name: tuple(_window(definition, name, first, last, days)) for name, days in longest.items()}
+        lengths.setdefault(aggregate.source, set()).update(window.days for window in aggregate.windows)
+    windows = {name: tuple(_windows(definition, name, first, last, days)) for name, days in lengths.items()}
     looked_up = {lookup.source for lookup in definition.features.lookups.values()}
     versions = {name: tuple(_versions(definition, name, first, last, published[name])) for name in looked_up}
     return FeaturePlan(first, last, windows, versions)
 
 
-def _window(definition: ModelDefinition, source: str, first: date, last: date, days: int) -> list[Visible]:
-    seen = []
+def cover(first: date, last: date) -> Iterator[Tile]:
+    """The fewest tiles that make up the days from `first` to `last`, each day once."""
+    day, end = first.toordinal(), last.toordinal()
+    while day <= end:
+        span = max(span for span in SPANS if day % span == 0 and day + span - 1 <= end)
+        yield Tile(date.fromordinal(day), span)
+        day += span
+
+
+def _windows(definition: ModelDefinition, source: str, first: date, last: date, lengths: set[int]) -> Iterator[Visible]:
     for night in nights(first, last):
         newest = newest_partition(definition.schedule, definition.sources[source], night)
-        seen += [Visible(night, newest - timedelta(days=age), age) for age in range(days)]
-    return seen
+        seen: dict[Tile, list[int]] = {}
+        for days in sorted(lengths):
+            for tile in cover(newest - timedelta(days=days - 1), newest):
+                seen.setdefault(tile, []).append(days)
+        yield from (Visible(night, tile, tuple(members)) for tile, members in seen.items())
 
 
 def _versions(
-    definition: ModelDefinition, source: str, first: date, last: date, published: list[date]
-) -> list[Visible]:
-    seen = []
+    definition: ModelDefinition, source: str, first: date, last: date, published: Iterable[date]
+) -> Iterator[Visible]:
+    known = sorted(published)
     for night in nights(first, last):
         newest = newest_partition(definition.schedule, definition.sources[source], night)
-        known = [day for day in published if day <= newest]
-        if known:
-            seen.append(Visible(night, max(known), 0))
-    return seen
+        if available := [day for day in known if day <= newest]:
+            yield Visible(night, Tile(available[-1], 1))

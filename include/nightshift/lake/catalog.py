@@ -79,10 +79,11 @@ class Lake:
                         fix="give the changed column a new name",
                     )
             if new := [field.name for field in spec.schema if field.name not in kinds]:
-                fields = self.catalog._convert_schema_if_needed(spec.schema)
+                # By name: fields that are not in a table yet all have the same id.
+                kinds = {one.name: one.field_type for one in self.catalog._convert_schema_if_needed(spec.schema).fields}
                 with table.update_schema() as update:
                     for name in new:
-                        update.add_column(name, fields.find_field(name).field_type)
+                        update.add_column(name, kinds[name])
             return self.table(spec.name)
 
     @contextmanager

@@ -41,10 +41,16 @@ def exists(uri: str) -> bool:
 
 def list_files(uri: str, ending: str = "") -> list[str]:
     """The files below a folder, as URIs, sorted; none if it is not there."""
+    return list(file_sizes(uri, ending))
+
+
+def file_sizes(uri: str, ending: str = "") -> dict[str, int]:
+    """The files below a folder with their sizes in bytes, sorted; none if it is not there."""
     system, path = open_fs(uri)
     found = system.get_file_info(fs.FileSelector(path, allow_not_found=True, recursive=True))
     prefix = uri.split("://", 1)[0] + "://" if "://" in uri else "file://"
-    return sorted(prefix + info.path for info in found if info.type == fs.FileType.File and info.path.endswith(ending))
+    files = [info for info in found if info.type == fs.FileType.File and info.path.endswith(ending)]
+    return dict(sorted((prefix + info.path, info.size) for info in files))
 
 
 def write_bytes(uri: str, content: bytes) -> None:

@@ -32,7 +32,7 @@ def read_labels(
         database = duckdb.connect()
         database.register("outcomes", outcomes)
         return database.sql(
-            f"select source_date as score_date, {key}, cast({definition.label.expression} as double) as label "
+            f"select source_date as score_date, {key}, cast({definition.label.expression}\n as double) as label "
             "from outcomes where label is not null order by all"
         ).to_arrow_table()
     except duckdb.Error as error:

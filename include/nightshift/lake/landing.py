@@ -13,14 +13,14 @@ import re
 import zlib
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pc_csv
 import pyarrow.parquet as pq
 
-from nightshift.definition.calendar import newest_partition
+from nightshift.definition.calendar import newest_partition, nights
 from nightshift.definition.model import Column, ModelDefinition, Source
 from nightshift.errors import DataError, NotYetAvailable
 from nightshift.lake.files import as_uri, exists, list_files, read_bytes
@@ -61,6 +61,23 @@ def needed_files(definition: ModelDefinition, landing: str, night: date) -> list
     return needed
 
 
+def restated_files(definition: ModelDefinition, landing: str, night: date) -> list[LandingFile]:
+    """Files of days before the newest that have landed and may have landed again, corrected, since."""
+    found = []
+    for name, source in definition.sources.items():
+        if source.restates is not None and source.cadence == "daily":
+            newest = newest_partition(definition.schedule, source, night)
+            first = max(newest - source.restates, definition.schedule.start)
+            files = [landing_file(landing, name, source, day) for day in nights(first, newest - timedelta(days=1))]
+            found += [file for file in files if exists(file.uri)]
+    return found
+
+
+def digest_of(uri: str) -> str:
+    """The SHA-256 of a file."""
+    return hashlib.sha256(read_bytes(uri)).hexdigest()
+
+
 def landed_dates(landing: str, source: Source) -> list[date]:
     """The dates for which a file of a source has landed, sorted."""
     before, after = source.path.split("{date}")
@@ -81,8 +98,14 @@ def missing_files(files: list[LandingFile]) -> list[LandingFile]:
     return [file for file in files if not exists(file.uri)]
 
 
-def read_landed(file: LandingFile, source: Source, spec: TableSpec) -> tuple[pa.Table, str]:
+def read_landed(file: LandingFile, source: Source, spec: TableSpec, zone: str = "UTC") -> tuple[pa.Table, str]:
     """Reads one landed file as its definition declares it.
+
+    Args:
+        file: The file.
+        source: Its declaration.
+        spec: The raw table it is for.
+        zone: The time zone of instants that are written without one.
 
     Returns:
         The rows with the columns of `spec`, and the SHA-256 of the file.
@@ -107,7 +130,7 @@ def read_landed(file: LandingFile, source: Source, spec: TableSpec) -> tuple[pa.
         raise DataError(
             f"column '{doubled[0]}' is there more than once", where=file.uri, fix="land the file again with it once"
         )
-    typed = {name: _typed(file, name, column, table[name]) for name, column in source.columns.items()}
+    typed = {name: _typed(file, name, column, table[name], zone) for name, column in source.columns.items()}
     days = pa.repeat(pa.scalar(file.day, pa.date32()), table.num_rows)
     return pa.table({"source_date": days, **typed}).cast(spec.schema), hashlib.sha256(content).hexdigest()
 
@@ -126,15 +149,15 @@ def _parse(file: LandingFile, content: bytes) -> pa.Table:
         raise DataError(f"cannot be read: {reason}", where=file.uri, fix="land the file again, complete") from None
 
 
-def _typed(file: LandingFile, name: str, column: Column, values: pa.ChunkedArray) -> pa.ChunkedArray:
+def _typed(file: LandingFile, name: str, column: Column, values: pa.ChunkedArray, zone: str) -> pa.ChunkedArray:
     """A column converted to its declared type, or an error that shows the first value that resists."""
     target = ARROW[column.type]
     if values.type == target:
         return values
     try:
-        return _convert(values, target)
+        return _convert(values, target, zone)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        row = next(i for i, value in enumerate(values) if not _converts(value, target))
+        row = next(i for i, value in enumerate(values) if not _converts(value, target, zone))
     raise DataError(
         f"column '{name}' holds a value that is not of type {column.type}",
         where=f"{file.uri} row {row + 1}",
@@ -144,7 +167,9 @@ def _typed(file: LandingFile, name: str, column: Column, values: pa.ChunkedArray
     )
 
 
-def _convert(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
+def _convert(values: pa.ChunkedArray, target: pa.DataType, zone: str) -> pa.ChunkedArray:
+    if pa.types.is_timestamp(target):
+        return _instants(values, target, zone)
     if pa.types.is_boolean(target) and pa.types.is_string(values.type):
         known = pc.is_in(values, pa.array(TRUE + FALSE))
         if pc.any(pc.invert(pc.or_(known, pc.is_null(values)))).as_py():
@@ -155,9 +180,32 @@ def _convert(values: pa.ChunkedArray, target: pa.DataType) -> pa.ChunkedArray:
     return values.cast(target)
 
 
-def _converts(value: pa.Scalar, target: pa.DataType) -> bool:
+def _instants(values: pa.ChunkedArray, target: pa.DataType, zone: str) -> pa.ChunkedArray:
+    """Instants as written with an offset, or by the clock of a time zone.
+
+    Where that clock is put back, a time it shows twice is the first of both; a time it skips is the instant it
+    skips to.
+    """
+    if pa.types.is_dictionary(values.type):
+        values = values.cast(values.type.value_type)
+    if pa.types.is_large_string(values.type) or pa.types.is_string_view(values.type):
+        values = values.cast(pa.string())
+    if pa.types.is_date(values.type):
+        values = values.cast(pa.timestamp(target.unit))
+    if pa.types.is_string(values.type):
+        offset = pc.match_substring_regex(values, r"[T ]\d\d(:\d\d(:\d\d(\.\d+)?)?)?(Z|[+-]\d\d(:?\d\d)?)$")
+        nothing = pa.scalar(None, values.type)
+        told = pc.if_else(offset, values, nothing).cast(target)
+        local = pc.if_else(offset, nothing, values).cast(pa.timestamp(target.unit))
+        return pc.coalesce(told, _instants(local, target, zone))
+    if pa.types.is_timestamp(values.type) and values.type.tz is None:
+        values = pc.assume_timezone(values, zone, ambiguous="earliest", nonexistent="latest")
+    return values.cast(target)
+
+
+def _converts(value: pa.Scalar, target: pa.DataType, zone: str) -> bool:
     try:
-        _convert(pa.chunked_array([pa.array([value.as_py()], value.type)]), target)
+        _convert(pa.chunked_array([pa.array([value.as_py()], value.type)]), target, zone)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return False
     return True

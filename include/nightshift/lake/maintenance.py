@@ -10,7 +10,7 @@ from pyiceberg.table.update.snapshot import _MergeAppendFiles
 
 from nightshift.lake.catalog import Lake
 from nightshift.lake.files import list_files, open_fs
-from nightshift.lake.staging import MANIFEST
+from nightshift.lake.staging import MANIFEST, staging_folder
 
 KEEP_SNAPSHOTS = 100
 KEEP_FOR = timedelta(days=7)
@@ -81,13 +81,14 @@ def _remove_orphans(lake: Lake, name: str, now: datetime) -> int:
     The disk is listed before the table is loaded: a commit in between only makes more files reachable.
     """
     location = lake.table(name).location()
-    candidates = _older(lake.warehouse + f"/staged/{name}", now - GUARD) + _older(location + "/metadata", now - GUARD)
+    staged = staging_folder(lake.warehouse, name, "")
+    candidates = _older(staged.rstrip("/"), now - GUARD) + _older(location + "/metadata", now - GUARD)
     needed = _reachable(lake.table(name))
-    # A published set keeps its manifest, so that publishing it again still finds it.
-    folders = {uri.rsplit("/", 1)[0] for uri in needed}
-    orphans = [
-        u for u in candidates if u not in needed and not (u.endswith(MANIFEST) and u.rsplit("/", 1)[0] in folders)
-    ]
+    # A published set keeps its manifest: it says what the rows were made from, and lets it be published again.
+    needed |= {
+        f"{staged}{uri.removeprefix(staged).split('/')[0]}/{MANIFEST}" for uri in needed if uri.startswith(staged)
+    }
+    orphans = [uri for uri in candidates if uri not in needed]
     for uri in orphans:
         system, path = open_fs(uri)
         system.delete_file(path)

@@ -7,7 +7,6 @@ so a reader sees the old night or the new one, never both and never neither.
 from __future__ import annotations
 
 import logging
-from datetime import date
 
 from pyiceberg.exceptions import CommitFailedException, ValidationException
 from pyiceberg.io.pyarrow import parquet_files_to_data_files
@@ -19,7 +18,7 @@ from tenacity import Retrying, before_sleep_log, retry_if_exception_type, stop_a
 from nightshift.errors import DataError, TerminalError
 from nightshift.lake.catalog import Lake
 from nightshift.lake.files import exists
-from nightshift.lake.read import partitions
+from nightshift.lake.read import partition_values, partitions
 from nightshift.lake.tables import TableSpec
 from nightshift.types import Staged
 
@@ -29,7 +28,7 @@ ATTEMPT = "nightshift.attempt"
 CONFLICTS = (CommitFailedException, ValidationException, OperationalError)
 
 
-def publish(lake: Lake, spec: TableSpec, staged: Staged, *, split: dict[str, str] | None = None) -> int:
+def publish(lake: Lake, spec: TableSpec, staged: Staged) -> int:
     """Replaces the partitions a staged set covers by its files, in one snapshot.
 
     Where these very files are published already, after a lost reply or by a task that is run again, nothing
@@ -39,7 +38,6 @@ def publish(lake: Lake, spec: TableSpec, staged: Staged, *, split: dict[str, str
         lake: The lake.
         spec: The table to publish to.
         staged: The complete staged set.
-        split: Values of the table's constant partition columns (`TableSpec.split_by`).
 
     Returns:
         The id of the snapshot that shows the rows.
@@ -61,21 +59,21 @@ def publish(lake: Lake, spec: TableSpec, staged: Staged, *, split: dict[str, str
         reraise=True,
     )
     with lake.lock(spec.name):
-        return retrying(_commit, lake, spec, staged, split or {})
+        return retrying(_commit, lake, spec, staged)
 
 
-def _commit(lake: Lake, spec: TableSpec, staged: Staged, split: dict[str, str]) -> int:
+def _commit(lake: Lake, spec: TableSpec, staged: Staged) -> int:
     table = lake.table(spec.name)  # always fresh: what is replaced is planned against this head
-    predicate = partitions(spec, staged.first, staged.last, split)
+    predicate = partitions(spec, staged.first, staged.last, staged.split)
     new = [f for f in parquet_files_to_data_files(table.io, table.metadata, iter(staged.files)) if f.record_count]
-    _check_partitions(spec, staged, split, new)
+    _check_partitions(spec, staged, new)
     old = [task.file for task in table.scan(predicate).plan_files()]
     head = table.current_snapshot()
     if head is not None and {file.file_path for file in old} == {file.file_path for file in new}:
         return int(head.snapshot_id)
-    properties = {ATTEMPT: staged.attempt} | {
-        f"nightshift.input.{name}": value for name, value in staged.inputs.items()
-    }
+    # A history is made of hundreds of files; its manifest names them, snapshots are to stay small.
+    told = staged.inputs if len(staged.inputs) <= 16 else {}
+    properties = {ATTEMPT: staged.attempt} | {f"nightshift.input.{name}": value for name, value in told.items()}
     transaction = table.transaction()
     with transaction.update_snapshot(snapshot_properties=properties).overwrite() as overwrite:
         overwrite._isolation_operation = Operation.OVERWRITE
@@ -90,17 +88,15 @@ def _commit(lake: Lake, spec: TableSpec, staged: Staged, split: dict[str, str]) 
     return int(snapshot_id)
 
 
-def _check_partitions(spec: TableSpec, staged: Staged, split: dict[str, str], files: list[DataFile]) -> None:
+def _check_partitions(spec: TableSpec, staged: Staged, files: list[DataFile]) -> None:
     """Refuses files outside the covered partitions: PyIceberg would register them silently."""
-    fixed = [split[column] for column in spec.split_by]
+    fixed = [staged.split[column] for column in spec.split_by]
     for file in files:
-        values = [file.partition[position] for position in range(len(spec.partition_columns))]
-        day = values[-1]
-        day = date.fromordinal(date(1970, 1, 1).toordinal() + day) if isinstance(day, int) else day
-        if values[:-1] != fixed or day is None or not staged.first <= day <= staged.last:
+        *values, day = partition_values(spec, file)
+        if values != fixed or day is None or not staged.first <= day <= staged.last:
             raise DataError(
                 "a staged file lies outside the partitions of its night",
                 where=file.file_path,
-                received=[*values[:-1], str(day)],
+                received=[*values, str(day)],
                 allowed=f"{fixed or spec.date_column} {staged.first} to {staged.last}",
             )

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
+from types import MappingProxyType
+from typing import Any
 
 import pyarrow as pa
 from pyiceberg.expressions import AlwaysTrue, BooleanExpression
 from pyiceberg.expressions.parser import parse
+from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
 
 from nightshift.errors import TerminalError
@@ -17,11 +23,19 @@ from nightshift.lake.tables import TableSpec
 NOTHING_YET = 0
 
 
-def partitions(spec: TableSpec, first: date, last: date, split: dict[str, str] | None = None) -> BooleanExpression:
+def partitions(
+    spec: TableSpec, first: date, last: date, split: Mapping[str, str | int] = MappingProxyType({})
+) -> BooleanExpression:
     """The partitions from `first` to `last`, of these constant partition values if given."""
     clauses = [f"{spec.date_column} >= '{first}'", f"{spec.date_column} <= '{last}'"]
-    clauses += [f"{column} = '{value}'" for column, value in (split or {}).items()]
+    clauses += [f"{column} = {value!r}" for column, value in split.items()]
     return parse(" and ".join(clauses))
+
+
+def partition_values(spec: TableSpec, file: DataFile) -> list[Any]:
+    """The partition a data file belongs to: the values of the other partition columns, then its date."""
+    *values, day = [file.partition[position] for position in range(len(spec.partition_columns))]
+    return [*values, date.fromordinal(date(1970, 1, 1).toordinal() + day) if isinstance(day, int) else day]
 
 
 def snapshot_of(lake: Lake, name: str) -> int:
@@ -30,12 +44,12 @@ def snapshot_of(lake: Lake, name: str) -> int:
     return snapshot.snapshot_id if snapshot else NOTHING_YET
 
 
-def data_files(lake: Lake, spec: TableSpec, first: date, last: date, snapshot: int | None = None) -> list[str]:
-    """The URIs of the files that hold the dates from `first` to `last`."""
+def data_files(lake: Lake, spec: TableSpec, first: date, last: date, snapshot: int | None = None) -> dict[str, int]:
+    """The files that hold the dates from `first` to `last`, with their sizes in bytes."""
     if snapshot == NOTHING_YET:
-        return []
+        return {}
     scan = _at(lake, spec.name, snapshot).scan(partitions(spec, first, last), snapshot_id=snapshot)
-    return sorted(task.file.file_path for task in scan.plan_files())
+    return dict(sorted((task.file.file_path, task.file.file_size_in_bytes) for task in scan.plan_files()))
 
 
 def read_dates(
@@ -74,15 +88,38 @@ def read_dates(
 
 def published_dates(lake: Lake, spec: TableSpec) -> dict[date, int]:
     """How many rows each published date has; nothing if the table does not exist."""
-    if not lake.has(spec.name):
+    return {day: partition.rows for day, partition in published_partitions(lake, spec).items()}
+
+
+@dataclass(frozen=True)
+class Partition:
+    """One published date of a table: its files, and how many rows they hold."""
+
+    files: tuple[str, ...]
+    rows: int
+
+    @property
+    def version(self) -> str:
+        """What identifies the rows: other files, another version."""
+        return fingerprint(*self.files)
+
+
+def published_partitions(lake: Lake, spec: TableSpec, snapshot: int | None = None) -> dict[date, Partition]:
+    """Every published date at a snapshot, the newest if None; nothing if the table does not exist."""
+    if snapshot == NOTHING_YET or not lake.has(spec.name):
         return {}
-    rows: dict[date, int] = {}
-    position = spec.partition_columns.index(spec.date_column)
-    for task in lake.table(spec.name).scan(AlwaysTrue()).plan_files():
-        value = task.file.partition[position]
-        day = date.fromordinal(date(1970, 1, 1).toordinal() + value) if isinstance(value, int) else value
-        rows[day] = rows.get(day, 0) + task.file.record_count
-    return rows
+    found: dict[date, list[DataFile]] = {}
+    for task in _at(lake, spec.name, snapshot).scan(AlwaysTrue(), snapshot_id=snapshot).plan_files():
+        found.setdefault(partition_values(spec, task.file)[-1], []).append(task.file)
+    return {
+        day: Partition(tuple(sorted(file.file_path for file in files)), sum(file.record_count for file in files))
+        for day, files in sorted(found.items())
+    }
+
+
+def fingerprint(*parts: str) -> str:
+    """Sixteen hexadecimal digits that differ where any part differs."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
 def _at(lake: Lake, name: str, snapshot: int | None) -> Table:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Mapping
 from datetime import date
+from types import MappingProxyType
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nightshift.errors import TerminalError
+from nightshift.errors import NotYetAvailable, TerminalError
 from nightshift.lake.catalog import Lake
 from nightshift.lake.files import as_uri, list_files, open_fs, read_bytes, write_bytes
+from nightshift.lake.read import data_files
 from nightshift.lake.tables import TableSpec
 from nightshift.types import Staged
 
@@ -29,7 +32,15 @@ def staging_folder(warehouse: str, table: str, attempt: str) -> str:
     return f"{as_uri(warehouse)}/staged/{table}/{attempt}"
 
 
-def stage_arrow(lake: Lake, spec: TableSpec, data: pa.Table, first: date, last: date, inputs: dict[str, str]) -> Staged:
+def stage_arrow(
+    lake: Lake,
+    spec: TableSpec,
+    data: pa.Table,
+    first: date,
+    last: date,
+    inputs: dict[str, str],
+    split: Mapping[str, str | int] = MappingProxyType({}),
+) -> Staged:
     """Stages an Arrow table, one file a partition.
 
     Args:
@@ -39,6 +50,7 @@ def stage_arrow(lake: Lake, spec: TableSpec, data: pa.Table, first: date, last: 
         first: The first date the rows cover.
         last: The last date they cover.
         inputs: What they were made from.
+        split: The values of the table's other partition columns.
     """
     attempt = new_attempt(first, last)
     folder = staging_folder(lake.warehouse, spec.name, attempt)
@@ -48,13 +60,21 @@ def stage_arrow(lake: Lake, spec: TableSpec, data: pa.Table, first: date, last: 
     table = table.sort_by([(column, "ascending") for column in spec.partition_columns])
     for number, part in enumerate(_partitions(table, spec.partition_columns)):
         pq.write_table(part, f"{path}/part-{number:05d}.parquet", filesystem=system, compression="zstd")
-    return seal(folder, spec.name, attempt, first, last, inputs)
+    return seal(folder, spec.name, attempt, first, last, inputs, split)
 
 
-def seal(folder: str, table: str, attempt: str, first: date, last: date, inputs: dict[str, str]) -> Staged:
+def seal(
+    folder: str,
+    table: str,
+    attempt: str,
+    first: date,
+    last: date,
+    inputs: dict[str, str],
+    split: Mapping[str, str | int] = MappingProxyType({}),
+) -> Staged:
     """Declares a staging folder complete by writing its manifest, the last file of every attempt."""
     files = tuple(list_files(folder, ".parquet"))
-    staged = Staged(table, attempt, folder, files, sum(map(_row_count, files)), first, last, inputs)
+    staged = Staged(table, attempt, folder, files, sum(map(_row_count, files)), first, last, inputs, dict(split))
     write_bytes(f"{folder}/{MANIFEST}", json.dumps(staged.to_json()).encode())
     return staged
 
@@ -71,6 +91,19 @@ def load_staged(folder: str) -> Staged:
         raise TerminalError(
             "nothing complete is staged here", where=folder, fix="clear the task that stages it and run it again"
         ) from None
+
+
+def inputs_of(lake: Lake, spec: TableSpec, day: date) -> dict[str, str]:
+    """What the published rows of a date were made from, as their staging folder says.
+
+    Raises:
+        NotYetAvailable: If nothing is published for the date.
+    """
+    files = list(data_files(lake, spec, day, day)) if lake.has(spec.name) else []
+    if not files:
+        raise NotYetAvailable(f"{day} is not published", where=spec.name, fix="run the night, or build it, first")
+    folder = staging_folder(lake.warehouse, spec.name, "")
+    return load_staged(folder + files[0].removeprefix(folder).split("/")[0]).inputs
 
 
 def read_staged(staged: Staged, spec: TableSpec) -> pa.Table:

@@ -1,0 +1,78 @@
+"""The features of one night straight from raw rows: no tiles, no partials, one aggregation a feature.
+
+Slow on purpose. It shares with the computation that is published only what a user's expression means; which days
+a window holds and how rows are aggregated are worked out anew, so that a mistake in either shows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+from nightshift.definition.calendar import is_available
+from nightshift.definition.model import Aggregate, ModelDefinition, feature_name
+from nightshift.features.compute import select_features, visible_rows, with_derived
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+
+def brute_force(
+    definition: ModelDefinition, night: date, raw: Mapping[str, DataFrame], dates: Mapping[str, Iterable[date]]
+) -> DataFrame:
+    """Computes every feature of every observation of a night.
+
+    Args:
+        definition: The model definition.
+        night: The score date.
+        raw: The rows of every source, of any dates.
+        dates: The dates each source has.
+    """
+    from pyspark.sql import functions as F
+
+    source = definition.observations.source
+    rows = raw[source].where(F.col("source_date") == F.lit(night)).withColumnRenamed("source_date", "score_date")
+    observed = with_derived(definition, source, rows)
+    for name, lookup in definition.features.lookups.items():
+        seen = [day for day in dates[lookup.source] if day <= _newest(definition, lookup.source, night)]
+        version = raw[lookup.source].where(F.col("source_date") == F.lit(max(seen, default=None)))
+        fields = F.struct(*definition.sources[lookup.source].types)
+        dimension = with_derived(definition, lookup.source, version).select(*lookup.key, fields.alias(name))
+        observed = observed.join(dimension, [*lookup.key], "left")
+    for name, aggregate in definition.features.aggregates.items():
+        for window in aggregate.windows:
+            last = _newest(definition, aggregate.source, night)
+            first = last - window + timedelta(days=1)
+            inside = raw[aggregate.source].where(F.col("source_date").between(F.lit(first), F.lit(last)))
+            inside = visible_rows(definition, aggregate.source, inside, dates[aggregate.source])
+            values = inside.groupBy(*aggregate.by).agg(_value(aggregate).alias(feature_name(name, window.days)))
+            observed = observed.join(values, [*aggregate.by], "left") if aggregate.by else observed.crossJoin(values)
+    return select_features(definition, observed)
+
+
+def _newest(definition: ModelDefinition, source: str, night: date) -> date:
+    """The newest day of a source that was available, found by trying every day around the night."""
+    around = [night + timedelta(days=offset) for offset in range(-1000, 1000)]
+    return max(day for day in around if is_available(definition.schedule, definition.sources[source], day, night))
+
+
+def _value(aggregate: Aggregate) -> Column:
+    """A feature by Spark's own aggregate function; null over no rows."""
+    from pyspark.sql import functions as F
+
+    if aggregate.agg == "count":
+        return F.nullif(F.count_if(F.expr(aggregate.where or "true")), F.lit(0)).cast("double")
+    if aggregate.agg == "rate":
+        return F.avg(F.expr(str(aggregate.where)).cast("double"))
+    value = F.expr(str(aggregate.value))
+    value = F.when(F.expr(aggregate.where), value) if aggregate.where else value
+    match aggregate.agg:
+        case "approx_distinct":
+            return F.nullif(F.count_distinct(value), F.lit(0)).cast("double")
+        case "last":
+            dated = F.when(F.col("_at").isNotNull() & value.isNotNull(), F.struct("_at", value.alias("value")))
+            return F.max(dated)["value"]
+    number = value.cast("double")
+    functions = {"sum": F.sum, "mean": F.avg, "min": F.min, "max": F.max, "stddev": F.stddev_samp}
+    return functions[aggregate.agg](number)

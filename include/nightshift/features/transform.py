@@ -1,0 +1,74 @@
+"""The definition's own `transform(frame, cutoff)`: for features that declarations cannot say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import date, datetime
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from nightshift.definition.calendar import cutoff
+from nightshift.definition.model import ModelDefinition
+from nightshift.errors import TerminalError
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from pyspark.sql import DataFrame
+
+FILE = "features.py"
+
+
+def with_computed(definition: ModelDefinition, rows: DataFrame, schema: str) -> DataFrame:
+    """Adds the computed features, one call of `transform` a night.
+
+    Args:
+        definition: The definition, whose folder holds `features.py`.
+        rows: Every observation with `score_date`, its columns, its look-ups as `<look-up>.<column>` and its
+            declared features.
+        schema: The columns of the result and their types, as Spark writes them.
+    """
+    file = definition.folder / FILE
+    # The text travels to the workers: they need not have the definition's folder.
+    call = _call(file.read_text(encoding="utf-8"), file, definition)
+    return rows.groupBy("score_date").applyInPandas(call, schema)
+
+
+def _call(text: str, file: Path, definition: ModelDefinition) -> Callable[[tuple[date], pd.DataFrame], pd.DataFrame]:
+    schedule, names = definition.schedule, tuple(definition.features.computed)
+    key_columns = list(definition.observations.key)
+    columns = ["score_date", *key_columns, *definition.feature_types]
+
+    def transformed(key: tuple[date], frame: pd.DataFrame) -> pd.DataFrame:
+        given = frame.sort_values(key_columns, ignore_index=True)  # the order of rows is never by chance
+        made = _transform(text, str(file))(given.copy(), cutoff(schedule, key[0]))
+        for problem in _problems(made, given, key_columns, names):
+            raise TerminalError(problem, where=f"{file}: transform", fix="return the frame with these columns added")
+        return given.assign(**{name: made[name] for name in names})[columns]
+
+    return transformed
+
+
+def _problems(made: object, given: pd.DataFrame, key: list[str], names: tuple[str, ...]) -> Iterator[str]:
+    import pandas as pd
+
+    if not isinstance(made, pd.DataFrame):
+        yield f"returned a {type(made).__name__} instead of a DataFrame"
+        return
+    # An index that was numbered anew says nothing about the order; the key does.
+    keyed = set(key) <= set(made.columns)
+    if not made.index.equals(given.index) or not keyed or not made[key].equals(given[key]):
+        yield f"returned {len(made)} rows in another order or number than the {len(given)} it was given"
+    for name in names:
+        if name not in made.columns:
+            yield f"did not add the declared column '{name}'"
+
+
+@lru_cache(maxsize=4)
+def _transform(text: str, file: str) -> Callable[[pd.DataFrame, datetime], pd.DataFrame]:
+    module = ModuleType("features")
+    exec(compile(text, file, "exec"), module.__dict__)  # the definition's own code, as reviewed with it
+    if not callable(getattr(module, "transform", None)):
+        raise TerminalError("no function transform(frame, cutoff)", where=file, fix="define it")
+    return module.transform  # type: ignore[no-any-return]
