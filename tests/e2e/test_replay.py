@@ -188,11 +188,26 @@ def test_a_missing_file_fails_with_the_file_and_the_time_waited(airflow: Replay)
 
 
 def test_scoring_a_night_again_leaves_the_same_rows(airflow: Replay) -> None:
-    query = f"select * exclude (features_snapshot) from scores.flight_delay where score_date = '{LAST}' order by all"
-    before = run_sql(airflow.loop.lake, query)
-    airflow.api._call(
-        "POST", f"/dags/flight_delay.score/dagRuns/night__{LAST}/clear", json={"dry_run": False, "only_failed": False}
+    def again() -> None:
+        body = {"dry_run": False, "only_failed": False}
+        airflow.api._call("POST", f"/dags/flight_delay.score/dagRuns/night__{LAST}/clear", json=body)
+        wait_for(lambda: state() in {"running", "queued"}, 30)
+        wait_for(lambda: state() == "success", 300)
+
+    def state() -> str:
+        return str(airflow.api.run("flight_delay.score", f"night__{LAST}")["state"])
+
+    def rows() -> object:
+        columns = "* exclude (features_snapshot)"
+        return run_sql(
+            airflow.loop.lake, f"select {columns} from scores.flight_delay where score_date = '{LAST}' order by all"
+        )
+
+    versions = run_sql(
+        airflow.loop.lake, f"select max(model_version) from scores.flight_delay where score_date = '{LAST}'"
     )
-    wait_for(lambda: airflow.api.run("flight_delay.score", f"night__{LAST}")["state"] in {"running", "queued"}, 30)
-    wait_for(lambda: airflow.api.run("flight_delay.score", f"night__{LAST}")["state"] == "success", 300)
-    assert run_sql(airflow.loop.lake, query) == before
+    if versions[1] != [(airflow.loop.registry.require_champion().number,)]:
+        again()  # the night itself asked for the retrain: it is scored by the new champion from here on
+    before = rows()
+    again()
+    assert rows() == before

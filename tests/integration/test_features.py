@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -11,9 +10,10 @@ import pandas as pd
 import pytest
 
 from nightshift.definition.calendar import nights
+from nightshift.features.checks import check_leaks, check_skew
 from nightshift.lake.landing import landing_file
 from nightshift.lake.read import read_dates
-from nightshift.lake.staging import load_staged, new_attempt, read_staged, staging_folder
+from nightshift.lake.staging import load_staged, new_attempt, read_staged
 from nightshift.lake.tables import features_table, raw_table
 from nightshift.loop import Loop
 from nightshift.settings import PROJECT, Settings
@@ -42,8 +42,7 @@ def staged_alone(loop: Loop, night: date) -> pd.DataFrame:
     """The features of one night, computed by a job for that night only."""
     attempt = new_attempt(night, night)
     arguments = ["--model", loop.definition.name, "--from", str(night), "--attempt", attempt]
-    SparkSubmit(loop.settings, "features", arguments).run(lambda line: None)
-    folder = staging_folder(loop.settings.warehouse_uri, features_table(loop.definition).name, attempt)
+    *_, folder = SparkSubmit(loop.settings, "features", arguments).run(lambda line: None)
     rows = read_staged(load_staged(folder), features_table(loop.definition)).to_pandas()
     return rows.sort_values(list(loop.definition.observations.key)).reset_index(drop=True)
 
@@ -103,12 +102,21 @@ def test_nothing_after_the_cutoff_matters(flights: Loop, tmp_path: Path) -> None
     pd.testing.assert_frame_equal(staged_alone(blind, NIGHT), published(flights, NIGHT), check_exact=True)
 
 
-def test_a_bad_expression_is_one_line_that_names_it(flights: Loop, tmp_path: Path) -> None:
-    models = Path(shutil.copytree(PROJECT / "include" / "models", tmp_path / "models"))
-    file = models / "flight_delay" / "model.yaml"
-    file.write_text(file.read_text().replace("{expression: distance,", "{expression: distanse,"))
-    settings = flights.settings.model_copy(update={"models_folder": models})
-    broken = Loop("flight_delay", Settings(home=PROJECT, var=settings.var, models_folder=models))
-    with pytest.raises(Exception, match="distanse") as caught:
-        staged_alone(broken, NIGHT)
-    assert "\n" not in str(caught.value)
+def test_no_published_feature_of_the_example_knows_the_future(flights: Loop) -> None:
+    found = check_leaks(flights.lake, flights.definition, [FIRST, NIGHT, LAST])
+    assert not found.differences
+    rows = sum(len(published(flights, night)) for night in (FIRST, NIGHT, LAST))
+    assert found.cells == rows * len(flights.definition.feature_types)
+
+
+def test_brute_force_finds_the_same_features(flights: Loop) -> None:
+    found = check_skew(flights.lake, flights.definition, LAST)
+    assert not found.differences
+    assert found.cells == len(published(flights, LAST)) * len(flights.definition.feature_types)
+
+
+def test_a_night_reads_tiles_and_one_day_of_raw_data(flights: Loop) -> None:
+    attempt = new_attempt(LAST, LAST)
+    arguments = ["--model", "flight_delay", "--from", str(LAST), "--attempt", attempt]
+    staged = [load_staged(folder) for folder in SparkSubmit(flights.settings, "features", arguments).run(print)]
+    assert [one.table for one in staged] == ["features.flight_delay"]  # every tile was there already

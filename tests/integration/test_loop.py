@@ -14,7 +14,7 @@ from nightshift.lake.landing import landing_file
 from nightshift.lake.publish import publish
 from nightshift.lake.read import published_dates, read_dates
 from nightshift.lake.sql import run_sql
-from nightshift.lake.staging import new_attempt, stage_arrow, staging_folder
+from nightshift.lake.staging import new_attempt, stage_arrow
 from nightshift.lake.tables import raw_table, scores_table
 from nightshift.loop import Loop
 from nightshift.registry.store import ARTIFACT
@@ -43,14 +43,12 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Loop:
     return loop
 
 
-def stage(loop: Loop, job: str, night: date) -> str:
-    table, attempt = f"{'features' if job == 'features' else 'scores'}.tiny", new_attempt(night, night)
-    arguments = ["--model", "tiny", "--attempt", attempt]
+def stage(loop: Loop, job: str, night: date) -> list[str]:
+    arguments = ["--model", "tiny", "--attempt", new_attempt(night, night)]
     arguments += (
         ["--from", str(night)] if job == "features" else ["--night", str(night), "--at", f"{night}T06:00:00+00:00"]
     )
-    SparkSubmit(loop.settings, job, arguments).run(lambda line: None)
-    return staging_folder(loop.settings.warehouse_uri, table, attempt)
+    return SparkSubmit(loop.settings, job, arguments).run(lambda line: None)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +59,7 @@ def night(loop: Loop) -> Loop:
     assert "checks passed" in loop.audit(raw, NIGHT, "test")
     loop.publish(raw)
     for job in ("features", "score"):
-        staged = [stage(loop, job, NIGHT)]
+        staged = stage(loop, job, NIGHT)
         loop.audit(staged, NIGHT, "test")
         loop.publish(staged)
     return loop
@@ -110,9 +108,9 @@ def test_running_every_stage_again_leaves_the_same_tables(night: Loop) -> None:
     raw = night.ingest(NIGHT)
     night.publish(raw)
     night.publish(raw)
-    staged = [stage(night, "features", NIGHT)]
+    staged = stage(night, "features", NIGHT)
     night.publish(staged)
-    staged = [stage(night, "score", NIGHT)]
+    staged = stage(night, "score", NIGHT)
     night.publish(staged)
     night.publish(staged)
     assert run_sql(night.lake, query) == before

@@ -1,93 +1,236 @@
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, assume, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from nightshift.definition.model import Availability, ModelDefinition
-from nightshift.features.plan import FeaturePlan, Visible, plan_features
+from nightshift.features.plan import SPANS, FeaturePlan, Tile, Visible, cover, plan_features
 
+DAY = timedelta(days=1)
 FIRST = date(2013, 3, 8)  # the clocks of New York change two days later
+ZONES = ["America/New_York", "Asia/Tokyo", "Australia/Lord_Howe", "Pacific/Kiritimati", "Pacific/Pago_Pago", "UTC"]
+# When the clocks of New York and of Lord Howe Island (by half an hour) change; of the last, when an old year ends.
+CHANGES = [date(2013, 3, 10), date(2013, 11, 3), date(2013, 4, 7), date(2013, 10, 6), date(2013, 1, 1)]
 
-some_delays = st.integers(-48, 72).map(lambda hours: timedelta(hours=hours))
+some_days = st.dates(date(2012, 1, 1), date(2014, 12, 31))
+some_nights = st.one_of(
+    some_days, st.sampled_from(CHANGES).flatmap(lambda d: st.integers(-2, 2).map(lambda n: d + n * DAY))
+)
+some_delays = st.integers(-48 * 4, 72 * 4).map(lambda quarters: timedelta(minutes=15 * quarters))
+some_times = st.integers(0, 95).map(lambda quarters: f"{quarters // 4:02d}:{quarters % 4 * 15:02d}")
+some_lengths = st.sets(st.integers(1, 200), min_size=1, max_size=3)
+shared = examples(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-def delayed(definition: ModelDefinition, source: str, after: timedelta) -> ModelDefinition:
-    """The definition with a source that comes at another time."""
-    changed = definition.sources[source].model_copy(update={"available": Availability(after=after)})
-    return definition.model_copy(update={"sources": {**definition.sources, source: changed}})
+# ---- tiles
 
 
-def available(definition: ModelDefinition, source: str, partition: date, night: date) -> bool:
-    limit = datetime.combine(night, time.fromisoformat(definition.schedule.at))
-    return datetime.combine(partition, time()) + definition.sources[source].available.after <= limit
+def fewest(first: date, last: date) -> int:
+    """How few tiles can make up some days, found by trying every way."""
+    least = {first.toordinal(): 0}
+    for day in range(first.toordinal(), last.toordinal() + 1):
+        if day in least:
+            for span in SPANS:
+                if day % span == 0 and day + span - 1 <= last.toordinal():
+                    least[day + span] = min(least[day] + 1, least.get(day + span, 10**9))
+    return least[last.toordinal() + 1]
+
+
+@examples(max_examples=200)
+@given(some_days, st.integers(0, 400))
+def test_a_cover_is_made_of_the_fewest_tiles_and_holds_every_day_once(first: date, more: int) -> None:
+    last = first + timedelta(days=more)
+    tiles = list(cover(first, last))
+    assert [day for tile in tiles for day in tile.dates] == [first + timedelta(days=n) for n in range(more + 1)]
+    assert all(tile.start.toordinal() % tile.days == 0 for tile in tiles)
+    assert len(tiles) == fewest(first, last)
+
+
+@given(some_days)
+def test_a_cover_that_ends_before_it_begins_is_empty(first: date) -> None:
+    assert list(cover(first, first - DAY)) == []
+
+
+@given(some_days, st.integers(0, 200), some_days, st.integers(0, 200))
+def test_tiles_of_different_windows_are_the_same_or_apart_or_one_within_the_other(
+    first: date, more: int, other: date, others: int
+) -> None:
+    tiles = {*cover(first, first + more * DAY), *cover(other, other + others * DAY)}
+    for one in tiles:
+        for two in tiles - {one}:
+            apart = one.last < two.start or two.last < one.start
+            within = one.days != two.days and (set(one.dates) <= set(two.dates) or set(two.dates) <= set(one.dates))
+            assert apart or within
+
+
+def test_each_span_is_a_whole_number_of_the_one_before_and_the_first_is_a_day() -> None:
+    assert SPANS[0] == 1
+    assert all(longer > shorter and longer % shorter == 0 for shorter, longer in pairwise(SPANS))
+
+
+@pytest.mark.parametrize("span", SPANS)
+def test_the_parts_of_a_tile_are_tiles_of_the_next_shorter_span_that_make_it_up(span: int) -> None:
+    start = date.fromordinal(FIRST.toordinal() // span * span)
+    tile = Tile(start, span)
+    assert tile.last == start + timedelta(days=span - 1)
+    assert list(tile.dates) == [start + timedelta(days=n) for n in range(span)]
+    if span == 1:
+        assert tile.parts == ()
+        return
+    shorter = SPANS[SPANS.index(span) - 1]
+    assert {part.days for part in tile.parts} == {shorter}
+    assert [day for part in tile.parts for day in part.dates] == list(tile.dates)
+    assert all(part in cover(part.start, part.last) for part in tile.parts)
+
+
+# ---- windows
+
+
+def changed(
+    definition: ModelDefinition,
+    source: str,
+    *,
+    after: timedelta | None = None,
+    zone: str | None = None,
+    schedule: str | None = None,
+    at: str | None = None,
+    windows: set[int] | None = None,
+) -> ModelDefinition:
+    """The definition with a source that comes at another time, another clock or other windows."""
+    old, features, timing = definition.sources[source], definition.features, definition.schedule
+    available = old.available if after is None else Availability(after=after)
+    made = old.model_copy(update={"available": available, "timezone": zone})
+    aggregates = dict(features.aggregates)
+    if windows:
+        # Each window in an aggregate of its own, so that the plan has to gather them.
+        [(name, like), *_] = [(n, a) for n, a in aggregates.items() if a.source == source]
+        aggregates = {n: a for n, a in aggregates.items() if a.source != source}
+        for days in windows:
+            aggregates[f"{name}_{days}"] = like.model_copy(update={"windows": (timedelta(days=days),)})
+    return definition.model_copy(
+        update={
+            "sources": {**definition.sources, source: made},
+            "schedule": timing.model_copy(
+                update={"timezone": schedule or timing.timezone, "at": at or timing.at},
+            ),
+            "features": features.model_copy(update={"aggregates": aggregates}),
+        }
+    )
+
+
+def instant(zone: str, day: date, after: timedelta) -> datetime:
+    """What a clock shows so long after a midnight, on the real time line."""
+    shown = datetime.combine(day, time()) + after
+    there = shown.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
+    # A time that the clocks skip has no place there.
+    assume(there.astimezone(ZoneInfo(zone)).replace(tzinfo=None) == shown)
+    return there
+
+
+def available(definition: ModelDefinition, source: str, night: date) -> list[date]:
+    """The days around a night whose partitions were there at its cutoff, newest first."""
+    schedule, declared = definition.schedule, definition.sources[source]
+    hour, minute = map(int, schedule.at.split(":"))
+    limit = instant(schedule.timezone, night, timedelta(hours=hour, minutes=minute))
+    around = [night + timedelta(days=offset) for offset in range(8, -210, -1)]
+    zone = declared.timezone or schedule.timezone
+    return [day for day in around if instant(zone, day, declared.available.after) <= limit]
+
+
+def seen_days(plan: FeaturePlan, source: str, night: date, window: int) -> list[date]:
+    """Every day that a night sees in a window, as often as it is seen."""
+    tiles = [seen.tile for seen in plan.windows[source] if seen.night == night and window in seen.windows]
+    return sorted(day for tile in tiles for day in tile.dates)
 
 
 def plan(definition: ModelDefinition, days: int, planes: list[date]) -> FeaturePlan:
     return plan_features(definition, FIRST, FIRST + timedelta(days=days - 1), {"planes": planes})
 
 
-@examples(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(some_delays, st.integers(1, 5))
-def test_a_window_holds_the_newest_days_that_were_available_and_no_other(
-    flight_delay: ModelDefinition, after: timedelta, days: int
+@shared
+@given(
+    some_nights,
+    some_delays,
+    some_times,
+    st.sampled_from(ZONES),
+    st.sampled_from([None, *ZONES]),
+    some_lengths,
+    st.integers(1, 3),
+)
+def test_a_window_is_exactly_the_newest_days_that_were_available_each_once(
+    tiny: ModelDefinition,
+    night: date,
+    after: timedelta,
+    at: str,
+    zone: str,
+    other: str | None,
+    lengths: set[int],
+    nights: int,
 ) -> None:
-    definition = delayed(flight_delay, "arrivals", after)
-    expected = []
-    for night in (FIRST + timedelta(days=offset) for offset in range(days)):
-        around = [night + timedelta(days=offset) for offset in range(10, -50, -1)]
-        newest = [day for day in around if available(definition, "arrivals", day, night)][:28]
-        expected += [Visible(night, day, age) for age, day in enumerate(newest)]
-    assert plan(definition, days, []).windows["arrivals"] == tuple(expected)
+    definition = changed(tiny, "failures", after=after, zone=other, schedule=zone, at=at, windows=lengths)
+    last = night + (nights - 1) * DAY
+    made = plan_features(definition, night, last, {})
+    for score_date in (night + n * DAY for n in range(nights)):
+        newest = available(definition, "failures", score_date)
+        for days in lengths:
+            assert seen_days(made, "failures", score_date, days) == sorted(newest[:days])
+        seen = [one for one in made.windows["failures"] if one.night == score_date]
+        assert len({one.tile for one in seen}) == len(seen)
+        assert all(one.tile.last <= newest[0] for one in seen)
+        assert all(one.windows and set(one.windows) <= lengths for one in seen)
+    assert {one.night for one in made.windows["failures"]} == {night + n * DAY for n in range(nights)}
+    assert made.tiles("failures") == {one.tile for one in made.windows["failures"]}
 
 
-@examples(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(some_delays, st.sets(st.integers(-9, 9)), st.integers(1, 5))
-def test_a_look_up_sees_the_newest_version_that_was_available(
-    flight_delay: ModelDefinition, after: timedelta, offsets: set[int], days: int
-) -> None:
-    definition = delayed(flight_delay, "planes", after)
-    published = [FIRST + timedelta(days=offset) for offset in offsets]
-    expected = {}
-    for night in (FIRST + timedelta(days=offset) for offset in range(days)):
-        if known := [day for day in published if available(definition, "planes", day, night)]:
-            expected[night] = max(known)
-    versions = plan(definition, days, published).versions["planes"]
-    assert {seen.night: seen.partition for seen in versions} == expected
-    assert len(versions) == len(expected)
+@shared
+@given(some_nights, some_lengths)
+def test_a_window_is_made_of_as_few_tiles_as_can_be(tiny: ModelDefinition, night: date, lengths: set[int]) -> None:
+    definition = changed(tiny, "failures", windows=lengths)
+    made = plan_features(definition, night, night, {}).windows["failures"]
+    for days in lengths:
+        newest = night - DAY  # after 24 hours
+        tiles = [seen.tile for seen in made if days in seen.windows]
+        assert len(tiles) == fewest(newest - (days - 1) * DAY, newest)
+
+
+def test_a_source_ahead_of_the_schedules_clock_is_seen_a_day_further(tiny: ModelDefinition) -> None:
+    """At midnight in New York it is early afternoon in Tokyo, an hour later of the day in winter than in summer."""
+    summer, winter = date(2013, 7, 4), date(2013, 12, 4)
+    for night, hours, newest in [
+        (summer, 13, summer),
+        (summer, 14, summer - DAY),
+        (winter, 14, winter),
+        (winter, 15, winter - DAY),
+    ]:
+        after = timedelta(hours=hours)
+        away = changed(tiny, "failures", after=after, zone="Asia/Tokyo", schedule="America/New_York", at="00:00")
+        made = plan_features(away, night, night, {})
+        assert seen_days(made, "failures", night, 3) == [newest - 2 * DAY, newest - DAY, newest]
+
+
+def test_a_window_across_a_change_of_the_clocks_is_as_many_days_as_any_other(flight_delay: ModelDefinition) -> None:
+    made = plan_features(flight_delay, date(2013, 3, 12), date(2013, 3, 12), {"planes": []})
+    assert seen_days(made, "arrivals", date(2013, 3, 12), 7) == [date(2013, 3, 4) + n * DAY for n in range(7)]
 
 
 def test_the_example_sees_arrivals_up_to_the_day_before_yesterday(flight_delay: ModelDefinition) -> None:
-    seen = plan(flight_delay, 1, []).windows["arrivals"]
-    assert seen[0] == Visible(FIRST, date(2013, 3, 6), 0)
-    assert seen[-1] == Visible(FIRST, date(2013, 2, 7), 27)
+    made = plan(flight_delay, 1, [])
+    for days in (1, 7, 28):
+        assert seen_days(made, "arrivals", FIRST, days) == [date(2013, 3, 7) - n * DAY for n in range(days, 0, -1)]
+    assert seen_days(made, "weather", FIRST, 28) == []
+    assert seen_days(made, "schedule", FIRST, 1) == [FIRST]
 
 
 def test_only_sources_that_are_aggregated_or_looked_up_are_planned(flight_delay: ModelDefinition) -> None:
     made = plan(flight_delay, 1, [FIRST])
-    assert set(made.windows) == {"arrivals", "weather"}
+    assert set(made.windows) == {"arrivals", "schedule", "weather"}
     assert set(made.versions) == {"planes"}
-
-
-def test_a_source_is_seen_as_far_back_as_its_longest_window(flight_delay: ModelDefinition) -> None:
-    made = plan(flight_delay, 1, [])
-    assert len(made.windows["arrivals"]) == 28
-    assert len(made.windows["weather"]) == 1
-
-
-def test_the_dates_to_read_span_what_any_night_sees(flight_delay: ModelDefinition) -> None:
-    made = plan(flight_delay, 3, [date(2013, 1, 1), FIRST + timedelta(days=1)])
-    assert made.dates("arrivals") == (date(2013, 2, 7), date(2013, 3, 8))
-    assert made.dates("planes") == (date(2013, 1, 1), FIRST + timedelta(days=1))
-    assert made.dates("schedule") is None
-
-
-@pytest.mark.parametrize("published", [[], [FIRST + timedelta(days=1)]])
-def test_a_night_before_the_first_version_sees_none(flight_delay: ModelDefinition, published: list[date]) -> None:
-    assert plan(flight_delay, 1, published).versions["planes"] == ()
 
 
 def test_a_night_is_planned_alike_alone_and_among_others(flight_delay: ModelDefinition) -> None:
@@ -95,3 +238,54 @@ def test_a_night_is_planned_alike_alone_and_among_others(flight_delay: ModelDefi
     for name, seen in alone.windows.items():
         assert seen == tuple(one for one in among.windows[name] if one.night == FIRST)
     assert alone.versions["planes"] == tuple(one for one in among.versions["planes"] if one.night == FIRST)
+
+
+def test_the_night_after_shares_every_long_tile_that_lies_in_both_windows(tiny: ModelDefinition) -> None:
+    made = plan_features(changed(tiny, "failures", windows={200}), FIRST, FIRST + DAY, {})
+    first, second = ({s.tile for s in made.windows["failures"] if s.night == n} for n in (FIRST, FIRST + DAY))
+    assert {tile for tile in first | second if tile.days == 64} == {tile for tile in first & second if tile.days == 64}
+
+
+# ---- look-ups
+
+
+@shared
+@given(
+    some_nights,
+    some_delays,
+    st.sampled_from(ZONES),
+    st.sampled_from([None, *ZONES]),
+    st.sets(st.integers(-9, 9)),
+    st.integers(1, 5),
+)
+def test_a_look_up_sees_the_newest_version_that_was_available(
+    flight_delay: ModelDefinition,
+    night: date,
+    after: timedelta,
+    zone: str,
+    other: str | None,
+    offsets: set[int],
+    nights: int,
+) -> None:
+    definition = changed(flight_delay, "planes", after=after, zone=other, schedule=zone)
+    published = [night + timedelta(days=offset) for offset in offsets]
+    expected = []
+    for score_date in (night + n * DAY for n in range(nights)):
+        there = set(available(definition, "planes", score_date))
+        if known := [day for day in published if day in there]:
+            expected.append(Visible(score_date, Tile(max(known), 1)))
+    made = plan_features(definition, night, night + (nights - 1) * DAY, {"planes": published})
+    assert made.versions["planes"] == tuple(expected)
+
+
+@pytest.mark.parametrize("published", [[], [FIRST + timedelta(days=1)]])
+def test_a_night_before_the_first_version_sees_none(flight_delay: ModelDefinition, published: list[date]) -> None:
+    assert plan(flight_delay, 1, published).versions["planes"] == ()
+
+
+def test_a_version_is_seen_however_old_it_is_and_in_whatever_order_they_are_known(
+    flight_delay: ModelDefinition,
+) -> None:
+    old, older = date(1999, 12, 31), date(1990, 1, 1)
+    [seen] = plan(flight_delay, 1, [old, FIRST + DAY, older]).versions["planes"]
+    assert seen == Visible(FIRST, Tile(old, 1))

@@ -49,13 +49,13 @@ def test_the_label_is_the_declared_expression(lake: Lake, edit: Edit) -> None:
 
 
 def test_an_expression_that_cannot_be_computed_names_the_definition(lake: Lake, edit: Edit) -> None:
-    definition = edit("  expression: failed", "  expression: delay > 15")
+    definition = edit("  expression: failed", "  expression: machine + failed")
     fail(lake, definition, day(1), {"a": False})
     with pytest.raises(TerminalError) as caught:
         read_labels(lake, definition, day(1), day(1))
     message = str(caught.value)
     assert message.startswith(f"{definition.folder / 'model.yaml'}: label.expression: the label cannot be computed: ")
-    assert "received 'delay > 15'; fix: write DuckDB SQL over the columns of raw.failures" in message
+    assert "received 'machine + failed'; fix: write DuckDB SQL over the columns of raw.failures" in message
 
 
 def test_rows_get_the_label_of_their_own_day_and_key_and_those_without_one_are_left_out() -> None:

@@ -6,11 +6,12 @@ import io
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, assume, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
@@ -18,11 +19,13 @@ from nightshift.definition.calendar import newest_partition
 from nightshift.definition.model import Availability, Column, ModelDefinition, Source
 from nightshift.errors import DataError, NotYetAvailable
 from nightshift.lake.landing import (
+    digest_of,
     landed_dates,
     landing_file,
     missing_files,
     needed_files,
     read_landed,
+    restated_files,
 )
 from nightshift.lake.tables import TableSpec
 
@@ -385,3 +388,207 @@ def test_a_landing_folder_with_a_space_in_its_name_is_a_folder_like_any_other(
     needed = needed_files(tiny, str(landing), date(2024, 1, 1))
     assert missing_files(needed) == []
     assert landed_dates(str(landing), tiny.sources["plan"]) == [date(2024, 1, 1)]
+
+
+# ---- instants, with and without an offset
+
+NEW_YORK, TOKYO, LORD_HOWE = "America/New_York", "Asia/Tokyo", "Australia/Lord_Howe"
+
+
+def instants(landing: Path, values: object, zone: str, kind: pa.DataType | None = None) -> list[datetime | None]:
+    """Values of a column of a Parquet file, read as instants by the clock of a zone."""
+    column = pa.array(values, kind or pa.string())
+    (landing / f"{DAY}.parquet").write_bytes(whole_parquet(pa.table({"value": column})))
+    declared = source("{date}.parquet", {"value": "timestamp"})
+    spec = TableSpec("raw.readings", {"source_date": "date", "value": "timestamp"}, "source_date", ())
+    rows, _ = read_landed(landing_file(str(landing), "readings", declared, DAY), declared, spec, zone)
+    return list(rows["value"].to_pylist())
+
+
+def utc(*told: int) -> datetime:
+    return datetime(*told, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2013-07-04T06:30:00Z", utc(2013, 7, 4, 6, 30)),
+        ("2013-07-04 06:30Z", utc(2013, 7, 4, 6, 30)),
+        ("2013-07-04T06Z", utc(2013, 7, 4, 6)),  # as weather services write it
+        ("2013-07-04T06+09", utc(2013, 7, 3, 21)),
+        ("2013-07-04T06", utc(2013, 7, 3, 21)),
+        ("2013-07-04T06:30:00-04:00", utc(2013, 7, 4, 10, 30)),
+        ("2013-07-04T06:30:00-0400", utc(2013, 7, 4, 10, 30)),
+        ("2013-07-04T06:30:00-04", utc(2013, 7, 4, 10, 30)),
+        ("2013-07-04T06:30:00.250+05:30", utc(2013, 7, 4, 1, 0, 0, 250_000)),
+        ("2013-07-04T06:30:00+00:00", utc(2013, 7, 4, 6, 30)),
+        # By the clock of Tokyo, nine hours ahead all year.
+        ("2013-07-04T06:30:00", utc(2013, 7, 3, 21, 30)),
+        ("2013-07-04 06:30", utc(2013, 7, 3, 21, 30)),
+        ("2013-07-04 06:30:00.000001", utc(2013, 7, 3, 21, 30, 0, 1)),
+        ("2013-07-04", utc(2013, 7, 3, 15)),
+    ],
+)
+def test_an_instant_is_as_its_offset_tells_or_by_the_sources_clock(
+    tmp_path: Path, text: str, expected: datetime
+) -> None:
+    assert instants(tmp_path, [text], TOKYO) == [expected]
+    assert instants(tmp_path, [None, text, None], TOKYO) == [None, expected, None]
+
+
+def test_instants_with_and_without_an_offset_may_stand_in_one_column(tmp_path: Path) -> None:
+    values = ["2013-07-04T06:30:00Z", "2013-07-04T06:30:00", None, "2013-07-04", "2013-07-04T06:30:00+09:00"]
+    assert instants(tmp_path, values, TOKYO) == [
+        utc(2013, 7, 4, 6, 30),
+        utc(2013, 7, 3, 21, 30),
+        None,
+        utc(2013, 7, 3, 15),
+        utc(2013, 7, 3, 21, 30),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("zone", "shown", "expected"),
+    [
+        (NEW_YORK, "2013-01-04T06:30:00", utc(2013, 1, 4, 11, 30)),
+        (NEW_YORK, "2013-07-04T06:30:00", utc(2013, 7, 4, 10, 30)),
+        # Put forward: 02:00 to 02:59 are never shown; the first instant after them is 03:00.
+        (NEW_YORK, "2013-03-10T01:59:59", utc(2013, 3, 10, 6, 59, 59)),
+        (NEW_YORK, "2013-03-10T02:00:00", utc(2013, 3, 10, 7)),
+        (NEW_YORK, "2013-03-10T02:30:00", utc(2013, 3, 10, 7)),
+        (NEW_YORK, "2013-03-10T03:00:00", utc(2013, 3, 10, 7)),
+        # Put back: 01:00 to 01:59 are shown twice; the first of both is meant.
+        (NEW_YORK, "2013-11-03T00:59:59", utc(2013, 11, 3, 4, 59, 59)),
+        (NEW_YORK, "2013-11-03T01:30:00", utc(2013, 11, 3, 5, 30)),
+        (NEW_YORK, "2013-11-03T02:00:00", utc(2013, 11, 3, 7)),
+        # By half an hour, in the southern summer.
+        (LORD_HOWE, "2013-10-06T02:15:00", utc(2013, 10, 5, 15, 30)),
+        (LORD_HOWE, "2013-04-07T01:45:00", utc(2013, 4, 6, 14, 45)),
+        (LORD_HOWE, "2013-04-07T02:00:00", utc(2013, 4, 6, 15, 30)),
+        ("UTC", "2013-03-10T02:30:00", utc(2013, 3, 10, 2, 30)),
+    ],
+)
+def test_a_clock_that_changes_shows_some_times_twice_and_some_never(
+    tmp_path: Path, zone: str, shown: str, expected: datetime
+) -> None:
+    assert instants(tmp_path, [shown], zone) == [expected]
+    assert instants(tmp_path, [datetime.fromisoformat(shown)], zone, pa.timestamp("us")) == [expected]
+
+
+def test_an_instant_with_an_offset_is_never_moved_by_the_sources_clock(tmp_path: Path) -> None:
+    for zone in (NEW_YORK, TOKYO, "UTC"):
+        assert instants(tmp_path, ["2013-03-10T02:30:00Z"], zone) == [utc(2013, 3, 10, 2, 30)]
+        moment = datetime(2013, 3, 10, 2, 30, tzinfo=UTC)
+        assert instants(tmp_path, [moment], zone, pa.timestamp("ms", "Asia/Kolkata")) == [moment]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        pytest.param(pa.timestamp("ms"), datetime(2013, 7, 4), id="a timestamp without a zone"),
+        pytest.param(pa.large_string(), "2013-07-04T00:00:00", id="a text as Polars writes it"),
+        pytest.param(pa.date32(), date(2013, 7, 4), id="a date"),
+        pytest.param(pa.dictionary(pa.int32(), pa.string()), "2013-07-04T00:00:00", id="a text as a category"),
+    ],
+)
+def test_whatever_a_column_is_stored_as_a_time_without_offset_is_by_the_sources_clock(
+    tmp_path: Path, kind: pa.DataType, value: object
+) -> None:
+    assert instants(tmp_path, [value], NEW_YORK, kind) == [utc(2013, 7, 4, 4)]
+
+
+@pytest.mark.parametrize("bad", ["noon", "2013-07-04T25:00:00", "2013-02-30", "2013-07-04T06:30:00+99:00", "06:30", ""])
+@pytest.mark.parametrize("before", [[], ["2013-07-04T06:30:00Z"], ["2013-07-04T06:30:00"]])
+def test_what_is_no_instant_is_named_with_its_row_whatever_stands_before_it(
+    tmp_path: Path, before: list[str], bad: str
+) -> None:
+    with pytest.raises(DataError) as caught:
+        instants(tmp_path, [*before, bad, None], NEW_YORK)
+    assert f".parquet row {len(before) + 1}: column 'value' holds a value that is not of type timestamp" in str(
+        caught.value
+    )
+    assert f"received {bad!r}; " in str(caught.value)
+
+
+@examples(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(st.datetimes(datetime(2012, 1, 1), datetime(2014, 12, 31)), min_size=1, max_size=5),
+    st.sampled_from([NEW_YORK, TOKYO, LORD_HOWE]),
+)
+def test_every_time_that_a_clock_shows_is_the_first_instant_at_which_it_shows_it(
+    tmp_path: Path, shown: list[datetime], zone: str
+) -> None:
+    first = [one.replace(tzinfo=ZoneInfo(zone), fold=0).astimezone(UTC) for one in shown]
+    assume(all(a.astimezone(ZoneInfo(zone)).replace(tzinfo=None) == b for a, b in zip(first, shown, strict=True)))
+    assert instants(tmp_path, [one.isoformat() for one in shown], zone) == first
+
+
+# ---- files that landed again
+
+
+def restating(definition: ModelDefinition, days: int | None, **told: object) -> ModelDefinition:
+    """The tiny definition whose failures may land again for some days."""
+    update = {"restates": None if days is None else timedelta(days=days), **told}
+    failures = definition.sources["failures"].model_copy(update=update)
+    return definition.model_copy(update={"sources": {**definition.sources, "failures": failures}})
+
+
+def land_outcomes(landing: Path, *numbers: int) -> None:
+    (landing / "outcomes").mkdir(exist_ok=True)
+    for number in numbers:
+        (landing / "outcomes" / f"2024-01-{number:02d}.parquet").write_bytes(b"")
+
+
+def restated(definition: ModelDefinition, landing: Path, night: date) -> list[tuple[str, int]]:
+    return [(file.source, file.day.day) for file in restated_files(definition, str(landing), night)]
+
+
+def test_files_of_the_days_before_the_newest_may_have_landed_again(tiny: ModelDefinition, tmp_path: Path) -> None:
+    """The newest day of a night in the tiny model is the one before it."""
+    land_outcomes(tmp_path, *range(1, 15))
+    night = date(2024, 1, 10)
+    assert restated(restating(tiny, 3), tmp_path, night) == [("failures", n) for n in (6, 7, 8)]
+    assert restated(restating(tiny, 1), tmp_path, night) == [("failures", 8)]
+    assert restated(restating(tiny, None), tmp_path, night) == []
+    [file] = restated_files(restating(tiny, 1), str(tmp_path), night)
+    assert file.uri == f"file://{tmp_path}/outcomes/2024-01-08.parquet"
+
+
+def test_only_files_that_have_landed_are_looked_at(tiny: ModelDefinition, tmp_path: Path) -> None:
+    land_outcomes(tmp_path, 7)
+    assert restated(restating(tiny, 3), tmp_path, date(2024, 1, 10)) == [("failures", 7)]
+    assert restated(restating(tiny, 3), tmp_path / "nothing", date(2024, 1, 10)) == []
+
+
+def test_nothing_from_before_the_schedules_start_is_looked_at(tiny: ModelDefinition, tmp_path: Path) -> None:
+    land_outcomes(tmp_path, *range(1, 15))
+    late = tiny.model_copy(update={"schedule": tiny.schedule.model_copy(update={"start": date(2024, 1, 7)})})
+    assert restated(restating(late, 30), tmp_path, date(2024, 1, 10)) == [("failures", n) for n in (7, 8)]
+    for night in (5, 7, 8):
+        assert restated(restating(late, 30), tmp_path, date(2024, 1, night)) == []
+
+
+def test_files_of_a_source_with_versions_do_not_land_again(tiny: ModelDefinition, tmp_path: Path) -> None:
+    land_outcomes(tmp_path, *range(1, 15))
+    assert restated(restating(tiny, 3, cadence="irregular"), tmp_path, date(2024, 1, 10)) == []
+
+
+def test_what_a_night_needs_and_what_may_have_landed_again_is_never_the_same_file(
+    tiny: ModelDefinition, tmp_path: Path
+) -> None:
+    land_outcomes(tmp_path, *range(1, 15))
+    definition = restating(tiny, 5, timezone=TOKYO)
+    for night in range(1, 15):
+        needed = needed_files(definition, str(tmp_path), date(2024, 1, night))
+        again = restated_files(definition, str(tmp_path), date(2024, 1, night))
+        assert not {file.uri for file in needed} & {file.uri for file in again}
+        newest = max((file.day for file in needed if file.source == "failures"), default=None)
+        assert all(newest is not None and file.day < newest for file in again)
+
+
+def test_a_file_is_known_by_what_it_holds(tmp_path: Path) -> None:
+    file = tmp_path / "a"
+    file.write_bytes(b"one")
+    first = digest_of(f"file://{file}")
+    file.write_bytes(b"two")
+    assert digest_of(f"file://{file}") != first == hashlib.sha256(b"one").hexdigest()

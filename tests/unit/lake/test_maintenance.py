@@ -4,8 +4,10 @@ import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
+from nightshift.errors import TerminalError
 from nightshift.lake import maintenance
 from nightshift.lake.catalog import Lake
 from nightshift.lake.files import list_files, local_path
@@ -13,8 +15,10 @@ from nightshift.lake.maintenance import maintain
 from nightshift.lake.publish import publish
 from nightshift.lake.read import snapshot_of
 from nightshift.lake.sql import run_sql
+from nightshift.lake.staging import inputs_of, load_staged, new_attempt, seal, staging_folder
 from nightshift.lake.tables import TableSpec
-from unit.tables import DAY, day, put, seen, stage
+from nightshift.types import Staged
+from unit.tables import DAY, Rows, arrow, day, put, seen, stage
 
 A, B = [("a", 1.0)], [("b", 2.0)]
 
@@ -171,3 +175,62 @@ def test_what_lies_beside_the_lake_is_none_of_its_business(lake: Lake, readings:
     run(lake, later(days=365))
     assert other.exists()
     assert neighbour.exists()
+
+
+# ---- sets as Spark writes them: files in a subfolder a date
+
+
+def by_spark(lake: Lake, spec: TableSpec, rows: Rows) -> Staged:
+    """Stages rows by day as a Spark job does."""
+    attempt = new_attempt(min(rows), max(rows))
+    folder = staging_folder(lake.warehouse, spec.name, attempt)
+    for when, found in rows.items():
+        file = Path(local_path(folder)) / f"_date={when}" / "part-0.parquet"
+        file.parent.mkdir(parents=True)
+        pq.write_table(arrow(spec, {when: found}), file)
+    return seal(folder, spec.name, attempt, min(rows), max(rows), {"raw.plan": "17"})
+
+
+def test_a_published_set_of_subfolders_keeps_its_manifest_and_can_be_published_again(
+    lake: Lake, readings: TableSpec
+) -> None:
+    staged = by_spark(lake, readings, {day(1): A, day(2): B})
+    snapshot = publish(lake, readings, staged)
+    run(lake, later(days=2))
+    assert load_staged(staged.location) == staged
+    assert inputs_of(lake, readings, day(2)) == {"raw.plan": "17"}
+    assert publish(lake, readings, staged) == snapshot
+    assert seen(lake, readings) == {day(1): A, day(2): B}
+
+
+def test_a_set_of_which_one_day_is_left_keeps_its_manifest(lake: Lake, readings: TableSpec, few: int) -> None:
+    staged = by_spark(lake, readings, {day(1): A, day(2): B})
+    publish(lake, readings, staged)
+    for number in range(6):
+        publish(lake, readings, by_spark(lake, readings, {day(1): [("a", float(number))]}))
+    run(lake, later(days=8))
+    assert staged_files(lake) & set(staged.files) == {file for file in staged.files if "_date=2024-01-02" in file}
+    assert inputs_of(lake, readings, day(2)) == {"raw.plan": "17"}
+    assert load_staged(staged.location) == staged
+
+
+def test_a_set_that_nothing_reaches_goes_whole(lake: Lake, readings: TableSpec, few: int) -> None:
+    abandoned = by_spark(lake, readings, {day(1): A, day(2): B})
+    replaced = by_spark(lake, readings, {day(1): A})
+    publish(lake, readings, replaced)
+    for number in range(6):
+        publish(lake, readings, by_spark(lake, readings, {day(1): [("a", float(number))]}))
+    run(lake, later(days=8))
+    for staged in (abandoned, replaced):
+        assert list_files(staged.location) == []
+        with pytest.raises(TerminalError, match="nothing complete is staged here"):
+            load_staged(staged.location)
+    assert seen(lake, readings) == {day(1): [("a", 5.0)]}
+
+
+def test_a_set_of_subfolders_that_is_still_being_written_stays(lake: Lake, readings: TableSpec) -> None:
+    publish(lake, readings, by_spark(lake, readings, {day(1): A}))
+    waiting = by_spark(lake, readings, {day(2): B})
+    run(lake)
+    publish(lake, readings, load_staged(waiting.location))
+    assert seen(lake, readings) == {day(1): A, day(2): B}

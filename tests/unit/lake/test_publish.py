@@ -90,7 +90,7 @@ def test_a_table_can_begin_with_a_night_without_rows(lake: Lake, readings: Table
     put(lake, readings, {}, first=DAY, last=DAY)
     assert seen(lake, readings) == {}
     assert published_dates(lake, readings) == {}
-    assert data_files(lake, readings, EARLY, LATE) == []
+    assert data_files(lake, readings, EARLY, LATE) == {}
 
 
 def test_a_reader_at_an_older_snapshot_still_sees_the_older_night(lake: Lake, readings: TableSpec) -> None:
@@ -119,14 +119,14 @@ def test_a_table_without_a_snapshot_has_no_rows_at_the_snapshot_it_names(lake: L
     lake.ensure(readings)
     snapshot = snapshot_of(lake, readings.name)
     assert seen(lake, readings, snapshot) == {}
-    assert data_files(lake, readings, EARLY, LATE, snapshot) == []
+    assert data_files(lake, readings, EARLY, LATE, snapshot) == {}
 
 
 def test_a_reader_pinned_before_the_first_night_sees_none_of_it(lake: Lake, readings: TableSpec) -> None:
     lake.ensure(readings)
     pinned = snapshot_of(lake, readings.name)
     put(lake, readings, {day(1): A})
-    assert data_files(lake, readings, EARLY, LATE, pinned) == []
+    assert data_files(lake, readings, EARLY, LATE, pinned) == {}
 
 
 def by_hand(lake: Lake, spec: TableSpec, rows: pa.Table) -> Staged:
@@ -262,6 +262,22 @@ def test_a_column_of_another_type_is_refused_with_both_types(lake: Lake, reading
     assert seen(lake, readings) == {day(1): A}
 
 
+def test_several_new_columns_are_each_of_their_own_type_wherever_they_are_declared(
+    lake: Lake, readings: TableSpec
+) -> None:
+    put(lake, readings, {day(1): A})
+    date_, *others = readings.columns.items()
+    kinds = {f"a_{kind}": kind for kind in ("integer", "number", "boolean", "string", "date", "timestamp")}
+    wide = replace(readings, columns=dict([date_, *kinds.items(), *others]))
+    lake.ensure(wide)
+    fields = {field.name: str(field.field_type) for field in lake.table(readings.name).schema().fields}
+    assert [fields[name] for name in kinds] == ["long", "double", "boolean", "string", "date", "timestamptz"]
+    row = {"source_date": day(2), "machine": "b", "load": 2.0, "a_integer": 7, "a_number": 0.5, "a_boolean": True}
+    rows = pa.Table.from_pylist([row], schema=wide.schema)
+    publish(lake, wide, stage_arrow(lake, wide, rows, day(2), day(2), {}))
+    assert read_dates(lake, wide, day(2), day(2)).equals(rows)
+
+
 def test_ensuring_a_table_twice_is_ensuring_it_once(lake: Lake, readings: TableSpec) -> None:
     first = lake.ensure(readings).metadata_location
     assert lake.ensure(readings).metadata_location == first
@@ -286,7 +302,7 @@ def test_every_type_a_definition_can_name_survives_publishing_reading_and_sql(la
 def monitored(lake: Lake, spec: TableSpec, monitor: str, when: date, value: float, split: str | None = None) -> int:
     row = {"monitor": monitor, "score_date": when, "subject": "night", "statistic": "psi", "value": value}
     data = pa.Table.from_pylist([row], schema=spec.schema)
-    return publish(lake, spec, stage_arrow(lake, spec, data, when, when, {}), split={"monitor": split or monitor})
+    return publish(lake, spec, stage_arrow(lake, spec, data, when, when, {}, {"monitor": split or monitor}))
 
 
 def values(lake: Lake, spec: TableSpec) -> dict[tuple[str, date], float]:

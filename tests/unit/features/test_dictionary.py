@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from nightshift.definition.model import ModelDefinition, RowFeature
+from nightshift.features.dictionary import Entry, data_dictionary, dictionary_page
+from unit.conftest import Edit
+
+ROWS = "rows:\n    busy:"
+WHERE = "where: failed\n"
+
+
+def entry(definition: ModelDefinition, feature: str) -> Entry:
+    [found] = [one for one in data_dictionary(definition) if one.feature == feature]
+    return found
+
+
+def test_every_feature_is_told_once_with_its_type_in_the_order_of_the_table(flight_delay: ModelDefinition) -> None:
+    told = [(one.feature, one.type) for one in data_dictionary(flight_delay)]
+    assert told == list(flight_delay.feature_types.items())
+    assert all(one.sources and one.made and one.description for one in data_dictionary(flight_delay))
+    assert all(isinstance(value, str) for one in data_dictionary(flight_delay) for value in dataclasses.astuple(one))
+
+
+def test_an_aggregate_tells_its_source_key_window_and_default(
+    flight_delay: ModelDefinition, tiny: ModelDefinition
+) -> None:
+    told = entry(flight_delay, "hour_late_rate_28d")
+    assert (told.sources, told.made, told.by, told.window) == (
+        "arrivals",
+        "rate of arr_delay >= 15",
+        "origin, dep_hour",
+        "28d",
+    )
+    assert (told.default, told.description) == ("null", "The same of the departures planned in the same hour")
+    assert entry(tiny, "machine_failures_3d").default == "0.5"
+    assert entry(flight_delay, "dest_departures_1d").made == "count of rows"
+    assert entry(flight_delay, "origin_rain_7d").made == "sum of precip"
+
+
+def test_a_default_of_nothing_at_all_is_not_taken_for_no_default(edit: Edit) -> None:
+    assert float(entry(edit("default: 0.5", "default: 0"), "machine_failures_3d").default) == 0
+
+
+def test_a_condition_on_what_is_aggregated_is_told(edit: Edit) -> None:
+    changed = edit("agg: rate\n      where: failed", "agg: mean\n      value: cast(failed as int)\n      where: failed")
+    told = entry(changed, "machine_failures_3d")
+    assert told.made == "mean of cast(failed as int) where failed"
+
+
+@pytest.mark.parametrize(
+    ("feature", "sources"),
+    [
+        ("airline", "schedule"),
+        ("weekday", "schedule"),  # of the score date alone
+        ("plane_age", "schedule, planes"),
+        ("plane_seats", "planes"),
+    ],
+)
+def test_a_row_feature_tells_the_sources_it_looks_at(flight_delay: ModelDefinition, feature: str, sources: str) -> None:
+    assert entry(flight_delay, feature).sources == sources
+
+
+@pytest.mark.parametrize(
+    ("expression", "sources"),
+    [
+        ("1", "schedule"),
+        ("PLANE.year", "planes"),
+        ("plane['year']", "planes"),
+        ("`plane`.`year`", "planes"),
+        ("coalesce(plane.year, plane.seats)", "planes"),
+        ("case when plane is null then 0 else distance end", "schedule, planes"),
+        ("year(score_date) - plane.year", "schedule, planes"),
+        ("filter(array(plane.year, plane.seats), one -> one > 0)[0]", "planes"),
+    ],
+)
+def test_sources_are_found_however_a_name_is_written(
+    flight_delay: ModelDefinition, expression: str, sources: str
+) -> None:
+    row = RowFeature(expression=expression, type="number", description="d")
+    features = flight_delay.features.model_copy(update={"rows": {"made": row}})
+    assert entry(flight_delay.model_copy(update={"features": features}), "made").sources == sources
+
+
+def test_a_source_that_is_looked_at_twice_is_told_once(edit: Edit) -> None:
+    lookups = "lookups:\n    one: {source: failures, key: [machine]}\n    two: {source: failures, key: [machine]}\n  "
+    both = edit(
+        ROWS,
+        f"{lookups}rows:\n    worse: {{expression: one.failed or two.failed, type: number, description: d}}\n    busy:",
+    )
+    assert entry(both, "worse").sources == "failures"
+
+
+def test_a_computed_feature_tells_the_sources_it_is_declared_to_be_made_from(edit: Edit, tiny: ModelDefinition) -> None:
+    computed = {"mood": {"type": "category", "description": "How it feels", "sources": ["plan", "failures"]}}
+    features = type(tiny.features).model_validate({**tiny.features.model_dump(), "computed": computed})
+    told = entry(tiny.model_copy(update={"features": features}), "mood")
+    assert (told.type, told.sources, told.made, told.description) == (
+        "category",
+        "plan, failures",
+        "features.py",
+        "How it feels",
+    )
+    assert (told.by, told.window, told.default) == ("", "", "")
+
+
+def cells(definition: ModelDefinition) -> list[list[str]]:
+    """The rows of the page's table, below its head, by cells."""
+    lines = dictionary_page(definition).split("\n")
+    return [line.replace("\\|", "¦").strip("|").split("|") for line in lines[2:]]
+
+
+def test_the_page_is_a_table_of_a_line_a_feature(flight_delay: ModelDefinition) -> None:
+    rows = cells(flight_delay)
+    assert [row[0].strip(" `") for row in rows] == list(flight_delay.feature_types)
+    assert {len(row) for row in rows} == {5}
+
+
+def test_a_bar_in_an_expression_does_not_break_the_page(edit: Edit) -> None:
+    changed = edit(WHERE, "where: \"concat('|', machine || '|') = '||'\"\n")
+    assert {len(row) for row in cells(changed)} == {5}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        pytest.param(WHERE, "where: |\n        failed\n        and machine <> 'x'\n", id="a condition"),
+        pytest.param(
+            "description: How often it failed lately",
+            "description: |\n        Lately,\n        it failed",
+            id="a description",
+        ),
+        pytest.param("expression: load,", 'expression: "load\\n+ 1",', id="a row expression"),
+    ],
+)
+def test_what_is_written_on_several_lines_is_told_on_one(edit: Edit, old: str, new: str) -> None:
+    changed = edit(old, new)
+    assert len(cells(changed)) == len(changed.feature_types)
+    assert not any("\n" in one.sentence for one in data_dictionary(changed))

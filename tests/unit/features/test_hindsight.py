@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from nightshift.definition.load import load_definition
+from nightshift.definition.model import ModelDefinition
+from nightshift.errors import NightshiftError, NotYetAvailable, TerminalError
+from nightshift.features.checks import sample_nights
+from nightshift.features.hindsight import raw_snapshots, reveal, world_settings
+from nightshift.lake.catalog import Lake
+from nightshift.lake.publish import publish
+from nightshift.lake.read import published_dates, read_dates, snapshot_of
+from nightshift.lake.staging import stage_arrow
+from nightshift.lake.tables import features_table, raw_table
+from nightshift.settings import Settings
+from unit.tables import EARLY, LATE, day
+
+ALARMS = """
+  alarms:
+    description: A source that was declared later.
+    path: alarms/{date}.csv
+    available: {after: 1h}
+    columns:
+      machine: {type: string}
+"""
+# In the tiny model a night sees its own plan and the failures of the day before.
+
+
+def land(lake: Lake, definition: ModelDefinition, source: str, rows: dict[date, str]) -> None:
+    """Publishes a machine a day."""
+    spec = raw_table(definition, source)
+    listed = [{"source_date": when, "machine": name} for when, name in rows.items()]
+    data = pa.Table.from_pylist(listed, schema=spec.schema)
+    publish(lake, spec, stage_arrow(lake, spec, data, min(rows), max(rows), {}))
+
+
+def compute(lake: Lake, definition: ModelDefinition, night: date) -> dict[str, int]:
+    """Publishes features of a night, made from the raw tables as they are."""
+    spec = features_table(definition)
+    snapshots = {name: snapshot_of(lake, raw_table(definition, name).name) for name in definition.sources}
+    inputs = {f"raw.{name}": str(snapshot) for name, snapshot in snapshots.items()}
+    row = pa.Table.from_pylist([{"score_date": night, "machine": "a"}], schema=spec.schema)
+    publish(lake, spec, stage_arrow(lake, spec, row, night, night, inputs))
+    return snapshots
+
+
+@pytest.fixture
+def world(settings: Settings, tmp_path: Path) -> Lake:
+    return Lake(world_settings(settings, tmp_path / "world"))
+
+
+def shown(world: Lake, definition: ModelDefinition, source: str) -> dict[date, list[str]]:
+    rows = read_dates(world, raw_table(definition, source), EARLY, LATE).to_pylist()
+    found: dict[date, list[str]] = {}
+    for row in rows:
+        found.setdefault(row["source_date"], []).append(row["machine"])
+    return found
+
+
+@pytest.fixture
+def landed(lake: Lake, tiny: ModelDefinition) -> Lake:
+    """Six days of both sources, the third of which has no failures."""
+    land(lake, tiny, "plan", {day(n): f"p{n}" for n in range(1, 7)})
+    land(lake, tiny, "failures", {day(n): f"f{n}" for n in (1, 2, 4, 5, 6)})
+    return lake
+
+
+def test_a_world_shows_what_had_arrived_by_the_cutoff_and_no_more(
+    landed: Lake, world: Lake, tiny: ModelDefinition
+) -> None:
+    compute(landed, tiny, day(4))
+    reveal(world, landed, tiny, day(4))
+    assert shown(world, tiny, "plan") == {day(n): [f"p{n}"] for n in (1, 2, 3, 4)}
+    assert shown(world, tiny, "failures") == {day(n): [f"f{n}"] for n in (1, 2)}
+
+
+def test_a_world_grows_night_by_night_and_what_it_showed_stays(
+    landed: Lake, world: Lake, tiny: ModelDefinition
+) -> None:
+    for number in (2, 5):
+        compute(landed, tiny, day(number))
+        reveal(world, landed, tiny, day(number))
+        assert sorted(shown(world, tiny, "plan")) == [day(n) for n in range(1, number + 1)]
+    assert shown(world, tiny, "failures") == {day(n): [f"f{n}"] for n in (1, 2, 4)}
+    before = snapshot_of(world, "raw.plan")
+    reveal(world, landed, tiny, day(5))
+    assert snapshot_of(world, "raw.plan") == before
+
+
+def test_a_world_shows_the_rows_that_the_features_were_made_from(
+    landed: Lake, world: Lake, tiny: ModelDefinition
+) -> None:
+    """Not those of a day that was restated since; the night after it sees those."""
+    compute(landed, tiny, day(4))
+    land(landed, tiny, "failures", {day(2): "restated"})
+    reveal(world, landed, tiny, day(4))
+    assert shown(world, tiny, "failures")[day(2)] == ["f2"]
+    compute(landed, tiny, day(5))
+    reveal(world, landed, tiny, day(5))
+    assert shown(world, tiny, "failures") == {day(1): ["f1"], day(2): ["restated"], day(4): ["f4"]}
+
+
+def test_the_world_is_all_that_changes(landed: Lake, world: Lake, tiny: ModelDefinition) -> None:
+    snapshots = compute(landed, tiny, day(6))
+    reveal(world, landed, tiny, day(6))
+    assert {name: snapshot_of(landed, f"raw.{name}") for name in snapshots} == snapshots
+    assert Path(world.warehouse.removeprefix("file://")) != Path(landed.warehouse.removeprefix("file://"))
+    assert published_dates(landed, raw_table(tiny, "failures")).keys() == {day(n) for n in (1, 2, 4, 5, 6)}
+
+
+def test_the_snapshots_of_a_night_are_those_its_features_were_made_from(landed: Lake, tiny: ModelDefinition) -> None:
+    made = compute(landed, tiny, day(4))
+    land(landed, tiny, "plan", {day(7): "p7"})
+    compute(landed, tiny, day(5))
+    assert raw_snapshots(landed, tiny, day(4)) == made
+
+
+def test_a_night_that_is_not_published_is_worth_waiting_for(landed: Lake, tiny: ModelDefinition) -> None:
+    with pytest.raises(NotYetAvailable, match=r"features\.tiny: 2024-01-04 is not published"):
+        raw_snapshots(landed, tiny, day(4))
+
+
+def test_a_night_from_before_a_source_was_declared_is_refused_in_words(
+    landed: Lake, tiny: ModelDefinition, models: Path
+) -> None:
+    compute(landed, tiny, day(4))
+    file = models / "tiny" / "model.yaml"
+    text = file.read_text()
+    file.write_text(text.replace("sources:\n", f"sources:\n{ALARMS}"))
+    with pytest.raises(NightshiftError, match="alarms"):
+        raw_snapshots(landed, load_definition(models / "tiny"), day(4))
+
+
+def test_a_night_whose_snapshots_are_gone_is_refused_in_words(landed: Lake, world: Lake, tiny: ModelDefinition) -> None:
+    snapshots = compute(landed, tiny, day(4))
+    land(landed, tiny, "plan", {day(4): "restated"})
+    landed.table("raw.plan").maintenance.expire_snapshots().by_ids([snapshots["plan"]]).commit()
+    with pytest.raises(TerminalError, match=r"raw\.plan: snapshot \d+ is gone"):
+        reveal(world, landed, tiny, day(4))
+
+
+def test_nights_are_drawn_alike_with_the_same_seed_and_none_twice(landed: Lake, tiny: ModelDefinition) -> None:
+    for number in (2, 3, 4, 5):
+        compute(landed, tiny, day(number))
+    drawn = [sample_nights(landed, tiny, 3, seed) for seed in (1, 1, 2, 3, 4)]
+    assert drawn[0] == drawn[1]
+    assert len({tuple(one) for one in drawn}) > 1
+    assert all(one == sorted(set(one)) and len(one) == 3 for one in drawn)
+    assert sample_nights(landed, tiny, 99, 1) == [day(2) + timedelta(days=n) for n in range(4)]
+
+
+def test_only_nights_whose_raw_rows_are_still_kept_are_drawn(landed: Lake, tiny: ModelDefinition, models: Path) -> None:
+    gone = compute(landed, tiny, day(2))["plan"]
+    land(landed, tiny, "plan", {day(6): "restated"})
+    for number in (3, 4):
+        compute(landed, tiny, day(number))
+    landed.table("raw.plan").maintenance.expire_snapshots().by_ids([gone]).commit()
+    assert all(sample_nights(landed, tiny, 3, seed) == [day(3), day(4)] for seed in range(5))
+    file = models / "tiny" / "model.yaml"
+    file.write_text(file.read_text().replace("sources:\n", f"sources:\n{ALARMS}"))
+    with pytest.raises(NotYetAvailable, match=r"features\.tiny"):
+        sample_nights(landed, load_definition(models / "tiny"), 3, 1)
+
+
+def test_of_no_nights_none_can_be_drawn(lake: Lake, tiny: ModelDefinition) -> None:
+    with pytest.raises(NotYetAvailable, match="no features are published"):
+        sample_nights(lake, tiny, 1, 1)

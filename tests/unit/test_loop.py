@@ -1,0 +1,213 @@
+"""What a night does with landed files, without Spark: ingest, audit, publish."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from nightshift.errors import DataError, NotYetAvailable
+from nightshift.lake.files import local_path
+from nightshift.lake.maintenance import maintain
+from nightshift.lake.read import published_dates, read_dates, snapshot_of
+from nightshift.lake.staging import inputs_of, load_staged
+from nightshift.lake.tables import raw_table
+from nightshift.loop import Loop
+from nightshift.settings import PROJECT, Settings
+from unit.tables import EARLY, LATE, day
+
+# In the tiny model a night needs its own plan and the failures of the day before.
+
+
+@pytest.fixture
+def loop(models: Path, tmp_path: Path) -> Loop:
+    """The loop of the tiny model, whose failures may land again for three days."""
+    file = models / "tiny" / "model.yaml"
+    file.write_text(
+        file.read_text().replace("    available: {after: 24h}\n", "    available: {after: 24h}\n    restates: 3d\n")
+    )
+    return Loop("tiny", Settings(home=PROJECT, var=tmp_path / "var", models_folder=models))
+
+
+def plan(loop: Loop, when: date, load: float = 0.5) -> None:
+    file = Path(local_path(loop.settings.landing_uri)) / f"plan-{when}.csv.gz"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(gzip.compress(f"machine,load\na,{load}\nb,0.25\n".encode()))
+
+
+def failures(loop: Loop, when: date, *failed: bool | None) -> None:
+    file = Path(local_path(loop.settings.landing_uri)) / "outcomes" / f"{when}.parquet"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    sink = io.BytesIO()
+    pq.write_table(pa.table({"machine": list("abcdef"[: len(failed)]), "failed": pa.array(failed, pa.bool_())}), sink)
+    file.write_bytes(sink.getvalue())
+
+
+def land(loop: Loop, *numbers: int) -> None:
+    """Both files of some days of January."""
+    for number in numbers:
+        plan(loop, day(number))
+        failures(loop, day(number), False, True)
+
+
+def ingested(loop: Loop, night: date) -> list[tuple[str, date]]:
+    """What a night stages."""
+    return [(staged.table, staged.first) for staged in map(load_staged, loop.ingest(night))]
+
+
+def run(loop: Loop, *numbers: int) -> None:
+    """Ingests and publishes nights."""
+    for number in numbers:
+        loop.publish(loop.ingest(day(number)))
+
+
+def outcomes(loop: Loop, when: date) -> dict[str, bool | None]:
+    rows = read_dates(loop.lake, raw_table(loop.definition, "failures"), when, when).to_pylist()
+    return {row["machine"]: row["failed"] for row in rows}
+
+
+def needed(number: int) -> list[tuple[str, date]]:
+    return [("raw.plan", day(number)), ("raw.failures", day(number - 1))]
+
+
+def test_a_night_stages_the_files_it_needs_and_what_lands_later_is_left(loop: Loop) -> None:
+    land(loop, *range(1, 9))
+    run(loop, 2, 3, 4)
+    assert ingested(loop, day(5)) == needed(5)
+    assert list(published_dates(loop.lake, raw_table(loop.definition, "failures"))) == [day(n) for n in (1, 2, 3)]
+
+
+def test_files_that_are_what_was_published_are_left(loop: Loop) -> None:
+    land(loop, *range(1, 9))
+    run(loop, *range(2, 8))
+    before = snapshot_of(loop.lake, "raw.failures")
+    assert ingested(loop, day(8)) == needed(8)
+    for number in (4, 5, 6):
+        failures(loop, day(number), False, True)  # landed again as it was
+    assert ingested(loop, day(8)) == needed(8)
+    assert snapshot_of(loop.lake, "raw.failures") == before
+
+
+@pytest.mark.parametrize(("number", "again"), [(3, False), (4, True), (6, True)])
+def test_a_file_that_landed_again_otherwise_is_staged_with_the_night_as_long_as_it_may(
+    loop: Loop, number: int, again: bool
+) -> None:
+    """The newest day of the eighth is the seventh; three days before it is the fourth."""
+    land(loop, *range(1, 9))
+    run(loop, *range(2, 8))
+    failures(loop, day(number), True, True, None)
+    more = [("raw.failures", day(number))] if again else []
+    assert ingested(loop, day(8)) == needed(8) + more
+    run(loop, 8)
+    corrected = {"a": True, "b": True, "c": None} if again else {"a": False, "b": True}
+    assert outcomes(loop, day(number)) == corrected
+    assert outcomes(loop, day(5)) == ({"a": False, "b": True} if number != 5 else corrected)
+    assert ingested(loop, day(8)) == needed(8)
+
+
+def test_a_file_that_landed_late_is_staged_with_the_next_night(loop: Loop) -> None:
+    land(loop, 1, 2, 4, 5)
+    run(loop, 2)  # the third and the fourth never ran: the failures of the third came late
+    run(loop, 5)
+    assert set(published_dates(loop.lake, raw_table(loop.definition, "failures"))) == {day(1), day(2), day(4)}
+    failures(loop, day(3), True)
+    plan(loop, day(6))
+    assert ingested(loop, day(6)) == [*needed(6), ("raw.failures", day(3))]
+    run(loop, 6)
+    assert outcomes(loop, day(3)) == {"a": True}
+    assert ingested(loop, day(6)) == needed(6)
+
+
+def test_a_late_file_of_a_source_that_does_not_restate_is_left(loop: Loop) -> None:
+    land(loop, 1, 2, 3, 5, 6)
+    run(loop, 2, 3)
+    plan(loop, day(4))
+    assert ("raw.plan", day(4)) not in ingested(loop, day(6))
+
+
+def test_a_history_is_known_file_by_file(loop: Loop) -> None:
+    """Its one staged set holds many files; the night after it looks at each of them."""
+    land(loop, *range(1, 9))
+    loop.publish(loop.ingest_history(day(1), day(7)))
+    assert ingested(loop, day(8)) == needed(8)
+    failures(loop, day(6), True)
+    assert ingested(loop, day(8)) == [*needed(8), ("raw.failures", day(6))]
+    run(loop, 8)
+    assert outcomes(loop, day(6)) == {"a": True}
+    assert set(published_dates(loop.lake, raw_table(loop.definition, "failures"))) == {day(n) for n in range(1, 8)}
+    assert ingested(loop, day(8)) == needed(8)
+
+
+def test_what_landed_again_is_still_known_after_maintenance(loop: Loop) -> None:
+    land(loop, *range(1, 9))
+    loop.publish(loop.ingest_history(day(1), day(6)))
+    run(loop, 7)
+    failures(loop, day(5), True)
+    run(loop, 8)
+    maintain(loop.lake, lambda line: None, now=datetime.now(UTC) + timedelta(days=365))
+    assert ingested(loop, day(8)) == needed(8)
+    assert outcomes(loop, day(5)) == {"a": True}
+
+
+def test_a_file_without_rows_replaces_a_day_by_none(loop: Loop) -> None:
+    land(loop, *range(1, 9))
+    run(loop, *range(2, 8))
+    failures(loop, day(5))
+    run(loop, 8)
+    assert outcomes(loop, day(5)) == {}
+    assert day(5) not in published_dates(loop.lake, raw_table(loop.definition, "failures"))
+
+
+def test_a_file_that_is_needed_and_has_not_landed_is_waited_for(loop: Loop) -> None:
+    land(loop, 1, 2)
+    with pytest.raises(NotYetAvailable, match=r"plan-2024-01-03\.csv\.gz: the file has not landed"):
+        loop.ingest(day(3))
+
+
+def test_what_a_day_was_made_from_names_its_own_file(loop: Loop) -> None:
+    land(loop, *range(1, 9))
+    run(loop, *range(2, 8))
+    failures(loop, day(6), True)
+    run(loop, 8)
+    [told] = inputs_of(loop.lake, raw_table(loop.definition, "failures"), day(6))
+    assert told == f"file://{local_path(loop.settings.landing_uri)}/outcomes/2024-01-06.parquet"
+
+
+def test_a_restated_day_is_audited_apart_from_the_nights_own(loop: Loop) -> None:
+    land(loop, *range(1, 9))
+    run(loop, *range(2, 8))
+    failures(loop, day(5), True, True, True)
+    said = loop.audit(loop.ingest(day(8)), day(8), "test")
+    assert "raw.failures of 2024-01-07: " in said
+    assert "raw.failures of 2024-01-05: " in said
+    assert "raw.plan: " in said
+    kept = {row["subject"].split(":")[0] for row in loop.monitored(day(8), day(8))}
+    assert kept == {"raw.failures of 2024-01-07", "raw.failures of 2024-01-05", "raw.plan"}
+
+
+def test_a_restated_file_that_is_wrong_is_named_and_nothing_is_published(loop: Loop) -> None:
+    land(loop, *range(1, 9))
+    run(loop, *range(2, 8))
+    file = Path(local_path(loop.settings.landing_uri)) / "outcomes" / f"{day(5)}.parquet"
+    sink = io.BytesIO()
+    pq.write_table(pa.table({"machine": ["a", "a"], "failed": [True, False]}), sink)
+    file.write_bytes(sink.getvalue())
+    with pytest.raises(DataError) as caught:
+        loop.audit(loop.ingest(day(8)), day(8), "test")
+    assert str(caught.value).startswith(f"file://{file}: raw.failures of 2024-01-05: 1 of ")
+    assert "outcomes/2024-01-07" not in str(caught.value)
+    assert outcomes(loop, day(5)) == {"a": False, "b": True}
+
+
+def test_every_published_row_is_read_back(loop: Loop) -> None:
+    land(loop, 1, 2, 3)
+    run(loop, 2, 3)
+    rows = read_dates(loop.lake, raw_table(loop.definition, "plan"), EARLY, LATE).to_pylist()
+    assert sorted((row["source_date"], row["machine"], row["load"]) for row in rows) == [
+        (day(n), name, load) for n in (2, 3) for name, load in (("a", 0.5), ("b", 0.25))
+    ]
