@@ -25,6 +25,10 @@ test: install ## Check style, types and layers, and run every test
 	@$(BIN)/lint-imports
 	@$(BIN)/pytest
 
+.PHONY: bench
+bench: install ## Measure everything against its bar; ONLY=features.nightly runs one, SCALE=0.01 tries it out
+	@$(BIN)/python -m bench $(ONLY) $(if $(SCALE),--scale $(SCALE))
+
 .PHONY: install
 install: $(INSTALLED) ## Create .venv with the locked packages, and Java if there is none
 

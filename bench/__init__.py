@@ -1,0 +1,1 @@
+"""Measurements of Nightshift against the bars it promises: `make bench`."""

@@ -1,0 +1,110 @@
+"""Generated payments, and the accounts that are due for scoring.
+
+The same volume makes the same rows. Each day is made by itself, so memory does not grow with their number. A few
+accounts, merchants and countries make most of the payments, as in life: keys follow Zipf's law.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nightshift.definition.calendar import nights
+from nightshift.definition.model import ModelDefinition
+from nightshift.lake.catalog import Lake
+from nightshift.lake.publish import publish
+from nightshift.lake.staging import stage_arrow
+from nightshift.lake.tables import raw_table
+
+FIRST = date(2023, 1, 1)
+COUNTRIES = 60
+MONTH = timedelta(days=31)
+
+
+@dataclass(frozen=True)
+class Volume:
+    """How much is generated.
+
+    Attributes:
+        daily: Payments a day; a tenth as many accounts are due.
+        accounts: How many accounts there are.
+        seed: Another seed, other rows.
+    """
+
+    daily: int
+    accounts: int
+    seed: int = 20230101
+
+    @classmethod
+    def of(cls, events: int, days: int) -> Volume:
+        """So many payments over so many days; an account makes a hundred of them on average."""
+        return cls(-(-events // days), max(events // 100, 100))
+
+    @property
+    def merchants(self) -> int:
+        return max(self.accounts // 50, 10)
+
+
+def payments(volume: Volume, day: date) -> pa.Table:
+    """The payments of a day."""
+    rng, rows = _generator(volume, day, 0), volume.daily
+    return pa.table(
+        {
+            "account": _names("account", _zipf(rng, rows, volume.accounts)),
+            "merchant": _names("merchant", _zipf(rng, rows, volume.merchants)),
+            "country": _names("country", _zipf(rng, rows, COUNTRIES)),
+            "amount": np.round(rng.lognormal(3.4, 1.0, rows), 2),
+            "minute": rng.integers(0, 24 * 60, rows),
+            "flagged": rng.random(rows) < 0.03,
+        }
+    )
+
+
+def due(volume: Volume, day: date) -> pa.Table:
+    """The accounts that are due on a day, each once."""
+    rng, rows = _generator(volume, day, 1), max(volume.daily // 10, 1)
+    accounts = rng.permutation(np.unique(_zipf(rng, 10 * rows, volume.accounts)))[:rows]
+    return pa.table(
+        {
+            "account": _names("account", accounts),
+            "merchant": _names("merchant", _zipf(rng, len(accounts), volume.merchants)),
+            "country": _names("country", _zipf(rng, len(accounts), COUNTRIES)),
+        }
+    )
+
+
+def publish_raw(lake: Lake, definition: ModelDefinition, volume: Volume, first: date, last: date) -> None:
+    """Publishes the rows of the dates from `first` to `last`, a month at a time, as if they had been ingested."""
+    while first <= last:
+        end = min(first + MONTH - timedelta(days=1), last)
+        for source, make in SOURCES.items():
+            spec = raw_table(definition, source)
+            rows = pa.concat_tables([_dated(make(volume, day), day) for day in nights(first, end)])
+            publish(lake, spec, stage_arrow(lake, spec, rows, first, end, {}))
+        first = end + timedelta(days=1)
+
+
+SOURCES: dict[str, Callable[[Volume, date], pa.Table]] = {"payments": payments, "due": due}
+
+
+def _generator(volume: Volume, day: date, stream: int) -> np.random.Generator:
+    return np.random.default_rng([volume.seed, day.toordinal(), stream])
+
+
+def _zipf(rng: np.random.Generator, rows: int, names: int) -> np.ndarray:
+    """Numbers below `names`, each about as frequent as its inverse."""
+    ranks: np.ndarray = np.exp(rng.random(rows) * np.log(names)).astype(np.int64)
+    return ranks
+
+
+def _names(what: str, numbers: np.ndarray) -> pa.Array:
+    return pc.binary_join_element_wise(what, pa.array(numbers).cast(pa.string()), "-")
+
+
+def _dated(rows: pa.Table, day: date) -> pa.Table:
+    return rows.add_column(0, "source_date", pa.repeat(pa.scalar(day, pa.date32()), rows.num_rows))

@@ -1,0 +1,203 @@
+"""Measurements of the feature computation."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from collections.abc import Sequence
+from datetime import date, timedelta
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import duckdb
+
+from bench.events import FIRST, Volume, publish_raw
+from bench.jobs import Say, build_features, submit
+from bench.measure import Run, alternate, run
+from bench.registry import Bench, Figure, measurement
+from nightshift.definition.calendar import nights
+from nightshift.errors import DataError, TerminalError
+from nightshift.features.compare import compare, tolerances
+from nightshift.lake.files import local_path
+from nightshift.lake.read import read_dates
+from nightshift.lake.tables import features_table
+from nightshift.loop import Loop
+from nightshift.settings import PROJECT, Settings
+from nightshift.spark_submit import SparkSubmit
+
+MODELS = Path(__file__).parent / "models"
+DAY = timedelta(days=1)
+YEAR = timedelta(days=365)
+GIB = 2**30
+MEMORY = 4 * GIB
+
+
+@measurement("features.nightly")
+def nightly(bench: Bench) -> list[Figure]:
+    """The features of one night, with 365-day windows against 7-day windows.
+
+    Two definitions that differ in nothing else, over the same 400 days of 20,000 payments. Everything up to the night
+    before is published; each measured night is a job and a publish. Time is the job's, after session start-up.
+    """
+    history, rounds = 400 * DAY, 7
+    loops = _loops_with_windows(bench, (7, 365))
+    volume, start = Volume.of(round(8e6 * bench.scale), history.days), FIRST + history
+    measured = [start + number * DAY for number in range(rounds)]
+    bench.say("generating payments")
+    first_loop = next(iter(loops.values()))
+    for first, last in [(FIRST, start - DAY), *zip(measured, measured, strict=True)]:
+        publish_raw(first_loop.lake, first_loop.definition, volume, first, last)
+    for loop in loops.values():
+        build_features(loop, start - 31 * DAY, start - DAY, bench.say)
+    seconds = alternate({days: partial(_night, bench, loop, start) for days, loop in loops.items()}, rounds)
+    short, long = median(seconds["7"]), median(seconds["365"])
+    pairs = [one / other for one, other in zip(seconds["365"], seconds["7"], strict=True)]
+    result = f"365 days {long:.2f} s, 7 days {short:.2f} s: medians of {rounds} nights"
+    result += f", which differ by {min(pairs):.2f} to {max(pairs):.2f} times"
+    return [
+        Figure("A night with 365-day windows", "at most 1.3 times 7-day windows", result, *_most(long / short, 1.3))
+    ]
+
+
+@measurement("features.bulk")
+def bulk(bench: Bench) -> list[Figure]:
+    """The features of a year of flights in one job, against range joins in plain PySpark (`bench/range_joins.py`).
+
+    Three nights are compared value by value. The range joins are stopped when they have taken twelve times as long.
+    """
+    loop = Loop("flight_delay", Settings(home=PROJECT, var=bench.var))
+    first = loop.definition.schedule.start
+    last = first + round(YEAR.days * bench.scale) * DAY - DAY
+    bench.say("ingesting flights")
+    loop.land(last)
+    loop.publish(loop.ingest_history(first, last))
+    ours = build_features(loop, first, last, bench.say)
+    _tell(bench, "in bulk", ours)
+    few = last - 2 * DAY
+    _range_joins(bench, loop, few, last, bench.var / "few")
+    _check(loop, bench.var / "few", list(nights(few, last)), bench.note)
+    theirs = _range_joins(bench, loop, first, last, bench.var / "all", limit=12 * ours.work)
+    _tell(bench, "range joins", theirs)
+    ratio = theirs.work / ours.work
+    result = f"{ours.work:.0f} s; range joins {theirs.work:.0f} s{' (stopped)' * theirs.stopped}"
+    told = f"more than {ratio:.0f} times (stopped)" if theirs.stopped else f"{ratio:.1f} times"
+    return [Figure("A year of flights in bulk", "10 times as fast as range joins", result, told, ratio >= 10)]
+
+
+@measurement("features.duckdb")
+def against_duckdb(bench: Bench) -> list[Figure]:
+    """The features of a year of ten million payments in one job, against DuckDB by hand (`bench/by_hand.sql`).
+
+    DuckDB has two threads, reads the same Parquet files and writes Parquet. Five nights are compared value by value.
+    """
+    loop, last = _generated(bench, 10, bench.var), FIRST + YEAR - DAY
+    ours = build_features(loop, FIRST, last, bench.say)
+    _tell(bench, "in bulk", ours)
+    bench.say("DuckDB by hand")
+    out = bench.var / "by_hand"
+    theirs = run([sys.executable, "-m", "bench.by_hand", f"{local_path(loop.lake.warehouse)}/staged", str(out)])
+    _tell(bench, "by hand", theirs)
+    _check(loop, out, list(nights(FIRST, last))[8::89], bench.note)
+    result = f"{ours.work:.1f} s; DuckDB {theirs.work:.1f} s with {theirs.peak / GIB:.1f} GiB"
+    what = "Ten million payments in bulk"
+    return [
+        Figure(f"{what}, time", "at most 4 times DuckDB by hand", result, *_most(ours.work / theirs.work, 4)),
+        Figure(f"{what}, memory", "below 4 GiB", f"{ours.peak / GIB:.2f} GiB", "", ours.peak < MEMORY),
+    ]
+
+
+@measurement("features.scale")
+def scale(bench: Bench) -> list[Figure]:
+    """The features of a year of 1, 10 and 50 million payments in one job.
+
+    There are as many accounts as a hundredth of the payments, so keys grow with rows.
+    """
+    figures: list[Figure] = []
+    before: tuple[int, Run] | None = None
+    for millions in (1, 10, 50):
+        what, bar = f"{millions} million payments in bulk", "time grows no faster than rows; below 4 GiB"
+        var = bench.var / str(millions)
+        try:
+            done = build_features(_generated(bench, millions, var), FIRST, FIRST + YEAR - DAY, bench.say)
+        except TerminalError as error:
+            bench.note(str(error))
+            return [*figures, Figure(what, bar, "the job failed", "", False)]
+        shutil.rmtree(var)
+        _tell(bench, f"{millions} million", done)
+        result = f"{done.work:.1f} s, {done.work / millions:.2f} s a million; {done.peak / GIB:.2f} GiB"
+        ratio, fast = _growth(millions, done, before)
+        figures.append(Figure(what, bar, result, ratio, fast and done.peak < MEMORY))
+        before = millions, done
+    return figures
+
+
+def _growth(millions: int, done: Run, before: tuple[int, Run] | None) -> tuple[str, bool]:
+    """How much longer a size took than the one before it, and whether that is no more than its rows."""
+    if before is None:
+        return "", True
+    time, rows = done.work / before[1].work, millions / before[0]
+    return f"{time:.1f} times for {rows:.0f} times the rows", time <= rows
+
+
+def _loops_with_windows(bench: Bench, lengths: Sequence[int]) -> dict[str, Loop]:
+    """A loop for each length: the payments' definition with every window as long."""
+    text, models = (MODELS / "payments" / "model.yaml").read_text(), bench.var / "models"
+    for days in lengths:
+        file = models / f"payments_{days}d" / "model.yaml"
+        file.parent.mkdir(parents=True)
+        named = text.replace("name: payments", f"name: payments_{days}d")
+        file.write_text(re.sub(r"windows: \[.*?\]", f"windows: [{days}d]", named))
+    settings = Settings(home=PROJECT, var=bench.var, models_folder=models)
+    return {str(days): Loop(f"payments_{days}d", settings) for days in lengths}
+
+
+def _night(bench: Bench, loop: Loop, start: date, number: int) -> float:
+    done = build_features(loop, start + number * DAY, start + number * DAY, bench.say)
+    _tell(bench, f"{loop.definition.name} {start + number * DAY}", done)
+    return done.work
+
+
+def _generated(bench: Bench, millions: int, var: Path) -> Loop:
+    """A year of payments, published."""
+    bench.say(f"generating {millions} million payments")
+    loop = Loop("payments", Settings(home=PROJECT, var=var, models_folder=MODELS))
+    volume = Volume.of(round(millions * 1e6 * bench.scale), YEAR.days)
+    publish_raw(loop.lake, loop.definition, volume, FIRST, FIRST + YEAR - DAY)
+    return loop
+
+
+def _range_joins(bench: Bench, loop: Loop, first: date, last: date, out: Path, limit: float = float("inf")) -> Run:
+    """The plain job, with adaptive plans and a few partitions: what it runs fastest with here."""
+    bench.say(f"range joins of {first} to {last}")
+    conf = {"spark.sql.adaptive.enabled": "true", "spark.sql.shuffle.partitions": "8"}
+    spark = loop.settings.spark.model_copy(update={"conf": conf})
+    settings = Settings(home=PROJECT, var=bench.var, spark=spark)
+    arguments = ["--model", loop.definition.name, "--from", str(first), "--to", str(last), "--out", str(out)]
+    return submit(SparkSubmit(settings, "../bench/range_joins", arguments, long=True), bench.say, limit)
+
+
+def _check(loop: Loop, folder: Path, sample: list[date], note: Say) -> None:
+    """Compares published features with those in a folder of Parquet files.
+
+    Raises:
+        DataError: If any value differs by more than rounding.
+    """
+    spec, cells = features_table(loop.definition), 0
+    other = duckdb.sql(f"from read_parquet('{folder}/**/*.parquet', hive_partitioning = false)")
+    for night in sample:
+        theirs = other.filter(f"score_date = '{night}'").to_arrow_table()
+        found = compare(read_dates(loop.lake, spec, night, night), theirs, spec.key, tolerances(loop.definition))
+        if found.differences:
+            raise DataError("values differ", where=str(folder), received=str(found.differences[0]))
+        cells += found.cells
+    note(f"{cells} values of {len(sample)} nights are the same")
+
+
+def _most(ratio: float, bar: float) -> tuple[str, bool]:
+    return f"{ratio:.2f} times", ratio <= bar
+
+
+def _tell(bench: Bench, what: str, done: Run) -> None:
+    bench.note(f"{what}: {done.work:.2f} s after {done.seconds - done.work:.2f} s, {done.peak / GIB:.2f} GiB")

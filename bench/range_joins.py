@@ -1,0 +1,124 @@
+"""The features of a range of nights in plain PySpark, as one would write them first: a range join a feature.
+
+Each aggregate and window joins the observations to the events of their key and dates, groups by observation and
+aggregates with Spark's own function; the results are joined together. What a row of a source means, its derived
+columns and which rows are from the future, is taken from the library.
+
+spark-submit bench/range_joins.py --model flight_delay --from 2013-03-01 --to 2013-03-03 --out /tmp/features
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from nightshift.definition.calendar import newest_partition
+from nightshift.definition.load import find_definition
+from nightshift.definition.model import Aggregate, ModelDefinition, feature_name
+from nightshift.features.compute import select_features, visible_rows, with_derived
+from nightshift.lake.catalog import Lake
+from nightshift.lake.read import data_files, published_dates
+from nightshift.lake.tables import raw_table
+from nightshift.settings import get_settings
+
+
+def range_joined(definition: ModelDefinition, first: date, last: date, raw: Mapping[str, DataFrame]) -> DataFrame:
+    """Every feature of every observation of the nights from `first` to `last`, from the sources' rows."""
+    key = ["score_date", *definition.observations.key]
+    rows = raw[definition.observations.source].where(F.col("source_date").between(first, last))
+    observed = rows.drop("_at").withColumnRenamed("source_date", "score_date")
+    found = observed
+    for name in definition.features.lookups:
+        found = found.join(_newest_version(definition, name, first, observed, raw), key, "left")
+    for name, aggregate in definition.features.aggregates.items():
+        events, late = raw[aggregate.source], _days_late(definition, aggregate.source, first)
+        for window in aggregate.windows:
+            joined = _in_window(observed, key, aggregate.by, events, late, window.days)
+            values = joined.groupBy(*_aside(key)).agg(_value(aggregate).alias(feature_name(name, window.days)))
+            found = found.join(values.withColumnsRenamed(dict(zip(_aside(key), key, strict=True))), key, "left")
+    return select_features(definition, found)
+
+
+def _in_window(
+    observed: DataFrame, key: Sequence[str], by: Sequence[str], events: DataFrame, late: int, days: int
+) -> DataFrame:
+    """Each observation's key, set aside under names of its own, with every event of its window."""
+    columns = dict.fromkeys((*key, *by))
+    observed = observed.select(*[F.col(name).alias(_aside([name])[0]) for name in columns])
+    night, day = F.col("observed_score_date"), F.col("source_date")
+    inside = day.between(F.date_sub(night, late + days - 1), F.date_sub(night, late))
+    same = [F.col(name) == F.col(aside) for name, aside in zip(by, _aside(by), strict=True)]
+    return observed.join(events, reduce(Column.__and__, same, inside))
+
+
+def _newest_version(
+    definition: ModelDefinition, name: str, first: date, observed: DataFrame, raw: Mapping[str, DataFrame]
+) -> DataFrame:
+    """Each observation's key with the newest row that a look-up had then, as a struct."""
+    lookup, key = definition.features.lookups[name], ["score_date", *definition.observations.key]
+    late = _days_late(definition, lookup.source, first)
+    joined = _in_window(observed, key, lookup.key, raw[lookup.source], late, 10_000)
+    fields = F.struct(*definition.sources[lookup.source].types)
+    newest = joined.groupBy(*_aside(key)).agg(F.max_by(fields, "source_date").alias(name))
+    return newest.withColumnsRenamed(dict(zip(_aside(key), key, strict=True)))
+
+
+def _value(aggregate: Aggregate) -> Column:
+    if aggregate.agg == "count":
+        return F.nullif(F.count_if(F.expr(aggregate.where or "true")), F.lit(0)).cast("double")
+    if aggregate.agg == "rate":
+        return F.avg(F.expr(str(aggregate.where)).cast("double"))
+    value = F.expr(str(aggregate.value))
+    value = F.when(F.expr(aggregate.where), value) if aggregate.where else value
+    match aggregate.agg:
+        case "approx_distinct":
+            return F.nullif(F.approx_count_distinct(value, 0.02), F.lit(0)).cast("double")
+        case "last":
+            return F.max(F.when(F.col("_at").isNotNull() & value.isNotNull(), F.struct("_at", value.alias("last"))))[
+                "last"
+            ]
+    functions = {"sum": F.sum, "mean": F.avg, "min": F.min, "max": F.max, "stddev": F.stddev_samp}
+    return functions[aggregate.agg](value.cast("double"))
+
+
+def _days_late(definition: ModelDefinition, source: str, night: date) -> int:
+    return (night - newest_partition(definition.schedule, definition.sources[source], night)).days
+
+
+def _aside(columns: Sequence[str]) -> list[str]:
+    return [f"observed_{name}" for name in columns]
+
+
+def main() -> None:
+    """Writes the features of a range of nights to a folder."""
+    parser = argparse.ArgumentParser(description="Computes features by range joins.")
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--from", dest="first", type=date.fromisoformat, required=True)
+    parser.add_argument("--to", dest="last", type=date.fromisoformat, required=True)
+    parser.add_argument("--out", required=True)
+    arguments = parser.parse_args()
+    spark = SparkSession.builder.config("spark.sql.session.timeZone", "UTC").getOrCreate()
+    sys.stdout.write("session ready\n")
+    sys.stdout.flush()
+    settings = get_settings()
+    definition, lake = find_definition(settings.models_path, arguments.model), Lake(settings)
+    raw = {name: _rows(spark, lake, definition, name, arguments.last) for name in definition.sources}
+    range_joined(definition, arguments.first, arguments.last, raw).write.parquet(arguments.out)
+
+
+def _rows(spark: SparkSession, lake: Lake, definition: ModelDefinition, source: str, last: date) -> DataFrame:
+    spec = raw_table(definition, source)
+    rows = spark.read.parquet(*data_files(lake, spec, date.min + timedelta(days=1), last))
+    if source == definition.observations.source:
+        return with_derived(definition, source, rows)
+    return visible_rows(definition, source, rows, published_dates(lake, spec))
+
+
+if __name__ == "__main__":
+    main()
