@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 
-from bench.measure import READY
+from nightshift.spark_submit import READY
 
 
 def main(raw: str, out: str) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -15,9 +13,9 @@ from time import perf_counter, time
 import psutil
 
 from nightshift.errors import TerminalError
-from nightshift.processes import die_with_parent
+from nightshift.processes import kill_group, start_group
+from nightshift.spark_submit import READY
 
-READY = "session ready"
 PERIOD = 0.1  # seconds between two samples of memory
 FORK = 1.0  # seconds after which a process surely runs a program of its own
 
@@ -62,16 +60,7 @@ def run(
         TerminalError: If it fails.
     """
     started = perf_counter()
-    process = subprocess.Popen(
-        command,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        start_new_session=True,
-        preexec_fn=die_with_parent(signal.SIGKILL),
-    )
+    process = start_group(command, environment)
     watch = _Watch(process, limit)
     watch.start()
     lines, ready = [], started
@@ -99,13 +88,6 @@ def alternate(variants: Mapping[str, Callable[[int], float]], rounds: int) -> di
         for name in list(variants)[:: -1 if number % 2 else 1]:
             found[name].append(variants[name](number))
     return found
-
-
-def kill_group(process: subprocess.Popen[str]) -> None:
-    """Kills a command with everything it started."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
 
 
 class _Watch(threading.Thread):

@@ -21,11 +21,13 @@ from pyspark.sql import functions as F
 from nightshift.definition.calendar import newest_partition
 from nightshift.definition.load import find_definition
 from nightshift.definition.model import Aggregate, ModelDefinition, feature_name
+from nightshift.features.brute_force import plain_value
 from nightshift.features.compute import select_features, visible_rows, with_derived
 from nightshift.lake.catalog import Lake
 from nightshift.lake.read import data_files, published_dates
 from nightshift.lake.tables import raw_table
 from nightshift.settings import get_settings
+from nightshift.spark_submit import READY
 
 
 def range_joined(definition: ModelDefinition, first: date, last: date, raw: Mapping[str, DataFrame]) -> DataFrame:
@@ -70,21 +72,12 @@ def _newest_version(
 
 
 def _value(aggregate: Aggregate) -> Column:
-    if aggregate.agg == "count":
-        return F.nullif(F.count_if(F.expr(aggregate.where or "true")), F.lit(0)).cast("double")
-    if aggregate.agg == "rate":
-        return F.avg(F.expr(str(aggregate.where)).cast("double"))
+    """A feature by Spark's own aggregate function; distinct values estimated, as one would over many rows."""
+    if aggregate.agg != "approx_distinct":
+        return plain_value(aggregate)
     value = F.expr(str(aggregate.value))
     value = F.when(F.expr(aggregate.where), value) if aggregate.where else value
-    match aggregate.agg:
-        case "approx_distinct":
-            return F.nullif(F.approx_count_distinct(value, 0.02), F.lit(0)).cast("double")
-        case "last":
-            return F.max(F.when(F.col("_at").isNotNull() & value.isNotNull(), F.struct("_at", value.alias("last"))))[
-                "last"
-            ]
-    functions = {"sum": F.sum, "mean": F.avg, "min": F.min, "max": F.max, "stddev": F.stddev_samp}
-    return functions[aggregate.agg](value.cast("double"))
+    return F.nullif(F.approx_count_distinct(value, 0.02), F.lit(0)).cast("double")
 
 
 def _days_late(definition: ModelDefinition, source: str, night: date) -> int:
@@ -104,7 +97,7 @@ def main() -> None:
     parser.add_argument("--out", required=True)
     arguments = parser.parse_args()
     spark = SparkSession.builder.config("spark.sql.session.timeZone", "UTC").getOrCreate()
-    sys.stdout.write("session ready\n")
+    sys.stdout.write(f"{READY}\n")
     sys.stdout.flush()
     settings = get_settings()
     definition, lake = find_definition(settings.models_path, arguments.model), Lake(settings)

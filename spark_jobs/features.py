@@ -23,6 +23,7 @@ from nightshift.lake.catalog import Lake
 from nightshift.lake.read import Partition, published_partitions, snapshot_of
 from nightshift.lake.tables import features_table, raw_table
 from nightshift.settings import get_settings
+from nightshift.spark_submit import READY
 from nightshift.types import Staged
 
 # Work is done in bites of so many rows, so that memory stays flat however long the range is.
@@ -176,7 +177,7 @@ def main() -> None:
     settings = get_settings()
     definition, lake = find_definition(settings.models_path, arguments.model), Lake(settings)
     spark = starting.result()
-    print("session ready", flush=True)
+    print(READY, flush=True)
     raw = Raw.open(spark, lake, definition)
     announce(stage_features(raw, arguments.first, arguments.last or arguments.first, arguments.attempt))
 

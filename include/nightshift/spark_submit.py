@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 
 from nightshift.errors import TerminalError, TransientError
-from nightshift.processes import die_with_parent
+from nightshift.processes import kill_group, start_group
 from nightshift.settings import Settings
 
 TEMPORARY_FAILURE = 75  # sysexits' EX_TEMPFAIL: what spark_jobs/job.py ends with when a retry may help
-# How a job tells its submitter what it staged, and how far it is (spark_jobs/job.py).
-STAGED, PROGRESS = "staged set: ", "progress: "
+# How a job tells its submitter what it staged, how far it is, and that it begins to work (spark_jobs/job.py).
+STAGED, PROGRESS, READY = "staged set: ", "progress: ", "session ready"
 # Spark generates methods so large that the JVM's best compiler takes longer for them than the job, and that it
 # would leave uncompiled if it were not told otherwise.
 _COMPILER = "-XX:TieredStopAtLevel=1 -XX:-DontCompileHugeMethods -XX:ReservedCodeCacheSize=256m -Xshare:auto"
@@ -67,16 +65,7 @@ class SparkSubmit:
         """
         tail: deque[str] = deque(maxlen=50)
         staged: list[str] = []
-        self._process = subprocess.Popen(
-            self.command(),
-            env=self.environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            start_new_session=True,
-            preexec_fn=die_with_parent(signal.SIGKILL),
-        )
+        self._process = start_group(self.command(), self.environment())
         assert self._process.stdout is not None
         try:
             for line in self._process.stdout:
@@ -96,9 +85,7 @@ class SparkSubmit:
     def kill(self) -> None:
         """Kills the job with everything it started."""
         if self._process is not None:
-            with suppress(ProcessLookupError):
-                os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+            kill_group(self._process)
 
     def command(self) -> list[str]:
         """The spark-submit call."""

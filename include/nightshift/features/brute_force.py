@@ -46,7 +46,7 @@ def brute_force(
             first = last - window + timedelta(days=1)
             inside = raw[aggregate.source].where(F.col("source_date").between(F.lit(first), F.lit(last)))
             inside = visible_rows(definition, aggregate.source, inside, dates[aggregate.source])
-            values = inside.groupBy(*aggregate.by).agg(_value(aggregate).alias(feature_name(name, window.days)))
+            values = inside.groupBy(*aggregate.by).agg(plain_value(aggregate).alias(feature_name(name, window.days)))
             observed = observed.join(values, [*aggregate.by], "left") if aggregate.by else observed.crossJoin(values)
     return select_features(definition, observed)
 
@@ -57,7 +57,7 @@ def _newest(definition: ModelDefinition, source: str, night: date) -> date:
     return max(day for day in around if is_available(definition.schedule, definition.sources[source], day, night))
 
 
-def _value(aggregate: Aggregate) -> Column:
+def plain_value(aggregate: Aggregate) -> Column:
     """A feature by Spark's own aggregate function; null over no rows."""
     from pyspark.sql import functions as F
 

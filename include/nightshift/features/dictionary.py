@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nightshift.definition.duration import format_duration
+from nightshift.definition.feature_rules import COMPUTED
 from nightshift.definition.model import Aggregate, ModelDefinition, feature_name
 
 
@@ -68,7 +69,7 @@ def _entries(definition: ModelDefinition) -> Iterator[Entry]:
                 aggregate.description,
             )
     for name, computed in features.computed.items():
-        yield Entry(name, computed.type, ", ".join(computed.sources), "features.py", "", "", "", computed.description)
+        yield Entry(name, computed.type, ", ".join(computed.sources), COMPUTED, "", "", "", computed.description)
 
 
 def dictionary_page(definition: ModelDefinition) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
-from nightshift.definition.calendar import is_available, nights
+from nightshift.definition.calendar import is_available
 from nightshift.definition.model import ModelDefinition
 from nightshift.errors import TerminalError
+from nightshift.features.plan import Tile
+from nightshift.features.tiles import runs
 from nightshift.lake.catalog import Lake
 from nightshift.lake.publish import publish
 from nightshift.lake.read import NOTHING_YET, published_partitions
@@ -77,17 +79,7 @@ def reveal(world: Lake, lake: Lake, definition: ModelDefinition, night: date) ->
             for day, there in published_partitions(lake, spec, snapshot).items()
             if is_available(definition.schedule, source, day, night) and known.get(day) != there
         }
-        for first, last in _runs(list(arrived)):
-            files = tuple(file for day in nights(first, last) for file in arrived[day])
+        for run in runs(Tile(day, 1) for day in arrived):
+            first, last = run[0].start, run[-1].last
+            files = tuple(file for tile in run for file in arrived[tile.start])
             publish(world, spec, Staged(spec.name, f"{first}_{last}", "", files, 0, first, last))
-
-
-def _runs(days: list[date]) -> list[tuple[date, date]]:
-    """Sorted days as the first and last of runs without a gap."""
-    found: list[tuple[date, date]] = []
-    for day in days:
-        if found and found[-1][1] + timedelta(days=1) == day:
-            found[-1] = (found[-1][0], day)
-        else:
-            found.append((day, day))
-    return found

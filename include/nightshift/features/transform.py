@@ -10,14 +10,13 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from nightshift.definition.calendar import cutoff
+from nightshift.definition.feature_rules import COMPUTED
 from nightshift.definition.model import ModelDefinition
 from nightshift.errors import TerminalError
 
 if TYPE_CHECKING:
     import pandas as pd
     from pyspark.sql import DataFrame
-
-FILE = "features.py"
 
 
 def with_computed(definition: ModelDefinition, rows: DataFrame, schema: str) -> DataFrame:
@@ -29,7 +28,7 @@ def with_computed(definition: ModelDefinition, rows: DataFrame, schema: str) -> 
             declared features.
         schema: The columns of the result and their types, as Spark writes them.
     """
-    file = definition.folder / FILE
+    file = definition.folder / COMPUTED
     # The text travels to the workers: they need not have the definition's folder.
     call = _call(file.read_text(encoding="utf-8"), file, definition)
     return rows.groupBy("score_date").applyInPandas(call, schema)
