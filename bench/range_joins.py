@@ -22,7 +22,7 @@ from nightshift.definition.calendar import newest_partition
 from nightshift.definition.load import find_definition
 from nightshift.definition.model import Aggregate, ModelDefinition, feature_name
 from nightshift.features.brute_force import plain_value
-from nightshift.features.compute import select_features, visible_rows, with_derived
+from nightshift.features.compute import finish, prepare, visible_rows, with_derived
 from nightshift.lake.catalog import Lake
 from nightshift.lake.read import data_files, published_dates
 from nightshift.lake.tables import raw_table
@@ -38,13 +38,14 @@ def range_joined(definition: ModelDefinition, first: date, last: date, raw: Mapp
     found = observed
     for name in definition.features.lookups:
         found = found.join(_newest_version(definition, name, first, observed, raw), key, "left")
+    found = prepare(definition, found)
     for name, aggregate in definition.features.aggregates.items():
         events, late = raw[aggregate.source], _days_late(definition, aggregate.source, first)
         for window in aggregate.windows:
             joined = _in_window(observed, key, aggregate.by, events, late, window.days)
             values = joined.groupBy(*_aside(key)).agg(_value(aggregate).alias(feature_name(name, window.days)))
             found = found.join(values.withColumnsRenamed(dict(zip(_aside(key), key, strict=True))), key, "left")
-    return select_features(definition, found)
+    return finish(definition, found)
 
 
 def _in_window(

@@ -9,28 +9,32 @@ import argparse
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
+from functools import reduce
+from math import ceil
 
 from pyspark.sql import DataFrame, SparkSession
 
-from job import Staging, Step, announce, progress, read_files, read_table, run, start_session
-from nightshift.definition.calendar import nights
+from job import Staging, Step, announce, progress, read_table, run, start_session
+from nightshift.definition.calendar import newest_partition, nights
 from nightshift.definition.load import definition_hash, find_definition
 from nightshift.definition.model import ModelDefinition
-from nightshift.features.compute import compute_features, day_tiles, longer_tiles
+from nightshift.features.compute import Through, compute_features, day_tiles, longer_tiles, observations, prepare
 from nightshift.features.plan import SPANS, FeaturePlan, Tile, plan_features
-from nightshift.features.tiles import kept_tiles, plan_tiles, recipe, runs, tiles_table
+from nightshift.features.tiles import grouped, kept_tiles, plan_tiles, recipe, runs, tiles_table
+from nightshift.features.tiling import TileWriter, Written
+from nightshift.features.windows import Seen
 from nightshift.lake.catalog import Lake
 from nightshift.lake.read import Partition, published_partitions, snapshot_of
+from nightshift.lake.staging import seal, staging_folder
 from nightshift.lake.tables import features_table, raw_table
 from nightshift.settings import get_settings
 from nightshift.spark_submit import READY
 from nightshift.types import Staged
 
 # Work is done in bites of so many rows, so that memory stays flat however long the range is.
-OBSERVATIONS, EVENTS = 100_000, 2_000_000
-SMALL = 32 * 2**20  # bytes of tiles whose keys, unpacked, every worker can hold for one night
+OBSERVATIONS, EVENTS = 400_000, 5_000_000
 
-TileFiles = dict[Tile, dict[str, int]]
+TileFiles = dict[Tile, tuple[str, ...]]
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,13 @@ class Raw:
         spec = raw_table(self.definition, source)
         return read_table(self.spark, self.lake, spec, first, last, self.snapshots[source])
 
+    def in_runs(self, source: str, first: date, last: date) -> DataFrame:
+        """The rows of a source dated from `first` to `last`, neighbouring dates in one task, a task a core."""
+        days = list(nights(first, last))
+        size = ceil(len(days) / min(len(days), self.spark.sparkContext.defaultParallelism))
+        parts = [self.rows(source, days[start], days[start : start + size][-1]) for start in range(0, len(days), size)]
+        return reduce(DataFrame.union, parts)
+
     def count(self, source: str, first: date, last: date) -> int:
         """How many rows a source has from `first` to `last`."""
         there = self.partitions[source]
@@ -84,30 +95,27 @@ def stage_features(raw: Raw, first: date, last: date, attempt: str) -> list[Stag
     observed = raw.definition.observations.source
     for bite in progress("features", _bites(nights(first, last), OBSERVATIONS, lambda d: raw.count(observed, d, d))):
         seen = plan_features(raw.definition, bite[0], bite[-1], raw.partitions)
-        out.write(_features(raw, seen, files), many_dates=len(bite) > 1)
+        out.write(*_features(raw, seen, files))
     return [*staged, out.seal(first, last)]
 
 
-def _features(raw: Raw, plan: FeaturePlan, files: dict[str, TileFiles]) -> DataFrame:
+def _features(raw: Raw, plan: FeaturePlan, files: dict[str, TileFiles]) -> tuple[DataFrame, Through]:
     definition, observed = raw.definition, raw.definition.observations.source
-    rows = {observed: raw.rows(observed, plan.first, plan.last)}
+    rows = {observed: raw.in_runs(observed, plan.first, plan.last)}
     for source, versions in plan.versions.items():
         dates = [seen.tile.start for seen in versions] or [plan.first]
         rows[source] = raw.rows(source, min(dates), max(dates))
-    seen = {
-        source: {tile: made for tile, made in files[source].items() if tile in needed}
-        for source, needed in ((name, plan.tiles(name)) for name in plan.windows)
+    prepared = prepare(definition, observations(definition, rows, plan.versions))
+    return compute_features(definition, prepared, [_seen(definition, plan, name, files[name]) for name in plan.windows])
+
+
+def _seen(definition: ModelDefinition, plan: FeaturePlan, source: str, files: TileFiles) -> Seen:
+    newest = {
+        night: newest_partition(definition.schedule, definition.sources[source], night)
+        for night in nights(plan.first, plan.last)
     }
-    tiles = {source: _read_tiles(raw, source, made) for source, made in seen.items()}
-    size = sum(sum(listed.values()) for made in seen.values() for listed in made.values())
-    return compute_features(
-        definition,
-        plan,
-        rows,
-        tiles,
-        observed_alone=plan.first < plan.last or size > SMALL,
-        broadcast=raw.count(observed, plan.first, plan.last) <= 2 * OBSERVATIONS,
-    )
+    needed = {tile: files[tile] for tile in plan.tiles(source) if tile in files}
+    return Seen(tiles_table(definition, source), grouped(definition, source), newest, needed)
 
 
 def _stage_tiles(raw: Raw, source: str, plan: FeaturePlan, attempt: str) -> tuple[list[Staged], TileFiles]:
@@ -124,32 +132,41 @@ def _stage_tiles(raw: Raw, source: str, plan: FeaturePlan, attempt: str) -> tupl
         lambda tiles: kept_tiles(raw.lake, spec, definition.name, tiles),
     )
     staged: list[Staged] = []
-    files = dict(work.read)
+    files = {tile: tuple(made) for tile, made in work.read.items()}
     for span in SPANS:
         for tiles in runs(work.build[span]):
-            split: dict[str, str | int] = {"model": definition.name, "days": span}
-            out = Staging(raw.lake, spec, f"{attempt}-{span}d-{tiles[0].start}", raw.inputs(), split)
+            run_attempt = f"{attempt}-{span}d-{tiles[0].start}"
+            writer = TileWriter(
+                definition.name,
+                spec,
+                grouped(definition, source),
+                staging_folder(raw.lake.warehouse, spec.name, run_attempt),
+            )
+            written: list[Written] = []
             bites = _bites(tiles, EVENTS, lambda tile: raw.count(source, tile.start, tile.last))
             for bite in progress(f"tiles.{source} of {span} days", bites):
                 made_from = {tile: work.build[span][tile] for tile in bite}
-                out.write(_make_tiles(raw, source, made_from, files), many_dates=len(bite) > 1)
-            staged.append(out.seal(tiles[0].start, tiles[-1].start))
-            files |= {Tile(day, span): found for day, found in out.files().items()}
+                written += _make_tiles(raw, source, made_from, files, writer)
+            for one in written:
+                files[one.tile] = (*files.get(one.tile, ()), one.file)
+            split: dict[str, str | int] = {"model": definition.name, "days": span}
+            rows = {one.file: one.rows for one in written}
+            staged.append(
+                seal(writer.folder, spec.name, run_attempt, tiles[0].start, tiles[-1].start, raw.inputs(), split, rows)
+            )
     return staged, files
 
 
-def _make_tiles(raw: Raw, source: str, made_from: dict[Tile, str], files: TileFiles) -> DataFrame:
+def _make_tiles(
+    raw: Raw, source: str, made_from: dict[Tile, str], files: TileFiles, writer: TileWriter
+) -> list[Written]:
     """Tiles of one span: single days from raw rows, longer ones from the files of their parts."""
     tiles = list(made_from)
     if tiles[0].days == SPANS[0]:
-        return day_tiles(raw.definition, source, raw.rows(source, tiles[0].start, tiles[-1].last), made_from)
-    parts = {part: files[part] for tile in tiles for part in tile.parts if part in files}
-    return longer_tiles(raw.definition, source, _read_tiles(raw, source, parts), made_from)
-
-
-def _read_tiles(raw: Raw, source: str, files: TileFiles) -> DataFrame:
-    listed = {file: size for tile in sorted(files) for file, size in files[tile].items()}
-    return read_files(raw.spark, tiles_table(raw.definition, source), listed)
+        rows = raw.rows(source, tiles[0].start, tiles[-1].last)
+        return day_tiles(raw.definition, source, rows, made_from, writer)
+    shorter = {part: files[part] for tile in tiles for part in tile.parts if part in files}
+    return longer_tiles(raw.spark, made_from, shorter, writer)
 
 
 def _bites(steps: Iterable[Step], most: int, rows: Callable[[Step], int]) -> list[list[Step]]:

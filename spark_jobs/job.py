@@ -8,22 +8,19 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date
 from math import ceil
 from pathlib import Path
-from types import MappingProxyType
 from typing import TypeVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "include"))  # by hand, without installing
 
+import pyarrow as pa
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
 from nightshift.errors import NightshiftError, TransientError
-from nightshift.features.compute import SPARK_TYPES
 from nightshift.lake.catalog import Lake
-from nightshift.lake.files import file_sizes
 from nightshift.lake.read import data_files
-from nightshift.lake.staging import seal, staging_folder
-from nightshift.lake.tables import TableSpec
+from nightshift.lake.staging import gathered, seal, staging_folder, write_files
+from nightshift.lake.tables import SPARK_TYPES, TableSpec
 from nightshift.spark_submit import PROGRESS, STAGED
 from nightshift.types import Staged
 
@@ -47,8 +44,11 @@ def _session(name: str) -> SparkSession:
     return (
         SparkSession.builder.appName(name)
         .config("spark.sql.session.timeZone", "UTC")
-        .config("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
-        .config("spark.sql.parquet.compression.codec", "zstd")
+        .config("spark.sql.execution.arrow.maxRecordsPerBatch", "65536")
+        # Else Spark makes one task of a union of parts that are one task each.
+        .config("spark.sql.unionOutputPartitioning", "false")
+        # Without a limit of bytes: Spark would add up those of a batch again with every row.
+        .config("spark.sql.execution.arrow.maxBytesPerBatch", str(2**31 - 1))
         .getOrCreate()
     )
 
@@ -77,45 +77,32 @@ class Staging:
         spec: The table the rows are meant for.
         attempt: Names the folder.
         inputs: What the rows are made from.
-        split: The values of the table's other partition columns.
     """
 
-    def __init__(
-        self,
-        lake: Lake,
-        spec: TableSpec,
-        attempt: str,
-        inputs: dict[str, str],
-        split: Mapping[str, str | int] = MappingProxyType({}),
-    ) -> None:
-        self.spec, self.attempt, self.inputs, self.split = spec, attempt, inputs, split
+    def __init__(self, lake: Lake, spec: TableSpec, attempt: str, inputs: dict[str, str]) -> None:
+        self.spec, self.attempt, self.inputs = spec, attempt, inputs
         self.folder = staging_folder(lake.warehouse, spec.name, attempt)
-        self._mode = "overwrite"
+        self.written: dict[str, int] = {}
 
-    def write(self, rows: DataFrame, *, many_dates: bool) -> None:
-        """Conforms rows to their table and writes them, each date in files of its own."""
-        spec = self.spec
-        typed = [F.col(name).cast(SPARK_TYPES[kind]).alias(name) for name, kind in spec.columns.items()]
-        # The date stays in the files; the copy that names the folders does not.
-        rows = rows.select(*typed).withColumn("_date", F.col(spec.date_column))
-        if many_dates:
-            rows = rows.repartition("_date")
-        # By folder first: then Spark need not sort once more to write one folder after the other.
-        rows = rows.sortWithinPartitions("_date", *(name for name in spec.key if name != spec.date_column))
-        rows.write.mode(self._mode).partitionBy("_date").parquet(self.folder)
-        self._mode = "append"
+    def write(self, rows: DataFrame, through: Callable[[pa.Table], pa.Table] = lambda table: table) -> None:
+        """Writes rows, each date into files of its own: every worker those of the rows it has.
+
+        Args:
+            rows: The rows.
+            through: Makes the table's columns of them, in the workers.
+        """
+        spec, folder = self.spec, self.folder
+
+        def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            for table in gathered(batches):
+                written = write_files(spec, through(table), folder)
+                yield pa.RecordBatch.from_pydict({"file": list(written), "rows": list(written.values())})
+
+        self.written |= dict(map(tuple, rows.mapInArrow(write, "file string, rows bigint").collect()))
 
     def seal(self, first: date, last: date) -> Staged:
         """Declares the folder complete for the dates from `first` to `last`."""
-        return seal(self.folder, self.spec.name, self.attempt, first, last, self.inputs, self.split)
-
-    def files(self) -> dict[date, dict[str, int]]:
-        """The files written with their sizes in bytes, by date."""
-        found: dict[date, dict[str, int]] = {}
-        for file, size in file_sizes(self.folder, ".parquet").items():
-            day = date.fromisoformat(file.removeprefix(self.folder).split("_date=")[1][:10])
-            found.setdefault(day, {})[file] = size
-        return found
+        return seal(self.folder, self.spec.name, self.attempt, first, last, self.inputs, written=self.written)
 
 
 def progress(what: str, steps: Sequence[Step]) -> Iterator[Step]:

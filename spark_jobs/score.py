@@ -10,11 +10,11 @@ from datetime import date, datetime
 
 from pyspark.sql import functions as F
 
-from job import SPARK_TYPES, Staging, announce, read_table, run, start_session
+from job import Staging, announce, read_table, run, start_session
 from nightshift.definition.load import find_definition
 from nightshift.lake.catalog import Lake
 from nightshift.lake.read import snapshot_of
-from nightshift.lake.tables import features_table, observation_key, scores_table
+from nightshift.lake.tables import SPARK_TYPES, features_table, observation_key, scores_table
 from nightshift.registry.store import Registry
 from nightshift.scoring.batches import score_rows
 from nightshift.settings import get_settings
@@ -43,7 +43,7 @@ def stage_scores(model: str, night: date, attempt: str, scored_at: datetime) -> 
     )
     inputs = {spec.name: str(snapshot), "model_version": str(champion.number), "model_digest": champion.digest}
     out = Staging(lake, scores_table(definition), attempt, inputs)
-    out.write(scores, many_dates=False)
+    out.write(scores)
     return out.seal(night, night)
 
 

@@ -30,7 +30,7 @@ def main() -> None:
     raw = Raw.open(starting.result(), lake, definition, raw_snapshots(lake, definition, arguments.night))
     rows = {source: raw.rows(source, date.min, date.max) for source in definition.sources}
     out = Staging(lake, features_table(definition), arguments.attempt, raw.inputs())
-    out.write(brute_force(definition, arguments.night, rows, raw.partitions), many_dates=False)
+    out.write(brute_force(definition, arguments.night, rows, raw.partitions))
     announce([out.seal(arguments.night, arguments.night)])
 
 

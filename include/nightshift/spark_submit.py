@@ -22,7 +22,7 @@ STAGED, PROGRESS, READY = "staged set: ", "progress: ", "session ready"
 # would leave uncompiled if it were not told otherwise.
 _COMPILER = "-XX:TieredStopAtLevel=1 -XX:-DontCompileHugeMethods -XX:ReservedCodeCacheSize=256m -Xshare:auto"
 SHORT_JOB = f"{_COMPILER} -XX:+UseSerialGC"
-LONG_JOB = f"{_COMPILER} -XX:+UseParallelGC"
+LONG_JOB = "-XX:+UseParallelGC -XX:ReservedCodeCacheSize=256m -Xshare:auto"
 
 
 class SparkSubmit:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from nightshift.definition.calendar import is_available
 from nightshift.definition.model import Aggregate, ModelDefinition, feature_name
-from nightshift.features.compute import select_features, visible_rows, with_derived
+from nightshift.features.compute import finish, prepare, visible_rows, with_derived
+from nightshift.features.windows import observed_key
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -40,15 +41,18 @@ def brute_force(
         fields = F.struct(*definition.sources[lookup.source].types)
         dimension = with_derived(definition, lookup.source, version).select(*lookup.key, fields.alias(name))
         observed = observed.join(dimension, [*lookup.key], "left")
+    found = prepare(definition, observed)
     for name, aggregate in definition.features.aggregates.items():
         for window in aggregate.windows:
             last = _newest(definition, aggregate.source, night)
             first = last - window + timedelta(days=1)
             inside = raw[aggregate.source].where(F.col("source_date").between(F.lit(first), F.lit(last)))
             inside = visible_rows(definition, aggregate.source, inside, dates[aggregate.source])
-            values = inside.groupBy(*aggregate.by).agg(plain_value(aggregate).alias(feature_name(name, window.days)))
-            observed = observed.join(values, [*aggregate.by], "left") if aggregate.by else observed.crossJoin(values)
-    return select_features(definition, observed)
+            keys = [F.col(column).alias(observed_key(column)) for column in aggregate.by]
+            values = inside.groupBy(*keys).agg(plain_value(aggregate).alias(feature_name(name, window.days)))
+            by = [observed_key(column) for column in aggregate.by]
+            found = found.join(values, by, "left") if by else found.crossJoin(values)
+    return finish(definition, found)
 
 
 def _newest(definition: ModelDefinition, source: str, night: date) -> date:

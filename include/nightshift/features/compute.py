@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
-from functools import reduce
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
 from nightshift.definition.calendar import available_at
 from nightshift.definition.model import Aggregate, Lookup, ModelDefinition, feature_name
-from nightshift.features.partials import finish, from_parts, from_rows
-from nightshift.features.plan import FeaturePlan, Tile, Visible
-from nightshift.features.tiles import group_name, grouped, key_column, tiles_table
+from nightshift.features.plan import Tile, Visible
+from nightshift.features.tiling import AT, TileWriter, Written
 from nightshift.features.transform import with_computed
-from nightshift.lake.tables import features_table
+from nightshift.features.windows import Seen, observed_key, window_features
+from nightshift.lake.staging import gathered
+from nightshift.lake.tables import SPARK_TYPES
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
-
-SPARK_TYPES = {
-    "string": "string", "category": "string", "integer": "bigint", "number": "double",
-    "boolean": "boolean", "date": "date", "timestamp": "timestamp", "binary": "binary",
-}  # fmt: skip
 
 
 def with_derived(definition: ModelDefinition, source: str, rows: DataFrame) -> DataFrame:
@@ -48,13 +43,13 @@ def visible_rows(definition: ModelDefinition, source: str, rows: DataFrame, days
     declared = definition.sources[source]
     rows = with_derived(definition, source, rows)
     if declared.event_time is None:
-        return rows.withColumn("_at", F.lit(None).cast("timestamp"))
-    rows = rows.withColumn("_at", F.expr(declared.event_time))
-    if rows.schema["_at"].dataType.typeName() != "timestamp":
+        return rows.withColumn(AT, F.lit(None).cast("timestamp"))
+    rows = rows.withColumn(AT, F.expr(declared.event_time))
+    if rows.schema[AT].dataType.typeName() != "timestamp":
         # A local clock. The session's time zone is UTC: read it as if it were UTC, then move it.
         zone = declared.timezone or definition.schedule.timezone
-        local = F.col("_at").cast("timestamp_ntz").cast("timestamp")
-        rows = rows.withColumn("_at", F.to_utc_timestamp(local, zone))
+        local = F.col(AT).cast("timestamp_ntz").cast("timestamp")
+        rows = rows.withColumn(AT, F.to_utc_timestamp(local, zone))
     there = {day: available_at(definition.schedule, declared, day) for day in days}
     frame = pa.table(
         {
@@ -63,133 +58,168 @@ def visible_rows(definition: ModelDefinition, source: str, rows: DataFrame, days
         }
     )
     rows = rows.join(F.broadcast(rows.sparkSession.createDataFrame(frame)), "source_date")
-    return rows.where(F.col("_at").isNull() | (F.col("_at") < F.col("_there"))).drop("_there")
+    return rows.where(F.col(AT).isNull() | (F.col(AT) < F.col("_there"))).drop("_there")
 
 
-def day_tiles(definition: ModelDefinition, source: str, rows: DataFrame, made_from: Mapping[Tile, str]) -> DataFrame:
-    """Tiles of one day each, from the raw rows of those days.
+def day_tiles(
+    definition: ModelDefinition, source: str, rows: DataFrame, made_from: Mapping[Tile, str], writer: TileWriter
+) -> list[Written]:
+    """Makes tiles of one day each from the raw rows of those days: every worker writes those of the rows it has.
 
-    A row with a null in a group's key belongs to no key and counts for none.
+    A day whose rows are spread over workers has several files; a key may be in each of them.
     """
-    from pyspark.sql import functions as F
-
     rows = visible_rows(definition, source, rows, [tile.start for tile in made_from])
-    frames = []
-    for by, aggregates in grouped(definition, source).items():
-        known = reduce(lambda found, column: found & F.col(column).isNotNull(), by, F.lit(True))
-        keys = [F.col(column).alias(key_column(column)) for column in by]
-        partials = [
-            column.alias(f"{name}__{part}") for name, a in aggregates.items() for part, column in from_rows(a).items()
-        ]
-        found = rows.where(known).groupBy("source_date", *keys).agg(*partials)
-        frames.append(found.withColumn("by", F.lit(group_name(by))))
-    return _as_tiles(definition, source, frames, made_from)
+    aggregates = {name: aggregate for group in writer.groups for name, aggregate in group.held.items()}
+    # Aggregates over the same values share a column.
+    values = {name: (a.value, a.where, _operand_type(a)) for name, a in aggregates.items()}
+    columns = {told: f"_{number}" for number, told in enumerate(dict.fromkeys(values.values()))}
+    operands = {name: columns[told] for name, told in values.items()}
+    inputs = {operands[name]: _operand(aggregate).alias(operands[name]) for name, aggregate in aggregates.items()}
+    names = dict.fromkeys(["source_date", *(column for group in writer.groups for column in group.by)])
+    dated = [AT] if any(aggregate.agg == "last" for aggregate in aggregates.values()) else []
+    needed = rows.select(*names, *dated, *inputs.values())
+
+    def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for table in gathered(batches):
+            for written in writer.write_days(table, operands, made_from):
+                yield written.to_batch()
+
+    return [Written.of(row.asDict()) for row in needed.mapInArrow(write, Written.SCHEMA).collect()]
 
 
 def longer_tiles(
-    definition: ModelDefinition, source: str, shorter: DataFrame, made_from: Mapping[Tile, str]
-) -> DataFrame:
-    """Tiles of several days each, from the tiles they are made of."""
-    from pyspark.sql import functions as F
+    spark: SparkSession, made_from: Mapping[Tile, str], shorter: Mapping[Tile, Sequence[str]], writer: TileWriter
+) -> list[Written]:
+    """Makes tiles of several days from the files of their parts: every worker writes some of them."""
+    tiles = list(made_from)
 
-    owners = pa.table(
-        {
-            "days": [part.days for tile in made_from for part in tile.parts],
-            "source_date": pa.array([part.start for tile in made_from for part in tile.parts], pa.date32()),
-            "_start": pa.array([tile.start for tile in made_from for _ in tile.parts], pa.date32()),
-        }
-    )
-    owned = shorter.join(F.broadcast(shorter.sparkSession.createDataFrame(owners)), ["days", "source_date"])
-    owned = owned.drop("source_date").withColumnRenamed("_start", "source_date")
-    frames = []
-    for by, aggregates in grouped(definition, source).items():
-        rows = owned.where(F.col("by") == group_name(by))
-        merged = [
-            column.alias(f"{name}__{part}")
-            for name, a in aggregates.items()
-            for part, column in from_parts(a, _columns_of(name)).items()
-        ]
-        frames.append(rows.groupBy("source_date", "by", *map(key_column, by)).agg(*merged))
-    return _as_tiles(definition, source, frames, made_from)
+    def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for tile in (tiles[number] for batch in batches for number in batch["id"].to_pylist()):
+            parts = {part: shorter[part] for part in tile.parts if part in shorter}
+            yield writer.write_longer(tile, made_from[tile], parts).to_batch()
+
+    rows = spark.range(0, len(tiles), 1, len(tiles)).mapInArrow(write, Written.SCHEMA)
+    return [Written.of(row.asDict()) for row in rows.collect()]
+
+
+Through = Callable[[pa.Table], pa.Table]
 
 
 def compute_features(
-    definition: ModelDefinition,
-    plan: FeaturePlan,
-    raw: Mapping[str, DataFrame],
-    tiles: Mapping[str, DataFrame],
-    *,
-    observed_alone: bool = False,
-    broadcast: bool = True,
-) -> DataFrame:
-    """Computes every feature of every observation of the plan's nights.
+    definition: ModelDefinition, prepared: DataFrame, seen: Sequence[Seen]
+) -> tuple[DataFrame, Through]:
+    """Computes every feature of prepared observations.
 
     Args:
         definition: The model definition.
-        plan: What each night may see.
+        prepared: What `prepare` gives.
+        seen: What their nights see of each source that is aggregated.
+
+    Returns:
+        Rows, and a function that whoever writes them puts them through, which spares them a way between processes.
+        It gives the columns of the feature table.
+    """
+    add = _with_windows(definition, seen)
+    if not definition.features.computed:
+        return prepared, add
+    kept = ", ".join(
+        f"`{field.name}` {field.dataType.simpleString()}" for field in prepared.schema if not field.name.startswith("_")
+    )
+    made = {feature_name(n, w.days): a.type for n, a in definition.features.aggregates.items() for w in a.windows}
+    wide = ", ".join([kept, *(f"`{name}` {SPARK_TYPES[kind]}" for name, kind in made.items())])
+    rows = prepared.mapInArrow(lambda batches: (b for t in gathered(batches) for b in add(t).to_batches()), wide)
+    return with_computed(definition, rows), lambda table: table
+
+
+def _with_windows(definition: ModelDefinition, seen: Sequence[Seen]) -> Through:
+    """A function that adds every aggregate, for the workers: each reads the tiles that its rows' nights see."""
+    defaults = {
+        feature_name(name, window.days): aggregate.default
+        for name, aggregate in definition.features.aggregates.items()
+        for window in aggregate.windows
+    }
+
+    def add(observed: pa.Table) -> pa.Table:
+        kept = {name: observed[name] for name in observed.column_names if not name.startswith(observed_key(""))}
+        made = {name: values for source in seen for name, values in window_features(observed, source)}
+        filled = {
+            name: made[name] if default is None else made[name].fill_null(default) for name, default in defaults.items()
+        }
+        return pa.table(kept | filled)
+
+    return add
+
+
+def _operand(aggregate: Aggregate) -> Column:
+    """What an aggregate aggregates: a value a row, null where the row is not to be counted."""
+    from pyspark.sql import functions as F
+
+    if aggregate.agg in {"count", "rate"}:
+        return F.expr(aggregate.where or "true")
+    value = F.expr(str(aggregate.value))
+    value = F.when(F.expr(aggregate.where), value) if aggregate.where else value
+    return value.cast(_operand_type(aggregate))
+
+
+def _operand_type(aggregate: Aggregate) -> str:
+    if aggregate.agg in {"count", "rate"}:
+        return "boolean"
+    return "string" if aggregate.agg == "approx_distinct" or aggregate.type == "category" else "double"
+
+
+def observations(
+    definition: ModelDefinition, raw: Mapping[str, DataFrame], versions: Mapping[str, tuple[Visible, ...]]
+) -> DataFrame:
+    """The observations of some nights with their derived columns, and their look-ups as structs.
+
+    Args:
+        definition: The model definition.
         raw: The raw rows of the observations and of each source that is looked up.
-        tiles: The tiles of each source that is aggregated, at least those the plan's nights see.
-        observed_alone: Aggregate the keys that are observed and no others, which takes another pass over the
-            observations and is worth it where tiles hold much more than one night's keys.
-        broadcast: Give every worker all of the aggregates, which is quick while they fit into its memory.
-
-    Returns:
-        One row an observation: its key, then the features in the order of the definition. A null key matches
-        no row of a source; an aggregate over no rows is its declared default.
+        versions: For each source that is looked up, the one version each night sees.
     """
-    from pyspark.sql import functions as F
-
     source = definition.observations.source
-    observations = with_derived(definition, source, raw[source]).withColumnRenamed("source_date", "score_date")
-    observed, spread = observations, F.broadcast if broadcast else lambda frame: frame
+    observed = with_derived(definition, source, raw[source]).withColumnRenamed("source_date", "score_date")
     for name, lookup in definition.features.lookups.items():
-        observed = _look_up(definition, name, lookup, observed, raw[lookup.source], plan.versions[lookup.source])
-    for name, rows in tiles.items():
-        lengths = sorted(
-            {
-                window.days
-                for group in grouped(definition, name).values()
-                for a in group.values()
-                for window in a.windows
-            }
-        )
-        seen = rows.join(F.broadcast(_windows(rows.sparkSession, plan.windows[name], lengths)), ["days", "source_date"])
-        for by, aggregates in grouped(definition, name).items():
-            group = seen.where(F.col("by") == group_name(by))
-            if observed_alone:
-                keys = [F.col(column).alias(key_column(column)) for column in by]
-                due = observations.select("score_date", *keys).distinct()
-                group = group.join(spread(due), ["score_date", *map(key_column, by)], "left_semi")
-            observed = observed.join(spread(_windowed(group, by, aggregates)), ["score_date", *by], "left")
-    return select_features(definition, observed)
+        observed = _look_up(definition, name, lookup, observed, raw[lookup.source], versions[lookup.source])
+    return observed
 
 
-def select_features(definition: ModelDefinition, observed: DataFrame) -> DataFrame:
-    """The features of observations that have their look-ups and, undefaulted, their aggregates.
+def prepare(definition: ModelDefinition, observed: DataFrame) -> DataFrame:
+    """Observations with their row features, and what aggregates and `features.py` need of them.
 
     Returns:
-        The key, then the features in the order of the definition.
+        The key, each group's key as `_<column>`, and the row features; for `features.py` also the columns of the
+        observations and of the look-ups.
     """
     from pyspark.sql import functions as F
 
-    features = definition.features
-    made = {name: F.expr(row.expression).cast(SPARK_TYPES[row.type]) for name, row in features.rows.items()}
-    for name, aggregate in features.aggregates.items():
-        for column in [feature_name(name, window.days) for window in aggregate.windows]:
-            made[column] = F.coalesce(F.col(column), F.lit(aggregate.default))
-    listed = [column.alias(name) for name, column in made.items()]
-    key = ["score_date", *definition.observations.key]
-    if not features.computed:
-        return observed.select(*key, *listed)
-    columns = [column for column in definition.sources[definition.observations.source].types if column not in made]
-    looked_up = [
-        F.col(name)[column].alias(f"{name}.{column}")
-        for name, lookup in features.lookups.items()
-        for column in definition.sources[lookup.source].types
-    ]
-    wide = observed.select("score_date", *columns, *looked_up, *listed)
-    spec = features_table(definition)
-    return with_computed(definition, wide, ", ".join(f"`{n}` {SPARK_TYPES[kind]}" for n, kind in spec.columns.items()))
+    features, source = definition.features, definition.observations.source
+    keys = {column: None for aggregate in features.aggregates.values() for column in aggregate.by}
+    columns = [F.col(name) for name in ("score_date", *definition.observations.key)]
+    columns += [F.col(name).alias(observed_key(name)) for name in keys]
+    columns += [F.expr(row.expression).cast(SPARK_TYPES[row.type]).alias(name) for name, row in features.rows.items()]
+    if features.computed:
+        made = {*definition.feature_types, *definition.observations.key}
+        columns += [F.col(name) for name in definition.sources[source].types if name not in made]
+        columns += [
+            F.col(name)[column].alias(f"{name}.{column}")
+            for name, lookup in features.lookups.items()
+            for column in definition.sources[lookup.source].types
+        ]
+    return observed.select(*columns)
+
+
+def finish(definition: ModelDefinition, rows: DataFrame) -> DataFrame:
+    """Gives prepared observations that have their aggregates the declared defaults, and what `features.py` computes."""
+    from pyspark.sql import functions as F
+
+    defaults = {
+        feature_name(name, window.days): F.lit(aggregate.default)
+        for name, aggregate in definition.features.aggregates.items()
+        for window in aggregate.windows
+    }
+    rows = rows.withColumns({name: F.coalesce(F.col(name), default) for name, default in defaults.items()})
+    return with_computed(definition, rows) if definition.features.computed else rows
 
 
 def _look_up(
@@ -214,58 +244,3 @@ def _look_up(
     dimension = with_derived(definition, lookup.source, rows).select("source_date", *lookup.key, fields.alias(name))
     observed = observed.join(F.broadcast(newest), "score_date", "left")
     return observed.join(dimension, ["source_date", *lookup.key], "left").drop("source_date")
-
-
-def _windowed(seen: DataFrame, by: tuple[str, ...], aggregates: dict[str, Aggregate]) -> DataFrame:
-    """The aggregates of one group over all of their windows, for each night and key."""
-    merged, finished = [], []
-    for name, aggregate in aggregates.items():
-        for window in aggregate.windows:
-            feature = feature_name(name, window.days)
-            columns = from_parts(aggregate, _columns_of(name, f"_in_{window.days}d"))
-            merged += [column.alias(f"{feature}__{part}") for part, column in columns.items()]
-            finished.append(finish(aggregate, _columns_of(feature)).alias(feature))
-    keys = [seen[key_column(column)].alias(column) for column in by]
-    return seen.groupBy("score_date", *keys).agg(*merged).select("score_date", *by, *finished)
-
-
-def _columns_of(prefix: str, condition: str | None = None) -> Callable[[str], Column]:
-    """Gives the partials of an aggregate by name, null where a condition does not hold."""
-    from pyspark.sql import functions as F
-
-    def column(part: str) -> Column:
-        found = F.col(f"{prefix}__{part}")
-        return F.when(F.col(condition), found) if condition else found
-
-    return column
-
-
-def _as_tiles(
-    definition: ModelDefinition, source: str, frames: list[DataFrame], made_from: Mapping[Tile, str]
-) -> DataFrame:
-    """Rows of all groups as rows of the tiles' table, each with what it was made from."""
-    from pyspark.sql import functions as F
-
-    spec = tiles_table(definition, source)
-    rows = reduce(lambda one, other: one.unionByName(other, allowMissingColumns=True), frames)
-    origin = pa.table(
-        {
-            "source_date": pa.array([tile.start for tile in made_from], pa.date32()),
-            "made_from": list(made_from.values()),
-        }
-    )
-    rows = rows.join(F.broadcast(rows.sparkSession.createDataFrame(origin)), "source_date")
-    span = next(iter(made_from)).days
-    rows = rows.withColumns({"model": F.lit(definition.name), "days": F.lit(span)})
-    return rows.select(*[F.col(name).cast(SPARK_TYPES[kind]) for name, kind in spec.columns.items()])
-
-
-def _windows(spark: SparkSession, visible: tuple[Visible, ...], lengths: list[int]) -> DataFrame:
-    """Which tile each night sees, and in which windows."""
-    columns = {
-        "score_date": pa.array([seen.night for seen in visible], pa.date32()),
-        "days": pa.array([seen.tile.days for seen in visible], pa.int64()),
-        "source_date": pa.array([seen.tile.start for seen in visible], pa.date32()),
-    }
-    columns |= {f"_in_{days}d": pa.array([days in seen.windows for seen in visible], pa.bool_()) for days in lengths}
-    return spark.createDataFrame(pa.table(columns))

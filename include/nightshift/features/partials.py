@@ -1,8 +1,8 @@
-"""The algebra of aggregates: partial aggregates that merge in any order, and what is made of them at the end.
+"""The algebra of aggregates: each row is lifted to partials, partials merge in any order, and are lowered to a feature.
 
-Every aggregation is a set of partials. A partial is computed from the rows of a day, merged from partials of
-several days, and finished into the feature. Merging is exactly associative and commutative, so that a feature
-is the same, bit for bit, however its days were grouped and in whatever order Spark met the rows.
+Merging is exactly associative and commutative, so that a feature is the same, bit for bit, however its days were
+grouped and in whatever order the rows were met. Lift, merge and lower are the terms of Tangwongsan, Hirzel, Schneider
+and Wu, "General incremental sliding-window aggregation" (VLDB 2015).
 
 Sums of floating-point numbers are not associative, so they are kept as five limbs: each value is split, without
 error, into multiples of 2^38, 2^12, 2^-14, 2^-40 and 2^-66, and each limb is summed by itself. The limbs' sums are
@@ -14,22 +14,27 @@ depend on the data.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from nightshift.definition.model import Aggregate
-
-if TYPE_CHECKING:
-    from pyspark.sql import Column
 
 LIMBS = (38, 12, -14, -40, -66)
 SKETCH_BITS = 12  # of a distinct count's HyperLogLog sketch: a relative standard error of 1.6 per cent
 
-Get = Callable[[str], "Column"]
+Numbers: TypeAlias = np.ndarray[Any, np.dtype[Any]]
+# One value a row or group: numbers of a sum; whole numbers in the order of doubles for a minimum or maximum; instants
+# in microseconds; Arrow's own for the newest value and for sketches. A limb that is left out is 0 everywhere.
+Partial: TypeAlias = Any
+Partials: TypeAlias = dict[str, Partial]
 
 _SUM = tuple(f"sum{limb}" for limb in range(len(LIMBS)))
 _SQUARES = tuple(f"squares{limb}" for limb in range(len(LIMBS)))
-
+_LIMBS = {*_SUM, *_SQUARES}
 _PARTS: dict[str, tuple[str, ...]] = {
     "count": ("n",),
     "rate": ("n", "hits"),
@@ -41,6 +46,10 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "approx_distinct": ("n", "sketch"),
 }
 _TYPES = {"n": "integer", "hits": "integer", "at": "timestamp", "last_text": "string", "sketch": "binary"}
+_LARGEST, _SMALLEST = np.iinfo(np.int64).max, np.iinfo(np.int64).min
+# What stands for nothing, and how two are made one.
+_NOTHING = {"min": _LARGEST, "max": _SMALLEST, "at": _SMALLEST}
+_MERGE = {"min": np.minimum, "max": np.maximum}
 
 
 def parts(aggregate: Aggregate) -> tuple[str, ...]:
@@ -55,125 +64,269 @@ def part_types(name: str, aggregate: Aggregate) -> dict[str, str]:
     return {f"{name}__{part}": _TYPES.get(part, "number") for part in parts(aggregate)}
 
 
-def from_rows(aggregate: Aggregate) -> dict[str, Column]:
-    """Each partial over the rows of a group. A `last` needs the rows' instant as the column `_at`."""
-    from pyspark.sql import functions as F
-
-    if aggregate.agg in {"count", "rate"}:
-        condition = F.expr(aggregate.where) if aggregate.where else F.lit(True)
-        made = {"n": F.count_if(condition)}
-        return made if aggregate.agg == "count" else {"n": F.count(condition), "hits": F.count_if(condition)}
-    value = F.expr(str(aggregate.value))
-    value = F.when(F.expr(aggregate.where), value) if aggregate.where else value
-    match aggregate.agg:
-        case "approx_distinct":
-            return {"n": F.count(value), "sketch": F.hll_sketch_agg(value.cast("string"), SKETCH_BITS)}
-        case "last":
-            return _last(parts(aggregate)[1], F.col("_at"), value)
-    number = value.cast("double")
-    made = {"n": F.count(number), "min": F.min(number), "max": F.max(number)}
-    made |= {name: F.sum(limb) for name, limb in zip(_SUM, _limbs(number), strict=True)}
-    made |= {name: F.sum(limb) for name, limb in zip(_SQUARES, _limbs(number * number), strict=True)}
-    return {part: made[part] for part in parts(aggregate)}
-
-
-def from_parts(aggregate: Aggregate, part: Get) -> dict[str, Column]:
-    """Each partial merged over partials of the same group.
+def lift(aggregate: Aggregate, operand: pa.Array, at: pa.Array | None = None) -> Partials:
+    """The partials of each row by itself.
 
     Args:
         aggregate: The aggregate.
-        part: Gives the column of a partial by its name; null where it is not to be counted.
+        operand: What it aggregates, a value a row: truth for a count or rate; text of which distinct values are
+            counted; else numbers. Null where the row is not to be counted.
+        at: The rows' instants; only for `last`.
     """
-    from pyspark.sql import functions as F
+    known = operand.is_valid().to_numpy(zero_copy_only=False)
+    match aggregate.agg:
+        case "count" | "rate":
+            hits = operand.fill_null(False).to_numpy(zero_copy_only=False).astype(np.int64)
+            return {"n": hits} if aggregate.agg == "count" else {"n": known.astype(np.int64), "hits": hits}
+        case "approx_distinct":
+            return {"n": known.astype(np.int64), "sketch": operand}
+        case "last":
+            assert at is not None
+            dated = known & at.is_valid().to_numpy(zero_copy_only=False)
+            return {"at": np.where(dated, _instants(at), _SMALLEST), parts(aggregate)[1]: operand}
+    values = operand.fill_null(0.0).to_numpy(zero_copy_only=False)
+    if aggregate.agg in {"min", "max"}:
+        return {aggregate.agg: np.where(known, _ordered(values), _NOTHING[aggregate.agg])}
+    lifted: Partials = {"n": known.astype(np.int64)} | _limbs(_SUM, values)
+    if aggregate.agg == "stddev":
+        with np.errstate(over="ignore"):
+            lifted |= _limbs(_SQUARES, values * values)
+    return lifted
 
+
+def merge(aggregate: Aggregate, partials: Partials, starts: Numbers, stops: Numbers) -> Partials:
+    """Merges neighbours.
+
+    Args:
+        aggregate: The aggregate.
+        partials: Its partials, one each of some rows or groups.
+        starts: Where each range begins. Ranges may overlap and may be empty; they are quick in the order of starts.
+        stops: Where each range ends, exclusively.
+
+    Returns:
+        The partials of each range.
+    """
     if aggregate.agg == "last":
-        name = parts(aggregate)[1]
-        return _last(name, part("at"), part(name))
-    merge: dict[str, Callable[[Column], Column]] = {"min": F.min, "max": F.max, "sketch": F.hll_union_agg}
-    return {name: merge.get(name, F.sum)(part(name)) for name in parts(aggregate)}
+        return _newest(partials, parts(aggregate)[1], starts, stops)
+    return {
+        part: _union(partial, starts, stops)
+        if isinstance(partial, pa.Array)
+        else _reduce(_MERGE.get(part, np.add), partial, starts, stops, _NOTHING.get(part, 0))
+        for part, partial in partials.items()
+    }
 
 
-def finish(aggregate: Aggregate, part: Get) -> Column:
-    """The feature from its merged partials: null where nothing was aggregated."""
-    from pyspark.sql import functions as F
+def lower(aggregate: Aggregate, partials: Partials) -> pa.Array:
+    """The feature of each range: null where nothing was aggregated."""
+    match aggregate.agg:
+        case "min" | "max":
+            return store(aggregate.agg, partials[aggregate.agg])
+        case "last":
+            return partials[parts(aggregate)[1]]
+    n: Numbers = partials["n"]
+    # Infinite and huge values: what they come to is told in the type's own numbers.
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        values = np.broadcast_to(_value(aggregate, partials, n.astype(np.float64)), n.shape)
+    lacking = n < (2 if aggregate.agg == "stddev" else 1)
+    return pa.array(values, pa.float64(), mask=lacking, from_pandas=False)
 
+
+def take(partials: Mapping[str, Partial], rows: Numbers) -> Partials:
+    """The partials of some rows, in their order."""
+    return {
+        name: part[rows] if isinstance(part, np.ndarray) else part.take(pa.array(rows))
+        for name, part in partials.items()
+    }
+
+
+def store(part: str, partial: Partial) -> pa.Array:
+    """A partial as a tile's column: null where there is nothing."""
+    if not isinstance(partial, np.ndarray):
+        return partial
+    if part not in _NOTHING:
+        return pa.array(partial)
+    nothing = partial == _NOTHING[part]
+    if part == "at":
+        return pa.array(partial, pa.int64(), mask=nothing).cast(pa.timestamp("us", "UTC"))
+    return pa.array(_doubles(np.where(nothing, 0, partial)), pa.float64(), mask=nothing, from_pandas=False)
+
+
+def load(columns: Mapping[str, pa.ChunkedArray]) -> Partials:
+    """An aggregate's partials from what `store` made of them; a limb that is null everywhere is left out."""
+    return {
+        part: _load(part, column.combine_chunks())
+        for part, column in columns.items()
+        if part not in _LIMBS or column.null_count < len(column)
+    }
+
+
+def stack(several: Sequence[Partials]) -> Partials:
+    """The same partials of several, one after the other."""
+    return {
+        part: np.concatenate([one[part] for one in several])
+        if isinstance(first, np.ndarray)
+        else pa.concat_arrays([one[part] for one in several])
+        for part, first in several[0].items()
+    }
+
+
+def _load(part: str, column: pa.Array) -> Partial:
+    if part in {"last", "last_text", "sketch"}:
+        return column
+    known = column.is_valid().to_numpy(zero_copy_only=False)
+    filled = column.fill_null(0) if column.null_count else column
+    match part:
+        case "at":
+            values = _instants(column)
+        case "min" | "max":
+            values = _ordered(filled.to_numpy())
+        case _:
+            return filled.to_numpy()
+    return np.where(known, values, _NOTHING[part])
+
+
+def _value(aggregate: Aggregate, partials: Partials, n: Numbers) -> Numbers | float:
+    """The feature of ranges with enough rows."""
     match aggregate.agg:
         case "count":
-            return F.nullif(part("n"), F.lit(0)).cast("double")
-        case "min" | "max":
-            return part(aggregate.agg)
-        case "last":
-            return part(parts(aggregate)[1])
-    return F.when(part("n") > 0, _value(aggregate, part))
-
-
-def _value(aggregate: Aggregate, part: Get) -> Column:
-    """The feature of at least one row."""
-    from pyspark.sql import functions as F
-
-    match aggregate.agg:
+            return n
         case "rate":
-            return part("hits").cast("double") / part("n")
+            return np.asarray(partials["hits"] / n)
         case "approx_distinct":
-            # The estimate of a sketch that was merged depends on nothing but what it holds; that of one that never
-            # was depends on the order of its values.
-            return F.hll_sketch_estimate(F.hll_union(part("sketch"), part("sketch"))).cast("double")
+            return np.array([_estimate(sketch) for sketch in partials["sketch"].to_pylist()], np.float64)
         case "sum":
-            return _total(_SUM, part)
+            return _total(_SUM, partials)
         case "mean":
-            return _total(_SUM, part) / part("n")
+            return _total(_SUM, partials) / n
         case _:
-            return _spread(_total(_SUM, part), _total(_SQUARES, part), part("n").cast("double"))
+            return _spread(_total(_SUM, partials), _total(_SQUARES, partials), n)
 
 
-def _spread(total: Column, squares: Column, n: Column) -> Column:
-    """The sample standard deviation; null for a single row.
+def _spread(total: Numbers | float, squares: Numbers | float, n: Numbers) -> Numbers:
+    """The sample standard deviation.
 
     What is left when squares of nearly equal numbers cancel is rounding, not spread: below 2^-48 of the
     squares it is 0.
     """
-    from pyspark.sql import functions as F
-
     left = squares - total * total / n
-    # Spark takes NaN for the largest number of all.
-    left = F.when(~F.isnan(left) & (left <= squares * F.lit(2.0**-48)), F.lit(0.0)).otherwise(left)
-    return F.when(n > 1, F.sqrt(left / (n - 1)))
+    left = np.where(left <= squares * 2.0**-48, 0.0, left)
+    return np.asarray(np.sqrt(left / (n - 1)))
 
 
-def _last(name: str, at: Column, value: Column) -> dict[str, Column]:
-    """The value of the latest instant, the largest among equals; a row without a value or instant is none."""
-    from pyspark.sql import functions as F
+def _reduce(how: np.ufunc, values: Numbers, starts: Numbers, stops: Numbers, nothing: int) -> Numbers:
+    # reduceat takes each index to the next as a range: every second one is ours. What follows the last row is there
+    # so that a range may end with it.
+    padded = np.append(values, values.dtype.type(nothing))
+    indices = np.stack([starts, stops], axis=1).ravel()
+    with np.errstate(invalid="ignore"):
+        merged = how.reduceat(padded, indices)[::2] if len(starts) else padded[:0]
+    return np.where(starts < stops, merged, padded[-1])
 
-    known = at.isNotNull() & value.isNotNull()
-    order = F.when(known, F.struct(at, value))
-    return {"at": F.max(F.when(known, at)), name: F.max_by(value, order)}
+
+def _newest(partials: Partials, name: str, starts: Numbers, stops: Numbers) -> Partials:
+    """The value of the latest instant, the largest among equals."""
+    at, values = partials["at"], partials[name]
+    if not len(at):
+        return {"at": np.full(len(starts), _SMALLEST), name: pa.nulls(len(starts), values.type)}
+    # Every row's place in the order of instants and values; a row without either has none.
+    order = np.lexsort((pc.rank(values, tiebreaker="dense").to_numpy(), at))
+    places = np.empty(len(order), np.int64)
+    places[order] = np.arange(len(order))
+    places[at == _SMALLEST] = -1
+    best = _reduce(np.maximum, places, starts, stops, -1)
+    rows, nothing = order[best], best < 0
+    return {"at": np.where(nothing, _SMALLEST, at[rows]), name: values.take(pa.array(rows, mask=nothing))}
 
 
-def _limbs(value: Column) -> list[Column]:
+def _union(sketches: pa.Array, starts: Numbers, stops: Numbers) -> pa.Array:
+    """HyperLogLog sketches of each range's values; a value that is in no sketch yet is a text.
+
+    The format is that of Spark's own sketches, Apache DataSketches.
+    """
+    from datasketches import hll_union
+
+    # Equal values, or equal sketches, are read once.
+    encoded = sketches.dictionary_encode()
+    read = [_sketch(value) for value in encoded.dictionary.to_pylist()]
+    codes = encoded.indices.fill_null(-1).to_numpy()
+    found: list[bytes | None] = []
+    for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
+        union = None
+        for code in set(codes[start:stop].tolist()) - {-1}:
+            union = union or hll_union(SKETCH_BITS)
+            union.update(read[code])
+        found.append(union and union.get_result().serialize_compact())
+    return pa.array(found, pa.binary())
+
+
+def _sketch(value: str | bytes) -> Any:
+    from datasketches import hll_sketch
+
+    if isinstance(value, bytes):
+        return hll_sketch.deserialize(value)
+    sketch = hll_sketch(SKETCH_BITS)
+    sketch.update(value)
+    return sketch
+
+
+def _estimate(sketch: bytes | None) -> float:
+    """A whole number, as Spark's `hll_sketch_estimate` gives.
+
+    The estimate of a sketch that was merged depends on nothing but what it holds; that of one that never was depends
+    on the order of its values.
+    """
+    from datasketches import hll_union
+
+    if sketch is None:
+        return 0.0
+    union = hll_union(SKETCH_BITS)
+    for one in [_sketch(sketch)] * 2:
+        union.update(one)
+    return float(np.floor(union.get_estimate() + 0.5))
+
+
+def _limbs(names: Sequence[str], values: Numbers) -> Partials:
     """Splits numbers into multiples of powers of two that add up to them exactly.
 
-    Adding and subtracting 1.5·2^(52+e) rounds a double to the nearest multiple of 2^e.
+    Adding and subtracting 1.5·2^(52+e) rounds a double to the nearest multiple of 2^e. A limb that is 0 in every
+    number, as the outer ones of most are, is left out.
     """
-    from pyspark.sql import functions as F
+    limbs, rest = {}, values
+    with np.errstate(invalid="ignore", over="ignore"):
+        for name, exponent in zip(names, LIMBS, strict=True):
+            shift = 1.5 * 2.0 ** (52 + exponent)
+            limbs[name] = (rest + shift) - shift
+            rest = rest - limbs[name]
+    return {name: limb for name, limb in limbs.items() if limb.any()}
 
-    limbs, rest = [], value
-    for exponent in LIMBS:
-        shift = F.lit(1.5 * 2.0 ** (52 + exponent))
-        limbs.append((rest + shift) - shift)
-        rest = rest - limbs[-1]
-    return limbs
 
-
-def _total(names: tuple[str, ...], part: Get) -> Column:
+def _total(names: Sequence[str], partials: Mapping[str, Any]) -> Numbers | float:
     """The limbs' sum: what a limb holds beyond its size is carried first, so that nothing large is left to cancel."""
-    from pyspark.sql import functions as F
-
-    rests, carry = [], F.lit(0.0)
+    rests: list[Numbers | float] = []
+    carry: Numbers | float = 0.0
     for name, exponent in zip(reversed(names[1:]), reversed(LIMBS[:-1]), strict=True):
-        limb, shift = part(name) + carry, F.lit(1.5 * 2.0 ** (52 + exponent))
+        limb, shift = partials.get(name, 0.0) + carry, 1.5 * 2.0 ** (52 + exponent)
         carry = (limb + shift) - shift
         rests.append(limb - carry)
-    total = rests[0]
-    for rest in rests[1:]:
-        total = total + rest
-    return total + (part(names[0]) + carry)
+    total: Numbers | float = sum(rests[1:], rests[0]) + (partials.get(names[0], 0.0) + carry)
+    return total
+
+
+def _ordered(values: Numbers) -> Numbers:
+    """Doubles as whole numbers in the same order; NaN is the largest, as in Spark."""
+    return _flipped(np.where(np.isnan(values), np.nan, values).view(np.int64))
+
+
+def _doubles(ordered: Numbers) -> Numbers:
+    """The inverse of `_ordered`."""
+    return _flipped(ordered).view(np.float64)
+
+
+def _flipped(bits: Numbers) -> Numbers:
+    """The bits of negative numbers, save the sign, turned around: doubles count them by magnitude."""
+    return np.asarray(bits ^ ((bits >> 63) & _LARGEST))
+
+
+def _instants(at: pa.Array) -> Numbers:
+    instants: Numbers = at.cast(pa.timestamp("us", at.type.tz)).cast(pa.int64()).fill_null(0).to_numpy()
+    return instants

@@ -13,24 +13,25 @@ from nightshift.definition.calendar import cutoff
 from nightshift.definition.feature_rules import COMPUTED
 from nightshift.definition.model import ModelDefinition
 from nightshift.errors import TerminalError
+from nightshift.lake.tables import SPARK_TYPES, features_table
 
 if TYPE_CHECKING:
     import pandas as pd
     from pyspark.sql import DataFrame
 
 
-def with_computed(definition: ModelDefinition, rows: DataFrame, schema: str) -> DataFrame:
+def with_computed(definition: ModelDefinition, rows: DataFrame) -> DataFrame:
     """Adds the computed features, one call of `transform` a night.
 
     Args:
         definition: The definition, whose folder holds `features.py`.
         rows: Every observation with `score_date`, its columns, its look-ups as `<look-up>.<column>` and its
             declared features.
-        schema: The columns of the result and their types, as Spark writes them.
     """
     file = definition.folder / COMPUTED
     # The text travels to the workers: they need not have the definition's folder.
     call = _call(file.read_text(encoding="utf-8"), file, definition)
+    schema = ", ".join(f"`{name}` {SPARK_TYPES[kind]}" for name, kind in features_table(definition).columns.items())
     return rows.groupBy("score_date").applyInPandas(call, schema)
 
 

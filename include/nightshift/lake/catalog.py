@@ -114,7 +114,8 @@ class Lake:
         with suppress(NamespaceAlreadyExistsError):
             self.catalog.create_namespace(spec.name.split(".")[0])
         try:
-            table = self.catalog.create_table(spec.name, schema=spec.schema, properties=PROPERTIES)
+            properties = PROPERTIES | _bounds(spec)
+            table = self.catalog.create_table(spec.name, schema=spec.schema, properties=properties)
         except TableAlreadyExistsError:
             return self.table(spec.name)
         with table.transaction() as change:
@@ -125,6 +126,13 @@ class Lake:
             mapping: NameMapping = table.schema().name_mapping
             change.set_properties({"schema.name-mapping.default": mapping.model_dump_json()})
         return self.table(spec.name)
+
+
+def _bounds(spec: TableSpec) -> dict[str, str]:
+    if spec.bounded is None:
+        return {}
+    kept = {f"write.metadata.metrics.column.{column}": "full" for column in spec.bounded}
+    return {"write.metadata.metrics.default": "none", **kept}
 
 
 def _same_type(left: object, right: object) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from types import MappingProxyType
 
@@ -19,6 +19,7 @@ from nightshift.lake.tables import TableSpec
 from nightshift.types import Staged
 
 MANIFEST = "_staged.json"
+ROWS_AT_ONCE = 1_000_000  # that a worker holds, so that its memory stays flat
 
 
 def new_attempt(first: date, last: date) -> str:
@@ -54,13 +55,39 @@ def stage_arrow(
     """
     attempt = new_attempt(first, last)
     folder = staging_folder(lake.warehouse, spec.name, attempt)
+    return seal(folder, spec.name, attempt, first, last, inputs, split, write_files(spec, data, folder))
+
+
+def write_files(spec: TableSpec, rows: pa.Table, folder: str) -> dict[str, int]:
+    """Writes rows into a folder, each partition into a file of its own, sorted by the table's key.
+
+    Returns:
+        The files as URIs, with their numbers of rows.
+    """
     system, path = open_fs(folder)
     system.create_dir(path, recursive=True)
-    table = data.select(spec.schema.names).cast(spec.schema)
-    table = table.sort_by([(column, "ascending") for column in spec.partition_columns])
-    for number, part in enumerate(_partitions(table, spec.partition_columns)):
-        pq.write_table(part, f"{path}/part-{number:05d}.parquet", filesystem=system, compression="zstd")
-    return seal(folder, spec.name, attempt, first, last, inputs, split)
+    table = rows.select(spec.schema.names).cast(spec.schema)
+    by = dict.fromkeys([*spec.partition_columns, *spec.key])
+    table = table.sort_by([(column, "ascending") for column in by])
+    written = {}
+    for part in _partitions(table, spec.partition_columns):
+        name = f"{part[spec.date_column][0]}-{uuid.uuid4().hex}.parquet"
+        pq.write_table(part, f"{path}/{name}", filesystem=system, compression="zstd")
+        written[f"{folder}/{name}"] = part.num_rows
+    return written
+
+
+def gathered(batches: Iterable[pa.RecordBatch], most: int = ROWS_AT_ONCE) -> Iterator[pa.Table]:
+    """What comes in batches, as tables of about so many rows; none if there are no rows."""
+    held: list[pa.RecordBatch] = []
+    rows = 0
+    for batch in batches:
+        held, rows = [*held, batch], rows + batch.num_rows
+        if rows >= most:
+            yield pa.Table.from_batches(held)
+            held, rows = [], 0
+    if rows:
+        yield pa.Table.from_batches(held)
 
 
 def seal(
@@ -71,10 +98,22 @@ def seal(
     last: date,
     inputs: dict[str, str],
     split: Mapping[str, str | int] = MappingProxyType({}),
+    written: Mapping[str, int] | None = None,
 ) -> Staged:
-    """Declares a staging folder complete by writing its manifest, the last file of every attempt."""
-    files = tuple(list_files(folder, ".parquet"))
-    staged = Staged(table, attempt, folder, files, sum(map(_row_count, files)), first, last, inputs, dict(split))
+    """Declares a staging folder complete by writing its manifest, the last file of every attempt.
+
+    Args:
+        folder: The folder.
+        table: The table the rows are meant for.
+        attempt: Names the attempt.
+        first: The first date the rows cover.
+        last: The last date they cover.
+        inputs: What they were made from.
+        split: The values of the table's other partition columns.
+        written: The files with their numbers of rows; every Parquet file in the folder if None.
+    """
+    rows = dict(written) if written is not None else {file: _row_count(file) for file in list_files(folder, ".parquet")}
+    staged = Staged(table, attempt, folder, tuple(rows), sum(rows.values()), first, last, inputs, dict(split))
     write_bytes(f"{folder}/{MANIFEST}", json.dumps(staged.to_json()).encode())
     return staged
 

@@ -19,16 +19,31 @@ ARROW: dict[str, pa.DataType] = {
     "binary": pa.binary(),
 }
 
+SPARK_TYPES = {
+    "string": "string", "category": "string", "integer": "bigint", "number": "double",
+    "boolean": "boolean", "date": "date", "timestamp": "timestamp", "binary": "binary",
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
 class TableSpec:
-    """A table: its columns by type name, its partition date, its key, and its constant partition columns."""
+    """A table: its columns by type name, and how they are laid out.
+
+    Attributes:
+        name: The table's identifier.
+        columns: Its columns, with their types by name.
+        date_column: The date it is partitioned by.
+        key: The columns that identify a row, which rows are sorted by.
+        split_by: Further partition columns, constant in a staged set.
+        bounded: The columns whose bounds the metadata keep; all if None.
+    """
 
     name: str
     columns: dict[str, str]
     date_column: str
     key: tuple[str, ...]
     split_by: tuple[str, ...] = ()
+    bounded: tuple[str, ...] | None = None
 
     @property
     def partition_columns(self) -> tuple[str, ...]:

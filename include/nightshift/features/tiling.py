@@ -1,0 +1,236 @@
+"""Making tiles and reading them: rows to tiles of a day, tiles to longer ones, and their files.
+
+Everything here works on Arrow tables within one process; Spark decides which process gets which rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, ClassVar
+from uuid import uuid4
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from nightshift.features.partials import Numbers, Partials, lift, load, merge, parts, store, take
+from nightshift.features.plan import Tile
+from nightshift.features.tiles import Group
+from nightshift.lake.files import open_fs
+from nightshift.lake.tables import TableSpec
+
+AT = "_at"  # the column with the instant of each row
+DAY = "source_date"
+
+
+@dataclass(frozen=True)
+class Written:
+    """A file of a tile, and its number of rows."""
+
+    tile: Tile
+    file: str
+    rows: int
+
+    SCHEMA: ClassVar[str] = "start date, days bigint, file string, rows bigint"
+
+    def to_batch(self) -> pa.RecordBatch:
+        """As a row of `SCHEMA`, for Spark."""
+        row = {"start": self.tile.start, "days": self.tile.days, "file": self.file, "rows": self.rows}
+        return pa.RecordBatch.from_pylist([row])
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Written:
+        """The inverse of `to_batch`."""
+        return cls(Tile(row["start"], row["days"]), row["file"], row["rows"])
+
+
+@dataclass(frozen=True)
+class TileWriter:
+    """Makes the tiles of a source and writes them; it travels to the workers.
+
+    Attributes:
+        model: The model's name.
+        spec: The tiles' table.
+        groups: The aggregates by key.
+        folder: Where to write, as a URI.
+    """
+
+    model: str
+    spec: TableSpec
+    groups: tuple[Group, ...]
+    folder: str
+
+    def write_days(
+        self, rows: pa.Table, operands: Mapping[str, str], made_from: Mapping[Tile, str]
+    ) -> Iterator[Written]:
+        """Makes and writes tiles of one day each.
+
+        Args:
+            rows: Raw rows of some days.
+            operands: For each aggregate, the column of the rows that it aggregates.
+            made_from: What each day's tile is made from.
+        """
+        for day in pc.unique(rows[DAY]).to_pylist():
+            tile = Tile(day, 1)
+            of_day = rows.filter(pc.equal(rows[DAY], pa.scalar(day, pa.date32())))
+            yield self._write(tile, tiles_of_rows(self.groups, operands, of_day.combine_chunks()), made_from[tile])
+
+    def write_longer(self, tile: Tile, made_from: str, shorter: Mapping[Tile, Iterable[str]]) -> Written:
+        """Makes and writes a tile of several days from the files of its parts."""
+        with TileReader(self.spec, shorter) as reader:
+            return self._write(tile, tiles_of_tiles(self.groups, reader, tile.parts), made_from)
+
+    def _write(self, tile: Tile, groups: Iterable[pa.Table], made_from: str) -> Written:
+        """Writes each group as a row group of its own, so that one is read without the others."""
+        file = f"{self.folder}/{tile.start}-{uuid4().hex}.parquet"
+        told = {"model": self.model, "days": tile.days, DAY: tile.start, "made_from": made_from}
+        system, path = open_fs(file)
+        system.create_dir(path.rsplit("/", 1)[0], recursive=True)
+        rows = 0
+        with (
+            system.open_output_stream(path) as stream,
+            # Tiles are read much more often than written, so quick rather than small. They have many columns, of which
+            # few are looked for.
+            pq.ParquetWriter(
+                stream,
+                self.spec.schema,
+                compression="lz4",
+                use_dictionary=[*told, "by"],
+                write_statistics=[*told, "by"],
+            ) as writer,
+        ):
+            for group, table in zip(self.groups, groups, strict=True):
+                constants = {**told, "by": group.name}
+                columns = [_column(field, table, constants) for field in self.spec.schema]
+                writer.write_table(pa.table(columns, self.spec.schema), row_group_size=max(table.num_rows, 1))
+                rows += table.num_rows
+        return Written(tile, file, rows)
+
+
+def tiles_of_rows(groups: Iterable[Group], operands: Mapping[str, str], rows: pa.Table) -> Iterator[pa.Table]:
+    """Aggregates rows by the keys of each group.
+
+    Args:
+        groups: The aggregates by key.
+        operands: For each aggregate, the column of the rows that it aggregates.
+        rows: The rows of one day or a part of it, with the keys, the operands and, for `last`, `_at`. A row with a null
+            in a group's key belongs to no key and counts for none.
+
+    Yields:
+        For each group a row per key: its key and its partials.
+    """
+    columns = {name: _plain(rows[name]) for name in rows.column_names}
+    lifted: dict[str, Partials] = {}
+    for group in groups:
+        for name, aggregate in group.held.items():
+            if name not in lifted:
+                lifted[name] = lift(aggregate, columns[operands[name]], columns.get(AT))
+        keys = [columns[column] for column in group.by]
+        yield _merged(group, keys, rows.num_rows, {name: lifted[name] for name in group.held})
+
+
+def tiles_of_tiles(groups: Iterable[Group], reader: TileReader, shorter: Sequence[Tile]) -> Iterator[pa.Table]:
+    """Merges tiles that lie side by side into one.
+
+    Yields:
+        For each group a row per key: its key and its partials.
+    """
+    for group in groups:
+        rows = reader.read(group, shorter)
+        yield _merged(group, [_plain(rows[key]) for key in group.keys], rows.num_rows, load_partials(group, rows))
+
+
+def load_partials(group: Group, rows: pa.Table) -> dict[str, Partials]:
+    """What is kept of each aggregate of a group, from rows of tiles, by its holder."""
+    return {
+        name: load({part: rows[f"{name}__{part}"] for part in parts(aggregate)})
+        for name, aggregate in group.held.items()
+    }
+
+
+class TileReader(ExitStack):
+    """Reads some tiles, group by group; each file is opened once.
+
+    Args:
+        spec: The tiles' table.
+        files: The files of each tile.
+    """
+
+    def __init__(self, spec: TableSpec, files: Mapping[Tile, Iterable[str]]) -> None:
+        super().__init__()
+        self.spec, self.files = spec, files
+        self._open: dict[str, tuple[pq.ParquetFile, list[str]]] = {}
+
+    def read(self, group: Group, tiles: Iterable[Tile], keys: Sequence[pa.Array] = ()) -> pa.Table:
+        """The rows of a group in some tiles: its key, its partials, `days` and `source_date`.
+
+        Args:
+            group: The group.
+            tiles: Those of the tiles that are there are read.
+            keys: For each column of the key the values that matter; rows with others may be left out.
+        """
+        names = [*group.keys, *group.partials, "days", DAY]
+        schema = pa.schema([self.spec.schema.field(name) for name in names])
+        found = [schema.empty_table()]
+        for file in (file for tile in tiles for file in self.files.get(tile, ())):
+            parquet, held = self._file(file)
+            wanted = [number for number, name in enumerate(held) if name == group.name]
+            rows = parquet.read_row_groups(wanted, names, use_threads=False).select(names).cast(schema)
+            for column, values in zip(group.keys, keys, strict=False):
+                if rows.num_rows > len(values):  # else there is little to leave out
+                    rows = rows.filter(pc.is_in(rows[column], values))
+            found.append(rows)
+        return pa.concat_tables(found)
+
+    def _file(self, file: str) -> tuple[pq.ParquetFile, list[str]]:
+        """An open file, and the group in each of its row groups."""
+        if file not in self._open:
+            system, path = open_fs(file)
+            parquet = pq.ParquetFile(self.enter_context(system.open_input_file(path)))
+            column = parquet.schema_arrow.get_field_index("by")
+            row_groups = [parquet.metadata.row_group(number) for number in range(parquet.num_row_groups)]
+            self._open[file] = parquet, [one.column(column).statistics.min for one in row_groups if one.num_rows]
+        return self._open[file]
+
+
+def key_codes(keys: Sequence[pa.Array], rows: int) -> Numbers:
+    """A number for each row, the same for the same key; negative where any part of the key is null."""
+    codes, lacking = np.zeros(rows, np.int64), np.zeros(rows, bool)
+    for number, key in enumerate(keys):
+        encoded = key.dictionary_encode()
+        found = encoded.indices.fill_null(-1).to_numpy().astype(np.int64)
+        lacking |= found < 0
+        if number > 1:  # so that the product of three or more does not overflow
+            codes = np.unique(codes, return_inverse=True)[1]
+        codes = codes * len(encoded.dictionary) + found
+    return np.where(lacking, -1, codes)
+
+
+def _merged(group: Group, keys: Sequence[pa.Array], rows: int, partials: Mapping[str, Partials]) -> pa.Table:
+    """A row per key, from rows in any order."""
+    codes = key_codes(keys, rows)
+    order = np.argsort(codes, kind="stable")
+    order = order[np.searchsorted(codes[order], 0) :]  # without those that belong to no key
+    starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
+    stops = np.append(starts[1:], len(order)) if len(order) else starts
+    first = pa.array(order[starts])
+    columns = {name: key.take(first) for name, key in zip(group.keys, keys, strict=True)}
+    for name, aggregate in group.held.items():
+        merged = merge(aggregate, take(partials[name], order), starts, stops)
+        columns |= {f"{name}__{part}": store(part, partial) for part, partial in merged.items()}
+    return pa.table(columns)
+
+
+def _column(field: pa.Field, table: pa.Table, constants: Mapping[str, Any]) -> pa.ChunkedArray | pa.Array:
+    if field.name in table.column_names:
+        return table[field.name].cast(field.type)
+    if field.name in constants:
+        return pa.repeat(pa.scalar(constants[field.name], field.type), table.num_rows)
+    return pa.nulls(table.num_rows, field.type)
+
+
+def _plain(column: pa.ChunkedArray) -> pa.Array:
+    return column.combine_chunks()

@@ -1,0 +1,166 @@
+"""From tiles to features: what every observation's windows hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import groupby, zip_longest
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nightshift.definition.model import Aggregate, feature_name
+from nightshift.features.partials import Numbers, Partials, lower, merge, stack, take
+from nightshift.features.plan import SPANS, Tile, cover
+from nightshift.features.tiles import Group
+from nightshift.features.tiling import DAY, TileReader, key_codes, load_partials
+from nightshift.lake.tables import TableSpec
+
+NIGHT = "score_date"
+_EPOCH = date(1970, 1, 1).toordinal()
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a range of nights sees of a source.
+
+    Attributes:
+        spec: The tiles' table.
+        groups: The aggregates by key.
+        newest: For each night the newest day that was available at its cutoff.
+        files: The files of every tile there is.
+    """
+
+    spec: TableSpec
+    groups: tuple[Group, ...]
+    newest: Mapping[date, date]
+    files: Mapping[Tile, tuple[str, ...]]
+
+
+def observed_key(column: str) -> str:
+    """A group's key in the observations: no feature can have such a name."""
+    return f"_{column}"
+
+
+def window_features(observed: pa.Table, seen: Seen) -> Iterator[tuple[str, pa.Array]]:
+    """Computes every aggregate over a source.
+
+    Args:
+        observed: Observations of one or more nights, with `score_date` and each group's key as `_<column>`.
+        seen: What their nights see.
+
+    Yields:
+        Each feature with a value per observation; null where its window holds nothing for the observation's key.
+    """
+    nights = sorted(pc.unique(observed[NIGHT]).to_pylist())
+    night = np.searchsorted(np.array(nights, "datetime64[D]"), observed[NIGHT].to_numpy())
+    lengths = {window.days for group in seen.groups for a in group.aggregates.values() for window in a.windows}
+    windows = {days: [_runs(seen.newest[one], days) for one in nights] for days in sorted(lengths)}
+    tiles = sorted({tile for runs in windows.values() for each in runs for run in each for tile in run})
+    places = _Places.of(tiles)
+    frames = {days: _Frame.of(runs, places) for days, runs in windows.items()}
+    with TileReader(seen.spec, seen.files) as reader:
+        for group in seen.groups:
+            keys = [observed[observed_key(column)].combine_chunks() for column in group.by]
+            rows = reader.read(group, tiles, [pc.unique(key) for key in keys])
+            yield from _group_features(group, rows, keys, night, frames, places)
+
+
+def _runs(newest: date, days: int) -> list[list[Tile]]:
+    """The tiles of a window, those of one span that lie side by side together."""
+    tiles = cover(newest - timedelta(days=days - 1), newest)
+    return [list(run) for _, run in groupby(tiles, lambda tile: tile.days)]
+
+
+@dataclass(frozen=True)
+class _Places:
+    """Gives every tile a number, such that tiles of a span that lie side by side have successive ones."""
+
+    offsets: dict[int, int]
+    width: int
+
+    @classmethod
+    def of(cls, tiles: Sequence[Tile]) -> _Places:
+        offsets, width = {}, 0
+        for span in SPANS:
+            if numbers := [tile.start.toordinal() // span for tile in tiles if tile.days == span]:
+                offsets[span] = width - min(numbers)
+                width += max(numbers) - min(numbers) + 1
+        return cls(offsets, width)
+
+    def __getitem__(self, tile: Tile) -> int:
+        return self.offsets[tile.days] + tile.start.toordinal() // tile.days
+
+    def of_rows(self, rows: pa.Table) -> Numbers:
+        """The place of each row's tile."""
+        days, starts = rows["days"].to_numpy(), rows[DAY].cast(pa.int32()).to_numpy() + _EPOCH
+        places = np.zeros(len(days), np.int64)
+        for span, offset in self.offsets.items():
+            places = np.where(days == span, offset + starts // span, places)
+        return places
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """Windows of one length: for each run of tiles, where it begins and, exclusively, ends for each night."""
+
+    runs: tuple[tuple[Numbers, Numbers], ...]
+
+    @classmethod
+    def of(cls, nights: Sequence[list[list[Tile]]], places: _Places) -> _Frame:
+        runs = [
+            (
+                np.array([places[run[0]] if run else 0 for run in runs]),
+                np.array([places[run[-1]] + 1 if run else 0 for run in runs]),
+            )
+            for runs in zip_longest(*nights, fillvalue=())
+        ]
+        return cls(tuple(runs))
+
+
+def _group_features(
+    group: Group,
+    rows: pa.Table,
+    keys: Sequence[pa.Array],
+    night: Numbers,
+    frames: Mapping[int, _Frame],
+    places: _Places,
+) -> Iterator[tuple[str, pa.Array]]:
+    """The features of one group."""
+    # Observations come first, so that what is not observed has a larger number than what is.
+    both = [pa.concat_arrays([key, *rows[name].chunks]) for name, key in zip(group.keys, keys, strict=True)]
+    codes = key_codes(both, len(night) + rows.num_rows)
+    observed, held = codes[: len(night)], codes[len(night) :]
+    # Rows in the order of keys, and of tiles within a key.
+    at = held * places.width + places.of_rows(rows)
+    order = np.argsort(at, kind="stable")
+    at = at[order]
+    partials = {name: take(found, order) for name, found in load_partials(group, rows).items()}
+    # Observations of a night that share a key share their features. A null key is that of no row.
+    nights, nobody = night.max() + 1, codes.max() + 1
+    pairs, pair = np.unique(np.where(observed < 0, nobody, observed) * nights + night, return_inverse=True)
+    key, when, back = pairs // nights * places.width, pairs % nights, pa.array(pair)
+    for days, frame in frames.items():
+        members = {name: a for name, a in group.aggregates.items() if days in {window.days for window in a.windows}}
+        ranges = [
+            (np.searchsorted(at, key + begin[when]), np.searchsorted(at, key + end[when])) for begin, end in frame.runs
+        ]
+        merged = {
+            holder: _merge_runs(group.held[holder], partials[holder], ranges)
+            for holder in dict.fromkeys(group.holders[name] for name in members)
+        }
+        for name, aggregate in members.items():
+            yield feature_name(name, days), lower(aggregate, merged[group.holders[name]]).take(back)
+
+
+def _merge_runs(aggregate: Aggregate, partials: Partials, ranges: Sequence[tuple[Numbers, Numbers]]) -> Partials:
+    """Merges each run, then the runs of a window."""
+    merged = [merge(aggregate, partials, starts, stops) for starts, stops in ranges]
+    if len(merged) == 1:
+        return merged[0]
+    runs, windows = len(merged), len(ranges[0][0])
+    neighbours = np.arange(runs * windows).reshape(runs, windows).T.ravel()
+    first = np.arange(0, runs * windows, runs)
+    return merge(aggregate, take(stack(merged), neighbours), first, first + runs)
