@@ -18,26 +18,24 @@ JOB = """
 import pyarrow as pa
 from pyspark.sql import SparkSession, functions as F
 
-spark = SparkSession.builder.getOrCreate()
+spark = SparkSession.builder.config("spark.sql.unionOutputPartitioning", "false").getOrCreate()
 table = pa.table({"k": ["a", "b", None] * 300, "d": ["2013-01-01"] * 900, "v": [1.0, 2.0, 3.0] * 300})
 rows = spark.createDataFrame(table)
 rows = rows.withColumn("d", F.col("d").cast("date"))
-rows.write.partitionBy("d").parquet("FOLDER/in")
-read = spark.read.schema("k string, v double").parquet("FOLDER/in").coalesce(1)
-read = read.withColumn("at", F.to_utc_timestamp(F.expr("timestampadd(MINUTE, 5, timestamp_ntz'2013-01-01')"), "UTC"))
-read = read.where(F.col("k").isNotNull())
-sums = read.groupBy("k").agg(
-    F.count_if(F.expr("v > 1")).alias("n"), F.sum("v").alias("s"), F.min("v").alias("m"), F.max("at").alias("at"),
-    F.max_by("v", F.struct("at", "v")).alias("l"), F.hll_sketch_agg("k", 12).alias("h"),
-)
-sums.unionByName(read.groupBy("k").agg(F.count("v").alias("n")), True).write.partitionBy("n").parquet("FOLDER/tiles")
-tiles = spark.read.schema(sums.schema).parquet("FOLDER/tiles").coalesce(1)
-merged = tiles.groupBy("k").agg(F.sum("s").alias("s"), F.hll_union_agg("h").alias("h"), F.sum("n").alias("n"))
-merged = merged.select("k", "n", "s", F.hll_sketch_estimate("h").alias("e"))
-wide = read.join(F.broadcast(merged), ["k"], "left")
-wide = wide.select("k", F.expr("s / (n + 1)").alias("r"), F.struct("v").alias("x"), F.coalesce("e", F.lit(0)))
-wide.repartition("k").sortWithinPartitions("r").write.parquet("FOLDER/out")
-read.select("k", "v").mapInArrow(lambda batches: batches, "k string, v double").write.parquet("FOLDER/scored")
+rows.write.parquet("FOLDER/in")
+read = spark.read.schema("k string, d date, v double").parquet("FOLDER/in").coalesce(1)
+at = F.to_utc_timestamp(F.expr("timestampadd(MINUTE, 5, timestamp_ntz'2013-01-01')"), "UTC")
+read = read.withColumns({"at": at, "w": F.expr("v / 2").cast("double")})
+days = spark.createDataFrame(table.select(["d"]).slice(0, 1)).withColumn("d", F.col("d").cast("date"))
+limit = F.lit("2014-01-01").cast("timestamp")
+seen = read.join(F.broadcast(days), "d").where(F.col("at").isNull() | (F.col("at") < limit))
+seen = seen.select("d", "k", "at", F.when(F.expr("v > 1"), F.expr("v")).cast("double").alias("_0"))
+seen.mapInArrow(lambda batches: batches, seen.schema).collect()
+names = read.select("d", "k", F.struct("v", "w").alias("x")).distinct()
+wide = read.union(read).join(F.broadcast(days), "d", "left").join(names, ["d", "k"], "left")
+wide = wide.select("k", F.expr("substring(k, 1, 1)").cast("string").alias("s"), F.col("x")["v"].alias("u"))
+wide.mapInArrow(lambda batches: batches, wide.schema).collect()
+spark.range(0, 2, 1, 2).mapInArrow(lambda batches: batches, "id bigint").collect()
 """
 
 

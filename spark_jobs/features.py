@@ -32,7 +32,7 @@ from nightshift.spark_submit import READY
 from nightshift.types import Staged
 
 # Work is done in bites of so many rows, so that memory stays flat however long the range is.
-OBSERVATIONS, EVENTS = 400_000, 5_000_000
+OBSERVATIONS, EVENTS = 250_000, 5_000_000
 
 TileFiles = dict[Tile, tuple[str, ...]]
 

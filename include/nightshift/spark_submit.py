@@ -18,11 +18,9 @@ from nightshift.settings import Settings
 TEMPORARY_FAILURE = 75  # sysexits' EX_TEMPFAIL: what spark_jobs/job.py ends with when a retry may help
 # How a job tells its submitter what it staged, how far it is, and that it begins to work (spark_jobs/job.py).
 STAGED, PROGRESS, READY = "staged set: ", "progress: ", "session ready"
-# Spark generates methods so large that the JVM's best compiler takes longer for them than the job, and that it
-# would leave uncompiled if it were not told otherwise.
-_COMPILER = "-XX:TieredStopAtLevel=1 -XX:-DontCompileHugeMethods -XX:ReservedCodeCacheSize=256m -Xshare:auto"
-SHORT_JOB = f"{_COMPILER} -XX:+UseSerialGC"
-LONG_JOB = "-XX:+UseParallelGC -XX:ReservedCodeCacheSize=256m -Xshare:auto"
+# The JVM's best compiler pays after a minute or so. The serial collector keeps memory for the workers.
+LONG_JOB = "-XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m -Xshare:auto"
+SHORT_JOB = f"{LONG_JOB} -XX:TieredStopAtLevel=1"
 
 
 class SparkSubmit:
@@ -32,7 +30,7 @@ class SparkSubmit:
         settings: Where Spark runs and with what configuration.
         job: The job's file name without ending.
         arguments: What the job's own command line takes.
-        long: Whether it works for minutes, so that it pays to collect garbage with every core.
+        long: Whether it works on many nights, so that it pays to compile well.
         environment: Variables it needs beside the settings.
     """
 

@@ -140,15 +140,11 @@ def tiles_of_tiles(groups: Iterable[Group], reader: TileReader, shorter: Sequenc
     """
     for group in groups:
         rows = reader.read(group, shorter)
-        yield _merged(group, [_plain(rows[key]) for key in group.keys], rows.num_rows, load_partials(group, rows))
-
-
-def load_partials(group: Group, rows: pa.Table) -> dict[str, Partials]:
-    """What is kept of each aggregate of a group, from rows of tiles, by its holder."""
-    return {
-        name: load({part: rows[f"{name}__{part}"] for part in parts(aggregate)})
-        for name, aggregate in group.held.items()
-    }
+        partials = {
+            name: load({part: rows[f"{name}__{part}"] for part in parts(aggregate)})
+            for name, aggregate in group.held.items()
+        }
+        yield _merged(group, [_plain(rows[key]) for key in group.keys], rows.num_rows, partials)
 
 
 class TileReader(ExitStack):

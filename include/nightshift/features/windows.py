@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightshift.definition.model import Aggregate, feature_name
-from nightshift.features.partials import Numbers, Partials, lower, merge, stack, take
+from nightshift.features.partials import Numbers, Partials, load, lower, merge, parts, stack, take
 from nightshift.features.plan import SPANS, Tile, cover
 from nightshift.features.tiles import Group
-from nightshift.features.tiling import DAY, TileReader, key_codes, load_partials
+from nightshift.features.tiling import DAY, TileReader, key_codes
 from nightshift.lake.tables import TableSpec
 
 NIGHT = "score_date"
@@ -64,8 +64,10 @@ def window_features(observed: pa.Table, seen: Seen) -> Iterator[tuple[str, pa.Ar
     with TileReader(seen.spec, seen.files) as reader:
         for group in seen.groups:
             keys = [observed[observed_key(column)].combine_chunks() for column in group.by]
-            rows = reader.read(group, tiles, [pc.unique(key) for key in keys])
-            yield from _group_features(group, rows, keys, night, frames, places)
+            # Not kept here: columns are let go as they are used.
+            yield from _group_features(
+                group, reader.read(group, tiles, [pc.unique(key) for key in keys]), keys, night, frames, places
+            )
 
 
 def _runs(newest: date, days: int) -> list[list[Tile]]:
@@ -129,30 +131,65 @@ def _group_features(
     places: _Places,
 ) -> Iterator[tuple[str, pa.Array]]:
     """The features of one group."""
-    # Observations come first, so that what is not observed has a larger number than what is.
-    both = [pa.concat_arrays([key, *rows[name].chunks]) for name, key in zip(group.keys, keys, strict=True)]
-    codes = key_codes(both, len(night) + rows.num_rows)
-    observed, held = codes[: len(night)], codes[len(night) :]
-    # Rows in the order of keys, and of tiles within a key.
-    at = held * places.width + places.of_rows(rows)
-    order = np.argsort(at, kind="stable")
-    at = at[order]
-    partials = {name: take(found, order) for name, found in load_partials(group, rows).items()}
-    # Observations of a night that share a key share their features. A null key is that of no row.
-    nights, nobody = night.max() + 1, codes.max() + 1
-    pairs, pair = np.unique(np.where(observed < 0, nobody, observed) * nights + night, return_inverse=True)
-    key, when, back = pairs // nights * places.width, pairs % nights, pa.array(pair)
-    for days, frame in frames.items():
-        members = {name: a for name, a in group.aggregates.items() if days in {window.days for window in a.windows}}
-        ranges = [
-            (np.searchsorted(at, key + begin[when]), np.searchsorted(at, key + end[when])) for begin, end in frame.runs
+    at = places.of_rows(rows)
+    matched = _Matched.of([rows[name] for name in group.keys], at, places.width, keys, night)
+    ranges = {days: matched.ranges(frame) for days, frame in frames.items()}
+    for holder, kept in group.held.items():
+        columns = {part: f"{holder}__{part}" for part in parts(kept)}
+        partials = take(load({part: rows[column] for part, column in columns.items()}), matched.order)
+        rows = rows.drop_columns(list(columns.values()))
+        sharing = {name: a for name, a in group.aggregates.items() if group.holders[name] == holder}
+        for days in sorted({window.days for a in sharing.values() for window in a.windows}):
+            merged = _merge_runs(kept, partials, ranges[days])
+            for name, aggregate in sharing.items():
+                if days in {window.days for window in aggregate.windows}:
+                    yield feature_name(name, days), lower(aggregate, merged).take(matched.back)
+
+
+@dataclass(frozen=True)
+class _Matched:
+    """Rows of tiles in the order of their keys and places, and the observations' keys among them.
+
+    Observations of a night that share a key share their features: each such pair is looked at once.
+
+    Attributes:
+        order: The order of the rows.
+        at: For each row in this order a number that grows with its key and place.
+        key: For each pair of key and night, where the rows of the key begin on this scale.
+        night: The night of each pair.
+        back: The pair of each observation.
+    """
+
+    order: Numbers
+    at: Numbers
+    key: Numbers
+    night: Numbers
+    back: pa.Array
+
+    @classmethod
+    def of(
+        cls, held: Sequence[pa.ChunkedArray], places: Numbers, width: int, observed: Sequence[pa.Array], night: Numbers
+    ) -> _Matched:
+        """Matches the keys of rows, which lie at some of `width` places, with those of observations."""
+        both = [pa.concat_arrays([ours, *theirs.chunks]) for ours, theirs in zip(observed, held, strict=True)]
+        codes = key_codes(both, len(night) + len(places))
+        ours, theirs = codes[: len(night)], codes[len(night) :]
+        at = theirs * width + places
+        order = np.argsort(at, kind="stable")
+        # A null key is that of no row.
+        nights, nobody = night.max() + 1, codes.max() + 1
+        pairs, back = np.unique(np.where(ours < 0, nobody, ours) * nights + night, return_inverse=True)
+        return cls(order, at[order], pairs // nights * width, pairs % nights, pa.array(back))
+
+    def ranges(self, frame: _Frame) -> list[tuple[Numbers, Numbers]]:
+        """For each run of a window the rows that are in it, for each pair."""
+        return [
+            (
+                np.searchsorted(self.at, self.key + begin[self.night]),
+                np.searchsorted(self.at, self.key + end[self.night]),
+            )
+            for begin, end in frame.runs
         ]
-        merged = {
-            holder: _merge_runs(group.held[holder], partials[holder], ranges)
-            for holder in dict.fromkeys(group.holders[name] for name in members)
-        }
-        for name, aggregate in members.items():
-            yield feature_name(name, days), lower(aggregate, merged[group.holders[name]]).take(back)
 
 
 def _merge_runs(aggregate: Aggregate, partials: Partials, ranges: Sequence[tuple[Numbers, Numbers]]) -> Partials:
