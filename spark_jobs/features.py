@@ -15,7 +15,7 @@ from math import ceil
 from pyspark.sql import DataFrame, SparkSession
 
 from job import Staging, Step, announce, progress, read_table, run, start_session
-from nightshift.definition.calendar import newest_partition, nights
+from nightshift.definition.calendar import nights
 from nightshift.definition.load import definition_hash, find_definition
 from nightshift.definition.model import ModelDefinition
 from nightshift.features.compute import Through, compute_features, day_tiles, longer_tiles, observations, prepare
@@ -110,12 +110,8 @@ def _features(raw: Raw, plan: FeaturePlan, files: dict[str, TileFiles]) -> tuple
 
 
 def _seen(definition: ModelDefinition, plan: FeaturePlan, source: str, files: TileFiles) -> Seen:
-    newest = {
-        night: newest_partition(definition.schedule, definition.sources[source], night)
-        for night in nights(plan.first, plan.last)
-    }
     needed = {tile: files[tile] for tile in plan.tiles(source) if tile in files}
-    return Seen(tiles_table(definition, source), grouped(definition, source), newest, needed)
+    return Seen(tiles_table(definition, source), grouped(definition, source), plan.windows[source], needed)
 
 
 def _stage_tiles(raw: Raw, source: str, plan: FeaturePlan, attempt: str) -> tuple[list[Staged], TileFiles]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from itertools import groupby, zip_longest
 
 import numpy as np
@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from nightshift.definition.model import Aggregate, feature_name
 from nightshift.features.partials import Numbers, Partials, load, lower, merge, parts, stack, take
-from nightshift.features.plan import SPANS, Tile, cover
+from nightshift.features.plan import SPANS, Tile, Visible
 from nightshift.features.tiles import Group
 from nightshift.features.tiling import DAY, TileReader, key_codes
 from nightshift.lake.tables import TableSpec
@@ -29,13 +29,13 @@ class Seen:
     Attributes:
         spec: The tiles' table.
         groups: The aggregates by key.
-        newest: For each night the newest day that was available at its cutoff.
+        windows: The tiles that each night sees, and in which windows, as planned.
         files: The files of every tile there is.
     """
 
     spec: TableSpec
     groups: tuple[Group, ...]
-    newest: Mapping[date, date]
+    windows: tuple[Visible, ...]
     files: Mapping[Tile, tuple[str, ...]]
 
 
@@ -56,11 +56,11 @@ def window_features(observed: pa.Table, seen: Seen) -> Iterator[tuple[str, pa.Ar
     """
     nights = sorted(pc.unique(observed[NIGHT]).to_pylist())
     night = np.searchsorted(np.array(nights, "datetime64[D]"), observed[NIGHT].to_numpy())
-    lengths = {window.days for group in seen.groups for a in group.aggregates.values() for window in a.windows}
-    windows = {days: [_runs(seen.newest[one], days) for one in nights] for days in sorted(lengths)}
-    tiles = sorted({tile for runs in windows.values() for each in runs for run in each for tile in run})
+    present = set(nights)
+    visible = [one for one in seen.windows if one.night in present]
+    tiles = sorted({one.tile for one in visible})
     places = _Places.of(tiles)
-    frames = {days: _Frame.of(runs, places) for days, runs in windows.items()}
+    frames = {days: _Frame.of(_runs(visible, nights, days), places) for days in {d for v in visible for d in v.windows}}
     with TileReader(seen.spec, seen.files) as reader:
         for group in seen.groups:
             keys = [observed[observed_key(column)].combine_chunks() for column in group.by]
@@ -70,10 +70,13 @@ def window_features(observed: pa.Table, seen: Seen) -> Iterator[tuple[str, pa.Ar
             )
 
 
-def _runs(newest: date, days: int) -> list[list[Tile]]:
-    """The tiles of a window, those of one span that lie side by side together."""
-    tiles = cover(newest - timedelta(days=days - 1), newest)
-    return [list(run) for _, run in groupby(tiles, lambda tile: tile.days)]
+def _runs(visible: Iterable[Visible], nights: Iterable[date], days: int) -> list[list[list[Tile]]]:
+    """The tiles of each night's window, those of one span that lie side by side together."""
+    tiles: dict[date, list[Tile]] = {night: [] for night in nights}
+    for one in visible:
+        if days in one.windows:
+            tiles[one.night].append(one.tile)
+    return [[list(run) for _, run in groupby(sorted(seen), lambda tile: tile.days)] for seen in tiles.values()]
 
 
 @dataclass(frozen=True)
