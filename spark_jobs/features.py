@@ -19,8 +19,9 @@ from nightshift.definition.calendar import nights
 from nightshift.definition.load import definition_hash, find_definition
 from nightshift.definition.model import ModelDefinition
 from nightshift.features.compute import Through, compute_features, day_tiles, longer_tiles, observations, prepare
+from nightshift.features.groups import grouped, tiles_table
 from nightshift.features.plan import SPANS, FeaturePlan, Tile, plan_features
-from nightshift.features.tiles import grouped, kept_tiles, plan_tiles, recipe, runs, tiles_table
+from nightshift.features.tiles import kept_tiles, plan_tiles, recipe, runs
 from nightshift.features.tiling import TileWriter, Written
 from nightshift.features.windows import Seen
 from nightshift.lake.catalog import Lake

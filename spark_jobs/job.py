@@ -18,8 +18,9 @@ from pyspark.sql import DataFrame, SparkSession
 
 from nightshift.errors import NightshiftError, TransientError
 from nightshift.lake.catalog import Lake
+from nightshift.lake.parquet import gathered, write_files
 from nightshift.lake.read import data_files
-from nightshift.lake.staging import gathered, seal, staging_folder, write_files
+from nightshift.lake.staging import seal, staging_folder
 from nightshift.lake.tables import SPARK_TYPES, TableSpec
 from nightshift.spark_submit import PROGRESS, STAGED
 from nightshift.types import Staged

@@ -20,7 +20,7 @@ from nightshift.definition.calendar import is_available, newest_labelled, nights
 from nightshift.definition.load import Replay, definition_hash, find_definition, load_replay
 from nightshift.definition.model import ModelDefinition
 from nightshift.errors import DataError, NotYetAvailable, TerminalError
-from nightshift.features.tiles import tiles_table
+from nightshift.features.groups import tiles_table
 from nightshift.lake.catalog import Lake
 from nightshift.lake.files import write_bytes
 from nightshift.lake.labels import join_labels, read_labels

@@ -14,7 +14,7 @@ from nightshift.features.plan import Tile, Visible
 from nightshift.features.tiling import AT, TileWriter, Written
 from nightshift.features.transform import with_computed
 from nightshift.features.windows import Seen, observed_key, window_features
-from nightshift.lake.staging import gathered
+from nightshift.lake.parquet import gathered
 from nightshift.lake.tables import SPARK_TYPES
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def longer_tiles(
             parts = {part: shorter[part] for part in tile.parts if part in shorter}
             yield writer.write_longer(tile, made_from[tile], parts).to_batch()
 
-    rows = spark.range(0, len(tiles), 1, len(tiles)).mapInArrow(write, Written.SCHEMA)
+    rows = spark.range(len(tiles)).mapInArrow(write, Written.SCHEMA)
     return [Written.of(row.asDict()) for row in rows.collect()]
 
 

@@ -16,9 +16,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from nightshift.features.groups import Group
 from nightshift.features.partials import Numbers, Partials, lift, load, merge, parts, store, take
 from nightshift.features.plan import Tile
-from nightshift.features.tiles import Group
 from nightshift.lake.files import open_fs
 from nightshift.lake.tables import TableSpec
 
@@ -208,8 +208,10 @@ def key_codes(keys: Sequence[pa.Array], rows: int) -> Numbers:
 def _merged(group: Group, keys: Sequence[pa.Array], rows: int, partials: Mapping[str, Partials]) -> pa.Table:
     """A row per key, from rows in any order."""
     codes = key_codes(keys, rows)
-    order = np.argsort(codes, kind="stable")
-    order = order[np.searchsorted(codes[order], 0) :]  # without those that belong to no key
+    known = np.flatnonzero(codes >= 0)
+    # Narrow numbers: NumPy sorts those of two bytes by digits, several times as fast.
+    narrow = codes[known].astype(np.min_scalar_type(codes.max(initial=0)))
+    order = known[np.argsort(narrow, kind="stable")]
     starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
     stops = np.append(starts[1:], len(order)) if len(order) else starts
     first = pa.array(order[starts])

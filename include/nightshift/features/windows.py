@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightshift.definition.model import Aggregate, feature_name
+from nightshift.features.groups import Group
 from nightshift.features.partials import Numbers, Partials, load, lower, merge, parts, stack, take
 from nightshift.features.plan import SPANS, Tile, Visible
-from nightshift.features.tiles import Group
 from nightshift.features.tiling import DAY, TileReader, key_codes
 from nightshift.lake.tables import TableSpec
 

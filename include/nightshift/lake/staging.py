@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from datetime import date
 from types import MappingProxyType
 
@@ -14,12 +14,12 @@ import pyarrow.parquet as pq
 from nightshift.errors import NotYetAvailable, TerminalError
 from nightshift.lake.catalog import Lake
 from nightshift.lake.files import as_uri, list_files, open_fs, read_bytes, write_bytes
+from nightshift.lake.parquet import write_files
 from nightshift.lake.read import data_files
 from nightshift.lake.tables import TableSpec
 from nightshift.types import Staged
 
 MANIFEST = "_staged.json"
-ROWS_AT_ONCE = 1_000_000  # that a worker holds, so that its memory stays flat
 
 
 def new_attempt(first: date, last: date) -> str:
@@ -56,38 +56,6 @@ def stage_arrow(
     attempt = new_attempt(first, last)
     folder = staging_folder(lake.warehouse, spec.name, attempt)
     return seal(folder, spec.name, attempt, first, last, inputs, split, write_files(spec, data, folder))
-
-
-def write_files(spec: TableSpec, rows: pa.Table, folder: str) -> dict[str, int]:
-    """Writes rows into a folder, each partition into a file of its own, sorted by the table's key.
-
-    Returns:
-        The files as URIs, with their numbers of rows.
-    """
-    system, path = open_fs(folder)
-    system.create_dir(path, recursive=True)
-    table = rows.select(spec.schema.names).cast(spec.schema)
-    by = dict.fromkeys([*spec.partition_columns, *spec.key])
-    table = table.sort_by([(column, "ascending") for column in by])
-    written = {}
-    for part in _partitions(table, spec.partition_columns):
-        name = f"{part[spec.date_column][0]}-{uuid.uuid4().hex}.parquet"
-        pq.write_table(part, f"{path}/{name}", filesystem=system, compression="zstd")
-        written[f"{folder}/{name}"] = part.num_rows
-    return written
-
-
-def gathered(batches: Iterable[pa.RecordBatch], most: int = ROWS_AT_ONCE) -> Iterator[pa.Table]:
-    """What comes in batches, as tables of about so many rows; none if there are no rows."""
-    held: list[pa.RecordBatch] = []
-    rows = 0
-    for batch in batches:
-        held, rows = [*held, batch], rows + batch.num_rows
-        if rows >= most:
-            yield pa.Table.from_batches(held)
-            held, rows = [], 0
-    if rows:
-        yield pa.Table.from_batches(held)
 
 
 def seal(
@@ -160,15 +128,3 @@ def read_staged(staged: Staged, spec: TableSpec) -> pa.Table:
 def _row_count(file: str) -> int:
     system, path = open_fs(file)
     return int(pq.read_metadata(path, filesystem=system).num_rows)
-
-
-def _partitions(table: pa.Table, columns: tuple[str, ...]) -> list[pa.Table]:
-    """Slices of a sorted table, one a partition."""
-    if table.num_rows == 0:
-        return []
-    lengths = table.group_by(list(columns), use_threads=False).aggregate([([], "count_all")])["count_all"].to_pylist()
-    slices, start = [], 0
-    for length in lengths:
-        slices.append(table.slice(start, length))
-        start += length
-    return slices
