@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from nightshift.definition.expressions import Dialect, find_faults
-from nightshift.definition.model import ModelDefinition, feature_name
+from nightshift.definition.model import ModelDefinition
 from nightshift.definition.problem import RESERVED, Path_, Problem
 
 COMPUTED = "features.py"
@@ -115,8 +115,7 @@ def computed_features_have_their_code(definition: ModelDefinition) -> Iterator[P
 
 def computed_names_are_free(definition: ModelDefinition) -> Iterator[Problem]:
     features = definition.features
-    taken = RESERVED | set(definition.observations.key) | set(features.rows)
-    taken |= {feature_name(name, window.days) for name, a in features.aggregates.items() for window in a.windows}
+    taken = {*RESERVED, *definition.observations.key, *features.rows, *definition.aggregate_features}
     for name in features.computed:
         if name in taken:
             yield Problem(("features", "computed", name), "exists already", name, None, "choose another name")

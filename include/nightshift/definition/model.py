@@ -155,6 +155,10 @@ class Aggregate(Part):
     )
     description: str
 
+    def features(self, name: str) -> list[str]:
+        """The features it makes under its name, one a window."""
+        return [feature_name(name, window.days) for window in self.windows]
+
     @model_validator(mode="after")
     def _operand(self) -> Aggregate:
         needed = {"rate": "where", "count": None}.get(self.agg, "value")
@@ -295,11 +299,15 @@ class ModelDefinition(Part):
     folder: Path = Field(exclude=True)
 
     @property
+    def aggregate_features(self) -> dict[str, Aggregate]:
+        """The aggregate behind every feature that is made of one, by the feature's name."""
+        return {feature: a for name, a in self.features.aggregates.items() for feature in a.features(name)}
+
+    @property
     def feature_types(self) -> dict[str, FeatureType]:
         """Every feature's name and type, in the order of the table's columns."""
         types: dict[str, FeatureType] = {name: row.type for name, row in self.features.rows.items()}
-        for name, aggregate in self.features.aggregates.items():
-            types |= {feature_name(name, window.days): aggregate.type for window in aggregate.windows}
+        types |= {name: aggregate.type for name, aggregate in self.aggregate_features.items()}
         return types | {name: computed.type for name, computed in self.features.computed.items()}
 
 

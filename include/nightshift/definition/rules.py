@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from croniter import croniter
 
 from nightshift.definition import feature_rules
-from nightshift.definition.model import ModelDefinition, feature_name
+from nightshift.definition.model import ModelDefinition
 from nightshift.definition.problem import RESERVED, Path_, Problem
 
 PROVENANCE = {"score", "model_version", "features_snapshot", "scored_at"}
@@ -167,19 +167,17 @@ def bounds_can_be_met(definition: ModelDefinition) -> Iterator[Problem]:
 
 def names_do_not_collide(definition: ModelDefinition) -> Iterator[Problem]:
     known = set(definition.features.rows) | set(definition.observations.key)
-    for name, aggregate in definition.features.aggregates.items():
-        for window in aggregate.windows:
-            feature = feature_name(name, window.days)
-            if feature in known:
-                yield Problem(("features", "aggregates", name), f"'{feature}' exists already", None, None, "rename one")
-            known.add(feature)
     observed = definition.sources.get(definition.observations.source)
     given = {*(observed.types if observed else ()), *definition.features.lookups}
     for name, aggregate in definition.features.aggregates.items():
-        for feature in (feature_name(name, window.days) for window in aggregate.windows):
+        path = ("features", "aggregates", name)
+        for feature in aggregate.features(name):
+            if feature in known:
+                yield Problem(path, f"'{feature}' exists already", None, None, "rename one")
             if feature in given:
                 what = f"'{feature}' is a column or a look-up of the observations"
-                yield Problem(("features", "aggregates", name), what, None, None, "rename one")
+                yield Problem(path, what, None, None, "rename one")
+            known.add(feature)
     for name in sorted(RESERVED & set(definition.features.lookups)):
         yield Problem(("features", "lookups", name), "reserved name", name, None, "choose another name")
     for name in definition.features.lookups:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from nightshift.definition.model import ModelDefinition, feature_name
+from nightshift.definition.model import ModelDefinition
 from nightshift.features.partials import SKETCH_BITS
 
 ROW = "the whole row"
@@ -50,9 +50,7 @@ def tolerances(definition: ModelDefinition) -> dict[str, float]:
     # What the definition's own code makes of such numbers may differ as they do.
     computed = {name: ROUNDING for name, made in definition.features.computed.items() if made.type == "number"}
     return computed | {
-        feature_name(name, window.days): allowed.get(aggregate.agg, 0.0)
-        for name, aggregate in definition.features.aggregates.items()
-        for window in aggregate.windows
+        name: allowed.get(aggregate.agg, 0.0) for name, aggregate in definition.aggregate_features.items()
     }
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from nightshift.definition.calendar import available_at
-from nightshift.definition.model import Aggregate, Lookup, ModelDefinition, feature_name
+from nightshift.definition.model import Aggregate, Lookup, ModelDefinition
 from nightshift.features.plan import Tile, Visible
 from nightshift.features.tiling import AT, TileWriter, Written
 from nightshift.features.transform import with_computed
@@ -125,19 +125,15 @@ def compute_features(
     kept = ", ".join(
         f"`{field.name}` {field.dataType.simpleString()}" for field in prepared.schema if not field.name.startswith("_")
     )
-    made = {feature_name(n, w.days): a.type for n, a in definition.features.aggregates.items() for w in a.windows}
-    wide = ", ".join([kept, *(f"`{name}` {SPARK_TYPES[kind]}" for name, kind in made.items())])
+    made = [f"`{name}` {SPARK_TYPES[aggregate.type]}" for name, aggregate in definition.aggregate_features.items()]
+    wide = ", ".join([kept, *made])
     rows = prepared.mapInArrow(lambda batches: (b for t in gathered(batches) for b in add(t).to_batches()), wide)
     return with_computed(definition, rows), lambda table: table
 
 
 def _with_windows(definition: ModelDefinition, seen: Sequence[Seen]) -> Through:
     """A function that adds every aggregate, for the workers: each reads the tiles that its rows' nights see."""
-    defaults = {
-        feature_name(name, window.days): aggregate.default
-        for name, aggregate in definition.features.aggregates.items()
-        for window in aggregate.windows
-    }
+    defaults = {name: aggregate.default for name, aggregate in definition.aggregate_features.items()}
 
     def add(observed: pa.Table) -> pa.Table:
         kept = {name: observed[name] for name in observed.column_names if not name.startswith(observed_key(""))}
@@ -213,12 +209,8 @@ def finish(definition: ModelDefinition, rows: DataFrame) -> DataFrame:
     """Gives prepared observations that have their aggregates the declared defaults, and what `features.py` computes."""
     from pyspark.sql import functions as F
 
-    defaults = {
-        feature_name(name, window.days): F.lit(aggregate.default)
-        for name, aggregate in definition.features.aggregates.items()
-        for window in aggregate.windows
-    }
-    rows = rows.withColumns({name: F.coalesce(F.col(name), default) for name, default in defaults.items()})
+    made = definition.aggregate_features.items()
+    rows = rows.withColumns({name: F.coalesce(F.col(name), F.lit(aggregate.default)) for name, aggregate in made})
     return with_computed(definition, rows) if definition.features.computed else rows
 
 

@@ -49,11 +49,9 @@ def features_contract(definition: ModelDefinition, observations: int) -> Contrac
     """Exactly one row an observation, and no rate outside [0, 1]."""
     key = ["score_date", *definition.observations.key]
     found = [_expect("ExpectColumnValuesToNotBeNull", column) for column in key]
-    for name, aggregate in definition.features.aggregates.items():
+    for name, aggregate in definition.aggregate_features.items():
         if aggregate.agg == "rate":
-            for window in aggregate.windows:
-                column = f"{name}_{window.days}d"
-                found.append(_expect("ExpectColumnValuesToBeBetween", column, min_value=0, max_value=1))
+            found.append(_expect("ExpectColumnValuesToBeBetween", name, min_value=0, max_value=1))
     return Contract(f"features.{definition.name}", (*found, _unique(key), _row_count(observations, observations)))
 
 
