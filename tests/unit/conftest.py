@@ -45,3 +45,20 @@ def edit(models: Path) -> Edit:
         return load_definition(models / "tiny")
 
     return change
+
+
+@pytest.fixture
+def with_aggregates(models: Path) -> Callable[[str], ModelDefinition]:
+    """The tiny definition with aggregates of the failures, told as `name: by, …`, one a line."""
+
+    file = models / "tiny" / "model.yaml"
+    text = file.read_text()
+
+    def made(told: str) -> ModelDefinition:
+        start, end = text.index("\n    machine_failures:"), text.index("\n\ntraining:")
+        lines = [line.strip().split(": ", 1) for line in told.strip().splitlines()]
+        listed = [f"    {n}: {{source: failures, {how}, windows: [1d], description: d}}" for n, how in lines]
+        file.write_text(text[:start] + "\n" + "\n".join(listed) + text[end:])
+        return load_definition(models / "tiny")
+
+    return made

@@ -96,7 +96,7 @@ def longer_tiles(
     def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for tile in (tiles[number] for batch in batches for number in batch["id"].to_pylist()):
             parts = {part: shorter[part] for part in tile.parts if part in shorter}
-            yield writer.write_longer(tile, made_from[tile], parts).to_batch()
+            yield from (written.to_batch() for written in writer.write_longer(tile, made_from[tile], parts))
 
     rows = spark.range(len(tiles)).mapInArrow(write, Written.SCHEMA)
     return [Written.of(row.asDict()) for row in rows.collect()]

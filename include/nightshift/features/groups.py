@@ -19,8 +19,8 @@ class Group:
     Attributes:
         by: The columns of the key.
         aggregates: The aggregates by name.
-        holders: For each of them the aggregate whose columns in the tiles hold its partials: the first of the source
-            over the same values.
+        holders: For each of them the aggregate whose columns in the tiles hold its partials: of those of the
+            source over the same values, the first by name.
     """
 
     by: tuple[str, ...]
@@ -52,7 +52,8 @@ def grouped(definition: ModelDefinition, source: str) -> tuple[Group, ...]:
     """The aggregates over a source, by key."""
     over = {name: a for name, a in definition.features.aggregates.items() if a.source == source}
     first: dict[tuple[object, ...], str] = {}
-    holders = {name: first.setdefault((parts(a), a.value, a.where), name) for name, a in over.items()}
+    # By name, so that tiles do not depend on the order of declarations.
+    holders = {name: first.setdefault((parts(a), a.value, a.where), name) for name, a in sorted(over.items())}
     groups: dict[tuple[str, ...], dict[str, Aggregate]] = {}
     for name, aggregate in over.items():
         groups.setdefault(aggregate.by, {})[name] = aggregate

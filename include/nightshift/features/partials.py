@@ -83,7 +83,9 @@ def lift(aggregate: Aggregate, operand: pa.Array, at: pa.Array | None = None) ->
         case "last":
             assert at is not None
             dated = known & at.is_valid().to_numpy(zero_copy_only=False)
-            return {"at": np.where(dated, _instants(at), _SMALLEST), parts(aggregate)[1]: operand}
+            # There is one zero: else the largest of 0.0 and -0.0 would be the one that was met last.
+            values = operand if aggregate.type == "category" else pc.add(operand, 0.0)
+            return {"at": np.where(dated, _instants(at), _SMALLEST), parts(aggregate)[1]: values}
     values = operand.fill_null(0.0).to_numpy(zero_copy_only=False)
     if aggregate.agg in {"min", "max"}:
         return {aggregate.agg: np.where(known, _ordered(values), _NOTHING[aggregate.agg])}
@@ -205,11 +207,11 @@ def _value(aggregate: Aggregate, partials: Partials, n: Numbers) -> Numbers | fl
 def _spread(total: Numbers | float, squares: Numbers | float, n: Numbers) -> Numbers:
     """The sample standard deviation.
 
-    What is left when squares of nearly equal numbers cancel is rounding, not spread: below 2^-48 of the
-    squares it is 0.
+    What is left when squares of nearly equal numbers cancel is rounding, not spread: below 2^-48 of the squares, or
+    what keeping each of them to 2^-66 may leave, it is 0.
     """
     left = squares - total * total / n
-    left = np.where(left <= squares * 2.0**-48, 0.0, left)
+    left = np.where(left <= squares * 2.0**-48 + n * 2.0 ** LIMBS[-1], 0.0, left)
     return np.asarray(np.sqrt(left / (n - 1)))
 
 
@@ -265,7 +267,8 @@ def _sketch(value: str | bytes) -> Any:
     if isinstance(value, bytes):
         return hll_sketch.deserialize(value)
     sketch = hll_sketch(SKETCH_BITS)
-    sketch.update(value)
+    # The library takes an empty text for none; it gets a character of its own, and what begins with that another one.
+    sketch.update(value if value and not value.startswith("\0") else f"\0{value}")
     return sketch
 
 

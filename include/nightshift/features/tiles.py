@@ -24,7 +24,7 @@ from nightshift.lake.catalog import Lake
 from nightshift.lake.read import fingerprint, partition_values
 from nightshift.lake.tables import TableSpec
 
-FORMAT = 2  # another number, other tiles: all are made anew
+FORMAT = 3  # another number, other tiles: all are made anew
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def recipe(definition: ModelDefinition, source: str) -> str:
     told.append(declared.available.model_dump(mode="json"))
     told.append({name: [column.expression, column.type] for name, column in sorted(declared.derived.items())})
     for group in sorted(grouped(definition, source), key=lambda group: group.by):
-        told += [[group.by, name, a.agg, a.value, a.where] for name, a in sorted(group.held.items())]
+        told += [[group.by, name, a.agg, a.type, a.value, a.where] for name, a in sorted(group.held.items())]
     return fingerprint(json.dumps(told))
 
 

@@ -6,7 +6,6 @@ Everything here works on Arrow tables within one process; Spark decides which pr
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, ClassVar
 from uuid import uuid4
@@ -75,21 +74,22 @@ class TileWriter:
         """
         for day in pc.unique(rows[DAY]).to_pylist():
             tile = Tile(day, 1)
-            of_day = rows.filter(pc.equal(rows[DAY], pa.scalar(day, pa.date32())))
-            yield self._write(tile, tiles_of_rows(self.groups, operands, of_day.combine_chunks()), made_from[tile])
+            of_day = rows.filter(pc.equal(rows[DAY], pa.scalar(day, pa.date32()))).combine_chunks()
+            yield from self._write(tile, tiles_of_rows(self.groups, operands, of_day), made_from[tile])
 
-    def write_longer(self, tile: Tile, made_from: str, shorter: Mapping[Tile, Iterable[str]]) -> Written:
+    def write_longer(self, tile: Tile, made_from: str, shorter: Mapping[Tile, Iterable[str]]) -> Iterator[Written]:
         """Makes and writes a tile of several days from the files of its parts."""
-        with TileReader(self.spec, shorter) as reader:
-            return self._write(tile, tiles_of_tiles(self.groups, reader, tile.parts), made_from)
+        yield from self._write(tile, tiles_of_tiles(self.groups, TileReader(self.spec, shorter), tile.parts), made_from)
 
-    def _write(self, tile: Tile, groups: Iterable[pa.Table], made_from: str) -> Written:
-        """Writes each group as a row group of its own, so that one is read without the others."""
+    def _write(self, tile: Tile, groups: Iterable[pa.Table], made_from: str) -> Iterator[Written]:
+        """Writes each group as a row group of its own, so that one is read without the others; none without rows."""
+        tables = [(group, table) for group, table in zip(self.groups, groups, strict=True) if table.num_rows]
+        if not tables:
+            return
         file = f"{self.folder}/{tile.start}-{uuid4().hex}.parquet"
         told = {"model": self.model, "days": tile.days, DAY: tile.start, "made_from": made_from}
         system, path = open_fs(file)
         system.create_dir(path.rsplit("/", 1)[0], recursive=True)
-        rows = 0
         with (
             system.open_output_stream(path) as stream,
             # Tiles are read much more often than written, so quick rather than small. They have many columns, of which
@@ -102,12 +102,11 @@ class TileWriter:
                 write_statistics=[*told, "by"],
             ) as writer,
         ):
-            for group, table in zip(self.groups, groups, strict=True):
+            for group, table in tables:
                 constants = {**told, "by": group.name}
                 columns = [_column(field, table, constants) for field in self.spec.schema]
-                writer.write_table(pa.table(columns, self.spec.schema), row_group_size=max(table.num_rows, 1))
-                rows += table.num_rows
-        return Written(tile, file, rows)
+                writer.write_table(pa.table(columns, self.spec.schema), row_group_size=table.num_rows)
+        yield Written(tile, file, sum(table.num_rows for _, table in tables))
 
 
 def tiles_of_rows(groups: Iterable[Group], operands: Mapping[str, str], rows: pa.Table) -> Iterator[pa.Table]:
@@ -147,8 +146,8 @@ def tiles_of_tiles(groups: Iterable[Group], reader: TileReader, shorter: Sequenc
         yield _merged(group, [_plain(rows[key]) for key in group.keys], rows.num_rows, partials)
 
 
-class TileReader(ExitStack):
-    """Reads some tiles, group by group; each file is opened once.
+class TileReader:
+    """Reads some tiles, group by group; what a file holds is looked at once.
 
     Args:
         spec: The tiles' table.
@@ -156,9 +155,8 @@ class TileReader(ExitStack):
     """
 
     def __init__(self, spec: TableSpec, files: Mapping[Tile, Iterable[str]]) -> None:
-        super().__init__()
         self.spec, self.files = spec, files
-        self._open: dict[str, tuple[pq.ParquetFile, list[str]]] = {}
+        self._known: dict[str, pq.FileMetaData] = {}
 
     def read(self, group: Group, tiles: Iterable[Tile], keys: Sequence[pa.Array] = ()) -> pa.Table:
         """The rows of a group in some tiles: its key, its partials, `days` and `source_date`.
@@ -172,24 +170,23 @@ class TileReader(ExitStack):
         schema = pa.schema([self.spec.schema.field(name) for name in names])
         found = [schema.empty_table()]
         for file in (file for tile in tiles for file in self.files.get(tile, ())):
-            parquet, held = self._file(file)
-            wanted = [number for number, name in enumerate(held) if name == group.name]
-            rows = parquet.read_row_groups(wanted, names, use_threads=False).select(names).cast(schema)
+            rows = self._rows(file, group, names).cast(schema)
             for column, values in zip(group.keys, keys, strict=False):
                 if rows.num_rows > len(values):  # else there is little to leave out
                     rows = rows.filter(pc.is_in(rows[column], values))
             found.append(rows)
         return pa.concat_tables(found)
 
-    def _file(self, file: str) -> tuple[pq.ParquetFile, list[str]]:
-        """An open file, and the group in each of its row groups."""
-        if file not in self._open:
-            system, path = open_fs(file)
-            parquet = pq.ParquetFile(self.enter_context(system.open_input_file(path)))
+    def _rows(self, file: str, group: Group, names: list[str]) -> pa.Table:
+        """The rows of a group in a file. It is not kept open: a worker may need thousands."""
+        system, path = open_fs(file)
+        with system.open_input_file(path) as stream:
+            parquet = pq.ParquetFile(stream, metadata=self._known.get(file))
+            metadata = self._known.setdefault(file, parquet.metadata)
             column = parquet.schema_arrow.get_field_index("by")
-            row_groups = [parquet.metadata.row_group(number) for number in range(parquet.num_row_groups)]
-            self._open[file] = parquet, [one.column(column).statistics.min for one in row_groups if one.num_rows]
-        return self._open[file]
+            row_groups = range(metadata.num_row_groups)
+            wanted = [n for n in row_groups if metadata.row_group(n).column(column).statistics.min == group.name]
+            return parquet.read_row_groups(wanted, names, use_threads=False).select(names)
 
 
 def key_codes(keys: Sequence[pa.Array], rows: int) -> Numbers:

@@ -61,13 +61,13 @@ def window_features(observed: pa.Table, seen: Seen) -> Iterator[tuple[str, pa.Ar
     tiles = sorted({one.tile for one in visible})
     places = _Places.of(tiles)
     frames = {days: _Frame.of(_runs(visible, nights, days), places) for days in {d for v in visible for d in v.windows}}
-    with TileReader(seen.spec, seen.files) as reader:
-        for group in seen.groups:
-            keys = [observed[observed_key(column)].combine_chunks() for column in group.by]
-            # Not kept here: columns are let go as they are used.
-            yield from _group_features(
-                group, reader.read(group, tiles, [pc.unique(key) for key in keys]), keys, night, frames, places
-            )
+    reader = TileReader(seen.spec, seen.files)
+    for group in seen.groups:
+        keys = [observed[observed_key(column)].combine_chunks() for column in group.by]
+        # Not kept here: columns are let go as they are used.
+        yield from _group_features(
+            group, reader.read(group, tiles, [pc.unique(key) for key in keys]), keys, night, frames, places
+        )
 
 
 def _runs(visible: Iterable[Visible], nights: Iterable[date], days: int) -> list[list[list[Tile]]]:

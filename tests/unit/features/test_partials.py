@@ -1,194 +1,254 @@
-"""The arithmetic of exact sums, with Python's floats in place of Spark's columns: both are IEEE 754 doubles."""
+"""Aggregates of any values, in any order and grouping."""
 
 from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator
-from fractions import Fraction
+from datetime import timedelta
+from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from nightshift.definition.model import Aggregate
-from nightshift.features import partials
-from nightshift.features.partials import LIMBS, part_types, parts
-
-FINEST = Fraction(2) ** LIMBS[-1]
-
-# Integers, money, measurements, tiny rates, and whatever lies between; each as likely as the others.
-some_values = st.one_of(
-    st.floats(-1e15, 1e15, allow_nan=False),
-    st.integers(-(10**15), 10**15).map(float),
-    st.integers(-(10**9), 10**9).map(lambda cents: cents / 100),
-    st.floats(-1e-3, 1e-3, allow_nan=False),
-    st.integers(-(10**6), 10**6).map(lambda steps: steps * 1e-18),
-    st.sampled_from([0.0, -0.0, 2048.0, -2048.0, 2048.5, 6144.0, 2.0**-15, 3 * 2.0**-15, 2.0**-41, -(2.0**-67)]),
+from nightshift.features.partials import LIMBS, SKETCH_BITS, load, part_types, parts, stack, store, take
+from unit.features.aggregates import (
+    EPOCH,
+    aggregate,
+    feature,
+    features,
+    lifted,
+    merged,
+    regrouped,
+    same,
+    some_values,
+    stored,
 )
-several = st.lists(some_values, min_size=1, max_size=60)
+
+# Values as they land: some are missing, some are no numbers.
+odd_values = st.lists(st.one_of(some_values, st.sampled_from([math.nan, math.inf, -math.inf, None])), max_size=20)
 
 
-def limbs_of(value: float) -> list[float]:
-    """A value as multiples of ever smaller powers of two, as documented."""
-    found, rest = [], value
-    for exponent in LIMBS:
-        shift = 1.5 * 2.0 ** (52 + exponent)
-        found.append((rest + shift) - shift)
-        rest -= found[-1]
-    return found
+# ---- every aggregate, in every order and grouping
+
+AGGREGATES = [
+    pytest.param(aggregate(agg), id=agg)
+    for agg in ("count", "rate", "sum", "mean", "stddev", "min", "max", "approx_distinct", "last")
+] + [pytest.param(aggregate("last", "category"), id="last of a text")]
 
 
-def summed(values: list[float]) -> list[float]:
-    """Each limb summed by itself, one value after the other."""
-    sums = [0.0] * len(LIMBS)
-    for value in values:
-        sums = [total + limb for total, limb in zip(sums, limbs_of(value), strict=True)]
-    return sums
+def rows_for(agg: Aggregate) -> st.SearchStrategy[list[tuple[Any, int | None]]]:
+    """Rows as they land, with their minutes; few different ones, so that there are ties."""
+    texts = st.sampled_from(["", "x", "y", "Zürich", "東京", None])
+    numbers = st.one_of(some_values, st.sampled_from([math.nan, math.inf, -math.inf, 1.0, 2.0, None]))
+    kinds = {"count": st.booleans(), "rate": st.sampled_from([True, False, None]), "approx_distinct": texts}
+    values = texts if agg.type == "category" else kinds.get(agg.agg, numbers)
+    return st.lists(st.tuples(values, st.one_of(st.none(), st.integers(-2, 3))), max_size=40)
 
 
-def total(sums: list[float]) -> float:
-    """The limbs' sum, as the code makes it."""
-    names = tuple(f"sum{number}" for number in range(len(LIMBS)))
-    return float(partials._total(names, dict(zip(names, sums, strict=True)).__getitem__))
+@pytest.mark.parametrize("agg", AGGREGATES)
+@given(data=st.data(), chance=st.randoms(use_true_random=False))
+def test_a_feature_is_the_same_in_any_order_and_however_its_rows_are_grouped_into_tiles(
+    agg: Aggregate, data: st.DataObject, chance: random.Random
+) -> None:
+    rows = data.draw(rows_for(agg))
+    found = feature(agg, [value for value, _ in rows], [minute for _, minute in rows])
+    assert same(regrouped(agg, rows, chance), found)
 
 
-def rounded(value: float) -> Fraction:
-    """A value as the nearest multiple of the finest limb."""
-    return round(Fraction(value) / FINEST) * FINEST
+@pytest.mark.parametrize("agg", AGGREGATES)
+@given(data=st.data())
+def test_ranges_may_overlap_and_be_empty_and_come_in_any_order(agg: Aggregate, data: st.DataObject) -> None:
+    rows = data.draw(rows_for(agg))
+    ends = st.tuples(*[st.integers(0, len(rows))] * 2)
+    ranges = data.draw(st.lists(ends.map(lambda two: (min(two), max(two))), max_size=8))
+    held = lifted(agg, [value for value, _ in rows], [minute for _, minute in rows])
+    alone = [feature(agg, *(list(half) for half in zip(*rows[a:b], strict=True))) if a < b else None for a, b in ranges]
+    assert same(features(agg, held, ranges), alone)
 
 
-def exact(values: list[float]) -> Fraction:
-    return sum((rounded(value) for value in values), Fraction(0))
+@pytest.mark.parametrize("agg", AGGREGATES)
+def test_of_nothing_there_is_nothing(agg: Aggregate) -> None:
+    """No row at all, none in a range, and none that counts: all are null, so that a default can be told apart."""
+    nothing = lifted(agg, [], [])
+    assert features(agg, nothing, []) == []
+    assert features(agg, nothing, [(0, 0)] * 3) == [None] * 3
+    assert feature(agg, [None] * 4, [1] * 4) is None
+    read = load({part: pa.chunked_array([column]) for part, column in stored(agg, merged(agg, nothing, [])).items()})
+    assert features(agg, read, [(0, 0)]) == [None]
 
 
-def ulp(value: Fraction) -> Fraction:
-    return Fraction(math.ulp(float(value)))
+@pytest.mark.parametrize("agg", AGGREGATES)
+@given(data=st.data())
+def test_rows_that_are_taken_and_stacked_are_still_themselves(agg: Aggregate, data: st.DataObject) -> None:
+    rows = data.draw(rows_for(agg).filter(bool))
+    held = lifted(agg, [value for value, _ in rows], [minute for _, minute in rows])
+    picked = data.draw(st.lists(st.integers(0, len(rows) - 1)))
+    half = len(picked) // 2
+    both = stack([take(held, np.array(some, np.int64)) for some in (picked[:half], picked[half:])])
+    each = [(number, number + 1) for number in range(len(rows))]
+    single = features(agg, held, each)
+    assert same(features(agg, both, [(n, n + 1) for n in range(len(picked))]), [single[row] for row in picked])
 
 
-@pytest.fixture(scope="module", autouse=True)
-def floats() -> Iterator[None]:
-    """Spark's columns are built by operators alone: with literals left as they are, numbers go through them."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pyspark.sql.functions.lit", lambda value: value)
-        yield
+# ---- what is counted
 
 
-@given(some_values)
-def test_the_code_splits_values_as_documented(value: float) -> None:
-    assert partials._limbs(value) == limbs_of(value)
+@given(st.lists(st.sampled_from([True, False, None])))
+def test_a_count_is_of_what_holds_and_a_rate_its_share_of_what_is_known(values: list[bool | None]) -> None:
+    known = [value for value in values if value is not None]
+    assert feature(aggregate("count"), values) == (float(sum(known)) if any(known) else None)
+    assert feature(aggregate("rate"), values) == (sum(known) / len(known) if known else None)
 
 
-@examples(max_examples=300)
-@given(st.one_of(some_values, st.floats(-(2.0**64), 2.0**64)))
-def test_a_value_is_split_into_multiples_of_powers_of_two_that_add_up_to_it(value: float) -> None:
-    found = limbs_of(value)
-    assert all(Fraction(limb) % Fraction(2) ** e == 0 for limb, e in zip(found, LIMBS, strict=True))
-    assert sum(map(Fraction, found)) == rounded(value)
-    assert abs(rounded(value) - Fraction(value)) <= FINEST / 2
-    # What makes their sums exact: below the first, no limb has more than 25 bits and a sign.
-    assert all(abs(limb) <= 2.0 ** (e + 25) for limb, e in zip(found[1:], LIMBS[1:], strict=True))
+def test_a_standard_deviation_needs_two_values() -> None:
+    assert feature(aggregate("stddev"), [None, 3.0]) is None
+    assert feature(aggregate("stddev"), [1.0, None, 3.0]) == math.sqrt(2)
 
 
-def test_values_are_kept_to_a_hundredth_of_1e_18_and_sums_to_1e27() -> None:
-    assert Fraction(1, 10**20) < FINEST <= Fraction(2, 10**20)
-    assert sum(map(Fraction, limbs_of(3e-18))) != sum(map(Fraction, limbs_of(3.02e-18)))
-    sums = [total * 10**8 for total in limbs_of(1e19 + 2**20)]
-    assert sum(map(Fraction, sums)) == (Fraction(1e19) + 2**20) * 10**8
+# ---- values that are no numbers, or more than one
 
 
-@examples(max_examples=300)
-@given(several, st.randoms(use_true_random=False))
-def test_sums_of_limbs_are_exact_and_the_same_in_every_order(values: list[float], chance: random.Random) -> None:
-    sums = summed(values)
-    assert sum(map(Fraction, sums)) == exact(values)
-    shuffled = chance.sample(values, len(values))
-    assert summed(shuffled) == sums
+@given(odd_values)
+def test_nan_is_the_largest_number(values: list[float | None]) -> None:
+    known = [value for value in values if value is not None]
+    ordered = sorted(known, key=lambda value: (math.isnan(value), value))
+    least, most = feature(aggregate("min"), values), feature(aggregate("max"), values)
+    assert (least, most) == pytest.approx((ordered[0], ordered[-1]) if known else (None, None), abs=0, nan_ok=True)
 
 
-@examples(max_examples=300)
-@given(several, st.data())
-def test_sums_of_limbs_are_the_same_however_the_rows_are_grouped(values: list[float], data: st.DataObject) -> None:
-    cuts = sorted(data.draw(st.sets(st.integers(0, len(values)))))
-    groups = [values[start:end] for start, end in zip([0, *cuts], [*cuts, len(values)], strict=True)]
-    merged = [sum(column) for column in zip(*(summed(group) for group in groups), strict=True)]
-    assert merged == summed(values)
-
-
-def cancelling(values: list[float]) -> list[float]:
-    """Values with others that leave little of their sum."""
-    return [*values, *(-value for value in values[1:]), -rounded_to(values[0], 2.0**-20)]
-
-
-def rounded_to(value: float, step: float) -> float:
-    return round(value / step) * step
-
-
-@examples(max_examples=300)
-@given(st.one_of(several, several.map(cancelling), several.map(lambda values: [abs(value) for value in values])))
-def test_a_sum_is_right_to_the_last_place_or_the_one_before(values: list[float]) -> None:
-    expected, found = exact(values), Fraction(total(summed(values)))
-    assert abs(found - expected) <= 2 * ulp(expected)
-    assert abs(found - Fraction(math.fsum(values))) <= 3 * ulp(expected) + len(values) * FINEST
-
-
-@pytest.mark.parametrize(
-    "values",
-    [
-        pytest.param([2049.0, 2049.0, -4098.0, 1e-15], id="what is left is small"),
-        pytest.param([3e3, 3e3, -6e3, 0.1, 1e-9], id="what is left is less small"),
-        pytest.param([2100.7, 2100.7, -4201.4 + 1e-6], id="two readings and their reversal"),
-        pytest.param([1e15, 1e15, -2e15, 2.0**-66], id="what is left is the least there is"),
-    ],
-)
-def test_a_sum_whose_large_terms_cancel_is_what_is_left(values: list[float]) -> None:
-    """Every limb's sum is exact: nothing is lost before the limbs are added up, and nothing need be then."""
-    expected = exact(values)
-    assert abs(Fraction(total(summed(values))) - expected) <= 2 * ulp(expected)
+@given(odd_values)
+def test_what_is_not_finite_makes_sums_nan(values: list[float | None]) -> None:
+    known = [value for value in values if value is not None]
+    for agg in ("sum", "mean", "stddev"):
+        found = feature(aggregate(agg), values)
+        if len(known) < (2 if agg == "stddev" else 1):
+            assert found is None
+        else:
+            assert math.isnan(found) == any(not math.isfinite(value) for value in known)
 
 
 @pytest.mark.parametrize("values", [[math.nan], [1.0, math.nan, 2.0], [math.inf, -math.inf], [-math.inf, 1.0]])
-def test_a_sum_with_what_is_not_finite_is_not_finite(values: list[float]) -> None:
-    assert not math.isfinite(total(summed(values)))
+def test_a_tile_with_what_is_not_finite_spoils_the_windows_that_hold_it_and_no_other(values: list[float]) -> None:
+    agg = aggregate("sum")
+    tiles = [stored(agg, merged(agg, lifted(agg, some), [(0, len(some))])) for some in ([1.5], values, [2.5])]
+    held = load({part: pa.chunked_array([tile[part] for tile in tiles]) for part in tiles[0]})
+    before, both, after = features(agg, held, [(0, 1), (0, 3), (2, 3)])
+    assert (before, after) == (1.5, 2.5)
+    assert math.isnan(both)
 
 
-@pytest.mark.parametrize("rows", [1, 2**10, 2**28])
-@pytest.mark.parametrize("value", [2.0**62 / 3, -(2.0**40) / 3, 100 / 3, 0.001, -(2.0**-30) / 3])
-def test_the_sum_of_as_many_rows_as_promised_is_right_to_the_last_place_or_the_one_before(
-    value: float, rows: int
+def test_a_zero_is_kept_with_its_sign_as_the_least_or_most_and_is_smaller_with_a_minus() -> None:
+    for values in ([0.0, -0.0], [-0.0, 0.0]):
+        assert same(feature(aggregate("min"), values), -0.0)
+        assert same(feature(aggregate("max"), values), 0.0)
+        assert same(feature(aggregate("sum"), values), 0.0)
+
+
+@pytest.mark.parametrize("value", [5e-324, -5e-324, 1.7976931348623157e308, -1.7976931348623157e308, math.inf])
+def test_the_ends_of_all_doubles_are_minima_and_maxima_like_others(value: float) -> None:
+    for agg in ("min", "max"):
+        assert feature(aggregate(agg), [value, None]) == value
+    assert feature(aggregate("max"), [value, 0.0]) == max(value, 0.0)
+    assert feature(aggregate("min"), [value, 0.0]) == min(value, 0.0)
+
+
+@given(st.lists(st.floats(allow_nan=False), min_size=2))
+def test_minima_and_maxima_are_of_any_doubles(values: list[float]) -> None:
+    assert feature(aggregate("min"), values) == min(values)
+    assert feature(aggregate("max"), values) == max(values)
+
+
+# ---- the newest value
+
+
+@given(rows_for(aggregate("last")))
+def test_the_last_is_the_value_of_the_newest_instant_and_the_largest_among_equals(rows: list[tuple[Any, Any]]) -> None:
+    dated = [(at, math.isnan(v), v) for v, at in rows if v is not None and at is not None]
+    expected = max(dated)[2] if dated else None
+    found = feature(aggregate("last"), [value for value, _ in rows], [minute for _, minute in rows])
+    assert found == pytest.approx(expected, abs=0, nan_ok=True)
+
+
+@given(rows_for(aggregate("last", "category")))
+def test_the_last_text_is_that_of_the_newest_instant_and_the_last_in_the_alphabet_among_equals(
+    rows: list[tuple[str | None, int | None]],
 ) -> None:
-    sums = [float(limb * rows) for limb in map(Fraction, limbs_of(value))]
-    expected = rounded(value) * rows
-    assert abs(Fraction(total(sums)) - expected) <= 2 * ulp(expected)
+    dated = [(minute, value.encode(), value) for value, minute in rows if value is not None and minute is not None]
+    expected = max(dated)[2] if dated else None
+    found = feature(aggregate("last", "category"), [value for value, _ in rows], [minute for _, minute in rows])
+    assert found == expected
 
 
-def test_a_million_rows_of_the_largest_limb_are_summed_exactly_in_any_order() -> None:
-    """Sums of squares grow fast: those of a thousand million are 1e18 each."""
-    squares, ones = [1e18 + 2**12] * 2000, [float(2**12)] * 2001
-    assert summed(squares + ones) == summed(ones + squares)
-    assert sum(map(Fraction, summed(squares + ones))) == exact(squares + ones)
+@pytest.mark.parametrize(("kind", "value"), [("number", 7.0), ("category", "seven")])
+def test_a_row_without_an_instant_or_a_value_is_not_the_last(kind: str, value: object) -> None:
+    agg = aggregate("last", kind)
+    assert feature(agg, [value, None], [1, 2]) == value
+    assert feature(agg, [value, value], [None, None]) is None
+    assert feature(agg, [None, None], [1, 2]) is None
 
 
-@pytest.mark.parametrize("value", [2.0**62 / 3, 2.0**40 / 3, 100 / 3, 0.001, 2.0**-30 / 3])
-def test_limbs_of_as_many_rows_as_promised_are_still_exact_to_the_last_row(value: float) -> None:
-    """Sums of 2^28 - 1 equal rows and one that is as small as can be: nothing of it is lost."""
-    odd = 2**28 - 1
-    sums = [float(limb * odd) for limb in map(Fraction, limbs_of(value))]
-    assert sum(map(Fraction, sums)) == rounded(value) * odd
-    finest = [2.0**exponent for exponent in LIMBS]
-    more = [limb + step for limb, step in zip(sums, finest, strict=True)]
-    assert [Fraction(after) - Fraction(before) for after, before in zip(more, sums, strict=True)] == finest
+def test_instants_before_1970_are_older_than_those_after_and_all_are_newer_than_none() -> None:
+    agg = aggregate("last")
+    minutes = [-60 * 24 * 365 * 60, None, -60 * 24 * 365 * 70]
+    assert feature(agg, [1.0, 2.0, 3.0], minutes) == 1.0
+    held = merged(agg, lifted(agg, [1.0, 2.0], minutes[:2]), [(0, 2), (1, 2)])
+    assert store("at", held["at"]).to_pylist() == [EPOCH + timedelta(minutes=minutes[0]), None]
 
 
-# ---- which partials there are
+def test_of_zeros_at_one_instant_the_last_has_the_same_sign_in_any_order() -> None:
+    agg = aggregate("last")
+    assert same(feature(agg, [0.0, -0.0], [1, 1]), feature(agg, [-0.0, 0.0], [1, 1]))
 
 
-def aggregate(agg: str, kind: str = "number") -> Aggregate:
-    told = {"source": "s", "by": [], "agg": agg, "type": kind, "windows": ["7d"], "description": "d"}
-    return Aggregate.model_validate(
-        told | ({"where": "x"} if agg == "rate" else {} if agg == "count" else {"value": "x"})
-    )
+# ---- distinct values
+
+texts = st.sets(st.text(min_size=1, max_size=8), max_size=40)
+
+
+@given(texts, st.integers(1, 3), st.randoms(use_true_random=False))
+def test_few_different_values_are_counted_exactly_however_often_each_occurs(
+    values: set[str], times: int, chance: random.Random
+) -> None:
+    rows = chance.sample([*values] * times, len(values) * times)
+    assert feature(aggregate("approx_distinct"), [*rows, None]) == (len(values) or None)
+
+
+def test_an_empty_text_is_a_value_like_others() -> None:
+    assert feature(aggregate("approx_distinct"), [""]) == 1
+    assert feature(aggregate("approx_distinct"), ["", "x", "", None]) == 2
+
+
+@pytest.mark.parametrize("many", [100, 384])
+def test_some_hundred_different_values_are_counted_exactly(many: int) -> None:
+    assert feature(aggregate("approx_distinct"), [f"value {number}" for number in range(many)]) == many
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_many_different_values_are_counted_within_five_standard_errors(seed: int) -> None:
+    many = 20_000
+    found = feature(aggregate("approx_distinct"), [f"{seed}-{number}" for number in range(many)])
+    assert abs(found - many) <= 5 * 1.04 / math.sqrt(2**SKETCH_BITS) * many
+    assert found == int(found) != many  # it is an estimate, and a whole number
+
+
+@examples(max_examples=40)
+@given(st.one_of(st.integers(360, 420), st.integers(1, 1500)), st.integers(0, 9), st.randoms(use_true_random=False))
+def test_an_estimate_does_not_depend_on_order_or_grouping_where_a_sketch_changes_its_ways(
+    many: int, seed: int, chance: random.Random
+) -> None:
+    """A sketch lists its values until it has some four hundred; two lists together may be more than that."""
+    agg = aggregate("approx_distinct")
+    rows = [(f"{seed}-{number}", None) for number in range(many)]
+    found = feature(agg, [value for value, _ in rows])
+    assert {regrouped(agg, [*rows, *rows[: many // 2]], chance) for _ in range(3)} == {found}
+
+
+# ---- what a tile keeps
 
 
 @pytest.mark.parametrize(
@@ -217,3 +277,18 @@ def test_what_is_added_up_has_a_partial_for_every_limb(agg: str, sums: int) -> N
     assert kinds.pop("a__n") == "integer"
     assert set(kinds.values()) == {"number"}
     assert len(parts(aggregate(agg))) == len(set(parts(aggregate(agg))))
+
+
+def test_a_limb_that_is_left_out_is_null_in_a_tile_and_is_left_out_again_when_no_tile_has_it() -> None:
+    agg = aggregate("mean")
+    whole, fine, none = (merged(agg, lifted(agg, some), [(0, len(some))]) for some in ([1.0, 2.0], [0.5**20, 3.0], []))
+    assert "sum4" not in whole
+    assert none.keys() == {"n"}
+    columns = [stored(agg, held) for held in (whole, fine, none)]
+    assert columns[2]["sum2"].null_count == 1
+    alone = load({part: pa.chunked_array([column]) for part, column in columns[0].items()})
+    assert alone.keys() == whole.keys()
+    # Beside a tile that has the limb, what is left out is 0.
+    both = load({part: pa.chunked_array([one[part] for one in columns]) for part in parts(agg)})
+    assert both.keys() == {*whole, *fine}
+    assert features(agg, both, [(0, 1), (1, 2), (2, 3), (0, 3)]) == [1.5, (3 + 0.5**20) / 2, None, (6 + 0.5**20) / 4]

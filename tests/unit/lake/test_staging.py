@@ -8,15 +8,17 @@ import pytest
 from nightshift.errors import TerminalError
 from nightshift.lake.catalog import Lake
 from nightshift.lake.files import local_path
-from nightshift.lake.staging import load_staged, new_attempt, read_staged, stage_arrow, staging_folder
+from nightshift.lake.parquet import write_files
+from nightshift.lake.publish import publish
+from nightshift.lake.staging import load_staged, new_attempt, read_staged, seal, stage_arrow, staging_folder
 from nightshift.lake.tables import TableSpec
-from unit.tables import DAY, arrow, day, stage
+from unit.tables import DAY, arrow, day, seen, stage
 
 
-def test_staged_rows_read_back_sorted_by_partition(lake: Lake, readings: TableSpec) -> None:
+def test_staged_rows_read_back_sorted_by_the_tables_key(lake: Lake, readings: TableSpec) -> None:
     rows = arrow(readings, {day(2): [("b", 2.0), ("a", 1.0)], day(1): [("a", 0.5)]})
     staged = stage_arrow(lake, readings, rows, day(1), day(2), {"file:///x": "digest"})
-    assert read_staged(staged, readings).equals(rows.take([2, 0, 1]))
+    assert read_staged(staged, readings).equals(rows.take([2, 1, 0]))
     assert (staged.table, staged.rows, staged.first, staged.last) == ("raw.readings", 3, day(1), day(2))
 
 
@@ -46,6 +48,39 @@ def test_no_rows_are_staged_as_a_table_without_rows_but_with_every_column(lake: 
     assert staged.rows == 0
     assert read_staged(staged, readings).num_rows == 0
     assert read_staged(staged, readings).column_names == list(readings.columns)
+
+
+def test_files_that_a_killed_worker_left_in_the_folder_are_not_staged(lake: Lake, readings: TableSpec) -> None:
+    """Another worker wrote the same rows again, and told so: whoever counts the folder counts them twice."""
+    attempt = new_attempt(DAY, DAY)
+    folder = staging_folder(lake.warehouse, readings.name, attempt)
+    rows = arrow(readings, {DAY: [("a", 1.0), ("b", 2.0)]})
+    write_files(readings, rows, folder)
+    Path(local_path(folder), "2024-01-01-broken.parquet").write_bytes(b"PAR1 and no more")
+    written = write_files(readings, rows, folder)
+    staged = seal(folder, readings.name, attempt, DAY, DAY, {}, written=written)
+    assert (set(staged.files), staged.rows) == (set(written), 2)
+    assert load_staged(folder) == staged
+    assert read_staged(staged, readings).equals(rows)
+    publish(lake, readings, staged)
+    assert seen(lake, readings) == {DAY: [("a", 1.0), ("b", 2.0)]}
+
+
+def test_where_nothing_was_written_nothing_is_staged_whatever_is_in_the_folder(lake: Lake, readings: TableSpec) -> None:
+    attempt = new_attempt(DAY, DAY)
+    folder = staging_folder(lake.warehouse, readings.name, attempt)
+    write_files(readings, arrow(readings, {DAY: [("a", 1.0)]}), folder)
+    staged = seal(folder, readings.name, attempt, DAY, DAY, {}, written={})
+    assert (staged.files, staged.rows) == ((), 0)
+    assert load_staged(folder) == staged
+
+
+def test_every_file_of_the_folder_is_staged_if_nobody_says_which(lake: Lake, readings: TableSpec) -> None:
+    attempt = new_attempt(day(1), day(2))
+    folder = staging_folder(lake.warehouse, readings.name, attempt)
+    written = write_files(readings, arrow(readings, {day(1): [("a", 1.0)], day(2): [("a", 1.0), ("b", 1.0)]}), folder)
+    staged = seal(folder, readings.name, attempt, day(1), day(2), {})
+    assert (set(staged.files), staged.rows) == (set(written), 3)
 
 
 def test_an_attempt_that_never_finished_is_nothing_to_publish(lake: Lake, readings: TableSpec) -> None:

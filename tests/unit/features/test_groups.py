@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from nightshift.definition.model import ModelDefinition
+from nightshift.features.groups import OVERALL, grouped, tiles_table
+from nightshift.features.partials import LIMBS
+
+
+def test_aggregates_that_share_a_key_are_one_group(flight_delay: ModelDefinition) -> None:
+    [group] = grouped(flight_delay, "weather")
+    assert (group.by, group.keys, group.name) == (("origin",), ["key_origin"], "origin")
+    assert list(group.aggregates) == ["origin_rain", "origin_visibility", "origin_wind", "origin_temperature"]
+    assert {group.by for group in grouped(flight_delay, "schedule")} == {
+        ("origin", "dep_hour"),
+        ("dest",),
+        ("tailnum",),
+    }
+    assert grouped(flight_delay, "planes") == ()
+
+
+def test_every_group_of_a_source_has_a_name_of_its_own(flight_delay: ModelDefinition) -> None:
+    groups = grouped(flight_delay, "arrivals")
+    assert len({group.name for group in groups}) == len(groups)
+    [overall] = [group for group in groups if not group.by]
+    assert (overall.name, overall.keys) == (OVERALL, [])
+
+
+def test_aggregates_over_the_same_values_share_columns_within_a_group_and_across_groups(
+    with_aggregates: Callable[[str], ModelDefinition],
+) -> None:
+    definition = with_aggregates("""
+        share: by: [machine], agg: rate, where: failed
+        total: by: [machine], agg: sum, value: cast(failed as int)
+        mean: by: [machine], agg: mean, value: cast(failed as int)
+        share_of_all: by: [], agg: rate, where: failed
+        sum_of_all: by: [], agg: sum, value: cast(failed as int)
+    """)
+    machine, overall = grouped(definition, "failures")
+    assert machine.holders == {"share": "share", "mean": "mean", "total": "mean"}
+    assert overall.holders == {"share_of_all": "share", "sum_of_all": "mean"}
+    assert list(machine.held) == list(overall.held) == ["share", "mean"]
+    kept = ["share__n", "share__hits", "mean__n", *(f"mean__sum{n}" for n in range(len(LIMBS)))]
+    assert machine.partials == overall.partials == kept
+    columns = list(tiles_table(definition, "failures").columns)
+    assert columns == ["model", "days", "source_date", "made_from", "by", "key_machine", *kept]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param("agg: mean, value: cast(failed as int) + 1", id="another value"),
+        pytest.param("agg: mean, value: cast(failed as int), where: failed", id="a condition"),
+        pytest.param("agg: stddev, value: cast(failed as int)", id="more to keep"),
+        pytest.param("agg: min, value: cast(failed as int)", id="something else to keep"),
+        pytest.param("agg: count, where: failed", id="rows instead of values"),
+    ],
+)
+def test_an_aggregate_over_other_values_or_of_which_other_things_are_kept_has_columns_of_its_own(
+    with_aggregates: Callable[[str], ModelDefinition], other: str
+) -> None:
+    definition = with_aggregates(f"""
+        one: by: [], agg: mean, value: cast(failed as int)
+        other: by: [], {other}
+    """)
+    [group] = grouped(definition, "failures")
+    assert group.holders == {"one": "one", "other": "other"}
+    assert len(group.partials) == len(set(group.partials))
+    assert {column.split("__")[0] for column in group.partials} == {"one", "other"}
+
+
+def test_a_text_and_a_number_of_the_same_value_have_columns_of_their_own(
+    with_aggregates: Callable[[str], ModelDefinition],
+) -> None:
+    """The last value as a text, the last as a number, and how many there are, are three things to keep."""
+    definition = with_aggregates("""
+        number: by: [], agg: approx_distinct, value: machine
+        text: by: [], agg: max, value: machine
+    """)
+    aggregates = definition.features.aggregates
+    last = {"agg": "last", "value": "machine"}
+    changed = {
+        "number": aggregates["number"].model_copy(update=last),
+        "text": aggregates["text"].model_copy(update=last | {"type": "category"}),
+    }
+    features = definition.features.model_copy(update={"aggregates": changed})
+    [group] = grouped(definition.model_copy(update={"features": features}), "failures")
+    assert group.partials == ["number__at", "number__last", "text__at", "text__last_text"]
+
+
+def test_the_table_has_every_key_and_partial_once_beside_what_tells_tiles_apart(flight_delay: ModelDefinition) -> None:
+    spec = tiles_table(flight_delay, "weather")
+    assert spec.name == "tiles.weather"
+    assert spec.partition_columns == ("model", "days", "source_date")
+    sums = [f"sum{n}" for n in range(len(LIMBS))]
+    partials = {
+        "origin_rain": ["n", *sums],
+        "origin_visibility": ["min"],
+        "origin_wind": ["max"],
+        "origin_temperature": ["n", *sums],
+    }
+    listed = [f"{name}__{part}" for name, parts in partials.items() for part in parts]
+    told = ["model", "days", "source_date", "made_from", "by"]
+    assert list(spec.columns) == [*told, "key_origin", *listed]
+    assert {spec.columns[name] for name in listed if name.endswith("__n")} == {"integer"}
+
+
+def test_a_derived_column_is_a_key_of_its_declared_type(flight_delay: ModelDefinition) -> None:
+    assert tiles_table(flight_delay, "arrivals").columns["key_dep_hour"] == "integer"

@@ -1,0 +1,237 @@
+"""Tiles in a lake."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from nightshift.definition.load import load_definition
+from nightshift.definition.model import ModelDefinition
+from nightshift.features.groups import tiles_table
+from nightshift.features.plan import SPANS, Tile, cover
+from nightshift.features.tiles import kept_tiles, plan_tiles, recipe, runs
+from nightshift.lake.catalog import Lake
+from nightshift.lake.files import local_path
+from nightshift.lake.publish import publish
+from nightshift.lake.read import read_dates
+from nightshift.lake.staging import new_attempt, seal, stage_arrow, staging_folder
+from nightshift.lake.tables import TableSpec
+from nightshift.types import Staged
+from unit.features.spans import DAY, START, Versions, tile, versions
+from unit.tables import EARLY, LATE
+
+
+def rows_of(spec: TableSpec, model: str, tiles: dict[Tile, str], row: dict[str, object]) -> pa.Table:
+    listed = [
+        {"model": model, "days": one.days, "source_date": one.start, "by": f"{n}", "made_from": made, **row}
+        for one, made in tiles.items()
+        for n in range(3)
+    ]
+    return pa.Table.from_pylist(listed, schema=spec.schema)
+
+
+def keep(
+    lake: Lake, spec: TableSpec, model: str, tiles: dict[Tile, str], row: dict[str, object] | None = None
+) -> list[Staged]:
+    """Stages and publishes tiles as a job does: run by run."""
+    staged = []
+    for span in SPANS:
+        for run in runs(one for one in tiles if one.days == span):
+            data = rows_of(spec, model, {one: tiles[one] for one in run}, row or {})
+            split: dict[str, str | int] = {"model": model, "days": span}
+            staged.append(stage_arrow(lake, spec, data, run[0].start, run[-1].start, {}, split))
+            publish(lake, spec, staged[-1])
+    return staged
+
+
+def kept(lake: Lake, spec: TableSpec, model: str, tiles: Iterable[Tile]) -> dict[Tile, str]:
+    return {one: found.made_from for one, found in kept_tiles(lake, spec, model, set(tiles)).items()}
+
+
+@pytest.fixture
+def spec(tiny: ModelDefinition) -> TableSpec:
+    return tiles_table(tiny, "failures")
+
+
+FROM = "0123456789abcdef"  # as long as what is written
+
+
+def numbered(*tiles: Tile) -> dict[Tile, str]:
+    return {one: f"{FROM[:-2]}{number:02d}" for number, one in enumerate(tiles)}
+
+
+def test_nothing_is_kept_where_there_is_no_table_and_nothing_is_asked_of_it(lake: Lake, spec: TableSpec) -> None:
+    assert kept_tiles(lake, spec, "tiny", {tile(0, 1)}) == {}
+    lake.ensure(spec)
+    assert kept_tiles(lake, spec, "tiny", {tile(0, 1)}) == {}
+    assert kept_tiles(lake, spec, "tiny", set()) == {}
+
+
+def test_exactly_the_tiles_asked_for_are_found_with_their_files_and_what_they_were_made_from(
+    lake: Lake, spec: TableSpec
+) -> None:
+    tiles = numbered(*(tile(n, 1) for n in (0, 1, 2, 8)), tile(0, 8), tile(8, 8), tile(0, 64))
+    keep(lake, spec, "tiny", tiles)
+    # Tiles of three spans begin on the same day; none is taken for another.
+    asked = {tile(0, 1), tile(2, 1), tile(0, 64), tile(8, 8), tile(3, 1), tile(16, 8)}
+    found = kept_tiles(lake, spec, "tiny", asked)
+    assert {one: kept.made_from for one, kept in found.items()} == {t: m for t, m in tiles.items() if t in asked}
+    for one, there in found.items():
+        [(file, size)] = there.files.items()
+        assert size == Path(local_path(file)).stat().st_size
+        read = pq.ParquetFile(local_path(file)).read().to_pylist()
+        assert {(row["days"], row["source_date"], row["made_from"]) for row in read} == {
+            (one.days, one.start, there.made_from)
+        }
+    assert len({file for there in found.values() for file in there.files}) == len(found)
+
+
+def test_models_that_share_a_source_keep_tiles_of_their_own(lake: Lake, spec: TableSpec) -> None:
+    mine, other = numbered(tile(0, 1), tile(0, 8)), {tile(0, 1): "f" * 16, tile(1, 1): "e" * 16}
+    keep(lake, spec, "tiny", mine)
+    keep(lake, spec, "other", other)
+    everything = {*mine, *other}
+    assert kept(lake, spec, "tiny", everything) == mine
+    assert kept(lake, spec, "other", everything) == other
+    assert kept(lake, spec, "none", everything) == {}
+
+
+def test_models_with_other_aggregates_over_the_same_source_share_its_table(lake: Lake, edit: Callable) -> None:
+    tiny = tiles_table(edit("owner: tests", "owner: others"), "failures")
+    wide = tiles_table(
+        edit("agg: rate\n      where: failed", "agg: mean\n      value: cast(failed as int)"), "failures"
+    )
+    assert set(tiny.columns) != set(wide.columns)
+    keep(lake, tiny, "one", numbered(tile(0, 1)))
+    keep(lake, wide, "two", {tile(0, 1): "f" * 16})
+    keep(lake, tiny, "one", {tile(1, 1): "e" * 16})
+    asked = {tile(0, 1), tile(1, 1)}
+    assert kept(lake, tiny, "one", asked) == {**numbered(tile(0, 1)), tile(1, 1): "e" * 16}
+    assert kept(lake, wide, "two", asked) == {tile(0, 1): "f" * 16}
+
+
+def test_a_tile_that_was_replaced_is_found_as_it_is_now(lake: Lake, spec: TableSpec) -> None:
+    tiles = numbered(*(tile(n, 1) for n in range(4)), tile(0, 8))
+    keep(lake, spec, "tiny", tiles)
+    before = kept_tiles(lake, spec, "tiny", set(tiles))
+    keep(lake, spec, "tiny", {tile(1, 1): "f" * 16})
+    after = kept_tiles(lake, spec, "tiny", set(tiles))
+    assert after[tile(1, 1)].made_from == "f" * 16
+    assert not after[tile(1, 1)].files.keys() & before[tile(1, 1)].files.keys()
+    assert {one: found for one, found in after.items() if one != tile(1, 1)} == {
+        one: found for one, found in before.items() if one != tile(1, 1)
+    }
+
+
+def test_tiles_between_those_that_are_made_again_stay(lake: Lake, spec: TableSpec) -> None:
+    tiles = numbered(*(tile(8 * n, 8) for n in range(5)))
+    keep(lake, spec, "tiny", tiles)
+    again = {tile(0, 8): "f" * 16, tile(16, 8): "e" * 16, tile(24, 8): "d" * 16}
+    assert len(keep(lake, spec, "tiny", again)) == 2
+    assert kept(lake, spec, "tiny", tiles) == tiles | again
+
+
+def test_a_tile_of_several_files_is_all_of_them(lake: Lake, spec: TableSpec) -> None:
+    attempt = new_attempt(START, START)
+    folder = staging_folder(lake.warehouse, spec.name, attempt)
+    rows = rows_of(spec, "tiny", {tile(0, 8): FROM}, {})
+    for number in range(2):
+        file = Path(local_path(folder)) / f"_date={START}" / f"part-{number}.parquet"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(rows.slice(number), file)
+    staged = seal(folder, spec.name, attempt, START, START, {}, {"model": "tiny", "days": 8})
+    publish(lake, spec, staged)
+    assert set(kept_tiles(lake, spec, "tiny", {tile(0, 8)})[tile(0, 8)].files) == set(staged.files)
+    assert len(staged.files) == 2
+
+
+def test_what_a_tile_was_made_from_is_known_behind_any_number_of_columns(lake: Lake, spec: TableSpec) -> None:
+    """Iceberg keeps bounds of the first columns only, if it is not told otherwise."""
+    columns = {name: kind for name, kind in spec.columns.items() if name != "made_from"}
+    many = {f"load_{number}__n": "integer" for number in range(150)}
+    wide = replace(spec, columns={**columns, **many, "made_from": "string"})
+    keep(lake, wide, "tiny", numbered(tile(0, 1)), dict.fromkeys(many, 1))
+    assert kept(lake, wide, "tiny", {tile(0, 1)}) == numbered(tile(0, 1))
+
+
+def test_tiles_that_are_kept_are_not_made_again_and_those_of_a_restated_day_are(
+    lake: Lake, tiny: ModelDefinition, spec: TableSpec
+) -> None:
+    needed, how = set(cover(START + 6 * DAY, START + 18 * DAY)), recipe(tiny, "failures")
+
+    def run(there: Versions) -> set[Tile]:
+        work = plan_tiles(needed, there, how, lambda tiles: kept_tiles(lake, spec, "tiny", tiles))
+        made = {one: origin for tiles in work.build.values() for one, origin in tiles.items()}
+        keep(lake, spec, "tiny", made)
+        return set(made)
+
+    there = versions(0, 20)
+    assert run(there) == needed | set(tile(8, 8).parts)
+    assert run(there) == set()
+    assert run(there | {START + 9 * DAY: "b"}) == {tile(8, 8), tile(9, 1)}
+    assert run(there | {START + 9 * DAY: "b"}) == set()
+
+
+def test_the_metadata_keep_bounds_of_what_tells_tiles_apart_and_of_nothing_else(
+    lake: Lake, flight_delay: ModelDefinition
+) -> None:
+    """Tiles have hundreds of columns, and a year has hundreds of tiles."""
+    spec = tiles_table(flight_delay, "weather")
+    assert spec.bounded == ("model", "days", "source_date", "made_from", "by")
+    keep(lake, spec, "tiny", numbered(tile(0, 1)), {"key_origin": "JFK", "origin_wind__max": 2.0})
+    [task] = lake.table(spec.name).scan().plan_files()
+    names = {lake.table(spec.name).schema().find_field(number).name for number in task.file.lower_bounds}
+    assert names == set(spec.bounded)
+
+
+@pytest.mark.parametrize("other", ["type: category\n      agg: last", "agg: min", "agg: mean", "agg: stddev"])
+def test_an_aggregate_that_becomes_another_keeps_no_column_of_another_type(
+    lake: Lake, models: Path, other: str
+) -> None:
+    """A table may gain columns, not change them: two models, or one that changed, share a source's table."""
+    file = models / "tiny" / "model.yaml"
+    text = file.read_text().replace("after: 24h}", "after: 24h}\n    event_time: cast(source_date as timestamp_ntz)")
+    for agg in ("agg: last", other):
+        file.write_text(
+            text.replace("agg: rate\n      where", f"{agg}\n      value").replace("      default: 0.5\n", "")
+        )
+        lake.ensure(tiles_table(load_definition(models / "tiny"), "failures"))
+
+
+ODD = """
+      days: {type: integer}
+      model: {type: string}
+      by: {type: boolean}
+      made_from: {type: date}"""
+
+
+@pytest.fixture
+def odd(models: Path) -> ModelDefinition:
+    """A definition whose sources have columns named like those of the tiles' table."""
+    file = models / "tiny" / "model.yaml"
+    text = file.read_text()
+    for column in ("load: {type: number, required: true, min: 0, max: 1}", "failed: {type: boolean}"):
+        text = text.replace(f"      {column}", f"      {column}{ODD}")
+    text = text.replace("by: [machine]", "by: [days, model, by, made_from]").replace("default: 0.5\n", "default: 0.5\n")
+    file.write_text(text)
+    return load_definition(models / "tiny")
+
+
+def test_a_source_may_have_columns_named_as_those_of_the_tiles(lake: Lake, odd: ModelDefinition) -> None:
+    spec = tiles_table(odd, "failures")
+    keys = {"key_days": "integer", "key_model": "string", "key_by": "boolean", "key_made_from": "date"}
+    assert {name: kind for name, kind in spec.columns.items() if name.startswith("key_")} == keys
+    assert (spec.columns["days"], spec.columns["model"], spec.columns["made_from"]) == ("integer", "string", "string")
+    assert len(spec.schema.names) == len(set(spec.schema.names))
+    row = {"key_days": 99, "key_model": "other", "key_by": True, "key_made_from": date(1999, 1, 1)}
+    keep(lake, spec, "tiny", {tile(0, 8): "from"}, row)
+    read, *_ = read_dates(lake, spec, EARLY, LATE).to_pylist()
+    assert {name: read[name] for name in row} == row
+    assert (read["model"], read["days"], read["made_from"]) == ("tiny", 8, "from")
+    assert set(kept_tiles(lake, spec, "tiny", {tile(0, 8), tile(0, 1)})) == {tile(0, 8)}
