@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from nightshift.definition.model import ModelDefinition
-from nightshift.features.partials import SKETCH_BITS
+from nightshift.features.sketches import SKETCH_BITS
 
 ROW = "the whole row"
 # Sums in another order differ in the last digits; a distinct count is an estimate.

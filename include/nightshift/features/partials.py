@@ -22,9 +22,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightshift.definition.model import Aggregate
+from nightshift.features.sketches import estimate, union
 
 LIMBS = (38, 12, -14, -40, -66)
-SKETCH_BITS = 12  # of a distinct count's HyperLogLog sketch: a relative standard error of 1.6 per cent
 
 Numbers: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 # One value a row or group: numbers of a sum; whole numbers in the order of doubles for a minimum or maximum; instants
@@ -111,7 +111,7 @@ def merge(aggregate: Aggregate, partials: Partials, starts: Numbers, stops: Numb
     if aggregate.agg == "last":
         return _newest(partials, parts(aggregate)[1], starts, stops)
     return {
-        part: _union(partial, starts, stops)
+        part: union(partial, zip(starts.tolist(), stops.tolist(), strict=True))
         if isinstance(partial, pa.Array)
         else _reduce(_MERGE.get(part, np.add), partial, starts, stops, _NOTHING.get(part, 0))
         for part, partial in partials.items()
@@ -195,7 +195,7 @@ def _value(aggregate: Aggregate, partials: Partials, n: Numbers) -> Numbers | fl
         case "rate":
             return np.asarray(partials["hits"] / n)
         case "approx_distinct":
-            return np.array([_estimate(sketch) for sketch in partials["sketch"].to_pylist()], np.float64)
+            return np.array([estimate(sketch) for sketch in partials["sketch"].to_pylist()], np.float64)
         case "sum":
             return _total(_SUM, partials)
         case "mean":
@@ -238,54 +238,6 @@ def _newest(partials: Partials, name: str, starts: Numbers, stops: Numbers) -> P
     best = _reduce(np.maximum, places, starts, stops, -1)
     rows, nothing = order[best], best < 0
     return {"at": np.where(nothing, _SMALLEST, at[rows]), name: values.take(pa.array(rows, mask=nothing))}
-
-
-def _union(sketches: pa.Array, starts: Numbers, stops: Numbers) -> pa.Array:
-    """HyperLogLog sketches of each range's values; a value that is in no sketch yet is a text.
-
-    The format is that of Spark's own sketches, Apache DataSketches.
-    """
-    from datasketches import hll_union
-
-    # Equal values, or equal sketches, are read once.
-    encoded = sketches.dictionary_encode()
-    read = [_sketch(value) for value in encoded.dictionary.to_pylist()]
-    codes = encoded.indices.fill_null(-1).to_numpy()
-    found: list[bytes | None] = []
-    for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
-        union = None
-        for code in set(codes[start:stop].tolist()) - {-1}:
-            union = union or hll_union(SKETCH_BITS)
-            union.update(read[code])
-        found.append(union and union.get_result().serialize_compact())
-    return pa.array(found, pa.binary())
-
-
-def _sketch(value: str | bytes) -> Any:
-    from datasketches import hll_sketch
-
-    if isinstance(value, bytes):
-        return hll_sketch.deserialize(value)
-    sketch = hll_sketch(SKETCH_BITS)
-    # The library takes an empty text for none; it gets a character of its own, and what begins with that another one.
-    sketch.update(value if value and not value.startswith("\0") else f"\0{value}")
-    return sketch
-
-
-def _estimate(sketch: bytes | None) -> float:
-    """A whole number, as Spark's `hll_sketch_estimate` gives.
-
-    The estimate of a sketch that was merged depends on nothing but what it holds; that of one that never was depends
-    on the order of its values.
-    """
-    from datasketches import hll_union
-
-    if sketch is None:
-        return 0.0
-    union = hll_union(SKETCH_BITS)
-    for one in [_sketch(sketch)] * 2:
-        union.update(one)
-    return float(np.floor(union.get_estimate() + 0.5))
 
 
 def _limbs(names: Sequence[str], values: Numbers) -> Partials:

@@ -18,8 +18,9 @@ from pyiceberg.types import StringType
 
 from nightshift.definition.model import ModelDefinition
 from nightshift.features.groups import grouped
-from nightshift.features.partials import LIMBS, SKETCH_BITS
+from nightshift.features.partials import LIMBS
 from nightshift.features.plan import SPANS, Tile
+from nightshift.features.sketches import SKETCH_BITS
 from nightshift.lake.catalog import Lake
 from nightshift.lake.read import fingerprint, partition_values
 from nightshift.lake.tables import TableSpec

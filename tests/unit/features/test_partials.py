@@ -15,7 +15,8 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from nightshift.definition.model import Aggregate
-from nightshift.features.partials import LIMBS, SKETCH_BITS, load, part_types, parts, stack, store, take
+from nightshift.features.partials import LIMBS, load, part_types, parts, stack, store, take
+from nightshift.features.sketches import SKETCH_BITS
 from unit.features.aggregates import (
     EPOCH,
     aggregate,
