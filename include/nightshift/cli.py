@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from nightshift.features.compare import Comparison
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+quarantine = typer.Typer(help="Rows that were set aside: see them, release them.", no_args_is_help=True)
+app.add_typer(quarantine, name="quarantine")
 console = Console()
 problems = Console(stderr=True)
 
@@ -141,6 +143,39 @@ def skew(model: Model, night: Annotated[datetime, typer.Option(formats=DATE, hel
     with _progress() as show:
         found = check_skew(loop.lake, loop.definition, night.date(), show)
     _report(model, str(night.date()), found, "by brute force from raw rows")
+
+
+@quarantine.command("list")
+def list_quarantine(
+    model: Model,
+    source: Annotated[str | None, typer.Argument(help="Of this source; of all if left out.")] = None,
+    format: Annotated[Format, typer.Option("--format", help="How rows are written.")] = Format.table,
+) -> None:
+    """Show which rows were set aside, by source, date and rule. The rows are in the table quarantine.<source>."""
+    from nightshift.loop import Loop
+    from nightshift.quality.quarantine import Held, held_rows
+
+    loop = Loop(model)
+    held = held_rows(loop.lake, loop.definition, source)
+    _write([field.name for field in dataclasses.fields(Held)], [(*vars(one).values(),) for one in held], format)
+
+
+@quarantine.command("release")
+def release_quarantine(
+    model: Model,
+    source: Annotated[str, typer.Argument(help="The source.")],
+    day: Annotated[datetime, typer.Option("--date", formats=DATE, help="The date of the rows.")],
+    force: Annotated[bool, typer.Option(help="Release also rows that still break a rule.")] = False,
+) -> None:
+    """Publish rows that were set aside, once they satisfy the definition; those that still do not stay."""
+    from nightshift.loop import Loop
+    from nightshift.quality.quarantine import release
+
+    loop = Loop(model)
+    released, stays = release(loop.lake, loop.definition, source, day.date(), force=force)
+    console.print(
+        f"{released} rows of {day.date()} released into raw.{source}, {stays} stay in quarantine", highlight=False
+    )
 
 
 @app.command()

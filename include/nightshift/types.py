@@ -35,6 +35,11 @@ class Staged:
     inputs: dict[str, str] = field(default_factory=dict)
     split: dict[str, str | int] = field(default_factory=dict)
 
+    @property
+    def dates(self) -> str:
+        """The dates they cover, for people."""
+        return str(self.first) if self.first == self.last else f"{self.first} to {self.last}"
+
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values, for XCom and for the manifest beside the files."""
         return asdict(self) | {"files": list(self.files), "first": str(self.first), "last": str(self.last)}
@@ -48,13 +53,29 @@ class Staged:
 
 @dataclass(frozen=True)
 class Check:
-    """One expectation and what was observed."""
+    """One expectation and what was observed.
+
+    Attributes:
+        name: The expectation.
+        subject: The column or columns, or `rows`.
+        passed: Whether it holds.
+        observed: How many values break it; of `rows`, their number. None if it could not be checked.
+        detail: What broke it, in words; empty if it holds.
+        severity: What follows where it does not hold: `fail`, `quarantine` or `warn`.
+    """
 
     name: str
     subject: str
     passed: bool
     observed: float | None
     detail: str = ""
+    severity: str = "fail"
+
+    @property
+    def outcome(self) -> Outcome:
+        if self.passed:
+            return "pass"
+        return "fail" if self.severity == "fail" else "warn"
 
 
 @dataclass(frozen=True)
@@ -84,11 +105,21 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The judgement of a set of checks over one staged table."""
+    """The judgement of a set of checks over one staged table.
+
+    Attributes:
+        table: The table.
+        checks: Every check with what was observed.
+        rows: How many rows were checked.
+        dates: The dates they are of, for people.
+        aside: How many of the rows were set aside.
+    """
 
     table: str
     checks: tuple[Check, ...]
     rows: int
+    dates: str = ""
+    aside: int = 0
 
     @property
     def failures(self) -> tuple[Check, ...]:
@@ -96,25 +127,36 @@ class Verdict:
 
     @property
     def outcome(self) -> Outcome:
-        return "fail" if self.failures else "pass"
+        outcomes = {check.outcome for check in self.checks}
+        return "fail" if "fail" in outcomes else "warn" if "warn" in outcomes else "pass"
 
     def summary(self) -> str:
         """The verdict as a sentence for people."""
+        name = f"{self.table} {self.dates}".rstrip()
         if not self.failures:
-            return f"{self.table}: {len(self.checks)} checks passed on {self.rows} rows"
-        listed = "; ".join(f"{check.subject}: {check.detail}" for check in self.failures[:5])
-        return f"{self.table}: {len(self.failures)} of {len(self.checks)} checks failed: {listed}"
+            return f"{name}: {len(self.checks)} checks passed on {self.rows} rows"
+        # What stops the night first.
+        told = sorted(self.failures, key=lambda check: check.outcome != "fail")
+        listed = "; ".join(check.detail for check in told[:5])
+        more = f"; and {len(told) - 5} more" if len(told) > 5 else ""
+        failed = f"{name}: {len(told)} of {len(self.checks)} checks failed: {listed}{more}"
+        return f"{failed}; {self.aside} rows set aside" if self.outcome == "warn" and self.aside else failed
 
-    def measurements(self) -> list[Measurement]:
-        """Every check's observed value, whether or not it passed, as it is kept."""
+    def measurements(self, *, dated: bool = False) -> list[Measurement]:
+        """Every check's observed value, whether or not it passed, as it is kept.
+
+        Args:
+            dated: Name the dates too: there is another verdict on the same table.
+        """
+        table = f"{self.table} of {self.dates}" if dated else self.table
         return [
             Measurement(
-                f"{self.table}: {check.subject}",
+                f"{table}: {check.subject}",
                 check.name,
                 check.observed,
                 None,
                 self.rows,
-                "pass" if check.passed else "fail",
+                check.outcome,
                 check.detail,
             )
             for check in self.checks

@@ -28,8 +28,11 @@ def ingest(model: str) -> list[str]:
 def audit(model: str, staged: list[str]) -> list[str]:
     """Checks what is staged; nothing that fails goes further."""
     with explained():
-        log.info(_loop(model).audit(staged, _night(), _run_id()))
-        return staged
+        audited = _loop(model).audit(staged, _night(), _run_id())
+        log.info(audited.summary)
+        if audited.warnings:
+            _warn("; ".join(audited.warnings))
+        return list(audited.locations)
 
 
 @task
@@ -118,6 +121,26 @@ def maintain() -> dict[str, dict[str, int]]:
         from nightshift.settings import get_settings
 
         return run(Lake(get_settings()), log.info)
+
+
+def _warn(warning: str) -> None:
+    """Tells on-call engineers what does not stop the night."""
+    from nightshift.alerts.alert import quality_alert
+    from nightshift.alerts.deliver import deliver
+    from nightshift.settings import get_settings
+
+    context, settings = get_current_context(), get_settings()
+    run, instance = context["dag_run"], context["task_instance"]
+    alert = quality_alert(
+        dag_id=run.dag_id,
+        run_id=run.run_id,
+        night=str(_night()),
+        since=run.run_after.isoformat(timespec="seconds"),
+        task=instance.task_id,
+        warning=warning,
+        airflow_url=settings.airflow_url,
+    )
+    deliver(alert, settings)
 
 
 def _loop(model: str) -> Loop:

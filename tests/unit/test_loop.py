@@ -182,10 +182,10 @@ def test_a_restated_day_is_audited_apart_from_the_nights_own(loop: Loop) -> None
     land(loop, *range(1, 9))
     run(loop, *range(2, 8))
     failures(loop, day(5), True, True, True)
-    said = loop.audit(loop.ingest(day(8)), day(8), "test")
-    assert "raw.failures of 2024-01-07: " in said
-    assert "raw.failures of 2024-01-05: " in said
-    assert "raw.plan: " in said
+    said = loop.audit(loop.ingest(day(8)), day(8), "test").summary
+    assert "raw.failures 2024-01-07: " in said
+    assert "raw.failures 2024-01-05: " in said
+    assert "raw.plan 2024-01-08: " in said
     kept = {row["subject"].split(":")[0] for row in loop.monitored(day(8), day(8))}
     assert kept == {"raw.failures of 2024-01-07", "raw.failures of 2024-01-05", "raw.plan"}
 
@@ -199,7 +199,7 @@ def test_a_restated_file_that_is_wrong_is_named_and_nothing_is_published(loop: L
     file.write_bytes(sink.getvalue())
     with pytest.raises(DataError) as caught:
         loop.audit(loop.ingest(day(8)), day(8), "test")
-    assert str(caught.value).startswith(f"file://{file}: raw.failures of 2024-01-05: 1 of ")
+    assert str(caught.value).startswith(f"file://{file}: raw.failures 2024-01-05: 1 of ")
     assert "outcomes/2024-01-07" not in str(caught.value)
     assert outcomes(loop, day(5)) == {"a": False, "b": True}
 

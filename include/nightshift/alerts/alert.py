@@ -27,7 +27,7 @@ NEXT = {
 
 @dataclass(frozen=True)
 class Alert:
-    """One incident: a failed DAG run.
+    """One incident: a failed DAG run, or a night that was published with a warning.
 
     Attributes:
         incident: Names the incident; the same incident is told once.
@@ -67,6 +67,34 @@ class Alert:
         )
 
 
+def quality_alert(
+    *, dag_id: str, run_id: str, night: str, since: str, task: str, warning: str, airflow_url: str
+) -> Alert:
+    """The alert for a night that was published although checks found something.
+
+    Args:
+        dag_id: `<model>.<verb>`.
+        run_id: The run.
+        night: Its score date.
+        since: When the run was due, ISO 8601.
+        task: The task that checked.
+        warning: What it found, as one line.
+        airflow_url: Where the Airflow UI is.
+    """
+    model, _, _ = dag_id.rpartition(".")
+    return Alert(
+        incident=f"{dag_id}/{run_id}/{task}",
+        what=f"{dag_id} goes on with a warning: {warning}",
+        model=model,
+        night=night,
+        since=since,
+        meanwhile="the night as usual, without the rows that were set aside",
+        log=_log(airflow_url, dag_id, run_id, task),
+        runbook="docs/runbook.md#a-night-was-published-with-a-warning",
+        next_step=f"see `nightshift quarantine list {model}`; mend the data or the rule",
+    )
+
+
 def failed_run_alert(
     *, dag_id: str, run_id: str, night: str | None, since: str, task: str, error: str, airflow_url: str
 ) -> Alert:
@@ -89,7 +117,11 @@ def failed_run_alert(
         night=night,
         since=since,
         meanwhile=MEANWHILE.get(verb, "everything as usual").format(night=night or "this run's date"),
-        log=f"{airflow_url}/dags/{dag_id}/runs/{quote(run_id, safe='')}/tasks/{task}",
+        log=_log(airflow_url, dag_id, run_id, task),
         runbook=RUNBOOK.get(verb, "docs/runbook.md"),
         next_step=NEXT.get(verb, "look at the log"),
     )
+
+
+def _log(airflow_url: str, dag_id: str, run_id: str, task: str) -> str:
+    return f"{airflow_url}/dags/{dag_id}/runs/{quote(run_id, safe='')}/tasks/{task}"

@@ -15,6 +15,7 @@ from nightshift.definition.duration import Days, Duration
 ColumnType = Literal["string", "integer", "number", "boolean", "date", "timestamp"]
 FeatureType = Literal["number", "category"]
 Aggregation = Literal["count", "sum", "mean", "rate", "min", "max", "stddev", "approx_distinct", "last"]
+Severity = Literal["fail", "quarantine", "warn"]
 Metric = Literal["roc_auc", "average_precision", "brier", "log_loss"]
 LARGER_IS_BETTER = frozenset({"roc_auc", "average_precision"})
 
@@ -39,6 +40,18 @@ def _time_zone(name: str) -> str:
     return name
 
 
+def _pattern(text: str) -> str:
+    import re
+
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise PydanticCustomError(
+            "pattern", f"not a regular expression: {error}", {"allowed": "Python's regular expressions"}
+        ) from None
+    return text
+
+
 def _default(value: object) -> object:
     """One message for what is neither a number nor a text, instead of one for each."""
     if isinstance(value, bool | dict | list | date) or (isinstance(value, float) and not isfinite(value)):
@@ -55,6 +68,14 @@ class Column(Part):
     min: float | None = None
     max: float | None = None
     values: tuple[str | int, ...] | None = Field(None, description="The only values allowed.")
+    pattern: Annotated[str, AfterValidator(_pattern)] | None = Field(
+        None, description="A regular expression that every value matches as a whole."
+    )
+    severity: Severity = Field(
+        "fail",
+        description="Where a value breaks one of these: fail: the night stops; quarantine: the row is set aside; "
+        "warn: it is published all the same.",
+    )
 
 
 class Availability(Part):
@@ -63,11 +84,27 @@ class Availability(Part):
     after: Duration
 
 
+class Usual(Part):
+    """How many rows a partition holds, as multiples of what is usual on its weekday."""
+
+    min: float = Field(0.5, ge=0)
+    max: float = Field(2.0, gt=0)
+    weeks: int = Field(8, ge=3, description="Usual is the median of so many last partitions of the same weekday.")
+    severity: Literal["fail", "warn"] = "fail"
+
+
 class RowCount(Part):
     """How many rows a partition holds."""
 
     min: int = 1
     max: int | None = None
+    usual: Usual | None = Field(None, description="Beside the fixed bounds; from the third week on.")
+
+
+class Quarantine(Part):
+    """How many rows of a date may be set aside."""
+
+    share: float = Field(0.01, ge=0, le=1, description="Beyond this share of its rows the night fails.")
 
 
 class Derived(Part):
@@ -98,6 +135,7 @@ class Source(Part):
     derived: dict[Name, Derived] = {}
     key: tuple[str, ...] = Field((), description="Columns that identify a row within its date.")
     rows: RowCount = RowCount()
+    quarantine: Quarantine = Quarantine()
 
     @property
     def types(self) -> dict[str, str]:

@@ -135,7 +135,8 @@ def names_are_free(definition: ModelDefinition) -> Iterator[Problem]:
     if not definition.feature_types:
         yield Problem(("features",), "no feature", None, "at least one under rows, aggregates or computed", "add one")
     for name in definition.sources:
-        for column in RESERVED & set(definition.sources[name].columns):
+        columns = definition.sources[name].columns
+        for column in [one for one in columns if one in RESERVED or one.startswith("quarantine_")]:
             yield Problem(("sources", name, "columns", column), "reserved name", column, None, "rename it at landing")
 
 
@@ -149,10 +150,30 @@ def bounds_are_for_numbers(definition: ModelDefinition) -> Iterator[Problem]:
                         yield Problem(path, f"a {declared.type} has no {bound}imum", None, None, "remove it")
 
 
+def patterns_are_for_text(definition: ModelDefinition) -> Iterator[Problem]:
+    for name, source in definition.sources.items():
+        for column, declared in source.columns.items():
+            if declared.pattern is not None and declared.type != "string":
+                path = ("sources", name, "columns", column, "pattern")
+                yield Problem(path, f"a {declared.type} has no pattern", None, None, "remove it")
+
+
+def severities_have_a_rule(definition: ModelDefinition) -> Iterator[Problem]:
+    for name, source in definition.sources.items():
+        for column, declared in source.columns.items():
+            rules = (declared.required or None, declared.min, declared.max, declared.values, declared.pattern)
+            if declared.severity != "fail" and all(rule is None for rule in rules):
+                path = ("sources", name, "columns", column, "severity")
+                allowed = "a column with required, min, max, values or pattern"
+                yield Problem(path, "nothing is checked of this column", declared.severity, allowed, "add a rule")
+
+
 def bounds_can_be_met(definition: ModelDefinition) -> Iterator[Problem]:
     bounded: list[tuple[Path_, float | None, float | None]] = []
     for name, source in definition.sources.items():
         bounded.append((("sources", name, "rows", "max"), source.rows.min, source.rows.max))
+        if source.rows.usual is not None:
+            bounded.append((("sources", name, "rows", "usual", "max"), source.rows.usual.min, source.rows.usual.max))
         for column, declared in source.columns.items():
             bounded.append((("sources", name, "columns", column, "max"), declared.min, declared.max))
     for path, least, most in bounded:
@@ -240,6 +261,8 @@ RULES: tuple[Rule, ...] = (
     observations_are_known_in_time,
     names_are_free,
     bounds_are_for_numbers,
+    patterns_are_for_text,
+    severities_have_a_rule,
     bounds_can_be_met,
     names_do_not_collide,
     one_outcome_an_observation,

@@ -24,6 +24,10 @@ SPARK_TYPES = {
     "boolean": "boolean", "date": "date", "timestamp": "timestamp", "binary": "binary",
 }  # fmt: skip
 
+# What a row in quarantine says of itself beside its own columns: the first rule it breaks, the column with its value,
+# every reason, and the run that set it aside.
+ASIDE = tuple(f"quarantine_{told}" for told in ("rule", "column", "value", "reason", "run"))
+
 
 @dataclass(frozen=True)
 class TableSpec:
@@ -60,6 +64,12 @@ def raw_table(definition: ModelDefinition, source: str) -> TableSpec:
     columns = {name: str(column.type) for name, column in definition.sources[source].columns.items()}
     key = ("source_date", *definition.sources[source].key)
     return TableSpec(f"raw.{source}", {"source_date": "date", **columns}, "source_date", key)
+
+
+def quarantine_table(definition: ModelDefinition, source: str) -> TableSpec:
+    """`quarantine.<source>`: a row that was set aside, as landed, with the rule it breaks and why."""
+    raw = raw_table(definition, source)
+    return TableSpec(f"quarantine.{source}", raw.columns | dict.fromkeys(ASIDE, "string"), "source_date", raw.key)
 
 
 def features_table(definition: ModelDefinition) -> TableSpec:

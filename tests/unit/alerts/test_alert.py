@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from nightshift.alerts.alert import MEANWHILE, NEXT, RUNBOOK, Alert, failed_run_alert
+from nightshift.alerts.alert import MEANWHILE, NEXT, RUNBOOK, Alert, failed_run_alert, quality_alert
+from nightshift.settings import PROJECT
 
 FACTS = {
     "run_id": "scheduled__2013-07-04",
@@ -89,3 +90,13 @@ def test_the_same_run_that_fails_again_later_is_another_incident() -> None:
     again = failed_run_alert(dag_id="tiny.score", **{**FACTS, "since": "2013-07-05T04:31:00+00:00"})
     other = failed_run_alert(dag_id="tiny.score", **{**FACTS, "run_id": "manual__1"})
     assert len({first.incident, again.incident, other.incident}) == 3
+
+
+def test_a_night_that_goes_on_with_a_warning_is_told_once_with_what_was_found() -> None:
+    facts = {name: value for name, value in FACTS.items() if name != "error"}
+    alert = quality_alert(dag_id="tiny.score", warning="raw.plan 2013-07-04: 1 of 5 checks failed", **facts)
+    assert alert.what == "tiny.score goes on with a warning: raw.plan 2013-07-04: 1 of 5 checks failed"
+    assert alert.incident == "tiny.score/scheduled__2013-07-04/score"
+    assert alert.log == failed_run_alert(dag_id="tiny.score", **FACTS).log
+    heading = alert.runbook.split("#")[1].replace("-", " ").capitalize()
+    assert f"## {heading}\n" in (PROJECT / "docs" / "runbook.md").read_text()

@@ -623,6 +623,52 @@ def test_a_bound_that_is_not_a_number_is_refused(edit: Edit, old: str, new: str,
 
 
 @pytest.mark.parametrize(
+    ("old", "new", "key", "says"),
+    [
+        pytest.param(
+            "min: 0, max: 1}",
+            "min: 0, max: 1, pattern: '[0-9]+'}",
+            r"sources\.plan\.columns\.load\.pattern",
+            "a number has no pattern",
+            id="a pattern of a number",
+        ),
+        pytest.param(
+            "min: 0, max: 1}",
+            "min: 0, max: 1, severity: ignore}",
+            r"sources\.plan\.columns\.load\.severity",
+            "'fail', 'quarantine' or 'warn'",
+            id="an unknown severity",
+        ),
+        pytest.param(
+            "failed: {type: boolean}",
+            "failed: {type: boolean, severity: warn}",
+            r"sources\.failures\.columns\.failed\.severity",
+            "nothing is checked of this column",
+            id="a severity of nothing",
+        ),
+        pytest.param(
+            "failed: {type: boolean}",
+            "quarantine_rule: {type: string}\n      failed: {type: boolean}",
+            r"sources\.failures\.columns\.quarantine_rule",
+            "reserved name",
+            id="a column of the quarantine",
+        ),
+    ],
+)
+def test_rules_that_make_no_sense_are_refused(edit: Edit, old: str, new: str, key: str, says: str) -> None:
+    with pytest.raises(DefinitionError, match=f"{key}.*{says}"):
+        edit(old, new)
+
+
+def test_a_pattern_that_is_none_is_refused_with_its_fault(models: Path) -> None:
+    file = models / "tiny" / "model.yaml"
+    text = changed(models / "tiny", ("failed: {type: boolean}", "failed: {type: string, pattern: '[a-'}"))
+    file.write_text(text)
+    with pytest.raises(DefinitionError, match=r"failed\.pattern: not a regular expression: unterminated character set"):
+        load_definition(models / "tiny")
+
+
+@pytest.mark.parametrize(
     ("zone", "hours"),
     [
         pytest.param("UTC", 11, id="all summer"),

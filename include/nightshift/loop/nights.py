@@ -1,0 +1,240 @@
+"""A night's data: landing files to staging, audit, publish; and a history of many nights at once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from nightshift.definition.calendar import is_available, nights
+from nightshift.definition.load import Replay, load_replay
+from nightshift.errors import DataError, NotYetAvailable
+from nightshift.features.groups import tiles_table
+from nightshift.lake.files import write_bytes
+from nightshift.lake.landing import (
+    LandingFile,
+    digest_of,
+    landed_dates,
+    landing_file,
+    missing_files,
+    needed_files,
+    read_landed,
+    restated_files,
+)
+from nightshift.lake.publish import publish
+from nightshift.lake.read import published_dates
+from nightshift.lake.staging import inputs_of, load_staged, new_attempt, read_staged, stage_arrow
+from nightshift.lake.tables import TableSpec, features_table, quarantine_table, raw_table, scores_table
+from nightshift.loop.workspace import Progress, Workspace
+from nightshift.spark_submit import SparkSubmit
+from nightshift.types import Staged
+
+if TYPE_CHECKING:
+    from nightshift.quality.audit import Audit
+    from nightshift.quality.contract import Contract
+
+# How many days of history are ingested at once, so that memory stays flat.
+HISTORY_AT_ONCE = 92
+
+
+@dataclass(frozen=True)
+class Audited:
+    """What an audit lets through.
+
+    Attributes:
+        locations: The staged sets to publish, in their order.
+        summary: The verdicts as sentences.
+        warnings: Those that are worth an alert though they stop nothing.
+    """
+
+    locations: tuple[str, ...]
+    summary: str
+    warnings: tuple[str, ...]
+
+
+class Nights(Workspace):
+    """What a night does with data, stage by stage."""
+
+    def land(self, night: date, since: date | None = None) -> int:
+        """Replays the landing of example data up to what had arrived by a night's cutoff.
+
+        Only for definitions that carry a `landing.py`, as an example does. Files that have landed stay as
+        they are.
+
+        Returns:
+            How many files landed.
+
+        Raises:
+            TerminalError: If the definition carries no example data.
+        """
+        schedule, first = self.definition.schedule, since or self.definition.schedule.start
+        count = 0
+        for name, text, content in self._replay(first, night):
+            source, day = self.definition.sources[name], date.fromisoformat(text)
+            file = landing_file(self.settings.landing_uri, name, source, day)
+            if is_available(schedule, source, day, night) and missing_files([file]):
+                write_bytes(file.uri, content)
+                count += 1
+        return count
+
+    def missing(self, night: date) -> list[LandingFile]:
+        """The files a night needs that have not landed."""
+        return missing_files(needed_files(self.definition, self.settings.landing_uri, night))
+
+    def ingest(self, night: date) -> list[str]:
+        """Stages the files a night needs, and those that landed anew, corrected, since they were published."""
+        files = needed_files(self.definition, self.settings.landing_uri, night)
+        files += [
+            file for file in restated_files(self.definition, self.settings.landing_uri, night) if self._changed(file)
+        ]
+        return [self._stage_files(file.source, [file], file.day, file.day) for file in files]
+
+    def ingest_history(self, first: date, last: date) -> list[str]:
+        """Stages every landed file dated from `first` to `last`."""
+        locations: list[str] = []
+        for name, source in self.definition.sources.items():
+            days = [day for day in landed_dates(self.settings.landing_uri, source) if first <= day <= last]
+            files = [landing_file(self.settings.landing_uri, name, source, day) for day in days]
+            if files:
+                locations.append(self._stage_files(name, files, days[0], days[-1]))
+        return locations
+
+    def audit(self, locations: Sequence[str], night: date, run_id: str) -> Audited:
+        """Checks staged sets, keeps every verdict, and sets aside the rows that may be.
+
+        Returns:
+            What may be published.
+
+        Raises:
+            DataError: If a check failed: nothing may be published.
+        """
+        from nightshift.quality.audit import audit
+
+        # Tiles are not for readers: the features made of them are checked, and `nightshift skew` checks those.
+        everything = [load_staged(location) for location in locations]
+        staged = [one for one in everything if not one.table.startswith("tiles.")]
+        found = [
+            audit(self._contract(one), read_staged(one, self._spec(one.table)), one.dates, run_id) for one in staged
+        ]
+        verdicts = [one.verdict for one in found]
+        # Two sets of one table are a night's own and a restated one: the date tells them apart.
+        tables = Counter(one.table for one in staged)
+        measured = [m for verdict in verdicts for m in verdict.measurements(dated=tables[verdict.table] > 1)]
+        self.record(f"quality.{staged[0].table.split('.')[0]}", night, measured, run_id)
+        failed = [(one, verdict) for one, verdict in zip(staged, verdicts, strict=True) if verdict.outcome == "fail"]
+        if failed:
+            files = [name for one, _ in failed for name in one.inputs if "://" in name]
+            raise DataError(
+                "; ".join(verdict.summary() for _, verdict in failed),
+                where=", ".join(files[:3]) or None,
+                fix="nothing was published; mend the data and clear the run",
+            )
+        passed = {one.location: self._without_aside(one, done) for one, done in zip(staged, found, strict=True)}
+        return Audited(
+            tuple(location for one in everything for location in passed.get(one.location, [one.location])),
+            "; ".join(verdict.summary() for verdict in verdicts),
+            tuple(verdict.summary() for verdict in verdicts if verdict.outcome == "warn"),
+        )
+
+    def publish(self, locations: Sequence[str]) -> dict[str, int]:
+        """Makes staged sets visible, each by one commit.
+
+        Returns:
+            Each table's snapshot.
+        """
+        staged = [load_staged(location) for location in locations]
+        return {one.table: publish(self.lake, self._spec(one.table), one) for one in staged}
+
+    def build_history(self, first: date, last: date, progress: Progress) -> None:
+        """Ingests every landed date and builds the features of all of them in one Spark session."""
+        run_id = f"history-{first}-{last}"
+        landed = False
+        for begin in list(nights(first, last))[::HISTORY_AT_ONCE]:
+            end = min(begin + timedelta(days=HISTORY_AT_ONCE - 1), last)
+            progress(f"ingesting {begin} to {end}")
+            if staged := self.ingest_history(begin, end):
+                self._audit_and_publish(staged, end, run_id, progress)
+                landed = True
+        if not landed:
+            where = self.settings.landing_uri
+            raise NotYetAvailable(f"no file has landed for {first} to {last}", where=where, fix="land some first")
+        progress("computing features")
+        arguments = ["--model", self.definition.name, "--from", str(first), "--to", str(last)]
+        arguments += ["--attempt", new_attempt(first, last)]
+        staged = SparkSubmit(self.settings, "features", arguments, long=True).run(progress)
+        self._audit_and_publish(staged, last, run_id, progress)
+
+    @cached_property
+    def _replay(self) -> Replay:
+        return load_replay(self.definition)
+
+    def _audit_and_publish(self, staged: list[str], night: date, run_id: str, progress: Progress) -> None:
+        audited = self.audit(staged, night, run_id)
+        progress(audited.summary)
+        self.publish(audited.locations)
+
+    def _without_aside(self, staged: Staged, audit: Audit) -> list[str]:
+        """What is to be published of an audited set: the rows that were set aside first, so that none is nowhere."""
+        from nightshift.quality.quarantine import stage_aside
+
+        layer, name = staged.table.split(".", 1)
+        if layer != "raw":
+            return [staged.location]
+        aside = stage_aside(self.lake, self.definition, name, staged, audit.aside)
+        if not audit.broken:
+            return [*([aside.location] if aside else []), staged.location]
+        spec = self._spec(staged.table)
+        kept = stage_arrow(self.lake, spec, audit.kept, staged.first, staged.last, staged.inputs, staged.split)
+        return [*([aside.location] if aside else []), kept.location]
+
+    def _stage_files(self, name: str, files: list[LandingFile], first: date, last: date) -> str:
+        spec, source = raw_table(self.definition, name), self.definition.sources[name]
+        zone = source.timezone or self.definition.schedule.timezone
+        read = [read_landed(file, source, spec, zone) for file in files]
+        inputs = {file.uri: digest for file, (_, digest) in zip(files, read, strict=True)}
+        rows = pa.concat_tables([table for table, _ in read])
+        return stage_arrow(self.lake, spec, rows, first, last, inputs).location
+
+    def _changed(self, file: LandingFile) -> bool:
+        """Whether a landed file is another one than was published for its date."""
+        spec = raw_table(self.definition, file.source)
+        try:
+            published = inputs_of(self.lake, spec, file.day)
+        except NotYetAvailable:
+            return True  # it comes late
+        return published.get(file.uri) != digest_of(file.uri)
+
+    def _spec(self, table: str) -> TableSpec:
+        layer, name = table.split(".", 1)
+        match layer:
+            case "raw":
+                return raw_table(self.definition, name)
+            case "quarantine":
+                return quarantine_table(self.definition, name)
+            case "tiles":
+                return tiles_table(self.definition, name)
+            case "features":
+                return features_table(self.definition)
+            case _:
+                return scores_table(self.definition)
+
+    def _contract(self, staged: Staged) -> Contract:
+        from nightshift.quality.contract import features_contract, scores_contract, source_contract
+
+        layer, name = staged.table.split(".", 1)
+        if layer == "raw":
+            source = self.definition.sources[name]
+            days = (staged.last - staged.first).days + 1 if source.cadence == "daily" else 1
+            history = published_dates(self.lake, raw_table(self.definition, name)) if source.rows.usual else {}
+            day = staged.first if days == 1 else None
+            return source_contract(name, source, days=days, day=day, history=history)
+        observed = raw_table(self.definition, self.definition.observations.source)
+        counts = published_dates(self.lake, observed)
+        observations = sum(rows for day, rows in counts.items() if staged.first <= day <= staged.last)
+        made = features_contract if layer == "features" else scores_contract
+        return made(self.definition, observations)

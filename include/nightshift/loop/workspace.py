@@ -1,0 +1,63 @@
+"""What every stage of a model's loop works with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import date
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from nightshift.definition.load import find_definition
+from nightshift.definition.model import ModelDefinition
+from nightshift.lake.catalog import Lake
+from nightshift.lake.publish import publish
+from nightshift.lake.read import read_dates
+from nightshift.lake.staging import stage_arrow
+from nightshift.lake.tables import monitoring_table
+from nightshift.settings import Settings, get_settings
+from nightshift.types import Measurement
+
+if TYPE_CHECKING:
+    from nightshift.registry.store import Registry
+
+Progress = Callable[[str], None]
+
+
+class Workspace:
+    """One model in one installation: its definition, its tables, its registry.
+
+    Args:
+        model: The model's name.
+        settings: This installation's settings.
+    """
+
+    def __init__(self, model: str, settings: Settings | None = None) -> None:
+        self.settings = settings or get_settings()
+        self.definition: ModelDefinition = find_definition(self.settings.models_path, model)
+
+    @cached_property
+    def lake(self) -> Lake:
+        return Lake(self.settings)
+
+    @cached_property
+    def registry(self) -> Registry:
+        from nightshift.registry.store import Registry
+
+        return Registry(self.settings, self.definition.name)
+
+    def record(self, monitor: str, night: date, measured: Sequence[Measurement], run_id: str) -> None:
+        """Keeps monitored values; those of the same monitor and night are replaced."""
+        spec = monitoring_table(self.definition)
+        rows = [{"monitor": monitor, "score_date": night, "run_id": run_id, **vars(one)} for one in measured]
+        data = pa.Table.from_pylist(rows, schema=pa.schema([spec.schema.field(name) for name in spec.columns]))
+        staged = stage_arrow(self.lake, spec, data, night, night, {}, {"monitor": monitor})
+        publish(self.lake, spec, staged)
+
+    def monitored(self, first: date, last: date) -> list[dict[str, Any]]:
+        """Everything monitored from `first` to `last`; nothing if nothing was yet."""
+        spec = monitoring_table(self.definition)
+        if not self.lake.has(spec.name):
+            return []
+        return list(read_dates(self.lake, spec, first, last).to_pylist())

@@ -1,0 +1,240 @@
+"""Rows that are set aside instead of stopping the night, and their way back."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from nightshift.errors import DataError, NotYetAvailable, TerminalError
+from nightshift.lake.files import local_path
+from nightshift.lake.publish import publish
+from nightshift.lake.read import read_dates
+from nightshift.lake.staging import stage_arrow
+from nightshift.lake.tables import quarantine_table, raw_table
+from nightshift.loop import Loop
+from nightshift.quality import quarantine
+from nightshift.quality.quarantine import held_rows, release
+from nightshift.settings import PROJECT, Settings
+
+NIGHT = date(2024, 1, 1)
+LOAD = "load: {type: number, required: true, min: 0, max: 1}"
+MACHINE = "machine: {type: string, required: true}"
+ASIDE = "load: {type: number, required: true, min: 0, max: 1, severity: quarantine}"
+
+
+def declared(loop: Loop, old: str, new: str) -> Loop:
+    """The same installation with a column of the plan declared otherwise."""
+    file = loop.definition.folder / "model.yaml"
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new, 1))
+    return Loop("tiny", loop.settings)
+
+
+@pytest.fixture
+def loop(tmp_path: Path) -> Loop:
+    """An installation of its own, in which rows with an impossible load are set aside, up to a quarter of them."""
+    source = Path(__file__).parents[2] / "models" / "tiny" / "model.yaml"
+    folder = tmp_path / "models" / "tiny"
+    folder.mkdir(parents=True)
+    text = (
+        source.read_text()
+        .replace(LOAD, ASIDE)
+        .replace("    key: [machine]\n", "    key: [machine]\n    quarantine: {share: 0.25}\n", 1)
+    )
+    (folder / "model.yaml").write_text(text)
+    return Loop("tiny", Settings(home=PROJECT, var=tmp_path / "var", models_folder=tmp_path / "models"))
+
+
+def land(loop: Loop, *rows: tuple[str, Any]) -> None:
+    file = Path(local_path(loop.settings.landing_uri)) / f"plan-{NIGHT}.csv.gz"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    lines = ["machine,load", *(f"{machine},{'' if load is None else load}" for machine, load in rows)]
+    file.write_bytes(gzip.compress(("\n".join(lines) + "\n").encode()))
+
+
+def night(loop: Loop) -> tuple[str, ...]:
+    """Ingest, audit and publish of the plan; the warnings."""
+    audited = loop.audit(loop.ingest(NIGHT), NIGHT, "run 1")
+    loop.publish(audited.locations)
+    return audited.warnings
+
+
+def published(loop: Loop) -> dict[str, float]:
+    rows = read_dates(loop.lake, raw_table(loop.definition, "plan"), NIGHT, NIGHT)
+    return dict(zip(rows["machine"].to_pylist(), rows["load"].to_pylist(), strict=True))
+
+
+def aside(loop: Loop) -> list[dict[str, Any]]:
+    spec = quarantine_table(loop.definition, "plan")
+    return read_dates(loop.lake, spec, NIGHT, NIGHT).to_pylist() if loop.lake.has(spec.name) else []
+
+
+GOOD = [("a", 0.1), ("b", 0.2), ("c", 0.3), ("d", 0.4), ("e", 0.5)]
+
+
+def test_a_row_that_breaks_the_rule_is_set_aside_with_rule_value_and_reason(loop: Loop) -> None:
+    land(loop, *GOOD, ("x", 7.5))
+    [warning] = night(loop)
+    assert published(loop) == dict(GOOD)
+    [row] = aside(loop)
+    assert (row["machine"], row["load"], row["quarantine_run"]) == ("x", 7.5, "run 1")
+    assert (row["quarantine_column"], row["quarantine_value"]) == ("load", "7.5")
+    assert row["quarantine_reason"] == "load is 7.5, outside 0 to 1"
+    assert warning.startswith("raw.plan 2024-01-01: 1 of ")
+    assert warning.endswith("load has 1 value outside 0 to 1, first 7.5; 1 rows set aside")
+
+
+def test_every_row_is_in_exactly_one_of_the_two_tables(loop: Loop) -> None:
+    land(loop, *GOOD, ("x", None), ("y", -1))
+    with pytest.raises(DataError):
+        night(loop)  # two of seven are more than a quarter
+    land(loop, *GOOD, *((f"more{n}", 0.5) for n in range(3)), ("x", None), ("y", -1))
+    night(loop)
+    assert {row["machine"]: row["quarantine_reason"] for row in aside(loop)} == {
+        "x": "load is missing",
+        "y": "load is -1.0, outside 0 to 1",
+    }
+    assert sorted(published(loop)) == sorted([*(name for name, _ in GOOD), "more0", "more1", "more2"])
+
+
+def test_too_many_rows_to_be_set_aside_fail_the_night_and_say_so(loop: Loop) -> None:
+    land(loop, *GOOD[:3], ("x", 7), ("y", 8))
+    with pytest.raises(DataError, match=r"2 of 5 rows would be set aside, at most 25\.00% may be"):
+        night(loop)
+    assert not loop.lake.has("raw.plan")
+    assert not loop.lake.has("quarantine.plan")
+    verdicts = {row["verdict"] for row in loop.monitored(NIGHT, NIGHT) if row["subject"] == "raw.plan: load"}
+    assert verdicts == {"pass", "fail"}
+
+
+def test_a_rule_that_fails_the_night_still_does_beside_one_that_sets_rows_aside(loop: Loop) -> None:
+    land(loop, *GOOD, ("e", 0.6), ("x", 7))
+    with pytest.raises(DataError, match="machine is the same in 2 rows"):
+        night(loop)
+    assert not loop.lake.has("raw.plan")
+
+
+def test_a_warning_publishes_every_row(loop: Loop) -> None:
+    loop = declared(loop, ASIDE, ASIDE.replace("quarantine", "warn"))
+    land(loop, *GOOD, ("x", 7.5))
+    [warning] = night(loop)
+    assert published(loop) == dict([*GOOD, ("x", 7.5)])
+    assert "set aside" not in warning
+    kept = [row for row in loop.monitored(NIGHT, NIGHT) if row["verdict"] == "warn"]
+    assert [(row["subject"], row["value"]) for row in kept] == [("raw.plan: load", 1.0)]
+
+
+def test_a_value_that_does_not_match_as_a_whole_is_set_aside(loop: Loop) -> None:
+    loop = declared(loop, MACHINE, MACHINE.replace("}", ', pattern: "[a-z]", severity: quarantine}'))
+    land(loop, *GOOD, ("ab", 0.5))
+    night(loop)
+    assert [row["quarantine_reason"] for row in aside(loop)] == ["machine is 'ab', not of the form [a-z]"]
+
+
+def test_the_next_good_file_empties_the_quarantine(loop: Loop) -> None:
+    land(loop, *GOOD, ("x", 7.5))
+    night(loop)
+    land(loop, *GOOD, ("x", 0.75))
+    assert night(loop) == ()
+    assert aside(loop) == []
+    assert published(loop)["x"] == 0.75
+
+
+def test_the_same_night_twice_leaves_the_same_tables(loop: Loop) -> None:
+    land(loop, *GOOD, ("x", 7.5))
+    night(loop)
+    before = published(loop), aside(loop)
+    night(loop)
+    assert (published(loop), aside(loop)) == before
+
+
+def test_what_is_held_is_told_by_date_rule_and_column(loop: Loop) -> None:
+    land(loop, *GOOD, *((f"more{n}", 0.5) for n in range(5)), ("x", 7.5), ("y", 8.5), ("z", None))
+    night(loop)
+    told = {(one.day, one.column, one.rows, one.first) for one in held_rows(loop.lake, loop.definition)}
+    assert told == {(NIGHT, "load", 2, "7.5"), (NIGHT, "load", 1, None)}
+    assert held_rows(loop.lake, loop.definition, "failures") == []
+
+
+def test_released_are_the_rows_that_satisfy_the_mended_rule_and_no_others(loop: Loop) -> None:
+    land(loop, *GOOD, *((f"more{n}", 0.5) for n in range(5)), ("x", 7.5), ("y", 99))
+    night(loop)
+    loop = declared(loop, ASIDE, ASIDE.replace("max: 1,", "max: 10,"))
+    assert release(loop.lake, loop.definition, "plan", NIGHT) == (1, 1)
+    assert published(loop)["x"] == 7.5
+    assert [row["machine"] for row in aside(loop)] == ["y"]
+    assert release(loop.lake, loop.definition, "plan", NIGHT) == (0, 1)
+    assert len(published(loop)) == 11
+    assert release(loop.lake, loop.definition, "plan", NIGHT, force=True) == (1, 0)
+    assert published(loop)["y"] == 99
+    assert aside(loop) == []
+
+
+def test_a_release_that_was_killed_half_way_loses_and_doubles_nothing(
+    loop: Loop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    land(loop, *GOOD, ("x", 7.5))
+    night(loop)
+
+    def killed(lake: Any, spec: Any, staged: Any) -> int:
+        if spec.name.startswith("quarantine."):
+            raise KeyboardInterrupt
+        return publish(lake, spec, staged)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(quarantine, "publish", killed)
+        with pytest.raises(KeyboardInterrupt):
+            release(loop.lake, loop.definition, "plan", NIGHT, force=True)
+    assert release(loop.lake, loop.definition, "plan", NIGHT, force=True) == (1, 0)
+    assert published(loop) == dict([*GOOD, ("x", 7.5)])
+    assert aside(loop) == []
+
+
+def test_nothing_to_release_and_a_doubled_key_are_one_clear_line(loop: Loop) -> None:
+    land(loop, *GOOD)
+    night(loop)
+    with pytest.raises(NotYetAvailable, match="no row of 2024-01-01 is in quarantine"):
+        release(loop.lake, loop.definition, "plan", NIGHT)
+    land(loop, *GOOD, ("x", 7.5))
+    night(loop)
+    release(loop.lake, loop.definition, "plan", NIGHT, force=True)
+    spec = quarantine_table(loop.definition, "plan")
+    # The same row comes into quarantine once more: a mistake of hands that publishing must not repeat.
+    row = {"source_date": NIGHT, "machine": "x", "load": 0.5, **dict.fromkeys(list(spec.columns)[-5:], "by hand")}
+    publish(
+        loop.lake, spec, stage_arrow(loop.lake, spec, pa.Table.from_pylist([row], schema=spec.schema), NIGHT, NIGHT, {})
+    )
+    with pytest.raises(TerminalError, match="has the key of a published row"):
+        release(loop.lake, loop.definition, "plan", NIGHT)
+
+
+def test_the_commands_list_and_release(loop: Loop) -> None:
+    land(loop, *GOOD, ("x", 7.5))
+    night(loop)
+    environment = os.environ | loop.settings.as_environment()
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [str(Path(sys.executable).parent / "nightshift"), "quarantine", *words]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+    [held] = json.loads(run("list", "tiny", "--format", "json").stdout)
+    assert (held["source"], held["day"], held["column"], held["rows"]) == ("plan", str(NIGHT), "load", 1)
+    stays = run("release", "tiny", "plan", "--date", str(NIGHT))
+    assert stays.stdout.strip() == "0 rows of 2024-01-01 released into raw.plan, 1 stay in quarantine"
+    forced = run("release", "tiny", "plan", "--date", str(NIGHT), "--force")
+    assert forced.stdout.strip() == "1 rows of 2024-01-01 released into raw.plan, 0 stay in quarantine"
+    none = run("release", "tiny", "plan", "--date", str(NIGHT))
+    assert (none.returncode, none.stderr.count("\n")) == (2, 1)
+    unknown = run("list", "tiny", "nonsense")
+    assert (unknown.returncode, unknown.stderr.count("\n")) == (2, 1)
+    assert "allowed: plan, failures" in unknown.stderr
