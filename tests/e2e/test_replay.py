@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import shutil
 import signal
@@ -18,12 +19,14 @@ import psutil
 import pytest
 
 from nightshift.alerts.deliver import read_alerts
+from nightshift.definition.calendar import newest_partition
 from nightshift.lake.files import local_path
 from nightshift.lake.landing import landing_file
 from nightshift.lake.read import published_dates
 from nightshift.lake.sql import run_sql
-from nightshift.lake.tables import scores_table
+from nightshift.lake.tables import raw_table, scores_table
 from nightshift.loop import Loop
+from nightshift.quality.quarantine import held_rows
 from nightshift.replay.airflow_api import AirflowApi
 from nightshift.replay.nights import Replay
 from nightshift.replay.servers import Servers, running
@@ -32,7 +35,7 @@ from nightshift.status import night_statuses
 
 pytestmark = pytest.mark.airflow
 
-FIRST, LAST, BAD = date(2013, 2, 1), date(2013, 2, 2), date(2013, 2, 3)
+FIRST, LAST, BAD, ODD = (date(2013, 2, day) for day in range(1, 5))
 
 
 def free_port() -> int:
@@ -164,8 +167,8 @@ def test_a_bad_night_publishes_nothing_tells_one_alert_and_is_mended_by_clearing
     alerts = wait_for(lambda: read_alerts(loop.settings), 30)
     assert len(alerts) == 1
     alert = alerts[0]
-    assert "raw.schedule: 1 of 14 checks failed: origin: 1 values break" in alert["what"]
-    assert "first 'XXX'" in alert["what"] and f"schedule/{BAD}.csv" in alert["what"]
+    assert f"raw.schedule {BAD}: 1 of " in alert["what"] and f"schedule/{BAD}.csv" in alert["what"]
+    assert "checks failed: origin has 1 value outside the 3 allowed, first 'XXX'" in alert["what"]
     assert "arrivals" not in alert["what"]
     assert alert["night"] == str(BAD) and alert["runbook"].endswith("#a-night-was-not-scored")
     path.write_text(good)
@@ -174,6 +177,28 @@ def test_a_bad_night_publishes_nothing_tells_one_alert_and_is_mended_by_clearing
     assert published_dates(loop.lake, spec)[BAD] == len(good.splitlines()) - 1
     assert len(read_alerts(loop.settings)) == 1
     assert api.run("flight_delay.score", f"night__{BAD}")["state"] == "success"
+
+
+def test_a_row_that_is_set_aside_does_not_stop_the_night_and_is_told(airflow: Replay) -> None:
+    loop = airflow.loop
+    loop.land(ODD)
+    arrived = newest_partition(loop.definition.schedule, loop.definition.sources["arrivals"], ODD)
+    file = landing_file(loop.settings.landing_uri, "arrivals", loop.definition.sources["arrivals"], arrived)
+    path = Path(local_path(file.uri))
+    rows = list(csv.DictReader(path.read_text().splitlines()))
+    odd = next(row for row in rows if row["arr_delay"])
+    odd["arr_delay"] = "9999"
+    with path.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, rows[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    assert airflow.night(ODD).succeeded
+    [alert] = [one for one in read_alerts(loop.settings) if one["night"] == str(ODD)]
+    assert f"goes on with a warning: raw.arrivals {arrived}: 1 of " in str(alert["what"])
+    assert "arr_delay has 1 value outside -120 to 1440, first 9999" in str(alert["what"])
+    [held] = held_rows(loop.lake, loop.definition, "arrivals")
+    assert (held.day, held.rows, held.first) == (arrived, 1, "9999.0")
+    assert published_dates(loop.lake, raw_table(loop.definition, "arrivals"))[arrived] == len(rows) - 1
 
 
 def test_a_missing_file_fails_with_the_file_and_the_time_waited(airflow: Replay) -> None:
