@@ -1,0 +1,103 @@
+"""By hand: `python -m corpus.report table` prints what becomes of every fault, `… year` checks all nights of 2013.
+
+From `tests/`, with `include/` on the path.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+
+from corpus.catalogue import FAULTS
+from corpus.fault import Fault, Harmless
+from corpus.not_caught import NOT_CAUGHT
+from corpus.scene import MODEL, Run, Scene, replay, tightened
+from nightshift.lake.maintenance import maintain
+from nightshift.loop import Loop
+from nightshift.settings import PROJECT, Settings
+
+YEAR = date(2013, 1, 1), date(2013, 12, 31)
+LONGEST = 220
+
+log = logging.getLogger(__name__)
+
+
+def table(folder: Path) -> Iterator[str]:
+    """Fault, check and message of every fault, as it ends today, as lines of Markdown."""
+    scene = Scene(folder)
+    yield "| fault | source | what becomes of it | check | message |"
+    yield "|---|---|---|---|---|"
+    for fault in sorted(FAULTS.values(), key=lambda fault: (fault.source, fault.name)):
+        scene.reset()
+        scene.land(fault)
+        run = scene.run(fault)
+        scene.land_good(fault)
+        cells = (fault.description.rstrip("."), fault.source, *_told(fault, run))
+        yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
+
+
+def year(folder: Path) -> Iterator[str]:
+    """The verdict of every real night of 2013, with what is usual in force; the alarms, then the counts."""
+    loop = Loop(MODEL, Settings(home=PROJECT, var=folder / "var", models_folder=tightened(folder / "models")))
+    counts: Counter[str] = Counter()
+    for night, run in replay(loop, *YEAR):
+        counts[run.verdict] += 1
+        if night.weekday() == 0:
+            # As an installation does: what every commit leaves in the metadata is read by all that follow.
+            maintain(loop.lake, log.debug)
+        if run.verdict != "pass":
+            yield f"{night} {run.verdict}: {'; '.join(run.warnings) or run.says}"
+    yield f"{counts.total()} nights: {', '.join(f'{count} {verdict}' for verdict, count in counts.most_common())}"
+
+
+def _told(fault: Fault, run: Run) -> tuple[str, str, str]:
+    if run.ended == "ingest":
+        return "refused at ingest", "reading the file as declared", _short(run.says)
+    if run.ended == "audit":
+        return "refused at audit", _checks(run), _short(run.says)
+    if run.warnings:
+        aside = re.search(r"\d+ rows set aside", "; ".join(run.warnings))
+        return aside[0] if aside else "published with a warning", _checks(run), _short("; ".join(run.warnings))
+    if isinstance(fault.outcome, Harmless):
+        return "harmless: the same values", "", ""
+    return "**not caught**", NOT_CAUGHT[fault.name], ""
+
+
+def _checks(run: Run) -> str:
+    """The checks that do not hold, each by its column and in words."""
+    found = []
+    for check in run.checks[:3]:
+        subject, _, statistic = check.rpartition(", ")
+        words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", statistic.removeprefix("Expect")).lower()
+        found.append(f"{subject.split(': ', 1)[1]}: {words}")
+    return "; ".join(found)
+
+
+def _short(message: str) -> str:
+    """A message as it would stand in a log, without what is the same in all of them."""
+    text = re.sub(r"file://\S*/var/landing", "…", message).split("; fix: ")[0]
+    text = "".join(letter if letter.isprintable() else "�" for letter in text)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+
+
+def main() -> None:
+    """Prints one of the reports."""
+    reports = {"table": table, "year": year}
+    if len(sys.argv) != 2 or sys.argv[1] not in reports:
+        sys.exit(f"one of {', '.join(reports)}")
+    # Metadata that an earlier run had removed already.
+    logging.getLogger("pyiceberg").setLevel(logging.ERROR)
+    with tempfile.TemporaryDirectory() as folder:
+        for line in reports[sys.argv[1]](Path(folder)):
+            sys.stdout.write(f"{line}\n")
+            sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
