@@ -125,8 +125,7 @@ def test_a_restated_day_is_seen_by_the_next_night_and_makes_its_tiles_anew(loop:
         ("raw.failures", NIGHT - timedelta(days=1)),
         ("raw.failures", restated),
     ]
-    loop.audit(staged, NIGHT, "test")
-    loop.publish(staged)
+    loop.publish(loop.audit(staged, NIGHT, "test").locations)
     arguments = ["--model", "tiny", "--from", str(NIGHT), "--attempt", new_attempt(NIGHT, NIGHT)]
     staged = SparkSubmit(loop.settings, "features", arguments).run(lambda line: None)
     tiles = [one for one in map(load_staged, staged) if one.table == "tiles.failures"]

@@ -55,13 +55,12 @@ def stage(loop: Loop, job: str, night: date) -> list[str]:
 def night(loop: Loop) -> Loop:
     """One night, stage by stage."""
     assert loop.missing(NIGHT) == []
-    raw = loop.ingest(NIGHT)
-    assert "checks passed" in loop.audit(raw, NIGHT, "test")
-    loop.publish(raw)
+    audited = loop.audit(loop.ingest(NIGHT), NIGHT, "test")
+    assert "checks passed" in audited.summary
+    loop.publish(audited.locations)
     for job in ("features", "score"):
         staged = stage(loop, job, NIGHT)
-        loop.audit(staged, NIGHT, "test")
-        loop.publish(staged)
+        loop.publish(loop.audit(staged, NIGHT, "test").locations)
     return loop
 
 
@@ -150,7 +149,7 @@ def test_a_failed_check_stops_the_night_and_is_kept(loop: Loop) -> None:
         spec.schema
     )
     staged = stage_arrow(loop.lake, spec, rows, day, day, {})
-    with pytest.raises(DataError, match=r"2 of 5 checks failed.*load: 1 values break.*first 7.0"):
+    with pytest.raises(DataError, match=r"2 of 5 checks failed.*load has 1 value outside 0 to 1, first 7\.0"):
         loop.audit([staged.location], day, "test")
     kept = [row for row in loop.monitored(day, day) if row["verdict"] == "fail"]
     assert {row["subject"] for row in kept} == {"raw.plan: load", "raw.plan: source_date + machine"}
