@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from nightshift.definition.model import ModelDefinition, RowCount, Source
+from nightshift.definition.model import Column, ModelDefinition, RowCount, Source
 from nightshift.lake.catalog import Lake
 from nightshift.lake.staging import read_staged, stage_arrow
 from nightshift.lake.tables import TableSpec, features_table, raw_table, scores_table
@@ -32,8 +32,10 @@ def failed(verdict: Verdict) -> list[Check]:
 
 @pytest.fixture
 def small(flight_delay: ModelDefinition) -> Source:
-    """The example's plan, in days of two to four flights."""
-    return flight_delay.sources["schedule"].model_copy(update={"rows": RowCount(min=2, max=4)})
+    """The example's plan, in days of two to four flights, with a bound on one side."""
+    schedule = flight_delay.sources["schedule"]
+    columns = {**schedule.columns, "distance": Column(type="integer", required=True, min=1)}
+    return schedule.model_copy(update={"rows": RowCount(min=2, max=4), "columns": columns})
 
 
 def flights(definition: ModelDefinition, *changes: dict[str, Any]) -> pa.Table:
@@ -52,7 +54,7 @@ def flights(definition: ModelDefinition, *changes: dict[str, Any]) -> pa.Table:
 
 def test_good_rows_pass_every_check(flight_delay: ModelDefinition, small: Source) -> None:
     contract = source_contract("schedule", small)
-    verdict = judged(contract, flights(flight_delay, {}, {"tailnum": "N1"}, {"origin": "JFK"}))
+    verdict = judged(contract, flights(flight_delay, {}, {"tailnum": "N101"}, {"origin": "JFK"}))
     assert failed(verdict) == []
     assert len(verdict.checks) == len(contract.expectations)
     assert verdict.rows == 3
