@@ -142,6 +142,11 @@ class Scene:
         self._saved = sqlite3.connect(":memory:")
         with closing(self._catalog()) as catalog:
             catalog.backup(self._saved)
+        tables = [
+            name for [space] in loop.lake.catalog.list_namespaces() for name in loop.lake.catalog.list_tables(space)
+        ]
+        metadata = [Path(local_path(loop.lake.catalog.load_table(name).metadata_location)) for name in tables]
+        self._metadata = {file: file.read_bytes() for file in metadata}
         self.before = self.tables()
         self.good_run = run_night(loop, NIGHT)
         self.good = self.tables()
@@ -155,11 +160,9 @@ class Scene:
         return self._loops[key]
 
     def reset(self) -> None:
-        """Puts every table back to where the history ends.
-
-        What is published is what the catalog points to. Data files stay; of a table's metadata the ten versions before
-        the newest do, so that no more than ten commits may be undone at once.
-        """
+        """Puts every table back to where the history ends: what is published is what the catalog points to."""
+        for file, content in self._metadata.items():
+            file.write_bytes(content)  # of older metadata ten versions are kept
         with closing(self._catalog()) as catalog:
             self._saved.backup(catalog)
 

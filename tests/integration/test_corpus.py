@@ -108,8 +108,8 @@ def test_after_many_refused_files_the_good_ones_give_the_good_night(scene: Scene
     """One after the other, nothing put back in between: what each leaves behind stays."""
     refused = [fault for fault in FAULTS.values() if isinstance(fault.outcome, Refused)]
     unread = [fault for fault in refused if fault.outcome.at == "ingest"]
-    # Of what is refused by the audit one fault of every source and form, as each takes a while.
-    audited = {(fault.source, fault.form): fault for fault in refused if fault.outcome.at == "audit"}
+    # Of what is refused by the audit one fault of every kind of file, as each takes a while.
+    audited = {(fault.source, fault.form, fault.back): fault for fault in refused if fault.outcome.at == "audit"}
     scene.reset()
     for fault in [*unread, *audited.values()]:
         scene.land(fault)
