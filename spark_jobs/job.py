@@ -21,7 +21,7 @@ from nightshift.lake.catalog import Lake
 from nightshift.lake.parquet import gathered, write_files
 from nightshift.lake.read import data_files
 from nightshift.lake.staging import seal, staging_folder
-from nightshift.lake.tables import SPARK_TYPES, TableSpec
+from nightshift.lake.tables import TableSpec, spark_schema
 from nightshift.spark_submit import PROGRESS, STAGED
 from nightshift.types import Staged
 
@@ -64,7 +64,7 @@ def read_files(spark: SparkSession, spec: TableSpec, files: Mapping[str, int]) -
 
     Small files are read by few tasks: a night of them by one, which spares every shuffle that would follow.
     """
-    schema = ", ".join(f"`{name}` {SPARK_TYPES[kind]}" for name, kind in spec.columns.items())
+    schema = spark_schema(spec.columns)
     if not files:
         return spark.createDataFrame([], schema)
     return spark.read.schema(schema).parquet(*files).coalesce(ceil(sum(files.values()) / TASK_BYTES))

@@ -14,7 +14,7 @@ from job import Staging, announce, read_table, run, start_session
 from nightshift.definition.load import find_definition
 from nightshift.lake.catalog import Lake
 from nightshift.lake.read import snapshot_of
-from nightshift.lake.tables import SPARK_TYPES, features_table, observation_key, scores_table
+from nightshift.lake.tables import features_table, observation_key, scores_table, spark_schema
 from nightshift.registry.store import Registry
 from nightshift.scoring.batches import score_rows
 from nightshift.settings import get_settings
@@ -34,9 +34,8 @@ def stage_scores(model: str, night: date, attempt: str, scored_at: datetime) -> 
     snapshot = snapshot_of(lake, spec.name)
     rows = read_table(starting.result(), lake, spec, night, night, snapshot)
     key = observation_key(definition)
-    schema = ", ".join(f"`{name}` {SPARK_TYPES[kind]}" for name, kind in key.items()) + ", score double"
     scores = (
-        score_rows(rows, files, champion.digest, tuple(key), schema)
+        score_rows(rows, files, champion.digest, tuple(key), spark_schema(key | {"score": "number"}))
         .withColumn("model_version", F.lit(champion.number))
         .withColumn("features_snapshot", F.lit(snapshot))
         .withColumn("scored_at", F.lit(scored_at))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from math import isfinite
 from pathlib import Path
@@ -41,8 +42,6 @@ def _time_zone(name: str) -> str:
 
 
 def _pattern(text: str) -> str:
-    import re
-
     try:
         re.compile(text)
     except re.error as error:

@@ -13,9 +13,9 @@ from nightshift.definition.model import Aggregate, Lookup, ModelDefinition
 from nightshift.features.plan import Tile, Visible
 from nightshift.features.tiling import AT, TileWriter, Written
 from nightshift.features.transform import with_computed
-from nightshift.features.windows import Seen, observed_key, window_features
+from nightshift.features.windows import Seen, is_observed_key, observed_key, window_features
 from nightshift.lake.parquet import gathered
-from nightshift.lake.tables import SPARK_TYPES
+from nightshift.lake.tables import SPARK_TYPES, spark_schema
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -84,7 +84,7 @@ def day_tiles(
             for written in writer.write_days(table, operands, made_from):
                 yield written.to_batch()
 
-    return [Written.of(row.asDict()) for row in needed.mapInArrow(write, Written.SCHEMA).collect()]
+    return _written(needed, write)
 
 
 def longer_tiles(
@@ -98,8 +98,12 @@ def longer_tiles(
             parts = {part: shorter[part] for part in tile.parts if part in shorter}
             yield from (written.to_batch() for written in writer.write_longer(tile, made_from[tile], parts))
 
-    rows = spark.range(len(tiles)).mapInArrow(write, Written.SCHEMA)
-    return [Written.of(row.asDict()) for row in rows.collect()]
+    return _written(spark.range(len(tiles)), write)
+
+
+def _written(rows: DataFrame, write: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]) -> list[Written]:
+    """What the workers wrote of some rows."""
+    return [Written.of(row.asDict()) for row in rows.mapInArrow(write, Written.SCHEMA).collect()]
 
 
 Through = Callable[[pa.Table], pa.Table]
@@ -122,11 +126,10 @@ def compute_features(
     add = _with_windows(definition, seen)
     if not definition.features.computed:
         return prepared, add
-    kept = ", ".join(
-        f"`{field.name}` {field.dataType.simpleString()}" for field in prepared.schema if not field.name.startswith("_")
-    )
-    made = [f"`{name}` {SPARK_TYPES[aggregate.type]}" for name, aggregate in definition.aggregate_features.items()]
-    wide = ", ".join([kept, *made])
+    fields = [field for field in prepared.schema if not is_observed_key(field.name)]
+    kept = ", ".join(f"`{field.name}` {field.dataType.simpleString()}" for field in fields)
+    made = {name: str(aggregate.type) for name, aggregate in definition.aggregate_features.items()}
+    wide = f"{kept}, {spark_schema(made)}" if made else kept
     rows = prepared.mapInArrow(lambda batches: (b for t in gathered(batches) for b in add(t).to_batches()), wide)
     return with_computed(definition, rows), lambda table: table
 
@@ -136,7 +139,7 @@ def _with_windows(definition: ModelDefinition, seen: Sequence[Seen]) -> Through:
     defaults = {name: aggregate.default for name, aggregate in definition.aggregate_features.items()}
 
     def add(observed: pa.Table) -> pa.Table:
-        kept = {name: observed[name] for name in observed.column_names if not name.startswith(observed_key(""))}
+        kept = {name: observed[name] for name in observed.column_names if not is_observed_key(name)}
         made = {name: values for source in seen for name, values in window_features(observed, source)}
         filled = {
             name: made[name] if default is None else made[name].fill_null(default) for name, default in defaults.items()

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from nightshift.definition.model import Aggregate
 from nightshift.features.groups import Group
 from nightshift.features.partials import Numbers, Partials, lift, load, merge, parts, store, take
 from nightshift.features.plan import Tile
@@ -88,7 +89,7 @@ class TileWriter:
             return
         file = f"{self.folder}/{tile.start}-{uuid4().hex}.parquet"
         told = {"model": self.model, "days": tile.days, DAY: tile.start, "made_from": made_from}
-        system, path = open_fs(file)
+        schema, (system, path) = self.spec.schema, open_fs(file)
         system.create_dir(path.rsplit("/", 1)[0], recursive=True)
         with (
             system.open_output_stream(path) as stream,
@@ -96,7 +97,7 @@ class TileWriter:
             # few are looked for.
             pq.ParquetWriter(
                 stream,
-                self.spec.schema,
+                schema,
                 compression="lz4",
                 use_dictionary=[*told, "by"],
                 write_statistics=[*told, "by"],
@@ -104,8 +105,8 @@ class TileWriter:
         ):
             for group, table in tables:
                 constants = {**told, "by": group.name}
-                columns = [_column(field, table, constants) for field in self.spec.schema]
-                writer.write_table(pa.table(columns, self.spec.schema), row_group_size=table.num_rows)
+                columns = [_column(field, table, constants) for field in schema]
+                writer.write_table(pa.table(columns, schema), row_group_size=table.num_rows)
         yield Written(tile, file, sum(table.num_rows for _, table in tables))
 
 
@@ -121,7 +122,7 @@ def tiles_of_rows(groups: Iterable[Group], operands: Mapping[str, str], rows: pa
     Yields:
         For each group a row per key: its key and its partials.
     """
-    columns = {name: _plain(rows[name]) for name in rows.column_names}
+    columns = {name: rows[name].combine_chunks() for name in rows.column_names}
     lifted: dict[str, Partials] = {}
     for group in groups:
         for name, aggregate in group.held.items():
@@ -139,11 +140,13 @@ def tiles_of_tiles(groups: Iterable[Group], reader: TileReader, shorter: Sequenc
     """
     for group in groups:
         rows = reader.read(group, shorter)
-        partials = {
-            name: load({part: rows[f"{name}__{part}"] for part in parts(aggregate)})
-            for name, aggregate in group.held.items()
-        }
-        yield _merged(group, [_plain(rows[key]) for key in group.keys], rows.num_rows, partials)
+        partials = {name: load_partials(rows, name, aggregate) for name, aggregate in group.held.items()}
+        yield _merged(group, [rows[key].combine_chunks() for key in group.keys], rows.num_rows, partials)
+
+
+def load_partials(rows: pa.Table, holder: str, aggregate: Aggregate) -> Partials:
+    """An aggregate's partials from rows of tiles, in the columns of its holder."""
+    return load({part: rows[f"{holder}__{part}"] for part in parts(aggregate)})
 
 
 class TileReader:
@@ -167,7 +170,8 @@ class TileReader:
             keys: For each column of the key the values that matter; rows with others may be left out.
         """
         names = [*group.keys, *group.partials, "days", DAY]
-        schema = pa.schema([self.spec.schema.field(name) for name in names])
+        whole = self.spec.schema
+        schema = pa.schema([whole.field(name) for name in names])
         found = [schema.empty_table()]
         for file in (file for tile in tiles for file in self.files.get(tile, ())):
             rows = self._rows(file, group, names).cast(schema)
@@ -225,7 +229,3 @@ def _column(field: pa.Field, table: pa.Table, constants: Mapping[str, Any]) -> p
     if field.name in constants:
         return pa.repeat(pa.scalar(constants[field.name], field.type), table.num_rows)
     return pa.nulls(table.num_rows, field.type)
-
-
-def _plain(column: pa.ChunkedArray) -> pa.Array:
-    return column.combine_chunks()

@@ -13,7 +13,7 @@ from nightshift.definition.calendar import cutoff
 from nightshift.definition.feature_rules import COMPUTED
 from nightshift.definition.model import ModelDefinition
 from nightshift.errors import TerminalError
-from nightshift.lake.tables import SPARK_TYPES, features_table
+from nightshift.lake.tables import features_table, spark_schema
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,8 +31,7 @@ def with_computed(definition: ModelDefinition, rows: DataFrame) -> DataFrame:
     file = definition.folder / COMPUTED
     # The text travels to the workers: they need not have the definition's folder.
     call = _call(file.read_text(encoding="utf-8"), file, definition)
-    schema = ", ".join(f"`{name}` {SPARK_TYPES[kind]}" for name, kind in features_table(definition).columns.items())
-    return rows.groupBy("score_date").applyInPandas(call, schema)
+    return rows.groupBy("score_date").applyInPandas(call, spark_schema(features_table(definition).columns))
 
 
 def _call(text: str, file: Path, definition: ModelDefinition) -> Callable[[tuple[date], pd.DataFrame], pd.DataFrame]:

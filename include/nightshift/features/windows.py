@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import groupby, zip_longest
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -13,12 +14,14 @@ import pyarrow.compute as pc
 
 from nightshift.definition.model import Aggregate, feature_name
 from nightshift.features.groups import Group
-from nightshift.features.partials import Numbers, Partials, load, lower, merge, parts, stack, take
+from nightshift.features.partials import Numbers, Partials, lower, merge, part_types, stack, take
 from nightshift.features.plan import SPANS, Tile, Visible
-from nightshift.features.tiling import DAY, TileReader, key_codes
+from nightshift.features.tiling import DAY, TileReader, key_codes, load_partials
 from nightshift.lake.tables import TableSpec
 
 NIGHT = "score_date"
+# Where ranges begin and, exclusively, end.
+Range: TypeAlias = tuple[Numbers, Numbers]
 _EPOCH = date(1970, 1, 1).toordinal()
 
 
@@ -44,6 +47,11 @@ def observed_key(column: str) -> str:
     return f"_{column}"
 
 
+def is_observed_key(name: str) -> bool:
+    """Whether a column of the observations is a group's key."""
+    return name.startswith(observed_key(""))
+
+
 def window_features(observed: pa.Table, seen: Seen) -> Iterator[tuple[str, pa.Array]]:
     """Computes every aggregate over a source.
 
@@ -60,7 +68,8 @@ def window_features(observed: pa.Table, seen: Seen) -> Iterator[tuple[str, pa.Ar
     visible = [one for one in seen.windows if one.night in present]
     tiles = sorted({one.tile for one in visible})
     places = _Places.of(tiles)
-    frames = {days: _Frame.of(_runs(visible, nights, days), places) for days in {d for v in visible for d in v.windows}}
+    lengths = {days for one in visible for days in one.windows}
+    frames = {days: _frame(_runs(visible, nights, days), places) for days in lengths}
     reader = TileReader(seen.spec, seen.files)
     for group in seen.groups:
         keys = [observed[observed_key(column)].combine_chunks() for column in group.by]
@@ -107,22 +116,15 @@ class _Places:
         return places
 
 
-@dataclass(frozen=True)
-class _Frame:
+def _frame(nights: Sequence[list[list[Tile]]], places: _Places) -> list[Range]:
     """Windows of one length: for each run of tiles, where it begins and, exclusively, ends for each night."""
-
-    runs: tuple[tuple[Numbers, Numbers], ...]
-
-    @classmethod
-    def of(cls, nights: Sequence[list[list[Tile]]], places: _Places) -> _Frame:
-        runs = [
-            (
-                np.array([places[run[0]] if run else 0 for run in runs]),
-                np.array([places[run[-1]] + 1 if run else 0 for run in runs]),
-            )
-            for runs in zip_longest(*nights, fillvalue=())
-        ]
-        return cls(tuple(runs))
+    return [
+        (
+            np.array([places[run[0]] if run else 0 for run in runs]),
+            np.array([places[run[-1]] + 1 if run else 0 for run in runs]),
+        )
+        for runs in zip_longest(*nights, fillvalue=())
+    ]
 
 
 def _group_features(
@@ -130,7 +132,7 @@ def _group_features(
     rows: pa.Table,
     keys: Sequence[pa.Array],
     night: Numbers,
-    frames: Mapping[int, _Frame],
+    frames: Mapping[int, list[Range]],
     places: _Places,
 ) -> Iterator[tuple[str, pa.Array]]:
     """The features of one group."""
@@ -138,9 +140,8 @@ def _group_features(
     matched = _Matched.of([rows[name] for name in group.keys], at, places.width, keys, night)
     ranges = {days: matched.ranges(frame) for days, frame in frames.items()}
     for holder, kept in group.held.items():
-        columns = {part: f"{holder}__{part}" for part in parts(kept)}
-        partials = take(load({part: rows[column] for part, column in columns.items()}), matched.order)
-        rows = rows.drop_columns(list(columns.values()))
+        partials = take(load_partials(rows, holder, kept), matched.order)
+        rows = rows.drop_columns(list(part_types(holder, kept)))
         sharing = {name: a for name, a in group.aggregates.items() if group.holders[name] == holder}
         for days in sorted({window.days for a in sharing.values() for window in a.windows}):
             merged = _merge_runs(kept, partials, ranges[days])
@@ -184,18 +185,18 @@ class _Matched:
         pairs, back = np.unique(np.where(ours < 0, nobody, ours) * nights + night, return_inverse=True)
         return cls(order, at[order], pairs // nights * width, pairs % nights, pa.array(back))
 
-    def ranges(self, frame: _Frame) -> list[tuple[Numbers, Numbers]]:
+    def ranges(self, frame: list[Range]) -> list[Range]:
         """For each run of a window the rows that are in it, for each pair."""
         return [
             (
                 np.searchsorted(self.at, self.key + begin[self.night]),
                 np.searchsorted(self.at, self.key + end[self.night]),
             )
-            for begin, end in frame.runs
+            for begin, end in frame
         ]
 
 
-def _merge_runs(aggregate: Aggregate, partials: Partials, ranges: Sequence[tuple[Numbers, Numbers]]) -> Partials:
+def _merge_runs(aggregate: Aggregate, partials: Partials, ranges: Sequence[Range]) -> Partials:
     """Merges each run, then the runs of a window."""
     merged = [merge(aggregate, partials, starts, stops) for starts, stops in ranges]
     if len(merged) == 1:

@@ -38,7 +38,8 @@ def gathered(batches: Iterable[pa.RecordBatch], most: int = ROWS_AT_ONCE) -> Ite
     held: list[pa.RecordBatch] = []
     rows = 0
     for batch in batches:
-        held, rows = [*held, batch], rows + batch.num_rows
+        held.append(batch)
+        rows += batch.num_rows
         if rows >= most:
             yield pa.Table.from_batches(held)
             held, rows = [], 0

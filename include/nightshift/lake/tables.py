@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -57,6 +58,11 @@ class TableSpec:
     def schema(self) -> pa.Schema:
         """Every field optional: engines disagree about what is required, checks do not."""
         return pa.schema([pa.field(name, ARROW[kind]) for name, kind in self.columns.items()])
+
+
+def spark_schema(columns: Mapping[str, str]) -> str:
+    """Columns with their types as Spark writes them."""
+    return ", ".join(f"`{name}` {SPARK_TYPES[kind]}" for name, kind in columns.items())
 
 
 def raw_table(definition: ModelDefinition, source: str) -> TableSpec:

@@ -230,9 +230,10 @@ class Nights(Workspace):
         if layer == "raw":
             source = self.definition.sources[name]
             days = (staged.last - staged.first).days + 1 if source.cadence == "daily" else 1
-            history = published_dates(self.lake, raw_table(self.definition, name)) if source.rows.usual else {}
-            day = staged.first if days == 1 else None
-            return source_contract(name, source, days=days, day=day, history=history)
+            if days > 1 or source.rows.usual is None:
+                return source_contract(name, source, days=days)
+            history = published_dates(self.lake, raw_table(self.definition, name))
+            return source_contract(name, source, day=staged.first, history=history)
         observed = raw_table(self.definition, self.definition.observations.source)
         counts = published_dates(self.lake, observed)
         observations = sum(rows for day, rows in counts.items() if staged.first <= day <= staged.last)

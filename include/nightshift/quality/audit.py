@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -51,10 +51,11 @@ def audit(contract: Contract, rows: pa.Table, dates: str = "", run_id: str = "")
         dates: The dates they are of, for people.
         run_id: The run, which rows that are set aside name.
     """
+    gx = _great_expectations()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        batch = _batch(contract.table, rows)
-        found = _validate(batch, contract.expectations, {"result_format": "BASIC", "partial_unexpected_count": 1})
+        batch = _batch(gx, contract.table, rows)
+        found = _validate(gx, batch, contract.expectations, {"result_format": "BASIC", "partial_unexpected_count": 1})
         checks = [_check(item, result) for item, result in zip(contract.expectations, found, strict=True)]
         broken = [
             item
@@ -62,28 +63,25 @@ def audit(contract: Contract, rows: pa.Table, dates: str = "", run_id: str = "")
             if item.severity == "quarantine" and not check.passed and check.observed is not None
         ]
         # Which rows: asked only of what failed, since it takes as much memory as there are such rows.
-        where = _validate(batch, broken, {"result_format": "COMPLETE"}) if broken else []
+        where = _validate(gx, batch, broken, {"result_format": "COMPLETE"}) if broken else []
     numbers = [result.result["unexpected_index_list"] for result in where]
     aside = _aside(rows, list(zip(broken, numbers, strict=True)))
     if len(aside) > contract.share * rows.num_rows:
         most = f"{len(aside)} of {rows.num_rows} rows would be set aside, at most {contract.share:.2%} may be"
         checks = [_too_many(check, most) for check in checks]
-    kept = pa.array([number not in aside for number in range(rows.num_rows)], pa.bool_())
     verdict = Verdict(contract.table, tuple(checks), rows.num_rows, dates, len(aside))
-    return Audit(verdict, rows.filter(kept) if aside else rows, _told(rows, aside, run_id), frozenset(aside))
+    return Audit(verdict, _without(rows, aside), _told(rows, aside, run_id), frozenset(aside))
 
 
-def _batch(table: str, rows: pa.Table) -> Any:
-    gx = _great_expectations()
+def _batch(gx: Any, table: str, rows: pa.Table) -> Any:
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     asset = context.data_sources.add_pandas("staging").add_dataframe_asset(table)
     return asset.add_batch_definition_whole_dataframe("staged").get_batch(batch_parameters={"dataframe": _frame(rows)})
 
 
-def _validate(batch: Any, expectations: Sequence[Expectation], result_format: dict[str, Any]) -> list[Any]:
+def _validate(gx: Any, batch: Any, expectations: Sequence[Expectation], result_format: dict[str, Any]) -> list[Any]:
     """The result of each expectation, in their order."""
-    gx = _great_expectations()
     compiled = [getattr(gx.expectations, item.kind)(**dict(item.arguments)) for item in expectations]
     suite = gx.ExpectationSuite(name="staged", expectations=compiled)
     results = batch.validate(suite, result_format=result_format).results
@@ -144,6 +142,13 @@ def _aside(rows: pa.Table, broken: Sequence[tuple[Expectation, Sequence[int]]]) 
                 (expectation.kind, expectation.subject, value, reason(expectation, value))
             )
     return dict(sorted(found.items()))
+
+
+def _without(rows: pa.Table, aside: Collection[int]) -> pa.Table:
+    """The rows that stay."""
+    if not aside:
+        return rows
+    return rows.filter(pa.array([number not in aside for number in range(rows.num_rows)], pa.bool_()))
 
 
 def _told(rows: pa.Table, aside: dict[int, Reasons], run_id: str) -> pa.Table:

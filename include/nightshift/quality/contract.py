@@ -74,7 +74,7 @@ def source_contract(
         day: Its date, if it is one.
         history: How many rows the published dates have.
     """
-    found = [one for column, declared in source.columns.items() for one in _column(column, declared)]
+    found = _of_rows(source)
     if source.key:
         found.append(_unique(["source_date", *source.key]))
     most = None if source.rows.max is None else source.rows.max * days
@@ -86,8 +86,8 @@ def source_contract(
 
 def row_contract(name: str, source: Source) -> Contract:
     """Those checks of a source that look at a row by itself, whatever their severity; no row is too many."""
-    found = [one for column, declared in source.columns.items() for one in _column(column, declared)]
-    return Contract(f"quarantine.{name}", tuple(replace(one, severity="quarantine") for one in found), 1.0)
+    rules = tuple(replace(one, severity="quarantine") for one in _of_rows(source))
+    return Contract(f"quarantine.{name}", rules, 1.0)
 
 
 def features_contract(definition: ModelDefinition, observations: int) -> Contract:
@@ -117,6 +117,11 @@ def _usual(usual: Usual, day: date, history: Mapping[date, int]) -> Iterator[Exp
     bounds = (("min_value", ceil(usual.min * middle)), ("max_value", floor(usual.max * middle)))
     note = f"{usual.min:g} to {usual.max:g} times {middle:g}, the median of the last {len(before)} {weekday}s"
     yield Expectation(ROW_COUNT, f"rows of a usual {weekday}", bounds, usual.severity, note)
+
+
+def _of_rows(source: Source) -> list[Expectation]:
+    """What looks at a row by itself."""
+    return [one for column, declared in source.columns.items() for one in _column(column, declared)]
 
 
 def _column(name: str, declared: Column) -> Iterator[Expectation]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -42,16 +43,15 @@ def held_rows(lake: Lake, definition: ModelDefinition, source: str | None = None
     found = []
     for name in [_known(definition, source)] if source else definition.sources:
         spec = quarantine_table(definition, name)
-        for day in published_dates(lake, spec):
-            rows = read_dates(lake, spec, day, day, columns=ASIDE).to_pylist()
-            by_rule: dict[tuple[str, str], list[dict[str, str]]] = {}
-            for row in rows:
-                by_rule.setdefault((row["quarantine_rule"], row["quarantine_column"]), []).append(row)
-            for (rule, column), those in by_rule.items():
-                first = those[0]
-                found.append(
-                    Held(name, day, rule, column, len(those), first["quarantine_value"], first["quarantine_reason"])
-                )
+        if not lake.has(spec.name):
+            continue
+        by_rule: dict[tuple[date, str, str], list[dict[str, Any]]] = {}
+        for row in read_dates(lake, spec, date.min, date.max, columns=("source_date", *ASIDE)).to_pylist():
+            told = (row["source_date"], row["quarantine_rule"], row["quarantine_column"])
+            by_rule.setdefault(told, []).append(row)
+        for (day, rule, column), [first, *others] in sorted(by_rule.items(), key=lambda one: one[0]):
+            count = 1 + len(others)
+            found.append(Held(name, day, rule, column, count, first["quarantine_value"], first["quarantine_reason"]))
     return found
 
 
