@@ -32,6 +32,5 @@ NOT_CAUGHT = {
     "optional_column_half_empty": "The largest share of missing values of a column, or what is usual of it.",
     "zero_for_missing": "The usual share of missing values of a column, which zero is far from; or a rule between "
     "columns: without arr_time no arr_delay.",
-    "parquet_nan_for_missing": "Reading: a number that is not one is a missing value in Parquet as it is in CSV.",
     "minutes_beyond_sixty": "A rule of a row as an expression: sched_dep_time % 100 < 60.",
 }

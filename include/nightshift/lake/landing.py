@@ -152,8 +152,6 @@ def _parse(file: LandingFile, content: bytes) -> pa.Table:
 def _typed(file: LandingFile, name: str, column: Column, values: pa.ChunkedArray, zone: str) -> pa.ChunkedArray:
     """A column converted to its declared type, or an error that shows the first value that resists."""
     target = ARROW[column.type]
-    if values.type == target:
-        return values
     try:
         return _convert(values, target, zone)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
@@ -168,6 +166,31 @@ def _typed(file: LandingFile, name: str, column: Column, values: pa.ChunkedArray
 
 
 def _convert(values: pa.ChunkedArray, target: pa.DataType, zone: str) -> pa.ChunkedArray:
+    # Before, since an empty text is no number; and after, since the text "NAN" is one that is not.
+    return _without_blanks(_cast(_without_blanks(_decoded(values)), target, zone))
+
+
+def _decoded(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The values themselves instead of codes, and texts as one type, however they are stored."""
+    if pa.types.is_dictionary(values.type):
+        values = values.cast(values.type.value_type)
+    if pa.types.is_large_string(values.type) or pa.types.is_string_view(values.type):
+        values = values.cast(pa.string())
+    return values
+
+
+def _without_blanks(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Empty texts and numbers that are none as missing values: what a CSV file cannot tell apart, no file does."""
+    if pa.types.is_floating(values.type):
+        blank = pc.is_nan(values)
+    elif pa.types.is_string(values.type):
+        blank = pc.equal(values, "")
+    else:
+        return values
+    return pc.if_else(blank, pa.scalar(None, values.type), values) if pc.any(blank).as_py() else values
+
+
+def _cast(values: pa.ChunkedArray, target: pa.DataType, zone: str) -> pa.ChunkedArray:
     if pa.types.is_timestamp(target):
         return _instants(values, target, zone)
     if pa.types.is_boolean(target) and pa.types.is_string(values.type):
@@ -186,10 +209,6 @@ def _instants(values: pa.ChunkedArray, target: pa.DataType, zone: str) -> pa.Chu
     Where that clock is put back, a time it shows twice is the first of both; a time it skips is the instant it
     skips to.
     """
-    if pa.types.is_dictionary(values.type):
-        values = values.cast(values.type.value_type)
-    if pa.types.is_large_string(values.type) or pa.types.is_string_view(values.type):
-        values = values.cast(pa.string())
     if pa.types.is_date(values.type):
         values = values.cast(pa.timestamp(target.unit))
     if pa.types.is_string(values.type):

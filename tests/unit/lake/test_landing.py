@@ -3,11 +3,13 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import math
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -97,9 +99,18 @@ def read_one(landing: Path, declared: Source, spec: TableSpec) -> pa.Table:
 def read_column(landing: Path, kind: str, values: list[str]) -> list[object]:
     """The values of one column written as CSV and read as a type."""
     text = "".join(f'"{value}"\n' for value in ["value", *values])
-    (landing / f"{DAY}.csv").write_text(text)
+    return read_value(landing, "csv", text.encode(), kind)
+
+
+def read_stored(landing: Path, kind: str, values: object, stored: pa.DataType) -> list[object]:
+    """The values of one column stored in a Parquet file and read as a type."""
+    return read_value(landing, "parquet", parquet(value=pa.array(values, stored)), kind)
+
+
+def read_value(landing: Path, ending: str, content: bytes, kind: str) -> list[object]:
+    (landing / f"{DAY}.{ending}").write_bytes(content)
     spec = TableSpec("raw.readings", {"source_date": "date", "value": kind}, "source_date", ())
-    return list(read_one(landing, source("{date}.csv", {"value": kind}), spec)["value"].to_pylist())
+    return list(read_one(landing, source(f"{{date}}.{ending}", {"value": kind}), spec)["value"].to_pylist())
 
 
 def parquet(**columns: object) -> bytes:
@@ -265,6 +276,84 @@ def test_booleans_are_read_in_the_ways_systems_write_them(tmp_path: Path) -> Non
 
 def test_leading_zeros_of_texts_are_kept(tmp_path: Path) -> None:
     assert read_column(tmp_path, "string", ["007", "1.0", "true"]) == ["007", "1.0", "true"]
+
+
+TEXTS = [
+    pa.string(),
+    pa.large_string(),
+    pa.dictionary(pa.int32(), pa.string()),
+    pa.dictionary(pa.int32(), pa.large_string()),
+    pa.binary(),
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "spelling"),
+    [*(("number", text) for text in ("NaN", "nan", "NAN", "-nan", "")), ("integer", "NaN"), ("integer", "")],
+)
+def test_a_number_that_is_none_is_missing_however_a_csv_file_writes_it(
+    tmp_path: Path, kind: str, spelling: str
+) -> None:
+    assert read_column(tmp_path, kind, ["1", spelling, "2"]) == [1, None, 2]
+
+
+@pytest.mark.parametrize("stored", [pa.float64(), pa.float32(), pa.float16()])
+@pytest.mark.parametrize(("kind", "one"), [("number", 1.0), ("integer", 1), ("string", "1")])
+def test_a_number_that_is_none_is_missing_whatever_a_parquet_file_stores_it_as(
+    tmp_path: Path, kind: str, one: object, stored: pa.DataType
+) -> None:
+    values = np.array([1, np.nan, 1], stored.to_pandas_dtype())
+    assert read_stored(tmp_path, kind, values, stored) == [one, None, one]
+
+
+@pytest.mark.parametrize("stored", TEXTS)
+def test_a_text_that_reads_as_no_number_is_missing(tmp_path: Path, stored: pa.DataType) -> None:
+    values = ["0.5", "NAN", "nan", None]
+    assert read_stored(tmp_path, "number", values, stored) == [0.5, None, None, None]
+
+
+def test_an_infinite_number_is_a_value_in_both_formats(tmp_path: Path) -> None:
+    csv, stored = tmp_path / "csv", tmp_path / "stored"
+    csv.mkdir()
+    stored.mkdir()
+    infinite = [math.inf, -math.inf]
+    assert read_column(csv, "number", ["inf", "-inf"]) == infinite
+    assert read_stored(stored, "number", infinite, pa.float64()) == infinite
+
+
+@pytest.mark.parametrize("stored", TEXTS)
+def test_an_empty_text_is_missing_however_a_parquet_file_stores_it(tmp_path: Path, stored: pa.DataType) -> None:
+    values = ["a01", "", None, " ", "NA", "nan"]
+    assert read_stored(tmp_path, "string", values, stored) == ["a01", None, None, " ", "NA", "nan"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        ("integer", "17", 17),
+        ("number", "0.5", 0.5),
+        ("boolean", "true", True),
+        ("date", "2024-01-05", DAY),
+        ("timestamp", "2024-01-05T06:30:00Z", datetime(2024, 1, 5, 6, 30, tzinfo=UTC)),
+    ],
+)
+def test_an_empty_text_is_missing_whatever_the_column_is_read_as(
+    tmp_path: Path, kind: str, text: str, value: object
+) -> None:
+    for stored in TEXTS[:-1]:
+        assert read_stored(tmp_path, kind, [text, "", None], stored) == [value, None, None]
+
+
+@examples(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.one_of(st.none(), st.floats(allow_nan=True, allow_infinity=True)), min_size=1))
+def test_a_number_reads_alike_from_both_formats(tmp_path: Path, numbers: list[float | None]) -> None:
+    csv, stored = tmp_path / "csv", tmp_path / "stored"
+    csv.mkdir(exist_ok=True)
+    stored.mkdir(exist_ok=True)
+    written = ["" if number is None else repr(number) for number in numbers]
+    expected = [None if number is None or math.isnan(number) else number for number in numbers]
+    assert read_column(csv, "number", written) == expected
+    assert read_stored(stored, "number", numbers, pa.float64()) == expected
 
 
 @pytest.mark.parametrize(
@@ -497,7 +586,9 @@ def test_whatever_a_column_is_stored_as_a_time_without_offset_is_by_the_sources_
     assert instants(tmp_path, [value], NEW_YORK, kind) == [utc(2013, 7, 4, 4)]
 
 
-@pytest.mark.parametrize("bad", ["noon", "2013-07-04T25:00:00", "2013-02-30", "2013-07-04T06:30:00+99:00", "06:30", ""])
+@pytest.mark.parametrize(
+    "bad", ["noon", "2013-07-04T25:00:00", "2013-02-30", "2013-07-04T06:30:00+99:00", "06:30", " "]
+)
 @pytest.mark.parametrize("before", [[], ["2013-07-04T06:30:00Z"], ["2013-07-04T06:30:00"]])
 def test_what_is_no_instant_is_named_with_its_row_whatever_stands_before_it(
     tmp_path: Path, before: list[str], bad: str
