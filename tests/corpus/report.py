@@ -82,7 +82,6 @@ def _checks(run: Run) -> str:
 def _short(message: str) -> str:
     """A message as it would stand in a log, without what is the same in all of them."""
     text = re.sub(r"file://\S*/var/landing", "…", message).split("; fix: ")[0]
-    text = "".join(letter if letter.isprintable() else "�" for letter in text)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
 
 

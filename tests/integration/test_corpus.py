@@ -99,6 +99,8 @@ def test_what_cannot_be_read_as_declared_is_refused_and_named(scene: Scene, land
     assert run.ended == "ingest", run.says
     assert scene.file(landed).uri in run.says
     assert landed.outcome.says in run.says
+    assert run.says.isprintable()
+    assert len(run.says) < 1000
     assert_unchanged(scene, landed.source)
     scene.land_good(landed)
     assert len(scene.loop(landed.source, landed.form).ingest(NIGHT)) == 4

@@ -8,7 +8,7 @@ import duckdb
 import pyarrow as pa
 
 from nightshift.definition.model import ModelDefinition
-from nightshift.errors import TerminalError
+from nightshift.errors import TerminalError, first_line
 from nightshift.lake.catalog import Lake
 from nightshift.lake.read import read_dates
 from nightshift.lake.tables import raw_table
@@ -37,7 +37,7 @@ def read_labels(
         ).to_arrow_table()
     except duckdb.Error as error:
         raise TerminalError(
-            f"the label cannot be computed: {str(error).splitlines()[0]}",
+            f"the label cannot be computed: {first_line(error)}",
             where=f"{definition.folder / 'model.yaml'}: label.expression",
             received=definition.label.expression,
             fix=f"write DuckDB SQL over the columns of {spec.name}",

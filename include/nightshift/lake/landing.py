@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 
 from nightshift.definition.calendar import newest_partition, nights
 from nightshift.definition.model import Column, ModelDefinition, Source
-from nightshift.errors import DataError, NotYetAvailable
+from nightshift.errors import DataError, NotYetAvailable, first_line
 from nightshift.lake.files import as_uri, exists, list_files, read_bytes
 from nightshift.lake.tables import ARROW, TableSpec
 
@@ -145,8 +145,8 @@ def _parse(file: LandingFile, content: bytes) -> pa.Table:
         options = pc_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True)
         return pc_csv.read_csv(io.BytesIO(content), convert_options=options)
     except (pa.ArrowException, OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        reason = str(error).split("\n")[0]
-        raise DataError(f"cannot be read: {reason}", where=file.uri, fix="land the file again, complete") from None
+        why = f"cannot be read: {first_line(error)}"
+        raise DataError(why, where=file.uri, fix="land the file again, complete") from None
 
 
 def _typed(file: LandingFile, name: str, column: Column, values: pa.ChunkedArray, zone: str) -> pa.ChunkedArray:

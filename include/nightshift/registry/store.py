@@ -13,7 +13,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from nightshift.errors import NotYetAvailable, TerminalError
+from nightshift.errors import NotYetAvailable, TerminalError, first_line
 from nightshift.registry.package import REFERENCE, ModelPackage, load_package, package_digest, verify_digest
 from nightshift.settings import Settings
 
@@ -95,7 +95,7 @@ class Registry:
                 found = {file.name: file.read_bytes() for file in path.iterdir()}
         except (MlflowException, OSError) as error:
             raise TerminalError(
-                f"the model's artifact cannot be read: {str(error).splitlines()[0]}",
+                f"the model's artifact cannot be read: {first_line(error)}",
                 where=f"{self.model}, run {run_id}",
                 fix="restore the artifact store, or roll back to another version",
             ) from None

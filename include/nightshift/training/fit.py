@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from nightshift.definition.model import ModelDefinition
-from nightshift.errors import TerminalError
+from nightshift.errors import TerminalError, first_line
 from nightshift.registry.package import Encoder, ModelPackage
 
 
@@ -31,7 +31,7 @@ def fit(definition: ModelDefinition, rows: pa.Table, reference: dict[str, Any]) 
         estimator.fit(encoder.matrix(rows), rows["label"].to_numpy().astype(np.int64))
     except ValueError as error:
         raise TerminalError(
-            f"the estimator refused the training data: {str(error).splitlines()[0]}",
+            f"the estimator refused the training data: {first_line(error)}",
             where=f"{definition.folder / 'model.yaml'}: training.estimator",
             received=definition.training.estimator.class_,
         ) from None

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import io
 import math
+import random
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 
 from nightshift.definition.calendar import newest_partition
 from nightshift.definition.model import Availability, Column, ModelDefinition, Source
-from nightshift.errors import DataError, NotYetAvailable
+from nightshift.errors import LONGEST, DataError, NotYetAvailable
 from nightshift.lake.landing import (
     digest_of,
     landed_dates,
@@ -199,6 +200,25 @@ def test_a_damaged_file_is_one_line_that_names_it(land: Land, tmp_path: Path, en
     assert str(caught.value).startswith(f"file://{tmp_path}/readings-{DAY}{ending}")
     assert "fix: " in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(random.Random(1).randbytes(10_000), id="noise"),
+        pytest.param(CSV.encode("utf-16"), id="UTF-16"),
+        pytest.param(CSV.encode() + bytes(100_000), id="a block of zeros"),
+        pytest.param(CSV.encode() + b"\x1b[2J\x07" * 100_000, id="commands to a terminal"),
+        pytest.param(CSV.encode() + "\u202e".encode() * 100_000, id="letters that turn the line round"),
+        pytest.param(CSV.replace("17", "1" * 100_000 + "\r\x00").encode(), id="a value that never ends"),
+        pytest.param(CSV.replace("machine", "x" * 100_000).encode(), id="a name that never ends"),
+    ],
+)
+def test_a_message_about_a_damaged_file_is_printable_and_short(land: Land, content: bytes) -> None:
+    with pytest.raises(DataError) as caught:
+        land(".csv", content)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 2 * LONGEST
 
 
 @pytest.mark.parametrize("position", range(0, 400, 7))
