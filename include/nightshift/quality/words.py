@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
+from nightshift.errors import shown
 from nightshift.quality.contract import BETWEEN, IN_SET, MATCHES, NOT_NULL, ROW_COUNT, WHOLE, Expectation
 
 
@@ -16,15 +18,23 @@ def sentence(expectation: Expectation, observed: float, first: Any) -> str:
     if kind == NOT_NULL:
         return f"{subject} is missing in {_count(observed, 'row')}"
     if kind in {BETWEEN, IN_SET, MATCHES}:
-        return f"{subject} has {_count(observed, 'value')} {_fault(expectation)}, first {first!r}"
-    return f"{subject} is the same in {_count(observed, 'row')}, first {first!r}"
+        return f"{subject} has {_count(observed, 'value')} {_fault(expectation)}, first {shown(repr(first))}"
+    return f"{subject} is the same in {_count(observed, 'row')}, first {_key(first)}"
 
 
 def reason(expectation: Expectation, value: Any) -> str:
     """Why a row was set aside, such as `dep_delay is 99999.0, outside -180 to 2880`."""
     if expectation.kind == NOT_NULL:
         return f"{expectation.subject} is missing"
-    return f"{expectation.subject} is {value!r}, {_fault(expectation)}"
+    return f"{expectation.subject} is {shown(repr(value))}, {_fault(expectation)}"
+
+
+def _key(values: Any) -> str:
+    """The values of a key with the columns' names, or the one value."""
+    if isinstance(values, Mapping):
+        return ", ".join(f"{name} {_key(value)}" for name, value in values.items())
+    missing = values is None or values != values  # not a number, not a time
+    return "missing" if missing else shown(str(values))
 
 
 def _fault(expectation: Expectation) -> str:
