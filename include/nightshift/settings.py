@@ -79,6 +79,9 @@ class Settings(BaseSettings):
     mlflow_uri: str | None = Field(None, description="MLflow tracking URI; default: SQLite below `var`.")
     mlflow_artifacts: str | None = Field(None, description="MLflow artifact root; default: var/mlflow/artifacts.")
     airflow_url: str = Field("http://127.0.0.1:8080", description="Address of the Airflow UI, for links.")
+    audit_in_process: int = Field(
+        1_000_000, description="Staged sets of up to so many rows are audited in the task's process, others on Spark."
+    )
     preload: bool = Field(
         False,
         description="Import the loop's libraries in this process. For a scheduler with LocalExecutor: its tasks are "

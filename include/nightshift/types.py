@@ -59,7 +59,8 @@ class Check:
         name: The expectation.
         subject: The column or columns, or `rows`.
         passed: Whether it holds.
-        observed: How many values break it; of `rows`, their number. None if it could not be checked.
+        observed: How many values or rows break it, or what was measured: their number, a mean, a distance. None if it
+            could not be checked, or there was nothing to measure.
         detail: What broke it, in words; empty if it holds.
         severity: What follows where it does not hold: `fail`, `quarantine` or `warn`.
     """
@@ -129,6 +130,15 @@ class Verdict:
     def outcome(self) -> Outcome:
         outcomes = {check.outcome for check in self.checks}
         return "fail" if "fail" in outcomes else "warn" if "warn" in outcomes else "pass"
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Verdict:
+        """The inverse of `to_json`."""
+        return cls(**data | {"checks": tuple(Check(**check) for check in data["checks"])})
 
     def summary(self) -> str:
         """The verdict as a sentence for people."""

@@ -61,6 +61,12 @@ def find_faults(
     ]
 
 
+def names_in(expression: str, dialect: Dialect) -> list[str]:
+    """The columns an expression names, in lower case, once each, in the order of its text."""
+    _, trees, _ = _parse(expression, dialect)
+    return list(dict.fromkeys(parts[0].name.lower() for tree in trees for parts in _names(tree)))
+
+
 def _find(
     expression: str, dialect: Dialect, columns: Mapping[str, str], structs: Mapping[str, Mapping[str, str]]
 ) -> list[Finding]:

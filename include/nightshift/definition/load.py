@@ -17,7 +17,8 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from nightshift.definition.model import ModelDefinition, Part
+from nightshift.definition.model import ModelDefinition
+from nightshift.definition.part import Part
 from nightshift.definition.problem import Path_, Problem
 from nightshift.definition.rules import RULES
 from nightshift.errors import DefinitionError, TerminalError

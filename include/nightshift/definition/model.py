@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-import re
 from datetime import date
 from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from nightshift.definition.checks import (
+    Expectation,
+    Freshness,
+    Quality,
+    Quarantine,
+    Reference,
+    Repeats,
+    RowCount,
+    RowRule,
+    Rules,
+)
 from nightshift.definition.duration import Days, Duration
+from nightshift.definition.part import Name, Part
 
 ColumnType = Literal["string", "integer", "number", "boolean", "date", "timestamp"]
 FeatureType = Literal["number", "category"]
 Aggregation = Literal["count", "sum", "mean", "rate", "min", "max", "stddev", "approx_distinct", "last"]
-Severity = Literal["fail", "quarantine", "warn"]
 Metric = Literal["roc_auc", "average_precision", "brier", "log_loss"]
 LARGER_IS_BETTER = frozenset({"roc_auc", "average_precision"})
-
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
-
-
-class Part(BaseModel):
-    """A frozen part of a definition. Unknown keys are refused."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 def _time_zone(name: str) -> str:
@@ -41,16 +43,6 @@ def _time_zone(name: str) -> str:
     return name
 
 
-def _pattern(text: str) -> str:
-    try:
-        re.compile(text)
-    except re.error as error:
-        raise PydanticCustomError(
-            "pattern", f"not a regular expression: {error}", {"allowed": "Python's regular expressions"}
-        ) from None
-    return text
-
-
 def _default(value: object) -> object:
     """One message for what is neither a number nor a text, instead of one for each."""
     if isinstance(value, bool | dict | list | date) or (isinstance(value, float) and not isfinite(value)):
@@ -58,52 +50,17 @@ def _default(value: object) -> object:
     return value
 
 
-class Column(Part):
-    """A column of a source, and what every value of it must satisfy."""
+class Column(Rules):
+    """A column of a source, and what must hold of it."""
 
     type: ColumnType
     description: str = ""
-    required: bool = Field(False, description="No nulls.")
-    min: float | None = None
-    max: float | None = None
-    values: tuple[str | int, ...] | None = Field(None, description="The only values allowed.")
-    pattern: Annotated[str, AfterValidator(_pattern)] | None = Field(
-        None, description="A regular expression that every value matches as a whole."
-    )
-    severity: Severity = Field(
-        "fail",
-        description="Where a value breaks one of these: fail: the night stops; quarantine: the row is set aside; "
-        "warn: it is published all the same.",
-    )
 
 
 class Availability(Part):
     """When a partition of a source is there: this long after the midnight its date begins with."""
 
     after: Duration
-
-
-class Usual(Part):
-    """How many rows a partition holds, as multiples of what is usual on its weekday."""
-
-    min: float = Field(0.5, ge=0)
-    max: float = Field(2.0, gt=0)
-    weeks: int = Field(8, ge=3, description="Usual is the median of so many last partitions of the same weekday.")
-    severity: Literal["fail", "warn"] = "fail"
-
-
-class RowCount(Part):
-    """How many rows a partition holds."""
-
-    min: int = 1
-    max: int | None = None
-    usual: Usual | None = Field(None, description="Beside the fixed bounds; from the third week on.")
-
-
-class Quarantine(Part):
-    """How many rows of a date may be set aside."""
-
-    share: float = Field(0.01, ge=0, le=1, description="Beyond this share of its rows the night fails.")
 
 
 class Derived(Part):
@@ -134,6 +91,11 @@ class Source(Part):
     derived: dict[Name, Derived] = {}
     key: tuple[str, ...] = Field((), description="Columns that identify a row within its date.")
     rows: RowCount = RowCount()
+    rules: dict[Name, RowRule] = {}
+    references: dict[Name, Reference] = {}
+    freshness: Freshness | None = None
+    repeats: Repeats = Field("fail", description="Where a daily file is the same, byte for byte, as another date's.")
+    expectations: tuple[Expectation, ...] = ()
     quarantine: Quarantine = Quarantine()
 
     @property
@@ -332,6 +294,7 @@ class ModelDefinition(Part):
     features: Features
     training: Training
     gate: Gate
+    quality: Quality = Quality()
     monitoring: Monitoring
     folder: Path = Field(exclude=True)
 

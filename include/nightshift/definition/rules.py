@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 from croniter import croniter
 
-from nightshift.definition import feature_rules
+from nightshift.definition import check_rules, feature_rules
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.problem import RESERVED, Path_, Problem
 
@@ -140,45 +140,7 @@ def names_are_free(definition: ModelDefinition) -> Iterator[Problem]:
             yield Problem(("sources", name, "columns", column), "reserved name", column, None, "rename it at landing")
 
 
-def bounds_are_for_numbers(definition: ModelDefinition) -> Iterator[Problem]:
-    for name, source in definition.sources.items():
-        for column, declared in source.columns.items():
-            if declared.type not in {"integer", "number"}:
-                for bound in ("min", "max"):
-                    if getattr(declared, bound) is not None:
-                        path = ("sources", name, "columns", column, bound)
-                        yield Problem(path, f"a {declared.type} has no {bound}imum", None, None, "remove it")
-
-
-def patterns_are_for_text(definition: ModelDefinition) -> Iterator[Problem]:
-    for name, source in definition.sources.items():
-        for column, declared in source.columns.items():
-            if declared.pattern is not None and declared.type != "string":
-                path = ("sources", name, "columns", column, "pattern")
-                yield Problem(path, f"a {declared.type} has no pattern", None, None, "remove it")
-
-
-def severities_have_a_rule(definition: ModelDefinition) -> Iterator[Problem]:
-    for name, source in definition.sources.items():
-        for column, declared in source.columns.items():
-            rules = (declared.required or None, declared.min, declared.max, declared.values, declared.pattern)
-            if declared.severity != "fail" and all(rule is None for rule in rules):
-                path = ("sources", name, "columns", column, "severity")
-                allowed = "a column with required, min, max, values or pattern"
-                yield Problem(path, "nothing is checked of this column", declared.severity, allowed, "add a rule")
-
-
-def bounds_can_be_met(definition: ModelDefinition) -> Iterator[Problem]:
-    bounded: list[tuple[Path_, float | None, float | None]] = []
-    for name, source in definition.sources.items():
-        bounded.append((("sources", name, "rows", "max"), source.rows.min, source.rows.max))
-        if source.rows.usual is not None:
-            bounded.append((("sources", name, "rows", "usual", "max"), source.rows.usual.min, source.rows.usual.max))
-        for column, declared in source.columns.items():
-            bounded.append((("sources", name, "columns", column, "max"), declared.min, declared.max))
-    for path, least, most in bounded:
-        if least is not None and most is not None and least > most:
-            yield Problem(path, "is below the minimum", most, f"at least {least}", "swap or change the bounds")
+def retrain_can_be_reached(definition: ModelDefinition) -> Iterator[Problem]:
     retrain = definition.monitoring.retrain
     if retrain.nights > retrain.of_last:
         allowed = f"at most of_last, {retrain.of_last}"
@@ -260,14 +222,12 @@ RULES: tuple[Rule, ...] = (
     cadence_fits_use,
     observations_are_known_in_time,
     names_are_free,
-    bounds_are_for_numbers,
-    patterns_are_for_text,
-    severities_have_a_rule,
-    bounds_can_be_met,
+    retrain_can_be_reached,
     names_do_not_collide,
     one_outcome_an_observation,
     schedule_makes_sense,
     gate_has_rules,
     watched_features_exist,
+    *check_rules.RULES,
     *feature_rules.RULES,
 )

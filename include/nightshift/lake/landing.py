@@ -82,15 +82,19 @@ def landed_dates(landing: str, source: Source) -> list[date]:
     """The dates for which a file of a source has landed, sorted."""
     before, after = source.path.split("{date}")
     folder = before.rsplit("/", 1)[0] if "/" in before else ""
+    files = list_files(f"{as_uri(landing)}/{folder}".rstrip("/"), after)
     start = f"{as_uri(landing)}/{before}"
-    days = []
-    for uri in list_files(f"{as_uri(landing)}/{folder}".rstrip("/"), after):
-        text = uri.removeprefix(start).removesuffix(after)
-        # Anything else is another source's file, or an upload under way.
-        if re.fullmatch(r"\d{4}-\d{2}-\d{2}", text):
-            with suppress(ValueError):
-                days.append(date.fromisoformat(text))
-    return sorted(days)
+    dates = [date_of_landed(source, uri) for uri in files if uri.startswith(start)]
+    return sorted(day for day in dates if day is not None)
+
+
+def date_of_landed(source: Source, uri: str) -> date | None:
+    """The date of a landed file; None if it is another source's, or an upload under way."""
+    before, after = source.path.split("{date}")
+    named = re.search(f"/{re.escape(before)}(\\d{{4}}-\\d{{2}}-\\d{{2}}){re.escape(after)}$", uri)
+    with suppress(ValueError):
+        return date.fromisoformat(named[1]) if named else None
+    return None
 
 
 def missing_files(files: list[LandingFile]) -> list[LandingFile]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Iterator
+from datetime import date
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -31,6 +32,19 @@ def write_files(spec: TableSpec, rows: pa.Table, folder: str) -> dict[str, int]:
         pq.write_table(part, f"{path}/{name}", filesystem=system, compression="zstd")
         written[f"{folder}/{name}"] = part.num_rows
     return written
+
+
+def read_file(uri: str, spec: TableSpec) -> pa.Table:
+    """The rows of a file as they would be published."""
+    system, path = open_fs(uri)
+    # ParquetFile, not read_table: that would turn folder names into columns.
+    with system.open_input_file(path) as stream:
+        return pq.ParquetFile(stream).read().select(spec.schema.names).cast(spec.schema)
+
+
+def date_of_written(file: str) -> date:
+    """The date of the rows of a file that `write_files` wrote."""
+    return date.fromisoformat(file.rsplit("/", 1)[-1][:10])
 
 
 def gathered(batches: Iterable[pa.RecordBatch], most: int = ROWS_AT_ONCE) -> Iterator[pa.Table]:

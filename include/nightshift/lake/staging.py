@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date
 from types import MappingProxyType
 
@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from nightshift.errors import NotYetAvailable, TerminalError
 from nightshift.lake.catalog import Lake
 from nightshift.lake.files import as_uri, list_files, open_fs, read_bytes, write_bytes
-from nightshift.lake.parquet import write_files
+from nightshift.lake.parquet import read_file, write_files
 from nightshift.lake.read import data_files
 from nightshift.lake.tables import TableSpec
 from nightshift.types import Staged
@@ -53,9 +53,25 @@ def stage_arrow(
         inputs: What they were made from.
         split: The values of the table's other partition columns.
     """
+    return stage_parts(lake, spec, [data], first, last, inputs, split)
+
+
+def stage_parts(
+    lake: Lake,
+    spec: TableSpec,
+    parts: Iterable[pa.Table],
+    first: date,
+    last: date,
+    inputs: dict[str, str],
+    split: Mapping[str, str | int] = MappingProxyType({}),
+) -> Staged:
+    """Stages rows that come in parts, each of which fits into memory; see `stage_arrow`."""
     attempt = new_attempt(first, last)
     folder = staging_folder(lake.warehouse, spec.name, attempt)
-    return seal(folder, spec.name, attempt, first, last, inputs, split, write_files(spec, data, folder))
+    written: dict[str, int] = {}
+    for part in parts:
+        written |= write_files(spec, part, folder)
+    return seal(folder, spec.name, attempt, first, last, inputs, split, written)
 
 
 def seal(
@@ -115,14 +131,8 @@ def inputs_of(lake: Lake, spec: TableSpec, day: date) -> dict[str, str]:
 
 def read_staged(staged: Staged, spec: TableSpec) -> pa.Table:
     """The staged rows as they would be published."""
-    parts = []
-    for file in staged.files:
-        system, path = open_fs(file)
-        # ParquetFile, not read_table: that would turn folder names into columns.
-        with system.open_input_file(path) as stream:
-            parts.append(pq.ParquetFile(stream).read())
-    rows = pa.concat_tables(parts) if parts else spec.schema.empty_table()
-    return rows.select(spec.schema.names).cast(spec.schema)
+    parts = [read_file(file, spec) for file in staged.files]
+    return pa.concat_tables(parts) if parts else spec.schema.empty_table()
 
 
 def _row_count(file: str) -> int:

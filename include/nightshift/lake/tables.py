@@ -60,6 +60,20 @@ class TableSpec:
         return pa.schema([pa.field(name, ARROW[kind]) for name, kind in self.columns.items()])
 
 
+def table_spec(definition: ModelDefinition, table: str) -> TableSpec:
+    """The specification of a table of a model by its identifier; tiles have their own."""
+    layer, name = table.split(".", 1)
+    match layer:
+        case "raw":
+            return raw_table(definition, name)
+        case "quarantine":
+            return quarantine_table(definition, name)
+        case "features":
+            return features_table(definition)
+        case _:
+            return scores_table(definition)
+
+
 def spark_schema(columns: Mapping[str, str]) -> str:
     """Columns with their types as Spark writes them."""
     return ", ".join(f"`{name}` {SPARK_TYPES[kind]}" for name, kind in columns.items())

@@ -27,16 +27,14 @@ from nightshift.lake.landing import (
     restated_files,
 )
 from nightshift.lake.publish import publish
-from nightshift.lake.read import published_dates
-from nightshift.lake.staging import inputs_of, load_staged, new_attempt, read_staged, stage_arrow
-from nightshift.lake.tables import TableSpec, features_table, quarantine_table, raw_table, scores_table
+from nightshift.lake.staging import inputs_of, load_staged, new_attempt, stage_arrow
+from nightshift.lake.tables import TableSpec, raw_table, table_spec
 from nightshift.loop.workspace import Progress, Workspace
 from nightshift.spark_submit import SparkSubmit
 from nightshift.types import Staged
 
 if TYPE_CHECKING:
-    from nightshift.quality.audit import Audit
-    from nightshift.quality.contract import Contract
+    from nightshift.quality.judge import Judgement
 
 # How many days of history are ingested at once, so that memory stays flat.
 HISTORY_AT_ONCE = 92
@@ -104,7 +102,7 @@ class Nights(Workspace):
                 locations.append(self._stage_files(name, files, days[0], days[-1]))
         return locations
 
-    def audit(self, locations: Sequence[str], night: date, run_id: str) -> Audited:
+    def audit(self, locations: Sequence[str], night: date, run_id: str, progress: Progress = print) -> Audited:
         """Checks staged sets, keeps every verdict, and sets aside the rows that may be.
 
         Returns:
@@ -113,14 +111,10 @@ class Nights(Workspace):
         Raises:
             DataError: If a check failed: nothing may be published.
         """
-        from nightshift.quality.audit import audit
-
         # Tiles are not for readers: the features made of them are checked, and `nightshift skew` checks those.
         everything = [load_staged(location) for location in locations]
         staged = [one for one in everything if not one.table.startswith("tiles.")]
-        found = [
-            audit(self._contract(one), read_staged(one, self._spec(one.table)), one.dates, run_id) for one in staged
-        ]
+        found = self._judged(staged, run_id, progress)
         verdicts = [one.verdict for one in found]
         # Two sets of one table are a night's own and a restated one: the date tells them apart.
         tables = Counter(one.table for one in staged)
@@ -134,7 +128,7 @@ class Nights(Workspace):
                 where=", ".join(files[:3]) or None,
                 fix="nothing was published; mend the data and clear the run",
             )
-        passed = {one.location: self._without_aside(one, done) for one, done in zip(staged, found, strict=True)}
+        passed = {one.location: done.locations for one, done in zip(staged, found, strict=True)}
         return Audited(
             tuple(location for one in everything for location in passed.get(one.location, [one.location])),
             "; ".join(verdict.summary() for verdict in verdicts),
@@ -178,19 +172,19 @@ class Nights(Workspace):
         progress(audited.summary)
         self.publish(audited.locations)
 
-    def _without_aside(self, staged: Staged, audit: Audit) -> list[str]:
-        """What is to be published of an audited set: the rows that were set aside first, so that none is nowhere."""
-        from nightshift.quality.quarantine import stage_aside
+    def _judged(self, staged: Sequence[Staged], run_id: str, progress: Progress) -> list[Judgement]:
+        """The judgement of each set: of large ones by Spark, of the others in this process."""
+        from nightshift.quality.background import Auditor
+        from nightshift.quality.judge import judge, read_judgement
 
-        layer, name = staged.table.split(".", 1)
-        if layer != "raw":
-            return [staged.location]
-        aside = stage_aside(self.lake, self.definition, name, staged, audit.aside)
-        if not audit.broken:
-            return [*([aside.location] if aside else []), staged.location]
-        spec = self._spec(staged.table)
-        kept = stage_arrow(self.lake, spec, audit.kept, staged.first, staged.last, staged.inputs, staged.split)
-        return [*([aside.location] if aside else []), kept.location]
+        large = [one for one in staged if one.rows > self.settings.audit_in_process]
+        if large:
+            arguments = ["--model", self.definition.name, "--run", run_id]
+            for one in staged:
+                arguments += ["--staged", one.location] if one in large else ["--beside", one.location]
+            SparkSubmit(self.settings, "audit", arguments).run(progress)
+        auditor = Auditor(self.lake, self.definition, self.registry)
+        return [read_judgement(one) if one in large else judge(auditor, one, staged, run_id) for one in staged]
 
     def _stage_files(self, name: str, files: list[LandingFile], first: date, last: date) -> str:
         spec, source = raw_table(self.definition, name), self.definition.sources[name]
@@ -211,31 +205,4 @@ class Nights(Workspace):
 
     def _spec(self, table: str) -> TableSpec:
         layer, name = table.split(".", 1)
-        match layer:
-            case "raw":
-                return raw_table(self.definition, name)
-            case "quarantine":
-                return quarantine_table(self.definition, name)
-            case "tiles":
-                return tiles_table(self.definition, name)
-            case "features":
-                return features_table(self.definition)
-            case _:
-                return scores_table(self.definition)
-
-    def _contract(self, staged: Staged) -> Contract:
-        from nightshift.quality.contract import features_contract, scores_contract, source_contract
-
-        layer, name = staged.table.split(".", 1)
-        if layer == "raw":
-            source = self.definition.sources[name]
-            days = (staged.last - staged.first).days + 1 if source.cadence == "daily" else 1
-            if days > 1 or source.rows.usual is None:
-                return source_contract(name, source, days=days)
-            history = published_dates(self.lake, raw_table(self.definition, name))
-            return source_contract(name, source, day=staged.first, history=history)
-        observed = raw_table(self.definition, self.definition.observations.source)
-        counts = published_dates(self.lake, observed)
-        observations = sum(rows for day, rows in counts.items() if staged.first <= day <= staged.last)
-        made = features_contract if layer == "features" else scores_contract
-        return made(self.definition, observations)
+        return tiles_table(self.definition, name) if layer == "tiles" else table_spec(self.definition, table)

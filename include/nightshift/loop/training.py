@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
+
+import pyarrow as pa
 
 from nightshift.definition.load import definition_hash
 from nightshift.errors import TerminalError
 from nightshift.loop.workspace import Progress, Workspace
+from nightshift.registry.package import SCORES
 from nightshift.types import Measurement
 
 if TYPE_CHECKING:
@@ -40,6 +43,9 @@ class Training(Workspace):
         run_id = self.registry.start_run(str(as_of), reason, f"{self.definition.name} {as_of}")
         try:
             package = fit(self.definition, rows, reference)
+            holdout = read_labelled(self.lake, self.definition, dates.holdout, dates.last, snapshots)
+            scores = pa.table({SCORES: package.score(holdout)})
+            package = replace(package, reference=reference | reference_profile(scores, {SCORES: "number"}))
             digest = self.registry.log_package(run_id, package)
             self.registry.log(
                 run_id,

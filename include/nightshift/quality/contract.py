@@ -1,143 +1,229 @@
-"""What staged rows must satisfy, derived from the definition: a list of named expectations."""
+"""What staged rows must satisfy: the expectations that follow from a definition and from what was published before."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from math import ceil, floor
-from statistics import median
-from types import MappingProxyType
 from typing import Any
 
-from nightshift.definition.model import Column, ModelDefinition, Severity, Source, Usual
+import pyarrow as pa
 
-NOT_NULL = "ExpectColumnValuesToNotBeNull"
-BETWEEN = "ExpectColumnValuesToBeBetween"
-IN_SET = "ExpectColumnValuesToBeInSet"
-MATCHES = "ExpectColumnValuesToMatchRegex"
-UNIQUE = "ExpectColumnValuesToBeUnique"
-UNIQUE_TOGETHER = "ExpectCompoundColumnsToBeUnique"
-FEWEST_WEEKS = 3  # before which nothing is usual
-WHOLE = (r"^(?:", r")\Z")  # around a pattern that the whole value is to match
-ROW_COUNT = "ExpectTableRowCountToBeBetween"
+from nightshift.definition.checks import Expectation as Declared
+from nightshift.definition.checks import Freshness, Made, Reference, RowRule, Rules, Severity
+from nightshift.definition.model import ModelDefinition, Source
+from nightshift.lake.tables import features_table, scores_table
+from nightshift.quality.computed import quoted
+from nightshift.quality.expectation import (
+    BETWEEN,
+    IN_SET,
+    MATCHES,
+    MIX,
+    NEWEST,
+    NOT_NULL,
+    ROW_COUNT,
+    UNIQUE,
+    UNIQUE_TOGETHER,
+    WHOLE,
+    Computed,
+    Contract,
+    Expectation,
+)
+from nightshift.quality.profiles import Profile
+from nightshift.quality.usual import usual_rows, usual_values
 
-
-@dataclass(frozen=True)
-class Expectation:
-    """One Great Expectations expectation.
-
-    Attributes:
-        kind: Its class name.
-        subject: What it is about: a column, several, or rows.
-        arguments: Its arguments.
-        severity: What follows where it does not hold.
-        note: Where its bounds come from, if the definition does not name them.
-    """
-
-    kind: str
-    subject: str
-    arguments: tuple[tuple[str, Any], ...]
-    severity: Severity = "fail"
-    note: str = ""
+HOUR = 3600.0
 
 
 @dataclass(frozen=True)
-class Contract:
-    """Every expectation over one table.
+class Background:
+    """What a contract needs to know beside the definition.
 
     Attributes:
-        table: The table.
-        expectations: What must hold.
-        share: The largest share of rows that may be set aside.
-    """
-
-    table: str
-    expectations: tuple[Expectation, ...]
-    share: float = 0.0
-
-
-def source_contract(
-    name: str,
-    source: Source,
-    *,
-    days: int = 1,
-    day: date | None = None,
-    history: Mapping[date, int] = MappingProxyType({}),
-) -> Contract:
-    """The checks of a source over a staged set.
-
-    Args:
-        name: The source.
-        source: Its declaration.
         days: How many dates the set covers.
         day: Its date, if it is one.
-        history: How many rows the published dates have.
+        counts: How many rows each published date has.
+        profiles: Per column with a `usual`, its profiles on the same weekdays before.
+        known: Per reference, what the other source knows, once each.
+        alike: How many rows the source of `rows.like` has of the same date.
+        observations: How many rows features and scores are to have.
+        scores: The reference of the scores: `edges`, and how many of the holdout's fell between.
     """
-    found = _of_rows(source)
+
+    days: int = 1
+    day: date | None = None
+    counts: Mapping[date, int] = field(default_factory=dict)
+    profiles: Mapping[str, Sequence[Profile]] = field(default_factory=dict)
+    known: Mapping[str, pa.Table] = field(default_factory=dict)
+    alike: int | None = None
+    observations: int = 0
+    scores: Mapping[str, Sequence[float]] = field(default_factory=dict)
+
+
+ALONE = Background()
+
+
+def source_contract(name: str, source: Source, background: Background = ALONE) -> Contract:
+    """The checks of a source over a staged set."""
+    types = {column: str(declared.type) for column, declared in source.columns.items()}
+    found = [*_of_columns(source.columns), *_rules(source.rules)]
+    computed = _computed(source.rules, types)
+    for reference, declared in source.references.items():
+        if reference in background.known:
+            found.append(_reference(reference, declared))
+            computed[reference] = _knows(declared, background.known[reference])
+    if source.freshness is not None:
+        found.append(_fresh(source.freshness))
+        computed["freshness"] = _age(source.freshness, types)
     if source.key:
         found.append(_unique(["source_date", *source.key]))
-    most = None if source.rows.max is None else source.rows.max * days
-    found.append(_row_count(source.rows.min * days, most))
-    if day is not None and source.rows.usual is not None:
-        found += _usual(source.rows.usual, day, history)
-    return Contract(f"raw.{name}", tuple(found), source.quarantine.share)
+    found += _row_counts(source, background)
+    found += _usual(source.columns, types, background)
+    found += [_declared(one) for one in source.expectations]
+    return Contract(f"raw.{name}", tuple(found), source.quarantine.share, computed)
 
 
 def row_contract(name: str, source: Source) -> Contract:
     """Those checks of a source that look at a row by itself, whatever their severity; no row is too many."""
-    rules = tuple(replace(one, severity="quarantine") for one in _of_rows(source))
-    return Contract(f"quarantine.{name}", rules, 1.0)
+    types = {column: str(declared.type) for column, declared in source.columns.items()}
+    rules = tuple(replace(one, severity="quarantine") for one in (*_of_columns(source.columns), *_rules(source.rules)))
+    return Contract(f"quarantine.{name}", rules, 1.0, _computed(source.rules, types))
 
 
-def features_contract(definition: ModelDefinition, observations: int) -> Contract:
-    """Exactly one row an observation, and no rate outside [0, 1]."""
-    key = ["score_date", *definition.observations.key]
-    found = [_expect(NOT_NULL, column) for column in key]
+def features_contract(definition: ModelDefinition, background: Background) -> Contract:
+    """Exactly one row an observation, no rate outside [0, 1], and what the definition says of features."""
+    spec = features_table(definition)
+    found = [_expect(NOT_NULL, column) for column in spec.key]
     for name, aggregate in definition.aggregate_features.items():
         if aggregate.agg == "rate":
             found.append(_expect(BETWEEN, name, min_value=0, max_value=1))
-    return Contract(f"features.{definition.name}", (*found, _unique(key), _row_count(observations, observations)))
+    found += _one_each(list(spec.key), background)
+    return _made(spec.name, definition.quality.features, spec.columns, found, background)
 
 
-def scores_contract(definition: ModelDefinition, observations: int) -> Contract:
-    """Exactly one row an observation, each with a probability and the version that made it."""
-    key = ["score_date", *definition.observations.key]
-    found = [_expect(NOT_NULL, column) for column in [*key, "score", "model_version"]]
+def scores_contract(definition: ModelDefinition, background: Background) -> Contract:
+    """Exactly one row an observation, each a probability with the version that made it, spread as on the holdout."""
+    spec, declared = scores_table(definition), definition.quality.scores
+    found = [_expect(NOT_NULL, column) for column in [*spec.key, "score", "model_version"]]
     found.append(_expect(BETWEEN, "score", min_value=0, max_value=1))
-    return Contract(f"scores.{definition.name}", (*found, _unique(key), _row_count(observations, observations)))
+    found += _one_each(list(spec.key), background)
+    contract = _made(spec.name, declared, spec.columns, found, background)
+    if not background.scores:
+        return contract
+    edges, counts = background.scores["edges"], background.scores["counts"]
+    shares = {str(place): count / sum(counts) for place, count in enumerate(counts)}
+    arguments = (("column", "score_bin"), ("shares", shares), ("max_distance", declared.reference.distance))
+    note = "what the model gave to its holdout"
+    near = Expectation(MIX, "score", arguments, declared.reference.severity, note, computed=True)
+    bins = Computed(_bin(edges), ("score",))
+    return replace(
+        contract, expectations=(*contract.expectations, near), computed={**contract.computed, "score_bin": bins}
+    )
 
 
-def _usual(usual: Usual, day: date, history: Mapping[date, int]) -> Iterator[Expectation]:
-    """As many rows as the same weekday had in the weeks before; nothing is expected of the first weeks."""
-    before = sorted(known for known in history if known < day and known.weekday() == day.weekday())[-usual.weeks :]
-    if len(before) < FEWEST_WEEKS:
-        return
-    middle, weekday = median(history[known] for known in before), f"{day:%A}"
-    bounds = (("min_value", ceil(usual.min * middle)), ("max_value", floor(usual.max * middle)))
-    note = f"{usual.min:g} to {usual.max:g} times {middle:g}, the median of the last {len(before)} {weekday}s"
-    yield Expectation(ROW_COUNT, f"rows of a usual {weekday}", bounds, usual.severity, note)
+def _made(
+    table: str, declared: Made, types: Mapping[str, str], always: list[Expectation], background: Background
+) -> Contract:
+    """What always holds of a table that Nightshift makes, and what its definition adds."""
+    found = [*always, *_of_columns(declared.columns), *_rules(declared.rules)]
+    found += _usual(declared.columns, types, background)
+    found += [_declared(one) for one in declared.expectations]
+    return Contract(table, tuple(found), computed=_computed(declared.rules, types))
 
 
-def _of_rows(source: Source) -> list[Expectation]:
+def _of_columns(columns: Mapping[str, Rules]) -> Iterator[Expectation]:
+    """What looks at a value by itself."""
+    for name, declared in columns.items():
+        severity = declared.severity
+        if declared.required:
+            yield _expect(NOT_NULL, name, severity)
+        if declared.min is not None or declared.max is not None:
+            yield _expect(BETWEEN, name, severity, min_value=declared.min, max_value=declared.max)
+        if declared.values is not None:
+            yield _expect(IN_SET, name, severity, value_set=list(declared.values))
+        if declared.pattern is not None:
+            yield _expect(MATCHES, name, severity, regex=declared.pattern.join(WHOLE))
+
+
+def _rules(rules: Mapping[str, RowRule]) -> Iterator[Expectation]:
     """What looks at a row by itself."""
-    return [one for column, declared in source.columns.items() for one in _column(column, declared)]
+    for name, rule in rules.items():
+        yield replace(_holds(name, rule.severity), note=" ".join(rule.expression.split()))
 
 
-def _column(name: str, declared: Column) -> Iterator[Expectation]:
-    severity = declared.severity
-    if declared.required:
-        yield _expect(NOT_NULL, name, severity)
-    if declared.min is not None or declared.max is not None:
-        yield _expect(BETWEEN, name, severity, min_value=declared.min, max_value=declared.max)
-    if declared.values is not None:
-        yield _expect(IN_SET, name, severity, value_set=list(declared.values))
-    if declared.pattern is not None:
-        yield _expect(MATCHES, name, severity, regex=declared.pattern.join(WHOLE))
+def _computed(rules: Mapping[str, RowRule], types: Mapping[str, str]) -> dict[str, Computed]:
+    return {
+        name: Computed(f"({rule.expression}\n)::boolean", _named(rule.expression, types))
+        for name, rule in rules.items()
+    }
+
+
+def _reference(name: str, reference: Reference) -> Expectation:
+    note = f"{' + '.join(reference.columns)} known to {reference.source}"
+    return replace(_holds(name, reference.severity, mostly=reference.share), note=note)
+
+
+def _knows(reference: Reference, known: pa.Table) -> Computed:
+    """Whether the other source has the row's values; unknown where one of them is missing."""
+    missing = " or ".join(f"{quoted(column)} is null" for column in reference.columns)
+    same = " and ".join(f"known.{quoted(column)} = landed.{quoted(column)}" for column in reference.columns)
+    expression = f"case when {missing} then null else exists(select 1 from known where {same}) end"
+    return Computed(expression, reference.columns, known)
+
+
+def _holds(name: str, severity: Severity, **arguments: Any) -> Expectation:
+    return replace(_expect(IN_SET, name, severity, value_set=[True], **arguments), computed=True)
+
+
+def _fresh(freshness: Freshness) -> Expectation:
+    hours = freshness.within.total_seconds() / HOUR
+    return replace(_expect(NEWEST, "freshness", freshness.severity, min_value=-hours), computed=True)
+
+
+def _age(freshness: Freshness, types: Mapping[str, str]) -> Computed:
+    """Hours from the end of the row's date to what it tells of."""
+    newest = f"epoch(cast(({freshness.newest}\n) as timestamp))"
+    expression = f"({newest} - epoch(cast(source_date as timestamp))) / {HOUR} - 24"
+    return Computed(expression, tuple(dict.fromkeys([*_named(freshness.newest, types), "source_date"])))
+
+
+def _bin(edges: Sequence[float]) -> str:
+    """The place of a score between edges, as SQL; as `numpy.searchsorted` would place it."""
+    cases = " ".join(f"when score <= {edge!r} then '{place}'" for place, edge in enumerate(edges))
+    return f"case when score is null then null {cases} else '{len(edges)}' end"
+
+
+def _row_counts(source: Source, background: Background) -> Iterator[Expectation]:
+    rows, days, day = source.rows, background.days, background.day
+    yield _row_count("rows", rows.min * days, None if rows.max is None else rows.max * days)
+    if day is not None and rows.usual is not None:
+        yield from usual_rows(rows.usual, day, background.counts)
+    if rows.like is not None and background.alike is not None:
+        like, alike = rows.like, background.alike
+        note = f"{like.min:g} to {like.max:g} times the {alike} of {like.source}"
+        least, most = ceil(like.min * alike), floor(like.max * alike)
+        yield replace(_row_count(f"rows like {like.source}", least, most), severity=like.severity, note=note)
+
+
+def _usual(columns: Mapping[str, Rules], types: Mapping[str, str], background: Background) -> Iterator[Expectation]:
+    for name, profiles in background.profiles.items():
+        usual = columns[name].usual
+        if usual is not None and background.day is not None:
+            yield from usual_values(name, types[name], usual, background.day, profiles)
+
+
+def _declared(one: Declared) -> Expectation:
+    subject = one.arguments.get("column") or one.type
+    return Expectation(one.type, str(subject), tuple(one.arguments.items()), one.severity)
 
 
 def _expect(kind: str, column: str, severity: Severity = "fail", **arguments: Any) -> Expectation:
     return Expectation(kind, column, (("column", column), *arguments.items()), severity)
+
+
+def _one_each(key: list[str], background: Background) -> list[Expectation]:
+    return [_unique(key), _row_count("rows", background.observations, background.observations)]
 
 
 def _unique(columns: list[str]) -> Expectation:
@@ -146,5 +232,13 @@ def _unique(columns: list[str]) -> Expectation:
     return Expectation(UNIQUE_TOGETHER, " + ".join(columns), (("column_list", columns),))
 
 
-def _row_count(least: int, most: int | None) -> Expectation:
-    return Expectation(ROW_COUNT, "rows", (("min_value", least), ("max_value", most)))
+def _row_count(subject: str, least: int, most: int | None) -> Expectation:
+    return Expectation(ROW_COUNT, subject, (("min_value", least), ("max_value", most)))
+
+
+def _named(expression: str, types: Mapping[str, str]) -> tuple[str, ...]:
+    """The columns an expression names."""
+    from nightshift.definition.expressions import names_in
+
+    known = {name.lower(): name for name in (*types, "source_date", "score_date")}
+    return tuple(known[name] for name in names_in(expression, "duckdb") if name in known)

@@ -16,7 +16,7 @@ from nightshift.lake.publish import publish
 from nightshift.lake.read import published_dates, read_dates, snapshot_of
 from nightshift.lake.staging import inputs_of, stage_arrow
 from nightshift.lake.tables import ASIDE, quarantine_table, raw_table
-from nightshift.quality.audit import audit
+from nightshift.quality.audit import audit_table
 from nightshift.quality.contract import row_contract
 from nightshift.types import Staged
 
@@ -91,7 +91,7 @@ def release(lake: Lake, definition: ModelDefinition, source: str, day: date, *, 
     held = read_dates(lake, quarantine, day, day) if lake.has(quarantine.name) else quarantine.schema.empty_table()
     if not held.num_rows:
         raise NotYetAvailable(f"no row of {day} is in quarantine", where=quarantine.name, fix="see `quarantine list`")
-    broken = audit(row_contract(source, definition.sources[source]), held.select(list(raw.columns))).broken
+    broken = set(audit_table(row_contract(source, definition.sources[source]), held.select(list(raw.columns))).broken)
     stays = pa.array([not force and number in broken for number in range(held.num_rows)], pa.bool_())
     released = held.filter(pc.invert(stays)).select(list(raw.columns))
     told, snapshot = inputs_of(lake, raw, day), str(snapshot_of(lake, quarantine.name))

@@ -2,39 +2,142 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from nightshift.errors import shown
-from nightshift.quality.contract import BETWEEN, IN_SET, MATCHES, NOT_NULL, ROW_COUNT, WHOLE, Expectation
+from nightshift.quality.expectation import (
+    BETWEEN,
+    DISTINCT,
+    IN_SET,
+    MATCHES,
+    MEAN,
+    MIX,
+    NEWEST,
+    NOT_NULL,
+    PRESENT,
+    ROW_COUNT,
+    SPREAD,
+    UNIQUE,
+    UNIQUE_TOGETHER,
+    WHOLE,
+    Expectation,
+)
+
+Row = Mapping[str, Any]
 
 
-def sentence(expectation: Expectation, observed: float, first: Any) -> str:
-    """What broke an expectation, and how often, such as `carrier has 212 values outside the 16 allowed, first 'XX'`."""
+def sentence(expectation: Expectation, found: Mapping[str, Any], example: Row | None = None) -> str:
+    """What broke an expectation, and how often, such as `carrier has 212 values outside the 16 allowed, first 'XX'`.
+
+    Args:
+        expectation: The expectation.
+        found: What Great Expectations tells of it.
+        example: Of a rule, the first row that breaks it, as far as the rule looks at it.
+    """
     subject, kind = expectation.subject, expectation.kind
-    if kind == ROW_COUNT:
-        note = f" ({expectation.note})" if expectation.note else ""
-        return f"{observed:.0f} rows, expected {_bounds(dict(expectation.arguments))}{note}"
+    observed, count = found.get("observed_value"), int(found.get("unexpected_count") or 0)
+    first = (found.get("partial_unexpected_list") or [None])[0]
+    if expectation.computed and kind == IN_SET:
+        return _rule(expectation, count, example)
     if kind == NOT_NULL:
-        return f"{subject} is missing in {_count(observed, 'row')}"
+        return f"{subject} is missing in {_count(count, 'row')}"
     if kind in {BETWEEN, IN_SET, MATCHES}:
-        return f"{subject} has {_count(observed, 'value')} {_fault(expectation)}, first {shown(repr(first))}"
-    return f"{subject} is the same in {_count(observed, 'row')}, first {_key(first)}"
+        return f"{subject} has {_count(count, 'value')} {_fault(expectation)}, first {shown(repr(plain(first)))}"
+    if kind in {UNIQUE, UNIQUE_TOGETHER}:
+        return f"{subject} is the same in {_count(count, 'row')}, first {_values(first)}"
+    if kind in _MEASURED and observed is not None:
+        return _MEASURED[kind](expectation, float(observed))
+    if kind == MIX:
+        return _mix(expectation, float(observed or 0), found["details"])
+    return _other(expectation, found)
 
 
-def reason(expectation: Expectation, value: Any) -> str:
+def reason(expectation: Expectation, row: Row) -> str:
     """Why a row was set aside, such as `dep_delay is 99999.0, outside -180 to 2880`."""
+    if expectation.computed:
+        return f"{expectation.subject} does not hold: {expectation.note} ({_values(row)})"
     if expectation.kind == NOT_NULL:
         return f"{expectation.subject} is missing"
-    return f"{expectation.subject} is {shown(repr(value))}, {_fault(expectation)}"
+    return f"{expectation.subject} is {shown(repr(row[expectation.subject]))}, {_fault(expectation)}"
 
 
-def _key(values: Any) -> str:
-    """The values of a key with the columns' names, or the one value."""
+def plain(value: Any) -> Any:
+    """A value as a person writes it, not as NumPy or pandas does; None if it is missing."""
+    if value is None or value != value:  # not a number, not a time
+        return None
+    return value.item() if hasattr(value, "item") else value
+
+
+def _rule(expectation: Expectation, count: int, example: Row | None) -> str:
+    first = f", first {_values(example)}" if example else ""
+    share = dict(expectation.arguments).get("mostly", 1.0)
+    allowed = f", at most {1 - share:.0%} of the rows may" if share < 1 else ""
+    return f"{expectation.subject} does not hold in {_count(count, 'row')}{allowed}: {expectation.note}{first}"
+
+
+def _rows(expectation: Expectation, observed: float) -> str:
+    return f"{_number(observed)} rows, expected {_expected(expectation)}"
+
+
+def _missing(expectation: Expectation, observed: float) -> str:
+    least, most = (1 - (bound or 0.0) for bound in reversed(expectation.bounds))
+    note = f" ({expectation.note})" if expectation.note else ""
+    return (
+        f"{expectation.subject} is missing in {1 - observed:.1%} of the rows, expected {least:.1%} to {most:.1%}{note}"
+    )
+
+
+def _newest(expectation: Expectation, observed: float) -> str:
+    if not expectation.computed:
+        return f"the largest {expectation.subject} is {_number(observed)}, expected {_expected(expectation)}"
+    within = -(expectation.bounds[0] or 0.0)
+    return f"the newest row is {-observed:.1f} h before the end of its date, at most {within:.1f} h allowed"
+
+
+def _measured(what: str) -> Callable[[Expectation, float], str]:
+    return lambda expectation, observed: (
+        f"{what} of {expectation.subject} is {_number(observed)}, expected {_expected(expectation)}"
+    )
+
+
+_MEASURED: Mapping[str, Callable[[Expectation, float], str]] = {
+    ROW_COUNT: _rows,
+    PRESENT: _missing,
+    NEWEST: _newest,
+    MEAN: _measured("the mean"),
+    SPREAD: _measured("the spread"),
+    DISTINCT: _measured("the number of values"),
+}
+
+
+def _mix(expectation: Expectation, observed: float, details: Mapping[str, Any]) -> str:
+    most = dict(expectation.arguments)["max_distance"]
+    value, share, expected = shown(repr(details["value"])), details["share"], details["expected"]
+    return (
+        f"{observed:.1%} of the values of {expectation.subject} are others than {expectation.note}, at most {most:.1%} "
+        f"may be; most of all {value}: {share:.1%} instead of {expected:.1%}"
+    )
+
+
+def _other(expectation: Expectation, found: Mapping[str, Any]) -> str:
+    """What any other expectation of Great Expectations, or of the definition, found."""
+    told = {
+        "observed": found.get("observed_value"),
+        "unexpected": found.get("unexpected_count"),
+        "first": next(iter(found.get("partial_unexpected_list") or []), None),
+    }
+    listed = ", ".join(f"{name} {_values(value)}" for name, value in told.items() if value is not None)
+    about = "" if expectation.subject == expectation.kind else f" of {expectation.subject}"
+    return f"{expectation.kind}{about} does not hold{f': {listed}' if listed else ''}"
+
+
+def _values(values: Any) -> str:
+    """The values of a row or key with the columns' names, or the one value."""
     if isinstance(values, Mapping):
-        return ", ".join(f"{name} {_key(value)}" for name, value in values.items())
-    missing = values is None or values != values  # not a number, not a time
-    return "missing" if missing else shown(str(values))
+        return ", ".join(f"{name} {_values(value)}" for name, value in values.items())
+    value = plain(values)
+    return "missing" if value is None else shown(str(value))
 
 
 def _fault(expectation: Expectation) -> str:
@@ -43,22 +146,29 @@ def _fault(expectation: Expectation) -> str:
         return f"outside the {len(arguments['value_set'])} allowed"
     if expectation.kind == MATCHES:
         return f"not of the form {arguments['regex'].removeprefix(WHOLE[0]).removesuffix(WHOLE[1])}"
-    least, most = arguments["min_value"], arguments["max_value"]
+    least, most = expectation.bounds
     if least is None:
         return f"above {_number(most)}"
-    return f"below {_number(least)}" if most is None else f"outside {_bounds(arguments)}"
+    return f"below {_number(least)}" if most is None else f"outside {_bounds(least, most)}"
 
 
-def _bounds(arguments: dict[str, Any]) -> str:
-    least, most = arguments["min_value"], arguments["max_value"]
+def _expected(expectation: Expectation) -> str:
+    note = f" ({expectation.note})" if expectation.note else ""
+    return f"{_bounds(*expectation.bounds)}{note}"
+
+
+def _bounds(least: float | None, most: float | None) -> str:
     if least == most:
         return _number(least)
+    if least is None:
+        return f"at most {_number(most)}"
     return f"at least {_number(least)}" if most is None else f"{_number(least)} to {_number(most)}"
 
 
-def _number(value: float) -> str:
-    return f"{value:.15g}"
+def _number(value: Any) -> str:
+    number = float(value)
+    return f"{number:.15g}" if number.is_integer() else f"{number:.4g}"
 
 
-def _count(number: float, what: str) -> str:
-    return f"{number:.0f} {what}{'' if number == 1 else 's'}"
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 from nightshift.errors import TerminalError
 
 SCHEMA, EPOCH = "schema.json", (1980, 1, 1, 0, 0, 0)
+SCORES = "scores of the holdout"  # beside the features, in the reference: no feature can have this name
 ESTIMATOR, ENCODER, REFERENCE = "estimator.skops", "encoder.json", "reference.json"
 
 # What scikit-learn's estimators need beyond skops' own list: arrays of tree nodes, the state of an optimiser,

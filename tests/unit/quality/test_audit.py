@@ -6,12 +6,14 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from nightshift.definition.model import Column, ModelDefinition, RowCount, Source
+from nightshift.definition.checks import RowCount
+from nightshift.definition.model import Column, ModelDefinition, Source
 from nightshift.lake.catalog import Lake
 from nightshift.lake.staging import read_staged, stage_arrow
 from nightshift.lake.tables import TableSpec, features_table, raw_table, scores_table
-from nightshift.quality.audit import audit
-from nightshift.quality.contract import Contract, features_contract, scores_contract, source_contract
+from nightshift.quality.audit import audit_table
+from nightshift.quality.contract import Background, features_contract, scores_contract, source_contract
+from nightshift.quality.expectation import Contract
 from nightshift.types import Check, Verdict
 
 DAY = date(2013, 7, 4)
@@ -22,7 +24,7 @@ def table(spec: TableSpec, rows: list[dict[str, Any]]) -> pa.Table:
 
 
 def judged(contract: Contract, rows: pa.Table) -> Verdict:
-    return audit(contract, rows).verdict
+    return audit_table(contract, rows).verdict
 
 
 def failed(verdict: Verdict) -> list[Check]:
@@ -151,7 +153,7 @@ def test_the_same_key_on_different_days_is_no_duplicate(tiny: ModelDefinition) -
     spec = raw_table(tiny, "plan")
     rows = [{"source_date": date(2024, 1, n), "machine": "a", "load": 0.5} for n in (1, 2)]
     data = pa.Table.from_pylist(rows, schema=spec.schema)
-    assert failed(judged(source_contract("plan", tiny.sources["plan"], days=2), data)) == []
+    assert failed(judged(source_contract("plan", tiny.sources["plan"], Background(days=2)), data)) == []
 
 
 def test_no_rows_at_all_fail_only_because_rows_were_expected(tiny: ModelDefinition) -> None:
@@ -181,7 +183,7 @@ def test_a_column_may_be_called_rows(tiny: ModelDefinition) -> None:
 
 def test_a_rate_beyond_one_and_a_lost_observation_fail(tiny: ModelDefinition) -> None:
     rows = [{"machine": "a", "machine_failures_3d": 0.0}, {"machine": "b", "machine_failures_3d": 1.5}]
-    verdict = judged(features_contract(tiny, 3), table(features_table(tiny), rows))
+    verdict = judged(features_contract(tiny, Background(observations=3)), table(features_table(tiny), rows))
     assert [(check.subject, check.detail) for check in failed(verdict)] == [
         ("machine_failures_3d", "machine_failures_3d has 1 value outside 0 to 1, first 1.5"),
         ("rows", "2 rows, expected 3"),
@@ -197,7 +199,7 @@ def test_scores_that_are_no_probabilities_or_come_twice_fail(tiny: ModelDefiniti
         {"machine": "d", "score": 1.0, "features_snapshot": 7},
         {"machine": "d", "score": 1.0, **good},
     ]
-    verdict = judged(scores_contract(tiny, 5), table(scores_table(tiny), rows))
+    verdict = judged(scores_contract(tiny, Background(observations=5)), table(scores_table(tiny), rows))
     assert [(check.subject, check.observed) for check in failed(verdict)] == [
         ("score", 1.0),
         ("model_version", 1.0),

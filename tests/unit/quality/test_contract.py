@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nightshift.definition.model import Column, ModelDefinition, RowCount, Source, Usual
-from nightshift.quality.contract import Contract, features_contract, scores_contract, source_contract
+from nightshift.definition.checks import RowCount, Usual
+from nightshift.definition.model import Column, ModelDefinition, Source
+from nightshift.quality.contract import Background, features_contract, scores_contract, source_contract
+from nightshift.quality.expectation import Contract
 
 
 def listed(contract: Contract) -> list[tuple[str, str, dict[str, object]]]:
@@ -44,7 +46,7 @@ def test_the_examples_values_and_one_sided_bounds_are_checked(flight_delay: Mode
 
 
 def test_the_rows_of_several_days_are_counted_together(flight_delay: ModelDefinition) -> None:
-    found = listed(source_contract("schedule", flight_delay.sources["schedule"], days=7))
+    found = listed(source_contract("schedule", flight_delay.sources["schedule"], Background(days=7)))
     assert found[-1] == ("TableRowCountToBeBetween", "rows", {"min_value": 2100, "max_value": 14000})
 
 
@@ -54,7 +56,7 @@ def test_a_source_without_a_key_is_not_expected_to_be_unique(flight_delay: Model
 
 
 def test_features_are_one_row_an_observation_and_rates_are_shares(tiny: ModelDefinition) -> None:
-    contract = features_contract(tiny, 60)
+    contract = features_contract(tiny, Background(observations=60))
     assert contract.table == "features.tiny"
     assert listed(contract) == [
         ("ColumnValuesToNotBeNull", "score_date", {}),
@@ -66,7 +68,7 @@ def test_features_are_one_row_an_observation_and_rates_are_shares(tiny: ModelDef
 
 
 def test_scores_are_one_probability_an_observation_with_its_version(tiny: ModelDefinition) -> None:
-    contract = scores_contract(tiny, 60)
+    contract = scores_contract(tiny, Background(observations=60))
     assert contract.table == "scores.tiny"
     assert listed(contract) == [
         ("ColumnValuesToNotBeNull", "score_date", {}),
@@ -85,7 +87,7 @@ THURSDAY = date(2013, 7, 4)
 def usual_of(source: Source, history: dict[date, int], usual: Usual, day: date = THURSDAY) -> list[tuple[object, ...]]:
     """The bounds of what is usual: what they are about, the bounds, and where they come from."""
     declared = source.model_copy(update={"rows": RowCount(usual=usual)})
-    found = source_contract("schedule", declared, day=day, history=history).expectations
+    found = source_contract("schedule", declared, Background(day=day, counts=history)).expectations
     return [(*(value for _, value in one.arguments), one.severity, one.note) for one in found if "usual" in one.subject]
 
 
@@ -117,7 +119,7 @@ def test_nothing_is_usual_in_the_first_weeks(flight_delay: ModelDefinition, know
 
 def test_several_dates_at_once_are_not_held_against_a_weekday(flight_delay: ModelDefinition) -> None:
     declared = flight_delay.sources["schedule"].model_copy(update={"rows": RowCount(usual=Usual())})
-    contract = source_contract("schedule", declared, days=7, history=weeks(900, 900, 900))
+    contract = source_contract("schedule", declared, Background(days=7, counts=weeks(900, 900, 900)))
     assert [one.subject for one in contract.expectations].count("rows") == 1
     assert not any("usual" in one.subject for one in contract.expectations)
 

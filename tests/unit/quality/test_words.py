@@ -7,17 +7,22 @@ import pandas as pd
 import pytest
 
 from nightshift.errors import LONGEST
-from nightshift.quality.contract import IN_SET, MATCHES, UNIQUE, UNIQUE_TOGETHER, WHOLE, Expectation
+from nightshift.quality.expectation import IN_SET, MATCHES, UNIQUE, UNIQUE_TOGETHER, WHOLE, Expectation
 from nightshift.quality.words import reason, sentence
 
 KEY = Expectation(UNIQUE_TOGETHER, "a + b", (("column_list", ["a", "b"]),))
 FORM = Expectation(MATCHES, "code", (("column", "code"), ("regex", "[A-Z]+".join(WHOLE))))
 
 
+def broken(count: int, first: Any) -> dict[str, Any]:
+    return {"unexpected_count": count, "partial_unexpected_list": [first]}
+
+
 def test_a_doubled_key_is_told_as_a_person_writes_it() -> None:
     first = {"source_date": date(2013, 7, 3), "carrier": "AA", "flight": 1}
     assert (
-        sentence(KEY, 2.0, first) == "a + b is the same in 2 rows, first source_date 2013-07-03, carrier AA, flight 1"
+        sentence(KEY, broken(2, first))
+        == "a + b is the same in 2 rows, first source_date 2013-07-03, carrier AA, flight 1"
     )
 
 
@@ -37,9 +42,9 @@ def test_a_doubled_key_is_told_as_a_person_writes_it() -> None:
     ],
 )
 def test_a_value_of_a_doubled_key_is_told_without_its_type(value: Any, told: str) -> None:
-    assert sentence(KEY, 2.0, {"a": value, "b": 1}) == f"a + b is the same in 2 rows, first a {told}, b 1"
+    assert sentence(KEY, broken(2, {"a": value, "b": 1})) == f"a + b is the same in 2 rows, first a {told}, b 1"
     alone = Expectation(UNIQUE, "a", (("column", "a"),))
-    assert sentence(alone, 2.0, value) == f"a is the same in 2 rows, first {told}"
+    assert sentence(alone, broken(2, value)) == f"a is the same in 2 rows, first {told}"
 
 
 @pytest.mark.parametrize("letter", ["x", "\x00", "\u202e"])
@@ -47,10 +52,10 @@ def test_a_long_value_is_cut_and_printable_wherever_it_is_told(letter: str) -> N
     value = letter * 100_000
     within = Expectation(IN_SET, "code", (("column", "code"), ("value_set", ["A"])))
     for told in (
-        sentence(FORM, 1.0, value),
-        sentence(within, 1.0, value),
-        sentence(KEY, 2.0, {"a": value, "b": 1}),
-        reason(FORM, value),
+        sentence(FORM, broken(1, value)),
+        sentence(within, broken(1, value)),
+        sentence(KEY, broken(2, {"a": value, "b": 1})),
+        reason(FORM, {"code": value}),
     ):
         assert told.isprintable()
         assert "…" in told
@@ -58,5 +63,5 @@ def test_a_long_value_is_cut_and_printable_wherever_it_is_told(letter: str) -> N
 
 
 def test_a_short_text_that_breaks_a_rule_keeps_its_quotes_which_show_its_blanks() -> None:
-    assert sentence(FORM, 1.0, "aa ") == "code has 1 value not of the form [A-Z]+, first 'aa '"
-    assert reason(FORM, "aa ") == "code is 'aa ', not of the form [A-Z]+"
+    assert sentence(FORM, broken(1, "aa ")) == "code has 1 value not of the form [A-Z]+, first 'aa '"
+    assert reason(FORM, {"code": "aa "}) == "code is 'aa ', not of the form [A-Z]+"

@@ -1,0 +1,186 @@
+"""What a contract needs to know beside the definition: what was published before, or is staged beside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nightshift.definition.checks import Reference, Rules
+from nightshift.definition.model import ModelDefinition, Source
+from nightshift.lake.catalog import Lake
+from nightshift.lake.landing import date_of_landed
+from nightshift.lake.parquet import date_of_written
+from nightshift.lake.read import Partition, published_partitions, read_dates
+from nightshift.lake.staging import load_staged, read_staged
+from nightshift.lake.tables import TableSpec, features_table, raw_table, scores_table
+from nightshift.quality.contract import Background, features_contract, scores_contract, source_contract
+from nightshift.quality.expectation import NEW_FILE, Contract
+from nightshift.quality.profiles import Profile, published_profiles
+from nightshift.quality.usual import same_weekdays
+from nightshift.registry.package import SCORES
+from nightshift.registry.store import Registry
+from nightshift.types import Check, Staged
+
+REMEMBERED = 14  # newest dates whose files a new file is compared with
+
+
+@dataclass(frozen=True)
+class Auditor:
+    """What every audit of a model's staged sets looks at.
+
+    Attributes:
+        lake: The lake.
+        definition: The model definition.
+        registry: The model's registry.
+    """
+
+    lake: Lake
+    definition: ModelDefinition
+    registry: Registry
+
+    def contract(self, staged: Staged, beside: Sequence[Staged]) -> Contract:
+        """The contract of a staged set.
+
+        Args:
+            staged: The set.
+            beside: The sets that are staged together with it.
+        """
+        layer, name = staged.table.split(".", 1)
+        if layer == "raw":
+            return source_contract(name, self.definition.sources[name], self._of_source(name, staged, beside))
+        observed = raw_table(self.definition, self.definition.observations.source)
+        counts = {day: one.rows for day, one in published_partitions(self.lake, observed).items()}
+        observations = sum(rows for day, rows in counts.items() if staged.first <= day <= staged.last)
+        if layer == "features":
+            spec, columns = features_table(self.definition), self.definition.quality.features.columns
+            profiles = self._profiles(spec, columns, staged)
+            background = Background(day=_only(staged), observations=observations, profiles=profiles)
+            return features_contract(self.definition, background)
+        spec, columns = scores_table(self.definition), self.definition.quality.scores.columns
+        profiles, scores = self._profiles(spec, columns, staged), self._holdout(staged)
+        background = Background(day=_only(staged), observations=observations, profiles=profiles, scores=scores)
+        return scores_contract(self.definition, background)
+
+    def files(self, staged: Staged) -> list[Check]:
+        """What is checked of a source's files: whether one is another date's, byte for byte, once more."""
+        layer, name = staged.table.split(".", 1)
+        source = self.definition.sources.get(name)
+        if layer != "raw" or source is None or source.cadence != "daily" or source.repeats == "allow":
+            return []
+        digests = _by_date(source, staged)
+        known = self._digests(raw_table(self.definition, name), source, staged)
+        twice = [
+            f"the file of {day} is the same as that of {other}"
+            for day, digest in digests.items()
+            for other, before in {**known, **digests}.items()
+            if before == digest and (other in known or other < day)
+        ]
+        return [Check(NEW_FILE, "file", not twice, float(len(twice)), "; ".join(twice[:3]), source.repeats)]
+
+    def _of_source(self, name: str, staged: Staged, beside: Sequence[Staged]) -> Background:
+        source, spec = self.definition.sources[name], raw_table(self.definition, name)
+        days = (staged.last - staged.first).days + 1 if source.cadence == "daily" else 1
+        rows, like = source.rows, source.rows.like
+        counts = {}
+        if rows.usual is not None:
+            counts = {day: one.rows for day, one in published_partitions(self.lake, spec).items()}
+        known = {
+            reference: found
+            for reference, declared in source.references.items()
+            if (found := self._known(declared, staged.last, beside)) is not None
+        }
+        return Background(
+            days=days,
+            day=_only(staged) if source.cadence == "daily" else None,
+            counts=counts,
+            profiles=self._profiles(spec, source.columns, staged),
+            known=known,
+            alike=self._rows_of(like.source, staged, beside) if like else None,
+        )
+
+    def _profiles(self, spec: TableSpec, columns: Mapping[str, Rules], staged: Staged) -> dict[str, list[Profile]]:
+        """Of the columns with a `usual`, how they were distributed on the same weekdays before."""
+        declared = {name: rules.usual for name, rules in columns.items() if rules.usual is not None}
+        day = _only(staged)
+        if day is None or not declared:
+            return {}
+        published = list(published_partitions(self.lake, spec))
+        before = {name: same_weekdays(published, day, usual.weeks) for name, usual in declared.items()}
+        looked_at = sorted({one for days in before.values() for one in days})
+        profiles = published_profiles(self.lake, spec, looked_at, list(declared))
+        return {name: [profiles[one][name] for one in days if one in profiles] for name, days in before.items()}
+
+    def _known(self, reference: Reference, last: date, beside: Sequence[Staged]) -> pa.Table | None:
+        """What another source has in its newest partitions up to a date; None while it has none."""
+        spec = raw_table(self.definition, reference.source)
+        staged = [one for one in beside if one.table == spec.name and one.first <= last]
+        days = {day for day in published_partitions(self.lake, spec) if day <= last}
+        days |= {day for one in staged for day in _dates(one) if day <= last}
+        newest = sorted(days)[-reference.days :]
+        if not newest:
+            return None
+        wanted = list(reference.columns)
+        parts = [read_staged(one, spec).select(["source_date", *wanted]) for one in staged]
+        if self.lake.has(spec.name):
+            parts.append(read_dates(self.lake, spec, newest[0], newest[-1], columns=("source_date", *wanted)))
+        rows = pa.concat_tables(parts)
+        inside = rows.filter(pc.is_in(rows["source_date"], pa.array(newest, pa.date32())))
+        return inside.select(wanted).group_by(wanted, use_threads=False).aggregate([])
+
+    def _rows_of(self, source: str, staged: Staged, beside: Sequence[Staged]) -> int | None:
+        """How many rows another source has of the dates of a set; None if it lacks one of them."""
+        spec = raw_table(self.definition, source)
+        published = {day: one.rows for day, one in published_partitions(self.lake, spec).items()}
+        dates = _dates(staged)
+        if all(day in published for day in dates):
+            return sum(published[day] for day in dates)
+        same = [
+            one for one in beside if one.table == spec.name and (one.first, one.last) == (staged.first, staged.last)
+        ]
+        return same[0].rows if same else None
+
+    def _digests(self, spec: TableSpec, source: Source, staged: Staged) -> dict[date, str]:
+        """The digests of the files of the newest published dates, without those that the set replaces."""
+        published = published_partitions(self.lake, spec)
+        near = [day for day in published if not staged.first <= day <= staged.last][-REMEMBERED:]
+        return _digests_of(spec, source, {day: published[day] for day in near})
+
+    def _holdout(self, staged: Staged) -> Mapping[str, Sequence[float]]:
+        """How the version that made the scores scored its holdout; nothing if it does not say."""
+        version = self.registry.version(int(staged.inputs["model_version"]))
+        return dict(self.registry.reference(version).get(SCORES, {}))
+
+
+def _digests_of(spec: TableSpec, source: Source, partitions: Mapping[date, Partition]) -> dict[date, str]:
+    """The digests of the files that published partitions were made from, as their staging folders say."""
+    folders = {day: _folder(one.files[0]) for day, one in partitions.items()}
+    inputs = {folder: load_staged(folder).inputs for folder in set(folders.values())}
+    return {
+        day: digest
+        for day, folder in folders.items()
+        for uri, digest in inputs[folder].items()
+        if date_of_landed(source, uri) == day
+    }
+
+
+def _by_date(source: Source, staged: Staged) -> dict[date, str]:
+    """The digests of a set's files that hold rows: two files without any are alike, and right to be."""
+    digests = {date_of_landed(source, uri): digest for uri, digest in staged.inputs.items()}
+    return {day: digests[day] for day in _dates(staged) if day in digests}
+
+
+def _dates(staged: Staged) -> list[date]:
+    """The dates a set has rows of."""
+    return sorted({date_of_written(file) for file in staged.files})
+
+
+def _only(staged: Staged) -> date | None:
+    return staged.first if staged.first == staged.last else None
+
+
+def _folder(file: str) -> str:
+    return file.rsplit("/", 1)[0]

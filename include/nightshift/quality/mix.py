@@ -1,0 +1,48 @@
+"""Nightshift's own expectation: the mix of a column's values is near another one."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from great_expectations.expectations.expectation import ColumnAggregateExpectation
+
+from nightshift.quality.usual import distance
+
+
+class ExpectColumnMixToBeNear(ColumnAggregateExpectation):
+    """Expect the mix of a column's values to be near another one.
+
+    The observed value is the total variation distance of both: the share of rows that would need another value for
+    both to be the same. Missing values do not count. Works on pandas and on Spark.
+
+    Args:
+        column: The column.
+        shares: The share of each value, by the value as text.
+        max_distance: The largest distance allowed.
+    """
+
+    shares: dict[str, float]
+    max_distance: float
+
+    metric_dependencies: ClassVar[tuple[str, ...]] = ("column.value_counts",)
+    success_keys: ClassVar[tuple[str, ...]] = ("shares", "max_distance")
+
+    def _validate(
+        self,
+        metrics: dict[str, Any],
+        runtime_configuration: dict[str, Any] | None = None,
+        execution_engine: Any = None,
+    ) -> dict[str, Any]:
+        counts = {str(value): int(count) for value, count in metrics["column.value_counts"].items()}
+        total = sum(counts.values())
+        expected = self.configuration.kwargs["shares"]
+        if not total:
+            return {"success": True, "result": {"observed_value": None}}
+        shares = {value: count / total for value, count in counts.items()}
+        observed = distance(shares, expected)
+        gap = {value: shares.get(value, 0.0) - expected.get(value, 0.0) for value in {*shares, *expected}}
+        # By size, then by name: the same words for the same data.
+        value = min(gap, key=lambda one: (-abs(gap[one]), one))
+        details = {"value": value, "share": shares.get(value, 0.0), "expected": expected.get(value, 0.0)}
+        success = observed <= self.configuration.kwargs["max_distance"]
+        return {"success": success, "result": {"observed_value": observed, "details": details}}

@@ -1,0 +1,105 @@
+"""How the columns of a table are distributed, date by date: counts, means, spreads, and the mix of their values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+
+import duckdb
+import pyarrow as pa
+import pyarrow.dataset as ds
+
+from nightshift.lake.catalog import Lake
+from nightshift.lake.files import open_fs
+from nightshift.lake.read import published_partitions
+from nightshift.lake.tables import TableSpec
+from nightshift.quality.computed import CONFIGURATION, quoted
+
+MOST_VALUES = 1000  # of which a mix is kept
+NUMBERS = ("integer", "number")
+MIXED = ("string", "category", "boolean")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How a column is distributed on a date.
+
+    Attributes:
+        rows: The rows.
+        missing: How many have no value.
+        mean: The mean of numbers.
+        spread: Their sample standard deviation.
+        distinct: How many values there are, of text and booleans.
+        counts: How many rows have each value, by the value as text; empty if they are more than `MOST_VALUES`.
+    """
+
+    rows: int
+    missing: int
+    mean: float | None = None
+    spread: float | None = None
+    distinct: int = 0
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def missing_share(self) -> float:
+        return self.missing / self.rows if self.rows else 0.0
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """The share of each value among those there are."""
+        present = self.rows - self.missing
+        return {value: count / present for value, count in self.counts.items()} if present else {}
+
+
+def published_profiles(
+    lake: Lake, spec: TableSpec, days: Sequence[date], columns: Sequence[str]
+) -> dict[date, dict[str, Profile]]:
+    """The profiles of a table's columns on published dates. Memory is that of the distinct values, not of the rows."""
+    partitions = published_partitions(lake, spec)
+    files = [file for day in days if day in partitions for file in partitions[day].files]
+    if not files:
+        return {}
+    system, _ = open_fs(files[0])
+    paths = [open_fs(file)[1] for file in files]
+    return profile_columns(ds.dataset(paths, schema=spec.schema, filesystem=system, format="parquet"), spec, columns)
+
+
+def profile_columns(
+    rows: pa.Table | ds.Dataset, spec: TableSpec, columns: Sequence[str]
+) -> dict[date, dict[str, Profile]]:
+    """The profiles of columns, by the date of the rows and by column."""
+    connection = duckdb.connect(config=CONFIGURATION)
+    connection.register("landed", rows)
+    day = quoted(spec.date_column)
+    measures = ", ".join(_measures(name, spec.columns[name]) for name in columns)
+    found: dict[date, dict[str, Profile]] = {}
+    for known, count, *measured in connection.sql(
+        f"select {day}, count(*), {measures} from landed group by 1"
+    ).fetchall():
+        each = zip(columns, measured[::4], measured[1::4], measured[2::4], measured[3::4], strict=True)
+        found[known] = {
+            name: Profile(count, count - present, mean, spread, distinct)
+            for name, present, mean, spread, distinct in each
+        }
+    for name in columns:
+        if spec.columns[name] in MIXED and all(one[name].distinct <= MOST_VALUES for one in found.values()):
+            _add_counts(found, connection, day, name)
+    return found
+
+
+def _measures(name: str, kind: str) -> str:
+    column = quoted(name)
+    moments = f"avg({column}), stddev_samp({column})" if kind in NUMBERS else "null, null"
+    return f"count({column}), {moments}, {f'count(distinct {column})' if kind in MIXED else '0'}"
+
+
+def _add_counts(
+    found: dict[date, dict[str, Profile]], connection: duckdb.DuckDBPyConnection, day: str, name: str
+) -> None:
+    counts: dict[date, dict[str, int]] = {}
+    query = f"select {day}, {quoted(name)}::varchar, count(*) from landed where {quoted(name)} is not null group by all"
+    for known, value, count in connection.sql(query).fetchall():
+        counts.setdefault(known, {})[value] = count
+    for known, profiles in found.items():
+        profiles[name] = replace(profiles[name], counts=dict(sorted(counts.get(known, {}).items())))

@@ -1,0 +1,236 @@
+"""Runs expectations with Great Expectations, in as few passes over the rows as it can."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+
+from nightshift.errors import TerminalError
+from nightshift.quality.expectation import MIX, Contract, Expectation
+
+os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+os.environ.setdefault("TQDM_DISABLE", "1")
+
+OWN = "expectations.py"  # of a definition, beside its model.yaml
+ROW = "nightshift_row"  # the number of a row in its staged set
+_PLACE = "nightshift"  # where an expectation's meta says which one it is
+
+
+class Batches(Protocol):
+    """A staged set as Great Expectations takes it.
+
+    Attributes:
+        rows: How many rows there are.
+    """
+
+    rows: int
+
+    def batch(self, gx: Any, computed: bool, numbered: bool) -> Any:
+        """The rows, or the columns computed of them, as a batch; with `ROW` if they are to be numbered."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What Great Expectations found of one expectation.
+
+    Attributes:
+        expectation: The expectation.
+        result: Its result; counts are filled in where only a boolean was asked for.
+        passed: Whether it holds.
+        broken: The rows that break it, by their numbers, if it was asked which.
+        example: The number of one of them, of a rule.
+    """
+
+    expectation: Expectation
+    result: Any
+    passed: bool
+    broken: tuple[int, ...] = ()
+    example: int | None = None
+
+    @property
+    def problem(self) -> str | None:
+        """Why it could not be checked."""
+        information = self.result.exception_info or {}
+        return str(information.get("exception_message")) if information.get("raised_exception") else None
+
+
+def validate(contract: Contract, batches: Batches) -> list[Finding]:
+    """Checks every expectation of a contract; all of them, not only up to the first that fails.
+
+    Where single values can break an expectation only whether any does is asked first, which Great Expectations
+    answers for all of them in one pass. Then how many and which, of those that are broken.
+
+    Returns:
+        What was found, in the order of the contract.
+    """
+    gx = great_expectations()
+    found: dict[int, Finding] = {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for computed in (False, True):
+            numbered = {n: one for n, one in enumerate(contract.expectations) if one.computed is computed}
+            if numbered:
+                found |= _Pass(gx, contract, batches, computed).run(numbered)
+    return [found[number] for number in range(len(contract.expectations))]
+
+
+class _Pass:
+    """The expectations over the rows, or those over the columns computed of them."""
+
+    def __init__(self, gx: Any, contract: Contract, batches: Batches, computed: bool) -> None:
+        self._gx, self._contract, self._batches, self._computed = gx, contract, batches, computed
+        self._context = gx.get_context(mode="ephemeral")
+        self._context.variables.progress_bars = {"globally": False}
+        self._batch = batches.batch(self._context, computed, numbered=False)
+
+    def run(self, expectations: Mapping[int, Expectation]) -> dict[int, Finding]:
+        compiled = {n: compiled_expectation(self._gx, one, self._contract.folder, n) for n, one in expectations.items()}
+        single = {n: one for n, one in expectations.items() if self._is_single(compiled[n], one)}
+        others = {n: one for n, one in expectations.items() if n not in single}
+        results = self._validate(self._batch, [compiled[n] for n in single], "BOOLEAN_ONLY")
+        broken = [n for n in single if not results[n].success]
+        for number in set(single).difference(broken):
+            results[number].result = _nothing_broken(self._batches.rows)
+        told: dict[str, Any] = {"result_format": "BASIC", "partial_unexpected_count": 1}
+        results |= self._validate(self._batch, [compiled[n] for n in (*others, *broken)], told)
+        aside = [n for n in broken if expectations[n].severity == "quarantine" and self._are_few(results[n])]
+        numbers = self._numbers([compiled[n] for n in aside], "COMPLETE", "unexpected_index_list")
+        rules = [
+            n for n in expectations if self._computed and not results[n].success and hasattr(compiled[n], "mostly")
+        ]
+        first = self._numbers([compiled[n] for n in rules], "SUMMARY", "partial_unexpected_index_list")
+        return {
+            n: Finding(
+                one, results[n], bool(results[n].success), numbers.get(n, ()), next(iter(first.get(n, ())), None)
+            )
+            for n, one in expectations.items()
+        }
+
+    def _numbers(self, compiled: Sequence[Any], result_format: str, key: str) -> dict[int, tuple[int, ...]]:
+        """Rows that break expectations. All of them are asked only of few: it takes as much memory as they are."""
+        if not compiled:
+            return {}
+        batch = self._batches.batch(self._context, self._computed, numbered=True)
+        asked = {
+            "result_format": result_format, "partial_unexpected_count": 1, "unexpected_index_column_names": [ROW],
+        }  # fmt: skip
+        results = self._validate(batch, compiled, asked)
+        return {
+            n: tuple(sorted(int(row[ROW]) for row in result.result.get(key) or ())) for n, result in results.items()
+        }
+
+    def _validate(self, batch: Any, compiled: Sequence[Any], result_format: Any) -> dict[int, Any]:
+        """The result of each expectation, by its number: they come in an order of their own."""
+        if not compiled:
+            return {}
+        suite = self._gx.ExpectationSuite(name="staged", expectations=list(compiled))
+        results = batch.validate(suite, result_format=result_format).results
+        return {result.expectation_config.meta[_PLACE]["number"]: result for result in results}
+
+    def _are_few(self, result: Any) -> bool:
+        return int(result.result.get("unexpected_count") or 0) <= self._contract.share * self._batches.rows
+
+    @staticmethod
+    def _is_single(compiled: Any, expectation: Expectation) -> bool:
+        """Whether single values break it, and not one may."""
+        return hasattr(compiled, "mostly") and dict(expectation.arguments).get("mostly", 1.0) == 1.0
+
+
+def compiled_expectation(gx: Any, expectation: Expectation, folder: str = "", number: int = 0) -> Any:
+    """An expectation as Great Expectations' own object, which says its severity and number in its `meta`.
+
+    Raises:
+        TerminalError: If there is no such class, or it does not take the arguments.
+    """
+    kind = expectation_class(gx, expectation.kind, folder)
+    meta = {
+        _PLACE: {"number": number, "subject": expectation.subject, "note": expectation.note},
+        "severity": expectation.severity,
+    }
+    arguments = dict(expectation.arguments)
+    try:
+        return kind(**arguments, meta=meta)
+    except (TypeError, ValueError) as error:
+        raise TerminalError(
+            f"the expectation does not take these arguments: {_reason(error)}",
+            where=f"{expectation.kind} of {expectation.subject}",
+            received=arguments,
+            fix="see its documentation",
+        ) from None
+
+
+def expectation_class(gx: Any, name: str, folder: str = "") -> Any:
+    """The class of an expectation: of the definition's own `expectations.py`, of Great Expectations, or by its path.
+
+    Raises:
+        TerminalError: If there is none.
+    """
+    if name == MIX:
+        from nightshift.quality.mix import ExpectColumnMixToBeNear
+
+        return ExpectColumnMixToBeNear
+    own = own_expectations(folder).get(name) if folder else None
+    if own is not None:
+        return own
+    module, _, last = name.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module) if module else gx.expectations, last)
+    except (ImportError, AttributeError):
+        raise TerminalError(
+            "no such expectation",
+            where=f"{folder or 'definition'}: expectations",
+            received=name,
+            allowed="a class of great_expectations.expectations, of expectations.py beside model.yaml, or a path",
+            fix="mend its name",
+        ) from None
+
+
+@lru_cache(maxsize=16)
+def own_expectations(folder: str) -> dict[str, Any]:
+    """The expectations a definition brings along, in `expectations.py` beside its `model.yaml`.
+
+    Raises:
+        TerminalError: If the file cannot be imported.
+    """
+    from great_expectations.expectations.expectation import Expectation as Base
+
+    file = Path(folder) / OWN
+    if not file.exists():
+        return {}
+    spec = importlib.util.spec_from_file_location(f"nightshift_expectations_{file.parent.name}", file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where the types in its classes' annotations are looked up
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # anything a user's own file can raise
+        raise TerminalError(f"cannot be imported: {_reason(error)}", where=str(file), fix="mend it") from None
+    return {name: kind for name, kind in vars(module).items() if isinstance(kind, type) and issubclass(kind, Base)}
+
+
+def great_expectations() -> Any:
+    """Great Expectations without the lines it logs about itself."""
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    import great_expectations as gx
+
+    for name in [name for name in logging.root.manager.loggerDict if name.startswith("great_expectations")]:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    return gx
+
+
+def _nothing_broken(rows: int) -> dict[str, Any]:
+    return {"element_count": rows, "unexpected_count": 0, "unexpected_percent": 0.0, "partial_unexpected_list": []}
+
+
+def _reason(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines[:3]) or type(error).__name__
