@@ -148,9 +148,10 @@ def read_docs(folder: str) -> list[Page]:
 
 def read_page(folder: str, name: str) -> str | None:
     """The HTML of a page of a run; None if it has no page of this name."""
-    if name not in {page.name for page in read_docs(folder)}:
-        return None
-    return read_bytes(f"{folder}/{name}.html").decode()
+    if name in {page.name for page in read_docs(folder)}:
+        with suppress(FileNotFoundError):  # replaced since it was listed
+            return read_bytes(f"{folder}/{name}.html").decode()
+    return None
 
 
 def _rank(page: Page) -> tuple[int, int]:
