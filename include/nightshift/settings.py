@@ -78,6 +78,7 @@ class Settings(BaseSettings):
     warehouse: str | None = Field(None, description="Iceberg warehouse, local or URI; default: var/warehouse.")
     mlflow_uri: str | None = Field(None, description="MLflow tracking URI; default: SQLite below `var`.")
     mlflow_artifacts: str | None = Field(None, description="MLflow artifact root; default: var/mlflow/artifacts.")
+    quality_docs: str | None = Field(None, description="Data Docs of the audits, local or URI; default: var/quality.")
     airflow_url: str = Field("http://127.0.0.1:8080", description="Address of the Airflow UI, for links.")
     audit_in_process: int = Field(
         1_000_000, description="Staged sets of up to so many rows are audited in the task's process, others on Spark."
@@ -120,6 +121,10 @@ class Settings(BaseSettings):
     @cached_property
     def artifact_root(self) -> str:
         return self.mlflow_artifacts or str(self.var_path / "mlflow" / "artifacts")
+
+    @cached_property
+    def quality_docs_uri(self) -> str:
+        return self.quality_docs or str(self.var_path / "quality")
 
     @cached_property
     def alerts_file(self) -> Path:

@@ -1,4 +1,4 @@
-"""What Airflow loads: the listener that turns failed runs into alerts."""
+"""What Airflow loads: the listener that turns failed runs into alerts, and the tab "Data quality" beside a run."""
 
 from __future__ import annotations
 
@@ -23,8 +23,25 @@ if get_settings().preload:
     preload()
 
 
+async def pages(scope: Any, receive: Any, send: Any) -> None:
+    """The app behind the tab, imported by the first request: every component imports this file, one serves pages."""
+    from nightshift_airflow.pages import app
+
+    await app(scope, receive, send)
+
+
 class NightshiftPlugin(AirflowPlugin):
-    """Registers Nightshift's listener."""
+    """Registers Nightshift's listener, its pages, and where the UI shows them."""
 
     name = "nightshift"
     listeners: ClassVar[list[Any]] = [listener]
+    fastapi_apps: ClassVar[list[Any]] = [{"name": "data quality", "url_prefix": "/nightshift/quality", "app": pages}]
+    external_views: ClassVar[list[Any]] = [
+        {
+            "name": "Data quality",
+            "destination": "dag_run",
+            "url_route": "data-quality",
+            # Relative to the UI's own address, which may be below a path.
+            "href": "nightshift/quality/{DAG_ID}/{RUN_ID}/",
+        }
+    ]

@@ -38,6 +38,7 @@ def test_without_any_setting_everything_is_embedded_below_the_project() -> None:
     assert settings.catalog_uri == f"sqlite:///{var}/catalog.db?timeout=60"
     assert settings.tracking_uri == f"sqlite:///{var}/mlflow/mlflow.db"
     assert settings.artifact_root == f"{var}/mlflow/artifacts"
+    assert settings.quality_docs_uri == f"{var}/quality"
     assert settings.alerts_file == var / "alerts.jsonl"
     assert settings.spark.master == "local[*]"
     assert settings.alerts.webhook_url is None
@@ -48,7 +49,8 @@ def test_everything_follows_the_folder_of_state(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setenv("NIGHTSHIFT_VAR", str(tmp_path / "state"))
     settings = Settings()
     state = str(tmp_path / "state")
-    places = [settings.landing_uri, settings.warehouse_uri, settings.artifact_root, str(settings.alerts_file)]
+    places = [settings.landing_uri, settings.warehouse_uri, settings.artifact_root, settings.quality_docs_uri]
+    places.append(str(settings.alerts_file))
     assert all(place.startswith(state) for place in places)
     assert settings.catalog_uri is not None
     assert state in settings.catalog_uri
@@ -66,6 +68,7 @@ def test_every_setting_can_come_from_the_environment(monkeypatch: pytest.MonkeyP
         "WAREHOUSE": "s3://bucket/warehouse",
         "MLFLOW_URI": "http://mlflow:5000",
         "MLFLOW_ARTIFACTS": "s3://bucket/mlflow",
+        "QUALITY_DOCS": "s3://bucket/quality",
         "CATALOG__TYPE": "glue",
         "CATALOG__PROPERTIES": '{"glue.region": "eu-central-1"}',
         "SPARK__MASTER": "yarn",
@@ -83,6 +86,7 @@ def test_every_setting_can_come_from_the_environment(monkeypatch: pytest.MonkeyP
     assert settings.warehouse_uri == "s3://bucket/warehouse"
     assert settings.tracking_uri == "http://mlflow:5000"
     assert settings.artifact_root == "s3://bucket/mlflow"
+    assert settings.quality_docs_uri == "s3://bucket/quality"
     assert settings.catalog_uri is None
     assert settings.catalog.properties == {"glue.region": "eu-central-1"}
     assert settings.spark == SparkSettings(master="yarn", driver_memory="8g", conf={"spark.executor.instances": "20"})

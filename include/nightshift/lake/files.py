@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -73,3 +74,10 @@ def read_bytes(uri: str) -> bytes:
     system, path = open_fs(uri)
     with system.open_input_file(path) as stream:
         return bytes(stream.read())
+
+
+def remove(uri: str) -> None:
+    """Removes a file; one that is not there is none to remove."""
+    system, path = open_fs(uri)
+    with suppress(FileNotFoundError):
+        system.delete_file(path)

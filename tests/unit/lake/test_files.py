@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from nightshift.errors import NightshiftError
-from nightshift.lake.files import as_uri, exists, list_files, local_path, read_bytes, write_bytes
+from nightshift.lake.files import as_uri, exists, list_files, local_path, read_bytes, remove, write_bytes
 
 NAMES = ["plain", "with space", "ünïcode", "plus+and&more"]
 
@@ -51,3 +51,11 @@ def test_writing_again_replaces_the_file_and_leaves_nothing_beside_it(tmp_path: 
 def test_a_missing_file_is_reported_as_missing(tmp_path: Path) -> None:
     with pytest.raises((FileNotFoundError, NightshiftError)):
         read_bytes(as_uri(tmp_path / "nothing"))
+
+
+def test_a_file_is_removed_and_one_that_is_gone_is_no_matter(tmp_path: Path) -> None:
+    uri = f"{as_uri(tmp_path)}/a.txt"
+    write_bytes(uri, b"")
+    remove(uri)
+    remove(uri)
+    assert not exists(uri)

@@ -1,0 +1,170 @@
+"""Data Docs of the audits: a page for every audited set, and a page that lists those of a run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader
+
+from nightshift.lake.files import list_files, read_bytes, remove, write_bytes
+from nightshift.types import Outcome, Verdict
+
+LAYERS = ("raw", "features", "scores")
+# Nothing may be loaded or run, whatever a page holds.
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+TEMPLATES = FileSystemLoader(Path(__file__).with_name("templates"))
+
+
+@dataclass(frozen=True)
+class Page:
+    """What the audit of a set came to, for the list of a run.
+
+    Attributes:
+        table: The table.
+        dates: The dates of the set, for people.
+        outcome: The verdict.
+        summary: The verdict as a sentence.
+        checks: How many checks were made.
+        failed: How many of them failed.
+    """
+
+    table: str
+    dates: str
+    outcome: Outcome
+    summary: str
+    checks: int
+    failed: int
+
+    @classmethod
+    def of(cls, verdict: Verdict) -> Page:
+        """The page of a verdict."""
+        checks, failed = len(verdict.checks), len(verdict.failures)
+        return cls(verdict.table, verdict.dates, verdict.outcome, verdict.summary(), checks, failed)
+
+    @property
+    def title(self) -> str:
+        return f"{self.table} {self.dates}".rstrip()
+
+    @property
+    def layer(self) -> str:
+        return self.table.split(".")[0]
+
+    @property
+    def name(self) -> str:
+        """Its name in its folder and its address: the same for the same table and dates."""
+        return _path_part(f"{self.table}-{self.dates}".rstrip("-").replace(" ", "-"))
+
+    @property
+    def sentence(self) -> str:
+        """The summary without the title it begins with."""
+        return self.summary.removeprefix(f"{self.title}: ")
+
+
+def docs_folder(root: str, model: str, run_id: str) -> str:
+    """Where the pages of a run are."""
+    return f"{root.rstrip('/')}/{_path_part(model)}/{_path_part(run_id)}"
+
+
+def render_docs(title: str, result: Any, summary: str, outcome: Outcome | None = None) -> str:
+    """The page of an audit: every expectation, and what was observed.
+
+    Args:
+        title: What was audited.
+        result: Great Expectations' `ExpectationSuiteValidationResult`. An expectation's meta may hold its `severity`,
+            and `notes` that are shown with it.
+        summary: The verdict as a sentence.
+        outcome: The verdict; by default what follows from the severities of the expectations that failed.
+
+    Returns:
+        One HTML page that refers to nothing outside of itself but the list of its run.
+    """
+    from nightshift.quality.docs_view import SelfContainedView, document_of, severity_of
+
+    failed = [one for one in result.results if not one.success]
+    if outcome is None:
+        outcome = "pass" if not failed else "fail" if "fail" in map(severity_of, failed) else "warn"
+    return str(
+        SelfContainedView(TEMPLATES).render(
+            document_of(result),
+            title=title,
+            summary=summary.removeprefix(f"{title}: "),
+            outcome=outcome,
+            checks=len(result.results),
+            failed=len(failed),
+            gx_version=result.meta.get("great_expectations_version", ""),
+            policy=POLICY,
+        )
+    )
+
+
+def render_run(title: str, pages: Sequence[Page]) -> str:
+    """The list of a run's pages, in the order in which their tasks run, what failed first."""
+    listed = sorted(pages, key=lambda page: (*_rank(page), page.title))
+    missing = [layer for layer in LAYERS if layer not in {page.layer for page in pages}]
+    return _environment().get_template("run.j2").render(title=title, pages=listed, missing=missing, policy=POLICY)
+
+
+def render_message(title: str, sentences: Sequence[str]) -> str:
+    """A page that says why there is nothing to see."""
+    return _environment().get_template("message.j2").render(title=title, sentences=sentences, policy=POLICY)
+
+
+def write_docs(folder: str, pages: Mapping[Page, str]) -> None:
+    """Stores the pages of an audit in place of those that an earlier attempt of the same task left.
+
+    Pages of other layers stay: the audits of a run are several tasks.
+
+    Args:
+        folder: Where the pages of the run are, local or URI.
+        pages: Each page and its HTML.
+    """
+    for page, content in pages.items():
+        write_bytes(f"{folder}/{page.name}.html", content.encode())
+        # Last: what is listed can be opened.
+        write_bytes(f"{folder}/{page.name}.json", json.dumps(asdict(page)).encode())
+    names, layers = {page.name for page in pages}, {page.layer for page in pages}
+    for old in read_docs(folder):
+        if old.layer in layers and old.name not in names:
+            for ending in ("json", "html"):
+                remove(f"{folder}/{old.name}.{ending}")
+
+
+def read_docs(folder: str) -> list[Page]:
+    """The pages of a run; none if it has none."""
+    found = []
+    for uri in list_files(folder, ".json"):
+        with suppress(FileNotFoundError):  # replaced since it was listed
+            found.append(Page(**json.loads(read_bytes(uri))))
+    return found
+
+
+def read_page(folder: str, name: str) -> str | None:
+    """The HTML of a page of a run; None if it has no page of this name."""
+    if name in {page.name for page in read_docs(folder)}:
+        with suppress(FileNotFoundError):  # replaced since it was listed
+            return read_bytes(f"{folder}/{name}.html").decode()
+    return None
+
+
+def _rank(page: Page) -> tuple[int, int]:
+    layer = LAYERS.index(page.layer) if page.layer in LAYERS else len(LAYERS)
+    return layer, ("fail", "warn", "pass").index(page.outcome)
+
+
+def _path_part(text: str) -> str:
+    """A text as one part of a path; where characters had to go, a digest tells it from others."""
+    plain = re.sub(r"[^\w.=-]", "-", text, flags=re.ASCII).lstrip(".")[:100]
+    return plain if plain == text and plain else f"{plain}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    return Environment(loader=TEMPLATES, autoescape=True)

@@ -1,0 +1,119 @@
+"""Great Expectations' Data Docs as one page that needs nothing else: no network, no script, no file beside it.
+
+GX renders what was expected and observed; its page around that loads style sheets and scripts from elsewhere, so the
+page, and what opens by a script there, are our own templates.
+"""
+
+from __future__ import annotations
+
+import copy
+import html
+from collections.abc import Callable
+from typing import Any
+
+from great_expectations.render import RenderedDocumentContent, RenderedStringTemplateContent
+from great_expectations.render.renderer import ValidationResultsPageRenderer
+from great_expectations.render.renderer.content_block import ValidationResultsTableContentBlockRenderer
+from great_expectations.render.view import DefaultJinjaPageView
+from jinja2 import BaseLoader, ChoiceLoader, pass_context
+from markupsafe import Markup
+
+# Which rows, as far as they are told: a page that names millions of them cannot be read.
+ROWS = {"unexpected_index_list", "unexpected_index_query", "unexpected_list", "partial_unexpected_index_list"}
+BADGES = {"fail": "badge-danger", "quarantine": "badge-warning", "warn": "badge-warning"}
+
+
+class ExpectationTable(ValidationResultsTableContentBlockRenderer):
+    """GX's table of expectations, with the severity of those that failed, and their notes."""
+
+    @classmethod
+    def _get_content_block_fn(cls, expectation_type: str, expectation_config: Any = None) -> Callable[..., Any]:
+        rows = super()._get_content_block_fn(expectation_type, expectation_config)
+
+        def told(*, result: Any, **kwargs: Any) -> list[list[Any]]:
+            [[status, expectation, *observed]] = rows(result=_without_rows(result), **kwargs)
+            note = result.expectation_config.meta.get("notes")
+            if note:
+                expectation = [*(expectation if isinstance(expectation, list) else [expectation]), _text(note, "note")]
+            if not result.success:
+                severity = severity_of(result)
+                status = [status, _text(severity, "badge", BADGES.get(severity, "badge-secondary"))]
+            return [[status, expectation, *observed]]
+
+        return told
+
+
+class SelfContainedView(DefaultJinjaPageView):
+    """GX's view with our page, where everything is escaped that is not markup of a template.
+
+    GX writes values and exceptions as they are; a landed file could bring a script along.
+
+    Args:
+        loader: Templates that are used instead of GX's of the same name.
+    """
+
+    def __init__(self, loader: BaseLoader) -> None:
+        super().__init__()
+        self.env.loader = ChoiceLoader([loader, self.env.loader])
+        self.env.autoescape = True
+
+    @pass_context
+    def render_content_block(
+        self, jinja_context: Any, content_block: Any, index: Any = None, content_block_id: Any = None, **kwargs: Any
+    ) -> Any:
+        """A block as markup; anything else as it is, for the template to escape."""
+        if isinstance(content_block, list):
+            parts = [self.render_content_block(jinja_context, one, index, content_block_id) for one in content_block]
+            return Markup("\n").join(
+                part if isinstance(part, Markup) else Markup("<span>{}</span>").format(part) for part in parts
+            )
+        if not isinstance(content_block, dict) or "content_block_type" not in content_block:
+            return content_block
+        return Markup(super().render_content_block(jinja_context, content_block, index, content_block_id, **kwargs))
+
+    def render_string_template(self, template: Any) -> Any:
+        """A text with its parameters; the text itself may hold values too, such as the message of an exception."""
+        if not isinstance(template, dict):
+            return template
+        told = copy.deepcopy(template) | {"template": html.escape(str(template.get("template", "")), quote=False)}
+        told.pop("tooltip", None)
+        return Markup(super().render_string_template(told))
+
+    def render_styling(self, styling: Any) -> Markup:
+        """Classes and styles; attributes would be links to pages that are not there, or hooks for scripts."""
+        return Markup(super().render_styling({name: styling[name] for name in styling if name != "attributes"}))
+
+    def attributes_dict_to_html_string(self, attributes_dict: Any, prefix: str = "") -> str:
+        """Nothing: the options of tables are for scripts."""
+        return ""
+
+    @staticmethod
+    def _escape_template_param_value(value: Any) -> str:
+        return html.escape(str(value), quote=False)
+
+
+def severity_of(result: Any) -> str:
+    """The severity of an expectation that failed; one that could not be checked is never less than `fail`."""
+    told = result.exception_info or {}
+    raised = told.get("raised_exception") or any(isinstance(one, dict) for one in told.values())
+    return "fail" if raised else str(result.expectation_config.meta.get("severity", "fail"))
+
+
+def document_of(result: Any) -> RenderedDocumentContent:
+    """What GX tells about a validation: a section a column, without its own overview and run information."""
+    table = {"module_name": __name__, "class_name": ExpectationTable.__name__}
+    section = {"class_name": "ValidationResultsColumnSectionRenderer", "table_renderer": table}
+    document = ValidationResultsPageRenderer(column_section_renderer=section, run_info_at_end=True).render(result)
+    document.sections = document.sections[1:-1]
+    return document
+
+
+def _without_rows(result: Any) -> Any:
+    told = copy.copy(result)
+    told.result = {name: value for name, value in (result.result or {}).items() if name not in ROWS}
+    return told
+
+
+def _text(text: str, *classes: str) -> RenderedStringTemplateContent:
+    template = {"template": "$text", "params": {"text": text}, "styling": {"classes": list(classes)}}
+    return RenderedStringTemplateContent(string_template=template)

@@ -1,0 +1,69 @@
+"""The tab "Data quality" beside a run: what its audits found, for whoever may read the DAG."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from airflow.api_fastapi.core_api.security import requires_access_dag
+from fastapi import Depends, FastAPI, Request, Response
+from fastapi.responses import HTMLResponse
+
+from nightshift.quality.docs import POLICY, docs_folder, read_docs, read_page, render_message, render_run
+from nightshift.settings import get_settings
+
+AUDITED = ".score"
+HEADERS = {
+    "Content-Security-Policy": f"{POLICY}; frame-ancestors 'self'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache, private",  # a task that runs again replaces its pages
+}
+
+app = FastAPI(
+    title="Nightshift's data quality",
+    dependencies=[Depends(requires_access_dag("GET"))],
+    default_response_class=HTMLResponse,
+    redirect_slashes=False,
+    openapi_url=None,
+)
+
+
+@app.middleware("http")
+async def _closed(request: Request, follow: Callable[[Request], Awaitable[Response]]) -> Response:
+    response = await follow(request)
+    response.headers.update(HEADERS)
+    return response
+
+
+@app.get("/{dag_id}/{run_id}/")
+def run_page(dag_id: str, run_id: str) -> str:
+    """What the audits of a run found, a row an audited set."""
+    if not dag_id.endswith(AUDITED):
+        return render_message(
+            "Nothing was audited here",
+            [f"Data is audited by the runs of DAGs named <model>{AUDITED}; this is a run of {dag_id}."],
+        )
+    pages = read_docs(_folder(dag_id, run_id))
+    if not pages:
+        return render_message(
+            "No audit of this run has ended yet",
+            [
+                "Its tasks raw.audit, features.audit and scores.audit write here what they found, also if they fail.",
+                "If one of them has ended and there is still nothing here, its pages were removed: clear the run.",
+            ],
+        )
+    return render_run(f"Data quality of {dag_id.removesuffix(AUDITED)}", pages)
+
+
+@app.get("/{dag_id}/{run_id}/{page}")
+def audit_page(dag_id: str, run_id: str, page: str) -> HTMLResponse:
+    """Every expectation of an audit, and what was observed."""
+    found = read_page(_folder(dag_id, run_id), page) if dag_id.endswith(AUDITED) else None
+    if found is None:
+        message = "It may have been replaced since: open the tab again to see what there is now."
+        return HTMLResponse(render_message("This run has no such page", [message]), status_code=404)
+    return HTMLResponse(found)
+
+
+def _folder(dag_id: str, run_id: str) -> str:
+    return docs_folder(get_settings().quality_docs_uri, dag_id.removesuffix(AUDITED), run_id)
