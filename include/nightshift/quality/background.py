@@ -91,7 +91,7 @@ class Auditor:
         known = {
             reference: found
             for reference, declared in source.references.items()
-            if (found := self._known(declared, staged.last, beside)) is not None
+            if (found := self._known(declared, staged.first, staged.last, beside)) is not None
         }
         return Background(
             days=days,
@@ -114,22 +114,23 @@ class Auditor:
         profiles = published_profiles(self.lake, spec, looked_at, list(declared))
         return {name: [profiles[one][name] for one in days if one in profiles] for name, days in before.items()}
 
-    def _known(self, reference: Reference, last: date, beside: Sequence[Staged]) -> pa.Table | None:
-        """What another source has in its newest partitions up to a date; None while it has none."""
+    def _known(self, reference: Reference, first: date, last: date, beside: Sequence[Staged]) -> pa.Table | None:
+        """What another source has in its newest partitions up to each date of a set; None until it has so many."""
         spec = raw_table(self.definition, reference.source)
         staged = [one for one in beside if one.table == spec.name and one.first <= last]
-        days = {day for day in published_partitions(self.lake, spec) if day <= last}
-        days |= {day for one in staged for day in _dates(one) if day <= last}
-        newest = sorted(days)[-reference.days :]
-        if not newest:
+        known = {day for day in published_partitions(self.lake, spec) if day <= last}
+        known |= {day for one in staged for day in _dates(one) if day <= last}
+        days = sorted(day for day in known if day <= first)[-reference.days :]
+        days += [day for day in known if day > first]
+        if len(known) < reference.days:
             return None
-        wanted = list(reference.columns)
-        parts = [read_staged(one, spec).select(["source_date", *wanted]) for one in staged]
+        columns = list(reference.columns)
+        parts = [read_staged(one, spec).select(["source_date", *columns]) for one in staged]
         if self.lake.has(spec.name):
-            parts.append(read_dates(self.lake, spec, newest[0], newest[-1], columns=("source_date", *wanted)))
+            parts.append(read_dates(self.lake, spec, min(days), max(days), columns=("source_date", *columns)))
         rows = pa.concat_tables(parts)
-        inside = rows.filter(pc.is_in(rows["source_date"], pa.array(newest, pa.date32())))
-        return inside.select(wanted).group_by(wanted, use_threads=False).aggregate([])
+        inside = rows.filter(pc.is_in(rows["source_date"], pa.array(days, pa.date32())))
+        return inside.select(columns).group_by(columns, use_threads=False).aggregate([])
 
     def _rows_of(self, source: str, staged: Staged, beside: Sequence[Staged]) -> int | None:
         """How many rows another source has of the dates of a set; None if it lacks one of them."""
