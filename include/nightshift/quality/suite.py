@@ -60,7 +60,10 @@ class Finding:
     def problem(self) -> str | None:
         """Why it could not be checked."""
         information = self.result.exception_info or {}
-        return str(information.get("exception_message")) if information.get("raised_exception") else None
+        # Told once, or by the metric that raised it.
+        told = [information, *(one for one in information.values() if isinstance(one, dict))]
+        raised = [str(one.get("exception_message")) for one in told if one.get("raised_exception")]
+        return raised[0] if raised else None
 
 
 def validate(contract: Contract, batches: Batches) -> list[Finding]:
