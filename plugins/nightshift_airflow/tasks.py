@@ -28,8 +28,9 @@ def ingest(model: str) -> list[str]:
 def audit(model: str, staged: list[str]) -> list[str]:
     """Checks what is staged; nothing that fails goes further."""
     with explained():
-        audited = _loop(model).audit(staged, _night(), _run_id())
+        audited = _loop(model).audit(staged, _night(), _run_id(), log.info)
         log.info(audited.summary)
+        get_current_context()["task_instance"].xcom_push("summary", audited.summary)
         if audited.warnings:
             _warn("; ".join(audited.warnings))
         return list(audited.locations)

@@ -120,6 +120,7 @@ class Nights(Workspace):
         tables = Counter(one.table for one in staged)
         measured = [m for verdict in verdicts for m in verdict.measurements(dated=tables[verdict.table] > 1)]
         self.record(f"quality.{staged[0].table.split('.')[0]}", night, measured, run_id)
+        self._keep_docs(found, run_id)
         failed = [(one, verdict) for one, verdict in zip(staged, verdicts, strict=True) if verdict.outcome == "fail"]
         if failed:
             files = [name for one, _ in failed for name in one.inputs if "://" in name]
@@ -185,6 +186,12 @@ class Nights(Workspace):
             SparkSubmit(self.settings, "audit", arguments).run(progress)
         auditor = Auditor(self.lake, self.definition, self.registry)
         return [read_judgement(one) if one in large else judge(auditor, one, staged, run_id) for one in staged]
+
+    def _keep_docs(self, found: Sequence[Judgement], run_id: str) -> None:
+        from nightshift.quality.docs import Page, docs_folder, write_docs
+
+        folder = docs_folder(self.settings.quality_docs_uri, self.definition.name, run_id)
+        write_docs(folder, {Page.of(one.verdict): one.page for one in found})
 
     def _stage_files(self, name: str, files: list[LandingFile], first: date, last: date) -> str:
         spec, source = raw_table(self.definition, name), self.definition.sources[name]

@@ -20,6 +20,7 @@ from nightshift.quality.expectation import MIX, Contract, Expectation
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("TQDM_DISABLE", "1")
 
+SHOWN = 20  # values that break an expectation
 OWN = "expectations.py"  # of a definition, beside its model.yaml
 ROW = "nightshift_row"  # the number of a row in its staged set
 _PLACE = "nightshift"  # where an expectation's meta says which one it is
@@ -103,8 +104,10 @@ class _Pass:
         broken = [n for n in single if not results[n].success]
         for number in set(single).difference(broken):
             results[number].result = _nothing_broken(self._batches.rows)
-        told: dict[str, Any] = {"result_format": "BASIC", "partial_unexpected_count": 1}
+        told: dict[str, Any] = {"result_format": "BASIC", "partial_unexpected_count": SHOWN}
         results |= self._validate(self._batch, [compiled[n] for n in (*others, *broken)], told)
+        for number in others:
+            results[number].success = results[number].success or self._measured_nothing(results[number])
         aside = [n for n in broken if expectations[n].severity == "quarantine" and self._are_few(results[n])]
         numbers = self._numbers([compiled[n] for n in aside], "COMPLETE", "unexpected_index_list")
         rules = [
@@ -137,7 +140,13 @@ class _Pass:
             return {}
         suite = self._gx.ExpectationSuite(name="staged", expectations=list(compiled))
         results = batch.validate(suite, result_format=result_format).results
-        return {result.expectation_config.meta[_PLACE]["number"]: result for result in results}
+        return {result.expectation_config.meta[_PLACE]: result for result in results}
+
+    def _measured_nothing(self, result: Any) -> bool:
+        """Whether there was no value to measure, which is for checks of rows and of missing values to judge."""
+        observed = (result.result or {}).get("observed_value", 0)
+        no_row = self._batches.rows == 0 and "column" in result.expectation_config.kwargs
+        return no_row or observed is None or observed != observed  # not a number
 
     def _are_few(self, result: Any) -> bool:
         return int(result.result.get("unexpected_count") or 0) <= self._contract.share * self._batches.rows
@@ -155,10 +164,9 @@ def compiled_expectation(gx: Any, expectation: Expectation, folder: str = "", nu
         TerminalError: If there is no such class, or it does not take the arguments.
     """
     kind = expectation_class(gx, expectation.kind, folder)
-    meta = {
-        _PLACE: {"number": number, "subject": expectation.subject, "note": expectation.note},
-        "severity": expectation.severity,
-    }
+    meta: dict[str, Any] = {_PLACE: number, "severity": expectation.severity}
+    if expectation.note:
+        meta["notes"] = expectation.note
     arguments = dict(expectation.arguments)
     try:
         return kind(**arguments, meta=meta)
@@ -218,6 +226,26 @@ def own_expectations(folder: str) -> dict[str, Any]:
     except Exception as error:  # anything a user's own file can raise
         raise TerminalError(f"cannot be imported: {_reason(error)}", where=str(file), fix="mend it") from None
     return {name: kind for name, kind in vars(module).items() if isinstance(kind, type) and issubclass(kind, Base)}
+
+
+def suite_result(contract: Contract, findings: Sequence[Finding]) -> Any:
+    """What was found, as Great Expectations tells the result of a suite."""
+    from great_expectations.core import ExpectationSuiteValidationResult
+
+    passed = sum(finding.passed for finding in findings)
+    statistics = {
+        "evaluated_expectations": len(findings),
+        "successful_expectations": passed,
+        "unsuccessful_expectations": len(findings) - passed,
+        "success_percent": 100 * passed / len(findings) if findings else None,
+    }
+    return ExpectationSuiteValidationResult(
+        results=[finding.result for finding in findings],
+        success=passed == len(findings),
+        suite_name=contract.table,
+        statistics=statistics,
+        meta={"great_expectations_version": great_expectations().__version__},
+    )
 
 
 def great_expectations() -> Any:
