@@ -24,6 +24,7 @@ from nightshift.lake.staging import load_staged
 from nightshift.lake.tables import TableSpec
 from nightshift.quality.audit import audit
 from nightshift.quality.batches import OnSpark
+from nightshift.quality.compiled import compiled_expectation, great_expectations
 from nightshift.quality.contract import Background, source_contract
 from nightshift.quality.expectation import (
     BETWEEN,
@@ -39,7 +40,6 @@ from nightshift.quality.expectation import (
     Expectation,
 )
 from nightshift.quality.profiles import Profile
-from nightshift.quality.suite import compiled_expectation, great_expectations
 from nightshift.spark_submit import READY
 
 DAY = date(2026, 1, 5)

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 def ingest(model: str) -> list[str]:
     """Reads the landed files as declared and stages them."""
     with explained():
-        return _loop(model).ingest(_night())
+        return _loop(model).ingest(_night(), _run_id(), log.info)
 
 
 @task

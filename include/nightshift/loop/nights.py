@@ -31,7 +31,7 @@ from nightshift.lake.staging import inputs_of, load_staged, new_attempt, stage_a
 from nightshift.lake.tables import TableSpec, raw_table, table_spec
 from nightshift.loop.workspace import Progress, Workspace
 from nightshift.spark_submit import SparkSubmit
-from nightshift.types import Staged
+from nightshift.types import Measurement, Staged
 
 if TYPE_CHECKING:
     from nightshift.quality.judge import Judgement
@@ -84,13 +84,25 @@ class Nights(Workspace):
         """The files a night needs that have not landed."""
         return missing_files(needed_files(self.definition, self.settings.landing_uri, night))
 
-    def ingest(self, night: date) -> list[str]:
-        """Stages the files a night needs, and those that landed anew, corrected, since they were published."""
+    def ingest(self, night: date, run_id: str = "by hand", progress: Progress = print) -> list[str]:
+        """Stages the files a night needs, and those that landed late or anew, corrected, since they were due.
+
+        Those are kept in `monitoring`: what is made of their dates from now on is made of other rows than before.
+        """
         files = needed_files(self.definition, self.settings.landing_uri, night)
-        files += [
-            file for file in restated_files(self.definition, self.settings.landing_uri, night) if self._changed(file)
+        again = [
+            (file, told)
+            for file in restated_files(self.definition, self.settings.landing_uri, night)
+            if (told := self._landed_since(file))
         ]
-        return [self._stage_files(file.source, [file], file.day, file.day) for file in files]
+        staged = [self._stage_files(file.source, [file], file.day, file.day) for file in files]
+        staged += [self._stage_files(file.source, [file], file.day, file.day) for file, _ in again]
+        measured = [Measurement(f"raw.{file.source} of {file.day}", "landed", detail=told) for file, told in again]
+        for one in measured:
+            progress(f"{one.subject}: {one.detail}")
+        if measured:
+            self.record("ingest", night, measured, run_id)
+        return staged
 
     def ingest_history(self, first: date, last: date) -> list[str]:
         """Stages every landed file dated from `first` to `last`."""
@@ -201,14 +213,17 @@ class Nights(Workspace):
         rows = pa.concat_tables([table for table, _ in read])
         return stage_arrow(self.lake, spec, rows, first, last, inputs).location
 
-    def _changed(self, file: LandingFile) -> bool:
-        """Whether a landed file is another one than was published for its date."""
+    def _landed_since(self, file: LandingFile) -> str:
+        """How a landed file is another one than was published for its date; nothing if it is the same."""
         spec = raw_table(self.definition, file.source)
+        name = file.uri.rsplit("/", 1)[-1]
         try:
             published = inputs_of(self.lake, spec, file.day)
         except NotYetAvailable:
-            return True  # it comes late
-        return published.get(file.uri) != digest_of(file.uri)
+            return f"{name} landed late; nights before did without it"
+        if published.get(file.uri) == digest_of(file.uri):
+            return ""
+        return f"{name} landed again, corrected; nights that are published stay as they are"
 
     def _spec(self, table: str) -> TableSpec:
         layer, name = table.split(".", 1)

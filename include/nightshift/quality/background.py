@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import pyarrow as pa
@@ -49,6 +49,9 @@ class Auditor:
             staged: The set.
             beside: The sets that are staged together with it.
         """
+        return replace(self._contract(staged, beside), folder=str(self.definition.folder))
+
+    def _contract(self, staged: Staged, beside: Sequence[Staged]) -> Contract:
         layer, name = staged.table.split(".", 1)
         if layer == "raw":
             return source_contract(name, self.definition.sources[name], self._of_source(name, staged, beside))

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import logging
-import os
-import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 from typing import Any, Protocol
 
-from nightshift.errors import TerminalError
-from nightshift.quality.expectation import MIX, Contract, Expectation
-
-os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
-os.environ.setdefault("TQDM_DISABLE", "1")
+from nightshift.quality.compiled import NUMBER, compiled_expectation, great_expectations
+from nightshift.quality.expectation import Contract, Expectation
 
 SHOWN = 20  # values that break an expectation
-OWN = "expectations.py"  # of a definition, beside its model.yaml
 ROW = "nightshift_row"  # the number of a row in its staged set
-_PLACE = "nightshift"  # where an expectation's meta says which one it is
 
 
 class Batches(Protocol):
@@ -140,7 +128,7 @@ class _Pass:
             return {}
         suite = self._gx.ExpectationSuite(name="staged", expectations=list(compiled))
         results = batch.validate(suite, result_format=result_format).results
-        return {result.expectation_config.meta[_PLACE]: result for result in results}
+        return {result.expectation_config.meta[NUMBER]: result for result in results}
 
     def _measured_nothing(self, result: Any) -> bool:
         """Whether there was no value to measure, which is for checks of rows and of missing values to judge."""
@@ -155,77 +143,6 @@ class _Pass:
     def _is_single(compiled: Any, expectation: Expectation) -> bool:
         """Whether single values break it, and not one may."""
         return hasattr(compiled, "mostly") and dict(expectation.arguments).get("mostly", 1.0) == 1.0
-
-
-def compiled_expectation(gx: Any, expectation: Expectation, folder: str = "", number: int = 0) -> Any:
-    """An expectation as Great Expectations' own object, which says its severity and number in its `meta`.
-
-    Raises:
-        TerminalError: If there is no such class, or it does not take the arguments.
-    """
-    kind = expectation_class(gx, expectation.kind, folder)
-    meta: dict[str, Any] = {_PLACE: number, "severity": expectation.severity}
-    if expectation.note:
-        meta["notes"] = expectation.note
-    arguments = dict(expectation.arguments)
-    try:
-        return kind(**arguments, meta=meta)
-    except (TypeError, ValueError) as error:
-        raise TerminalError(
-            f"the expectation does not take these arguments: {_reason(error)}",
-            where=f"{expectation.kind} of {expectation.subject}",
-            received=arguments,
-            fix="see its documentation",
-        ) from None
-
-
-def expectation_class(gx: Any, name: str, folder: str = "") -> Any:
-    """The class of an expectation: of the definition's own `expectations.py`, of Great Expectations, or by its path.
-
-    Raises:
-        TerminalError: If there is none.
-    """
-    if name == MIX:
-        from nightshift.quality.mix import ExpectColumnMixToBeNear
-
-        return ExpectColumnMixToBeNear
-    own = own_expectations(folder).get(name) if folder else None
-    if own is not None:
-        return own
-    module, _, last = name.rpartition(".")
-    try:
-        return getattr(importlib.import_module(module) if module else gx.expectations, last)
-    except (ImportError, AttributeError):
-        raise TerminalError(
-            "no such expectation",
-            where=f"{folder or 'definition'}: expectations",
-            received=name,
-            allowed="a class of great_expectations.expectations, of expectations.py beside model.yaml, or a path",
-            fix="mend its name",
-        ) from None
-
-
-@lru_cache(maxsize=16)
-def own_expectations(folder: str) -> dict[str, Any]:
-    """The expectations a definition brings along, in `expectations.py` beside its `model.yaml`.
-
-    Raises:
-        TerminalError: If the file cannot be imported.
-    """
-    from great_expectations.expectations.expectation import Expectation as Base
-
-    file = Path(folder) / OWN
-    if not file.exists():
-        return {}
-    spec = importlib.util.spec_from_file_location(f"nightshift_expectations_{file.parent.name}", file)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where the types in its classes' annotations are looked up
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # anything a user's own file can raise
-        raise TerminalError(f"cannot be imported: {_reason(error)}", where=str(file), fix="mend it") from None
-    return {name: kind for name, kind in vars(module).items() if isinstance(kind, type) and issubclass(kind, Base)}
 
 
 def suite_result(contract: Contract, findings: Sequence[Finding]) -> Any:
@@ -248,20 +165,5 @@ def suite_result(contract: Contract, findings: Sequence[Finding]) -> Any:
     )
 
 
-def great_expectations() -> Any:
-    """Great Expectations without the lines it logs about itself."""
-    logging.getLogger("great_expectations").setLevel(logging.WARNING)
-    import great_expectations as gx
-
-    for name in [name for name in logging.root.manager.loggerDict if name.startswith("great_expectations")]:
-        logging.getLogger(name).setLevel(logging.WARNING)
-    return gx
-
-
 def _nothing_broken(rows: int) -> dict[str, Any]:
     return {"element_count": rows, "unexpected_count": 0, "unexpected_percent": 0.0, "partial_unexpected_list": []}
-
-
-def _reason(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(lines[:3]) or type(error).__name__
