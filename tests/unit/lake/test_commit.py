@@ -20,7 +20,7 @@ from nightshift.lake import commit
 from nightshift.lake.catalog import Lake
 from nightshift.lake.commit import Replacement
 from nightshift.lake.publish import publish
-from nightshift.lake.read import data_files, published_dates, snapshot_of
+from nightshift.lake.read import data_files, published_dates, published_partitions, snapshot_of
 from nightshift.lake.tables import TableSpec
 from unit.tables import DAY, Rows, day, put, seen, stage
 
@@ -132,6 +132,25 @@ def test_a_merged_night_is_replaced_and_published_again_like_any_other(
     kept = {day(number): A for number in (1, 4, 5, 6, 7)}
     assert seen(lake, readings) == kept | {day(2): B}
     assert seen(lake, readings, head) == kept | {day(2): A, day(3): A}
+
+
+def test_reading_some_dates_opens_their_manifests_only(lake: Lake, readings: TableSpec, opened: list[str]) -> None:
+    for number in range(1, 8):
+        put(lake, readings, {day(number): A * number})
+    opened.clear()
+    assert published_dates(lake, readings, (day(6), day(9))) == {day(6): 6, day(7): 7}
+    assert len(opened) == 2
+    assert published_dates(lake, readings) == {day(number): number for number in range(1, 8)}
+
+
+def test_the_partitions_within_dates_are_those_of_all_of_them(lake: Lake, readings: TableSpec) -> None:
+    old = put(lake, readings, {day(1): A, day(2): A, day(3): A})
+    put(lake, readings, {day(2): B})
+    for snapshot in (None, old):
+        everything = published_partitions(lake, readings, snapshot)
+        assert published_partitions(lake, readings, snapshot, (day(2), day(2))) == {day(2): everything[day(2)]}
+    assert published_partitions(lake, readings, None, (day(4), day(9))) == {}
+    assert published_partitions(lake, replace(readings, name="raw.none"), None, (day(1), day(9))) == {}
 
 
 # ---- without a lock, as with a catalog that settles conflicts itself
