@@ -115,7 +115,7 @@ def register(model: str, judged: dict[str, Any]) -> int:
 
 @task
 def maintain() -> dict[str, dict[str, int]]:
-    """Expires old snapshots, merges manifests, removes files no snapshot needs."""
+    """Expires old snapshots, removes files no snapshot needs."""
     with explained():
         from nightshift.lake.catalog import Lake
         from nightshift.lake.maintenance import maintain as run
