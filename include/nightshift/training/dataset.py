@@ -16,7 +16,8 @@ from nightshift.definition.model import ModelDefinition
 from nightshift.errors import TerminalError
 from nightshift.lake.catalog import Lake
 from nightshift.lake.labels import join_labels, read_labels
-from nightshift.lake.read import published_partitions, read_dates, snapshot_of
+from nightshift.lake.parquet import read_files
+from nightshift.lake.read import published_partitions, snapshot_of
 from nightshift.lake.tables import TableSpec, features_table, raw_table
 
 AT_ONCE = 1_000_000  # rows that are joined with their labels
@@ -69,14 +70,12 @@ def read_labelled(
     """
     spec = features_table(definition)
     source = raw_table(definition, definition.label.source).name
-    counts = {
-        day: one.rows
-        for day, one in published_partitions(lake, spec, snapshots[spec.name], within=(first, last)).items()
-    }
-    share = 1.0 if most is None else min(1.0, most / max(sum(counts.values()), 1))
+    dates = published_partitions(lake, spec, snapshots[spec.name], within=(first, last))
+    share = 1.0 if most is None else min(1.0, most / max(sum(one.rows for one in dates.values()), 1))
     parts = []
-    for begin, end in _spans(counts, AT_ONCE):
-        rows = read_dates(lake, spec, begin, end, snapshot=snapshots[spec.name])
+    for begin, end in _spans({day: one.rows for day, one in dates.items()}, AT_ONCE):
+        files = [file for day, one in dates.items() if begin <= day <= end for file in one.files]
+        rows = read_files(files, spec)
         if share < 1:
             rows = rows.filter(pa.array(_hashes(rows, spec.key) < np.uint64(share * 2**64 - 1)))
         labels = read_labels(lake, definition, begin, end, snapshots[source])
