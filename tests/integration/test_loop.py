@@ -128,14 +128,12 @@ def test_the_lineage_of_a_version_names_what_it_was_made_from(night: Loop) -> No
     assert any(ref.snapshot_id == told["snapshots"]["features.tiny"] for name, ref in tags.items() if name != "main")
 
 
-def test_what_a_search_tried_are_children_of_the_run_and_the_result_is_calibrated(
-    night: Loop, tmp_path: Path
-) -> None:
+def test_what_a_search_tried_are_children_of_the_run_and_the_result_is_calibrated(night: Loop, tmp_path: Path) -> None:
     shutil.copytree(MODELS / "tiny", tmp_path / "tiny")
     file, said = tmp_path / "tiny" / "model.yaml", list[str]()
     searched = "  period: 20d\n  search: {grid: {C: [1.0e-9, 1.0]}}\n  calibration: {period: 5d}\n"
     file.write_text(file.read_text().replace("  period: 20d\n", searched))
-    loop = Loop("tiny", night.settings.model_copy(update={"models_folder": tmp_path}))
+    loop = Loop("tiny", Settings(home=PROJECT, var=night.settings.var_path, models_folder=tmp_path))
     trained = loop.train(BUILT, "by hand", said.append)
     client, run = loop.registry.client, loop.registry.client.get_run(trained.run_id)
     query = f"tags.`mlflow.parentRunId` = '{trained.run_id}'"

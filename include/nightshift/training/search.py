@@ -52,9 +52,11 @@ def search(definition: ModelDefinition, rows: pa.Table, progress: Callable[[str]
     assert declared is not None
     points = [dict(zip(declared.grid, values, strict=True)) for values in itertools.product(*declared.grid.values())]
     folds = list(time_folds(rows, declared.folds))
+    # A fold has not the days to calibrate with as well.
+    raw = definition.model_copy(update={"training": definition.training.model_copy(update={"calibration": None})})
     trials = []
     for number, params in enumerate(points):
-        scores = tuple(_score(definition, params, *fold) for fold in folds)
+        scores = tuple(_score(raw, params, *fold) for fold in folds)
         trials.append(Trial(params, scores))
         progress(f"search: {number + 1} of {len(points)}: {declared.metric} {trials[-1].score:.4f} with {params}")
     sign = -1 if declared.metric in LARGER_IS_BETTER else 1
