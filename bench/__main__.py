@@ -16,7 +16,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-import bench.features  # noqa: F401  (registers its measurements)
+import bench.features
+import bench.quality  # noqa: F401
 from bench.record import COLUMNS, keep, machine
 from bench.registry import MEASUREMENTS, Bench, Figure
 from nightshift.errors import NightshiftError

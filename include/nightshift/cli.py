@@ -50,6 +50,8 @@ class Format(StrEnum):
 @app.command()
 def validate(model: Annotated[str | None, typer.Argument(help="One model; all of them if left out.")] = None) -> None:
     """Check model definitions; every problem is one line with its file and line."""
+    from nightshift.quality.compiled import expectation_problems
+
     settings = get_settings()
     names = [model] if model else [folder.name for folder in definition_folders(settings.models_path)]
     found: list[NightshiftError] = []
@@ -60,6 +62,8 @@ def validate(model: Annotated[str | None, typer.Argument(help="One model; all of
         except DefinitionError as error:
             found += error.problems
     found += check_shared_sources(good)
+    for definition in good:
+        found += expectation_problems(definition)
     for problem in found:
         problems.print(str(problem), style="red", highlight=False, soft_wrap=True)
     for definition in good:

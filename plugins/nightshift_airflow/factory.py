@@ -52,6 +52,7 @@ def _score(definition: ModelDefinition, scores: Asset) -> DAG:
                 model=name,
                 timeout=definition.wait.timeout.total_seconds(),
                 poke_interval=definition.wait.poll.total_seconds(),
+                alert_after=definition.wait.alert.total_seconds() if definition.wait.alert else None,
             )
             staged = tasks.ingest(name)
             landed >> staged

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -24,20 +25,28 @@ class LandedSensor(BaseSensorOperator):
     Args:
         model: The model's name.
         night: The score date; templated.
+        alert_after: Seconds after which an alert names what is missing; None for none.
     """
 
     template_fields: Sequence[str] = ("night",)
     ui_color = "#e8f0fe"
 
-    def __init__(self, *, model: str, night: str = "{{ partition_key }}", **kwargs: Any) -> None:
+    def __init__(
+        self, *, model: str, night: str = "{{ partition_key }}", alert_after: float | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(mode="reschedule", **kwargs)
-        self.model, self.night = model, night
+        self.model, self.night, self.alert_after = model, night, alert_after
 
     def poke(self, context: Context) -> bool:
-        """Whether everything is there."""
+        """Whether everything is there; after a while, somebody is told that it is not."""
         missing = self._missing()
         for uri in missing:
             self.log.info("not landed yet: %s", uri)
+        # Airflow keeps when it looked first: the sensor is a new process each time.
+        since = context["ti"].get_first_reschedule_date(context)
+        waited = (datetime.now(UTC) - since).total_seconds() if since else 0.0
+        if missing and since and self.alert_after is not None and waited >= self.alert_after:
+            self._tell(context, missing, since)
         return not missing
 
     def execute(self, context: Context) -> Any:
@@ -51,6 +60,24 @@ class LandedSensor(BaseSensorOperator):
                 f"{', '.join(self._missing())} had not landed after waiting {_words(waited)}; "
                 "fix: land it, then clear this task"
             ) from None
+
+    def _tell(self, context: Context, missing: list[str], since: datetime) -> None:
+        from nightshift.alerts.alert import late_alert
+        from nightshift.alerts.deliver import deliver
+        from nightshift.settings import get_settings
+
+        run, settings = context["dag_run"], get_settings()
+        alert = late_alert(
+            dag_id=run.dag_id,
+            run_id=run.run_id,
+            night=self.night,
+            since=since.isoformat(timespec="seconds"),
+            task=self.task_id,
+            missing=", ".join(missing),
+            until=(since + timedelta(seconds=self.timeout)).isoformat(timespec="seconds"),
+            airflow_url=settings.airflow_url,
+        )
+        deliver(alert, settings)
 
     def _missing(self) -> list[str]:
         from nightshift.definition.calendar import parse_night

@@ -21,15 +21,16 @@ log = logging.getLogger(__name__)
 def ingest(model: str) -> list[str]:
     """Reads the landed files as declared and stages them."""
     with explained():
-        return _loop(model).ingest(_night())
+        return _loop(model).ingest(_night(), _run_id(), log.info)
 
 
 @task
 def audit(model: str, staged: list[str]) -> list[str]:
     """Checks what is staged; nothing that fails goes further."""
     with explained():
-        audited = _loop(model).audit(staged, _night(), _run_id())
+        audited = _loop(model).audit(staged, _night(), _run_id(), log.info)
         log.info(audited.summary)
+        get_current_context()["task_instance"].xcom_push("summary", audited.summary)
         if audited.warnings:
             _warn("; ".join(audited.warnings))
         return list(audited.locations)
@@ -114,7 +115,7 @@ def register(model: str, judged: dict[str, Any]) -> int:
 
 @task
 def maintain() -> dict[str, dict[str, int]]:
-    """Expires old snapshots, merges manifests, removes files no snapshot needs."""
+    """Expires old snapshots, removes files no snapshot needs."""
     with explained():
         from nightshift.lake.catalog import Lake
         from nightshift.lake.maintenance import maintain as run

@@ -18,14 +18,11 @@ from corpus.catalogue import FAULTS
 from corpus.fault import Fault, Harmless
 from corpus.not_caught import NOT_CAUGHT
 from corpus.scene import MODEL, Run, Scene, replay, tightened
-from nightshift.lake.maintenance import maintain
 from nightshift.loop import Loop
 from nightshift.settings import PROJECT, Settings
 
 YEAR = date(2013, 1, 1), date(2013, 12, 31)
 LONGEST = 220
-
-log = logging.getLogger(__name__)
 
 
 def table(folder: Path) -> Iterator[str]:
@@ -48,9 +45,6 @@ def year(folder: Path) -> Iterator[str]:
     counts: Counter[str] = Counter()
     for night, run in replay(loop, *YEAR):
         counts[run.verdict] += 1
-        if night.weekday() == 0:
-            # As an installation does: what every commit leaves in the metadata is read by all that follow.
-            maintain(loop.lake, log.debug)
         if run.verdict != "pass":
             yield f"{night} {run.verdict}: {'; '.join(run.warnings) or run.says}"
     yield f"{counts.total()} nights: {', '.join(f'{count} {verdict}' for verdict, count in counts.most_common())}"

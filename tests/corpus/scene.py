@@ -28,6 +28,7 @@ from nightshift.lake.read import Partition, published_partitions, read_dates, sn
 from nightshift.lake.staging import load_staged
 from nightshift.lake.tables import quarantine_table, raw_table
 from nightshift.loop import Audited, Loop
+from nightshift.replay.nights import DELIVERY
 from nightshift.settings import PROJECT, Settings
 
 MODEL = "flight_delay"
@@ -119,7 +120,7 @@ def broken_checks(loop: Loop, night: date) -> tuple[str, ...]:
 def replay(loop: Loop, first: date, last: date) -> Iterator[tuple[date, Run]]:
     """Every real night from `first` to `last`, one after the other, each landed, checked and published."""
     for night in nights(first, last):
-        loop.land(night, since=first)
+        loop.land(night, since=max(first, night - DELIVERY))
         yield night, run_night(loop, night)
 
 

@@ -17,6 +17,7 @@ from nightshift.lake.sql import run_sql
 from nightshift.lake.staging import new_attempt, stage_arrow
 from nightshift.lake.tables import raw_table, scores_table
 from nightshift.loop import Loop
+from nightshift.quality.docs import docs_folder, read_docs
 from nightshift.registry.store import ARTIFACT
 from nightshift.settings import PROJECT, Settings
 from nightshift.spark_submit import SparkSubmit
@@ -99,6 +100,18 @@ def test_monitoring_keeps_drift_outcomes_and_a_decision_and_repeats_itself(night
     assert [s.night for s in status] == [NIGHT]
     assert status[0].complete and status[0].version == 1 and status[0].quality.startswith("pass")
     assert status[0].auc is not None and 0.5 < status[0].auc <= 1
+
+
+def test_a_large_night_is_judged_by_spark_as_a_small_one_in_process(night: Loop) -> None:
+    spark = Loop("tiny", night.settings.model_copy(update={"audit_in_process": 30}))
+    staged = night.ingest(NIGHT)
+    said: list[str] = []
+    by_spark, in_process = spark.audit(staged, NIGHT, "spark", said.append), night.audit(staged, NIGHT, "process")
+    assert by_spark == in_process
+    assert any(line.startswith("raw.plan 2024-01-31: ") and "checks passed on 60 rows" in line for line in said)
+    pages = {run: read_docs(docs_folder(night.settings.quality_docs_uri, "tiny", run)) for run in ("spark", "process")}
+    assert pages["spark"] == pages["process"]
+    assert [page.table for page in pages["spark"]] == ["raw.failures", "raw.plan"]
 
 
 def test_running_every_stage_again_leaves_the_same_tables(night: Loop) -> None:

@@ -190,6 +190,25 @@ def test_a_restated_day_is_audited_apart_from_the_nights_own(loop: Loop) -> None
     assert kept == {"raw.failures of 2024-01-07", "raw.failures of 2024-01-05", "raw.plan"}
 
 
+def test_what_landed_late_or_again_is_said_and_kept(loop: Loop) -> None:
+    land(loop, *range(1, 9))
+    late = Path(local_path(loop.settings.landing_uri)) / "outcomes" / f"{day(6)}.parquet"
+    content = late.read_bytes()
+    late.unlink()
+    run(loop, *(number for number in range(2, 7)))
+    late.write_bytes(content)
+    failures(loop, day(5), True, True, True)
+    said: list[str] = []
+    loop.ingest(day(8), "late", said.append)
+    kept = {row["subject"]: row["detail"] for row in loop.monitored(day(8), day(8)) if row["monitor"] == "ingest"}
+    assert kept == {
+        "raw.failures of 2024-01-05": f"{day(5)}.parquet landed again, corrected; "
+        "nights that are published stay as they are",
+        "raw.failures of 2024-01-06": f"{day(6)}.parquet landed late; nights before did without it",
+    }
+    assert said == [f"{subject}: {detail}" for subject, detail in kept.items()]
+
+
 def test_a_restated_file_that_is_wrong_is_named_and_nothing_is_published(loop: Loop) -> None:
     land(loop, *range(1, 9))
     run(loop, *range(2, 8))

@@ -27,7 +27,7 @@ NEXT = {
 
 @dataclass(frozen=True)
 class Alert:
-    """One incident: a failed DAG run, or a night that was published with a warning.
+    """One incident: a failed DAG run, a night that was published with a warning, or one whose files are late.
 
     Attributes:
         incident: Names the incident; the same incident is told once.
@@ -92,6 +92,35 @@ def quality_alert(
         log=_log(airflow_url, dag_id, run_id, task),
         runbook="docs/runbook.md#a-night-was-published-with-a-warning",
         next_step=f"see `nightshift quarantine list {model}`; mend the data or the rule",
+    )
+
+
+def late_alert(
+    *, dag_id: str, run_id: str, night: str, since: str, task: str, missing: str, until: str, airflow_url: str
+) -> Alert:
+    """The alert for a night whose files are late.
+
+    Args:
+        dag_id: `<model>.<verb>`.
+        run_id: The run.
+        night: Its score date.
+        since: Since when it waits, ISO 8601.
+        task: The task that waits.
+        missing: The files, as one line.
+        until: When it gives up, ISO 8601.
+        airflow_url: Where the Airflow UI is.
+    """
+    model, _, verb = dag_id.rpartition(".")
+    return Alert(
+        incident=f"{dag_id}/{run_id}/{task}",
+        what=f"{dag_id} waits for {missing}",
+        model=model,
+        night=night,
+        since=since,
+        meanwhile=MEANWHILE[verb].format(night=night),
+        log=_log(airflow_url, dag_id, run_id, task),
+        runbook="docs/runbook.md#a-nights-files-are-late",
+        next_step=f"ask for the files; the night goes on by itself when they are there, and gives up at {until}",
     )
 
 

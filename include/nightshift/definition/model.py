@@ -275,6 +275,7 @@ class Schedule(Part):
 class Wait(Part):
     """How long a night waits for its sources."""
 
+    alert: Duration | None = Field(None, description="After this an alert names what is missing; the night waits on.")
     timeout: Duration
     poll: Duration
 

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from croniter import croniter
 
 from nightshift.definition import check_rules, feature_rules
+from nightshift.definition.duration import format_duration
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.problem import RESERVED, Path_, Problem
 
@@ -196,6 +197,13 @@ def schedule_makes_sense(definition: ModelDefinition) -> Iterator[Problem]:
         yield Problem(("training", "cadence"), "not a cron expression", cadence, allowed, "such as '0 6 1 * *'")
 
 
+def alert_comes_before_the_end(definition: ModelDefinition) -> Iterator[Problem]:
+    wait = definition.wait
+    if wait.alert is not None and wait.alert >= wait.timeout:
+        received, allowed = format_duration(wait.alert), f"less than the timeout, {format_duration(wait.timeout)}"
+        yield Problem(("wait", "alert"), "comes when the night has given up", received, allowed, "wait longer")
+
+
 def gate_has_rules(definition: ModelDefinition) -> Iterator[Problem]:
     if not definition.gate.minimum and definition.gate.against_champion is None:
         yield Problem(
@@ -226,6 +234,7 @@ RULES: tuple[Rule, ...] = (
     names_do_not_collide,
     one_outcome_an_observation,
     schedule_makes_sense,
+    alert_comes_before_the_end,
     gate_has_rules,
     watched_features_exist,
     *check_rules.RULES,

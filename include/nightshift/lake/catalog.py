@@ -61,13 +61,17 @@ class Lake:
     def ensure(self, spec: TableSpec) -> Table:
         """Creates a table, or adds the columns its specification gained.
 
+        Returns:
+            The table at its newest snapshot.
+
         Raises:
             TerminalError: If a column changed its type: that is another table.
         """
         with self.lock(spec.name):
-            if not self.has(spec.name):
+            try:
+                table = self.table(spec.name)
+            except NotYetAvailable:
                 return self._create(spec)
-            table = self.table(spec.name)
             kinds = {field.name: field.type for field in schema_to_pyarrow(table.schema())}
             for field in spec.schema:
                 if field.name in kinds and not _same_type(kinds[field.name], field.type):
@@ -84,7 +88,7 @@ class Lake:
                 with table.update_schema() as update:
                     for name in new:
                         update.add_column(name, kinds[name])
-            return self.table(spec.name)
+            return table
 
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
@@ -94,7 +98,8 @@ class Lake:
             return
         folder = self.settings.var_path / "locks"
         folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f"{name}.lock"):
+        # One object a file, so that who holds the lock can take it again.
+        with FileLock(folder / f"{name}.lock", is_singleton=True):
             yield
 
     def _open(self) -> Catalog:

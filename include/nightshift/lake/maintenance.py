@@ -1,4 +1,4 @@
-"""Keeps the lake small: snapshots, manifests, and files that no snapshot needs."""
+"""Keeps the lake small: snapshots, and files that no snapshot needs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from pyiceberg.table import Table
-from pyiceberg.table.update.snapshot import _MergeAppendFiles
 
 from nightshift.lake.catalog import Lake
 from nightshift.lake.files import list_files, open_fs
@@ -27,7 +26,7 @@ def maintain(lake: Lake, say: Callable[[str], None], *, now: datetime | None = N
         now: What ages are measured against; the wall clock by default, since it is about files' real age.
 
     Returns:
-        Per table: snapshots expired, manifests merged away, files removed.
+        Per table: snapshots expired, files removed.
     """
     now = now or datetime.now(UTC)
     done = {}
@@ -36,10 +35,9 @@ def maintain(lake: Lake, say: Callable[[str], None], *, now: datetime | None = N
             name = ".".join(identifier)
             with lake.lock(name):
                 expired = _expire(lake.table(name), now)
-                merged = _merge_manifests(lake.table(name))
             removed = _remove_orphans(lake, name, now)
-            done[name] = {"snapshots": expired, "manifests": merged, "files": removed}
-            say(f"{name}: {expired} snapshots expired, {merged} manifests merged, {removed} files removed")
+            done[name] = {"snapshots": expired, "files": removed}
+            say(f"{name}: {expired} snapshots expired, {removed} files removed")
     return done
 
 
@@ -58,21 +56,6 @@ def _expire(table: Table, now: datetime) -> int:
     if old:
         table.maintenance.expire_snapshots().by_ids(old).commit()
     return len(old)
-
-
-def _merge_manifests(table: Table) -> int:
-    """Packs manifests into few by an empty append; every commit adds one, and readers open them all."""
-    snapshot = table.current_snapshot()
-    before = len(snapshot.manifests(table.io)) if snapshot else 0
-    if before < KEEP_SNAPSHOTS:
-        return 0
-    with table.transaction() as change:
-        append = change.update_snapshot(snapshot_properties={"nightshift.maintenance": "merge"}).merge_append()
-        assert isinstance(append, _MergeAppendFiles)
-        append._merge_enabled, append._min_count_to_merge = True, 2
-        append.commit()
-    after = table.refresh().current_snapshot()
-    return before - len(after.manifests(table.io)) if after else 0
 
 
 def _remove_orphans(lake: Lake, name: str, now: datetime) -> int:

@@ -11,12 +11,12 @@ import logging
 from pyiceberg.exceptions import CommitFailedException, ValidationException
 from pyiceberg.io.pyarrow import parquet_files_to_data_files
 from pyiceberg.manifest import DataFile
-from pyiceberg.table.snapshots import Operation
 from sqlalchemy.exc import OperationalError
 from tenacity import Retrying, before_sleep_log, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from nightshift.errors import DataError, TerminalError
 from nightshift.lake.catalog import Lake
+from nightshift.lake.commit import Replacement
 from nightshift.lake.files import exists
 from nightshift.lake.read import partition_values, partitions
 from nightshift.lake.tables import TableSpec
@@ -50,7 +50,6 @@ def publish(lake: Lake, spec: TableSpec, staged: Staged) -> int:
         raise TerminalError(
             "a staged file is gone", where=gone[0], fix="clear the task that stages it and run it again"
         )
-    lake.ensure(spec)
     retrying = Retrying(
         retry=retry_if_exception_type(CONFLICTS),
         wait=wait_random_exponential(multiplier=0.05, max=5),
@@ -63,7 +62,7 @@ def publish(lake: Lake, spec: TableSpec, staged: Staged) -> int:
 
 
 def _commit(lake: Lake, spec: TableSpec, staged: Staged) -> int:
-    table = lake.table(spec.name)  # always fresh: what is replaced is planned against this head
+    table = lake.ensure(spec)  # always fresh: what is replaced is planned against this head
     predicate = partitions(spec, staged.first, staged.last, staged.split)
     new = [f for f in parquet_files_to_data_files(table.io, table.metadata, iter(staged.files)) if f.record_count]
     _check_partitions(spec, staged, new)
@@ -74,18 +73,15 @@ def _commit(lake: Lake, spec: TableSpec, staged: Staged) -> int:
     # A history is made of hundreds of files; its manifest names them, snapshots are to stay small.
     told = staged.inputs if len(staged.inputs) <= 16 else {}
     properties = {ATTEMPT: staged.attempt} | {f"nightshift.input.{name}": value for name, value in told.items()}
-    transaction = table.transaction()
-    with transaction.update_snapshot(snapshot_properties=properties).overwrite() as overwrite:
-        overwrite._isolation_operation = Operation.OVERWRITE
-        overwrite.delete_by_predicate(predicate)  # what a concurrent commit is validated against
-        for file in old:
-            overwrite.delete_data_file(file)
-        for file in new:
-            overwrite.append_data_file(file)
-        snapshot_id = overwrite.snapshot_id
-    transaction.commit_transaction()
+    replacement = Replacement(table, properties)
+    replacement.delete_by_predicate(predicate)  # what a concurrent commit is validated against
+    for file in old:
+        replacement.delete_data_file(file)
+    for file in new:
+        replacement.append_data_file(file)
+    snapshot_id = replacement.publish()
     log.info("published %s rows of %s as snapshot %s", staged.rows, spec.name, snapshot_id)
-    return int(snapshot_id)
+    return snapshot_id
 
 
 def _check_partitions(spec: TableSpec, staged: Staged, files: list[DataFile]) -> None:

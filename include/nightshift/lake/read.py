@@ -15,7 +15,7 @@ from pyiceberg.expressions.parser import parse
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
 
-from nightshift.errors import TerminalError
+from nightshift.errors import NotYetAvailable, TerminalError
 from nightshift.lake.catalog import Lake
 from nightshift.lake.tables import TableSpec
 
@@ -86,9 +86,9 @@ def read_dates(
     return rows.select(list(names)).cast(schema)
 
 
-def published_dates(lake: Lake, spec: TableSpec) -> dict[date, int]:
-    """How many rows each published date has; nothing if the table does not exist."""
-    return {day: partition.rows for day, partition in published_partitions(lake, spec).items()}
+def published_dates(lake: Lake, spec: TableSpec, within: tuple[date, date] | None = None) -> dict[date, int]:
+    """How many rows each published date has, of those within two dates if given; nothing if there is no table."""
+    return {day: partition.rows for day, partition in published_partitions(lake, spec, within=within).items()}
 
 
 @dataclass(frozen=True)
@@ -104,12 +104,26 @@ class Partition:
         return fingerprint(*self.files)
 
 
-def published_partitions(lake: Lake, spec: TableSpec, snapshot: int | None = None) -> dict[date, Partition]:
-    """Every published date at a snapshot, the newest if None; nothing if the table does not exist."""
-    if snapshot == NOTHING_YET or not lake.has(spec.name):
+def published_partitions(
+    lake: Lake, spec: TableSpec, snapshot: int | None = None, within: tuple[date, date] | None = None
+) -> dict[date, Partition]:
+    """Every published date at a snapshot, the newest if None; nothing if the table does not exist.
+
+    Args:
+        lake: The lake.
+        spec: The table.
+        snapshot: At this snapshot; the newest if None.
+        within: Only from the first to the last of these dates, so that older ones cost nothing.
+    """
+    if snapshot == NOTHING_YET:
+        return {}
+    try:
+        table = _at(lake, spec.name, snapshot)
+    except NotYetAvailable:
         return {}
     found: dict[date, list[DataFile]] = {}
-    for task in _at(lake, spec.name, snapshot).scan(AlwaysTrue(), snapshot_id=snapshot).plan_files():
+    where = partitions(spec, *within) if within else AlwaysTrue()
+    for task in table.scan(where, snapshot_id=snapshot).plan_files():
         found.setdefault(partition_values(spec, task.file)[-1], []).append(task.file)
     return {
         day: Partition(tuple(sorted(file.file_path for file in files)), sum(file.record_count for file in files))

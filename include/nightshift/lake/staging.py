@@ -15,7 +15,7 @@ from nightshift.errors import NotYetAvailable, TerminalError
 from nightshift.lake.catalog import Lake
 from nightshift.lake.files import as_uri, list_files, open_fs, read_bytes, write_bytes
 from nightshift.lake.parquet import read_file, write_files
-from nightshift.lake.read import data_files
+from nightshift.lake.read import published_partitions
 from nightshift.lake.tables import TableSpec
 from nightshift.types import Staged
 
@@ -122,11 +122,11 @@ def inputs_of(lake: Lake, spec: TableSpec, day: date) -> dict[str, str]:
     Raises:
         NotYetAvailable: If nothing is published for the date.
     """
-    files = list(data_files(lake, spec, day, day)) if lake.has(spec.name) else []
-    if not files:
+    partition = published_partitions(lake, spec, within=(day, day)).get(day)
+    if partition is None:
         raise NotYetAvailable(f"{day} is not published", where=spec.name, fix="run the night, or build it, first")
     folder = staging_folder(lake.warehouse, spec.name, "")
-    return load_staged(folder + files[0].removeprefix(folder).split("/")[0]).inputs
+    return load_staged(folder + partition.files[0].removeprefix(folder).split("/")[0]).inputs
 
 
 def read_staged(staged: Staged, spec: TableSpec) -> pa.Table:

@@ -49,16 +49,15 @@ class Monitoring(Workspace):
         from nightshift.monitoring.outcomes import measure_outcomes
 
         newest = newest_labelled(self.definition, night)
+        recent = newest - LOOKBACK, newest
         restated = self.definition.sources[self.definition.label.source].restates or RESTATED
-        measured = {
-            row["score_date"] for row in self.monitored(newest - LOOKBACK, newest) if row["monitor"] == "outcome"
-        }
+        measured = {row["score_date"] for row in self.monitored(*recent) if row["monitor"] == "outcome"}
         scored = [
             day
-            for day in published_dates(self.lake, scores_table(self.definition))
-            if newest - LOOKBACK <= day <= newest and (day not in measured or day > newest - restated)
+            for day in published_dates(self.lake, scores_table(self.definition), recent)
+            if day not in measured or day > newest - restated
         ]
-        labelled = set(published_dates(self.lake, raw_table(self.definition, self.definition.label.source)))
+        labelled = set(published_dates(self.lake, raw_table(self.definition, self.definition.label.source), recent))
         done = []
         for day in sorted(set(scored) & labelled):
             rows = read_dates(self.lake, scores_table(self.definition), day, day)

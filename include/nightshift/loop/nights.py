@@ -31,7 +31,7 @@ from nightshift.lake.staging import inputs_of, load_staged, new_attempt, stage_a
 from nightshift.lake.tables import TableSpec, raw_table, table_spec
 from nightshift.loop.workspace import Progress, Workspace
 from nightshift.spark_submit import SparkSubmit
-from nightshift.types import Staged
+from nightshift.types import Measurement, Staged
 
 if TYPE_CHECKING:
     from nightshift.quality.judge import Judgement
@@ -84,13 +84,25 @@ class Nights(Workspace):
         """The files a night needs that have not landed."""
         return missing_files(needed_files(self.definition, self.settings.landing_uri, night))
 
-    def ingest(self, night: date) -> list[str]:
-        """Stages the files a night needs, and those that landed anew, corrected, since they were published."""
+    def ingest(self, night: date, run_id: str = "by hand", progress: Progress = print) -> list[str]:
+        """Stages the files a night needs, and those that landed late or anew, corrected, since they were due.
+
+        Those are kept in `monitoring`: what is made of their dates from now on is made of other rows than before.
+        """
         files = needed_files(self.definition, self.settings.landing_uri, night)
-        files += [
-            file for file in restated_files(self.definition, self.settings.landing_uri, night) if self._changed(file)
+        again = [
+            (file, told)
+            for file in restated_files(self.definition, self.settings.landing_uri, night)
+            if (told := self._landed_since(file))
         ]
-        return [self._stage_files(file.source, [file], file.day, file.day) for file in files]
+        staged = [self._stage_files(file.source, [file], file.day, file.day) for file in files]
+        staged += [self._stage_files(file.source, [file], file.day, file.day) for file, _ in again]
+        measured = [Measurement(f"raw.{file.source} of {file.day}", "landed", detail=told) for file, told in again]
+        for one in measured:
+            progress(f"{one.subject}: {one.detail}")
+        if measured:
+            self.record("ingest", night, measured, run_id)
+        return staged
 
     def ingest_history(self, first: date, last: date) -> list[str]:
         """Stages every landed file dated from `first` to `last`."""
@@ -120,6 +132,7 @@ class Nights(Workspace):
         tables = Counter(one.table for one in staged)
         measured = [m for verdict in verdicts for m in verdict.measurements(dated=tables[verdict.table] > 1)]
         self.record(f"quality.{staged[0].table.split('.')[0]}", night, measured, run_id)
+        self._keep_docs(found, run_id)
         failed = [(one, verdict) for one, verdict in zip(staged, verdicts, strict=True) if verdict.outcome == "fail"]
         if failed:
             files = [name for one, _ in failed for name in one.inputs if "://" in name]
@@ -186,6 +199,12 @@ class Nights(Workspace):
         auditor = Auditor(self.lake, self.definition, self.registry)
         return [read_judgement(one) if one in large else judge(auditor, one, staged, run_id) for one in staged]
 
+    def _keep_docs(self, found: Sequence[Judgement], run_id: str) -> None:
+        from nightshift.quality.docs import Page, docs_folder, write_docs
+
+        folder = docs_folder(self.settings.quality_docs_uri, self.definition.name, run_id)
+        write_docs(folder, {Page.of(one.verdict): one.page for one in found})
+
     def _stage_files(self, name: str, files: list[LandingFile], first: date, last: date) -> str:
         spec, source = raw_table(self.definition, name), self.definition.sources[name]
         zone = source.timezone or self.definition.schedule.timezone
@@ -194,14 +213,17 @@ class Nights(Workspace):
         rows = pa.concat_tables([table for table, _ in read])
         return stage_arrow(self.lake, spec, rows, first, last, inputs).location
 
-    def _changed(self, file: LandingFile) -> bool:
-        """Whether a landed file is another one than was published for its date."""
+    def _landed_since(self, file: LandingFile) -> str:
+        """How a landed file is another one than was published for its date; nothing if it is the same."""
         spec = raw_table(self.definition, file.source)
+        name = file.uri.rsplit("/", 1)[-1]
         try:
             published = inputs_of(self.lake, spec, file.day)
         except NotYetAvailable:
-            return True  # it comes late
-        return published.get(file.uri) != digest_of(file.uri)
+            return f"{name} landed late; nights before did without it"
+        if published.get(file.uri) == digest_of(file.uri):
+            return ""
+        return f"{name} landed again, corrected; nights that are published stay as they are"
 
     def _spec(self, table: str) -> TableSpec:
         layer, name = table.split(".", 1)

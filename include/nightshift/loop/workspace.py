@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from nightshift.definition.load import find_definition
 from nightshift.definition.model import ModelDefinition
+from nightshift.errors import NotYetAvailable
 from nightshift.lake.catalog import Lake
 from nightshift.lake.publish import publish
 from nightshift.lake.read import read_dates
@@ -58,6 +59,7 @@ class Workspace:
     def monitored(self, first: date, last: date) -> list[dict[str, Any]]:
         """Everything monitored from `first` to `last`; nothing if nothing was yet."""
         spec = monitoring_table(self.definition)
-        if not self.lake.has(spec.name):
+        try:
+            return list(read_dates(self.lake, spec, first, last).to_pylist())
+        except NotYetAvailable:
             return []
-        return list(read_dates(self.lake, spec, first, last).to_pylist())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import pyarrow as pa
@@ -14,7 +14,7 @@ from nightshift.definition.model import ModelDefinition, Source
 from nightshift.lake.catalog import Lake
 from nightshift.lake.landing import date_of_landed
 from nightshift.lake.parquet import date_of_written
-from nightshift.lake.read import Partition, published_partitions, read_dates
+from nightshift.lake.read import Partition, published_dates, published_partitions, read_dates
 from nightshift.lake.staging import load_staged, read_staged
 from nightshift.lake.tables import TableSpec, features_table, raw_table, scores_table
 from nightshift.quality.contract import Background, features_contract, scores_contract, source_contract
@@ -49,12 +49,14 @@ class Auditor:
             staged: The set.
             beside: The sets that are staged together with it.
         """
+        return replace(self._contract(staged, beside), folder=str(self.definition.folder))
+
+    def _contract(self, staged: Staged, beside: Sequence[Staged]) -> Contract:
         layer, name = staged.table.split(".", 1)
         if layer == "raw":
             return source_contract(name, self.definition.sources[name], self._of_source(name, staged, beside))
         observed = raw_table(self.definition, self.definition.observations.source)
-        counts = {day: one.rows for day, one in published_partitions(self.lake, observed).items()}
-        observations = sum(rows for day, rows in counts.items() if staged.first <= day <= staged.last)
+        observations = sum(published_dates(self.lake, observed, (staged.first, staged.last)).values())
         if layer == "features":
             spec, columns = features_table(self.definition), self.definition.quality.features.columns
             profiles = self._profiles(spec, columns, staged)
@@ -87,7 +89,7 @@ class Auditor:
         rows, like = source.rows, source.rows.like
         counts = {}
         if rows.usual is not None:
-            counts = {day: one.rows for day, one in published_partitions(self.lake, spec).items()}
+            counts = published_dates(self.lake, spec)
         known = {
             reference: found
             for reference, declared in source.references.items()
@@ -135,8 +137,7 @@ class Auditor:
     def _rows_of(self, source: str, staged: Staged, beside: Sequence[Staged]) -> int | None:
         """How many rows another source has of the dates of a set; None if it lacks one of them."""
         spec = raw_table(self.definition, source)
-        published = {day: one.rows for day, one in published_partitions(self.lake, spec).items()}
-        dates = _dates(staged)
+        published, dates = published_dates(self.lake, spec, (staged.first, staged.last)), _dates(staged)
         if all(day in published for day in dates):
             return sum(published[day] for day in dates)
         same = [

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from nightshift.lake.files import open_fs
@@ -31,12 +32,13 @@ class InProcess:
     def __init__(self, rows: pa.Table, computed: Mapping[str, Computed]) -> None:
         self.table, self.rows = rows, rows.num_rows
         self._computed = computed
+        self._clean = _without_nan(rows)
 
     def batch(self, context: Any, computed: bool, numbered: bool) -> Any:
-        """A pandas frame; its integers stay integers when some are missing."""
+        """A pandas frame; its integers stay integers when some are missing, and a number that is none is missing."""
         import pandas as pd
 
-        rows = computed_columns(self.table, self._computed) if computed else self.table
+        rows = computed_columns(self._clean, self._computed) if computed else self._clean
         if numbered:
             rows = rows.append_column(ROW, pa.array(range(rows.num_rows), pa.int64()))
         kinds = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
@@ -71,7 +73,7 @@ class OnSpark:
         rows = self._numbered() if numbered else self._read()
         if computed:
             rows = self._with_computed(rows, numbered)
-        return _whole(context.data_sources.add_or_update_spark("staging"), rows)
+        return _whole(context.data_sources.add_or_update_spark("staging", persist=False), rows)
 
     def take(self, numbers: Sequence[int]) -> pa.Table:
         """The rows with these numbers, in their order."""
@@ -146,6 +148,15 @@ class OnSpark:
 
 
 _SPARK = {"bool": "boolean", "double": "double", "string": "string", "int64": "bigint", "int32": "int"}
+
+
+def _without_nan(rows: pa.Table) -> pa.Table:
+    for place, column in enumerate(rows.schema):
+        if pa.types.is_floating(column.type):
+            values = rows[column.name]
+            numbers = pc.if_else(pc.is_nan(values), pa.scalar(None, column.type), values)
+            rows = rows.set_column(place, column, numbers)
+    return rows
 
 
 def _whole(source: Any, frame: Any) -> Any:

@@ -13,8 +13,10 @@ from nightshift.lake.tables import TableSpec, table_spec
 from nightshift.quality.audit import Audit, Rows, audit
 from nightshift.quality.background import Auditor
 from nightshift.quality.batches import InProcess, OnSpark
+from nightshift.quality.docs import Page, render_docs
 from nightshift.quality.expectation import Contract
 from nightshift.quality.quarantine import stage_aside
+from nightshift.quality.suite import suite_result
 from nightshift.types import Staged, Verdict
 
 if TYPE_CHECKING:
@@ -29,10 +31,12 @@ class Judgement:
 
     Attributes:
         verdict: The verdict.
+        page: Its Data Docs, as HTML.
         locations: The sets to publish in its place, in their order; none if it failed.
     """
 
     verdict: Verdict
+    page: str
     locations: tuple[str, ...]
 
 
@@ -51,21 +55,23 @@ def judge(
     spec, contract = table_spec(auditor.definition, staged.table), auditor.contract(staged, beside)
     rows = _rows(staged, spec, contract, spark)
     audited = audit(contract, rows, staged.dates, run_id, auditor.files(staged))
-    if audited.verdict.outcome == "fail":
-        return Judgement(audited.verdict, ())
-    return Judgement(audited.verdict, _publishable(auditor, staged, spec, rows, audited))
+    told, verdict = Page.of(audited.verdict), audited.verdict
+    page = render_docs(told.title, suite_result(contract, audited.findings), told.summary, told.outcome)
+    if verdict.outcome == "fail":
+        return Judgement(verdict, page, ())
+    return Judgement(verdict, page, _publishable(auditor, staged, spec, rows, audited))
 
 
 def keep_judgement(staged: Staged, judgement: Judgement) -> None:
     """Keeps a judgement beside the set it is of, for the process that asked for it."""
-    told = {"verdict": judgement.verdict.to_json(), "locations": judgement.locations}
+    told = vars(judgement) | {"verdict": judgement.verdict.to_json()}
     write_bytes(f"{staged.location}/{JUDGEMENT}", json.dumps(told).encode())
 
 
 def read_judgement(staged: Staged) -> Judgement:
     """The judgement that was kept of a set."""
     told: dict[str, Any] = json.loads(read_bytes(f"{staged.location}/{JUDGEMENT}"))
-    return Judgement(Verdict.from_json(told["verdict"]), tuple(told["locations"]))
+    return Judgement(Verdict.from_json(told["verdict"]), told["page"], tuple(told["locations"]))
 
 
 def _rows(staged: Staged, spec: TableSpec, contract: Contract, spark: SparkSession | None) -> Rows:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import numpy as np
 from great_expectations.expectations.expectation import ColumnAggregateExpectation
 
 from nightshift.quality.usual import distance
@@ -33,7 +34,7 @@ class ExpectColumnMixToBeNear(ColumnAggregateExpectation):
         runtime_configuration: dict[str, Any] | None = None,
         execution_engine: Any = None,
     ) -> dict[str, Any]:
-        counts = {str(value): int(count) for value, count in metrics["column.value_counts"].items()}
+        counts = {_text(value): int(count) for value, count in metrics["column.value_counts"].items()}
         total = sum(counts.values())
         expected = self.configuration.kwargs["shares"]
         if not total:
@@ -46,3 +47,8 @@ class ExpectColumnMixToBeNear(ColumnAggregateExpectation):
         details = {"value": value, "share": shares.get(value, 0.0), "expected": expected.get(value, 0.0)}
         success = observed <= self.configuration.kwargs["max_distance"]
         return {"success": success, "result": {"observed_value": observed, "details": details}}
+
+
+def _text(value: Any) -> str:
+    """A value as SQL writes it."""
+    return str(value).lower() if isinstance(value, bool | np.bool_) else str(value)

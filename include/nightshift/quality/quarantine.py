@@ -62,8 +62,7 @@ def stage_aside(lake: Lake, definition: ModelDefinition, source: str, staged: St
         The staged set; None if there is nothing to set aside and nothing to replace.
     """
     spec = quarantine_table(definition, source)
-    held = published_dates(lake, spec)
-    if not aside.num_rows and not any(staged.first <= day <= staged.last for day in held):
+    if not aside.num_rows and not published_dates(lake, spec, (staged.first, staged.last)):
         return None
     return stage_arrow(lake, spec, aside, staged.first, staged.last, staged.inputs)
 

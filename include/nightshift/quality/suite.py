@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import logging
-import os
-import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 from typing import Any, Protocol
 
-from nightshift.errors import TerminalError
-from nightshift.quality.expectation import MIX, Contract, Expectation
+from nightshift.quality.compiled import NUMBER, compiled_expectation, great_expectations
+from nightshift.quality.expectation import Contract, Expectation
 
-os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
-os.environ.setdefault("TQDM_DISABLE", "1")
-
-OWN = "expectations.py"  # of a definition, beside its model.yaml
+SHOWN = 20  # values that break an expectation
 ROW = "nightshift_row"  # the number of a row in its staged set
-_PLACE = "nightshift"  # where an expectation's meta says which one it is
 
 
 class Batches(Protocol):
@@ -60,7 +49,10 @@ class Finding:
     def problem(self) -> str | None:
         """Why it could not be checked."""
         information = self.result.exception_info or {}
-        return str(information.get("exception_message")) if information.get("raised_exception") else None
+        # Told once, or by the metric that raised it.
+        told = [information, *(one for one in information.values() if isinstance(one, dict))]
+        raised = [str(one.get("exception_message")) for one in told if one.get("raised_exception")]
+        return raised[0] if raised else None
 
 
 def validate(contract: Contract, batches: Batches) -> list[Finding]:
@@ -100,8 +92,10 @@ class _Pass:
         broken = [n for n in single if not results[n].success]
         for number in set(single).difference(broken):
             results[number].result = _nothing_broken(self._batches.rows)
-        told: dict[str, Any] = {"result_format": "BASIC", "partial_unexpected_count": 1}
+        told: dict[str, Any] = {"result_format": "BASIC", "partial_unexpected_count": SHOWN}
         results |= self._validate(self._batch, [compiled[n] for n in (*others, *broken)], told)
+        for number in others:
+            results[number].success = results[number].success or self._measured_nothing(results[number])
         aside = [n for n in broken if expectations[n].severity == "quarantine" and self._are_few(results[n])]
         numbers = self._numbers([compiled[n] for n in aside], "COMPLETE", "unexpected_index_list")
         rules = [
@@ -134,7 +128,13 @@ class _Pass:
             return {}
         suite = self._gx.ExpectationSuite(name="staged", expectations=list(compiled))
         results = batch.validate(suite, result_format=result_format).results
-        return {result.expectation_config.meta[_PLACE]["number"]: result for result in results}
+        return {result.expectation_config.meta[NUMBER]: result for result in results}
+
+    def _measured_nothing(self, result: Any) -> bool:
+        """Whether there was no value to measure, which is for checks of rows and of missing values to judge."""
+        observed = (result.result or {}).get("observed_value", 0)
+        no_row = self._batches.rows == 0 and "column" in result.expectation_config.kwargs
+        return no_row or observed is None or observed != observed  # not a number
 
     def _are_few(self, result: Any) -> bool:
         return int(result.result.get("unexpected_count") or 0) <= self._contract.share * self._batches.rows
@@ -145,92 +145,25 @@ class _Pass:
         return hasattr(compiled, "mostly") and dict(expectation.arguments).get("mostly", 1.0) == 1.0
 
 
-def compiled_expectation(gx: Any, expectation: Expectation, folder: str = "", number: int = 0) -> Any:
-    """An expectation as Great Expectations' own object, which says its severity and number in its `meta`.
+def suite_result(contract: Contract, findings: Sequence[Finding]) -> Any:
+    """What was found, as Great Expectations tells the result of a suite."""
+    from great_expectations.core import ExpectationSuiteValidationResult
 
-    Raises:
-        TerminalError: If there is no such class, or it does not take the arguments.
-    """
-    kind = expectation_class(gx, expectation.kind, folder)
-    meta = {
-        _PLACE: {"number": number, "subject": expectation.subject, "note": expectation.note},
-        "severity": expectation.severity,
+    passed = sum(finding.passed for finding in findings)
+    statistics = {
+        "evaluated_expectations": len(findings),
+        "successful_expectations": passed,
+        "unsuccessful_expectations": len(findings) - passed,
+        "success_percent": 100 * passed / len(findings) if findings else None,
     }
-    arguments = dict(expectation.arguments)
-    try:
-        return kind(**arguments, meta=meta)
-    except (TypeError, ValueError) as error:
-        raise TerminalError(
-            f"the expectation does not take these arguments: {_reason(error)}",
-            where=f"{expectation.kind} of {expectation.subject}",
-            received=arguments,
-            fix="see its documentation",
-        ) from None
-
-
-def expectation_class(gx: Any, name: str, folder: str = "") -> Any:
-    """The class of an expectation: of the definition's own `expectations.py`, of Great Expectations, or by its path.
-
-    Raises:
-        TerminalError: If there is none.
-    """
-    if name == MIX:
-        from nightshift.quality.mix import ExpectColumnMixToBeNear
-
-        return ExpectColumnMixToBeNear
-    own = own_expectations(folder).get(name) if folder else None
-    if own is not None:
-        return own
-    module, _, last = name.rpartition(".")
-    try:
-        return getattr(importlib.import_module(module) if module else gx.expectations, last)
-    except (ImportError, AttributeError):
-        raise TerminalError(
-            "no such expectation",
-            where=f"{folder or 'definition'}: expectations",
-            received=name,
-            allowed="a class of great_expectations.expectations, of expectations.py beside model.yaml, or a path",
-            fix="mend its name",
-        ) from None
-
-
-@lru_cache(maxsize=16)
-def own_expectations(folder: str) -> dict[str, Any]:
-    """The expectations a definition brings along, in `expectations.py` beside its `model.yaml`.
-
-    Raises:
-        TerminalError: If the file cannot be imported.
-    """
-    from great_expectations.expectations.expectation import Expectation as Base
-
-    file = Path(folder) / OWN
-    if not file.exists():
-        return {}
-    spec = importlib.util.spec_from_file_location(f"nightshift_expectations_{file.parent.name}", file)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # where the types in its classes' annotations are looked up
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:  # anything a user's own file can raise
-        raise TerminalError(f"cannot be imported: {_reason(error)}", where=str(file), fix="mend it") from None
-    return {name: kind for name, kind in vars(module).items() if isinstance(kind, type) and issubclass(kind, Base)}
-
-
-def great_expectations() -> Any:
-    """Great Expectations without the lines it logs about itself."""
-    logging.getLogger("great_expectations").setLevel(logging.WARNING)
-    import great_expectations as gx
-
-    for name in [name for name in logging.root.manager.loggerDict if name.startswith("great_expectations")]:
-        logging.getLogger(name).setLevel(logging.WARNING)
-    return gx
+    return ExpectationSuiteValidationResult(
+        results=[finding.result for finding in findings],
+        success=passed == len(findings),
+        suite_name=contract.table,
+        statistics=statistics,
+        meta={"great_expectations_version": great_expectations().__version__},
+    )
 
 
 def _nothing_broken(rows: int) -> dict[str, Any]:
     return {"element_count": rows, "unexpected_count": 0, "unexpected_percent": 0.0, "partial_unexpected_list": []}
-
-
-def _reason(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(lines[:3]) or type(error).__name__

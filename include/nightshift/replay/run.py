@@ -125,7 +125,7 @@ def _history(plan: Plan, loop: Loop, report: Reporter) -> None:
     last = plan.first - timedelta(days=1)
     landed = loop.land(plan.first)
     start = loop.definition.schedule.start
-    if last in published_dates(loop.lake, features_table(loop.definition)):
+    if published_dates(loop.lake, features_table(loop.definition), (last, last)):
         report.done(f"history to {last} was built before")
         return
     report.done(f"{landed} files landed, {start} to {last}")

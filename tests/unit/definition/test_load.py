@@ -69,7 +69,7 @@ PROBLEMS = [
     pytest.param(
         ("  poll: 1s", "  poll: 1s\n  zzz: 1s"),
         ("zzz: 1s", "wait.zzz"),
-        ["unknown key", "received 'zzz'", "allowed: timeout, poll", "fix: remove it"],
+        ["unknown key", "received 'zzz'", "allowed: alert, timeout, poll", "fix: remove it"],
         id="unknown key like no other",
     ),
     pytest.param(

@@ -56,7 +56,7 @@ def test_files_that_nothing_published_go_and_published_ones_stay(lake: Lake, rea
 def test_files_young_enough_to_belong_to_a_running_task_stay(lake: Lake, readings: TableSpec) -> None:
     publish(lake, readings, stage(lake, readings, {day(1): A}))
     waiting = stage(lake, readings, {day(1): B})
-    assert run(lake)[readings.name] == {"snapshots": 0, "manifests": 0, "files": 0}
+    assert run(lake)[readings.name] == {"snapshots": 0, "files": 0}
     publish(lake, readings, waiting)
     assert seen(lake, readings) == {day(1): B}
 
@@ -98,7 +98,7 @@ def test_every_table_is_told_about(lake: Lake, readings: TableSpec) -> None:
     put(lake, TableSpec("scores.tiny", readings.columns, "source_date", ()), {DAY: A})
     said: list[str] = []
     assert sorted(maintain(lake, said.append)) == ["raw.readings", "scores.tiny"]
-    assert "raw.readings: 0 snapshots expired, 0 manifests merged, 0 files removed" in said
+    assert "raw.readings: 0 snapshots expired, 0 files removed" in said
 
 
 @pytest.fixture
@@ -128,30 +128,12 @@ def test_snapshots_younger_than_a_week_never_expire(lake: Lake, readings: TableS
     assert run(lake, later(days=6))[readings.name]["snapshots"] == 0
 
 
-def test_many_manifests_are_merged_and_nothing_else_changes(lake: Lake, readings: TableSpec, few: int) -> None:
-    sets = [stage(lake, readings, {day(n): [("a", float(n))]}) for n in range(1, 7)]
-    for one in sets:
-        publish(lake, readings, one)
-    before = seen(lake, readings)
-    done = run(lake)
-
-    assert done[readings.name]["manifests"] > 0
-    table = lake.table(readings.name)
-    head = table.current_snapshot()
-    assert head is not None
-    assert len(head.manifests(table.io)) == 1
-    assert seen(lake, readings) == before
-    assert publish(lake, readings, sets[2]) == snapshot_of(lake, readings.name)
-    put(lake, readings, {day(3): B})
-    assert seen(lake, readings) == before | {day(3): B}
-
-
 def test_maintaining_again_finds_nothing_left_to_do(lake: Lake, readings: TableSpec, few: int) -> None:
     for number in range(1, 7):
         put(lake, readings, {day(number): A})
     run(lake, later(days=8))
     run(lake, later(days=8))
-    assert run(lake, later(days=8))[readings.name] == {"snapshots": 0, "manifests": 0, "files": 0}
+    assert run(lake, later(days=8))[readings.name] == {"snapshots": 0, "files": 0}
     assert seen(lake, readings) == {day(number): A for number in range(1, 7)}
 
 

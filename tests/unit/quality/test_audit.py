@@ -37,7 +37,7 @@ def small(flight_delay: ModelDefinition) -> Source:
     """The example's plan, in days of two to four flights, with a bound on one side."""
     schedule = flight_delay.sources["schedule"]
     columns = {**schedule.columns, "distance": Column(type="integer", required=True, min=1)}
-    return schedule.model_copy(update={"rows": RowCount(min=2, max=4), "columns": columns})
+    return schedule.model_copy(update={"rows": RowCount(min=2, max=4), "columns": columns, "rules": {}})
 
 
 def flights(definition: ModelDefinition, *changes: dict[str, Any]) -> pa.Table:

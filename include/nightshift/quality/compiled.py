@@ -1,0 +1,132 @@
+"""Expectations as Great Expectations' own objects."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from nightshift.definition.checks import Expectation as Declared
+from nightshift.definition.model import ModelDefinition
+from nightshift.errors import TerminalError
+from nightshift.quality.expectation import MIX, Expectation
+
+os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
+os.environ.setdefault("TQDM_DISABLE", "1")
+
+OWN = "expectations.py"  # of a definition, beside its model.yaml
+NUMBER = "nightshift"  # where an expectation's meta says which one it is
+
+
+def compiled_expectation(gx: Any, expectation: Expectation, folder: str = "", number: int = 0) -> Any:
+    """An expectation as Great Expectations' own object, which says its severity and number in its `meta`.
+
+    Raises:
+        TerminalError: If there is no such class, or it does not take the arguments.
+    """
+    kind = expectation_class(gx, expectation.kind, folder)
+    meta: dict[str, Any] = {NUMBER: number, "severity": expectation.severity}
+    if expectation.note:
+        meta["notes"] = expectation.note
+    arguments = dict(expectation.arguments)
+    try:
+        return kind(**arguments, meta=meta)
+    except (TypeError, ValueError) as error:
+        raise TerminalError(
+            f"the expectation does not take these arguments: {_reason(error)}",
+            where=f"{expectation.kind} of {expectation.subject}",
+            received=arguments,
+            fix="see its documentation",
+        ) from None
+
+
+def expectation_class(gx: Any, name: str, folder: str = "") -> Any:
+    """The class of an expectation: of the definition's own `expectations.py`, of Great Expectations, or by its path.
+
+    Raises:
+        TerminalError: If there is none.
+    """
+    if name == MIX:
+        from nightshift.quality.mix import ExpectColumnMixToBeNear
+
+        return ExpectColumnMixToBeNear
+    own = own_expectations(folder).get(name) if folder else None
+    if own is not None:
+        return own
+    module, _, last = name.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module) if module else gx.expectations, last)
+    except (ImportError, AttributeError):
+        raise TerminalError(
+            "no such expectation",
+            where=f"{folder or 'definition'}: expectations",
+            received=name,
+            allowed="a class of great_expectations.expectations, of expectations.py beside model.yaml, or a path",
+            fix="mend its name",
+        ) from None
+
+
+@lru_cache(maxsize=16)
+def own_expectations(folder: str) -> dict[str, Any]:
+    """The expectations a definition brings along, in `expectations.py` beside its `model.yaml`.
+
+    Raises:
+        TerminalError: If the file cannot be imported.
+    """
+    from great_expectations.expectations.expectation import Expectation as Base
+
+    file = Path(folder) / OWN
+    if not file.exists():
+        return {}
+    spec = importlib.util.spec_from_file_location(f"nightshift_expectations_{file.parent.name}", file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where the types in its classes' annotations are looked up
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # anything a user's own file can raise
+        raise TerminalError(f"cannot be imported: {_reason(error)}", where=str(file), fix="mend it") from None
+    return {name: kind for name, kind in vars(module).items() if isinstance(kind, type) and issubclass(kind, Base)}
+
+
+def expectation_problems(definition: ModelDefinition) -> Iterator[TerminalError]:
+    """What is wrong with the expectations a definition names: an unknown class, or arguments it does not take.
+
+    Great Expectations is loaded only if it names any: that takes seconds.
+    """
+    declared: dict[str, tuple[Declared, ...]] = {
+        f"sources.{name}.expectations": source.expectations for name, source in definition.sources.items()
+    }
+    declared["quality.features.expectations"] = definition.quality.features.expectations
+    declared["quality.scores.expectations"] = definition.quality.scores.expectations
+    for path, expectations in declared.items():
+        for one in expectations:
+            where = f"{definition.folder / 'model.yaml'}: {path}"
+            try:
+                named = Expectation(one.type, one.type, tuple(one.arguments.items()))
+                compiled_expectation(great_expectations(), named, str(definition.folder))
+            except TerminalError as error:
+                yield TerminalError(
+                    error.what, where=where, received=error.received, allowed=error.allowed, fix=error.fix
+                )
+
+
+def great_expectations() -> Any:
+    """Great Expectations without the lines it logs about itself."""
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
+    import great_expectations as gx
+
+    for name in [name for name in logging.root.manager.loggerDict if name.startswith("great_expectations")]:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    return gx
+
+
+def _reason(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " ".join(lines[:3]) or type(error).__name__
