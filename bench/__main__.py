@@ -17,7 +17,8 @@ from rich.console import Console
 from rich.table import Table
 
 import bench.features
-import bench.quality  # noqa: F401
+import bench.quality
+import bench.training  # noqa: F401
 from bench.record import COLUMNS, keep, machine
 from bench.registry import MEASUREMENTS, Bench, Figure
 from nightshift.errors import NightshiftError

@@ -103,6 +103,22 @@ def build(
 
 
 @app.command()
+def reproduce(model: Model, version: Annotated[int, typer.Argument(help="Number of a registered version.")]) -> None:
+    """Make a registered version again from what it was made from; exit code 1 if it is not the same, bit for bit."""
+    from nightshift.loop import Loop
+
+    with _progress() as show:
+        made = Loop(model).reproduce(version, show)
+    if made.identical:
+        console.print(f"{model} version {version}: identical, digest {made.digest}", highlight=False, soft_wrap=True)
+        return
+    what = "; ".join(made.differences) or "nothing that is recorded differs"
+    said = f"{model} version {version}: another model, digest {made.digest} instead of {made.version.digest}: {what}"
+    console.print(said, highlight=False, soft_wrap=True)
+    raise typer.Exit(1)
+
+
+@app.command()
 def features(
     model: Model, format: Annotated[Format, typer.Option("--format", help="How rows are written.")] = Format.table
 ) -> None:

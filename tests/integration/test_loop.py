@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
-from datetime import date
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
+from nightshift.definition.load import definition_files
 from nightshift.errors import DataError, NotYetAvailable, TerminalError
 from nightshift.lake.files import local_path
 from nightshift.lake.landing import landing_file
+from nightshift.lake.maintenance import maintain
 from nightshift.lake.publish import publish
 from nightshift.lake.read import published_dates, read_dates
 from nightshift.lake.sql import run_sql
 from nightshift.lake.staging import new_attempt, stage_arrow
 from nightshift.lake.tables import raw_table, scores_table
 from nightshift.loop import Loop
+from nightshift.loop.training import Training
 from nightshift.quality.docs import docs_folder, read_docs
 from nightshift.registry.store import ARTIFACT
 from nightshift.settings import PROJECT, Settings
 from nightshift.spark_submit import SparkSubmit
 from nightshift.status import night_statuses
+from nightshift.training import lineage
 
 pytestmark = pytest.mark.spark
 
@@ -76,6 +86,45 @@ def test_the_scored_table_holds_exactly_the_observations_with_their_version(nigh
     assert 0 <= least < most <= 1
     assert str(at).startswith("2024-01-31 06:00:00")
     assert names[0] == "count_star()"
+
+
+def test_a_version_is_made_again_bit_for_bit_in_another_process(night: Loop) -> None:
+    """Though its tables were published to since, and maintenance has expired what nobody keeps."""
+    for _ in range(3):
+        night.publish(night.ingest(NIGHT))
+    maintain(night.lake, lambda line: None, now=datetime.now(UTC) + timedelta(days=365))
+    command = [sys.executable, "-c", "from nightshift.cli import main; main()", "reproduce", "tiny", "1"]
+    environment = os.environ | night.settings.as_environment() | {"PYTHONPATH": str(PROJECT / "include")}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"identical, digest {night.registry.version(1).digest}" in done.stdout
+
+
+def test_what_differs_from_then_is_named(night: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = Training._make
+
+    def made(*arguments: Any) -> Any:
+        found = original(*arguments)
+        return replace(found, package=replace(found.package, reference={}), rows=found.rows.slice(1))
+
+    monkeypatch.setattr(Training, "_make", made)
+    monkeypatch.setattr(lineage, "version", lambda name: "0.1")
+    again = night.reproduce(1, lambda line: None)
+    assert not again.identical
+    told = "; ".join(again.differences)
+    assert "the rows: " in told and "the number of rows: " in told
+    assert re.search(r"scikit-learn: [\d.]+ then, 0\.1 now", told)
+    assert "the definition" not in told
+
+
+def test_the_lineage_of_a_version_names_what_it_was_made_from(night: Loop) -> None:
+    told, files = night.registry.lineage(night.registry.version(1).run_id)
+    assert files == definition_files(night.definition)
+    assert told["reason"] == "first" and told["as_of"] == str(BUILT)
+    assert told["rows"] > told["positives"] > 0
+    assert set(told["snapshots"]) == {"features.tiny", "raw.failures"}
+    tags = night.lake.table("features.tiny").refs()
+    assert any(ref.snapshot_id == told["snapshots"]["features.tiny"] for name, ref in tags.items() if name != "main")
 
 
 def test_scores_equal_the_model_applied_outside_spark(night: Loop) -> None:

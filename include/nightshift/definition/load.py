@@ -79,10 +79,27 @@ def definition_folders(models: Path) -> list[Path]:
 def definition_hash(definition: ModelDefinition) -> str:
     """SHA-256 over every file of the definition's folder: the version of what the user wrote."""
     digest = hashlib.sha256()
-    for file in sorted(definition.folder.glob("*")):
-        if file.suffix in {".yaml", ".py"}:
-            digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
+    for name, content in definition_files(definition).items():
+        digest.update(name.encode() + b"\0" + content + b"\0")
     return digest.hexdigest()
+
+
+def definition_files(definition: ModelDefinition) -> dict[str, bytes]:
+    """What the user wrote: the files of the definition's folder, by name."""
+    files = sorted(definition.folder.glob("*"))
+    return {file.name: file.read_bytes() for file in files if file.suffix in {".yaml", ".py"}}
+
+
+def write_definition(folder: Path, files: Mapping[str, bytes]) -> ModelDefinition:
+    """Writes a definition's files into a folder, named as the model, and loads it.
+
+    Raises:
+        DefinitionError: If this version of Nightshift cannot read it any more.
+    """
+    folder.mkdir(parents=True)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    return load_definition(folder)
 
 
 def load_replay(definition: ModelDefinition) -> Replay:

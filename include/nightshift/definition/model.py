@@ -218,6 +218,7 @@ class Training(Part):
     estimator: Estimator
     period: Days = Field(description="Labelled days before the holdout.")
     holdout: Days = Field(description="The latest labelled days, kept from training.")
+    max_rows: int | None = Field(None, ge=1000, description="Of more observations, a fixed sample is learned from.")
     cadence: str = Field(description="Cron expression of the safety net.")
     seed: int = 0
 

@@ -5,19 +5,25 @@ from __future__ import annotations
 from datetime import date
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
+from nightshift.definition.expressions import names_in
 from nightshift.definition.model import ModelDefinition
 from nightshift.errors import TerminalError, first_line
 from nightshift.lake.catalog import Lake
 from nightshift.lake.read import read_dates
 from nightshift.lake.tables import raw_table
 
+PLACE = "nightshift_row"
+
 
 def read_labels(
     lake: Lake, definition: ModelDefinition, first: date, last: date, snapshot: int | None = None
 ) -> pa.Table:
     """The label of every observation dated from `first` to `last` that has an outcome.
+
+    Only the columns that the label looks at are read.
 
     Returns:
         Columns `score_date`, the observation's key, and `label` (float64, no nulls).
@@ -26,7 +32,10 @@ def read_labels(
         TerminalError: If the label's expression cannot be evaluated.
     """
     spec = raw_table(definition, definition.label.source)
-    outcomes = read_dates(lake, spec, first, last, snapshot=snapshot)
+    named = {name.lower() for name in names_in(definition.label.expression, "duckdb")}
+    wanted = {spec.date_column, *definition.observations.key}
+    columns = tuple(name for name in spec.columns if name in wanted or name.lower() in named)
+    outcomes = read_dates(lake, spec, first, last, columns=columns, snapshot=snapshot)
     key = ", ".join(f'"{column}"' for column in definition.observations.key)
     try:
         database = duckdb.connect()
@@ -46,5 +55,10 @@ def read_labels(
 
 def join_labels(rows: pa.Table, labels: pa.Table, key: tuple[str, ...]) -> pa.Table:
     """The rows that have a label, with it, in the order of their key."""
-    joined = rows.join(labels, ["score_date", *key], join_type="inner")
-    return joined.sort_by([(column, "ascending") for column in ("score_date", *key)])
+    by = ["score_date", *key]
+    # The keys alone are joined and sorted: rows are wide.
+    numbered = rows.select(by).append_column(PLACE, pa.array(np.arange(rows.num_rows)))
+    joined = numbered.join(labels, by, join_type="inner").sort_by([(column, "ascending") for column in by])
+    places = joined[PLACE].to_numpy()
+    whole = len(places) == rows.num_rows and bool((np.diff(places) == 1).all())
+    return (rows if whole else rows.take(joined[PLACE])).append_column("label", joined["label"])

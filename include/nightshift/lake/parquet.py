@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 
 import pyarrow as pa
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 from nightshift.lake.files import open_fs
 from nightshift.lake.tables import TableSpec
 
+READERS = 8  # files that are read at once: object stores answer slowly, and many at a time
 ROWS_AT_ONCE = 1_000_000  # that a worker holds, so that its memory stays flat
 
 
@@ -34,12 +36,32 @@ def write_files(spec: TableSpec, rows: pa.Table, folder: str) -> dict[str, int]:
     return written
 
 
-def read_file(uri: str, spec: TableSpec) -> pa.Table:
-    """The rows of a file as they would be published."""
+def read_file(uri: str, spec: TableSpec, columns: Sequence[str] = ()) -> pa.Table:
+    """The rows of a file as they would be published.
+
+    Args:
+        uri: The file.
+        spec: The table it is for.
+        columns: Only these; all if empty. One that was declared after the file was written is null in it.
+    """
+    schema = pa.schema([spec.schema.field(name) for name in columns or spec.columns])
     system, path = open_fs(uri)
     # ParquetFile, not read_table: that would turn folder names into columns.
-    with system.open_input_file(path) as stream:
-        return pq.ParquetFile(stream).read().select(spec.schema.names).cast(spec.schema)
+    with system.open_input_file(path) as stream, pq.ParquetFile(stream) as file:
+        known = set(file.schema_arrow.names)
+        rows = file.read([name for name in schema.names if name in known] or [spec.date_column], use_threads=False)
+    for field in schema:
+        if field.name not in known:
+            rows = rows.append_column(field, pa.nulls(rows.num_rows, field.type))
+    return rows.select(schema.names).cast(schema)
+
+
+def read_files(uris: Sequence[str], spec: TableSpec, columns: Sequence[str] = ()) -> pa.Table:
+    """The rows of files, in their order, several read at once; see `read_file`."""
+    if not uris:
+        return pa.schema([spec.schema.field(name) for name in columns or spec.columns]).empty_table()
+    with ThreadPoolExecutor(READERS) as pool:
+        return pa.concat_tables(pool.map(lambda uri: read_file(uri, spec, columns), uris))
 
 
 def date_of_written(file: str) -> date:

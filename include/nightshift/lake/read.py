@@ -17,6 +17,7 @@ from pyiceberg.table import Table
 
 from nightshift.errors import NotYetAvailable, TerminalError
 from nightshift.lake.catalog import Lake
+from nightshift.lake.parquet import read_files
 from nightshift.lake.tables import TableSpec
 
 # The snapshot of a table that nothing was published to.
@@ -71,19 +72,8 @@ def read_dates(
         columns: Only these columns; all of the specification's if empty.
         snapshot: At this snapshot; the newest if None.
     """
-    names = columns or tuple(spec.columns)
-    schema = pa.schema([spec.schema.field(name) for name in names])
-    if snapshot == NOTHING_YET:
-        return schema.empty_table()
-    scan = _at(lake, spec.name, snapshot).scan(partitions(spec, first, last), snapshot_id=snapshot)
-    known = set(scan.projection().column_names)
-    # With the date, so that rows are counted even if none of the columns is known.
-    rows = scan.select(*{spec.date_column, *known.intersection(names)}).to_arrow()
-    # A column declared after these rows were published, or after the snapshot, is null in them.
-    for field in schema:
-        if field.name not in known:
-            rows = rows.append_column(field, pa.nulls(rows.num_rows, field.type))
-    return rows.select(list(names)).cast(schema)
+    files = data_files(lake, spec, first, last, snapshot)
+    return read_files(list(files), spec, columns)
 
 
 def published_dates(lake: Lake, spec: TableSpec, within: tuple[date, date] | None = None) -> dict[date, int]:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from nightshift.errors import NotYetAvailable, TerminalError
 from nightshift.lake.catalog import Lake
 from nightshift.lake.files import as_uri, list_files, open_fs, read_bytes, write_bytes
-from nightshift.lake.parquet import read_file, write_files
+from nightshift.lake.parquet import read_files, write_files
 from nightshift.lake.read import published_partitions
 from nightshift.lake.tables import TableSpec
 from nightshift.types import Staged
@@ -131,8 +131,7 @@ def inputs_of(lake: Lake, spec: TableSpec, day: date) -> dict[str, str]:
 
 def read_staged(staged: Staged, spec: TableSpec) -> pa.Table:
     """The staged rows as they would be published."""
-    parts = [read_file(file, spec) for file in staged.files]
-    return pa.concat_tables(parts) if parts else spec.schema.empty_table()
+    return read_files(staged.files, spec)
 
 
 def _row_count(file: str) -> int:

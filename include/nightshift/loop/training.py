@@ -2,21 +2,58 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from nightshift.definition.load import definition_hash
+from nightshift.definition.load import definition_files, definition_hash, write_definition
+from nightshift.definition.model import ModelDefinition
 from nightshift.errors import TerminalError
+from nightshift.lake.keep import keep_snapshots, release_snapshots
 from nightshift.loop.workspace import Progress, Workspace
-from nightshift.registry.package import SCORES
+from nightshift.registry.package import SCORES, package_digest
+from nightshift.training.dataset import Split
 from nightshift.types import Measurement
 
 if TYPE_CHECKING:
+    from nightshift.registry.package import ModelPackage
     from nightshift.registry.store import Version
     from nightshift.training.gate import GateReport
+    from nightshift.training.lineage import Lineage
+
+
+@dataclass(frozen=True)
+class Made:
+    """A model, the rows it learned from, and those it is judged on."""
+
+    package: ModelPackage
+    rows: pa.Table
+    holdout: pa.Table
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """What making a version again came to.
+
+    Attributes:
+        version: The version.
+        digest: The digest of what was made now.
+        differences: What differs between then and now, as sentences; empty if the digest is the same.
+    """
+
+    version: Version
+    digest: str
+    differences: tuple[str, ...]
+
+    @property
+    def identical(self) -> bool:
+        return self.digest == self.version.digest
 
 
 @dataclass(frozen=True)
@@ -31,41 +68,100 @@ class Training(Workspace):
     """What a training does, stage by stage."""
 
     def train(self, as_of: date, reason: str, progress: Progress = print) -> Trained:
-        """Fits a challenger on what was labelled by a date's cutoff, and stores it with its run."""
-        from nightshift.monitoring.profile import reference_profile
-        from nightshift.training.dataset import pin_snapshots, read_labelled, split_dates
-        from nightshift.training.fit import fit
+        """Fits a challenger on what was labelled by a date's cutoff, and stores it with its run and its lineage."""
+        from nightshift.training.dataset import pin_snapshots, split_dates
+        from nightshift.training.importance import permutation_importance
 
         dates, snapshots = split_dates(self.definition, as_of), pin_snapshots(self.lake, self.definition)
-        rows = read_labelled(self.lake, self.definition, dates.first, dates.holdout - timedelta(days=1), snapshots)
-        progress(f"training on {rows.num_rows} labelled rows from {dates.first} to before {dates.holdout}")
-        reference = reference_profile(rows, {k: str(v) for k, v in self.definition.feature_types.items()})
         run_id = self.registry.start_run(str(as_of), reason, f"{self.definition.name} {as_of}")
         try:
-            package = fit(self.definition, rows, reference)
-            holdout = read_labelled(self.lake, self.definition, dates.holdout, dates.last, snapshots)
-            scores = pa.table({SCORES: package.score(holdout)})
-            package = replace(package, reference=reference | reference_profile(scores, {SCORES: "number"}))
-            digest = self.registry.log_package(run_id, package)
+            # Before anything is read: what is read must be there when the model is made again.
+            keep_snapshots(self.lake, snapshots, _kept(self.definition.name, run_id))
+            made = self._make(self.definition, dates, snapshots, progress)
+            lineage = self._lineage(self.definition, dates, snapshots, str(as_of), reason, made.rows)
+            digest = self.registry.log_package(run_id, made.package)
+            self.registry.log_lineage(run_id, lineage.to_json(), definition_files(self.definition))
+            importances = permutation_importance(made.package, made.holdout, lineage.seed)
             self.registry.log(
                 run_id,
                 params={
                     "estimator": self.definition.training.estimator.class_,
                     **self.definition.training.estimator.params,
                 },
-                metrics={"training_rows": rows.num_rows, "features": len(self.definition.feature_types)},
-                tags={
-                    "nightshift.trained_from": str(dates.first),
-                    "nightshift.trained_before": str(dates.holdout),
-                    "nightshift.definition": definition_hash(self.definition),
-                    **{f"nightshift.snapshot.{name}": str(snapshot) for name, snapshot in snapshots.items()},
-                },
+                metrics={"training_rows": lineage.rows, "features": len(self.definition.feature_types)}
+                | {f"importance.{name}": value for name, value in importances.items()},
+                tags={f"nightshift.{name}": value for name, value in lineage.tags().items()},
             )
         except BaseException:
             self.registry.end_run(run_id, failed=True)
+            release_snapshots(self.lake, snapshots, _kept(self.definition.name, run_id))
             raise
         self.registry.end_run(run_id)
         return Trained(run_id, digest)
+
+    def reproduce(self, number: int, progress: Progress = print) -> Reproduction:
+        """Makes a registered version again from its lineage: its definition as it was, its rows as they were.
+
+        Raises:
+            TerminalError: If there is no such version, it has no lineage, or what it was made from is gone.
+        """
+        from nightshift.training.lineage import Lineage
+
+        version = self.registry.version(number)
+        told, files = self.registry.lineage(version.run_id)
+        then = Lineage(**told)
+        dates = Split(*(date.fromisoformat(day) for day in (then.first, then.holdout, then.last)))
+        with tempfile.TemporaryDirectory() as folder:
+            definition = write_definition(Path(folder) / self.definition.name, files)
+            made = self._make(definition, dates, then.snapshots, progress)
+            now = self._lineage(definition, dates, then.snapshots, then.as_of, then.reason, made.rows)
+        digest = package_digest(made.package.dump())
+        differences = tuple(then.differences(now)) if digest != version.digest else ()
+        return Reproduction(version, digest, differences)
+
+    def _make(
+        self, definition: ModelDefinition, dates: Split, snapshots: Mapping[str, int], progress: Progress
+    ) -> Made:
+        """Makes a model of the rows at pinned snapshots: the same of the same."""
+        from nightshift.monitoring.profile import reference_profile
+        from nightshift.training.dataset import read_labelled
+        from nightshift.training.fit import fit
+
+        last, most = dates.holdout - timedelta(days=1), definition.training.max_rows
+        rows = read_labelled(self.lake, definition, dates.first, last, snapshots, most)
+        progress(f"training on {rows.num_rows} labelled rows from {dates.first} to before {dates.holdout}")
+        reference = reference_profile(rows, {name: str(kind) for name, kind in definition.feature_types.items()})
+        package = fit(definition, rows, reference)
+        holdout = read_labelled(self.lake, definition, dates.holdout, dates.last, snapshots)
+        scores = pa.table({SCORES: package.score(holdout)})
+        package = replace(package, reference=reference | reference_profile(scores, {SCORES: "number"}))
+        return Made(package, rows, holdout)
+
+    def _lineage(
+        self,
+        definition: ModelDefinition,
+        dates: Split,
+        snapshots: Mapping[str, int],
+        as_of: str,
+        reason: str,
+        rows: pa.Table,
+    ) -> Lineage:
+        from nightshift.training.lineage import Lineage, environment, rows_digest
+
+        return Lineage(
+            as_of=as_of,
+            first=str(dates.first),
+            holdout=str(dates.holdout),
+            last=str(dates.last),
+            reason=reason,
+            definition=definition_hash(definition),
+            snapshots=dict(snapshots),
+            data=rows_digest(rows),
+            rows=rows.num_rows,
+            positives=int(pc.sum(rows["label"]).as_py()),
+            seed=definition.training.seed,
+            **environment(self.settings.home),
+        )
 
     def gate(self, trained: Trained, as_of: date, run_id: str) -> GateReport:
         """Judges a challenger against the gate's rules and the champion on the same holdout rows."""
@@ -93,6 +189,8 @@ class Training(Workspace):
                 baseline, against = package.score(holdout), f"against version {champion.number}"
         report = judge(self.definition.gate, labels, scores, baseline)
         verdict = "passed" if report.passed else "refused"
+        if not report.passed:
+            release_snapshots(self.lake, snapshots, _kept(self.definition.name, trained.run_id))
         rows = [
             Measurement("gate", r.rule, r.value, r.bound, report.rows, "pass" if r.passed else "fail", r.sentence)
             for r in report.results
@@ -113,3 +211,8 @@ class Training(Workspace):
         if self.registry.run_tags(trained.run_id).get("nightshift.gate") != "passed":
             raise TerminalError("only a model that passed the gate can be promoted", where=trained.run_id)
         return self.registry.promote(trained.run_id, note)
+
+
+def _kept(model: str, run_id: str) -> str:
+    """The name under which the snapshots of a training are kept."""
+    return f"nightshift.{model}.{run_id}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -128,6 +129,8 @@ class _Pass:
             return {}
         suite = self._gx.ExpectationSuite(name="staged", expectations=list(compiled))
         results = batch.validate(suite, result_format=result_format).results
+        for result in results:
+            result.result = json.loads(json.dumps(result.result, default=_plain))  # pages and messages show them
         return {result.expectation_config.meta[NUMBER]: result for result in results}
 
     def _measured_nothing(self, result: Any) -> bool:
@@ -163,6 +166,11 @@ def suite_result(contract: Contract, findings: Sequence[Finding]) -> Any:
         statistics=statistics,
         meta={"great_expectations_version": great_expectations().__version__},
     )
+
+
+def _plain(value: Any) -> Any:
+    """A value that JSON does not know: NumPy's as Python's own, any other as text."""
+    return value.item() if hasattr(value, "item") else str(value)
 
 
 def _nothing_broken(rows: int) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 CHAMPION = "champion"
 DIGEST, NIGHT, REASON = "nightshift.digest", "nightshift.as_of", "nightshift.reason"
-ARTIFACT = "model"
+ARTIFACT, LINEAGE = "model", "lineage"
 
 
 @dataclass(frozen=True)
@@ -55,12 +56,15 @@ class Registry:
 
     def log(self, run_id: str, *, params: dict[str, Any], metrics: dict[str, float], tags: dict[str, str]) -> None:
         """Adds parameters, metrics and tags to a run."""
-        for name, value in params.items():
-            self.client.log_param(run_id, name, value)
-        for name, number in metrics.items():
-            self.client.log_metric(run_id, name, number)
-        for name, text in tags.items():
-            self.client.set_tag(run_id, name, text)
+        from mlflow.entities import Metric, Param, RunTag
+
+        now = int(time.time() * 1000)
+        self.client.log_batch(
+            run_id,
+            metrics=[Metric(name, number, now, 0) for name, number in metrics.items()],
+            params=[Param(name, str(value)) for name, value in params.items()],
+            tags=[RunTag(name, text) for name, text in tags.items()],
+        )
 
     def log_package(self, run_id: str, package: ModelPackage) -> str:
         """Stores a package with its run and returns its digest."""
@@ -72,6 +76,35 @@ class Registry:
         digest = package_digest(files)
         self.client.set_tag(run_id, DIGEST, digest)
         return digest
+
+    def log_lineage(self, run_id: str, lineage: dict[str, Any], definition: Mapping[str, bytes]) -> None:
+        """Stores what a run's model is made from, with the definition as it is."""
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "lineage.json").write_text(json.dumps(lineage, indent=1))
+            (Path(folder) / "definition").mkdir()
+            for name, content in definition.items():
+                (Path(folder) / "definition" / name).write_bytes(content)
+            self.client.log_artifacts(run_id, folder, LINEAGE)
+
+    def lineage(self, run_id: str) -> tuple[dict[str, Any], dict[str, bytes]]:
+        """What a run's model was made from, and its definition as it was.
+
+        Raises:
+            TerminalError: If the run does not say.
+        """
+        from mlflow.exceptions import MlflowException
+
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(self.client.download_artifacts(run_id, LINEAGE, folder))
+                told = json.loads((path / "lineage.json").read_text())
+                return told, {file.name: file.read_bytes() for file in (path / "definition").iterdir()}
+        except (MlflowException, OSError) as error:
+            raise TerminalError(
+                f"the model's lineage cannot be read: {first_line(error)}",
+                where=f"{self.model}, run {run_id}",
+                fix="restore the artifact store; a version trained before lineage was kept cannot be made again",
+            ) from None
 
     def end_run(self, run_id: str, *, failed: bool = False) -> None:
         """Closes a run."""

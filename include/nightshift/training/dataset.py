@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -13,8 +16,11 @@ from nightshift.definition.model import ModelDefinition
 from nightshift.errors import TerminalError
 from nightshift.lake.catalog import Lake
 from nightshift.lake.labels import join_labels, read_labels
-from nightshift.lake.read import read_dates, snapshot_of
-from nightshift.lake.tables import features_table, raw_table
+from nightshift.lake.parquet import read_files
+from nightshift.lake.read import published_partitions, snapshot_of
+from nightshift.lake.tables import TableSpec, features_table, raw_table
+
+AT_ONCE = 1_000_000  # rows that are joined with their labels
 
 
 @dataclass(frozen=True)
@@ -40,18 +46,71 @@ def pin_snapshots(lake: Lake, definition: ModelDefinition) -> dict[str, int]:
 
 
 def read_labelled(
-    lake: Lake, definition: ModelDefinition, first: date, last: date, snapshots: dict[str, int]
+    lake: Lake,
+    definition: ModelDefinition,
+    first: date,
+    last: date,
+    snapshots: Mapping[str, int],
+    most: int | None = None,
 ) -> pa.Table:
     """Every labelled observation from `first` to `last`: its key, its features and `label`.
+
+    Dates are read one after another, so that only what is kept is held in memory.
+
+    Args:
+        lake: The lake.
+        definition: The model definition.
+        first: The first date.
+        last: The last date.
+        snapshots: The snapshot of each table.
+        most: Of more observations than this, a sample by the hash of their key: the same ones whenever it is read.
 
     Raises:
         TerminalError: If there is none, or all have the same label.
     """
     spec = features_table(definition)
-    rows = read_dates(lake, spec, first, last, snapshot=snapshots[spec.name])
     source = raw_table(definition, definition.label.source).name
-    labels = read_labels(lake, definition, first, last, snapshots[source])
-    labelled = join_labels(rows, labels, definition.observations.key)
+    dates = published_partitions(lake, spec, snapshots[spec.name], within=(first, last))
+    share = 1.0 if most is None else min(1.0, most / max(sum(one.rows for one in dates.values()), 1))
+    parts = []
+    for begin, end in _spans({day: one.rows for day, one in dates.items()}, AT_ONCE):
+        files = [file for day, one in dates.items() if begin <= day <= end for file in one.files]
+        rows = read_files(files, spec)
+        if share < 1:
+            rows = rows.filter(pa.array(_hashes(rows, spec.key) < np.uint64(share * 2**64 - 1)))
+        labels = read_labels(lake, definition, begin, end, snapshots[source])
+        parts.append(join_labels(rows, labels, definition.observations.key))
+    labelled = pa.concat_tables(parts) if parts else _nothing(spec)
+    _check(definition, labelled, f"{spec.name} from {first} to {last}")
+    return labelled
+
+
+def _spans(counts: Mapping[date, int], most: int) -> Iterator[tuple[date, date]]:
+    """Neighbouring dates with about so many rows together."""
+    begin: date | None = None
+    end, held = date.min, 0
+    for day, rows in sorted(counts.items()):
+        if begin is not None and held + rows > most:
+            yield begin, end
+            begin, held = None, 0
+        begin, end, held = begin or day, day, held + rows
+    if begin is not None:
+        yield begin, end
+
+
+def _hashes(rows: pa.Table, key: tuple[str, ...]) -> npt.NDArray[np.uint64]:
+    """A hash of each row's key that is the same on every machine and in every version: SipHash with a fixed key."""
+    from pandas.util import hash_pandas_object
+
+    return np.asarray(hash_pandas_object(rows.select(list(key)).to_pandas(), index=False), dtype=np.uint64)
+
+
+def _nothing(spec: TableSpec) -> pa.Table:
+    return spec.schema.append(pa.field("label", pa.float64())).empty_table()
+
+
+def _check(definition: ModelDefinition, labelled: pa.Table, where: str) -> None:
+    """Refuses labels that a classifier cannot learn from."""
     classes = sorted(pc.unique(labelled["label"]).to_pylist())
     if not set(classes) <= {0.0, 1.0}:
         raise TerminalError(
@@ -64,8 +123,7 @@ def read_labelled(
     if len(classes) < 2:
         raise TerminalError(
             "a classifier needs observations of both classes",
-            where=f"{spec.name} from {first} to {last}",
+            where=where,
             received=f"{labelled.num_rows} labelled rows, labels {classes}",
             fix="build more history, or train as of a later date",
         )
-    return labelled

@@ -9,8 +9,10 @@ from typing import Any
 
 import great_expectations as gx
 import pandas as pd
+import pyarrow as pa
 import pytest
 
+from nightshift.quality.audit import audit_table
 from nightshift.quality.docs import (
     Page,
     docs_folder,
@@ -21,6 +23,8 @@ from nightshift.quality.docs import (
     render_run,
     write_docs,
 )
+from nightshift.quality.expectation import MEAN, MIX, ROW_COUNT, Contract, Expectation
+from nightshift.quality.suite import suite_result
 from nightshift.types import Check, Verdict
 
 HOSTILE = "<script>alert('x')</script><img src=x onerror=alert(1)>"
@@ -241,3 +245,18 @@ def test_a_message_is_text() -> None:
     page = Parsed(render_message(HOSTILE, [HOSTILE]))
     assert_self_contained(page)
     assert page.text.count(HOSTILE) == 3
+
+
+def test_what_an_audit_measured_is_on_its_page(caplog: pytest.LogCaptureFixture) -> None:
+    measured = [
+        Expectation(MEAN, "load", (("column", "load"), ("min_value", 0), ("max_value", 1))),
+        Expectation(MIX, "kind", (("column", "kind"), ("shares", {"a": 1.0}), ("max_distance", 0.1))),
+        Expectation(ROW_COUNT, "rows", (("min_value", 1), ("max_value", None))),
+    ]
+    contract = Contract("raw.plan", tuple(measured))
+    audited = audit_table(contract, pa.table({"load": [0.25, 0.5, 0.75], "kind": ["a", "b", "b"]}))
+    page = Parsed(render_docs("raw.plan", suite_result(contract, audited.findings), "", "fail"))
+    assert "0.5" in page.text
+    assert "0.6666" in page.text
+    assert "3" in page.text
+    assert "rendering" not in caplog.text  # Great Expectations logs what it cannot show
