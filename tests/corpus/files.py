@@ -9,7 +9,7 @@ import json
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from corpus.fault import Harmless, Landed, Refused, Warned, fault
+from corpus.fault import Harmless, Landed, Refused, SetAside, Warned, fault
 from corpus.rows import lines_of, names_of, parse, written
 
 UNREADABLE = Refused("ingest", "cannot be read: ")
@@ -43,11 +43,11 @@ def cut_after_nine_tenths_of_the_lines(landed: Landed) -> bytes:
     return whole_lines(landed.good, 0.9)
 
 
-@fault("schedule", None)
+@fault("schedule", SetAside("duration_fits_distance", 1))
 def cut_inside_the_last_number(landed: Landed) -> bytes:
     """The upload broke off inside a distance: the last flight seems to be a tenth as long."""
-    last = max(n for n, line in enumerate(lines_of(landed.good)) if len(line.rstrip().rsplit(b",", 1)[1]) == 4)
-    return b"".join(lines_of(landed.good)[: last + 1])[:-2]
+    by_length = sorted(lines_of(landed.good)[1:], key=lambda line: int(line.rsplit(b",", 1)[1]))
+    return lines_of(landed.good)[0] + b"".join(by_length)[:-2]
 
 
 @fault("schedule", UNREADABLE, form="csv.gz")

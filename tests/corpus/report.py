@@ -35,7 +35,7 @@ def table(folder: Path) -> Iterator[str]:
         scene.land(fault)
         run = scene.run(fault)
         scene.land_good(fault)
-        cells = (fault.description.rstrip("."), fault.source, *_told(fault, run))
+        cells = (fault.description.rstrip("."), fault.source, *_told(scene, fault, run))
         yield f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
@@ -50,26 +50,28 @@ def year(folder: Path) -> Iterator[str]:
     yield f"{counts.total()} nights: {', '.join(f'{count} {verdict}' for verdict, count in counts.most_common())}"
 
 
-def _told(fault: Fault, run: Run) -> tuple[str, str, str]:
+def _told(scene: Scene, fault: Fault, run: Run) -> tuple[str, str, str]:
     if run.ended == "ingest":
         return "refused at ingest", "reading the file as declared", _short(run.says)
     if run.ended == "audit":
-        return "refused at audit", _checks(run), _short(run.says)
+        return "refused at audit", _checks(scene, fault, run), _short(run.says)
     if run.warnings:
-        aside = re.search(r"\d+ rows set aside", "; ".join(run.warnings))
-        return aside[0] if aside else "published with a warning", _checks(run), _short("; ".join(run.warnings))
+        warnings = "; ".join(run.warnings)
+        aside = re.search(r"\d+ rows set aside", warnings)
+        return aside[0] if aside else "published with a warning", _checks(scene, fault, run), _short(warnings)
     if isinstance(fault.outcome, Harmless):
         return "harmless: the same values", "", ""
     return "**not caught**", NOT_CAUGHT[fault.name], ""
 
 
-def _checks(run: Run) -> str:
-    """The checks that do not hold, each by its column and in words."""
-    found = []
+def _checks(scene: Scene, fault: Fault, run: Run) -> str:
+    """The checks that do not hold, each by its column and in words; rules and references by their names."""
+    source, found = scene.loop().definition.sources[fault.source], []
     for check in run.checks[:3]:
-        subject, _, statistic = check.rpartition(", ")
+        subject, _, statistic = check.split(": ", 1)[1].rpartition(", ")
         words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", statistic.removeprefix("Expect")).lower()
-        found.append(f"{subject.split(': ', 1)[1]}: {words}")
+        named = "rule" if subject in source.rules else "reference" if subject in source.references else ""
+        found.append(f"{named} {subject}" if named else f"{subject}: {words}")
     return "; ".join(found)
 
 

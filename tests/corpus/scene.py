@@ -100,7 +100,7 @@ def merged(into: Any, changes: Any) -> Any:
 def run_night(loop: Loop, night: date) -> Run:
     """Ingest, audit and publish. Anything but an error of the project's own is a defect, and raised."""
     try:
-        staged = loop.ingest(night)
+        staged = loop.ingest(night, progress=lambda text: None)  # a report is what else is printed
     except NightshiftError as error:
         return Run("ingest", str(error))
     try:

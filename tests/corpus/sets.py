@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from corpus.fault import Harmless, Landed, Refused, fault
+from dataclasses import replace
+
+from corpus.fault import Harmless, Landed, Refused, Warned, fault
 from corpus.rows import lines_of, parse, written
 
 KEY = "carrier + flight + origin + dest is the same in"
@@ -42,7 +44,7 @@ def key_of_another_row(landed: Landed) -> bytes:
     return written(rows)
 
 
-@fault("weather", None)
+@fault("weather", Warned("is the same in 20 rows, first origin EWR, hour 0, temp 75.2"))
 def a_few_observations_twice(landed: Landed) -> bytes:
     """Ten hourly observations are there twice."""
     return landed.good + b"".join(landed.random.sample(lines_of(landed.good)[1:], 10))
@@ -83,7 +85,7 @@ def one_row_in_a_hundred(landed: Landed) -> bytes:
     return written(landed.random.sample(rows, len(rows) // 100))
 
 
-@fault("schedule", None)
+@fault("schedule", Warned("most of all 'LGA': 0.0% instead of 31.4%"))
 def one_airport_is_lacking(landed: Landed) -> bytes:
     """No departure from LaGuardia."""
     return written([row for row in parse(landed.good) if row["origin"] != "LGA"])
@@ -95,10 +97,36 @@ def weather_of_one_airport_is_lacking(landed: Landed) -> bytes:
     return written([row for row in parse(landed.good) if row["origin"] != "LGA"])
 
 
-@fault("schedule", None)
+@fault("schedule", Warned("most of all 'UA': 0.0% instead of 17.6%"))
 def one_airline_is_lacking(landed: Landed) -> bytes:
     """No flight of one large airline."""
     return written([row for row in parse(landed.good) if row["carrier"] != "UA"])
+
+
+@fault("schedule", Warned("the spread of sched_dep_time is"))
+def evening_is_lacking(landed: Landed) -> bytes:
+    """No departure planned after 18:00."""
+    return written([row for row in parse(landed.good) if int(row["sched_dep_time"]) <= 1800])
+
+
+@fault("weather", Refused("audit", "the newest row is 12.0 h before the end of its date, at most 6.0 h allowed"))
+def weather_ends_at_noon(landed: Landed) -> bytes:
+    """No observation after noon."""
+    return written([row for row in parse(landed.good) if int(row["hour"]) < 12])
+
+
+@fault("arrivals", Refused("audit", "933 rows, expected 947 to 966 (0.98 to 1 times the 966 of schedule)"))
+def a_few_arrivals_are_lacking(landed: Landed) -> bytes:
+    """Of every thirty flights that were planned one is not told of."""
+    return written([row for number, row in enumerate(parse(landed.good)) if number % 30])
+
+
+@fault("arrivals", Refused("audit", "planned does not hold in 1 row: carrier + flight + origin + dest known to"))
+def flight_that_nobody_planned(landed: Landed) -> bytes:
+    """One arrival has a flight number that the schedule of its date has not."""
+    rows = parse(landed.good)
+    rows[100]["flight"] = "9999"
+    return written(rows)
 
 
 @fault("planes", Refused("audit", "332 rows, expected 2000 to 20000"))
@@ -111,19 +139,25 @@ def a_tenth_of_the_register(landed: Landed) -> bytes:
 # ---- of another day
 
 
-@fault("schedule", None)
+@fault("schedule", Refused("audit", "the file of 2013-07-03 is the same as that of 2013-07-02"))
 def yesterdays_file_again(landed: Landed) -> bytes:
     """The file of the day before landed once more, under today's name."""
     return landed.yesterday
 
 
-@fault("arrivals", None)
+@fault("schedule", None)
+def yesterdays_rows_written_anew(landed: Landed) -> bytes:
+    """The rows of the day before in another order, under today's name: not the same file."""
+    return rows_in_another_order(replace(landed, good=landed.yesterday))
+
+
+@fault("arrivals", Refused("audit", "the file of 2013-07-01 is the same as that of 2013-06-24"))
 def file_of_a_week_ago(landed: Landed) -> bytes:
     """The file of the same weekday a week before, under today's name."""
     return landed.last_week
 
 
-@fault("arrivals", None)
+@fault("arrivals", Refused("audit", "lost_or_gained_on_the_way does not hold in 74 rows"))
 def yesterdays_delays(landed: Landed) -> bytes:
     """Today's flights with yesterday's delays where yesterday had the same flight."""
     key = ("carrier", "flight", "origin", "dest")
@@ -155,7 +189,7 @@ def rows_in_another_order(landed: Landed) -> bytes:
     return header + b"".join(landed.random.sample(rows, len(rows)))
 
 
-@fault("arrivals", None)
+@fault("arrivals", Refused("audit", "lost_or_gained_on_the_way does not hold in 85 rows"))
 def delays_one_row_off(landed: Landed) -> bytes:
     """Every delay stands in the row above the one it belongs to."""
     rows = parse(landed.good)
@@ -163,7 +197,7 @@ def delays_one_row_off(landed: Landed) -> bytes:
     return written([row | {"arr_delay": d} for row, d in zip(rows, delays[1:] + delays[:1], strict=True)])
 
 
-@fault("schedule", None)
+@fault("schedule", Warned("known_to_airline does not hold in 853 rows, at most 20% of the rows may"))
 def aircraft_one_row_off(landed: Landed) -> bytes:
     """Every aircraft stands in the row above the one it belongs to."""
     rows = parse(landed.good)
@@ -185,3 +219,9 @@ def restated_file_with_half_of_the_rows(landed: Landed) -> bytes:
     """A correction of the day before holds half of its rows."""
     lines = lines_of(landed.good)
     return b"".join(lines[: len(lines) // 2])
+
+
+@fault("arrivals", Refused("audit", "the file of 2013-06-30 is the same as that of 2013-06-29"), back=1)
+def restated_file_of_another_date(landed: Landed) -> bytes:
+    """A correction of the day before is the file of the day before that."""
+    return landed.yesterday
