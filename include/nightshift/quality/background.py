@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -35,12 +35,12 @@ class Auditor:
     Attributes:
         lake: The lake.
         definition: The model definition.
-        registry: The model's registry.
+        registry: Opens the model's registry: only scores are held against what it keeps.
     """
 
     lake: Lake
     definition: ModelDefinition
-    registry: Registry
+    registry: Callable[[], Registry]
 
     def contract(self, staged: Staged, beside: Sequence[Staged]) -> Contract:
         """The contract of a staged set.
@@ -153,8 +153,9 @@ class Auditor:
 
     def _holdout(self, staged: Staged) -> Mapping[str, Sequence[float]]:
         """How the version that made the scores scored its holdout; nothing if it does not say."""
-        version = self.registry.version(int(staged.inputs["model_version"]))
-        return dict(self.registry.reference(version).get(SCORES, {}))
+        registry = self.registry()
+        version = registry.version(int(staged.inputs["model_version"]))
+        return dict(registry.reference(version).get(SCORES, {}))
 
 
 def _digests_of(spec: TableSpec, source: Source, partitions: Mapping[date, Partition]) -> dict[date, str]:
