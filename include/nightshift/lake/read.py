@@ -60,6 +60,7 @@ def read_dates(
     *,
     columns: tuple[str, ...] = (),
     snapshot: int | None = None,
+    split: Mapping[str, str | int] = MappingProxyType({}),
 ) -> pa.Table:
     """Published rows of the dates from `first` to `last`.
 
@@ -70,12 +71,13 @@ def read_dates(
         last: The last date.
         columns: Only these columns; all of the specification's if empty.
         snapshot: At this snapshot; the newest if None.
+        split: Only the partitions with these constant values.
     """
     names = columns or tuple(spec.columns)
     schema = pa.schema([spec.schema.field(name) for name in names])
     if snapshot == NOTHING_YET:
         return schema.empty_table()
-    scan = _at(lake, spec.name, snapshot).scan(partitions(spec, first, last), snapshot_id=snapshot)
+    scan = _at(lake, spec.name, snapshot).scan(partitions(spec, first, last, split), snapshot_id=snapshot)
     known = set(scan.projection().column_names)
     # With the date, so that rows are counted even if none of the columns is known.
     rows = scan.select(*{spec.date_column, *known.intersection(names)}).to_arrow()
