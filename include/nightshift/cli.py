@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import json
 import logging
 import re
 import sys
@@ -12,14 +10,14 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from nightshift.cli_output import DATE, Format, Model, console, problems, write
+from nightshift.cli_registry import registry
 from nightshift.definition.load import check_shared_sources, definition_folders, find_definition
 from nightshift.errors import DefinitionError, NightshiftError
 from nightshift.settings import get_settings
@@ -31,20 +29,9 @@ if TYPE_CHECKING:
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 quarantine = typer.Typer(help="Rows that were set aside: see them, release them.", no_args_is_help=True)
 app.add_typer(quarantine, name="quarantine")
-console = Console()
-problems = Console(stderr=True)
+app.add_typer(registry)
 
-Model = Annotated[str, typer.Argument(help="Name of the model definition.")]
-DATE = ["%Y-%m-%d"]
 SHOWN = 50  # differing cells that are listed; all of them are counted
-
-
-class Format(StrEnum):
-    """How query results are written."""
-
-    table = "table"
-    csv = "csv"
-    json = "json"
 
 
 @app.command()
@@ -128,9 +115,9 @@ def features(
     entries = list(data_dictionary(find_definition(get_settings().models_path, model)))
     if format is Format.table:
         rows = [(one.feature, one.type, one.sources, one.sentence, one.description) for one in entries]
-        _write(["feature", "type", "sources", "how it is made", "what it means"], rows, format)
+        write(["feature", "type", "sources", "how it is made", "what it means"], rows, format)
     else:
-        _write([field.name for field in dataclasses.fields(Entry)], [(*vars(one).values(),) for one in entries], format)
+        write([field.name for field in dataclasses.fields(Entry)], [(*vars(one).values(),) for one in entries], format)
 
 
 @app.command()
@@ -177,7 +164,7 @@ def list_quarantine(
 
     loop = Loop(model)
     held = held_rows(loop.lake, loop.definition, source)
-    _write([field.name for field in dataclasses.fields(Held)], [(*vars(one).values(),) for one in held], format)
+    write([field.name for field in dataclasses.fields(Held)], [(*vars(one).values(),) for one in held], format)
 
 
 @quarantine.command("release")
@@ -217,22 +204,7 @@ def sql(
     from nightshift.lake.catalog import Lake
     from nightshift.lake.sql import run_sql
 
-    _write(*run_sql(Lake(get_settings()), query), format)
-
-
-def _write(names: list[str], rows: list[tuple[Any, ...]], format: Format) -> None:
-    if format is Format.csv:
-        writer = csv.writer(sys.stdout)
-        writer.writerow(names)
-        writer.writerows(rows)
-    elif format is Format.json:
-        json.dump([dict(zip(names, row, strict=True)) for row in rows], sys.stdout, default=str, indent=1)
-        sys.stdout.write("\n")
-    else:
-        table = Table(*names, header_style="bold")
-        for row in rows:
-            table.add_row(*["" if value is None else str(value) for value in row])
-        console.print(table)
+    write(*run_sql(Lake(get_settings()), query), format)
 
 
 @app.command()

@@ -108,8 +108,8 @@ def register(model: str, judged: dict[str, Any]) -> int:
     with explained():
         from nightshift.loop import Trained
 
-        version = _loop(model).promote(Trained(judged["run_id"], judged["digest"]), judged["summary"])
-        log.info("version %s is the champion", version.number)
+        version = _loop(model).promote(Trained(judged["run_id"], judged["digest"]), judged["summary"], _run_id())
+        log.info("version %s was made the champion", version.number)
         return version.number
 
 

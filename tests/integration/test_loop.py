@@ -23,9 +23,9 @@ from nightshift.lake.maintenance import maintain
 from nightshift.lake.publish import publish
 from nightshift.lake.read import published_dates, read_dates
 from nightshift.lake.sql import run_sql
-from nightshift.lake.staging import new_attempt, stage_arrow
+from nightshift.lake.staging import load_staged, new_attempt, stage_arrow
 from nightshift.lake.tables import raw_table, scores_table
-from nightshift.loop import Loop
+from nightshift.loop import Loop, Trained
 from nightshift.loop.training import Training
 from nightshift.quality.docs import docs_folder, read_docs
 from nightshift.registry.store import ARTIFACT
@@ -244,14 +244,22 @@ def test_a_worse_model_is_refused_and_stays_a_run(loop: Loop) -> None:
     loop.definition = loop.definition.model_copy(update={"gate": strict})
     report = loop.gate(trained, NIGHT, "test")
     assert not report.passed
+    loop.gate(trained, NIGHT, "test")
+    [refused] = [one for one in loop.champions.events() if one.event == "refused"]
+    assert (refused.actor, refused.effective, refused.mlflow_run, refused.reason) == (
+        "test", NIGHT, trained.run_id, "worse",
+    )  # fmt: skip
+    assert report.summary() in refused.evidence
     with pytest.raises(TerminalError, match="passed the gate"):
         loop.promote(trained, "by force")
     assert loop.registry.require_champion() == champion
 
 
-def test_promoting_twice_makes_one_version(loop: Loop) -> None:
+def test_promoting_twice_makes_one_version_and_two_events(loop: Loop) -> None:
     champion = loop.registry.require_champion()
-    assert loop.registry.promote(champion.run_id, "again") == champion
+    assert loop.promote(Trained(champion.run_id, champion.digest), "again") == champion
+    done = [(one.event, one.to_version, one.effective) for one in loop.champions.events() if one.event != "refused"]
+    assert done == [("registered", 1, BUILT), ("promoted", 1, BUILT)]
 
 
 def test_a_changed_artifact_is_refused_before_it_is_loaded(loop: Loop) -> None:
@@ -273,3 +281,18 @@ def test_publishing_what_is_published_makes_no_snapshot(loop: Loop) -> None:
     rows = pa.table({"source_date": [day], "machine": ["a1"], "load": [0.5]}).cast(spec.schema)
     staged = stage_arrow(loop.lake, spec, rows, day, day, {})
     assert publish(loop.lake, spec, staged) == publish(loop.lake, spec, staged)
+
+
+def test_a_night_is_scored_by_the_version_that_was_gone_back_to(night: Loop) -> None:
+    loop = Loop("tiny", night.settings)
+    trained = loop.train(NIGHT, "another", lambda text: None)
+    assert loop.gate(trained, NIGHT, "again").passed
+    assert loop.promote(trained, "better", "again").number == 2
+    [location] = stage(loop, "score", NIGHT)
+    assert load_staged(location).inputs["model_version"] == "2"
+    done = loop.champions.roll_back("me", reason="worse")
+    assert (done.to_version, done.effective) == (1, NIGHT + timedelta(days=1))
+    [location] = stage(loop, "score", NIGHT)
+    assert load_staged(location).inputs["model_version"] == "1"
+    loop.publish(loop.audit([location], NIGHT, "again").locations)
+    assert run_sql(loop.lake, "select distinct model_version from scores.tiny")[1] == [(1,)]

@@ -28,6 +28,12 @@ def folder_is_the_name(definition: ModelDefinition) -> Iterator[Problem]:
         )
 
 
+def model_name_is_free(definition: ModelDefinition) -> Iterator[Problem]:
+    """`monitoring.<model>` is the model's table; this one is of all models."""
+    if definition.name == "registry_events":
+        yield Problem(("name",), "reserved name", definition.name, None, "rename the model and its folder")
+
+
 def sources_exist(definition: ModelDefinition) -> Iterator[Problem]:
     known = list(definition.sources)
     named: list[tuple[Path_, str]] = [
@@ -237,6 +243,7 @@ def watched_features_exist(definition: ModelDefinition) -> Iterator[Problem]:
 
 RULES: tuple[Rule, ...] = (
     folder_is_the_name,
+    model_name_is_free,
     sources_exist,
     columns_exist,
     dated_paths,

@@ -28,7 +28,7 @@ ATTEMPT = "nightshift.attempt"
 CONFLICTS = (CommitFailedException, ValidationException, OperationalError)
 
 
-def publish(lake: Lake, spec: TableSpec, staged: Staged) -> int:
+def publish(lake: Lake, spec: TableSpec, staged: Staged, *, replace: bool = True) -> int:
     """Replaces the partitions a staged set covers by its files, in one snapshot.
 
     Where these very files are published already, after a lost reply or by a task that is run again, nothing
@@ -38,6 +38,7 @@ def publish(lake: Lake, spec: TableSpec, staged: Staged) -> int:
         lake: The lake.
         spec: The table to publish to.
         staged: The complete staged set.
+        replace: Whether it replaces what is there. If not, partitions that have rows stay as they are.
 
     Returns:
         The id of the snapshot that shows the rows.
@@ -58,17 +59,18 @@ def publish(lake: Lake, spec: TableSpec, staged: Staged) -> int:
         reraise=True,
     )
     with lake.lock(spec.name):
-        return retrying(_commit, lake, spec, staged)
+        return retrying(_commit, lake, spec, staged, replace)
 
 
-def _commit(lake: Lake, spec: TableSpec, staged: Staged) -> int:
+def _commit(lake: Lake, spec: TableSpec, staged: Staged, replace: bool) -> int:
     table = lake.ensure(spec)  # always fresh: what is replaced is planned against this head
     predicate = partitions(spec, staged.first, staged.last, staged.split)
     new = [f for f in parquet_files_to_data_files(table.io, table.metadata, iter(staged.files)) if f.record_count]
     _check_partitions(spec, staged, new)
     old = [task.file for task in table.scan(predicate).plan_files()]
     head = table.current_snapshot()
-    if head is not None and {file.file_path for file in old} == {file.file_path for file in new}:
+    same = {file.file_path for file in old} == {file.file_path for file in new}
+    if head is not None and (same or (old and not replace)):
         return int(head.snapshot_id)
     # A history is made of hundreds of files; its manifest names them, snapshots are to stay small.
     told = staged.inputs if len(staged.inputs) <= 16 else {}

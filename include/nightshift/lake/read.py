@@ -45,11 +45,18 @@ def snapshot_of(lake: Lake, name: str) -> int:
     return snapshot.snapshot_id if snapshot else NOTHING_YET
 
 
-def data_files(lake: Lake, spec: TableSpec, first: date, last: date, snapshot: int | None = None) -> dict[str, int]:
+def data_files(
+    lake: Lake,
+    spec: TableSpec,
+    first: date,
+    last: date,
+    snapshot: int | None = None,
+    split: Mapping[str, str | int] = MappingProxyType({}),
+) -> dict[str, int]:
     """The files that hold the dates from `first` to `last`, with their sizes in bytes."""
     if snapshot == NOTHING_YET:
         return {}
-    scan = _at(lake, spec.name, snapshot).scan(partitions(spec, first, last), snapshot_id=snapshot)
+    scan = _at(lake, spec.name, snapshot).scan(partitions(spec, first, last, split), snapshot_id=snapshot)
     return dict(sorted((task.file.file_path, task.file.file_size_in_bytes) for task in scan.plan_files()))
 
 
@@ -61,6 +68,7 @@ def read_dates(
     *,
     columns: tuple[str, ...] = (),
     snapshot: int | None = None,
+    split: Mapping[str, str | int] = MappingProxyType({}),
 ) -> pa.Table:
     """Published rows of the dates from `first` to `last`.
 
@@ -71,9 +79,9 @@ def read_dates(
         last: The last date.
         columns: Only these columns; all of the specification's if empty.
         snapshot: At this snapshot; the newest if None.
+        split: Only the partitions with these constant values.
     """
-    files = data_files(lake, spec, first, last, snapshot)
-    return read_files(list(files), spec, columns)
+    return read_files(list(data_files(lake, spec, first, last, snapshot, split)), spec, columns)
 
 
 def published_dates(lake: Lake, spec: TableSpec, within: tuple[date, date] | None = None) -> dict[date, int]:

@@ -126,6 +126,28 @@ def monitoring_table(definition: ModelDefinition) -> TableSpec:
     return TableSpec(f"monitoring.{definition.name}", columns, "score_date", key, split_by=("monitor",))
 
 
+def registry_events_table() -> TableSpec:
+    """`monitoring.registry_events`: what happened to the versions of every model.
+
+    A partition an event: none of them shares its files with another one, so none is ever written again.
+    """
+    columns = {
+        "model": "string",
+        "event_id": "string",
+        "recorded_at": "timestamp",
+        "effective": "date",
+        "event": "string",
+        "actor": "string",
+        "from_version": "integer",
+        "to_version": "integer",
+        "mlflow_run": "string",
+        "reason": "string",
+        "evidence": "string",
+        "after": "string",
+    }
+    return TableSpec("monitoring.registry_events", columns, "effective", ("event_id",), split_by=("model", "event_id"))
+
+
 def observation_key(definition: ModelDefinition) -> dict[str, str]:
     """The columns that identify an observation, with their types."""
     columns = definition.sources[definition.observations.source].columns

@@ -210,13 +210,15 @@ class Training(Workspace):
             metrics=found | {"holdout_rows": report.rows},
             tags={"nightshift.gate": verdict, "nightshift.gate.summary": report.summary()},
         )
+        if not report.passed:
+            self.champions.refuse(trained.run_id, report.summary(), run_id)
         return report
 
-    def promote(self, trained: Trained, note: str) -> Version:
-        """Registers a challenger that passed the gate and makes it the champion."""
+    def promote(self, trained: Trained, note: str, run_id: str = "by hand") -> Version:
+        """Registers a challenger that passed the gate and makes it the champion, once."""
         if self.registry.run_tags(trained.run_id).get("nightshift.gate") != "passed":
             raise TerminalError("only a model that passed the gate can be promoted", where=trained.run_id)
-        return self.registry.promote(trained.run_id, note)
+        return self.champions.promote(trained.run_id, note, run_id)
 
 
 def _kept(model: str, run_id: str) -> str:

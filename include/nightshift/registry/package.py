@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightshift.errors import TerminalError
+from nightshift.errors import TerminalError, first_line
 from nightshift.registry.calibration import Calibration, calibration_from_json, calibration_to_json
 
 SCHEMA, EPOCH = "schema.json", (1980, 1, 1, 0, 0, 0)
@@ -194,12 +194,18 @@ def load_package(files: dict[str, bytes], digest: str) -> ModelPackage:
     """Loads a package after verifying that it is the one that was registered.
 
     Raises:
-        TerminalError: If the files are not those the digest was taken of.
+        TerminalError: If the files are not those the digest was taken of, or hold a type that is not trusted.
     """
     verify_digest(files, digest)
     import skops.io
+    from skops.io.exceptions import UntrustedTypesFoundException
 
-    estimator = skops.io.loads(files[ESTIMATOR], trusted=list(TRUSTED))
+    try:
+        estimator = skops.io.loads(files[ESTIMATOR], trusted=list(TRUSTED))
+    except UntrustedTypesFoundException as error:
+        raise TerminalError(
+            f"the model's artifact was not loaded: {first_line(error)}", fix="roll back to another version"
+        ) from None
     parts = json.loads(files[ENCODER])
     encoder = Encoder(parts["types"], {name: tuple(values) for name, values in parts["categories"].items()})
     calibration = calibration_from_json(json.loads(files[CALIBRATION])) if CALIBRATION in files else None

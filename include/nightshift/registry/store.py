@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -16,27 +15,40 @@ from typing import Any
 from filelock import FileLock
 
 from nightshift.errors import NotYetAvailable, TerminalError, first_line
+from nightshift.registry.client import Client, absent
 from nightshift.registry.package import REFERENCE, ModelPackage, load_package, package_digest, verify_digest
 from nightshift.settings import Settings
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("DO_NOT_TRACK", "true")
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-
 CHAMPION = "champion"
-DIGEST, NIGHT, REASON = "nightshift.digest", "nightshift.as_of", "nightshift.reason"
-MLFLOW_PARENT_RUN_ID = "mlflow.parentRunId"
+DIGEST, NIGHT, REASON, GATE = "nightshift.digest", "nightshift.as_of", "nightshift.reason", "nightshift.gate"
+TRAINED = "nightshift.trained_from", "nightshift.trained_before"
+SETTLED = "nightshift.settled"  # of the registered model: the event that its alias is known to agree with
 ARTIFACT, LINEAGE = "model", "lineage"
+MLFLOW_PARENT_RUN_ID = "mlflow.parentRunId"
 
 
 @dataclass(frozen=True)
 class Version:
-    """A registered version of a model."""
+    """A registered version of a model.
+
+    Attributes:
+        number: Its number.
+        run_id: The MLflow run that made it.
+        digest: Of its artifact; empty if it was not registered by a training.
+        as_of: The date it learned up to.
+        tags: What its run said of itself when it was registered.
+    """
 
     number: int
     run_id: str
     digest: str
     as_of: str
+    tags: dict[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def gate(self) -> str:
+        """What the gate said of it; empty if it was never asked."""
+        return self.tags.get(GATE, "")
 
 
 class Registry:
@@ -45,6 +57,9 @@ class Registry:
     Args:
         settings: Where MLflow is.
         model: The model's name; its experiment and its registered model carry it.
+
+    Raises:
+        TransientError: If MLflow does not answer, here or in any method.
     """
 
     def __init__(self, settings: Settings, model: str) -> None:
@@ -125,6 +140,12 @@ class Registry:
         """The tags of a run."""
         return dict(self.client.get_run(run_id).data.tags)
 
+    def metrics(self, run_id: str) -> dict[str, float]:
+        """The metrics of a run; none if it is gone."""
+        with absent():
+            return dict(self.client.get_run(run_id).data.metrics)
+        return {}
+
     def files(self, run_id: str, digest: str) -> dict[str, bytes]:
         """A run's package as files, verified to be those that were registered.
 
@@ -134,8 +155,9 @@ class Registry:
         from mlflow.exceptions import MlflowException
 
         try:
+            self.client.get_run(run_id)  # whether MLflow answers at all
             with tempfile.TemporaryDirectory() as folder:
-                path = Path(self.client.download_artifacts(run_id, ARTIFACT, folder))
+                path = Path(self.client.plain.download_artifacts(run_id, ARTIFACT, folder))
                 found = {file.name: file.read_bytes() for file in path.iterdir()}
         except (MlflowException, OSError) as error:
             raise TerminalError(
@@ -156,19 +178,9 @@ class Registry:
 
     def champion(self) -> Version | None:
         """The version that makes the published scores, if there is one."""
-        from mlflow.exceptions import MlflowException
-
-        try:
-            found = self.client.get_model_version_by_alias(self.model, CHAMPION)
-        except MlflowException as error:
-            if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}:
-                return None
-            raise
-        return _version(found)
-
-    def version(self, number: int) -> Version:
-        """A version by its number."""
-        return _version(self.client.get_model_version(self.model, str(number)))
+        with absent():
+            return _version(self.client.get_model_version_by_alias(self.model, CHAMPION))
+        return None
 
     def require_champion(self) -> Version:
         """The champion.
@@ -184,50 +196,72 @@ class Registry:
             )
         return champion
 
-    def promote(self, run_id: str, note: str) -> Version:
-        """Registers a run's package, once, and makes it the champion."""
+    def versions(self) -> dict[int, Version]:
+        """Every version by its number, in their order."""
+        found = [_version(one) for one in self.client.search_model_versions(f"name = '{self.model}'")]
+        return {one.number: one for one in sorted(found, key=lambda one: one.number)}
+
+    def version(self, number: int) -> Version:
+        """A version by its number.
+
+        Raises:
+            TerminalError: If there is no such version.
+        """
+        with absent():
+            return _version(self.client.get_model_version(self.model, str(number)))
+        raise TerminalError("no such version", where=self.model, received=number, allowed=self.versions() or "none yet")
+
+    def register(self, run_id: str, note: str) -> Version:
+        """Makes a version of a run's package, once; the caller holds the lock."""
         from mlflow.exceptions import MlflowException
 
-        with self._lock():
-            try:
-                self.client.create_registered_model(self.model)
-            except MlflowException as error:
-                if error.error_code != "RESOURCE_ALREADY_EXISTS":
-                    raise
-            same = self.client.search_model_versions(f"name = '{self.model}' and run_id = '{run_id}'")
-            found = same[0] if same else self._create_version(run_id, note)
-            self.client.set_registered_model_alias(self.model, CHAMPION, str(found.version))
-        return _version(found)
-
-    def _create_version(self, run_id: str, note: str) -> Any:
+        try:
+            self.client.create_registered_model(self.model)
+        except MlflowException as error:
+            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                raise
+        if same := self.client.search_model_versions(f"name = '{self.model}' and run_id = '{run_id}'"):
+            return min(map(_version, same), key=lambda one: one.number)
         tags = {name: value for name, value in self.run_tags(run_id).items() if name.startswith("nightshift.")}
         source = f"{self.client.get_run(run_id).info.artifact_uri}/{ARTIFACT}"
-        return self.client.create_model_version(self.model, source, run_id, tags=tags, description=note)
+        return _version(self.client.create_model_version(self.model, source, run_id, tags=tags, description=note))
+
+    def crown(self, number: int) -> None:
+        """Makes a version the champion; the caller holds the lock."""
+        self.client.set_registered_model_alias(self.model, CHAMPION, str(number))
+
+    def settled(self) -> str:
+        """The event that the alias is known to agree with; empty if none is known."""
+        with absent():
+            return str(self.client.get_registered_model(self.model).tags.get(SETTLED, ""))
+        return ""
+
+    def settle(self, event_id: str) -> None:
+        """Says that the alias agrees with an event; the caller holds the lock."""
+        with absent():
+            self.client.set_registered_model_tag(self.model, SETTLED, event_id)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """One writer at a time on this machine."""
+        with FileLock(_lock_folder(self.settings) / f"registry.{self.model}.lock"):
+            yield
 
     def _experiment(self) -> str:
-        with self._lock():
+        with self.lock():
             found = self.client.get_experiment_by_name(self.model)
             if found is not None:
                 return str(found.experiment_id)
             return str(self.client.create_experiment(self.model, f"{self.settings.artifact_root}/{self.model}"))
 
-    @contextmanager
-    def _lock(self) -> Iterator[None]:
-        with FileLock(_lock_folder(self.settings) / f"registry.{self.model}.lock"):
-            yield
 
-
-def _client(settings: Settings) -> Any:
+def _client(settings: Settings) -> Client:
     """An MLflow client; the first one of an installation creates the store, alone."""
-    from mlflow import MlflowClient
-
     uri = settings.tracking_uri
     if uri.startswith("sqlite:///"):
         Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     with FileLock(_lock_folder(settings) / "registry.lock"):
-        client = MlflowClient(tracking_uri=uri, registry_uri=uri)
-        client.search_experiments(max_results=1)
-    return client
+        return Client(uri)
 
 
 def _lock_folder(settings: Settings) -> Path:
@@ -238,4 +272,4 @@ def _lock_folder(settings: Settings) -> Path:
 
 def _version(found: Any) -> Version:
     tags = dict(found.tags)
-    return Version(int(found.version), str(found.run_id), tags[DIGEST], tags.get(NIGHT, ""))
+    return Version(int(found.version), str(found.run_id), tags.get(DIGEST, ""), tags.get(NIGHT, ""), tags)

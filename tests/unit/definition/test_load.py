@@ -288,6 +288,12 @@ def test_a_problem_is_one_line_with_its_place_and_repair(
         assert part in lines[0]
 
 
+def test_a_model_cannot_have_the_name_of_the_table_of_all_models(models: Path) -> None:
+    folder = (models / "tiny").rename(models / "registry_events")
+    [line] = broken(folder, changed(folder, ("name: tiny", "name: registry_events")))
+    assert line.endswith("reserved name; received 'registry_events'; fix: rename the model and its folder")
+
+
 def test_a_look_up_by_columns_that_are_not_the_key_of_its_source_is_refused(models: Path) -> None:
     folder = models / "tiny"
     text = changed(

@@ -72,6 +72,15 @@ def test_replacing_a_night_replaces_that_night_and_no_other(lake: Lake, readings
     assert seen(lake, readings) == {day(1): A, day(2): B, day(3): A}
 
 
+def test_what_is_there_stays_where_nothing_is_to_be_replaced(lake: Lake, readings: TableSpec) -> None:
+    first = publish(lake, readings, stage(lake, readings, {day(1): A}), replace=False)
+    assert publish(lake, readings, stage(lake, readings, {day(1): B}), replace=False) == first
+    put(lake, readings, {day(2): A})
+    publish(lake, readings, stage(lake, readings, {day(3): B}), replace=False)
+    assert seen(lake, readings) == {day(1): A, day(2): A, day(3): B}
+    assert snapshots(lake, readings) == 3
+
+
 def test_replacing_is_one_snapshot_so_that_nobody_sees_a_night_missing(lake: Lake, readings: TableSpec) -> None:
     put(lake, readings, {day(1): A})
     put(lake, readings, {day(1): B})

@@ -1,0 +1,144 @@
+"""Whoever can write to the artifact store makes nobody run code: not who scores, judges, measures or goes back."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pickle
+import sys
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import skops.io
+from sklearn.preprocessing import FunctionTransformer
+
+from nightshift.errors import TerminalError
+from nightshift.loop import Loop
+from nightshift.registry.package import ESTIMATOR, SCHEMA, load_package, package_digest
+from nightshift.registry.store import DIGEST
+from unit.registry.test_package import Bomb
+from unit.registry.trainings import artifact, promoted
+
+# Imported, it leaves a mark; so does anything that is made of it.
+MODULE = """
+from pathlib import Path
+
+MARK = Path({mark!r})
+MARK.touch()
+
+
+class Evil:
+    def __init__(self, *args, **options):
+        MARK.touch()
+
+    __setstate__ = __init__
+"""
+
+
+@pytest.fixture
+def mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file that is there once anything of a planted artifact has run."""
+    (tmp_path / "evil_module.py").write_text(MODULE.format(mark=str(tmp_path / "mark")))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "evil_module", raising=False)
+    return tmp_path / "mark"
+
+
+def beside(folder: Path, mark: Path) -> None:
+    """A pickle among the files, under a name that a loader might look for."""
+    for name in ("model.pkl", "estimator.joblib"):
+        (folder / name).write_bytes(pickle.dumps(Bomb(mark)))
+
+
+def below(folder: Path, mark: Path) -> None:
+    (folder / "code").mkdir()
+    (folder / "code" / "model.pkl").write_bytes(pickle.dumps(Bomb(mark)))
+
+
+def instead(folder: Path, mark: Path) -> None:
+    (folder / ESTIMATOR).write_bytes(pickle.dumps(Bomb(mark)))
+
+
+def untrusted(folder: Path, mark: Path) -> None:
+    """A skops archive whose estimator is of a type of the attacker's own."""
+    with zipfile.ZipFile(folder / ESTIMATOR) as archive:
+        schema = json.loads(archive.read(SCHEMA))
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    schema |= {"__module__": "evil_module", "__class__": "Evil"}
+    with zipfile.ZipFile(folder / ESTIMATOR, "w") as archive:
+        for name, content in (parts | {SCHEMA: json.dumps(schema).encode()}).items():
+            archive.writestr(name, content)
+
+
+def function(folder: Path, mark: Path) -> None:
+    """A skops archive of scikit-learn's own types that calls a function of the system."""
+    (folder / ESTIMATOR).write_bytes(skops.io.dumps(FunctionTransformer(func=os.mkdir, kw_args={"path": str(mark)})))
+
+
+def changed(folder: Path, mark: Path) -> None:
+    (folder / "reference.json").write_bytes(b'{"busy": 1}')
+
+
+PLANTED = [beside, below, instead, untrusted, function, changed]
+
+
+def readers(loop: Loop) -> dict[str, Callable[[], Any]]:
+    """Whoever reads the first version's artifact."""
+    version = loop.registry.version(1)
+    return {
+        "who scores or judges": lambda: loop.registry.package(version.run_id, version.digest),
+        "who hands it to Spark's workers": lambda: loop.registry.files(version.run_id, version.digest),
+        "who measures drift": lambda: loop.registry.reference(version),
+        "who goes back": lambda: loop.champions.roll_back("me", 1, force=True),
+    }
+
+
+@pytest.mark.parametrize("plant", PLANTED)
+def test_what_was_planted_is_refused_by_its_digest_and_never_runs(
+    loop: Loop, mark: Path, plant: Callable[[Path, Path], None]
+) -> None:
+    first, _ = promoted(loop, 3, 4)
+    plant(artifact(loop, first.run_id), mark)
+    for who, read in readers(loop).items():
+        with pytest.raises(TerminalError, match=r"artifact (is not the one that was registered|cannot be read)"):
+            read()
+        assert not mark.exists(), who
+        assert "evil_module" not in sys.modules, who
+    assert loop.registry.require_champion().number == 2
+
+
+@pytest.mark.parametrize("plant", [untrusted, function])
+def test_a_type_that_is_not_trusted_never_runs_even_if_the_digest_was_changed_with_it(
+    loop: Loop, mark: Path, plant: Callable[[Path, Path], None]
+) -> None:
+    """Whoever can also write to MLflow's database can make the digest fit, of what scores and is judged."""
+    first, _ = promoted(loop, 3, 4)
+    folder = artifact(loop, first.run_id)
+    plant(folder, mark)
+    digest = package_digest({file.name: file.read_bytes() for file in folder.iterdir()})
+    loop.registry.client.set_model_version_tag("tiny", "1", DIGEST, digest)
+    with pytest.raises(TerminalError, match=r"the model's artifact was not loaded: .*(evil_module\.Evil|posix\.mkdir)"):
+        loop.registry.package(first.run_id, loop.registry.version(1).digest)
+    with pytest.raises(TerminalError, match="its digest in MLflow is not the one it was registered with"):
+        loop.champions.roll_back("me", 1, force=True)
+    assert not mark.exists()
+    assert "evil_module" not in sys.modules
+
+
+def test_what_is_planted_here_would_run_if_it_were_trusted(loop: Loop, mark: Path) -> None:
+    [one] = promoted(loop, 3)
+    folder = artifact(loop, one.run_id)
+    untrusted(folder, mark)
+    content = (folder / ESTIMATOR).read_bytes()
+    skops.io.loads(content, trusted=skops.io.get_untrusted_types(data=content))
+    assert mark.exists()
+    mark.unlink()
+    pickle.load(io.BytesIO(pickle.dumps(Bomb(mark))))
+    assert mark.exists()
+    files = {file.name: file.read_bytes() for file in folder.iterdir()}
+    with pytest.raises(TerminalError, match="was not loaded"):
+        load_package(files, package_digest(files))

@@ -1,0 +1,82 @@
+"""An MLflow that does not answer is a transient error with one clear line."""
+
+from __future__ import annotations
+
+import socket
+import sqlite3
+import time
+
+import pytest
+from mlflow.exceptions import MlflowException
+
+from nightshift.errors import TransientError
+from nightshift.loop import Loop
+from nightshift.registry.store import Registry
+from nightshift.settings import PROJECT, Settings
+from unit.registry.trainings import promoted, told, trained
+
+
+@pytest.fixture
+def nobody(monkeypatch: pytest.MonkeyPatch) -> str:
+    """An address where nobody listens."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{free.getsockname()[1]}"
+
+
+def test_a_server_that_is_down_is_named_and_its_password_is_not(settings: Settings, nobody: str) -> None:
+    away = Settings(home=PROJECT, var=settings.var_path, mlflow_uri=f"http://me:secret@{nobody}")
+    with pytest.raises(TransientError) as caught:
+        Registry(away, "tiny")
+    line = str(caught.value)
+    assert line.startswith(f"http://me:***@{nobody}: MLflow does not answer: ")
+    assert "; fix: see that it is up" in line
+    assert "secret" not in line
+    assert "\n" not in line
+
+
+def test_a_server_that_goes_away_is_a_transient_error_of_every_call(loop: Loop, nobody: str) -> None:
+    one = trained(loop, 3)
+    loop.registry.client = Registry(loop.settings, "tiny").client
+    # The same client, as if the address it was given had died since.
+    from mlflow import MlflowClient
+
+    loop.registry.client.plain = MlflowClient(f"http://{nobody}", f"http://{nobody}")
+    calls = [
+        loop.registry.champion,
+        loop.registry.versions,
+        loop.registry.settled,
+        lambda: loop.registry.version(1),
+        lambda: loop.registry.files(one.run_id, one.digest),
+        lambda: loop.promote(one, "note", "run 3"),
+        lambda: loop.champions.roll_back("me"),
+        lambda: loop.champions.present("me"),
+    ]
+    for call in calls:
+        with pytest.raises(TransientError, match="MLflow does not answer"):
+            call()
+    assert told(loop) == []
+
+
+def test_a_locked_database_is_a_transient_error_and_nothing_was_changed(
+    loop: Loop, capfd: pytest.CaptureFixture[str]
+) -> None:
+    promoted(loop, 3)
+    one = trained(loop, 4)
+    before = told(loop)
+    holder = sqlite3.connect(loop.settings.var_path / "mlflow" / "mlflow.db")
+    holder.execute("begin exclusive")
+    started = time.monotonic()
+    with pytest.raises(TransientError, match=r"mlflow\.db: MLflow does not answer: .*database is locked"):
+        loop.promote(one, "note", "run 4")
+    assert time.monotonic() - started < 60  # MLflow itself waits for 20 seconds
+    holder.rollback()
+    assert told(loop) == before
+    assert "Traceback" not in capfd.readouterr().err
+    assert loop.promote(one, "note", "run 4").number == 2
+
+
+def test_what_mlflow_does_not_have_is_not_silence(loop: Loop) -> None:
+    with pytest.raises(MlflowException, match="not found"):
+        loop.registry.client.get_run("0" * 32)

@@ -1,0 +1,156 @@
+"""The commands about versions, as a person calls them."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from nightshift import cli_output
+from nightshift.cli import main
+from nightshift.lake.tables import scores_table
+from nightshift.loop import Loop
+from nightshift.registry.store import CHAMPION
+from nightshift.settings import get_settings
+from unit.registry.trainings import NOTE, artifact, check_sound, promoted, trained
+from unit.tables import day, put
+
+ME = pwd.getpwuid(os.getuid()).pw_name
+
+
+@dataclass(frozen=True)
+class Done:
+    """What became of a command."""
+
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Done]
+
+
+@pytest.fixture
+def process(loop: Loop) -> Command:
+    """Runs a command in a process of its own, by somebody who says that he is somebody else."""
+    environment = os.environ | loop.settings.as_environment() | {"USER": "mallory", "LOGNAME": "mallory"}
+
+    def run(*words: str) -> Done:
+        command = [str(Path(sys.executable).parent / "nightshift"), *words]
+        ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+        return Done(ended.returncode, ended.stdout, ended.stderr)
+
+    return run
+
+
+@pytest.fixture
+def nightshift(loop: Loop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
+    """Runs a command in this process, which is quicker."""
+    for name, value in loop.settings.as_environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(cli_output.console, "_width", 200)
+    get_settings.cache_clear()
+
+    def run(*words: str) -> Done:
+        monkeypatch.setattr(sys, "argv", ["nightshift", *words])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return Done(int(ended.value.code or 0), *capsys.readouterr())
+
+    yield run
+    get_settings.cache_clear()
+
+
+def test_going_back_is_one_command_that_says_what_it_did_and_who(
+    loop: Loop, process: Command, nightshift: Command
+) -> None:
+    first, second = promoted(loop, 3, 8)
+    columns = {"score_date": "date", "machine": "string", "model_version": "integer"}
+    put(loop.lake, replace(scores_table(loop.definition), columns=columns), {day(9): [("a", 2)]})
+    done = process("rollback", "tiny", "--reason", "late [flights] are missed")
+    assert done.out == (
+        "tiny: version 1 is the champion from 2024-01-10 on, in place of version 2; "
+        "nights that are published stay as they are\n"
+    )
+    assert (done.code, done.err) == (0, "")
+    check_sound(loop)
+
+    now = nightshift("champion", "tiny").out.splitlines()
+    assert now[0] == "tiny: version 1 is the champion"
+    assert now[1].startswith("since     2024-01-10, recorded 20")
+    assert now[2] == f"why       rolled_back by {ME}, in place of version 2: late [flights] are missed"
+    assert first.digest in now[3]
+    assert now[3].endswith(f"MLflow run {first.run_id}")
+
+    then = nightshift("champion", "tiny", "--at", "2024-01-09").out.splitlines()
+    assert then[:3] == [
+        "tiny: version 2 was the champion on 2024-01-09, by the effective dates of the events",
+        "until     2024-01-10",
+        "scores    of 2024-01-09: made by version 2",
+    ]
+    assert then[4:] == [
+        "why       promoted by run 8, in place of version 1: reason 8",
+        f'evidence  {{"gate": "{NOTE}", "digest": "{second.digest}"}}, MLflow run {second.run_id}',
+    ]
+    assert "scores    of 2024-01-08: not published\n" in nightshift("champion", "tiny", "--at", "2024-01-08").out
+    before = nightshift("champion", "tiny", "--at", "2024-01-02")
+    assert (before.code, before.out, before.err.count("\n")) == (2, "", 1)
+    assert "allowed: 2024-01-03 or later" in before.err
+
+
+def test_what_is_refused_is_one_line_and_changes_nothing(loop: Loop, nightshift: Command) -> None:
+    first, _ = promoted(loop, 3, 4)
+    loop.registry.register(trained(loop, 5, "").run_id, "by hand")
+    (artifact(loop, first.run_id) / "encoder.json").unlink()
+    for words, line in (
+        (["--to", "9"], "no such version"),
+        (["--to", "2"], "it is the champion already"),
+        (["--to", "3"], "it never passed the gate"),
+        ([], "the model's artifact is not the one that was registered"),
+    ):
+        done = nightshift("rollback", "tiny", *words)
+        assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+        assert line in done.err
+    check = nightshift("champion", "tiny")
+    assert check.out.startswith("tiny: version 2 is the champion\n")
+    assert nightshift("rollback", "tiny", "--to", "3", "--force").code == 0
+    assert loop.registry.require_champion().number == 3
+
+
+def test_every_version_and_everything_that_happened_is_shown(loop: Loop, nightshift: Command) -> None:
+    promoted(loop, 3, 8)
+    loop.champions.roll_back("me", reason="worse [again]", effective=loop.champions.events()[-1].effective)
+    shown = nightshift("versions", "tiny").out
+    versions, events = shown.split("events  ")
+    rows = [[cell.strip() for cell in line.strip("│┃ ").split("│")] for line in versions.splitlines() if "│" in line]
+    # The second was gone back from before a night was scored by it: it never was the champion of any.
+    assert [(row[0], row[1], row[3], row[4], row[5]) for row in rows] == [
+        ("1", "2024-01-03", "2024-01-03 to before 2024-01-08; since 2024-01-08", "roc_auc 0.7", "reason 3"),
+        ("2", "2024-01-08", "", "roc_auc 0.7", "reason 8"),
+    ]
+    kinds = [line.split("│")[3].strip() for line in events.splitlines() if "│" in line]
+    assert kinds == ["registered", "promoted", "registered", "promoted", "rolled_back"]
+    assert "worse [again]" in events
+
+
+def test_a_champion_that_was_made_in_mlflow_is_warned_of_once(loop: Loop, process: Command) -> None:
+    promoted(loop, 3, 4)
+    loop.registry.client.set_registered_model_alias("tiny", CHAMPION, "1")
+    first, again = process("champion", "tiny"), process("champion", "tiny")
+    assert "is at version 1, by the events it is at 2: it was changed elsewhere" in first.err
+    assert (first.err.count("\n"), again.err) == (1, "")
+    assert first.out == again.out
+    assert f"why       changed_elsewhere by unknown, in place of version 2: noticed by {ME}" in first.out
+
+
+def test_no_champion_yet_is_one_line(nightshift: Command) -> None:
+    for words in (["champion", "tiny"], ["champion", "tiny", "--at", "2024-01-03"], ["rollback", "tiny"]):
+        done = nightshift(*words)
+        assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)

@@ -1,0 +1,132 @@
+"""Trainings without a lake behind them, and processes that are killed while they promote or go back."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable
+from datetime import date
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import mlflow
+
+from nightshift.loop import Loop, Trained
+from nightshift.registry import champions, store
+from nightshift.registry.events import changes
+from nightshift.registry.store import ARTIFACT
+from nightshift.settings import Settings
+from nightshift.training.fit import fit
+from unit.training.test_fit import machines
+
+NOTE = "roc_auc 0.7, at least 0.5"
+
+
+def trained(loop: Loop, number: int, gate: str = "passed") -> Trained:
+    """A training as of the n-th day of January, and what the gate said of it."""
+    registry = loop.registry
+    run = registry.start_run(str(date(2024, 1, number)), f"reason {number}", f"training {number}")
+    digest = registry.log_package(run, fit(loop.definition, machines(seed=number), {}))
+    registry.log(run, params={}, metrics={"holdout_roc_auc": 0.7}, tags={store.GATE: gate} if gate else {})
+    registry.end_run(run)
+    return Trained(run, digest)
+
+
+def promoted(loop: Loop, *numbers: int) -> list[Trained]:
+    """Trainings that passed, each promoted by a run of its own."""
+    found = [trained(loop, number) for number in numbers]
+    for number, one in zip(numbers, found, strict=True):
+        loop.promote(one, NOTE, f"run {number}")
+    return found
+
+
+def told(loop: Loop) -> list[tuple[str, int | None, int | None]]:
+    """What happened, in its order."""
+    return [(one.event, one.from_version, one.to_version) for one in loop.champions.events()]
+
+
+def artifact(loop: Loop, run: str) -> Path:
+    """Where a run's package lies."""
+    return Path(loop.settings.artifact_root) / loop.definition.name / run / "artifacts" / ARTIFACT
+
+
+def check_sound(loop: Loop) -> None:
+    """MLflow and the events say the same, nothing is there twice, and no change is missing between two others."""
+    events, versions = loop.champions.events(), list(loop.registry.versions().values())
+    champion = loop.registry.require_champion()
+    chain = changes(events)
+    assert [one.from_version for one in chain] == [None, *(one.to_version for one in chain[:-1])]
+    assert champion.number == chain[-1].to_version
+    assert loop.registry.settled() == chain[-1].event_id
+    assert len({one.run_id for one in versions}) == len(versions)
+    assert len({one.event_id for one in events}) == len(events)
+    registered = {one.to_version: json.loads(one.evidence)["digest"] for one in events if one.event == "registered"}
+    assert registered == {one.number: one.digest for one in versions}
+    assert "changed_elsewhere" not in {one.event for one in events}
+
+
+# ---- in processes of their own
+
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(
+    ["nightshift.loop", "nightshift.registry.champions", "mlflow.store.tracking.sqlalchemy_store", "skops.io"]
+)
+
+STEPS: dict[str, tuple[Any, str]] = {
+    "the model is there": (mlflow.MlflowClient, "create_registered_model"),
+    "the version is there": (store.Registry, "register"),
+    "an event is kept": (champions, "append_event"),
+    "the alias is moved": (store.Registry, "crown"),
+    "the mark is set": (store.Registry, "settle"),
+}
+
+
+def promote(settings: Settings, one: Trained, actor: str) -> None:
+    Loop("tiny", settings).promote(one, NOTE, actor)
+
+
+def roll_back(settings: Settings, to: int | None) -> None:
+    Loop("tiny", settings).champions.roll_back("me", to, "worse")
+
+
+def killed(step: str, count: int, job: Callable[..., None], *args: Any) -> None:
+    """Runs a job in a process that dies right after the n-th time it did a step."""
+    process = PROCESSES.Process(target=_dying, args=(step, count, job, args))
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+
+
+def at_once(*jobs: tuple[Any, ...]) -> None:
+    """Runs jobs, each in a process of its own, that all start at once."""
+    barrier = PROCESSES.Barrier(len(jobs))
+    processes = [PROCESSES.Process(target=_waiting, args=(barrier, *job)) for job in jobs]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+    assert [process.exitcode for process in processes] == [0] * len(jobs)
+
+
+def _waiting(barrier: Any, job: Callable[..., None], *args: Any) -> None:
+    barrier.wait()
+    job(*args)
+
+
+def _dying(step: str, count: int, job: Callable[..., None], args: tuple[Any, ...]) -> None:
+    owner, name = STEPS[step]
+    real, left = getattr(owner, name), [count]
+
+    @wraps(real)
+    def done(*given: Any, **options: Any) -> Any:
+        result = real(*given, **options)
+        left[0] -= 1
+        if not left[0]:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    setattr(owner, name, done)
+    job(*args)
