@@ -142,8 +142,8 @@ def test_what_a_search_tried_are_children_of_the_run_and_the_result_is_calibrate
     assert run.data.params["C"] == "1.0"
     assert loop.registry.package(trained.run_id, trained.digest).calibration is not None
     assert sum(line.startswith("search: ") for line in said) == 2
-    version = loop.registry._create_version(trained.run_id, "by hand")
-    assert loop.reproduce(int(version.version), said.append).identical
+    version = loop.registry.register(trained.run_id, "by hand")
+    assert loop.reproduce(version.number, said.append).identical
 
 
 def test_scores_equal_the_model_applied_outside_spark(night: Loop) -> None:
