@@ -166,9 +166,13 @@ def convert(values: pa.ChunkedArray, kind: str, zone: str = "UTC") -> pa.Chunked
 
 def first_of_another_type(values: pa.ChunkedArray, kind: str, zone: str = "UTC") -> int | None:
     """The place of the first value of a landed column that is not of a type; None if all are."""
-    good, bad = 0, len(values)
     if _converts(values, kind, zone):
         return None
+    # The first `good` values are of the type, the first `bad` are not: it is often among the very first.
+    good, bad = 0, 1
+    while bad < len(values) and _converts(values.slice(good, bad - good), kind, zone):
+        good, bad = bad, 2 * bad
+    bad = min(bad, len(values))
     while bad - good > 1:
         middle = (good + bad) // 2
         if _converts(values.slice(good, middle - good), kind, zone):

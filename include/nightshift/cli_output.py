@@ -1,0 +1,72 @@
+"""How the command line writes: rows, progress, problems."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from nightshift.spark_submit import PROGRESS
+
+console = Console()
+problems = Console(stderr=True)
+
+Model = Annotated[str, typer.Argument(help="Name of the model definition.")]
+DATE = ["%Y-%m-%d"]
+
+
+class Format(StrEnum):
+    """How query results are written."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+
+
+def write_rows(names: list[str], rows: list[tuple[Any, ...]], format: Format) -> None:
+    """Writes rows to standard output."""
+    if format is Format.csv:
+        writer = csv.writer(sys.stdout)
+        writer.writerow(names)
+        writer.writerows(rows)
+    elif format is Format.json:
+        json.dump([dict(zip(names, row, strict=True)) for row in rows], sys.stdout, default=str, indent=1)
+        sys.stdout.write("\n")
+    else:
+        table = Table(*names, header_style="bold")
+        for row in rows:
+            table.add_row(*["" if value is None else str(value) for value in row])
+        console.print(table)
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str], None]]:
+    """Shows what a long command is doing: a bar where a job says how far it is, its newest line elsewhere."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=problems, transient=True) as bar:
+        task = bar.add_task("starting", total=None)
+
+        def show(line: str) -> None:
+            step = re.fullmatch(rf"{PROGRESS}(.*): (\d+) of (\d+)", line)
+            if step:
+                bar.update(task, description=step[1], completed=int(step[2]), total=int(step[3]))
+            elif "WARNING" not in line:
+                bar.update(task, description=line[:100], completed=0, total=None)
+
+        yield show
