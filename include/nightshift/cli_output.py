@@ -59,7 +59,7 @@ def progress() -> Iterator[Callable[[str], None]]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=problems, transient=True) as bar:
+    with Progress(*columns, console=problems, transient=True, disable=not problems.is_terminal) as bar:
         task = bar.add_task("starting", total=None)
 
         def show(line: str) -> None:

@@ -9,13 +9,14 @@ from itertools import pairwise
 from statistics import median
 from typing import Any
 
+from nightshift.definition.checks import Usual
 from nightshift.definition.draft import Draft
 from nightshift.definition.part import LONGEST_NAME
-from nightshift.quality.proposal.alarms import propose_usual_rows, row_ratios
+from nightshift.quality.proposal.alarms import RARELY, propose_usual_rows, row_ratios
 from nightshift.quality.proposal.columns import Setting, propose_column
 from nightshift.quality.proposal.ranges import rounded
 from nightshift.quality.proposal.survey import Survey
-from nightshift.quality.proposal.text import Part, Proposal, Told
+from nightshift.quality.proposal.text import Part, Proposal, Told, written
 from nightshift.quality.proposal.times import freshness, time_rules
 
 FEWER, MORE = 0.5, 2.0  # times the fewest and the most rows of any date
@@ -123,13 +124,22 @@ def _rows(given: Mapping[str, Any], draft: Draft, survey: Survey, daily: bool) -
     if "max" in given:
         found["max"] = _bound(found["max"], given["max"], bounds.max is None or bounds.max >= most)
     counted = {day: count for day, count in counts.items() if count}
-    if bounds.usual is not None:
-        ratios = row_ratios(counted, bounds.usual.weeks)
-        outside = sum(not bounds.usual.min <= ratio <= bounds.usual.max for ratio in ratios.values())
-        found["usual"] = Told(given["usual"], f"{outside} of {len(ratios)} dates were outside" if ratios else "")
-    elif daily and (usual := propose_usual_rows(counted)):
+    suggested = propose_usual_rows(counted) if daily else None
+    if usual := _usual_rows(given.get("usual"), bounds.usual, suggested, counted):
         found["usual"] = usual
     return Part(found | {key: Told(value) for key, value in given.items() if key not in found})
+
+
+def _usual_rows(given: Any, usual: Usual | None, suggested: Told | None, counts: Mapping[date, int]) -> Told | None:
+    """What is declared as usual of the rows; what the files suggest, if it would have stopped nights."""
+    if usual is None:
+        return suggested
+    ratios = row_ratios(counts, usual.weeks)
+    outside = sum(not usual.min <= ratio <= usual.max for ratio in ratios.values())
+    said = f"{outside} of {len(ratios)} dates were outside" if ratios else ""
+    if suggested is None or usual.severity == "warn" or outside <= RARELY * len(ratios):
+        return Told(given, said)
+    return Told(suggested.value, f"{suggested.why}; declared {written(given)}, {said}")
 
 
 def _bound(suggested: Told, declared: Any, holds: bool) -> Told:

@@ -25,7 +25,7 @@ NEARLY_EVERY = 0.9  # of the dates have each of them
 LATE = 2 / 3  # of the dates: values first seen after them are signs of a set that grows
 FEWEST_CODES = 10  # different values with a shape in common
 FEWEST_UNIQUE = 100  # values of a date that all differ, of an identifier
-MOST_MIXED = 200  # different values of a date, of which a mix is usual
+MOST_MIXED = 200  # different values, of which a mix is usual
 OFTEN = 0.5  # of the rows: a rule that so many break is wrong, though it only warns
 WHOLES = (1.0, 100.0)  # of shares and percentages
 NEAR = 0.9  # of the whole, which they reach on most dates
@@ -279,7 +279,7 @@ def _usual(
     if not setting.daily or not seen.values:
         return None
     wanted: list[Statistic] = ["missing"] if seen.missing else []
-    few = all(one.distinct <= MOST_MIXED for one in seen.profiles.values())
+    few = 0 < len(seen.dates_of_values) <= MOST_MIXED
     finite = not any(one.infinite for one in seen.looks.values())
     telling = finite and not (is_identifier(name, seen, setting) or part_of_date(name, seen))
     if seen.kind in NUMBERS and telling:

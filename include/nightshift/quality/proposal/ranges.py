@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from math import floor, isfinite, log10
+from sys import float_info
 
 ROOM = 0.5  # beyond the extreme: so much of its distance from the median
 FEWEST_DATES = 7  # before which nothing is said about what holds on every date
@@ -19,7 +20,7 @@ FEW_APART = 0.001  # of all values
 FEW_OF_A_DATE = 0.05  # of the rows of a date
 FEWEST_VALUES = 1000  # before which no value stands apart
 LONG = 10_000  # and more: numbers that are told with commas
-NEIGHBOURS = 5  # different values nearer the median, without which none stands apart
+NEIGHBOURS = 4  # different values nearer the median, without which none stands apart
 
 # The outermost different values of each date, the outermost first, with how many rows have them.
 Extremes = Mapping[date, Sequence[tuple[float, int]]]
@@ -105,7 +106,7 @@ def bound_of(side: Side) -> Bound:
     bound = _bound(side)
     if not apart:
         return bound
-    return Bound(bound.value, f"{bound.why}; {_far(apart, counts)}: a spelling of missing?", {})
+    return Bound(bound.value, f"{_far(apart, counts)}: a spelling of missing?", {})
 
 
 def grows(side: Side) -> bool:
@@ -123,10 +124,11 @@ def standing_apart(side: Side) -> tuple[float, ...]:
     """The few values that are far beyond all others."""
     values = {value for told in side.extremes.values() for value, _ in told}
     outward = sorted(values, reverse=side.upper)
-    if side.values < FEWEST_VALUES or len(outward) <= MOST_APART + NEIGHBOURS:
+    if side.values < FEWEST_VALUES:
         return ()
+    most = min(MOST_APART, len(outward) - NEIGHBOURS)
     away = [abs(value - side.median) for value in outward]
-    cuts = [n for n in range(1, MOST_APART + 1) if away[n - 1] > APART * away[n] > 0]
+    cuts = [n for n in range(1, most + 1) if away[n - 1] > APART * away[n] > 0]
     return tuple(outward[: cuts[-1]]) if cuts else ()
 
 
@@ -153,13 +155,13 @@ def _bound(side: Side) -> Bound:
     if len(side.extremes) >= FEWEST_DATES and len(days) >= len(side.extremes) / 2 and piled >= PILED * side.values:
         return Bound(_plain(seen), f"{told(seen)} is the {side.word}, in {piled:,} of {side.values:,} values", {})
     away, span = abs(seen - side.median), abs(seen - side.opposite)
-    room = span if side.moves else (away * ROOM or abs(seen) * ROOM or 1.0)
+    room = (span if side.moves else away * ROOM) or abs(seen) * ROOM or 1.0
     room = max(room, 1.0) if side.whole else room
     end = seen + room if side.upper else seen - room
-    if not isfinite(end):
-        return Bound(None, f"{told(seen)} seen, beyond which there is no room", {})
     # Of very large numbers the room is less than what a number can tell apart.
-    bound = side.outermost((rounded(end, room, side.upper), _plain(seen)))
+    bound = side.outermost((rounded(end, room, side.upper), _plain(seen))) if isfinite(end) else end
+    if abs(bound) > float_info.max:
+        return Bound(None, f"{told(seen)} seen, beyond which there is no room", {})
     why = f"{told(seen)} seen" + (", differs much from date to date" if side.moves else "")
     beyond_zero = seen <= 0 < bound if side.upper else bound < 0 <= seen
     if beyond_zero and (not side.moves or abs(seen) <= NEAR_ZERO * abs(side.opposite)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from textwrap import wrap
@@ -11,7 +11,10 @@ from typing import Any
 from nightshift.errors import shown
 
 INDENT = "  "
-NULL = "tag:yaml.org,2002:null"
+# Durations; and what begins like a word and has nothing in it that YAML reads as more than text.
+_INSIDE = re.compile(r"-?\d+[smhd]|[A-Za-z_](?:[\w./+()%<>=*-]|(?<=\S) (?=\S))*", re.ASCII)
+_PLAIN = re.compile(r"-?\d+[smhd]|[A-Za-z_(](?:[^:# ]|:(?=[^ ])|(?<=\S) (?=[^ #])|(?<=[^ ])#)*")
+_WORDS = frozenset(("y", "n", "yes", "no", "on", "off", "true", "false", "null"))
 INLINE = 88  # characters of a part that is written on one line
 LONGEST = 110  # characters of a text that is
 
@@ -92,7 +95,7 @@ def _told(name: str, one: Told, indent: str) -> Iterator[str]:
     if isinstance(value, Mapping) and value and len(line) > INLINE:
         yield f"{key}{why}"
         yield from _lines(Part({str(below): Told(told) for below, told in value.items()}), indent + INDENT)
-    elif isinstance(value, list) and len(line) > LONGEST and all(isinstance(item, Mapping) for item in value):
+    elif isinstance(value, list) and value and len(line) > LONGEST and all(isinstance(item, Mapping) for item in value):
         yield f"{key}{why}"
         yield from (f"{indent}{INDENT}- {written(item)}" for item in value)
     elif isinstance(value, str) and len(line) > LONGEST and _can_be_folded(value):
@@ -109,22 +112,36 @@ def _can_be_folded(text: str) -> bool:
     return text.isprintable() and text.split(" ") == text.split()
 
 
-def written(value: Any) -> str:
-    """A value as YAML of one line, as a definition is read."""
-    from ruamel.yaml import YAML
+def written(value: Any, inside: bool = False) -> str:
+    """A value as YAML of one line, as a definition is read.
 
-    yaml = YAML()
-    # Braces need no quotes outside of lists and mappings.
-    flow = not (isinstance(value, str) and value.isprintable() and value)
-    yaml.default_flow_style = flow
-    yaml.width = 1_000_000
-    yaml.representer.add_representer(
-        type(None), lambda make, _: make.represent_scalar("tag:yaml.org,2002:null", "null")
-    )
-    sink = io.StringIO()
-    yaml.dump({"k": value}, sink)
-    text = sink.getvalue().strip()
-    return text.removeprefix("{k: ").removesuffix("}") if flow else text.removeprefix("k: ")
+    Args:
+        value: The value.
+        inside: Whether it is part of a list or mapping on the same line.
+    """
+    match value:
+        case Mapping():
+            return "{" + ", ".join(f"{written(key, True)}: {written(one, True)}" for key, one in value.items()) + "}"
+        case list() | tuple():
+            return "[" + ", ".join(written(one, True) for one in value) + "]"
+        case str():
+            return value if _is_plain(value, inside) else _quoted(value)
+        case bool() | None:
+            return {True: "true", False: "false", None: "null"}[value]
+        case _:
+            return repr(value)
+
+
+def _is_plain(text: str, inside: bool) -> bool:
+    """Whether a text needs no quotes, also for those who take `no` for false."""
+    if text.lower() in _WORDS or not text.isprintable():
+        return False
+    return bool((_INSIDE if inside else _PLAIN).fullmatch(text))
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return '"' + "".join(one if one.isprintable() else f"\\U{ord(one):08X}" for one in escaped) + '"'
 
 
 def _comment(why: str) -> str:
