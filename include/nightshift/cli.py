@@ -4,32 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import re
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from nightshift.cli_output import DATE, Format, Model, console, problems, write
+from nightshift.cli_output import DATE, Format, Model, console, problems, progress, write_rows
+from nightshift.cli_quality import profile_source, quarantine
 from nightshift.cli_registry import registry
 from nightshift.definition.load import check_shared_sources, definition_folders, find_definition
 from nightshift.errors import DefinitionError, NightshiftError
 from nightshift.settings import get_settings
-from nightshift.spark_submit import PROGRESS
 
 if TYPE_CHECKING:
     from nightshift.features.compare import Comparison
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
-quarantine = typer.Typer(help="Rows that were set aside: see them, release them.", no_args_is_help=True)
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(registry)
+app.command("profile-source")(profile_source)
 
 SHOWN = 50  # differing cells that are listed; all of them are counted
 
@@ -84,7 +80,7 @@ def build(
     """Ingest every landed date of a range and build its features in one Spark session."""
     from nightshift.loop import Loop
 
-    with _progress() as show:
+    with progress() as show:
         Loop(model).build_history(first.date(), last.date(), show)
     console.print(f"features.{model} is built from {first.date()} to {last.date()}", highlight=False)
 
@@ -94,7 +90,7 @@ def reproduce(model: Model, version: Annotated[int, typer.Argument(help="Number 
     """Make a registered version again from what it was made from; exit code 1 if it is not the same, bit for bit."""
     from nightshift.loop import Loop
 
-    with _progress() as show:
+    with progress() as show:
         made = Loop(model).reproduce(version, show)
     if made.identical:
         console.print(f"{model} version {version}: identical, digest {made.digest}", highlight=False, soft_wrap=True)
@@ -115,9 +111,10 @@ def features(
     entries = list(data_dictionary(find_definition(get_settings().models_path, model)))
     if format is Format.table:
         rows = [(one.feature, one.type, one.sources, one.sentence, one.description) for one in entries]
-        write(["feature", "type", "sources", "how it is made", "what it means"], rows, format)
+        write_rows(["feature", "type", "sources", "how it is made", "what it means"], rows, format)
     else:
-        write([field.name for field in dataclasses.fields(Entry)], [(*vars(one).values(),) for one in entries], format)
+        names = [field.name for field in dataclasses.fields(Entry)]
+        write_rows(names, [(*vars(one).values(),) for one in entries], format)
 
 
 @app.command()
@@ -135,7 +132,7 @@ def leakcheck(
 
     loop = Loop(model)
     drawn = [day.date() for day in dates] if dates else sample_nights(loop.lake, loop.definition, nights, seed)
-    with _progress() as show:
+    with progress() as show:
         found = check_leaks(loop.lake, loop.definition, drawn, show)
     _report(model, f"{len(drawn)} nights", found, "without what arrived after their cutoff")
 
@@ -147,42 +144,9 @@ def skew(model: Model, night: Annotated[datetime, typer.Option(formats=DATE, hel
     from nightshift.loop import Loop
 
     loop = Loop(model)
-    with _progress() as show:
+    with progress() as show:
         found = check_skew(loop.lake, loop.definition, night.date(), show)
     _report(model, str(night.date()), found, "by brute force from raw rows")
-
-
-@quarantine.command("list")
-def list_quarantine(
-    model: Model,
-    source: Annotated[str | None, typer.Argument(help="Of this source; of all if left out.")] = None,
-    format: Annotated[Format, typer.Option("--format", help="How rows are written.")] = Format.table,
-) -> None:
-    """Show which rows were set aside, by source, date and rule. The rows are in the table quarantine.<source>."""
-    from nightshift.loop import Loop
-    from nightshift.quality.quarantine import Held, held_rows
-
-    loop = Loop(model)
-    held = held_rows(loop.lake, loop.definition, source)
-    write([field.name for field in dataclasses.fields(Held)], [(*vars(one).values(),) for one in held], format)
-
-
-@quarantine.command("release")
-def release_quarantine(
-    model: Model,
-    source: Annotated[str, typer.Argument(help="The source.")],
-    day: Annotated[datetime, typer.Option("--date", formats=DATE, help="The date of the rows.")],
-    force: Annotated[bool, typer.Option(help="Release also rows that still break a rule.")] = False,
-) -> None:
-    """Publish rows that were set aside, once they satisfy the definition; those that still do not stay."""
-    from nightshift.loop import Loop
-    from nightshift.quality.quarantine import release
-
-    loop = Loop(model)
-    released, stays = release(loop.lake, loop.definition, source, day.date(), force=force)
-    console.print(
-        f"{released} rows of {day.date()} released into raw.{source}, {stays} stay in quarantine", highlight=False
-    )
 
 
 @app.command()
@@ -204,7 +168,7 @@ def sql(
     from nightshift.lake.catalog import Lake
     from nightshift.lake.sql import run_sql
 
-    write(*run_sql(Lake(get_settings()), query), format)
+    write_rows(*run_sql(Lake(get_settings()), query), format)
 
 
 @app.command()
@@ -233,29 +197,6 @@ def stop() -> None:
     from nightshift.replay.servers import Servers
 
     Servers(get_settings()).stop_leftovers()
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str], None]]:
-    """Shows what a long command is doing: a bar where a job says how far it is, its newest line elsewhere."""
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=problems, transient=True) as bar:
-        task = bar.add_task("starting", total=None)
-
-        def show(line: str) -> None:
-            step = re.fullmatch(rf"{PROGRESS}(.*): (\d+) of (\d+)", line)
-            if step:
-                bar.update(task, description=step[1], completed=int(step[2]), total=int(step[3]))
-            elif "WARNING" not in line:
-                bar.update(task, description=line[:100], completed=0, total=None)
-
-        yield show
 
 
 def _report(model: str, what: str, found: Comparison, how: str) -> None:

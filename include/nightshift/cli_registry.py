@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nightshift.cli_output import DATE, Model, console, write
+from nightshift.cli_output import DATE, Model, console, write_rows
 
 if TYPE_CHECKING:
     from nightshift.loop import Loop
@@ -60,10 +60,10 @@ def versions(model: Model) -> None:
         held = ", ".join(f"{name[8:]} {value:.4g}" for name, value in metrics if name.startswith("holdout_"))
         reigned = _periods(one for one in reigns(events) if one.version == version.number)
         rows.append((version.number, version.as_of, learned, reigned, held, tags.get(REASON)))
-    write(
+    write_rows(
         ["version", "as of", "learned from", "champion", "on its holdout", "reason"], rows, title=f"{model}: versions"
     )
-    write(
+    write_rows(
         ["recorded (UTC)", "effective", "event", "from", "to", "actor", "reason"],
         [_row(one) for one in events],
         title="events",

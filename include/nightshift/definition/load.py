@@ -38,13 +38,13 @@ def load_definition(folder: Path) -> ModelDefinition:
         DefinitionError: With one line a problem: file, line, key, value received, values allowed, fix.
     """
     file = folder / FILE
-    tree = _parse(file)
+    tree = parse(file)
     if "folder" in tree:
         raise DefinitionError([_report(file, tree, Problem(("folder",), "unknown key", "folder", None, "remove it"))])
     try:
-        definition = ModelDefinition.model_validate({**_plain(tree), "folder": folder})
+        definition = ModelDefinition.model_validate({**plain(tree), "folder": folder})
     except ValidationError as error:
-        raise DefinitionError([_explain(file, tree, detail) for detail in _telling(error.errors())]) from None
+        raise DefinitionError([explain(file, tree, detail) for detail in _telling(error.errors())]) from None
     problems = [_report(file, tree, problem) for rule in RULES for problem in rule(definition)]
     if problems:
         raise DefinitionError(problems)
@@ -134,7 +134,12 @@ def check_shared_sources(definitions: list[ModelDefinition]) -> Iterator[Termina
                 )
 
 
-def _parse(file: Path) -> CommentedMap:
+def parse(file: Path) -> CommentedMap:
+    """The tree of a definition's file, which remembers lines.
+
+    Raises:
+        DefinitionError: If there is no such file, or it is not a mapping in YAML.
+    """
     try:
         tree = YAML().load(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -160,12 +165,12 @@ def _parse(file: Path) -> CommentedMap:
     return tree
 
 
-def _plain(node: Any) -> Any:
+def plain(node: Any) -> Any:
     """The tree as plain dictionaries, lists and numbers, without what remembers lines and comments."""
     if isinstance(node, dict):
-        return {_plain(key): _plain(value) for key, value in node.items()}
+        return {plain(key): plain(value) for key, value in node.items()}
     if isinstance(node, list):
-        return [_plain(value) for value in node]
+        return [plain(value) for value in node]
     for kind in (bool, int, float, str):
         if isinstance(node, kind):
             return kind(node)
@@ -193,8 +198,8 @@ def _telling(details: list[ErrorDetails]) -> list[ErrorDetails]:
     return [detail for detail in details if detail["type"] != "missing" or detail["loc"] not in meant]
 
 
-def _explain(file: Path, tree: CommentedMap, detail: ErrorDetails) -> TerminalError:
-    """One line for one of pydantic's errors."""
+def explain(file: Path, tree: CommentedMap, detail: ErrorDetails) -> TerminalError:
+    """One line for one of Pydantic's errors."""
     context: Mapping[str, Any] = detail.get("ctx", {})
     path: Path_ = tuple(part for part in detail["loc"] if part != "[key]")
     received: Any = detail["input"]

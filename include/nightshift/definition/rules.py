@@ -75,18 +75,15 @@ def columns_exist(definition: ModelDefinition) -> Iterator[Problem]:
 
 def dated_paths(definition: ModelDefinition) -> Iterator[Problem]:
     for name, source in definition.sources.items():
-        if source.path.count("{date}") != 1:
-            yield Problem(
-                ("sources", name, "path"), "has no date", source.path, "one `{date}`", "write where the date stands"
-            )
-        if not source.path.endswith((".csv", ".csv.gz", ".parquet")):
-            yield Problem(
-                ("sources", name, "path"),
-                "unknown file format",
-                source.path,
-                ".csv, .csv.gz, .parquet",
-                "change the ending",
-            )
+        for problem in path_problems(source.path):
+            yield problem._replace(path=("sources", name, "path"))
+
+
+def path_problems(path: str) -> Iterator[Problem]:
+    if path.count("{date}") != 1:
+        yield Problem((), "has no date", path, "one `{date}`", "write where the date stands")
+    if not path.endswith((".csv", ".csv.gz", ".parquet")):
+        yield Problem((), "unknown file format", path, ".csv, .csv.gz, .parquet", "change the ending")
 
 
 def cadence_fits_use(definition: ModelDefinition) -> Iterator[Problem]:

@@ -26,6 +26,7 @@ from nightshift.errors import DataError, NotYetAvailable, first_line
 from nightshift.lake.files import as_uri, exists, list_files, read_bytes
 from nightshift.lake.tables import ARROW, TableSpec
 
+NOT_OF_TYPE = (pa.ArrowInvalid, pa.ArrowNotImplementedError)
 TRUE, FALSE = ["true", "True", "TRUE", "1"], ["false", "False", "FALSE", "0"]
 
 
@@ -118,11 +119,7 @@ def read_landed(file: LandingFile, source: Source, spec: TableSpec, zone: str = 
         NotYetAvailable: If the file is not there.
         DataError: If it cannot be read, lacks a column, or holds a value of another type.
     """
-    try:
-        content = read_bytes(file.uri)
-    except FileNotFoundError:
-        raise NotYetAvailable("the file has not landed", where=file.uri) from None
-    table = _parse(file, content)
+    table, digest = parse_landed(file.uri)
     if lacking := [name for name in source.columns if name not in table.column_names]:
         raise DataError(
             f"column '{lacking[0]}' is missing",
@@ -136,42 +133,82 @@ def read_landed(file: LandingFile, source: Source, spec: TableSpec, zone: str = 
         )
     typed = {name: _typed(file, name, column, table[name], zone) for name, column in source.columns.items()}
     days = pa.repeat(pa.scalar(file.day, pa.date32()), table.num_rows)
-    return pa.table({"source_date": days, **typed}).cast(spec.schema), hashlib.sha256(content).hexdigest()
+    return pa.table({"source_date": days, **typed}).cast(spec.schema), digest
 
 
-def _parse(file: LandingFile, content: bytes) -> pa.Table:
+def parse_landed(uri: str) -> tuple[pa.Table, str]:
+    """Reads a landed file as it is: columns of text from CSV, as they are stored from Parquet.
+
+    Returns:
+        The rows, and the SHA-256 of the file.
+
+    Raises:
+        NotYetAvailable: If the file is not there.
+        DataError: If it cannot be read.
+    """
     try:
-        if file.uri.endswith(".parquet"):
+        content = read_bytes(uri)
+    except FileNotFoundError:
+        raise NotYetAvailable("the file has not landed", where=uri) from None
+    return _parse(uri, content), hashlib.sha256(content).hexdigest()
+
+
+def convert(values: pa.ChunkedArray, kind: str, zone: str = "UTC") -> pa.ChunkedArray:
+    """A column of a landed file as a type; what is missing in it is missing, however it is spelt.
+
+    Raises:
+        pyarrow.ArrowInvalid: If a value is not of that type.
+        pyarrow.ArrowNotImplementedError: If no value stored like these is.
+    """
+    # Before, since an empty text is no number; and after, since the text "NAN" is one that is not.
+    return _without_blanks(_cast(_without_blanks(_decoded(values)), ARROW[kind], zone))
+
+
+def first_of_another_type(values: pa.ChunkedArray, kind: str, zone: str = "UTC") -> int | None:
+    """The place of the first value of a landed column that is not of a type; None if all are."""
+    if _converts(values, kind, zone):
+        return None
+    # The first `good` values are of the type, the first `bad` are not: it is often among the very first.
+    good, bad = 0, 1
+    while bad < len(values) and _converts(values.slice(good, bad - good), kind, zone):
+        good, bad = bad, 2 * bad
+    bad = min(bad, len(values))
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        if _converts(values.slice(good, middle - good), kind, zone):
+            good = middle
+        else:
+            bad = middle
+    return good
+
+
+def _parse(uri: str, content: bytes) -> pa.Table:
+    try:
+        if uri.endswith(".parquet"):
             return pq.ParquetFile(io.BytesIO(content)).read()
-        if file.uri.endswith(".gz"):
+        if uri.endswith(".gz"):
             content = gzip.decompress(content)
         names = pc_csv.open_csv(io.BytesIO(content)).schema.names
         options = pc_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True)
         return pc_csv.read_csv(io.BytesIO(content), convert_options=options)
     except (pa.ArrowException, OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         why = f"cannot be read: {first_line(error)}"
-        raise DataError(why, where=file.uri, fix="land the file again, complete") from None
+        raise DataError(why, where=uri, fix="land the file again, complete") from None
 
 
 def _typed(file: LandingFile, name: str, column: Column, values: pa.ChunkedArray, zone: str) -> pa.ChunkedArray:
     """A column converted to its declared type, or an error that shows the first value that resists."""
-    target = ARROW[column.type]
     try:
-        return _convert(values, target, zone)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        row = next(i for i, value in enumerate(values) if not _converts(value, target, zone))
+        return convert(values, column.type, zone)
+    except NOT_OF_TYPE:
+        row = first_of_another_type(values, column.type, zone) or 0
     raise DataError(
         f"column '{name}' holds a value that is not of type {column.type}",
         where=f"{file.uri} row {row + 1}",
-        received=values[row].as_py(),
+        received=values[row].as_py() if len(values) else str(values.type),
         allowed=column.type,
         fix="land the file again, or mend the type in the definition",
     )
-
-
-def _convert(values: pa.ChunkedArray, target: pa.DataType, zone: str) -> pa.ChunkedArray:
-    # Before, since an empty text is no number; and after, since the text "NAN" is one that is not.
-    return _without_blanks(_cast(_without_blanks(_decoded(values)), target, zone))
 
 
 def _decoded(values: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -226,9 +263,9 @@ def _instants(values: pa.ChunkedArray, target: pa.DataType, zone: str) -> pa.Chu
     return values.cast(target)
 
 
-def _converts(value: pa.Scalar, target: pa.DataType, zone: str) -> bool:
+def _converts(values: pa.ChunkedArray, kind: str, zone: str) -> bool:
     try:
-        _convert(pa.chunked_array([pa.array([value.as_py()], value.type)]), target, zone)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        convert(values, kind, zone)
+    except NOT_OF_TYPE:
         return False
     return True

@@ -68,7 +68,7 @@ def source_contract(name: str, source: Source, background: Background = ALONE) -
     """The checks of a source over a staged set."""
     types = {column: str(declared.type) for column, declared in source.columns.items()}
     found = [*_of_columns(source.columns), *_rules(source.rules)]
-    computed = _computed(source.rules, types)
+    computed = computed_rules(source.rules, types)
     for reference, declared in source.references.items():
         if reference in background.known:
             found.append(_reference(reference, declared))
@@ -88,7 +88,7 @@ def row_contract(name: str, source: Source) -> Contract:
     """Those checks of a source that look at a row by itself, whatever their severity; no row is too many."""
     types = {column: str(declared.type) for column, declared in source.columns.items()}
     rules = tuple(replace(one, severity="quarantine") for one in (*_of_columns(source.columns), *_rules(source.rules)))
-    return Contract(f"quarantine.{name}", rules, 1.0, _computed(source.rules, types))
+    return Contract(f"quarantine.{name}", rules, 1.0, computed_rules(source.rules, types))
 
 
 def features_contract(definition: ModelDefinition, background: Background) -> Contract:
@@ -129,7 +129,7 @@ def _made(
     found = [*always, *_of_columns(declared.columns), *_rules(declared.rules)]
     found += _usual(declared.columns, types, background)
     found += [_declared(one) for one in declared.expectations]
-    return Contract(table, tuple(found), computed=_computed(declared.rules, types))
+    return Contract(table, tuple(found), computed=computed_rules(declared.rules, types))
 
 
 def _of_columns(columns: Mapping[str, Rules]) -> Iterator[Expectation]:
@@ -152,7 +152,8 @@ def _rules(rules: Mapping[str, RowRule]) -> Iterator[Expectation]:
         yield replace(_holds(name, rule.severity), note=" ".join(rule.expression.split()))
 
 
-def _computed(rules: Mapping[str, RowRule], types: Mapping[str, str]) -> dict[str, Computed]:
+def computed_rules(rules: Mapping[str, RowRule], types: Mapping[str, str]) -> dict[str, Computed]:
+    """Whether each rule holds, as columns to compute."""
     return {
         name: Computed(f"({rule.expression}\n)::boolean", _named(rule.expression, types))
         for name, rule in rules.items()

@@ -23,10 +23,12 @@ from nightshift.definition.model import Availability, Column, ModelDefinition, S
 from nightshift.errors import LONGEST, DataError, NotYetAvailable
 from nightshift.lake.landing import (
     digest_of,
+    first_of_another_type,
     landed_dates,
     landing_file,
     missing_files,
     needed_files,
+    parse_landed,
     read_landed,
     restated_files,
 )
@@ -703,3 +705,28 @@ def test_a_file_is_known_by_what_it_holds(tmp_path: Path) -> None:
     first = digest_of(f"file://{file}")
     file.write_bytes(b"two")
     assert digest_of(f"file://{file}") != first == hashlib.sha256(b"one").hexdigest()
+
+
+# A file as it is
+
+
+def test_a_file_is_parsed_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,Sold By\n007,NA\n,x\n")
+    rows, digest = parse_landed(f"file://{tmp_path}/a.csv")
+    assert rows.to_pydict() == {"id": ["007", None], "Sold By": [None, "x"]}
+    assert digest == digest_of(f"file://{tmp_path}/a.csv")
+    (tmp_path / "a.parquet").write_bytes(parquet(id=[7, None]))
+    assert parse_landed(f"file://{tmp_path}/a.parquet")[0].to_pydict() == {"id": [7, None]}
+    with pytest.raises(NotYetAvailable, match=r"b\.csv: the file has not landed"):
+        parse_landed(f"file://{tmp_path}/b.csv")
+
+
+@given(values=st.lists(st.sampled_from(["1", "2.5", "x", "", None, "true", "2024-01-01"]), max_size=30))
+@pytest.mark.parametrize("kind", sorted(set(COLUMNS.values())))
+def test_the_first_value_of_another_type_is_found(kind: str, values: list[str | None]) -> None:
+    def alone(value: str | None) -> bool:
+        return first_of_another_type(pa.chunked_array([pa.array([value], pa.string())]), kind) is None
+
+    expected = next((place for place, value in enumerate(values) if not alone(value)), None)
+    column = pa.chunked_array([pa.array(values[:7], pa.string()), pa.array(values[7:], pa.string())])
+    assert first_of_another_type(column, kind) == expected

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+
+from nightshift.definition.load import plain
+from nightshift.quality.proposal.text import Part, Proposal, Told, written
+
+texts = st.one_of(
+    st.text(st.characters(exclude_categories=["Cs"])), st.text("?!:#,[]{}&*|>'\"%@` -\n\\ab0.~", max_size=8)
+)
+scalars = st.one_of(
+    st.none(), st.booleans(), st.integers(-(2**63), 2**63), st.floats(allow_nan=False, allow_infinity=False), texts
+)
+values = st.recursive(
+    scalars, lambda inner: st.one_of(st.lists(inner, max_size=4), st.dictionaries(texts, inner, max_size=4))
+)
+
+
+def read(text: str) -> Any:
+    return plain(YAML().load(text))
+
+
+@given(value=values)
+def test_a_value_is_read_as_it_was_written(value: Any) -> None:
+    assert read(f"k: {written(value)}\nl: 1") == {"k": value, "l": 1}
+
+
+@given(lines=st.dictionaries(texts.filter(bool), values, min_size=1, max_size=4), why=texts)
+def test_a_proposal_is_read_as_it_was_told(lines: dict[str, Any], why: str) -> None:
+    part = Part({name: Told(value, why) for name, value in lines.items()} | {"below": Part({"one": Told(1, why)}, why)})
+    proposal = Proposal("source", part, why)
+    assert read(proposal.text()) == {"sources": {"source": proposal.values}}
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("arrivals/{date}.csv", "arrivals/{date}.csv"),
+        ("[A-Z]{3}", '"[A-Z]{3}"'),
+        (["EWR", "9E", "NO", "0515", "1e5", "a, b"], '[EWR, "9E", "NO", "0515", "1e5", "a, b"]'),
+        ({"after": "-6h", "min": 0.5, "of": ["mix"]}, "{after: -6h, min: 0.5, of: [mix]}"),
+        ("What became of it; nothing, if it never was.", "What became of it; nothing, if it never was."),
+        ("", '""'),
+    ],
+)
+def test_quotes_are_where_they_are_needed(value: Any, expected: str) -> None:
+    assert written(value) == expected
+
+
+def test_long_texts_are_folded_and_long_parts_are_blocks() -> None:
+    long = " or ".join(f"column_{n} > {n}" for n in range(12))
+    part = Part(
+        {
+            "rules": Told({"one": {"expression": long, "severity": "warn"}}, "seen"),
+            "expectations": Told([{"type": "Expect", "arguments": {"a": long}}]),
+            "rows": Part({"min": Told(1), "max": Told(2)}),
+        }
+    )
+    text = Proposal("source", part, "Proposed").text()
+    assert max(map(len, text.splitlines()[:10])) <= 115
+    assert "    rules:  # seen\n      one:\n        expression: >-\n          column_0 > 0 or" in text
+    assert "    expectations:\n      - {type: Expect, arguments: {" in text
+    assert "    rows: {min: 1, max: 2}\n" in text
+    assert read(text)["sources"]["source"]["rules"]["one"]["expression"] == long
