@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -28,6 +29,8 @@ from nightshift.lake.tables import raw_table, scores_table
 from nightshift.loop import Loop, Trained
 from nightshift.loop.training import Training
 from nightshift.quality.docs import docs_folder, read_docs
+from nightshift.quality.expectation import MIX
+from nightshift.registry.package import SCORES
 from nightshift.registry.store import ARTIFACT
 from nightshift.settings import PROJECT, Settings
 from nightshift.spark_submit import SparkSubmit
@@ -153,6 +156,18 @@ def test_scores_equal_the_model_applied_outside_spark(night: Loop) -> None:
     expected = dict(zip(features["machine"].to_pylist(), package.score(features).tolist(), strict=True))
     scored = read_dates(night.lake, scores_table(night.definition), NIGHT, NIGHT)
     assert dict(zip(scored["machine"].to_pylist(), scored["score"].to_pylist(), strict=True)) == pytest.approx(expected)
+
+
+def test_scores_are_held_against_those_that_the_version_gave_to_its_holdout(night: Loop) -> None:
+    holdout = night.registry.reference(night.registry.require_champion())[SCORES]
+    assert sum(holdout["counts"]) == 60 * 5  # five days
+    assert len(holdout["edges"]) == 9
+    scores = read_dates(night.lake, scores_table(night.definition), NIGHT, NIGHT)["score"].to_numpy()
+    counts = np.bincount(np.searchsorted(holdout["edges"], scores), minlength=10)
+    apart = np.abs(counts / 60 - np.array(holdout["counts"][:10]) / 300).sum() / 2
+    [kept] = [row for row in night.monitored(NIGHT, NIGHT) if row["statistic"] == MIX]
+    assert (kept["monitor"], kept["subject"], kept["verdict"]) == ("quality.scores", "scores.tiny: score", "pass")
+    assert kept["value"] == pytest.approx(apart)
 
 
 def test_monitoring_keeps_drift_outcomes_and_a_decision_and_repeats_itself(night: Loop) -> None:

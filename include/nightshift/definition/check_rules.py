@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from nightshift.definition.checks import Made, RowRule, Rules
+from nightshift.definition.checks import STATISTICS, Made, RowRule, Rules
 from nightshift.definition.expressions import find_faults
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.problem import Path_, Problem
@@ -34,8 +34,6 @@ def severities_have_a_rule(definition: ModelDefinition) -> Iterator[Problem]:
 
 
 def statistics_fit_the_type(definition: ModelDefinition) -> Iterator[Problem]:
-    from nightshift.definition.checks import STATISTICS
-
     for path, declared, kind in _checked(definition):
         for statistic in declared.usual.of if declared.usual else ():
             if statistic not in STATISTICS[kind]:
@@ -94,6 +92,8 @@ def references_can_be_looked_up(definition: ModelDefinition) -> Iterator[Problem
             if declared.source not in known:
                 yield Problem((*path, "source"), "unknown source", declared.source, known, "name one")
                 continue
+            if declared.source == name:
+                yield Problem((*path, "source"), "a source knows its own rows", name, None, "name another")
             there = definition.sources[declared.source].columns
             for column in declared.columns:
                 for where, columns in ((name, source.columns), (declared.source, there)):
@@ -111,6 +111,9 @@ def references_can_be_looked_up(definition: ModelDefinition) -> Iterator[Problem
         like = source.rows.like
         if like is not None and like.source not in known:
             yield Problem(("sources", name, "rows", "like", "source"), "unknown source", like.source, known, "name one")
+        elif like is not None and like.source == name:
+            what = "a source has as many rows as itself"
+            yield Problem(("sources", name, "rows", "like", "source"), what, name, None, "name another")
         elif like is not None and {source.cadence, definition.sources[like.source].cadence} != {"daily"}:
             yield Problem(("sources", name, "rows", "like"), "both must be daily sources", None, None, "remove it")
 

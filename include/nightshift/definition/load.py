@@ -228,10 +228,10 @@ def _known_keys(path: Path_) -> list[str]:
         if isinstance(kind, type) and issubclass(kind, Part):
             fields = {field.alias or name: field.annotation for name, field in kind.model_fields.items()}
             kind = fields.get(str(step))
-        else:  # a mapping by name, or an optional part
-            kind = typing.get_args(kind)[-1]
+        else:  # a list's item; what a mapping has by name; an optional part
+            kind = typing.get_args(kind)[0 if typing.get_origin(kind) is tuple else -1]
         parts = [one for one in typing.get_args(kind) if isinstance(one, type) and issubclass(one, Part)]
-        if parts and typing.get_origin(kind) is not dict:
+        if parts and typing.get_origin(kind) not in {dict, tuple}:
             kind = parts[0]
     if not (isinstance(kind, type) and issubclass(kind, Part)):
         return []

@@ -57,9 +57,8 @@ def audit(contract: Contract, rows: Rows, dates: str = "", run_id: str = "", bef
     findings = validate(contract, rows)
     checks = [*before, *(_check(contract, rows, finding) for finding in findings)]
     broken = tuple(sorted({number for finding in findings for number in finding.broken}))
-    most = contract.share * rows.rows
     too_many = max([len(broken), *(_count(one) for one in findings if _sets_aside(one))])
-    if too_many > most:
+    if too_many > contract.most_aside(rows.rows):
         why = f"{too_many} of {rows.rows} rows would be set aside, at most {contract.share:.2%} may be"
         checks = [_too_many(check, why) for check in checks]
     aside = _told(contract, rows.take(broken), broken, findings, run_id)
@@ -78,7 +77,9 @@ def _check(contract: Contract, rows: Rows, finding: Finding) -> Check:
     if finding.problem is not None:
         return Check(kind, subject, False, None, f"{subject} could not be checked: {shown(finding.problem)}", "fail")
     found = finding.result.result or {}
-    observed = plain(found.get("observed_value")) if "observed_value" in found else _count(finding)
+    observed = plain(found.get("observed_value"))
+    if observed is None and ("unexpected_count" in found or "observed_value" not in found):
+        observed = _count(finding)
     number = float(observed) if isinstance(observed, int | float) else None
     detail = "" if finding.passed else sentence(expectation, found, _example(contract, rows, finding))
     return Check(kind, subject, finding.passed, number, detail, severity)

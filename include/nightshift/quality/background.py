@@ -77,11 +77,13 @@ class Auditor:
             return []
         digests = _by_date(source, staged)
         known = self._digests(raw_table(self.definition, name), source, staged)
+        first: dict[str, date] = {}  # who had a file: a published date, or the earlier of two in the set
+        for day, digest in (*known.items(), *digests.items()):
+            first.setdefault(digest, day)
         twice = [
-            f"the file of {day} is the same as that of {other}"
+            f"the file of {day} is the same as that of {first[digest]}"
             for day, digest in digests.items()
-            for other, before in {**known, **digests}.items()
-            if before == digest and (other in known or other < day)
+            if first[digest] != day
         ]
         return [Check(NEW_FILE, "file", not twice, float(len(twice)), "; ".join(twice[:3]), source.repeats)]
 
@@ -100,6 +102,7 @@ class Auditor:
         return Background(
             days=days,
             day=_only(staged) if source.cadence == "daily" else None,
+            zone=source.timezone or self.definition.schedule.timezone,
             counts=counts,
             profiles=self._profiles(spec, source.columns, staged),
             known=known,
@@ -152,13 +155,12 @@ class Auditor:
     def _rows_of(self, source: str, staged: Staged, beside: Sequence[Staged]) -> int | None:
         """How many rows another source has of the dates of a set; None if it lacks one of them."""
         spec = raw_table(self.definition, source)
-        published, dates = published_dates(self.lake, spec, (staged.first, staged.last)), _dates(staged)
-        if all(day in published for day in dates):
-            return sum(published[day] for day in dates)
-        same = [
-            one for one in beside if one.table == spec.name and (one.first, one.last) == (staged.first, staged.last)
-        ]
-        return same[0].rows if same else None
+        for one in beside:  # which is to replace what is published
+            if one.table == spec.name and (one.first, one.last) == (staged.first, staged.last):
+                return one.rows
+        published = published_dates(self.lake, spec, (staged.first, staged.last))
+        dates = {staged.first, *_dates(staged), staged.last}
+        return sum(published[day] for day in dates) if dates <= published.keys() else None
 
     def _digests(self, spec: TableSpec, source: Source, staged: Staged) -> dict[date, str]:
         """The digests of the files of the newest published dates, without those that the set replaces."""

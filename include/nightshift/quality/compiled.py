@@ -14,7 +14,7 @@ from typing import Any
 
 from nightshift.definition.checks import Expectation as Declared
 from nightshift.definition.model import ModelDefinition
-from nightshift.errors import TerminalError
+from nightshift.errors import TerminalError, shown
 from nightshift.quality.expectation import MIX, Expectation
 
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
@@ -60,16 +60,20 @@ def expectation_class(gx: Any, name: str, folder: str = "") -> Any:
     if own is not None:
         return own
     module, _, last = name.rpartition(".")
+    why = ""
     try:
-        return getattr(importlib.import_module(module) if module else gx.expectations, last)
-    except (ImportError, AttributeError):
-        raise TerminalError(
-            "no such expectation",
-            where=f"{folder or 'definition'}: expectations",
-            received=name,
-            allowed="a class of great_expectations.expectations, of expectations.py beside model.yaml, or a path",
-            fix="mend its name",
-        ) from None
+        found = getattr(importlib.import_module(module) if module else gx.expectations, last, None)
+    except Exception as error:  # anything a module of the user's own can raise
+        found, why = None, f": {_reason(error)}"
+    if _is_expectation(found):
+        return found
+    raise TerminalError(
+        f"no such expectation{why}",
+        where=f"{folder or 'definition'}: expectations",
+        received=name,
+        allowed="a class of great_expectations.expectations, of expectations.py beside model.yaml, or a path",
+        fix="mend its name",
+    )
 
 
 @lru_cache(maxsize=16)
@@ -77,10 +81,8 @@ def own_expectations(folder: str) -> dict[str, Any]:
     """The expectations a definition brings along, in `expectations.py` beside its `model.yaml`.
 
     Raises:
-        TerminalError: If the file cannot be imported.
+        TerminalError: If the file cannot be imported, or takes the name of another expectation.
     """
-    from great_expectations.expectations.expectation import Expectation as Base
-
     file = Path(folder) / OWN
     if not file.exists():
         return {}
@@ -92,7 +94,12 @@ def own_expectations(folder: str) -> dict[str, Any]:
         spec.loader.exec_module(module)
     except Exception as error:  # anything a user's own file can raise
         raise TerminalError(f"cannot be imported: {_reason(error)}", where=str(file), fix="mend it") from None
-    return {name: kind for name, kind in vars(module).items() if isinstance(kind, type) and issubclass(kind, Base)}
+    found = {name: kind for name, kind in vars(module).items() if _is_expectation(kind)}
+    # Great Expectations knows a class by its name alone: another of the same would also judge what Nightshift expects.
+    taken = [name for name, kind in found.items() if kind.__module__ == spec.name and _is_taken(name)]
+    if taken:
+        raise TerminalError("is the name of another expectation", where=str(file), received=taken[0], fix="rename it")
+    return found
 
 
 def expectation_problems(definition: ModelDefinition) -> Iterator[TerminalError]:
@@ -127,6 +134,18 @@ def great_expectations() -> Any:
     return gx
 
 
+def _is_taken(name: str) -> bool:
+    from great_expectations import expectations
+
+    return name == MIX or hasattr(expectations, name)
+
+
+def _is_expectation(kind: Any) -> bool:
+    from great_expectations.expectations.expectation import Expectation as Base
+
+    return isinstance(kind, type) and issubclass(kind, Base)
+
+
 def _reason(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " ".join(lines[:3]) or type(error).__name__
+    return shown(" ".join(lines[:3]) or type(error).__name__)

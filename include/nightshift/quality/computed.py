@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import duckdb
 import pyarrow as pa
 
-from nightshift.errors import TerminalError
+from nightshift.errors import TerminalError, first_line
 from nightshift.quality.expectation import Computed
 
-# Nothing is fetched, and times without a zone mean the same on every machine.
+# Nothing is fetched.
 CONFIGURATION: dict[str, str] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -23,7 +23,7 @@ def computed_columns(rows: pa.Table, computed: Mapping[str, Computed]) -> pa.Tab
     """Computes columns row by row, in the order of the rows.
 
     DuckDB computes them for a small night in this process and for a large one in each of Spark's workers, so that a
-    rule means the same in both.
+    rule means the same in both; and by a clock that is said, so that it means the same on every machine.
 
     Raises:
         TerminalError: If an expression cannot be evaluated.
@@ -42,10 +42,11 @@ def _column(rows: pa.Table, numbers: pa.Array, name: str, computed: Computed) ->
         connection.register("known", computed.known)
     query = f"select ({computed.expression}\n) as value from landed order by {_ROW}"
     try:
+        connection.execute(f"set TimeZone = '{computed.zone}'")
         return connection.sql(query).to_arrow_table()["value"]
     except duckdb.Error as error:
         raise TerminalError(
-            f"the rule '{name}' cannot be evaluated: {str(error).splitlines()[0]}",
+            f"the rule '{name}' cannot be evaluated: {first_line(error)}",
             received=computed.expression,
             fix=f"write DuckDB SQL over {', '.join(rows.column_names) or 'the columns'}",
         ) from None

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from math import ceil, floor
 from typing import Any
 
 import pyarrow as pa
@@ -31,9 +30,9 @@ from nightshift.quality.expectation import (
     Expectation,
 )
 from nightshift.quality.profiles import Profile
-from nightshift.quality.usual import usual_rows, usual_values
+from nightshift.quality.usual import multiples, usual_rows, usual_values
 
-HOUR = 3600.0
+HOUR, DAY = 3600.0, 86400.0
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,7 @@ class Background:
     Attributes:
         days: How many dates the set covers.
         day: Its date, if it is one.
+        zone: The time zone of the source's clock.
         counts: How many rows each published date has.
         profiles: Per column with a `usual`, its profiles on the same weekdays before.
         known: Per reference, what the other source knows, once each.
@@ -53,6 +53,7 @@ class Background:
 
     days: int = 1
     day: date | None = None
+    zone: str = "UTC"
     counts: Mapping[date, int] = field(default_factory=dict)
     profiles: Mapping[str, Sequence[Profile]] = field(default_factory=dict)
     known: Mapping[str, pa.Table] = field(default_factory=dict)
@@ -75,7 +76,7 @@ def source_contract(name: str, source: Source, background: Background = ALONE) -
             computed[reference] = _knows(declared, background.known[reference])
     if source.freshness is not None:
         found.append(_fresh(source.freshness))
-        computed["freshness"] = _age(source.freshness, types)
+        computed["freshness"] = _age(source.freshness, types, background.zone)
     if source.key:
         found.append(_unique(["source_date", *source.key]))
     found += _row_counts(source, background)
@@ -182,11 +183,11 @@ def _fresh(freshness: Freshness) -> Expectation:
     return replace(_expect(NEWEST, "freshness", freshness.severity, min_value=-hours), computed=True)
 
 
-def _age(freshness: Freshness, types: Mapping[str, str]) -> Computed:
-    """Hours from the end of the row's date to what it tells of."""
+def _age(freshness: Freshness, types: Mapping[str, str], zone: str) -> Computed:
+    """Hours from the end of the row's date to what it tells of, both by the source's clock."""
     newest = f"epoch(cast(({freshness.newest}\n) as timestamp))"
-    expression = f"({newest} - epoch(cast(source_date as timestamp))) / {HOUR} - 24"
-    return Computed(expression, tuple(dict.fromkeys([*_named(freshness.newest, types), "source_date"])))
+    expression = f"({newest} - epoch(cast(source_date as timestamp)) - {DAY}) / {HOUR}"
+    return Computed(expression, tuple(dict.fromkeys([*_named(freshness.newest, types), "source_date"])), zone=zone)
 
 
 def _bin(edges: Sequence[float]) -> str:
@@ -203,7 +204,7 @@ def _row_counts(source: Source, background: Background) -> Iterator[Expectation]
     if rows.like is not None and background.alike is not None:
         like, alike = rows.like, background.alike
         note = f"{like.min:g} to {like.max:g} times the {alike} of {like.source}"
-        least, most = ceil(like.min * alike), floor(like.max * alike)
+        least, most = multiples(like.min, like.max, alike)
         yield replace(_row_count(f"rows like {like.source}", least, most), severity=like.severity, note=note)
 
 

@@ -27,8 +27,8 @@ class Profile:
 
     Attributes:
         rows: The rows.
-        missing: How many have no value.
-        mean: The mean of numbers.
+        missing: How many have no value; not a number is none.
+        mean: The mean of numbers, of those that are finite.
         spread: Their sample standard deviation.
         distinct: How many values there are, of text and booleans.
         counts: How many rows have each value, by the value as text; empty if they are more than `MOST_VALUES`.
@@ -90,8 +90,11 @@ def profile_columns(
 
 def _measures(name: str, kind: str) -> str:
     column = quoted(name)
-    moments = f"avg({column}), stddev_samp({column})" if kind in NUMBERS else "null, null"
-    return f"count({column}), {moments}, {f'count(distinct {column})' if kind in MIXED else '0'}"
+    if kind in NUMBERS:
+        finite = f"filter (where isfinite({column}::double))"
+        present = f"count({column}) filter (where not isnan({column}::double))"
+        return f"{present}, avg({column}) {finite}, stddev_samp({column}) {finite}, 0"
+    return f"count({column}), null, null, {f'count(distinct {column})' if kind in MIXED else '0'}"
 
 
 def _add_counts(

@@ -49,11 +49,7 @@ class Finding:
     @property
     def problem(self) -> str | None:
         """Why it could not be checked."""
-        information = self.result.exception_info or {}
-        # Told once, or by the metric that raised it.
-        told = [information, *(one for one in information.values() if isinstance(one, dict))]
-        raised = [str(one.get("exception_message")) for one in told if one.get("raised_exception")]
-        return raised[0] if raised else None
+        return _problem(self.result)
 
 
 def validate(contract: Contract, batches: Batches) -> list[Finding]:
@@ -135,12 +131,17 @@ class _Pass:
 
     def _measured_nothing(self, result: Any) -> bool:
         """Whether there was no value to measure, which is for checks of rows and of missing values to judge."""
-        observed = (result.result or {}).get("observed_value", 0)
+        if _problem(result) is not None:
+            return False
+        found = result.result or {}
+        observed = found.get("observed_value", 0)
         no_row = self._batches.rows == 0 and "column" in result.expectation_config.kwargs
-        return no_row or observed is None or observed != observed  # not a number
+        # Of a set of values Great Expectations only tells which are too many or lacking.
+        told = found.get("unexpected_count") or found.get("missing_count")
+        return no_row or (observed is None and not told) or observed != observed  # not a number
 
     def _are_few(self, result: Any) -> bool:
-        return int(result.result.get("unexpected_count") or 0) <= self._contract.share * self._batches.rows
+        return int(result.result.get("unexpected_count") or 0) <= self._contract.most_aside(self._batches.rows)
 
     @staticmethod
     def _is_single(compiled: Any, expectation: Expectation) -> bool:
@@ -171,6 +172,14 @@ def suite_result(contract: Contract, findings: Sequence[Finding]) -> Any:
 def _plain(value: Any) -> Any:
     """A value that JSON does not know: NumPy's as Python's own, any other as text."""
     return value.item() if hasattr(value, "item") else str(value)
+
+
+def _problem(result: Any) -> str | None:
+    information = result.exception_info or {}
+    # Told once, or by the metric that raised it.
+    told = [information, *(one for one in information.values() if isinstance(one, dict))]
+    raised = [str(one.get("exception_message")) for one in told if one.get("raised_exception")]
+    return raised[0] if raised else None
 
 
 def _nothing_broken(rows: int) -> dict[str, Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
-from math import ceil, floor, sqrt
+from fractions import Fraction
+from math import ceil, floor, fsum, isfinite, sqrt
 from statistics import median
 from typing import Any
 
@@ -16,6 +17,7 @@ FEWEST_WEEKS = 3  # before which nothing is usual
 NORMAL = 1.4826  # times the median absolute deviation: the standard deviation, where values are normal
 LEAST = 0.02  # of the usual value: so much is never a deviation
 LEAST_SHARE = 0.005  # the same of a share
+ROUNDING = 1e-9  # of the mean: a spread below is none
 
 
 def same_weekdays(days: Sequence[date], day: date, weeks: int) -> list[date]:
@@ -34,9 +36,18 @@ def usual_rows(usual: Usual, day: date, counts: Mapping[date, int]) -> Iterator[
     """
     if before := same_weekdays(list(counts), day, usual.weeks):
         middle, weekday = median(counts[known] for known in before), f"{day:%A}"
-        bounds = (("min_value", ceil(usual.min * middle)), ("max_value", floor(usual.max * middle)))
+        least, most = multiples(usual.min, usual.max, middle)
+        bounds = (("min_value", least), ("max_value", most))
         note = f"{usual.min:g} to {usual.max:g} times {middle:g}, the median of the last {len(before)} {weekday}s"
         yield Expectation(ROW_COUNT, f"rows of a usual {weekday}", bounds, usual.severity, note)
+
+
+def multiples(least: float, most: float, of: float) -> tuple[int, int]:
+    """The fewest and the most rows that are so many times a number; those around where none is."""
+    # As written: 1.15 times 100 rows are 115, which floats are not sure of.
+    fewest, greatest = (Fraction(str(times)) * Fraction(of) for times in (least, most))
+    bounds = ceil(fewest), floor(greatest)
+    return min(bounds), max(bounds)
 
 
 def usual_values(
@@ -78,7 +89,9 @@ def distance(mix: Mapping[str, float], other: Mapping[str, float]) -> float:
         mix: The share of each value; adding up to 1.
         other: Another such mix.
     """
-    return sum(abs(mix.get(value, 0.0) - other.get(value, 0.0)) for value in {*mix, *other}) / 2
+    # Exactly added up: the order of a set is another one in every process. Shares may add up to a little more than 1.
+    apart = fsum(abs(mix.get(value, 0.0) - other.get(value, 0.0)) for value in {*mix, *other}) / 2
+    return min(apart, 1.0)
 
 
 Expected = Iterator[tuple[str, dict[str, Any]]]
@@ -97,14 +110,17 @@ def _spread(history: Sequence[Profile], deviations: float) -> Expected:
     if len(spreads) >= FEWEST_WEEKS:
         # The sampling error of a standard deviation, if values are normal.
         error = median(spreads) * max(1 / sqrt(2 * _present(history)), LEAST)
+        error = max(error, ROUNDING * abs(median(_known(history, "mean"))))
         least, most = bounds(spreads, error, deviations)
         yield SPREAD, _between(max(least, 0.0), most)
 
 
 def _missing(history: Sequence[Profile], deviations: float) -> Expected:
-    shares = [one.missing_share for one in history if one.rows]
-    if len(shares) >= FEWEST_WEEKS:
-        share, rows = median(shares), median(one.rows for one in history)
+    # Without any value, as where files did not have the column yet, a partition tells nothing of it.
+    known = [one for one in history if one.missing < one.rows]
+    if len(known) >= FEWEST_WEEKS:
+        shares = [one.missing_share for one in known]
+        share, rows = median(shares), median(one.rows for one in known)
         least, most = bounds(shares, max(sqrt(share * (1 - share) / rows), LEAST_SHARE), deviations)
         yield PRESENT, _between(max(1 - most, 0.0), min(1 - least, 1.0))
 
@@ -130,12 +146,12 @@ _EXPECTED: Mapping[Statistic, Callable[[Sequence[Profile], float], Expected]] = 
 
 
 def _known(history: Sequence[Profile], statistic: str) -> list[float]:
-    return [value for one in history if (value := getattr(one, statistic)) is not None]
+    return [value for one in history if (value := getattr(one, statistic)) is not None and isfinite(value)]
 
 
 def _present(history: Sequence[Profile]) -> float:
-    """How many values a usual partition has; at least one."""
-    return max(median(one.rows - one.missing for one in history), 1)
+    """How many values a usual partition has, of those that have any."""
+    return median(one.rows - one.missing for one in history if one.missing < one.rows)
 
 
 def _pooled(mixes: Sequence[Mapping[str, float]]) -> dict[str, float]:

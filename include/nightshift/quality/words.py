@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import date
 from typing import Any
 
 from nightshift.errors import shown
@@ -43,11 +44,11 @@ def sentence(expectation: Expectation, found: Mapping[str, Any], example: Row | 
     if kind == NOT_NULL:
         return f"{subject} is missing in {_count(count, 'row')}"
     if kind in {BETWEEN, IN_SET, MATCHES}:
-        return f"{subject} has {_count(count, 'value')} {_fault(expectation)}, first {shown(repr(plain(first)))}"
+        return f"{subject} has {_count(count, 'value')} {_fault(expectation)}, first {_value(first)}"
     if kind in {UNIQUE, UNIQUE_TOGETHER}:
         return f"{subject} is the same in {_count(count, 'row')}, first {_values(first)}"
-    if kind in _MEASURED and observed is not None:
-        return _MEASURED[kind](expectation, float(observed))
+    if kind in _MEASURED and isinstance(measured := plain(observed), int | float):
+        return _MEASURED[kind](expectation, float(measured))
     if kind == MIX:
         return _mix(expectation, float(observed or 0), found["details"])
     return _other(expectation, found)
@@ -59,7 +60,7 @@ def reason(expectation: Expectation, row: Row) -> str:
         return f"{expectation.subject} does not hold: {expectation.note} ({_values(row)})"
     if expectation.kind == NOT_NULL:
         return f"{expectation.subject} is missing"
-    return f"{expectation.subject} is {shown(repr(row[expectation.subject]))}, {_fault(expectation)}"
+    return f"{expectation.subject} is {_value(row[expectation.subject])}, {_fault(expectation)}"
 
 
 def plain(value: Any) -> Any:
@@ -72,7 +73,7 @@ def plain(value: Any) -> Any:
 def _rule(expectation: Expectation, count: int, example: Row | None) -> str:
     first = f", first {_values(example)}" if example else ""
     share = dict(expectation.arguments).get("mostly", 1.0)
-    allowed = f", at most {1 - share:.0%} of the rows may" if share < 1 else ""
+    allowed = f", at most {100 * (1 - share):.4g}% of the rows may" if share < 1 else ""
     return f"{expectation.subject} does not hold in {_count(count, 'row')}{allowed}: {expectation.note}{first}"
 
 
@@ -81,7 +82,8 @@ def _rows(expectation: Expectation, observed: float) -> str:
 
 
 def _missing(expectation: Expectation, observed: float) -> str:
-    least, most = (1 - (bound or 0.0) for bound in reversed(expectation.bounds))
+    fewest, greatest = expectation.bounds
+    least, most = 1 - (1.0 if greatest is None else greatest), 1 - (fewest or 0.0)
     note = f" ({expectation.note})" if expectation.note else ""
     return (
         f"{expectation.subject} is missing in {1 - observed:.1%} of the rows, expected {least:.1%} to {most:.1%}{note}"
@@ -114,8 +116,9 @@ _MEASURED: Mapping[str, Callable[[Expectation, float], str]] = {
 def _mix(expectation: Expectation, observed: float, details: Mapping[str, Any]) -> str:
     most = dict(expectation.arguments)["max_distance"]
     value, share, expected = shown(repr(details["value"])), details["share"], details["expected"]
+    usual = expectation.note or "expected"
     return (
-        f"{observed:.1%} of the values of {expectation.subject} are others than {expectation.note}, at most {most:.1%} "
+        f"{observed:.1%} of the values of {expectation.subject} are others than {usual}, at most {most:.1%} "
         f"may be; most of all {value}: {share:.1%} instead of {expected:.1%}"
     )
 
@@ -126,6 +129,7 @@ def _other(expectation: Expectation, found: Mapping[str, Any]) -> str:
         "observed": found.get("observed_value"),
         "unexpected": found.get("unexpected_count"),
         "first": next(iter(found.get("partial_unexpected_list") or []), None),
+        "lacking": found.get("partial_missing_list") or None,
     }
     listed = ", ".join(f"{name} {_values(value)}" for name, value in told.items() if value is not None)
     about = "" if expectation.subject == expectation.kind else f" of {expectation.subject}"
@@ -136,8 +140,15 @@ def _values(values: Any) -> str:
     """The values of a row or key with the columns' names, or the one value."""
     if isinstance(values, Mapping):
         return ", ".join(f"{name} {_values(value)}" for name, value in values.items())
+    if isinstance(values, list | tuple):
+        return f"[{', '.join(_values(value) for value in values)}]"
     value = plain(values)
     return "missing" if value is None else shown(str(value))
+
+
+def _value(value: Any) -> str:
+    """A value alone: of a text the quotes show its blanks."""
+    return shown(repr(value)) if isinstance(value, str) else _values(value)
 
 
 def _fault(expectation: Expectation) -> str:
@@ -166,6 +177,8 @@ def _bounds(least: float | None, most: float | None) -> str:
 
 
 def _number(value: Any) -> str:
+    if isinstance(value, str | date):  # of a date
+        return str(value)
     number = float(value)
     return f"{number:.15g}" if number.is_integer() else f"{number:.4g}"
 

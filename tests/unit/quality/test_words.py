@@ -3,11 +3,29 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from nightshift.errors import LONGEST
-from nightshift.quality.expectation import IN_SET, MATCHES, UNIQUE, UNIQUE_TOGETHER, WHOLE, Expectation
+from nightshift.quality import expectation
+from nightshift.quality.expectation import (
+    BETWEEN,
+    DISTINCT,
+    IN_SET,
+    MATCHES,
+    MEAN,
+    MIX,
+    NEWEST,
+    NOT_NULL,
+    PRESENT,
+    ROW_COUNT,
+    SPREAD,
+    UNIQUE,
+    UNIQUE_TOGETHER,
+    WHOLE,
+    Expectation,
+)
 from nightshift.quality.words import reason, sentence
 
 KEY = Expectation(UNIQUE_TOGETHER, "a + b", (("column_list", ["a", "b"]),))
@@ -65,3 +83,124 @@ def test_a_long_value_is_cut_and_printable_wherever_it_is_told(letter: str) -> N
 def test_a_short_text_that_breaks_a_rule_keeps_its_quotes_which_show_its_blanks() -> None:
     assert sentence(FORM, broken(1, "aa ")) == "code has 1 value not of the form [A-Z]+, first 'aa '"
     assert reason(FORM, {"code": "aa "}) == "code is 'aa ', not of the form [A-Z]+"
+
+
+# ---- a sentence of each kind
+
+
+def told(kind: str, found: dict[str, Any], subject: str = "x", note: str = "", **arguments: Any) -> str:
+    given = (("column", subject), *arguments.items())
+    return sentence(Expectation(kind, subject, given, note=note), found)
+
+
+RULE = Expectation(IN_SET, "later", (("column", "later"), ("value_set", [True])), note="arr > dep", computed=True)
+AGE = Expectation(NEWEST, "freshness", (("column", "freshness"), ("min_value", -6.0)), computed=True)
+DETAILS = {"value": "XX", "share": 0.25, "expected": 0.0}
+MIXED = {"observed_value": np.float64(0.25), "details": DETAILS}
+WEEKS = "what the last 8 Mondays had"
+
+SENTENCES = {
+    NOT_NULL: [(told(NOT_NULL, broken(1, None)), "x is missing in 1 row")],
+    BETWEEN: [
+        (told(BETWEEN, broken(2, np.int64(9)), min_value=0, max_value=5), "x has 2 values outside 0 to 5, first 9"),
+        (told(BETWEEN, broken(1, np.float64(9)), max_value=5.5), "x has 1 value above 5.5, first 9.0"),
+        (told(BETWEEN, broken(1, -np.inf), min_value=0), "x has 1 value below 0, first -inf"),
+        (
+            told(BETWEEN, broken(1, pd.Timestamp("2024-01-01", tz="UTC")), min_value=datetime(2024, 1, 2, tzinfo=UTC)),
+            "x has 1 value below 2024-01-02 00:00:00+00:00, first 2024-01-01 00:00:00+00:00",
+        ),
+    ],
+    IN_SET: [
+        (told(IN_SET, broken(1, "XX"), value_set=["A", "B"]), "x has 1 value outside the 2 allowed, first 'XX'"),
+        (
+            sentence(RULE, {"unexpected_count": 3}, {"arr": 4.0, "dep": None}),
+            "later does not hold in 3 rows: arr > dep, first arr 4.0, dep missing",
+        ),
+        (sentence(RULE, {"unexpected_count": 1}), "later does not hold in 1 row: arr > dep"),
+    ],
+    MATCHES: [(sentence(FORM, broken(1, "aa")), "code has 1 value not of the form [A-Z]+, first 'aa'")],
+    UNIQUE: [(told(UNIQUE, broken(2, np.int64(7))), "x is the same in 2 rows, first 7")],
+    UNIQUE_TOGETHER: [
+        (sentence(KEY, broken(2, {"a": np.int64(1), "b": None})), "a + b is the same in 2 rows, first a 1, b missing")
+    ],
+    ROW_COUNT: [
+        (told(ROW_COUNT, {"observed_value": 7}, min_value=9, max_value=None), "7 rows, expected at least 9"),
+        (told(ROW_COUNT, {"observed_value": 7}, min_value=9, max_value=9), "7 rows, expected 9"),
+        (
+            told(ROW_COUNT, {"observed_value": 7}, note="half of it", min_value=0, max_value=5),
+            "7 rows, expected 0 to 5 (half of it)",
+        ),
+    ],
+    MEAN: [
+        (
+            told(MEAN, {"observed_value": np.float64(1234.56)}, note=WEEKS, min_value=0.5, max_value=10),
+            f"the mean of x is 1235, expected 0.5 to 10 ({WEEKS})",
+        )
+    ],
+    SPREAD: [(told(SPREAD, {"observed_value": 0.0}, min_value=2), "the spread of x is 0, expected at least 2")],
+    PRESENT: [
+        (
+            told(PRESENT, {"observed_value": 0.75}, note=WEEKS, min_value=0.96, max_value=1.0),
+            f"x is missing in 25.0% of the rows, expected 0.0% to 4.0% ({WEEKS})",
+        ),
+        (
+            told(PRESENT, {"observed_value": 0.75}, min_value=0.9),
+            "x is missing in 25.0% of the rows, expected 0.0% to 10.0%",
+        ),
+        (
+            told(PRESENT, {"observed_value": 0.75}, max_value=0.5),
+            "x is missing in 25.0% of the rows, expected 50.0% to 100.0%",
+        ),
+    ],
+    DISTINCT: [
+        (
+            told(DISTINCT, {"observed_value": np.int64(3)}, min_value=1, max_value=2),
+            "the number of values of x is 3, expected 1 to 2",
+        )
+    ],
+    NEWEST: [
+        (
+            sentence(AGE, {"observed_value": np.float64(-12.26)}),
+            "the newest row is 12.3 h before the end of its date, at most 6.0 h allowed",
+        ),
+        (told(NEWEST, {"observed_value": 7}, max_value=5), "the largest x is 7, expected at most 5"),
+        (
+            told(NEWEST, {"observed_value": pd.Timestamp("2024-01-01")}, max_value=datetime(2023, 1, 1)),
+            "ExpectColumnMaxToBeBetween of x does not hold: observed 2024-01-01 00:00:00",
+        ),
+    ],
+    MIX: [
+        (
+            told(MIX, MIXED, note=WEEKS, max_distance=0.1),
+            f"25.0% of the values of x are others than {WEEKS}, at most 10.0% may be; "
+            "most of all 'XX': 25.0% instead of 0.0%",
+        ),
+        (
+            told(MIX, MIXED, max_distance=0.1),
+            "25.0% of the values of x are others than expected, at most 10.0% may be; "
+            "most of all 'XX': 25.0% instead of 0.0%",
+        ),
+    ],
+    "ExpectSomethingOfOnesOwn": [
+        (told("ExpectSomethingOfOnesOwn", {}), "ExpectSomethingOfOnesOwn of x does not hold"),
+        (
+            told("ExpectSomethingOfOnesOwn", {"observed_value": {"values": [np.float64(0.5), (np.True_, None)]}}),
+            "ExpectSomethingOfOnesOwn of x does not hold: observed values [0.5, [True, missing]]",
+        ),
+        (
+            told("ExpectSomethingOfOnesOwn", {"unexpected_count": 2, "partial_unexpected_list": [np.int64(4)]}),
+            "ExpectSomethingOfOnesOwn of x does not hold: unexpected 2, first 4",
+        ),
+    ],
+}
+
+
+def test_every_kind_of_expectation_has_a_sentence() -> None:
+    kinds = {value for name, value in vars(expectation).items() if name.isupper() and str(value).startswith("Expect")}
+    assert kinds - {expectation.NEW_FILE} <= SENTENCES.keys()
+
+
+@pytest.mark.parametrize(("said", "told"), [pair for pairs in SENTENCES.values() for pair in pairs])
+def test_a_sentence_says_what_was_found_and_what_is_expected_as_a_person_writes_it(said: str, told: str) -> None:
+    assert said == told
+    assert not any(word in said for word in ("np.", "array(", "Timestamp(", "datetime."))

@@ -1,0 +1,66 @@
+"""What `nightshift validate` says of the expectations that a definition names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from nightshift.cli import app
+from nightshift.quality.compiled import expectation_problems
+from nightshift.settings import get_settings
+from unit.conftest import Edit
+from unit.quality.test_compiled import OWN
+
+PLAN = "min: 0, max: 1}\n"
+
+
+def declared(*expectations: str) -> str:
+    return PLAN + "    expectations:\n" + "".join(f"      - {text}\n" for text in expectations)
+
+
+def test_every_expectation_that_cannot_be_is_told_with_its_place(edit: Edit) -> None:
+    definition = edit(
+        PLAN,
+        declared(
+            "{type: ExpectNothing}",
+            "{type: ExpectColumnMaxToBeBetween, arguments: {column: load, most: 3}}",
+            "{type: ExpectColumnMedianToBeBetween, arguments: {column: load, max_value: 3}}",
+        ),
+    )
+    first, second = map(str, expectation_problems(definition))
+    assert first.startswith(f"{definition.folder / 'model.yaml'}: sources.plan.expectations: no such expectation; ")
+    assert "sources.plan.expectations: the expectation does not take these arguments: " in second
+
+
+def test_expectations_of_features_and_scores_are_looked_at_too(edit: Edit) -> None:
+    parts = [f"  {table}: {{expectations: [{{type: ExpectNothing}}]}}\n" for table in ("features", "scores")]
+    found = [str(one) for one in expectation_problems(edit("gate:", f"quality:\n{''.join(parts)}\ngate:"))]
+    assert ["quality.features.expectations" in found[0], "quality.scores.expectations" in found[1]] == [True, True]
+
+
+@pytest.fixture
+def installed(models: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The models that the command line sees."""
+    monkeypatch.setenv("NIGHTSHIFT_MODELS_FOLDER", str(models))
+    get_settings.cache_clear()
+    yield models
+    get_settings.cache_clear()
+
+
+def test_validate_says_what_is_wrong_with_them_and_fails(installed: Path) -> None:
+    file = installed / "tiny" / "model.yaml"
+    good = file.read_text()
+    (installed / "tiny" / "expectations.py").write_text(OWN)
+    file.write_text(
+        good.replace(PLAN, declared("{type: ExpectColumnMaxToBeRound, arguments: {column: load, digits: x}}"))
+    )
+    done = CliRunner().invoke(app, ["validate", "tiny"])
+    assert done.exit_code == 2
+    assert "sources.plan.expectations: the expectation does not take these arguments: " in done.stderr
+    assert "value is not a valid integer" in done.stderr
+    file.write_text(good.replace(PLAN, declared("{type: ExpectColumnMaxToBeRound, arguments: {column: load}}")))
+    done = CliRunner().invoke(app, ["validate", "tiny"])
+    assert (done.exit_code, done.stderr) == (0, "")

@@ -1,0 +1,170 @@
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nightshift.lake.catalog import Lake
+from nightshift.lake.files import local_path
+from nightshift.lake.publish import publish
+from nightshift.lake.read import published_partitions
+from nightshift.lake.staging import stage_arrow
+from nightshift.lake.tables import TableSpec
+from nightshift.quality.profiles import MOST_VALUES, Profile, profile_columns, published_profiles
+
+DAY = date(2024, 1, 1)
+TYPES = {
+    "size": "number",
+    "stops": "integer",
+    "code": "string",
+    "kind": "category",
+    "ok": "boolean",
+    "seen": "timestamp",
+}
+SPEC = TableSpec("raw.x", {"source_date": "date"} | TYPES, "source_date", ())
+
+TEXTS = st.none() | st.sampled_from(["a", "b", "", "A", "ä", "None", "a'b"])
+ROWS = st.lists(
+    st.fixed_dictionaries(
+        {
+            "source_date": st.integers(0, 3).map(lambda number: DAY + timedelta(days=number)),
+            "size": st.none() | st.floats(-1e6, 1e6),
+            "stops": st.none() | st.integers(-(10**9), 10**9),
+            "code": TEXTS,
+            "kind": TEXTS,
+            "ok": st.none() | st.booleans(),
+            "seen": st.none() | st.datetimes(pd.Timestamp(1990, 1, 1), pd.Timestamp(2090, 1, 1)),
+        }
+    ),
+    max_size=60,
+)
+
+
+def table(rows: Sequence[dict[str, Any]], spec: TableSpec = SPEC) -> pa.Table:
+    return pa.Table.from_pylist(list(rows), schema=spec.schema)
+
+
+def column(values: Sequence[Any], kind: str = "number") -> Profile:
+    """The profile of one column of one date."""
+    spec = TableSpec("raw.x", {"source_date": "date", "x": kind}, "source_date", ())
+    rows = table([{"source_date": DAY, "x": value} for value in values], spec)
+    return profile_columns(rows, spec, ["x"])[DAY]["x"]
+
+
+@settings(max_examples=40)
+@given(ROWS)
+def test_profiles_are_what_pandas_makes_of_each_date(rows: list[dict[str, Any]]) -> None:
+    found = profile_columns(table(rows), SPEC, list(TYPES))
+    frame = pd.DataFrame(rows, columns=[*SPEC.columns]).astype({"size": float, "stops": "Int64", "ok": "boolean"})
+    groups = dict(list(frame.groupby("source_date"))) if rows else {}
+    assert found.keys() == groups.keys()
+    for day, group in groups.items():
+        for name, kind in TYPES.items():
+            profile, values = found[day][name], group[name].dropna()
+            assert (profile.rows, profile.missing) == (len(group), len(group) - len(values))
+            assert profile.missing_share == group[name].isna().mean()
+            if kind in {"number", "integer"}:
+                mean, spread = values.astype(float).mean(), values.astype(float).std(ddof=1)
+                assert profile.mean == (pytest.approx(mean, abs=1e-6) if len(values) else None)
+                assert profile.spread == (pytest.approx(spread, abs=1e-6) if len(values) > 1 else None)
+            else:
+                assert (profile.mean, profile.spread) == (None, None)
+            if kind in {"string", "category", "boolean"}:
+                texts = values.astype(str).str.lower() if kind == "boolean" else values
+                assert profile.counts == texts.value_counts().to_dict()
+                assert profile.distinct == texts.nunique()
+                assert profile.shares == pytest.approx(texts.value_counts(normalize=True).to_dict())
+            else:
+                assert (profile.counts, profile.distinct, profile.shares) == ({}, 0, {})
+
+
+def test_a_number_that_is_none_is_missing_and_an_infinite_one_does_not_spoil_the_mean() -> None:
+    profile = column([1.0, 3.0, float("nan"), float("inf"), None])
+    assert profile == Profile(5, 2, 2.0, pytest.approx(2**0.5))
+
+
+def test_the_same_number_every_time_has_no_spread() -> None:
+    assert column([0.1] * 1000).spread == 0
+
+
+def test_a_mix_is_kept_of_a_thousand_values_and_of_no_more() -> None:
+    kept, beyond = (
+        column([f"v{number}" for number in range(many)], "string") for many in (MOST_VALUES, MOST_VALUES + 1)
+    )
+    assert (kept.distinct, len(kept.counts)) == (1000, 1000)
+    assert (beyond.distinct, beyond.counts) == (1001, {})
+
+
+def test_a_date_with_more_values_than_are_kept_leaves_the_others_without_a_mix_too() -> None:
+    """What is usual is compared over dates: some of them would be another measure."""
+    spec = TableSpec("raw.x", {"source_date": "date", "x": "string"}, "source_date", ())
+    rows = [{"source_date": DAY, "x": f"v{number}"} for number in range(1001)]
+    rows += [{"source_date": DAY + timedelta(days=1), "x": "a"}]
+    assert [one["x"].counts for one in profile_columns(table(rows, spec), spec, ["x"]).values()] == [{}, {}]
+
+
+def test_the_values_of_a_mix_are_told_in_the_order_of_their_names() -> None:
+    assert list(column(["b", "a", "c", "b"], "string").counts.items()) == [("a", 1), ("b", 2), ("c", 1)]
+
+
+@pytest.mark.parametrize("name", ["select", 'a"b', "two words", "ä", "count(*)", "landed"])
+def test_a_column_may_have_any_name(name: str) -> None:
+    spec = TableSpec("raw.x", {"source date": "date", name: "string"}, "source date", ())
+    rows = table([{"source date": DAY, name: "v"}], spec)
+    assert profile_columns(rows, spec, [name]) == {DAY: {name: Profile(1, 0, distinct=1, counts={"v": 1})}}
+
+
+def test_no_rows_have_no_profile() -> None:
+    assert profile_columns(SPEC.schema.empty_table(), SPEC, ["size"]) == {}
+
+
+# ---- of a published table
+
+
+def put(lake: Lake, spec: TableSpec, day: date, *rows: dict[str, Any]) -> None:
+    data = table([{"source_date": day, **row} for row in rows], spec)
+    publish(lake, spec, stage_arrow(lake, spec, data, day, day, {}))
+
+
+def test_the_profiles_of_a_published_table_are_those_of_the_dates_asked_for(lake: Lake) -> None:
+    days = [DAY + timedelta(days=number) for number in range(3)]
+    for number, day in enumerate(days):
+        put(lake, SPEC, day, {"size": float(number), "code": "a"}, {"size": None, "code": "b"})
+    gone = days[2] + timedelta(days=1)
+    assert published_profiles(lake, SPEC, [days[2], days[0], gone], ["size", "code"]) == {
+        day: {"size": Profile(2, 1, mean), "code": Profile(2, 0, distinct=2, counts={"a": 1, "b": 1})}
+        for day, mean in ((days[0], 0.0), (days[2], 2.0))
+    }
+
+
+def test_only_the_files_of_the_dates_asked_for_are_read(lake: Lake) -> None:
+    for number in range(2):
+        put(lake, SPEC, DAY + timedelta(days=number), {"size": 1.0})
+    [other] = published_partitions(lake, SPEC)[DAY + timedelta(days=1)].files
+    Path(local_path(other)).write_bytes(b"not a Parquet file")
+    assert published_profiles(lake, SPEC, [DAY], ["size"]) == {DAY: {"size": Profile(1, 0, 1.0)}}
+
+
+def test_a_date_that_was_published_again_is_profiled_as_it_is_now(lake: Lake) -> None:
+    put(lake, SPEC, DAY, {"size": 1.0})
+    put(lake, SPEC, DAY, {"size": 5.0}, {"size": 7.0})
+    assert published_profiles(lake, SPEC, [DAY], ["size"])[DAY]["size"].mean == 6
+
+
+def test_in_files_from_before_a_column_was_declared_it_is_missing(lake: Lake) -> None:
+    older = TableSpec("raw.x", {"source_date": "date", "size": "number"}, "source_date", ())
+    put(lake, older, DAY, {"size": 1.0})
+    put(lake, SPEC, DAY + timedelta(days=1), {"size": 2.0, "code": "a"})
+    found = published_profiles(lake, SPEC, [DAY, DAY + timedelta(days=1)], ["code"])
+    assert [one["code"] for one in found.values()] == [Profile(1, 1), Profile(1, 0, distinct=1, counts={"a": 1})]
+
+
+def test_nothing_is_published_yet(lake: Lake) -> None:
+    assert published_profiles(lake, SPEC, [DAY], ["size"]) == {}
