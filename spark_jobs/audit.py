@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 
 from job import run, start_session
 from nightshift.definition.load import find_definition
@@ -23,7 +24,7 @@ def audit_staged(model: str, run_id: str, locations: Sequence[str], beside: Sequ
     starting = start_session(f"{model}.audit")
     settings = get_settings()
     definition = find_definition(settings.models_path, model)
-    auditor = Auditor(Lake(settings), definition, Registry(settings, model))
+    auditor = Auditor(Lake(settings), definition, partial(Registry, settings, model))
     large = [load_staged(location) for location in locations]
     everything = [*large, *(load_staged(location) for location in beside)]
     for one in large:

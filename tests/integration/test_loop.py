@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -125,6 +126,24 @@ def test_the_lineage_of_a_version_names_what_it_was_made_from(night: Loop) -> No
     assert set(told["snapshots"]) == {"features.tiny", "raw.failures"}
     tags = night.lake.table("features.tiny").refs()
     assert any(ref.snapshot_id == told["snapshots"]["features.tiny"] for name, ref in tags.items() if name != "main")
+
+
+def test_what_a_search_tried_are_children_of_the_run_and_the_result_is_calibrated(night: Loop, tmp_path: Path) -> None:
+    shutil.copytree(MODELS / "tiny", tmp_path / "tiny")
+    file, said = tmp_path / "tiny" / "model.yaml", list[str]()
+    searched = "  period: 20d\n  search: {grid: {C: [1.0e-9, 1.0]}}\n  calibration: {period: 5d}\n"
+    file.write_text(file.read_text().replace("  period: 20d\n", searched))
+    loop = Loop("tiny", Settings(home=PROJECT, var=night.settings.var_path, models_folder=tmp_path))
+    trained = loop.train(BUILT, "by hand", said.append)
+    client, run = loop.registry.client, loop.registry.client.get_run(trained.run_id)
+    query = f"tags.`mlflow.parentRunId` = '{trained.run_id}'"
+    children = client.search_runs([run.info.experiment_id], query)
+    assert {child.data.params["C"]: len(child.data.metrics) for child in children} == {"1e-09": 4, "1.0": 4}
+    assert run.data.params["C"] == "1.0"
+    assert loop.registry.package(trained.run_id, trained.digest).calibration is not None
+    assert sum(line.startswith("search: ") for line in said) == 2
+    version = loop.registry._create_version(trained.run_id, "by hand")
+    assert loop.reproduce(int(version.version), said.append).identical
 
 
 def test_scores_equal_the_model_applied_outside_spark(night: Loop) -> None:

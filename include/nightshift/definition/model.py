@@ -27,6 +27,7 @@ from nightshift.definition.part import Name, Part
 ColumnType = Literal["string", "integer", "number", "boolean", "date", "timestamp"]
 FeatureType = Literal["number", "category"]
 Aggregation = Literal["count", "sum", "mean", "rate", "min", "max", "stddev", "approx_distinct", "last"]
+CalibrationMethod = Literal["sigmoid", "isotonic"]
 Metric = Literal["roc_auc", "average_precision", "brier", "log_loss"]
 LARGER_IS_BETTER = frozenset({"roc_auc", "average_precision"})
 
@@ -212,10 +213,27 @@ class Estimator(Part):
     params: dict[str, Any] = {}
 
 
+class Search(Part):
+    """A grid of parameters, tried on folds that are ordered by time; the best ones are trained with."""
+
+    grid: dict[str, tuple[Any, ...]] = Field(min_length=1, description="The values of each parameter.")
+    folds: int = Field(3, ge=1, le=20)
+    metric: Metric = "roc_auc"
+
+
+class Calibration(Part):
+    """How raw scores become probabilities."""
+
+    method: CalibrationMethod = "sigmoid"
+    period: Days = Field(description="The newest labelled days before the holdout, which only this is fitted on.")
+
+
 class Training(Part):
     """How a challenger is trained, and when without being asked."""
 
     estimator: Estimator
+    search: Search | None = None
+    calibration: Calibration | None = None
     period: Days = Field(description="Labelled days before the holdout.")
     holdout: Days = Field(description="The latest labelled days, kept from training.")
     max_rows: int | None = Field(None, ge=1000, description="Of more observations, a fixed sample is learned from.")

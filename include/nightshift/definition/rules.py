@@ -204,6 +204,19 @@ def alert_comes_before_the_end(definition: ModelDefinition) -> Iterator[Problem]
         yield Problem(("wait", "alert"), "comes when the night has given up", received, allowed, "wait longer")
 
 
+def training_can_be_done(definition: ModelDefinition) -> Iterator[Problem]:
+    training = definition.training
+    if training.calibration is not None and training.calibration.period >= training.period:
+        received, allowed = format_duration(training.calibration.period), "less than the training period"
+        path = ("training", "calibration", "period")
+        yield Problem(path, "leaves nothing to learn from", received, allowed, "calibrate on fewer days")
+    for name, values in training.search.grid.items() if training.search else ():
+        if not values:
+            yield Problem(
+                ("training", "search", "grid", name), "no value to try", None, None, "name some, or remove it"
+            )
+
+
 def gate_has_rules(definition: ModelDefinition) -> Iterator[Problem]:
     if not definition.gate.minimum and definition.gate.against_champion is None:
         yield Problem(
@@ -235,6 +248,7 @@ RULES: tuple[Rule, ...] = (
     one_outcome_an_observation,
     schedule_makes_sense,
     alert_comes_before_the_end,
+    training_can_be_done,
     gate_has_rules,
     watched_features_exist,
     *check_rules.RULES,

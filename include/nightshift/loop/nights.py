@@ -196,7 +196,7 @@ class Nights(Workspace):
             for one in staged:
                 arguments += ["--staged", one.location] if one in large else ["--beside", one.location]
             SparkSubmit(self.settings, "audit", arguments).run(progress)
-        auditor = Auditor(self.lake, self.definition, self.registry)
+        auditor = Auditor(self.lake, self.definition, lambda: self.registry)
         return [read_judgement(one) if one in large else judge(auditor, one, staged, run_id) for one in staged]
 
     def _keep_docs(self, found: Sequence[Judgement], run_id: str) -> None:

@@ -26,15 +26,17 @@ if TYPE_CHECKING:
     from nightshift.registry.store import Version
     from nightshift.training.gate import GateReport
     from nightshift.training.lineage import Lineage
+    from nightshift.training.search import Trial
 
 
 @dataclass(frozen=True)
 class Made:
-    """A model, the rows it learned from, and those it is judged on."""
+    """A model, the rows it learned from, those it is judged on, and what was tried before, the best first."""
 
     package: ModelPackage
     rows: pa.Table
     holdout: pa.Table
+    trials: tuple[Trial, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -81,12 +83,14 @@ class Training(Workspace):
             lineage = self._lineage(self.definition, dates, snapshots, str(as_of), reason, made.rows)
             digest = self.registry.log_package(run_id, made.package)
             self.registry.log_lineage(run_id, lineage.to_json(), definition_files(self.definition))
+            self.registry.log_trials(run_id, [(trial.params, trial.scores) for trial in made.trials])
             importances = permutation_importance(made.package, made.holdout, lineage.seed)
             self.registry.log(
                 run_id,
                 params={
                     "estimator": self.definition.training.estimator.class_,
                     **self.definition.training.estimator.params,
+                    **(made.trials[0].params if made.trials else {}),
                 },
                 metrics={"training_rows": lineage.rows, "features": len(self.definition.feature_types)}
                 | {f"importance.{name}": value for name, value in importances.items()},
@@ -126,16 +130,18 @@ class Training(Workspace):
         from nightshift.monitoring.profile import reference_profile
         from nightshift.training.dataset import read_labelled
         from nightshift.training.fit import fit
+        from nightshift.training.search import search
 
         last, most = dates.holdout - timedelta(days=1), definition.training.max_rows
         rows = read_labelled(self.lake, definition, dates.first, last, snapshots, most)
         progress(f"training on {rows.num_rows} labelled rows from {dates.first} to before {dates.holdout}")
         reference = reference_profile(rows, {name: str(kind) for name, kind in definition.feature_types.items()})
-        package = fit(definition, rows, reference)
+        trials = search(definition, rows, progress) if definition.training.search else []
+        package = fit(definition, rows, reference, trials[0].params if trials else {})
         holdout = read_labelled(self.lake, definition, dates.holdout, dates.last, snapshots)
         scores = pa.table({SCORES: package.score(holdout)})
         package = replace(package, reference=reference | reference_profile(scores, {SCORES: "number"}))
-        return Made(package, rows, holdout)
+        return Made(package, rows, holdout, tuple(trials))
 
     def _lineage(
         self,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from nightshift.definition.calendar import newest_partition, nights
 from nightshift.definition.checks import Reference, Rules
 from nightshift.definition.model import ModelDefinition, Source
 from nightshift.lake.catalog import Lake
@@ -25,6 +26,7 @@ from nightshift.registry.package import SCORES
 from nightshift.registry.store import Registry
 from nightshift.types import Check, Staged
 
+LONGEST = timedelta(days=366)  # that a partition takes to be there
 REMEMBERED = 14  # newest dates whose files a new file is compared with
 
 
@@ -35,12 +37,12 @@ class Auditor:
     Attributes:
         lake: The lake.
         definition: The model definition.
-        registry: The model's registry.
+        registry: Opens the model's registry: only scores are held against what it keeps.
     """
 
     lake: Lake
     definition: ModelDefinition
-    registry: Registry
+    registry: Callable[[], Registry]
 
     def contract(self, staged: Staged, beside: Sequence[Staged]) -> Contract:
         """The contract of a staged set.
@@ -93,7 +95,7 @@ class Auditor:
         known = {
             reference: found
             for reference, declared in source.references.items()
-            if (found := self._known(declared, staged.first, staged.last, beside)) is not None
+            if (found := self._known(declared, staged, beside)) is not None
         }
         return Background(
             days=days,
@@ -116,23 +118,36 @@ class Auditor:
         profiles = published_profiles(self.lake, spec, looked_at, list(declared))
         return {name: [profiles[one][name] for one in days if one in profiles] for name, days in before.items()}
 
-    def _known(self, reference: Reference, first: date, last: date, beside: Sequence[Staged]) -> pa.Table | None:
-        """What another source has in its newest partitions up to each date of a set; None until it has so many."""
-        spec = raw_table(self.definition, reference.source)
-        staged = [one for one in beside if one.table == spec.name and one.first <= last]
+    def _known(self, reference: Reference, staged: Staged, beside: Sequence[Staged]) -> pa.Table | None:
+        """What another source has in its newest partitions up to each date of a set.
+
+        None until it has so many, and while it lacks the one that is due: nights may run out of their order.
+        """
+        spec, first, last = raw_table(self.definition, reference.source), staged.first, staged.last
+        near = [one for one in beside if one.table == spec.name and one.first <= last]
         known = {day for day in published_partitions(self.lake, spec) if day <= last}
-        known |= {day for one in staged for day in _dates(one) if day <= last}
+        known |= {day for one in near for day in _dates(one) if day <= last}
+        due = self._due(staged, reference.source)
+        if len(known) < reference.days or (due is not None and due not in known):
+            return None
         days = sorted(day for day in known if day <= first)[-reference.days :]
         days += [day for day in known if day > first]
-        if len(known) < reference.days:
-            return None
         columns = list(reference.columns)
-        parts = [read_staged(one, spec).select(["source_date", *columns]) for one in staged]
+        parts = [read_staged(one, spec).select(["source_date", *columns]) for one in near]
         if self.lake.has(spec.name):
             parts.append(read_dates(self.lake, spec, min(days), max(days), columns=("source_date", *columns)))
         rows = pa.concat_tables(parts)
         inside = rows.filter(pc.is_in(rows["source_date"], pa.array(days, pa.date32())))
         return inside.select(columns).group_by(columns, use_threads=False).aggregate([])
+
+    def _due(self, staged: Staged, source: str) -> date | None:
+        """The newest partition of another source, up to a set's date, that the night which stages it can have."""
+        own, other = self.definition.sources[staged.table.split(".", 1)[1]], self.definition.sources[source]
+        day, schedule = _only(staged), self.definition.schedule
+        if day is None or "irregular" in (own.cadence, other.cadence):
+            return None
+        night = next(one for one in nights(day, day + LONGEST) if newest_partition(schedule, own, one) >= day)
+        return min(newest_partition(schedule, other, night), day)
 
     def _rows_of(self, source: str, staged: Staged, beside: Sequence[Staged]) -> int | None:
         """How many rows another source has of the dates of a set; None if it lacks one of them."""
@@ -153,8 +168,9 @@ class Auditor:
 
     def _holdout(self, staged: Staged) -> Mapping[str, Sequence[float]]:
         """How the version that made the scores scored its holdout; nothing if it does not say."""
-        version = self.registry.version(int(staged.inputs["model_version"]))
-        return dict(self.registry.reference(version).get(SCORES, {}))
+        registry = self.registry()
+        version = registry.version(int(staged.inputs["model_version"]))
+        return dict(registry.reference(version).get(SCORES, {}))
 
 
 def _digests_of(spec: TableSpec, source: Source, partitions: Mapping[date, Partition]) -> dict[date, str]:

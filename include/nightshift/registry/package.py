@@ -19,10 +19,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightshift.errors import TerminalError
+from nightshift.registry.calibration import Calibration, calibration_from_json, calibration_to_json
 
 SCHEMA, EPOCH = "schema.json", (1980, 1, 1, 0, 0, 0)
 SCORES = "scores of the holdout"  # beside the features, in the reference: no feature can have this name
 ESTIMATOR, ENCODER, REFERENCE = "estimator.skops", "encoder.json", "reference.json"
+CALIBRATION = "calibration.json"  # of a model whose raw scores are calibrated
 
 # What scikit-learn's estimators need beyond skops' own list: arrays of tree nodes, the state of an optimiser,
 # and a check of arrays bound to its arguments. None of it can reach the system.
@@ -97,12 +99,14 @@ class ModelPackage:
     estimator: Classifier
     encoder: Encoder
     reference: dict[str, Any]
+    calibration: Calibration | None = None
 
     def score(self, rows: pa.Table | pa.RecordBatch) -> npt.NDArray[np.float64]:
         """The probability of the positive class of every row, shape (rows,)."""
         if rows.num_rows == 0:
             return np.empty(0)
-        return np.asarray(self.estimator.predict_proba(self.encoder.matrix(rows))[:, 1], dtype=np.float64)
+        raw = np.asarray(self.estimator.predict_proba(self.encoder.matrix(rows))[:, 1], dtype=np.float64)
+        return raw if self.calibration is None else self.calibration.apply(raw)
 
     def dump(self) -> dict[str, bytes]:
         """The package as files.
@@ -121,11 +125,14 @@ class ModelPackage:
                 fix="use another estimator class",
             )
         encoder = {"types": self.encoder.types, "categories": self.encoder.categories}
-        return {
+        files = {
             ESTIMATOR: content,
             ENCODER: json.dumps(encoder, indent=1).encode(),
             REFERENCE: json.dumps(self.reference).encode(),
         }
+        if self.calibration is not None:
+            files[CALIBRATION] = json.dumps(calibration_to_json(self.calibration)).encode()
+        return files
 
 
 def canonical(archive: bytes) -> bytes:
@@ -195,4 +202,5 @@ def load_package(files: dict[str, bytes], digest: str) -> ModelPackage:
     estimator = skops.io.loads(files[ESTIMATOR], trusted=list(TRUSTED))
     parts = json.loads(files[ENCODER])
     encoder = Encoder(parts["types"], {name: tuple(values) for name, values in parts["categories"].items()})
-    return ModelPackage(estimator, encoder, json.loads(files[REFERENCE]))
+    calibration = calibration_from_json(json.loads(files[CALIBRATION])) if CALIBRATION in files else None
+    return ModelPackage(estimator, encoder, json.loads(files[REFERENCE]), calibration)

@@ -6,10 +6,11 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from filelock import FileLock
@@ -24,6 +25,7 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 CHAMPION = "champion"
 DIGEST, NIGHT, REASON = "nightshift.digest", "nightshift.as_of", "nightshift.reason"
+MLFLOW_PARENT_RUN_ID = "mlflow.parentRunId"
 ARTIFACT, LINEAGE = "model", "lineage"
 
 
@@ -85,6 +87,15 @@ class Registry:
             for name, content in definition.items():
                 (Path(folder) / "definition" / name).write_bytes(content)
             self.client.log_artifacts(run_id, folder, LINEAGE)
+
+    def log_trials(self, run_id: str, trials: Sequence[tuple[Mapping[str, Any], Sequence[float]]]) -> None:
+        """Keeps what a search tried, each as a child of the run: the parameters, and the metric of each fold."""
+        for params, scores in trials:
+            name = ", ".join(f"{key} {value}" for key, value in params.items())
+            child = self.client.create_run(self._experiment(), run_name=name, tags={MLFLOW_PARENT_RUN_ID: run_id})
+            metrics = {f"fold_{number}": score for number, score in enumerate(scores, 1)}
+            self.log(child.info.run_id, params=dict(params), metrics=metrics | {"mean": mean(scores)}, tags={})
+            self.client.set_terminated(child.info.run_id)
 
     def lineage(self, run_id: str) -> tuple[dict[str, Any], dict[str, bytes]]:
         """What a run's model was made from, and its definition as it was.

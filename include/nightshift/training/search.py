@@ -1,0 +1,91 @@
+"""Searches a declared grid of parameters, on folds that are ordered by time."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from statistics import mean
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nightshift.definition.model import LARGER_IS_BETTER, ModelDefinition
+from nightshift.errors import TerminalError
+from nightshift.training.fit import fit
+from nightshift.training.gate import metrics
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One point of the grid.
+
+    Attributes:
+        params: The parameters of the grid.
+        scores: The metric on each fold.
+    """
+
+    params: dict[str, Any]
+    scores: tuple[float, ...]
+
+    @property
+    def score(self) -> float:
+        """Its mean over the folds."""
+        return mean(self.scores)
+
+
+def search(definition: ModelDefinition, rows: pa.Table, progress: Callable[[str], None]) -> list[Trial]:
+    """Tries every point of the declared grid.
+
+    Each fold learns from the days before its own, more from fold to fold, as a training does.
+
+    Args:
+        definition: A definition with a `training.search`.
+        rows: Labelled rows.
+        progress: Takes a line a trial.
+
+    Returns:
+        The trials, the best first; of equal ones the one that the grid names first.
+    """
+    declared = definition.training.search
+    assert declared is not None
+    points = [dict(zip(declared.grid, values, strict=True)) for values in itertools.product(*declared.grid.values())]
+    folds = list(time_folds(rows, declared.folds))
+    # A fold has not the days to calibrate with as well.
+    raw = definition.model_copy(update={"training": definition.training.model_copy(update={"calibration": None})})
+    trials = []
+    for number, params in enumerate(points):
+        scores = tuple(_score(raw, params, *fold) for fold in folds)
+        trials.append(Trial(params, scores))
+        progress(f"search: {number + 1} of {len(points)}: {declared.metric} {trials[-1].score:.4f} with {params}")
+    sign = -1 if declared.metric in LARGER_IS_BETTER else 1
+    return sorted(trials, key=lambda trial: sign * trial.score)
+
+
+def time_folds(rows: pa.Table, folds: int) -> Iterator[tuple[pa.Table, pa.Table]]:
+    """What each fold learns from and is judged on: its days, and all days before them.
+
+    Raises:
+        TerminalError: If there are fewer days than folds need, or a fold lacks a class.
+    """
+    days = sorted(pc.unique(rows["score_date"]).to_pylist())
+    ends = [round(len(days) * part / (folds + 1)) for part in range(folds + 2)]
+    for start, end in itertools.pairwise(ends[1:]):
+        chosen = (pa.array(part, pa.date32()) for part in (days[:start], days[start:end]))
+        parts = tuple(rows.filter(pc.is_in(rows["score_date"], part)) for part in chosen)
+        if any(len(pc.unique(part["label"])) < 2 for part in parts):
+            raise TerminalError(
+                "a fold of the search has no rows of both classes",
+                where="training.search.folds",
+                received=f"{len(days)} days in {folds + 1} parts",
+                fix="fewer folds, or a longer period",
+            )
+        yield parts[0], parts[1]
+
+
+def _score(definition: ModelDefinition, params: dict[str, Any], learned: pa.Table, judged: pa.Table) -> float:
+    search = definition.training.search
+    assert search is not None
+    package = fit(definition, learned, {}, params)
+    return metrics(judged["label"].to_numpy(), package.score(judged))[search.metric]
