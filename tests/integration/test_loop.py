@@ -302,9 +302,10 @@ def test_a_night_is_scored_by_the_version_that_was_gone_back_to(night: Loop) -> 
     loop = Loop("tiny", night.settings)
     trained = loop.train(NIGHT, "another", lambda text: None)
     assert loop.gate(trained, NIGHT, "again").passed
-    assert loop.promote(trained, "better", "again").number == 2
+    better = loop.promote(trained, "better", "again").number
+    assert better > 1
     [location] = stage(loop, "score", NIGHT)
-    assert load_staged(location).inputs["model_version"] == "2"
+    assert load_staged(location).inputs["model_version"] == str(better)
     done = loop.champions.roll_back("me", reason="worse")
     assert (done.to_version, done.effective) == (1, NIGHT + timedelta(days=1))
     [location] = stage(loop, "score", NIGHT)
