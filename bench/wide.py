@@ -108,13 +108,9 @@ def _measure(one: Expectation) -> SparkColumn:
     if one.kind == ROW_COUNT:
         return F.count(F.lit(1))
     column = F.col(arguments["column"])
-    match one.kind:
-        case _ if one.kind == MEAN:
-            return F.avg(column)
-        case _ if one.kind == SPREAD:
-            return F.stddev(column)
-        case _ if one.kind == PRESENT:
-            return F.count(column) / F.count(F.lit(1))
+    measured = {MEAN: F.avg, SPREAD: F.stddev, PRESENT: lambda values: F.count(values) / F.count(F.lit(1))}
+    if one.kind in measured:
+        return measured[one.kind](column)
     broken = {
         NOT_NULL: lambda: column.isNull(),
         BETWEEN: lambda: ~column.between(arguments["min_value"], arguments["max_value"]),

@@ -32,10 +32,14 @@ def cutoff(schedule: Schedule, night: date) -> datetime:
     return datetime.combine(night, time.fromisoformat(schedule.at), ZoneInfo(schedule.timezone))
 
 
+def zone_of(schedule: Schedule, source: Source) -> str:
+    """The time zone of a source's dates and of its clock."""
+    return source.timezone or schedule.timezone
+
+
 def available_at(schedule: Schedule, source: Source, partition: date) -> datetime:
     """The instant from which a partition of a source can be used: so long after its date's midnight there."""
-    zone = ZoneInfo(source.timezone or schedule.timezone)
-    midnight = datetime.combine(partition, time(), zone)
+    midnight = datetime.combine(partition, time(), ZoneInfo(zone_of(schedule, source)))
     # Wall-clock arithmetic on purpose: "06:00 the day after" stays 06:00 when the clocks change.
     return midnight + source.available.after
 

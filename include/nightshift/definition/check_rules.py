@@ -61,7 +61,7 @@ def every_observation_stays(definition: ModelDefinition) -> Iterator[Problem]:
 
 def row_rules_are_valid(definition: ModelDefinition) -> Iterator[Problem]:
     for name, source in definition.sources.items():
-        landed = {column: str(declared.type) for column, declared in source.columns.items()} | {"source_date": "date"}
+        landed = source.landed | {"source_date": "date"}
         yield from _faulty(("sources", name, "rules"), source.rules, landed)
         if source.freshness is not None:
             path = ("sources", name, "freshness", "newest")

@@ -15,10 +15,9 @@ _DATED = {"source_date": "date"}
 def expressions_are_valid(definition: ModelDefinition) -> Iterator[Problem]:
     sources, features = definition.sources, definition.features
     for name, source in sources.items():
-        landed = {column: str(declared.type) for column, declared in source.columns.items()}
         for column, derived in source.derived.items():
             path: Path_ = ("sources", name, "derived", column, "expression")
-            yield from _faults(path, derived.expression, "spark", landed | _DATED)
+            yield from _faults(path, derived.expression, "spark", source.landed | _DATED)
         if source.event_time is not None:
             yield from _faults(("sources", name, "event_time"), source.event_time, "spark", source.types | _DATED)
     for name, aggregate in features.aggregates.items():
@@ -34,8 +33,7 @@ def expressions_are_valid(definition: ModelDefinition) -> Iterator[Problem]:
             yield from _faults(("features", "rows", name, "expression"), row.expression, "spark", columns, looked_up)
     label = sources.get(definition.label.source)
     if label is not None:
-        columns = {column: str(declared.type) for column, declared in label.columns.items()}
-        yield from _faults(("label", "expression"), definition.label.expression, "duckdb", columns | _DATED)
+        yield from _faults(("label", "expression"), definition.label.expression, "duckdb", label.landed | _DATED)
 
 
 def derived_names_are_free(definition: ModelDefinition) -> Iterator[Problem]:

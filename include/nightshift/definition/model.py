@@ -100,10 +100,14 @@ class Source(Part):
     quarantine: Quarantine = Quarantine()
 
     @property
+    def landed(self) -> dict[str, str]:
+        """Every column of its files, with its type."""
+        return {name: str(column.type) for name, column in self.columns.items()}
+
+    @property
     def types(self) -> dict[str, str]:
         """Every column an expression may use, landed or derived, with its type."""
-        landed = {name: str(column.type) for name, column in self.columns.items()}
-        return landed | {name: str(column.type) for name, column in self.derived.items()}
+        return self.landed | {name: str(column.type) for name, column in self.derived.items()}
 
 
 class Observations(Part):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from nightshift.definition.calendar import available_at
+from nightshift.definition.calendar import available_at, zone_of
 from nightshift.definition.model import Aggregate, Lookup, ModelDefinition
 from nightshift.features.plan import Tile, Visible
 from nightshift.features.tiling import AT, TileWriter, Written
@@ -47,7 +47,7 @@ def visible_rows(definition: ModelDefinition, source: str, rows: DataFrame, days
     rows = rows.withColumn(AT, F.expr(declared.event_time))
     if rows.schema[AT].dataType.typeName() != "timestamp":
         # A local clock. The session's time zone is UTC: read it as if it were UTC, then move it.
-        zone = declared.timezone or definition.schedule.timezone
+        zone = zone_of(definition.schedule, declared)
         local = F.col(AT).cast("timestamp_ntz").cast("timestamp")
         rows = rows.withColumn(AT, F.to_utc_timestamp(local, zone))
     there = {day: available_at(definition.schedule, declared, day) for day in days}

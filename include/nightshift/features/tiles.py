@@ -16,6 +16,7 @@ from pyiceberg.conversions import from_bytes
 from pyiceberg.expressions import AlwaysFalse, And, BooleanExpression, EqualTo, In, Or
 from pyiceberg.types import StringType
 
+from nightshift.definition.calendar import zone_of
 from nightshift.definition.model import ModelDefinition
 from nightshift.features.groups import grouped
 from nightshift.features.partials import LIMBS
@@ -58,7 +59,7 @@ def recipe(definition: ModelDefinition, source: str) -> str:
         LIMBS,
         SKETCH_BITS,
         declared.event_time,
-        declared.timezone or definition.schedule.timezone,
+        zone_of(definition.schedule, declared),
     ]
     told.append(declared.available.model_dump(mode="json"))
     told.append({name: [column.expression, column.type] for name, column in sorted(declared.derived.items())})

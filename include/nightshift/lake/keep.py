@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
-
 from nightshift.errors import TerminalError
 from nightshift.lake.catalog import Lake
-from nightshift.lake.publish import CONFLICTS
+from nightshift.lake.publish import retrying
 from nightshift.lake.read import NOTHING_YET
 
 
@@ -25,14 +23,14 @@ def keep_snapshots(lake: Lake, snapshots: Mapping[str, int], name: str) -> None:
     """
     for table, snapshot in snapshots.items():
         if snapshot != NOTHING_YET:
-            _retrying()(_keep, lake, table, snapshot, name)
+            retrying()(_keep, lake, table, snapshot, name)
 
 
 def release_snapshots(lake: Lake, snapshots: Mapping[str, int], name: str) -> None:
     """Takes a name away again: maintenance may expire the snapshots."""
     for table in snapshots:
         if lake.has(table):
-            _retrying()(_release, lake, table, name)
+            retrying()(_release, lake, table, name)
 
 
 def _keep(lake: Lake, name: str, snapshot: int, tag: str) -> None:
@@ -53,12 +51,3 @@ def _release(lake: Lake, name: str, tag: str) -> None:
         if tag in table.refs():
             with table.manage_snapshots() as change:
                 change.remove_tag(tag)
-
-
-def _retrying() -> Retrying:
-    return Retrying(
-        retry=retry_if_exception_type(CONFLICTS),
-        wait=wait_random_exponential(multiplier=0.05, max=5),
-        stop=stop_after_attempt(12),
-        reraise=True,
-    )

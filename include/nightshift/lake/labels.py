@@ -13,9 +13,7 @@ from nightshift.definition.model import ModelDefinition
 from nightshift.errors import TerminalError, first_line
 from nightshift.lake.catalog import Lake
 from nightshift.lake.read import read_dates
-from nightshift.lake.tables import raw_table
-
-PLACE = "nightshift_row"
+from nightshift.lake.tables import ROW, raw_table
 
 
 def read_labels(
@@ -57,8 +55,8 @@ def join_labels(rows: pa.Table, labels: pa.Table, key: tuple[str, ...]) -> pa.Ta
     """The rows that have a label, with it, in the order of their key."""
     by = ["score_date", *key]
     # The keys alone are joined and sorted: rows are wide.
-    numbered = rows.select(by).append_column(PLACE, pa.array(np.arange(rows.num_rows)))
+    numbered = rows.select(by).append_column(ROW, pa.array(np.arange(rows.num_rows)))
     joined = numbered.join(labels, by, join_type="inner").sort_by([(column, "ascending") for column in by])
-    places = joined[PLACE].to_numpy()
+    places = joined[ROW].to_numpy()
     whole = len(places) == rows.num_rows and bool((np.diff(places) == 1).all())
-    return (rows if whole else rows.take(joined[PLACE])).append_column("label", joined["label"])
+    return (rows if whole else rows.take(joined[ROW])).append_column("label", joined["label"])

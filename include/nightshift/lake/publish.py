@@ -51,15 +51,19 @@ def publish(lake: Lake, spec: TableSpec, staged: Staged, *, replace: bool = True
         raise TerminalError(
             "a staged file is gone", where=gone[0], fix="clear the task that stages it and run it again"
         )
-    retrying = Retrying(
+    with lake.lock(spec.name):
+        return retrying()(_commit, lake, spec, staged, replace)
+
+
+def retrying() -> Retrying:
+    """Tries a commit again that met another one."""
+    return Retrying(
         retry=retry_if_exception_type(CONFLICTS),
         wait=wait_random_exponential(multiplier=0.05, max=5),
         stop=stop_after_attempt(12),
         before_sleep=before_sleep_log(log, logging.WARNING),
         reraise=True,
     )
-    with lake.lock(spec.name):
-        return retrying(_commit, lake, spec, staged, replace)
 
 
 def _commit(lake: Lake, spec: TableSpec, staged: Staged, replace: bool) -> int:

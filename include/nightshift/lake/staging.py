@@ -9,13 +9,12 @@ from datetime import date
 from types import MappingProxyType
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from nightshift.errors import NotYetAvailable, TerminalError
 from nightshift.lake.catalog import Lake
-from nightshift.lake.files import as_uri, list_files, open_fs, read_bytes, write_bytes
-from nightshift.lake.parquet import read_files, write_files
-from nightshift.lake.read import published_partitions
+from nightshift.lake.files import as_uri, list_files, read_bytes, write_bytes
+from nightshift.lake.parquet import read_files, row_count, write_files
+from nightshift.lake.read import Partition, published_partitions
 from nightshift.lake.tables import TableSpec
 from nightshift.types import Staged
 
@@ -96,7 +95,7 @@ def seal(
         split: The values of the table's other partition columns.
         written: The files with their numbers of rows; every Parquet file in the folder if None.
     """
-    rows = dict(written) if written is not None else {file: _row_count(file) for file in list_files(folder, ".parquet")}
+    rows = dict(written) if written is not None else {file: row_count(file) for file in list_files(folder, ".parquet")}
     staged = Staged(table, attempt, folder, tuple(rows), sum(rows.values()), first, last, inputs, dict(split))
     write_bytes(f"{folder}/{MANIFEST}", json.dumps(staged.to_json()).encode())
     return staged
@@ -125,15 +124,15 @@ def inputs_of(lake: Lake, spec: TableSpec, day: date) -> dict[str, str]:
     partition = published_partitions(lake, spec, within=(day, day)).get(day)
     if partition is None:
         raise NotYetAvailable(f"{day} is not published", where=spec.name, fix="run the night, or build it, first")
-    folder = staging_folder(lake.warehouse, spec.name, "")
-    return load_staged(folder + partition.files[0].removeprefix(folder).split("/")[0]).inputs
+    return load_staged(folder_of(lake, spec, partition)).inputs
+
+
+def folder_of(lake: Lake, spec: TableSpec, partition: Partition) -> str:
+    """The staging folder that the files of a published date lie in."""
+    folders = staging_folder(lake.warehouse, spec.name, "")
+    return folders + partition.files[0].removeprefix(folders).split("/")[0]
 
 
 def read_staged(staged: Staged, spec: TableSpec) -> pa.Table:
     """The staged rows as they would be published."""
     return read_files(staged.files, spec)
-
-
-def _row_count(file: str) -> int:
-    system, path = open_fs(file)
-    return int(pq.read_metadata(path, filesystem=system).num_rows)

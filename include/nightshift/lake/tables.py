@@ -25,6 +25,9 @@ SPARK_TYPES = {
     "boolean": "boolean", "date": "date", "timestamp": "timestamp", "binary": "binary",
 }  # fmt: skip
 
+# The number of a row in its set, where rows are told apart by it.
+ROW = "nightshift_row"
+
 # What a row in quarantine says of itself beside its own columns: the first rule it breaks, the column with its value,
 # every reason, and the run that set it aside.
 ASIDE = tuple(f"quarantine_{told}" for told in ("rule", "column", "value", "reason", "run"))
@@ -81,9 +84,9 @@ def spark_schema(columns: Mapping[str, str]) -> str:
 
 def raw_table(definition: ModelDefinition, source: str) -> TableSpec:
     """`raw.<source>`: the source as landed, typed, with the date of its file."""
-    columns = {name: str(column.type) for name, column in definition.sources[source].columns.items()}
-    key = ("source_date", *definition.sources[source].key)
-    return TableSpec(f"raw.{source}", {"source_date": "date", **columns}, "source_date", key)
+    declared = definition.sources[source]
+    columns = {"source_date": "date", **declared.landed}
+    return TableSpec(f"raw.{source}", columns, "source_date", ("source_date", *declared.key))
 
 
 def quarantine_table(definition: ModelDefinition, source: str) -> TableSpec:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from nightshift.definition.calendar import is_available, nights
+from nightshift.definition.calendar import is_available, nights, zone_of
 from nightshift.definition.load import Replay, load_replay
 from nightshift.errors import DataError, NotYetAvailable
 from nightshift.features.groups import tiles_table
@@ -181,7 +181,7 @@ class Nights(Workspace):
         return load_replay(self.definition)
 
     def _audit_and_publish(self, staged: list[str], night: date, run_id: str, progress: Progress) -> None:
-        audited = self.audit(staged, night, run_id)
+        audited = self.audit(staged, night, run_id, progress)
         progress(audited.summary)
         self.publish(audited.locations)
 
@@ -207,7 +207,7 @@ class Nights(Workspace):
 
     def _stage_files(self, name: str, files: list[LandingFile], first: date, last: date) -> str:
         spec, source = raw_table(self.definition, name), self.definition.sources[name]
-        zone = source.timezone or self.definition.schedule.timezone
+        zone = zone_of(self.definition.schedule, source)
         read = [read_landed(file, source, spec, zone) for file in files]
         inputs = {file.uri: digest for file, (_, digest) in zip(files, read, strict=True)}
         rows = pa.concat_tables([table for table, _ in read])

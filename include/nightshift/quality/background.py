@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightshift.definition.calendar import newest_partition, nights
+from nightshift.definition.calendar import newest_partition, nights, zone_of
 from nightshift.definition.checks import Reference, Rules
 from nightshift.definition.model import ModelDefinition, Source
 from nightshift.lake.catalog import Lake
 from nightshift.lake.landing import date_of_landed
 from nightshift.lake.parquet import date_of_written
 from nightshift.lake.read import Partition, published_dates, published_partitions, read_dates
-from nightshift.lake.staging import load_staged, read_staged
+from nightshift.lake.staging import folder_of, load_staged, read_staged
 from nightshift.lake.tables import TableSpec, features_table, raw_table, scores_table
 from nightshift.quality.contract import Background, features_contract, scores_contract, source_contract
 from nightshift.quality.expectation import NEW_FILE, Contract
@@ -38,11 +38,13 @@ class Auditor:
         lake: The lake.
         definition: The model definition.
         registry: Opens the model's registry: only scores are held against what it keeps.
+        seen: What was published when the audit looked first, by table: several checks look at the same.
     """
 
     lake: Lake
     definition: ModelDefinition
     registry: Callable[[], Registry]
+    seen: dict[str, dict[date, Partition]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def contract(self, staged: Staged, beside: Sequence[Staged]) -> Contract:
         """The contract of a staged set.
@@ -76,7 +78,7 @@ class Auditor:
         if layer != "raw" or source is None or source.cadence != "daily" or source.repeats == "allow":
             return []
         digests = _by_date(source, staged)
-        known = self._digests(raw_table(self.definition, name), source, staged)
+        known = self._digests(name, staged)
         first: dict[str, date] = {}  # who had a file: a published date, or the earlier of two in the set
         for day, digest in (*known.items(), *digests.items()):
             first.setdefault(digest, day)
@@ -93,7 +95,7 @@ class Auditor:
         rows, like = source.rows, source.rows.like
         counts = {}
         if rows.usual is not None:
-            counts = published_dates(self.lake, spec)
+            counts = {day: one.rows for day, one in self._published(spec).items()}
         known = {
             reference: found
             for reference, declared in source.references.items()
@@ -102,7 +104,7 @@ class Auditor:
         return Background(
             days=days,
             day=_only(staged) if source.cadence == "daily" else None,
-            zone=source.timezone or self.definition.schedule.timezone,
+            zone=zone_of(self.definition.schedule, source),
             counts=counts,
             profiles=self._profiles(spec, source.columns, staged),
             known=known,
@@ -115,7 +117,7 @@ class Auditor:
         day = _only(staged)
         if day is None or not declared:
             return {}
-        published = list(published_partitions(self.lake, spec))
+        published = list(self._published(spec))
         before = {name: same_weekdays(published, day, usual.weeks) for name, usual in declared.items()}
         looked_at = sorted({one for days in before.values() for one in days})
         profiles = published_profiles(self.lake, spec, looked_at, list(declared))
@@ -128,7 +130,7 @@ class Auditor:
         """
         spec, first, last = raw_table(self.definition, reference.source), staged.first, staged.last
         near = [one for one in beside if one.table == spec.name and one.first <= last]
-        known = {day for day in published_partitions(self.lake, spec) if day <= last}
+        known = {day for day in self._published(spec) if day <= last}
         known |= {day for one in near for day in _dates(one) if day <= last}
         due = self._due(staged, reference.source)
         if len(known) < reference.days or (due is not None and due not in known):
@@ -162,11 +164,19 @@ class Auditor:
         dates = {staged.first, *_dates(staged), staged.last}
         return sum(published[day] for day in dates) if dates <= published.keys() else None
 
-    def _digests(self, spec: TableSpec, source: Source, staged: Staged) -> dict[date, str]:
+    def _digests(self, name: str, staged: Staged) -> dict[date, str]:
         """The digests of the files of the newest published dates, without those that the set replaces."""
-        published = published_partitions(self.lake, spec)
+        source, spec = self.definition.sources[name], raw_table(self.definition, name)
+        published = self._published(spec)
         near = [day for day in published if not staged.first <= day <= staged.last][-REMEMBERED:]
-        return _digests_of(spec, source, {day: published[day] for day in near})
+        folders = {day: folder_of(self.lake, spec, published[day]) for day in near}
+        digests = {folder: _landed(source, load_staged(folder)) for folder in set(folders.values())}
+        return {day: digests[folder][day] for day, folder in folders.items() if day in digests[folder]}
+
+    def _published(self, spec: TableSpec) -> dict[date, Partition]:
+        if spec.name not in self.seen:
+            self.seen[spec.name] = published_partitions(self.lake, spec)
+        return self.seen[spec.name]
 
     def _holdout(self, staged: Staged) -> Mapping[str, Sequence[float]]:
         """How the version that made the scores scored its holdout; nothing if it does not say."""
@@ -175,21 +185,14 @@ class Auditor:
         return dict(registry.reference(version).get(SCORES, {}))
 
 
-def _digests_of(spec: TableSpec, source: Source, partitions: Mapping[date, Partition]) -> dict[date, str]:
-    """The digests of the files that published partitions were made from, as their staging folders say."""
-    folders = {day: _folder(one.files[0]) for day, one in partitions.items()}
-    inputs = {folder: load_staged(folder).inputs for folder in set(folders.values())}
-    return {
-        day: digest
-        for day, folder in folders.items()
-        for uri, digest in inputs[folder].items()
-        if date_of_landed(source, uri) == day
-    }
+def _landed(source: Source, staged: Staged) -> dict[date | None, str]:
+    """The digest of each landed file a set was made from, by its date."""
+    return {date_of_landed(source, uri): digest for uri, digest in staged.inputs.items()}
 
 
 def _by_date(source: Source, staged: Staged) -> dict[date, str]:
     """The digests of a set's files that hold rows: two files without any are alike, and right to be."""
-    digests = {date_of_landed(source, uri): digest for uri, digest in staged.inputs.items()}
+    digests = _landed(source, staged)
     return {day: digests[day] for day in _dates(staged) if day in digests}
 
 
@@ -200,7 +203,3 @@ def _dates(staged: Staged) -> list[date]:
 
 def _only(staged: Staged) -> date | None:
     return staged.first if staged.first == staged.last else None
-
-
-def _folder(file: str) -> str:
-    return file.rsplit("/", 1)[0]

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from nightshift.lake.files import open_fs
-from nightshift.lake.parquet import read_file
-from nightshift.lake.tables import TableSpec
+from nightshift.lake.parquet import read_file, row_count
+from nightshift.lake.tables import ROW, TableSpec, spark_schema
 from nightshift.quality.computed import computed_columns
 from nightshift.quality.expectation import Computed
-from nightshift.quality.suite import ROW
 from nightshift.types import Staged
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class InProcess:
 
         rows = computed_columns(self._clean, self._computed) if computed else self._clean
         if numbered:
-            rows = rows.append_column(ROW, pa.array(range(rows.num_rows), pa.int64()))
+            rows = rows.append_column(ROW, pa.array(np.arange(rows.num_rows)))
         kinds = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
         frame = rows.to_pandas(types_mapper=kinds.get, date_as_object=True)
         return _whole(context.data_sources.add_or_update_pandas("staging"), frame)
@@ -51,7 +51,7 @@ class InProcess:
 
     def without(self, numbers: Sequence[int]) -> Iterator[pa.Table]:
         """The other rows, in parts."""
-        yield _without(self.table, numbers, 0)
+        yield _without(self.table, numbers)
 
 
 class OnSpark:
@@ -77,35 +77,34 @@ class OnSpark:
 
     def take(self, numbers: Sequence[int]) -> pa.Table:
         """The rows with these numbers, in their order."""
-        parts = [part.take(pa.array(inside, pa.int64())) for part, inside in self._parts(numbers) if inside]
+        # Only the files that hold one of them are read: of a good night none.
+        places = {file: inside for file, inside in self._places(numbers).items() if inside}
+        parts = [read_file(file, self._spec).take(pa.array(inside, pa.int64())) for file, inside in places.items()]
         return pa.concat_tables(parts) if parts else self._spec.schema.empty_table()
 
     def without(self, numbers: Sequence[int]) -> Iterator[pa.Table]:
         """The other rows, a file at once."""
-        for part, inside in self._parts(numbers):
-            yield _without(part, inside, 0)
+        for file, inside in self._places(numbers).items():
+            yield _without(read_file(file, self._spec), inside)
 
-    def _parts(self, numbers: Sequence[int]) -> Iterator[tuple[pa.Table, list[int]]]:
-        """Each file's rows, and which of the numbered rows are in it, by their places there."""
-        left = sorted(numbers)
-        for file, first in self._first_rows().items():
-            rows = read_file(file, self._spec)
-            inside = [number - first for number in left if first <= number < first + rows.num_rows]
-            yield rows, inside
+    def _places(self, numbers: Sequence[int]) -> dict[str, list[int]]:
+        """Which of the numbered rows are in each file, by their places there."""
+        left = np.sort(np.asarray(numbers, dtype=np.int64))
+        firsts = [*self._first_rows.values(), self.rows]
+        cuts = np.searchsorted(left, firsts)
+        return {
+            file: (left[begin:end] - first).tolist()
+            for (file, first), (begin, end) in zip(self._first_rows.items(), pairwise(cuts), strict=True)
+        }
 
+    @cached_property
     def _first_rows(self) -> dict[str, int]:
         """The number of each file's first row."""
-        found, count = {}, 0
-        for file in self._staged.files:
-            found[file] = count
-            system, path = open_fs(file)
-            count += pq.read_metadata(path, filesystem=system).num_rows
-        return found
+        counts = [row_count(file) for file in self._staged.files]
+        return dict(zip(self._staged.files, [0, *accumulate(counts)], strict=False))
 
     def _read(self, *more: Any) -> DataFrame:
         from pyspark.sql import functions as F
-
-        from nightshift.lake.tables import spark_schema
 
         schema = spark_schema(self._spec.columns)
         if not self._staged.files:
@@ -122,9 +121,7 @@ class OnSpark:
         from pyspark.sql import functions as F
 
         name = F.regexp_extract("_metadata.file_path", r"[^/]+$", 0)
-        first = F.create_map(
-            *[F.lit(one) for file, count in self._first_rows().items() for one in (_name(file), count)]
-        )
+        first = F.create_map(*[F.lit(one) for file, count in self._first_rows.items() for one in (_name(file), count)])
         return self._read((first[name] + F.col("_metadata.row_index")).alias(ROW))
 
     def _with_computed(self, rows: DataFrame, numbered: bool) -> DataFrame:
@@ -164,11 +161,12 @@ def _whole(source: Any, frame: Any) -> Any:
     return asset.add_batch_definition_whole_dataframe("staged").get_batch(batch_parameters={"dataframe": frame})
 
 
-def _without(rows: pa.Table, numbers: Sequence[int], first: int) -> pa.Table:
-    if not numbers:
+def _without(rows: pa.Table, places: Sequence[int]) -> pa.Table:
+    if not places:
         return rows
-    broken = set(numbers)
-    return rows.filter(pa.array([first + place not in broken for place in range(rows.num_rows)], pa.bool_()))
+    stays = np.ones(rows.num_rows, dtype=bool)
+    stays[list(places)] = False
+    return rows.filter(pa.array(stays))
 
 
 def _name(uri: str) -> str:

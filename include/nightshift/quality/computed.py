@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import duckdb
+import numpy as np
 import pyarrow as pa
 
 from nightshift.errors import TerminalError, first_line
+from nightshift.lake.tables import ROW
 from nightshift.quality.expectation import Computed
 
 # Nothing is fetched.
@@ -16,7 +18,6 @@ CONFIGURATION: dict[str, str] = {
     "autoload_known_extensions": "false",
     "threads": "1",
 }
-_ROW = "nightshift_row"
 
 
 def computed_columns(rows: pa.Table, computed: Mapping[str, Computed]) -> pa.Table:
@@ -31,16 +32,16 @@ def computed_columns(rows: pa.Table, computed: Mapping[str, Computed]) -> pa.Tab
     if not computed:
         return rows.select([])
     columns = sorted({column for one in computed.values() for column in one.columns})
-    numbers = pa.array(range(rows.num_rows), pa.int64())
+    numbers = pa.array(np.arange(rows.num_rows))
     return pa.table({name: _column(rows.select(columns), numbers, name, one) for name, one in computed.items()})
 
 
 def _column(rows: pa.Table, numbers: pa.Array, name: str, computed: Computed) -> pa.ChunkedArray:
     connection = duckdb.connect(config=CONFIGURATION)
-    connection.register("landed", rows.append_column(_ROW, numbers))
+    connection.register("landed", rows.append_column(ROW, numbers))
     if computed.known is not None:
         connection.register("known", computed.known)
-    query = f"select ({computed.expression}\n) as value from landed order by {_ROW}"
+    query = f"select ({computed.expression}\n) as value from landed order by {ROW}"
     try:
         connection.execute(f"set TimeZone = '{computed.zone}'")
         return connection.sql(query).to_arrow_table()["value"]

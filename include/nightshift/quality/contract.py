@@ -67,29 +67,27 @@ ALONE = Background()
 
 def source_contract(name: str, source: Source, background: Background = ALONE) -> Contract:
     """The checks of a source over a staged set."""
-    types = {column: str(declared.type) for column, declared in source.columns.items()}
     found = [*_of_columns(source.columns), *_rules(source.rules)]
-    computed = computed_rules(source.rules, types)
+    computed = computed_rules(source.rules, source.landed)
     for reference, declared in source.references.items():
         if reference in background.known:
             found.append(_reference(reference, declared))
             computed[reference] = _knows(declared, background.known[reference])
     if source.freshness is not None:
         found.append(_fresh(source.freshness))
-        computed["freshness"] = _age(source.freshness, types, background.zone)
+        computed["freshness"] = _age(source.freshness, source.landed, background.zone)
     if source.key:
         found.append(_unique(["source_date", *source.key]))
     found += _row_counts(source, background)
-    found += _usual(source.columns, types, background)
+    found += _usual(source.columns, source.landed, background)
     found += [_declared(one) for one in source.expectations]
     return Contract(f"raw.{name}", tuple(found), source.quarantine.share, computed)
 
 
 def row_contract(name: str, source: Source) -> Contract:
     """Those checks of a source that look at a row by itself, whatever their severity; no row is too many."""
-    types = {column: str(declared.type) for column, declared in source.columns.items()}
     rules = tuple(replace(one, severity="quarantine") for one in (*_of_columns(source.columns), *_rules(source.rules)))
-    return Contract(f"quarantine.{name}", rules, 1.0, computed_rules(source.rules, types))
+    return Contract(f"quarantine.{name}", rules, 1.0, computed_rules(source.rules, source.landed))
 
 
 def features_contract(definition: ModelDefinition, background: Background) -> Contract:

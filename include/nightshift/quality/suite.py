@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from nightshift.lake.tables import ROW
 from nightshift.quality.compiled import NUMBER, compiled_expectation, great_expectations
 from nightshift.quality.expectation import Contract, Expectation
 
 SHOWN = 20  # values that break an expectation
-ROW = "nightshift_row"  # the number of a row in its staged set
 
 
 class Batches(Protocol):
@@ -24,7 +24,7 @@ class Batches(Protocol):
 
     rows: int
 
-    def batch(self, gx: Any, computed: bool, numbered: bool) -> Any:
+    def batch(self, context: Any, computed: bool, numbered: bool) -> Any:
         """The rows, or the columns computed of them, as a batch; with `ROW` if they are to be numbered."""
 
 

@@ -23,7 +23,7 @@ CHAMPION = "champion"
 DIGEST, NIGHT, REASON, GATE = "nightshift.digest", "nightshift.as_of", "nightshift.reason", "nightshift.gate"
 TRAINED = "nightshift.trained_from", "nightshift.trained_before"
 SETTLED = "nightshift.settled"  # of the registered model: the event that its alias is known to agree with
-ARTIFACT, LINEAGE = "model", "lineage"
+ARTIFACT, LINEAGE, DEFINITION = "model", "lineage", "definition"
 MLFLOW_PARENT_RUN_ID = "mlflow.parentRunId"
 
 
@@ -86,22 +86,15 @@ class Registry:
     def log_package(self, run_id: str, package: ModelPackage) -> str:
         """Stores a package with its run and returns its digest."""
         files = package.dump()
-        with tempfile.TemporaryDirectory() as folder:
-            for name, content in files.items():
-                (Path(folder) / name).write_bytes(content)
-            self.client.log_artifacts(run_id, folder, ARTIFACT)
+        self._upload(run_id, ARTIFACT, files)
         digest = package_digest(files)
         self.client.set_tag(run_id, DIGEST, digest)
         return digest
 
     def log_lineage(self, run_id: str, lineage: dict[str, Any], definition: Mapping[str, bytes]) -> None:
         """Stores what a run's model is made from, with the definition as it is."""
-        with tempfile.TemporaryDirectory() as folder:
-            (Path(folder) / "lineage.json").write_text(json.dumps(lineage, indent=1))
-            (Path(folder) / "definition").mkdir()
-            for name, content in definition.items():
-                (Path(folder) / "definition" / name).write_bytes(content)
-            self.client.log_artifacts(run_id, folder, LINEAGE)
+        files = {f"{DEFINITION}/{name}": content for name, content in definition.items()}
+        self._upload(run_id, LINEAGE, files | {"lineage.json": json.dumps(lineage, indent=1).encode()})
 
     def log_trials(self, run_id: str, trials: Sequence[tuple[Mapping[str, Any], Sequence[float]]]) -> None:
         """Keeps what a search tried, each as a child of the run: the parameters, and the metric of each fold."""
@@ -118,19 +111,10 @@ class Registry:
         Raises:
             TerminalError: If the run does not say.
         """
-        from mlflow.exceptions import MlflowException
-
-        try:
-            with tempfile.TemporaryDirectory() as folder:
-                path = Path(self.client.download_artifacts(run_id, LINEAGE, folder))
-                told = json.loads((path / "lineage.json").read_text())
-                return told, {file.name: file.read_bytes() for file in (path / "definition").iterdir()}
-        except (MlflowException, OSError) as error:
-            raise TerminalError(
-                f"the model's lineage cannot be read: {first_line(error)}",
-                where=f"{self.model}, run {run_id}",
-                fix="restore the artifact store; a version trained before lineage was kept cannot be made again",
-            ) from None
+        fix = "restore the artifact store; a version trained before lineage was kept cannot be made again"
+        files = self._download(run_id, LINEAGE, "lineage", fix)
+        told = json.loads(files.pop("lineage.json"))
+        return told, {name.removeprefix(f"{DEFINITION}/"): content for name, content in files.items()}
 
     def end_run(self, run_id: str, *, failed: bool = False) -> None:
         """Closes a run."""
@@ -152,19 +136,8 @@ class Registry:
         Raises:
             TerminalError: If the artifact is gone or is not the one that was registered.
         """
-        from mlflow.exceptions import MlflowException
-
-        try:
-            self.client.get_run(run_id)  # whether MLflow answers at all
-            with tempfile.TemporaryDirectory() as folder:
-                path = Path(self.client.plain.download_artifacts(run_id, ARTIFACT, folder))
-                found = {file.name: file.read_bytes() for file in path.iterdir()}
-        except (MlflowException, OSError) as error:
-            raise TerminalError(
-                f"the model's artifact cannot be read: {first_line(error)}",
-                where=f"{self.model}, run {run_id}",
-                fix="restore the artifact store, or roll back to another version",
-            ) from None
+        fix = "restore the artifact store, or roll back to another version"
+        found = self._download(run_id, ARTIFACT, "artifact", fix)
         verify_digest(found, digest)
         return found
 
@@ -246,6 +219,33 @@ class Registry:
         """One writer at a time on this machine."""
         with FileLock(_lock_folder(self.settings) / f"registry.{self.model}.lock"):
             yield
+
+    def _upload(self, run_id: str, artifact: str, files: Mapping[str, bytes]) -> None:
+        """Stores files with a run, by their paths below an artifact."""
+        with tempfile.TemporaryDirectory() as folder:
+            for name, content in files.items():
+                (Path(folder) / name).parent.mkdir(exist_ok=True)
+                (Path(folder) / name).write_bytes(content)
+            self.client.log_artifacts(run_id, folder, artifact)
+
+    def _download(self, run_id: str, artifact: str, what: str, fix: str) -> dict[str, bytes]:
+        """The files that a run keeps below an artifact, by their paths there.
+
+        Raises:
+            TerminalError: If they cannot be read.
+        """
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self.client.get_run(run_id)  # whether MLflow answers at all
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(self.client.plain.download_artifacts(run_id, artifact, folder))
+                return {str(file.relative_to(path)): file.read_bytes() for file in path.rglob("*") if file.is_file()}
+        except (MlflowException, OSError) as error:
+            where = f"{self.model}, run {run_id}"
+            raise TerminalError(
+                f"the model's {what} cannot be read: {first_line(error)}", where=where, fix=fix
+            ) from None
 
     def _experiment(self) -> str:
         with self.lock():

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightshift.definition.model import LARGER_IS_BETTER, ModelDefinition
+from nightshift.definition.model import LARGER_IS_BETTER, Metric, ModelDefinition
 from nightshift.errors import TerminalError
 from nightshift.training.fit import fit
 from nightshift.training.gate import metrics
@@ -56,7 +56,7 @@ def search(definition: ModelDefinition, rows: pa.Table, progress: Callable[[str]
     raw = definition.model_copy(update={"training": definition.training.model_copy(update={"calibration": None})})
     trials = []
     for number, params in enumerate(points):
-        scores = tuple(_score(raw, params, *fold) for fold in folds)
+        scores = tuple(_score(raw, params, declared.metric, *fold) for fold in folds)
         trials.append(Trial(params, scores))
         progress(f"search: {number + 1} of {len(points)}: {declared.metric} {trials[-1].score:.4f} with {params}")
     sign = -1 if declared.metric in LARGER_IS_BETTER else 1
@@ -84,8 +84,8 @@ def time_folds(rows: pa.Table, folds: int) -> Iterator[tuple[pa.Table, pa.Table]
         yield parts[0], parts[1]
 
 
-def _score(definition: ModelDefinition, params: dict[str, Any], learned: pa.Table, judged: pa.Table) -> float:
-    search = definition.training.search
-    assert search is not None
+def _score(
+    definition: ModelDefinition, params: dict[str, Any], metric: Metric, learned: pa.Table, judged: pa.Table
+) -> float:
     package = fit(definition, learned, {}, params)
-    return metrics(judged["label"].to_numpy(), package.score(judged))[search.metric]
+    return metrics(judged["label"].to_numpy(), package.score(judged))[metric]
