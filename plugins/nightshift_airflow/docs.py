@@ -63,7 +63,8 @@ def _train(definition: ModelDefinition) -> str:
         f"Fits `{training.estimator.class_}` on {format_duration(training.period)} of labelled days, keeps the newest "
         f"{format_duration(training.holdout)} as the holdout, and lets the new model score only if it passes there:\n\n"
         + "\n".join(f"- {rule}" for rule in _rules(definition.gate))
-        + f"\n\nOn a retrain request, and on the cadence `{training.cadence}`."
+        + f"\n\nOn a retrain request, and on the cadence `{training.cadence}`. How every rule came out is shown by the "
+        "run's `gate.html` in MLflow."
     )
 
 

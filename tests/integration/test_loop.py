@@ -28,7 +28,7 @@ from nightshift.lake.sql import run_sql
 from nightshift.lake.staging import load_staged, new_attempt, stage_arrow
 from nightshift.lake.tables import raw_table, scores_table
 from nightshift.loop import Loop, Trained
-from nightshift.loop.training import Training
+from nightshift.loop.training import GATE_PAGE, Training
 from nightshift.quality.docs import docs_folder, read_docs
 from nightshift.quality.expectation import MIX
 from nightshift.registry.package import SCORES
@@ -285,6 +285,8 @@ def test_the_gate_of_the_next_model_compares_it_with_the_champion_by_the_days_of
     logged = loop.registry.metrics(trained.run_id)
     assert logged["holdout_roc_auc"] == pytest.approx(rows["minimum.roc_auc"]["value"])
     assert 0 < logged["holdout_calibration_error"] < 0.2
+    page = Path(loop.settings.artifact_root) / "tiny" / trained.run_id / "artifacts" / GATE_PAGE
+    assert page.read_text().count("<svg") == 5
 
 
 def test_a_worse_model_is_refused_and_stays_a_run(loop: Loop) -> None:

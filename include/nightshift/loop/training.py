@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from nightshift.training.results import GateReport
     from nightshift.training.search import Trial
 
+GATE_PAGE = "gate.html"  # among the run's artifacts, beside the model
+
 
 @dataclass(frozen=True)
 class Made:
@@ -176,6 +178,7 @@ class Training(Workspace):
         from nightshift.training.dataset import read_labelled
         from nightshift.training.gate import judge
         from nightshift.training.lineage import Lineage
+        from nightshift.training.report import render_gate
         from nightshift.training.results import Holdout
         from nightshift.training.smoke import try_stored
 
@@ -197,6 +200,8 @@ class Training(Workspace):
         told = f"{against}: {report.summary()}"
         measured.append(Measurement("gate", "verdict", None, None, report.rows, verdict, told))
         self.record("gate", as_of, measured, run_id)
+        page = render_gate(f"{self.definition.name}: the gate of {as_of}", gate, holdout, report, against)
+        self.registry.client.log_text(trained.run_id, page, GATE_PAGE)
         found = {f"holdout_{name}": value for name, value in report.metrics.items()}
         self.registry.log(
             trained.run_id,
