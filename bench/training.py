@@ -1,8 +1,9 @@
-"""Measurements of training."""
+"""Measurements of training and its gate."""
 
 from __future__ import annotations
 
 import resource
+import typing
 from collections.abc import Callable
 from datetime import date, timedelta
 from statistics import median
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 
 from bench.measure import alternate
 from bench.registry import Bench, Figure, measurement
+from nightshift.definition.gate import RESAMPLES, Metric
 from nightshift.lake.catalog import Lake
 from nightshift.lake.files import local_path
 from nightshift.lake.publish import publish
@@ -22,9 +24,11 @@ from nightshift.lake.staging import stage_arrow
 from nightshift.lake.tables import TableSpec, features_table, raw_table
 from nightshift.loop import Loop
 from nightshift.settings import PROJECT, Settings
+from nightshift.training.bootstrap import Sample, draw_days, estimate
 from nightshift.training.dataset import pin_snapshots, read_labelled
 
 FIRST, DAYS, ROWS, ROUNDS = date(2013, 1, 1), 300, 300_000, 7
+SCORED, BAR = 100_000, 5.0
 
 
 @measurement("training.read")
@@ -58,6 +62,36 @@ def read(bench: Bench) -> list[Figure]:
     return [
         Figure(what, "at most 2 times PyArrow's own reading", result, f"{mine / other:.2f} times", mine <= 2 * other)
     ]
+
+
+@measurement("training.bootstrap")
+def bootstrap(bench: Bench) -> list[Figure]:
+    """The gate's bootstrap: 1,000 resamples of the days of 100,000 scored rows, for both models and all five metrics.
+
+    Once with the rows of two weeks and once with those of a year; no two rows have the same score. One process,
+    everything included but drawing the days.
+    """
+    return [_bootstrap(bench, days, told) for days, told in ((14, "two weeks"), (365, "a year"))]
+
+
+def _bootstrap(bench: Bench, days: int, told: str) -> Figure:
+    models = [_scored(round(SCORED * bench.scale), days, noise) for noise in (0.5, 0.6)]
+    drawn, seconds = draw_days(days, RESAMPLES, 1), dict[Metric, float]()
+    for metric in typing.get_args(Metric):
+        bench.say(f"{metric} of {told}")
+        seconds[metric] = median(_timed(lambda m=metric: [estimate(m, one, drawn) for one in models]) for _ in range(3))
+    total = sum(seconds.values())
+    listed = ", ".join(f"{metric} {spent:.2f} s" for metric, spent in seconds.items())
+    return Figure(f"The gate's bootstrap of {told}", f"at most {BAR:g} s", f"{total:.2f} s: {listed}", "", total <= BAR)
+
+
+def _scored(rows: int, days: int, noise: float) -> Sample:
+    """A model's scores of rows from chance."""
+    random = np.random.default_rng(1)
+    seen = random.normal(size=rows)
+    labels = (random.uniform(size=rows) < 1 / (1 + np.exp(1 - seen))).astype(np.float64)
+    scores = 1 / (1 + np.exp(1 - seen - noise * random.normal(size=rows)))
+    return Sample(labels, scores, random.integers(0, days, rows))
 
 
 def _rows(spec: TableSpec, day: date, count: int, random: np.random.Generator) -> pa.Table:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from nightshift.definition.duration import format_duration
-from nightshift.definition.model import LARGER_IS_BETTER, ModelDefinition
+from nightshift.definition.gate import LARGER_IS_BETTER, Gate
+from nightshift.definition.model import ModelDefinition
 from nightshift.features.dictionary import dictionary_page
 
 DESCRIPTIONS = {
@@ -55,17 +58,32 @@ def _monitor(definition: ModelDefinition) -> str:
 
 
 def _train(definition: ModelDefinition) -> str:
-    training, gate = definition.training, definition.gate
-    rules = [
-        f"- {metric}: at {'least' if metric in LARGER_IS_BETTER else 'most'} {bound}"
-        for metric, bound in gate.minimum.items()
-    ]
-    if gate.against_champion:
-        rule = gate.against_champion
-        rules.append(f"- {rule.metric}: not worse than the champion's by more than {rule.tolerance}")
+    training = definition.training
     return (
         f"Fits `{training.estimator.class_}` on {format_duration(training.period)} of labelled days, keeps the newest "
         f"{format_duration(training.holdout)} as the holdout, and lets the new model score only if it passes there:\n\n"
-        + "\n".join(rules)
-        + f"\n\nOn a retrain request, and on the cadence `{training.cadence}`."
+        + "\n".join(f"- {rule}" for rule in _rules(definition.gate))
+        + f"\n\nOn a retrain request, and on the cadence `{training.cadence}`. How every rule came out is shown by the "
+        "run's `gate.html` in MLflow."
     )
+
+
+def _rules(gate: Gate) -> Iterator[str]:
+    for metric, bound in gate.minimum.items():
+        yield f"{metric}: at {'least' if metric in LARGER_IS_BETTER else 'most'} {bound}"
+    if rule := gate.against_champion:
+        how = f"not worse than the champion by {rule.margin}" if rule.margin else "better than the champion"
+        yield f"{rule.metric}: {how}, {gate.sure} by {rule.resamples} resamples of the holdout's days"
+    if slices := gate.slices:
+        each = ", ".join(slices.columns)
+        yield f"no worse than the champion by {slices.regression} for any {each} of at least {slices.minimum} rows"
+    if gate.baseline:
+        yield "better than a constant"
+    if gate.leak is not None:
+        yield f"no roc_auc of {gate.leak} or more: a feature would know the label"
+    yield f"at least {gate.rows} labelled rows, enough of both classes, and more than one score"
+    yield "the stored model gives the same scores in a process of its own"
+    if gate.speed is not None:
+        yield f"at least {gate.speed:,.0f} rows a second"
+    if gate.size is not None:
+        yield f"at most {gate.size:.3g} MiB"

@@ -8,7 +8,8 @@ from airflow.api_fastapi.core_api.security import requires_access_dag
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse
 
-from nightshift.quality.docs import POLICY, docs_folder, read_docs, read_page, render_message, render_run
+from nightshift.pages import POLICY
+from nightshift.quality.docs import docs_folder, read_docs, read_page, render_message, render_run
 from nightshift.settings import get_settings
 
 AUDITED = ".score"

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from nightshift.definition.gate import AgainstChampion, Slices
 from nightshift.definition.load import definition_files
 from nightshift.errors import DataError, NotYetAvailable, TerminalError
 from nightshift.lake.files import local_path
@@ -27,7 +28,7 @@ from nightshift.lake.sql import run_sql
 from nightshift.lake.staging import load_staged, new_attempt, stage_arrow
 from nightshift.lake.tables import raw_table, scores_table
 from nightshift.loop import Loop, Trained
-from nightshift.loop.training import Training
+from nightshift.loop.training import GATE_PAGE, Training
 from nightshift.quality.docs import docs_folder, read_docs
 from nightshift.quality.expectation import MIX
 from nightshift.registry.package import SCORES
@@ -250,6 +251,42 @@ def test_a_failed_check_stops_the_night_and_is_kept(loop: Loop) -> None:
     kept = [row for row in loop.monitored(day, day) if row["verdict"] == "fail"]
     assert {row["subject"] for row in kept} == {"raw.plan: load", "raw.plan: source_date + machine"}
     assert day not in published_dates(loop.lake, spec)
+
+
+def test_the_gate_of_a_first_model_leaves_a_row_a_rule_and_a_report(loop: Loop) -> None:
+    rows = {row["statistic"]: row for row in loop.monitored(BUILT, BUILT) if row["monitor"] == "gate"}
+    absolute = {"rows", "classes", "scores", "leak", "minimum.roc_auc", "baseline.roc_auc", "smoke"}
+    assert set(rows) == {*absolute, "verdict"}
+    assert {row["verdict"] for row in rows.values()} == {"pass", "passed"}
+    assert rows["minimum.roc_auc"]["sample_size"] == 300 and "interval 0." in rows["minimum.roc_auc"]["detail"]
+    assert rows["smoke"]["detail"] == "loaded in a process of its own, it gave the same 300 scores"
+    assert rows["verdict"]["detail"].startswith("no champion to compare with: roc_auc 0.")
+
+
+def test_the_gate_of_the_next_model_compares_it_with_the_champion_by_the_days_of_the_holdout(loop: Loop) -> None:
+    declared, champion = loop.definition, loop.registry.require_champion()
+    against = AgainstChampion(metric="roc_auc", margin=0.1)
+    slices = Slices(columns=("kind",), minimum=60, regression=0.3)
+    gate = declared.gate.model_copy(update={"against_champion": against, "slices": slices})
+    loop.definition = declared.model_copy(update={"gate": gate})
+    try:
+        trained = loop.train(NIGHT, "next", lambda text: None)
+        report = loop.gate(trained, NIGHT, "test")
+        again = loop.gate(trained, NIGHT, "again")
+    finally:
+        loop.definition = declared
+    assert report.passed, report.summary()
+    assert again.results == report.results
+    rows = {row["statistic"]: row for row in loop.monitored(NIGHT, NIGHT) if row["monitor"] == "gate"}
+    assert {f"slices.kind={kind}" for kind in "abc"} < set(rows)
+    assert rows["against_champion.roc_auc"]["threshold"] == -0.1
+    assert rows["verdict"]["detail"].startswith(f"against version {champion.number}: ")
+    assert loop.registry.run_tags(trained.run_id)["nightshift.gate"] == "passed"
+    logged = loop.registry.metrics(trained.run_id)
+    assert logged["holdout_roc_auc"] == pytest.approx(rows["minimum.roc_auc"]["value"])
+    assert 0 < logged["holdout_calibration_error"] < 0.2
+    page = Path(loop.settings.artifact_root) / "tiny" / trained.run_id / "artifacts" / GATE_PAGE
+    assert page.read_text().count("<svg") == 5
 
 
 def test_a_worse_model_is_refused_and_stays_a_run(loop: Loop) -> None:

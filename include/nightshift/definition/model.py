@@ -22,14 +22,13 @@ from nightshift.definition.checks import (
     Rules,
 )
 from nightshift.definition.duration import Days, Duration
+from nightshift.definition.gate import Gate, Metric
 from nightshift.definition.part import Name, Part
 
 ColumnType = Literal["string", "integer", "number", "boolean", "date", "timestamp"]
 FeatureType = Literal["number", "category"]
 Aggregation = Literal["count", "sum", "mean", "rate", "min", "max", "stddev", "approx_distinct", "last"]
 CalibrationMethod = Literal["sigmoid", "isotonic"]
-Metric = Literal["roc_auc", "average_precision", "brier", "log_loss"]
-LARGER_IS_BETTER = frozenset({"roc_auc", "average_precision"})
 
 
 def _time_zone(name: str) -> str:
@@ -243,20 +242,6 @@ class Training(Part):
     max_rows: int | None = Field(None, ge=1000, description="Of more observations, a fixed sample is learned from.")
     cadence: str = Field(description="Cron expression of the safety net.")
     seed: int = 0
-
-
-class AgainstChampion(Part):
-    """Non-inferiority: the challenger may be worse than the champion by at most this much."""
-
-    metric: Metric
-    tolerance: float = Field(ge=0)
-
-
-class Gate(Part):
-    """The rules a new model must pass on the holdout before it may score."""
-
-    minimum: dict[Metric, float] = {}
-    against_champion: AgainstChampion | None = None
 
 
 class Drift(Part):

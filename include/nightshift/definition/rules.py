@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 from croniter import croniter
 
-from nightshift.definition import check_rules, feature_rules
+from nightshift.definition import check_rules, feature_rules, gate_rules
 from nightshift.definition.duration import format_duration
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.problem import RESERVED, Path_, Problem
@@ -220,17 +220,6 @@ def training_can_be_done(definition: ModelDefinition) -> Iterator[Problem]:
             )
 
 
-def gate_has_rules(definition: ModelDefinition) -> Iterator[Problem]:
-    if not definition.gate.minimum and definition.gate.against_champion is None:
-        yield Problem(
-            ("gate",),
-            "no rule: a gate without rules would pass anything",
-            None,
-            "minimum, against_champion",
-            "add a rule",
-        )
-
-
 def watched_features_exist(definition: ModelDefinition) -> Iterator[Problem]:
     known = list(definition.feature_types)
     for name in definition.monitoring.drift.features:
@@ -253,8 +242,8 @@ RULES: tuple[Rule, ...] = (
     schedule_makes_sense,
     alert_comes_before_the_end,
     training_can_be_done,
-    gate_has_rules,
     watched_features_exist,
     *check_rules.RULES,
     *feature_rules.RULES,
+    *gate_rules.RULES,
 )

@@ -24,9 +24,12 @@ from nightshift.types import Measurement
 if TYPE_CHECKING:
     from nightshift.registry.package import ModelPackage
     from nightshift.registry.store import Version
-    from nightshift.training.gate import GateReport
+    from nightshift.training.bootstrap import Vector
     from nightshift.training.lineage import Lineage
+    from nightshift.training.results import GateReport
     from nightshift.training.search import Trial
+
+GATE_PAGE = "gate.html"  # among the run's artifacts, beside the model
 
 
 @dataclass(frozen=True)
@@ -171,39 +174,35 @@ class Training(Workspace):
 
     def gate(self, trained: Trained, as_of: date, run_id: str) -> GateReport:
         """Judges a challenger against the gate's rules and the champion on the same holdout rows."""
-        from nightshift.training.dataset import read_labelled, split_dates
-        from nightshift.training.gate import judge, metrics
+        from nightshift.registry.package import load_package
+        from nightshift.training.dataset import read_labelled
+        from nightshift.training.gate import judge
+        from nightshift.training.lineage import Lineage
+        from nightshift.training.report import render_gate
+        from nightshift.training.results import Holdout
+        from nightshift.training.smoke import try_stored
 
-        dates = split_dates(self.definition, as_of)
-        tags = self.registry.run_tags(trained.run_id)
-        prefix = "nightshift.snapshot."
-        snapshots = {key.removeprefix(prefix): int(value) for key, value in tags.items() if key.startswith(prefix)}
-        holdout = read_labelled(self.lake, self.definition, dates.holdout, dates.last, snapshots)
-        labels = holdout["label"].to_numpy()
-        challenger = self.registry.package(trained.run_id, trained.digest)
-        champion = self.registry.champion()
-        # A task that is run again after it promoted: a model is never compared with itself.
-        if champion is not None and champion.run_id == trained.run_id:
-            champion = None
-        scores = challenger.score(holdout)
-        baseline, against = None, "no champion to compare with"
-        if champion is not None:
-            package = self.registry.package(champion.run_id, champion.digest)
-            if gone := package.encoder.missing(holdout):
-                against = f"version {champion.number} cannot score without the feature {gone[0]}"
-            else:
-                baseline, against = package.score(holdout), f"against version {champion.number}"
-        report = judge(self.definition.gate, labels, scores, baseline)
+        gate = self.definition.gate
+        made_from = Lineage(**self.registry.lineage(trained.run_id)[0])
+        days = date.fromisoformat(made_from.holdout), date.fromisoformat(made_from.last)
+        rows = read_labelled(self.lake, self.definition, *days, made_from.snapshots)
+        files = self.registry.files(trained.run_id, trained.digest)
+        scores = load_package(files, trained.digest).score(rows)
+        champion, against = self._champion_scores(trained, rows)
+        base_rate = made_from.positives / made_from.rows
+        holdout = Holdout.of(rows, scores, champion, base_rate, gate.slices.columns if gate.slices else ())
+        stored = try_stored(files, trained.digest, rows.drop_columns("label"), scores)
+        report = judge(gate, holdout, stored, self.definition.training.seed)
         verdict = "passed" if report.passed else "refused"
         if not report.passed:
-            release_snapshots(self.lake, snapshots, _kept(self.definition.name, trained.run_id))
-        rows = [
-            Measurement("gate", r.rule, r.value, r.bound, report.rows, "pass" if r.passed else "fail", r.sentence)
-            for r in report.results
-        ]
-        rows.append(Measurement("gate", "verdict", None, None, report.rows, verdict, f"{against}: {report.summary()}"))
-        self.record("gate", as_of, rows, run_id)
-        found = {f"holdout_{name}": value for name, value in metrics(labels, scores).items()}
+            release_snapshots(self.lake, made_from.snapshots, _kept(self.definition.name, trained.run_id))
+        measured = [Measurement("gate", r.rule, r.value, r.bound, r.n, r.verdict, r.detail) for r in report.results]
+        told = f"{against}: {report.summary()}"
+        measured.append(Measurement("gate", "verdict", None, None, report.rows, verdict, told))
+        self.record("gate", as_of, measured, run_id)
+        page = render_gate(f"{self.definition.name}: the gate of {as_of}", gate, holdout, report, against)
+        self.registry.client.log_text(trained.run_id, page, GATE_PAGE)
+        found = {f"holdout_{name}": value for name, value in report.metrics.items()}
         self.registry.log(
             trained.run_id,
             params={},
@@ -213,6 +212,17 @@ class Training(Workspace):
         if not report.passed:
             self.champions.refuse(trained.run_id, report.summary(), run_id)
         return report
+
+    def _champion_scores(self, trained: Trained, rows: pa.Table) -> tuple[Vector | None, str]:
+        """The champion's scores of the same rows, and who it is; or why there are none."""
+        champion = self.registry.champion()
+        # A task that is run again after it promoted: a model is never compared with itself.
+        if champion is None or champion.run_id == trained.run_id:
+            return None, "no champion to compare with"
+        package = self.registry.package(champion.run_id, champion.digest)
+        if gone := package.encoder.missing(rows):
+            return None, f"version {champion.number} cannot score without the feature {gone[0]}"
+        return package.score(rows), f"against version {champion.number}"
 
     def promote(self, trained: Trained, note: str, run_id: str = "by hand") -> Version:
         """Registers a challenger that passed the gate and makes it the champion, once."""

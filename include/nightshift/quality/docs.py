@@ -12,15 +12,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader
+from jinja2 import Environment
 
 from nightshift.lake.files import list_files, read_bytes, remove, write_bytes
+from nightshift.pages import POLICY, templates
 from nightshift.types import Outcome, Verdict
 
 LAYERS = ("raw", "features", "scores")
-# Nothing may be loaded or run, whatever a page holds.
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-TEMPLATES = FileSystemLoader(Path(__file__).with_name("templates"))
+TEMPLATES = templates(Path(__file__).with_name("templates"))
 
 
 @dataclass(frozen=True)

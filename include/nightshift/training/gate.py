@@ -2,91 +2,129 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
-import numpy.typing as npt
-from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
 
-from nightshift.definition.model import LARGER_IS_BETTER, Gate
-from nightshift.errors import TerminalError
-
-Vector = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class RuleResult:
-    """One rule of the gate: what was measured, the bound, and whether it holds."""
-
-    rule: str
-    value: float
-    bound: float
-    passed: bool
-    sentence: str
+from nightshift.definition.gate import LARGER_IS_BETTER, AgainstChampion, Gate, Metric
+from nightshift.training.bootstrap import Estimate, draw_days, estimate, metrics
+from nightshift.training.comparison import OF_A_CLASS, gain, surely_above
+from nightshift.training.results import GateReport, Holdout, RuleResult, Stored
+from nightshift.training.slices import judge_slices
 
 
-@dataclass(frozen=True)
-class GateReport:
-    """Every rule's result on the holdout."""
-
-    results: tuple[RuleResult, ...]
-    rows: int
-
-    @property
-    def passed(self) -> bool:
-        return all(result.passed for result in self.results)
-
-    def summary(self) -> str:
-        """Why the gate opened or stayed shut, as a sentence."""
-        shown = self.results if self.passed else tuple(r for r in self.results if not r.passed)
-        return "; ".join(result.sentence for result in shown)
-
-
-def metrics(labels: Vector, scores: Vector) -> dict[str, float]:
-    """Every metric a gate can name."""
-    return {
-        "roc_auc": float(roc_auc_score(labels, scores)),
-        "average_precision": float(average_precision_score(labels, scores)),
-        "brier": float(brier_score_loss(labels, scores)),
-        "log_loss": float(log_loss(labels, scores)),
-    }
-
-
-def judge(gate: Gate, labels: Vector, challenger: Vector, champion: Vector | None) -> GateReport:
-    """Holds a challenger's scores of the holdout against every rule.
+def judge(gate: Gate, holdout: Holdout, stored: Stored, seed: int) -> GateReport:
+    """Holds a challenger against every rule.
 
     Args:
         gate: The rules.
-        labels: The outcomes of the holdout, shape (rows,).
-        challenger: The challenger's scores of the same rows.
-        champion: The champion's scores of the same rows; None while there is no champion.
-
-    Raises:
-        TerminalError: If the gate has no rule that applies: it would pass anything.
+        holdout: The outcomes, and the scores of challenger and champion.
+        stored: What became of the challenger's artifact in a process of its own.
+        seed: Of the resamples: the same holdout gets the same verdict.
     """
-    found = metrics(labels, challenger)
-    results = [_minimum(metric, found[metric], bound) for metric, bound in gate.minimum.items()]
-    if gate.against_champion is not None and champion is not None:
-        rule = gate.against_champion
-        results.append(
-            _not_worse(rule.metric, found[rule.metric], metrics(labels, champion)[rule.metric], rule.tolerance)
-        )
-    if not results:
-        raise TerminalError(
-            "no rule of the gate applies to a first model, and a gate without rules would pass anything",
-            where="gate",
-            fix="add `minimum:`",
-        )
-    return GateReport(tuple(results), len(labels))
+    artifact = [_smoke(stored)]
+    artifact += [_speed(gate.speed, stored)] if gate.speed is not None else []
+    artifact += [_size(gate.size, stored)] if gate.size is not None else []
+    results, rows = [_rows(gate.rows, holdout), _classes(holdout), _scores(holdout)], len(holdout.labels)
+    if not all(result.passed for result in results):
+        return GateReport((*results, *artifact), rows)  # no metric would mean anything
+    drawn = draw_days(len(holdout.dates), gate.resamples, seed)
+
+    @cache
+    def challenger(metric: Metric) -> Estimate:
+        return estimate(metric, holdout.sample(holdout.challenger), drawn)
+
+    results += [_leak(gate.leak, challenger("roc_auc"), rows)] if gate.leak is not None else []
+    results += [_minimum(metric, bound, challenger(metric), gate, holdout) for metric, bound in gate.minimum.items()]
+    constant = holdout.sample(np.full(rows, holdout.base_rate))
+    for metric in _against_baseline(gate):
+        results.append(_baseline(metric, challenger(metric), estimate(metric, constant, drawn), gate, holdout))
+    rule, difference = gate.against_champion, None
+    if rule is not None and holdout.champion is not None:
+        champion = estimate(rule.metric, holdout.sample(holdout.champion), drawn)
+        difference = gain(rule.metric, challenger(rule.metric), champion)
+        results.append(_against_champion(rule, challenger(rule.metric), champion, gate, holdout))
+        results += judge_slices(gate, rule.metric, holdout, drawn)
+    found = metrics(holdout.labels, holdout.challenger)
+    return GateReport((*results, *artifact), rows, found, difference)
 
 
-def _minimum(metric: str, value: float, bound: float) -> RuleResult:
-    passed = value >= bound if metric in LARGER_IS_BETTER else value <= bound
-    sign = "≥" if metric in LARGER_IS_BETTER else "≤"
-    return RuleResult(f"minimum.{metric}", value, bound, passed, f"{metric} {value:.3f}, bound {sign} {bound:.3f}")
+def _rows(least: int, holdout: Holdout) -> RuleResult:
+    rows, days = len(holdout.labels), len(holdout.dates)
+    told = f"{rows} labelled rows of {days} days" + (f", at least {least} are needed" if rows < least else "")
+    return RuleResult("rows", rows, least, rows, rows >= least, told)
 
 
-def _not_worse(metric: str, challenger: float, champion: float, tolerance: float) -> RuleResult:
-    gain = challenger - champion if metric in LARGER_IS_BETTER else champion - challenger
-    sentence = f"{metric} {challenger:.3f} against the champion's {champion:.3f}, tolerance {tolerance:.3f}"
-    return RuleResult(f"against_champion.{metric}", gain, -tolerance, gain >= -tolerance, sentence)
+def _classes(holdout: Holdout) -> RuleResult:
+    rows, positive = len(holdout.labels), int(holdout.labels.sum())
+    fewest = min(positive, rows - positive)
+    told = f"{positive} positive and {rows - positive} negative rows"
+    told += f", at least {OF_A_CLASS} of each are needed" if fewest < OF_A_CLASS else ""
+    return RuleResult("classes", fewest, OF_A_CLASS, rows, fewest >= OF_A_CLASS, told)
+
+
+def _scores(holdout: Holdout) -> RuleResult:
+    scores, rows = holdout.challenger, len(holdout.labels)
+    if wrong := int((~((scores >= 0) & (scores <= 1))).sum()):
+        told = f"{wrong} of {rows} scores are no probabilities"
+        return RuleResult("scores", None, None, rows, False, told)
+    different = len(np.unique(scores))
+    told = f"{different} different scores from {scores.min():.3f} to {scores.max():.3f}"
+    if different == 1:
+        told = f"every row has the score {scores[0]:.3f}: the model tells no row from another"
+    return RuleResult("scores", different, 2, rows, different > 1, told)
+
+
+def _leak(suspicious: float, found: Estimate, rows: int) -> RuleResult:
+    leaks = found.value >= suspicious
+    told = f"roc_auc {found.value:.4f}"
+    told += f" is too good to be true ({suspicious:.4g} or more): does a feature know the label?" if leaks else ""
+    return RuleResult("leak", found.value, suspicious, rows, not leaks, told)
+
+
+def _minimum(metric: Metric, bound: float, found: Estimate, gate: Gate, holdout: Holdout) -> RuleResult:
+    larger, days = metric in LARGER_IS_BETTER, len(holdout.dates)
+    passed = found.value >= bound if larger else found.value <= bound
+    low, high = found.interval(days, gate.confidence) if days >= gate.days else (None, None)
+    told = f"{metric} {found.value:.3f}, bound {'≥' if larger else '≤'} {bound:.3f}"
+    return RuleResult(f"minimum.{metric}", found.value, bound, len(holdout.labels), passed, told, low, high)
+
+
+def _against_baseline(gate: Gate) -> list[Metric]:
+    """The gate's own metrics; but calibration is what a constant is good at."""
+    if not gate.baseline:
+        return []
+    named = [*gate.minimum, *([gate.against_champion.metric] if gate.against_champion else [])]
+    return [metric for metric in dict.fromkeys(named) if metric != "calibration_error"] or ["log_loss"]
+
+
+def _baseline(metric: Metric, found: Estimate, constant: Estimate, gate: Gate, holdout: Holdout) -> RuleResult:
+    told = f"{metric} {found.value:.3f} against a constant's {constant.value:.3f}"
+    gained, days = gain(metric, found, constant), len(holdout.dates)
+    return surely_above(f"baseline.{metric}", gained, 0.0, gate, days, len(holdout.labels), told)
+
+
+def _against_champion(
+    rule: AgainstChampion, found: Estimate, champion: Estimate, gate: Gate, holdout: Holdout
+) -> RuleResult:
+    told = f"{rule.metric} {found.value:.3f} against the champion's {champion.value:.3f}"
+    gained, bound = gain(rule.metric, found, champion), -rule.margin if rule.margin else 0.0
+    name, days = f"against_champion.{rule.metric}", len(holdout.dates)
+    return surely_above(name, gained, bound, gate, days, len(holdout.labels), told)
+
+
+def _smoke(stored: Stored) -> RuleResult:
+    told = stored.problem or f"loaded in a process of its own, it gave the same {stored.rows} scores"
+    return RuleResult("smoke", None, None, stored.rows, not stored.problem, told)
+
+
+def _speed(least: float, stored: Stored) -> RuleResult:
+    if stored.speed is None:
+        return RuleResult("speed", None, least, stored.rows, False, "its speed could not be measured")
+    told = f"{stored.speed:,.0f} rows a second, bound ≥ {least:,.0f}"
+    return RuleResult("speed", stored.speed, least, stored.rows, stored.speed >= least, told)
+
+
+def _size(most: float, stored: Stored) -> RuleResult:
+    told = f"{stored.size:.3g} MiB, bound ≤ {most:.3g}"
+    return RuleResult("size", stored.size, most, stored.rows, stored.size <= most, told)

@@ -11,10 +11,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightshift.definition.model import LARGER_IS_BETTER, Metric, ModelDefinition
+from nightshift.definition.gate import LARGER_IS_BETTER, Metric
+from nightshift.definition.model import ModelDefinition
 from nightshift.errors import TerminalError
+from nightshift.training.bootstrap import metrics
 from nightshift.training.fit import fit
-from nightshift.training.gate import metrics
 
 
 @dataclass(frozen=True)

@@ -175,8 +175,8 @@ PROBLEMS = [
         id="class without a module",
     ),
     pytest.param(
-        ("gate:\n  minimum: {roc_auc: 0.5}", "gate:\n  against_champion: {metric: roc_auc, tolerance: -0.1}"),
-        ("against_champion", "gate.against_champion.tolerance"),
+        ("gate:\n  minimum: {roc_auc: 0.5}", "gate:\n  against_champion: {metric: roc_auc, margin: -0.1}"),
+        ("against_champion", "gate.against_champion.margin"),
         ["received -0.1", "fix: "],
         id="number out of bounds",
     ),
@@ -386,9 +386,9 @@ def test_an_unknown_key_does_not_hide_the_other_problems(models: Path) -> None:
         ("minimum: {roc", "minimun: {roc", "gate.minimun", "minimum"),
         (
             "minimum: {roc_auc: 0.5}",
-            "against_champion: {metric: roc_auc, tolerence: 0.1}",
-            "gate.against_champion.tolerence",
-            "tolerance",
+            "against_champion: {metric: roc_auc, margn: 0.1}",
+            "gate.against_champion.margn",
+            "margin",
         ),
         ("retrain: {nights", "drift: {shere: 0.1}\n  retrain: {nights", "monitoring.drift.shere", "share"),
         ("cooldown: 7d", "cool_down: 7d", "monitoring.retrain.cool_down", "cooldown"),

@@ -1,144 +1,313 @@
 from __future__ import annotations
 
-import math
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import settings as examples
-from hypothesis import strategies as st
-from scipy.stats import mannwhitneyu
 
-from nightshift.definition.model import AgainstChampion, Gate, Metric
-from nightshift.errors import TerminalError
-from nightshift.training.gate import GateReport, Vector, judge, metrics
+from nightshift.definition.gate import AgainstChampion, Gate, Metric
+from nightshift.training.bootstrap import Sample, Vector, metrics
+from nightshift.training.gate import judge
+from nightshift.training.results import GateReport, Holdout, RuleResult, Stored
+from unit.training.worlds import World, scored
 
-LABELS = np.array([0.0, 0.0, 1.0, 1.0])
-SCORES = np.array([0.1, 0.4, 0.35, 0.8])
-
-outcomes = st.lists(
-    st.tuples(st.booleans(), st.integers(1, 99).map(lambda n: n / 100)), min_size=4, max_size=40
-).filter(lambda rows: 0 < sum(label for label, _ in rows) < len(rows))
+GOOD, FAIR, BAD = 0.2, 0.5, 3.0
+ALIKE = World(FAIR, FAIR)
+STORED = Stored(size=1.5, rows=100, speed=20_000.0)
+LARGER = ["roc_auc", "average_precision"]
+SMALLER = ["brier", "log_loss"]
 
 
-def vectors(rows: list[tuple[bool, float]]) -> tuple[Vector, Vector]:
-    return np.array([float(label) for label, _ in rows]), np.array([score for _, score in rows])
+def holdout_of(challenger: Sample, champion: Sample | None, **told: Any) -> Holdout:
+    dates = tuple(date(2024, 1, 1) + timedelta(days=n) for n in range(int(challenger.days.max()) + 1))
+    theirs = champion.scores if champion else None
+    rate = float(challenger.labels.mean())
+    return replace(Holdout(challenger.labels, challenger.days, dates, challenger.scores, theirs, rate), **told)
 
 
-def test_the_metrics_of_four_rows_are_those_worked_out_by_hand() -> None:
-    found = metrics(LABELS, SCORES)
-    assert found["roc_auc"] == pytest.approx(3 / 4)  # three of four pairs are in order
-    assert found["average_precision"] == pytest.approx((1 / 1 + 2 / 3) / 2)
-    assert found["brier"] == pytest.approx((0.1**2 + 0.4**2 + 0.65**2 + 0.2**2) / 4)
-    assert found["log_loss"] == pytest.approx(-math.log(0.9 * 0.6 * 0.35 * 0.8) / 4)
+def made(world: World, days: int = 14, rows: int = 100, seed: int = 1, **told: Any) -> Holdout:
+    return holdout_of(*scored(world, days, rows, seed), **told)
 
 
-@examples(max_examples=50)
-@given(outcomes)
-def test_the_metrics_are_what_their_definitions_say(rows: list[tuple[bool, float]]) -> None:
-    labels, scores = vectors(rows)
-    found = metrics(labels, scores)
-    positive, negative = scores[labels == 1], scores[labels == 0]
-    pairs = mannwhitneyu(positive, negative).statistic / (len(positive) * len(negative))
-    assert found["roc_auc"] == pytest.approx(pairs)
-    assert found["brier"] == pytest.approx(np.mean((scores - labels) ** 2))
-    assert found["log_loss"] == pytest.approx(-np.mean(np.log(np.where(labels == 1, scores, 1 - scores))))
+def alone(holdout: Holdout) -> Holdout:
+    return replace(holdout, champion=None)
 
 
-def rule(metric: Metric, tolerance: float) -> Gate:
-    return Gate(against_champion=AgainstChampion(metric=metric, tolerance=tolerance))
+def judged(gate: Gate, holdout: Holdout, stored: Stored = STORED) -> GateReport:
+    return judge(gate, holdout, stored, seed=1)
 
 
-def scored(auc: float) -> Vector:
-    """Scores of twenty labels, ten of each, with this share of pairs in order (in hundredths)."""
-    wrong = round((1 - auc) * 100)
-    order = [0.0] * 10 + [1.0] * 10
-    scores = np.linspace(0.1, 0.9, 20)
-    labels = np.array(order)
-    # Each exchange of neighbours puts one more pair out of order.
-    while wrong:
-        for i in range(19):
-            if wrong and scores[i] < scores[i + 1] and labels[i] == 0 and labels[i + 1] == 1:
-                labels[i], labels[i + 1] = 1.0, 0.0
-                wrong -= 1
-    return scores[np.argsort(labels, kind="stable")]
+def result(report: GateReport, rule: str) -> RuleResult:
+    [found] = [one for one in report.results if one.rule == rule]
+    return found
 
 
-TWENTY = np.array([0.0] * 10 + [1.0] * 10)
+def against(metric: Metric = "roc_auc", margin: float | None = 0.02, **told: Any) -> Gate:
+    return Gate(against_champion=AgainstChampion(metric=metric, margin=margin, **told))
 
 
-def against(metric: Metric, tolerance: float, challenger: Vector, champion: Vector) -> GateReport:
-    return judge(rule(metric, tolerance), TWENTY, challenger, champion)
+def superior(metric: Metric = "roc_auc") -> Gate:
+    return against(metric, None, rule="superior")
 
 
-def test_a_first_model_has_to_reach_the_minimum() -> None:
-    assert judge(Gate(minimum={"roc_auc": 0.75}), LABELS, SCORES, None).passed
-    report = judge(Gate(minimum={"roc_auc": 0.76}), LABELS, SCORES, None)
+# Absolute rules.
+
+
+@pytest.mark.parametrize("metric", LARGER)
+def test_a_first_model_has_to_reach_the_minimum(metric: Metric) -> None:
+    holdout = alone(made(ALIKE))
+    value = metrics(holdout.labels, holdout.challenger)[metric]
+    assert judged(Gate(minimum={metric: value - 1e-9}), holdout).passed
+    report = judged(Gate(minimum={metric: value + 0.001}), holdout)
     assert not report.passed
-    assert report.rows == 4
-    assert report.summary() == "roc_auc 0.750, bound ≥ 0.760"
+    assert report.summary() == f"{metric} {value:.3f}, bound ≥ {value + 0.001:.3f}"
 
 
-def test_where_less_is_better_the_minimum_is_a_maximum() -> None:
-    assert judge(Gate(minimum={"brier": 0.16}), LABELS, SCORES, None).passed
-    report = judge(Gate(minimum={"brier": 0.15}), LABELS, SCORES, None)
+@pytest.mark.parametrize("metric", [*SMALLER, "calibration_error"])
+def test_where_less_is_better_the_minimum_is_a_maximum(metric: Metric) -> None:
+    holdout = alone(made(ALIKE))
+    value = metrics(holdout.labels, holdout.challenger)[metric]
+    assert judged(Gate(minimum={metric: value + 1e-9}), holdout).passed
+    report = judged(Gate(minimum={metric: value - 0.001}), holdout)
     assert not report.passed
-    assert report.summary() == "brier 0.158, bound ≤ 0.150"
+    assert report.summary() == f"{metric} {value:.3f}, bound ≤ {value - 0.001:.3f}"
 
 
 def test_one_rule_that_fails_keeps_the_gate_shut_and_only_it_is_named() -> None:
-    report = judge(Gate(minimum={"roc_auc": 0.7, "log_loss": 0.1}), LABELS, SCORES, None)
-    assert [result.passed for result in report.results] == [True, False]
-    assert not report.passed
-    assert report.summary() == "log_loss 0.472, bound ≤ 0.100"
+    report = judged(Gate(minimum={"roc_auc": 0.6, "log_loss": 0.1}), alone(made(ALIKE)))
+    assert [one.rule for one in report.results if not one.passed] == ["minimum.log_loss"]
+    assert report.summary().startswith("log_loss 0.") and report.summary().endswith("bound ≤ 0.100")
+
+
+def test_every_result_tells_what_it_rests_on() -> None:
+    report = judged(against().model_copy(update={"minimum": {"roc_auc": 0.6}}), made(ALIKE))
+    for rule in ("minimum.roc_auc", "baseline.roc_auc", "against_champion.roc_auc"):
+        one = result(report, rule)
+        assert one.n == report.rows == 1400
+        assert one.low is not None and one.high is not None and one.value is not None
+        assert one.low < one.value < one.high
+        assert f"interval {one.low:.4f} to {one.high:.4f}, 1400 rows" in one.detail
+
+
+def test_the_same_holdout_gets_the_same_verdict() -> None:
+    one, other = (judged(against(), made(ALIKE)) for _ in range(2))
+    assert one.results == other.results
+
+
+@pytest.mark.parametrize("metric", [*LARGER, *SMALLER])
+def test_a_model_that_knows_nothing_is_not_better_than_a_constant(metric: Metric) -> None:
+    bounds = {"roc_auc": 0.0, "average_precision": 0.0, "brier": 1.0, "log_loss": 9.0}
+    gate = Gate(minimum={metric: bounds[metric]})
+    assert judged(gate, alone(made(World(GOOD, FAIR)))).passed
+    holdout = alone(made(ALIKE))
+    random = np.random.default_rng(1).uniform(0, 1, 1400)
+    report = judged(gate, replace(holdout, challenger=random))
+    assert [one.rule for one in report.results if not one.passed] == [f"baseline.{metric}"]
+    assert "against a constant's" in report.summary()
+    assert judged(gate.model_copy(update={"baseline": False}), replace(holdout, challenger=random)).passed
 
 
 @pytest.mark.parametrize(
-    ("challenger", "champion", "tolerance", "passed"),
+    ("metric", "constant"), [("roc_auc", 0.5), ("average_precision", 0.25), ("brier", 0.19), ("log_loss", None)]
+)
+def test_the_constant_is_the_training_periods_base_rate(metric: Metric, constant: float | None) -> None:
+    challenger, _ = scored(ALIKE, 14, 100, 1)
+    labels = np.zeros(1400)
+    labels[np.argsort(-challenger.scores)[:350]] = 1.0
+    labels[[0, 5]] = 1 - labels[[0, 5]]  # not quite without a fault, which would be taken for a leak
+    holdout = holdout_of(replace(challenger, labels=labels), None, base_rate=0.3)
+    found = judged(Gate(minimum={metric: 9.0 if metric == "log_loss" else 0.0}, leak=None), holdout)
+    share = labels.mean()
+    expected = constant or -(share * np.log(0.3) + (1 - share) * np.log(0.7))
+    told = result(found, f"baseline.{metric}").sentence
+    assert f"against a constant's {expected:.3f}" in told
+
+
+def test_calibration_alone_is_no_reason_to_spare_a_model_the_comparison_with_a_constant() -> None:
+    report = judged(Gate(minimum={"calibration_error": 0.5}), alone(made(ALIKE)))
+    assert "baseline.log_loss" in {one.rule for one in report.results}
+
+
+# What makes a holdout or a model unfit.
+
+
+def labelled(positive: int, rows: int) -> Holdout:
+    labels = np.zeros(rows)
+    labels[:positive] = 1.0
+    scores = np.linspace(0.9, 0.1, rows)
+    return holdout_of(Sample(labels, scores, np.arange(rows) % 7), None)
+
+
+@pytest.mark.parametrize(
+    ("holdout", "gate", "says"),
     [
-        (0.90, 0.80, 0.0, True),
-        (0.80, 0.80, 0.0, True),
-        (0.79, 0.80, 0.0, False),
-        (0.78, 0.80, 0.03, True),
-        (0.76, 0.80, 0.03, False),
+        (labelled(40, 99), Gate(minimum={"roc_auc": 0.5}), "99 labelled rows of 7 days, at least 100 are needed"),
+        (
+            labelled(9, 120),
+            Gate(minimum={"roc_auc": 0.5}),
+            "9 positive and 111 negative rows, at least 10 of each are needed",
+        ),
+        (
+            labelled(111, 120),
+            Gate(minimum={"brier": 0.5}),
+            "111 positive and 9 negative rows, at least 10 of each are needed",
+        ),
+        (labelled(0, 120), Gate(minimum={"brier": 0.5}), "0 positive and 120 negative rows"),
+        (
+            replace(labelled(40, 120), challenger=np.full(120, 0.3)),
+            Gate(minimum={"brier": 0.5}),
+            "every row has the score 0.300: the model tells no row from another",
+        ),
+        (
+            replace(labelled(40, 120), challenger=np.append(np.linspace(0, 1, 119), np.nan)),
+            Gate(minimum={"brier": 0.5}),
+            "1 of 120 scores are no probabilities",
+        ),
+        (
+            replace(labelled(40, 120), challenger=np.linspace(0, 1.5, 120)),
+            Gate(minimum={"brier": 0.5}),
+            "40 of 120 scores are no probabilities",
+        ),
     ],
 )
-def test_a_challenger_may_be_worse_than_the_champion_by_no_more_than_the_tolerance(
-    challenger: float, champion: float, tolerance: float, passed: bool
+def test_a_holdout_that_says_nothing_and_scores_that_are_none_are_refused(
+    holdout: Holdout, gate: Gate, says: str
 ) -> None:
-    report = against("roc_auc", tolerance, scored(challenger), scored(champion))
-    assert report.passed is passed
-    [result] = report.results
-    assert result.value == pytest.approx(challenger - champion)
-    assert result.bound == pytest.approx(-tolerance)
-    assert report.summary() == (
-        f"roc_auc {challenger:.3f} against the champion's {champion:.3f}, tolerance {tolerance:.3f}"
-    )
+    report = judged(gate, holdout)
+    assert not report.passed
+    assert says in report.summary()
+    assert report.metrics == {} and report.difference is None
 
 
-@pytest.mark.parametrize("metric", ["brier", "log_loss"])
-def test_where_less_is_better_a_smaller_value_beats_the_champion(metric: Metric) -> None:
-    better, worse = np.where(TWENTY == 1, 0.9, 0.1), np.where(TWENTY == 1, 0.7, 0.3)
-    assert against(metric, 0.0, better, worse).passed
-    assert not against(metric, 0.0, worse, better).passed
-    assert against(metric, 1.0, worse, better).passed
+def test_how_many_rows_are_enough_can_be_told() -> None:
+    holdout = alone(made(World(GOOD, GOOD), days=6, rows=20))
+    assert judged(Gate(minimum={"roc_auc": 0.5}, rows=120), holdout).passed
+    assert not judged(Gate(minimum={"roc_auc": 0.5}, rows=121), holdout).passed
 
 
-@examples(max_examples=20)
-@given(outcomes, st.floats(0, 0.2))
-def test_a_model_is_never_refused_against_itself(rows: list[tuple[bool, float]], tolerance: float) -> None:
-    labels, scores = vectors(rows)
-    for metric in ("roc_auc", "average_precision", "brier", "log_loss"):
-        assert judge(rule(metric, tolerance), labels, scores, scores.copy()).passed
+def test_a_model_that_tells_the_classes_apart_without_a_fault_is_suspected() -> None:
+    holdout = labelled(40, 120)
+    report = judged(Gate(minimum={"roc_auc": 0.6}), holdout)
+    assert report.summary() == ("roc_auc 1.0000 is too good to be true (0.999 or more): does a feature know the label?")
+    assert judged(Gate(minimum={"roc_auc": 0.6}, leak=None), holdout).passed
+
+
+# Against the champion.
+
+
+@pytest.mark.parametrize("metric", [*LARGER, *SMALLER, "calibration_error"])
+def test_a_model_with_the_champions_scores_is_not_worse_and_not_better(metric: Metric) -> None:
+    holdout = made(ALIKE)
+    same = replace(holdout, champion=holdout.challenger.copy())
+    report = judged(against(metric, 0.001), same)
+    assert report.passed
+    assert result(report, f"against_champion.{metric}").value == 0
+    assert not judged(superior(metric), same).passed
+
+
+@pytest.mark.parametrize("metric", [*LARGER, *SMALLER])
+def test_a_better_model_passes_both_rules_and_a_worse_one_neither(metric: Metric) -> None:
+    better, worse = made(World(GOOD, BAD)), made(World(BAD, GOOD))
+    assert judged(against(metric), better).passed and judged(superior(metric), better).passed
+    assert not judged(against(metric), worse).passed and not judged(superior(metric), worse).passed
+    found = result(judged(against(metric), worse), f"against_champion.{metric}")
+    assert found.value is not None and found.value < -0.02 and found.bound == -0.02
+
+
+def test_it_is_the_lower_end_that_decides_and_not_the_value() -> None:
+    holdout = made(ALIKE)
+    found = result(judged(against(), holdout), "against_champion.roc_auc")
+    assert found.low is not None and found.value is not None
+    assert found.low < -0.002 and abs(found.value) < abs(found.low)
+    assert judged(against(margin=-found.low + 1e-6), holdout).passed
+    refused = judged(against(margin=-found.low), holdout)
+    assert not refused.passed  # it must be above the bound, not at it
+    assert f"95% sure above {found.low:+.4f}; bound {found.low:+.4f}" in refused.summary()
+
+
+def test_to_be_surer_takes_more() -> None:
+    holdout, lows = made(ALIKE), []
+    for confidence in (0.8, 0.95, 0.99):
+        low = result(judged(against(confidence=confidence), holdout), "against_champion.roc_auc").low
+        assert low is not None
+        lows.append(low)
+    assert lows[0] > lows[1] > lows[2]
 
 
 def test_minimum_and_champion_have_both_to_be_met() -> None:
-    gate = Gate(minimum={"roc_auc": 0.6}, against_champion=AgainstChampion(metric="roc_auc", tolerance=0.0))
-    assert judge(gate, TWENTY, scored(0.8), scored(0.7)).passed
-    assert not judge(gate, TWENTY, scored(0.65), scored(0.7)).passed
-    assert not judge(gate, TWENTY, scored(0.5), scored(0.4)).passed
+    gate = against().model_copy(update={"minimum": {"roc_auc": 0.7}})
+    assert judged(gate, made(World(GOOD, FAIR))).passed
+    assert not judged(gate, made(World(FAIR, 0.0))).passed
+    assert not judged(gate, made(World(BAD, BAD * 1.5))).passed
 
 
-def test_a_gate_whose_only_rule_needs_a_champion_refuses_to_judge_a_first_model() -> None:
-    with pytest.raises(TerminalError, match=r"no rule of the gate applies to a first model.*fix: add `minimum:`"):
-        judge(rule("roc_auc", 0.01), LABELS, SCORES, None)
+def test_without_a_champion_nothing_is_compared() -> None:
+    report = judged(against(), alone(made(ALIKE)))
+    assert report.passed and report.difference is None
+    assert not [one for one in report.results if one.rule.startswith("against")]
+
+
+def test_too_few_days_say_nothing_however_many_rows_they_have() -> None:
+    few = made(World(GOOD, BAD), days=4, rows=2000)
+    report = judged(against(), few)
+    assert not report.passed
+    assert "4 days are too few to be 95% sure, 5 are needed" in report.summary()
+    assert judged(against(), made(World(GOOD, BAD), days=5, rows=2000)).passed
+
+
+def test_a_class_that_is_on_one_day_alone_says_nothing() -> None:
+    challenger, champion = scored(World(GOOD, BAD), 14, 100, 1)
+    labels = np.where(challenger.days == 3, challenger.labels, 0.0)
+    holdout = holdout_of(replace(challenger, labels=labels), replace(champion, labels=labels))
+    report = judged(against(), holdout)
+    assert result(report, "against_champion.roc_auc").low == -np.inf
+    assert not report.passed
+
+
+# The stored artifact.
+
+
+@pytest.mark.parametrize(
+    ("gate", "stored", "failed", "says"),
+    [
+        ({}, replace(STORED, problem="in a process of its own it could not score: x"), "smoke", "could not score: x"),
+        ({"speed": 20_001}, STORED, "speed", "20,000 rows a second, bound ≥ 20,001"),
+        ({"speed": 1}, replace(STORED, speed=None), "speed", "its speed could not be measured"),
+        ({"size": 1.4}, STORED, "size", "1.5 MiB, bound ≤ 1.4"),
+    ],
+)
+def test_the_stored_artifact_has_to_work_as_demanded(
+    gate: dict[str, float], stored: Stored, failed: str, says: str
+) -> None:
+    report = judged(Gate.model_validate({"minimum": {"roc_auc": 0.6}, **gate}), alone(made(ALIKE)), stored)
+    assert [one.rule for one in report.results if not one.passed] == [failed]
+    assert says in report.summary()
+
+
+def test_an_artifact_that_is_fast_and_small_enough_passes() -> None:
+    gate = Gate(minimum={"roc_auc": 0.6}, speed=20_000, size=1.5)
+    report = judged(gate, alone(made(ALIKE)))
+    assert report.passed
+    assert result(report, "speed").value == 20_000 and result(report, "size").value == 1.5
+    assert {"speed", "size"}.isdisjoint(
+        one.rule for one in judged(Gate(minimum={"roc_auc": 0.6}), alone(made(ALIKE))).results
+    )
+
+
+def test_an_unfit_holdout_does_not_hide_that_the_artifact_does_not_load() -> None:
+    report = judged(Gate(minimum={"roc_auc": 0.5}), labelled(1, 20), replace(STORED, problem="it does not load"))
+    assert [one.rule for one in report.results if not one.passed] == ["rows", "classes", "smoke"]
+
+
+def test_a_long_list_of_failures_is_cut() -> None:
+    failed = tuple(RuleResult(f"slices.a={n}", 0.0, 1.0, 9, False, f"sentence {n}") for n in range(8))
+    assert GateReport(failed, 9).summary().endswith("sentence 4; and 3 more")
+
+
+def test_scores_are_not_changed_by_being_judged() -> None:
+    holdout = made(ALIKE)
+    before: Vector = holdout.challenger.copy()
+    judged(against(), holdout)
+    assert np.array_equal(holdout.challenger, before)

@@ -1,0 +1,94 @@
+"""What must hold for the gate a definition declares: one rule a function."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import ceil
+
+from nightshift.definition.gate import LARGER_IS_BETTER
+from nightshift.definition.model import ModelDefinition
+from nightshift.definition.problem import Problem
+
+ENOUGH = 10  # resamples that lie beyond the end of an interval: fewer would leave the end to chance
+
+
+def gate_has_rules(definition: ModelDefinition) -> Iterator[Problem]:
+    if not definition.gate.minimum and definition.gate.against_champion is None:
+        what = "no rule: a gate without rules would pass anything"
+        yield Problem(("gate",), what, None, "minimum, against_champion", "add a rule")
+
+
+def first_model_is_judged(definition: ModelDefinition) -> Iterator[Problem]:
+    gate = definition.gate
+    if gate.against_champion and not gate.minimum and not gate.baseline:
+        what = "no rule applies to a first model: there is no champion to compare it with"
+        yield Problem(("gate",), what, None, "minimum, baseline", "add `minimum:`")
+
+
+def minimum_can_be_met(definition: ModelDefinition) -> Iterator[Problem]:
+    gate = definition.gate
+    for metric, bound in gate.minimum.items():
+        path = ("gate", "minimum", metric)
+        if metric in LARGER_IS_BETTER and bound > 1:
+            yield Problem(path, "can never be met", bound, f"{metric} is at most 1", "lower it")
+        if metric not in LARGER_IS_BETTER and bound < 0:
+            yield Problem(path, "can never be met", bound, f"{metric} is at least 0", "raise it")
+        if metric == "roc_auc" and gate.leak is not None and gate.leak <= bound <= 1:
+            allowed = f"less than gate.leak, {gate.leak}: from there on a leak is suspected"
+            yield Problem(path, "can never be met", bound, allowed, "lower it")
+
+
+def margin_fits_the_rule(definition: ModelDefinition) -> Iterator[Problem]:
+    declared, path = definition.gate.against_champion, ("gate", "against_champion", "margin")
+    if declared and declared.rule == "non_inferior" and declared.margin is None:
+        allowed = "a number above 0"
+        yield Problem(path, "missing key: how much worse is not worse", None, allowed, "add `margin:`")
+    if declared and declared.rule == "superior" and declared.margin is not None:
+        fix = "remove it, or write `rule: non_inferior`"
+        yield Problem(path, "not used: superior means better by any amount", declared.margin, None, fix)
+
+
+def resamples_suffice(definition: ModelDefinition) -> Iterator[Problem]:
+    declared = definition.gate.against_champion
+    needed = ceil(round(ENOUGH / (1 - definition.gate.confidence), 6))
+    if declared and declared.resamples < needed:
+        what = f"too few to be {definition.gate.sure}"
+        path = ("gate", "against_champion", "resamples")
+        yield Problem(path, what, declared.resamples, f"at least {needed}", "draw more, or be less sure")
+
+
+def holdout_has_enough_days(definition: ModelDefinition) -> Iterator[Problem]:
+    gate, days = definition.gate, definition.training.holdout.days
+    if (gate.against_champion or gate.baseline) and days < gate.days:
+        what = f"too short to be {gate.sure} of a comparison: whole days are resampled"
+        fix = "keep more days" if gate.against_champion else "keep more days, or write `baseline: false` under `gate:`"
+        yield Problem(("training", "holdout"), what, f"{days}d", f"at least {gate.days}d", fix)
+
+
+def slices_have_a_champion_and_columns(definition: ModelDefinition) -> Iterator[Problem]:
+    slices = definition.gate.slices
+    if slices is None:
+        return
+    if definition.gate.against_champion is None:
+        what = "nothing says how slices are compared"
+        yield Problem(("gate", "slices"), what, None, "slices beside against_champion", "add `against_champion:`")
+    categories = [name for name, kind in definition.feature_types.items() if kind == "category"]
+    known = [*definition.observations.key, *categories]
+    for position, column in enumerate(slices.columns):
+        path = ("gate", "slices", "columns", position)
+        if column not in known:
+            what = "neither a column of the observations' key nor a category"
+            yield Problem(path, what, column, known, "name one of these")
+        elif column in slices.columns[:position]:
+            yield Problem(path, "named twice", column, None, "remove one")
+
+
+RULES = (
+    gate_has_rules,
+    first_model_is_judged,
+    minimum_can_be_met,
+    margin_fits_the_rule,
+    resamples_suffice,
+    holdout_has_enough_days,
+    slices_have_a_champion_and_columns,
+)

@@ -1,0 +1,259 @@
+"""The bootstrap over days: how sure a holdout makes a metric, or the difference of two models' metrics.
+
+Rows of one day share its weather, its promotions, its faults: they are not independent. So whole days are drawn with
+replacement, and every row of a drawn day counts as often as its day (a cluster bootstrap: Davison and Hinkley,
+Bootstrap Methods and their Application, 1997, 3.8). Two models are compared on the same draws, which makes it paired.
+
+A resample is a vector of how often each day is drawn. No row is copied for it: a metric is computed for all resamples
+at once from sums by day, and by score where the order of scores matters, which is exact with ties.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import sqrt
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import ndtr, stdtrit
+
+from nightshift.definition.gate import Metric
+
+Vector = npt.NDArray[np.float64]
+Whole = npt.NDArray[np.int64]
+Draws = npt.NDArray[np.int64]  # shape (resamples, days)
+
+BINS = 10
+BLOCK = 128  # cells at a time: for a thousand resamples they fit into a processor's cache
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One model's scores of a holdout.
+
+    Attributes:
+        labels: The outcomes, 0 or 1, shape (rows,).
+        scores: The scores of the same rows.
+        days: Each row's day, as a number from 0.
+    """
+
+    labels: Vector
+    scores: Vector
+    days: Whole
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number of a holdout, or the difference of two, and the same of every resample.
+
+    Attributes:
+        value: Of the holdout itself.
+        resamples: Of each resample, shape (resamples,); NaN where it is not defined.
+    """
+
+    value: float
+    resamples: Vector
+
+    def __sub__(self, other: Estimate) -> Estimate:
+        return Estimate(self.value - other.value, self.resamples - other.resamples)
+
+    def __neg__(self) -> Estimate:
+        return Estimate(-self.value, -self.resamples)
+
+    def interval(self, days: int, confidence: float) -> tuple[float, float]:
+        """The lower and the upper end, each one-sided at `confidence`.
+
+        The percentile interval or its reflection about the value, whichever end is further out: where a metric is
+        biased, as the calibration error of few rows is, the percentiles are twice as biased. A resample on which the
+        value is not defined counts as the worst below and as the best above.
+
+        Args:
+            days: How many days were drawn from.
+            confidence: How sure each end is to be.
+        """
+        share = _tail(days, confidence)
+        low = float(np.quantile(np.nan_to_num(self.resamples, nan=-np.inf), share, method="lower"))
+        high = float(np.quantile(np.nan_to_num(self.resamples, nan=np.inf), 1 - share, method="higher"))
+        return min(low, 2 * self.value - high), max(high, 2 * self.value - low)
+
+
+def draw_days(days: int, resamples: int, seed: int) -> Draws:
+    """How often each day is drawn in each resample, shape (resamples, days)."""
+    random = np.random.default_rng(seed)
+    return random.multinomial(days, np.full(days, 1 / days), resamples)
+
+
+def estimate(metric: Metric, sample: Sample, drawn: Draws) -> Estimate:
+    """A metric of a holdout and of every resample; not defined on those that lack a class it needs.
+
+    Args:
+        metric: The metric.
+        sample: What it is of.
+        drawn: How often each day is drawn, shape (resamples, days).
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = _METRICS[metric](sample, np.vstack([np.ones_like(drawn[:1]), drawn]))
+    return Estimate(float(found[0]), found[1:])
+
+
+def metrics(labels: Vector, scores: Vector) -> dict[str, float]:
+    """Every metric a gate can name."""
+    sample, whole = Sample(labels, scores, np.zeros(len(labels), dtype=np.int64)), np.ones((1, 1), dtype=np.int64)
+    return {str(metric): estimate(metric, sample, whole).value for metric in _METRICS}
+
+
+def _tail(days: int, confidence: float) -> float:
+    """The share of resamples beyond an end of an interval.
+
+    Resamples of few days spread too little, and by the normal's law instead of Student's; a smaller share makes up for
+    both (the expanded percentile interval: Hesterberg, What Teachers Should Know about the Bootstrap, 2015, 5.2).
+    """
+    return float(ndtr(sqrt(days / (days - 1)) * stdtrit(days - 1, 1 - confidence)))
+
+
+def _mean_of(loss: Callable[[Vector, Vector], Vector]) -> Callable[[Sample, Draws], Vector]:
+    def mean(sample: Sample, drawn: Draws) -> Vector:
+        return (drawn @ _by_day(sample, drawn, loss(sample.labels, sample.scores))) / (drawn @ _by_day(sample, drawn))
+
+    return mean
+
+
+def _roc_auc(sample: Sample, drawn: Draws) -> Vector:
+    """By pairs of days: how many pairs of a positive row of one and a negative row of the other are in order.
+
+    Those counts are the Mann-Whitney statistics of every pair of days, so that a resample is a quadratic form.
+    """
+    days, hit = drawn.shape[1], sample.labels == 1
+    order = np.argsort(sample.scores[hit])
+    scores, of_day = sample.scores[hit][order], sample.days[hit][order]
+    ordered = np.empty((days, days))
+    for day in range(days):
+        missed = np.sort(sample.scores[~hit & (sample.days == day)])
+        below = np.searchsorted(missed, scores, "left") + np.searchsorted(missed, scores, "right")
+        ordered[:, day] = np.bincount(of_day, below, days) / 2
+    positive = _by_day(sample, drawn, sample.labels)
+    negative = _by_day(sample, drawn) - positive
+    pairs: Vector = (drawn @ ordered * drawn).sum(axis=1)
+    return pairs / ((drawn @ positive) * (drawn @ negative))
+
+
+def _average_precision(sample: Sample, drawn: Draws) -> Vector:
+    """The precision at every distinct score, weighted by the positive rows that have it."""
+    total = np.zeros(len(drawn))
+    seen_before = hits_before = np.zeros((len(drawn), 1), dtype=np.int64)
+    for block in _blocks(sample, -1):
+        hit = np.flatnonzero(block.positive)
+        seen = _running(drawn, block.day, block.rows, seen_before)
+        hits = _running(drawn, block.day[hit], block.positive[hit], hits_before)
+        # The last rows of every score that positive rows have.
+        ends = np.unique(block.ends[np.searchsorted(block.ends, hit)])
+        reached = hits[:, np.searchsorted(hit, ends, "right")]
+        gained = np.diff(reached, axis=1, prepend=hits_before)
+        total += (gained * reached / np.maximum(seen[:, ends + 1], 1)).sum(axis=1)  # without a row nothing is gained
+        seen_before, hits_before = seen[:, -1:].copy(), hits[:, -1:].copy()
+    return total / hits_before[:, 0]
+
+
+def _calibration_error(sample: Sample, drawn: Draws) -> Vector:
+    """The expected calibration error over bins of equally many rows, in the order of scores.
+
+    With the surplus of score over label added up from the lowest row, a bin's share of the error is by how much that
+    sum changes within it. Where a bin ends among rows of the same score, each of them is in both bins in proportion: no
+    order among them is arbitrary.
+    """
+    rows = drawn @ _by_day(sample, drawn)
+    wanted = rows[:, None] * np.arange(1, BINS) / BINS
+    at_end = np.zeros((len(drawn), BINS + 1))
+    at_end[:, BINS] = drawn @ _by_day(sample, drawn, sample.scores - sample.labels)
+    rows_before = surplus_before = np.zeros((len(drawn), 1))
+    for block in _blocks(sample, 1):
+        surplus = block.scores * block.rows - block.positive
+        rows_after, surplus_after = (
+            before + drawn @ np.bincount(block.day, part, drawn.shape[1])[:, None]
+            for before, part in ((rows_before, block.rows), (surplus_before, surplus))
+        )
+        here = (wanted > rows_before) & (wanted <= rows_after)
+        some = np.flatnonzero(here.any(axis=1))
+        ends = np.append(-1, block.ends) + 1
+        reached = _running(drawn[some], block.day, block.rows, rows_before[some])[:, ends]
+        surpluses = _running(drawn[some], block.day, surplus, surplus_before[some])[:, ends]
+        for end in np.flatnonzero(here.any(axis=0)):
+            among = np.flatnonzero(here[some, end])
+            asked = wanted[some[among], end]
+            score = (reached[among] < asked[:, None]).sum(axis=1)
+            low, high = reached[among, score - 1], reached[among, score]
+            low_surplus, high_surplus = surpluses[among, score - 1], surpluses[among, score]
+            at_end[some[among], end + 1] = low_surplus + (asked - low) / (high - low) * (high_surplus - low_surplus)
+        rows_before, surplus_before = rows_after, surplus_after
+    error: Vector = np.abs(np.diff(at_end, axis=1)).sum(axis=1)
+    return error / rows
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Rows of some consecutive scores, those of the same score and day together.
+
+    Attributes:
+        scores: Ascending or descending, shape (cells,).
+        day: Of the same.
+        rows: How many rows have this score and day.
+        positive: How many of them are positive.
+        ends: Where each distinct score ends.
+    """
+
+    scores: Vector
+    day: Whole
+    rows: Whole
+    positive: Whole
+    ends: Whole
+
+
+def _blocks(sample: Sample, direction: int) -> Iterator[_Block]:
+    """All rows in the order of scores, ascending (1) or descending (-1); a score is never in two blocks."""
+    order = np.lexsort((sample.days, direction * sample.scores))
+    scores, day, labels = sample.scores[order], sample.days[order], sample.labels[order]
+    other = np.append(True, scores[1:] != scores[:-1])
+    starts = np.flatnonzero(other | np.append(True, day[1:] != day[:-1]))
+    rows = np.diff(np.append(starts, len(scores)))
+    positive = np.add.reduceat(labels, starts).astype(np.int64)
+    ends = np.append(np.flatnonzero(other[starts])[1:], len(starts)) - 1
+    first = 0
+    while first < len(starts):
+        to = np.searchsorted(ends, min(first + BLOCK, len(starts)) - 1)
+        of = slice(first, ends[to] + 1)
+        inside = ends[np.searchsorted(ends, first) : to + 1] - first
+        yield _Block(scores[starts[of]], day[starts[of]], rows[of], positive[of], inside)
+        first = int(of.stop)
+
+
+def _running(drawn: Draws, day: Whole, amounts: Whole | Vector, before: Any) -> Any:
+    """What has come together after every cell, and before the first, in each resample: shape (resamples, cells + 1)."""
+    found = np.empty((len(drawn), len(day) + 1), dtype=np.result_type(amounts, before))
+    found[:, :1] = before
+    np.multiply(drawn[:, day], amounts, out=found[:, 1:])
+    return np.cumsum(found, axis=1, out=found)
+
+
+def _by_day(sample: Sample, drawn: Draws, values: Vector | None = None) -> Vector:
+    return np.bincount(sample.days, values, drawn.shape[1]).astype(np.float64)
+
+
+def _squared(labels: Vector, scores: Vector) -> Vector:
+    return np.asarray(np.square(scores - labels))
+
+
+def _logarithmic(labels: Vector, scores: Vector) -> Vector:
+    # As scikit-learn clips, so that a certain prediction that is wrong costs much and not everything.
+    least = np.finfo(np.float64).eps
+    return np.asarray(-np.log(np.clip(np.where(labels == 1, scores, 1 - scores), least, 1 - least)))
+
+
+_METRICS: dict[Metric, Callable[[Sample, Draws], Vector]] = {
+    "roc_auc": _roc_auc,
+    "average_precision": _average_precision,
+    "brier": _mean_of(_squared),
+    "log_loss": _mean_of(_logarithmic),
+    "calibration_error": _calibration_error,
+}

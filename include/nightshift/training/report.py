@@ -1,0 +1,140 @@
+"""The page of a gate: every rule with its numbers, and the plots that show why."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from jinja2 import Environment
+from sklearn.metrics import roc_curve
+
+from nightshift.definition.gate import Gate
+from nightshift.pages import POLICY, templates
+from nightshift.training import plots
+from nightshift.training.bootstrap import BINS, Vector
+from nightshift.training.plots import Line, Mark, Plot
+from nightshift.training.results import GateReport, Holdout, RuleResult
+
+POINTS = 300  # of a curve
+SHOWN = 60  # slices in the plot
+
+
+def render_gate(title: str, gate: Gate, holdout: Holdout, report: GateReport, against: str) -> str:
+    """The page of a gate.
+
+    Args:
+        title: Of the page.
+        gate: The rules.
+        holdout: What they were held against.
+        report: How they came out.
+        against: Who the champion was, or why there is none to compare with.
+
+    Returns:
+        One HTML page that refers to nothing outside of itself.
+    """
+    days = f"{holdout.dates[0]} to {holdout.dates[-1]}, {len(holdout.dates)} days"
+    facts = {
+        "Holdout": f"{days}, {report.rows:,} labelled rows, {holdout.labels.mean():.1%} of them positive",
+        "Learned from": f"a period with {holdout.base_rate:.1%} positive rows",
+        "Compared": against,
+        "Intervals": f"{gate.resamples:,} resamples of whole days; each end is one-sided, {gate.sure}",
+    }
+    judged = [result for result in report.results if result.passed is not None]
+    return (
+        _environment()
+        .get_template("gate.j2")
+        .render(
+            title=title,
+            outcome="pass" if report.passed else "fail",
+            summary=report.summary(),
+            facts=facts,
+            results=sorted(judged, key=lambda result: bool(result.passed)),
+            skipped=[result.sentence for result in report.results if result.passed is None],
+            plots=_plots(gate, holdout, report) if report.metrics else [],
+            champion=holdout.champion is not None,
+            policy=POLICY,
+        )
+    )
+
+
+def _plots(gate: Gate, holdout: Holdout, report: GateReport) -> list[Plot]:
+    models = {"challenger": holdout.challenger}
+    if holdout.champion is not None:
+        models = {"champion": holdout.champion} | models
+    drawn = [_roc(holdout.labels, models), _calibration(holdout.labels, models), _scores(models)]
+    if report.difference is not None:
+        drawn.insert(0, _difference(gate, report))
+    slices = [r for r in report.results if r.kind == "slices" and r.low is not None]
+    return [*drawn, _slices(slices)] if slices else drawn
+
+
+def _roc(labels: Vector, models: dict[str, Vector]) -> Plot:
+    x, y = plots.across("false positive rate", 0, 1), plots.up("true positive rate", 0, 1)
+    lines = [plots.line("ideal", x, y, [(0, 0), (1, 1)])]
+    for name, scores in models.items():
+        wrong, right, _ = roc_curve(labels, scores)
+        kept = np.unique(np.linspace(0, len(wrong) - 1, min(POINTS, len(wrong))).astype(int))
+        lines.append(plots.line(name, x, y, np.column_stack([wrong[kept], right[kept]])))
+    return Plot("ROC curves", "The further towards the upper left, the better rows are told apart.", x, y, lines)
+
+
+def _calibration(labels: Vector, models: dict[str, Vector]) -> Plot:
+    curves = {name: _by_bin(labels, scores) for name, scores in models.items()}
+    most = min(1.0, 1.05 * max(float(curve.max()) for curve in curves.values()))
+    x, y = plots.across("mean score", 0, most), plots.up("share of positive rows", 0, most)
+    lines = [plots.line("ideal", x, y, [(0, 0), (most, most)])]
+    lines += [plots.line(f"{name} dotted", x, y, curve) for name, curve in curves.items()]
+    return Plot("Calibration", f"{BINS} bins of equally many rows; on the diagonal, scores are true.", x, y, lines)
+
+
+def _by_bin(labels: Vector, scores: Vector) -> Vector:
+    order = np.argsort(scores, kind="stable")
+    bins = [rows for rows in np.array_split(order, BINS) if len(rows)]
+    return np.array([(scores[rows].mean(), labels[rows].mean()) for rows in bins])
+
+
+def _scores(models: dict[str, Vector]) -> Plot:
+    most = max(float(scores.max()) for scores in models.values())
+    found = {name: plots.histogram(scores, 0, most, 40) for name, scores in models.items()}
+    x = plots.across("score", 0, most)
+    y = plots.up("share of rows", 0, 1.05 * max(float(shares.max()) for _, shares in found.values()))
+    lines: list[Line] = [plots.steps(name, x, y, *histogram) for name, histogram in found.items()]
+    return Plot("Scores", "How many rows get which score.", x, y, lines)
+
+
+def _difference(gate: Gate, report: GateReport) -> Plot:
+    rule, difference = gate.against_champion, report.difference
+    assert rule is not None and difference is not None
+    result = next(one for one in report.results if one.kind == "against_champion")
+    values = difference.resamples[np.isfinite(difference.resamples)]
+    bound, low = result.bound or 0.0, result.low
+    shown = np.array([*values, difference.value, bound, 0.0, *([low] if low is not None and np.isfinite(low) else [])])
+    room = 0.05 * float(np.ptp(shown)) or 0.01
+    least, most = float(shown.min()) - room, float(shown.max()) + room
+    edges, shares = plots.histogram(values, least, most, 60)
+    x = plots.across(f"by how much the challenger's {rule.metric} is better", least, most)
+    y = plots.up("share of resamples", 0, 1.35 * float(shares.max(initial=0.01)))
+    marks = [Mark("zero", x.place(0), "", 0), Mark("bound", x.place(bound), f"bound {bound:+.4f}", 0)]
+    if low is not None:
+        marks.append(Mark("held" if result.passed else "broken", x.place(low), f"lower end {low:+.4f}", 1))
+    marks.append(Mark("value", x.place(difference.value), f"holdout {difference.value:+.4f}", 2))
+    note = "The difference on every resample. The lower end must be to the right of the bound."
+    return Plot("Challenger against champion", note, x, y, bars=plots.bars(x, y, edges, shares), marks=marks)
+
+
+def _slices(results: list[RuleResult]) -> Plot:
+    rows = [
+        (r.rule.removeprefix("slices."), r.n, r.low, r.value, r.high, bool(r.passed))
+        for r in sorted(results, key=lambda result: result.low or 0.0)[:SHOWN]
+        if r.low is not None and r.value is not None and r.high is not None
+    ]
+    note = "By how much the challenger is better in each slice. Every lower end must be to the right of the bound."
+    if len(results) > SHOWN:
+        note += f" The {SHOWN} lowest of {len(results)}."
+    return plots.forest("Slices", note, "difference", results[0].bound or 0.0, rows)
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    return Environment(loader=templates(Path(__file__).with_name("templates")), autoescape=True, trim_blocks=True)

@@ -1,0 +1,147 @@
+"""What the gate looks at, and what it finds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nightshift.training.bootstrap import Estimate, Sample, Vector, Whole
+
+TOLD = 5  # failed rules that a summary tells
+MISSING = "(missing)"
+
+
+@dataclass(frozen=True)
+class Holdout:
+    """The holdout's outcomes and both models' scores of it.
+
+    Attributes:
+        labels: The outcomes, 0 or 1, shape (rows,).
+        days: Each row's day, as a place in `dates`.
+        dates: The days that have labelled rows, ascending.
+        challenger: The challenger's scores.
+        champion: The champion's scores; None while there is no champion, or it cannot score these rows.
+        base_rate: The share of positive rows in the training period.
+        columns: The values of the columns that slices are made of, by the column's name.
+    """
+
+    labels: Vector
+    days: Whole
+    dates: tuple[date, ...]
+    challenger: Vector
+    champion: Vector | None
+    base_rate: float
+    columns: Mapping[str, npt.NDArray[np.str_]] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, rows: pa.Table, challenger: Vector, champion: Vector | None, base_rate: float, columns: tuple[str, ...]
+    ) -> Holdout:
+        """The holdout of labelled rows and their scores."""
+        dates = sorted(pc.unique(rows["score_date"]).to_pylist())
+        days = pc.index_in(rows["score_date"], pa.array(dates, rows["score_date"].type)).to_numpy().astype(np.int64)
+        texts = {name: pc.fill_null(rows[name].cast(pa.string()), MISSING).to_numpy().astype(str) for name in columns}
+        return cls(rows["label"].to_numpy(), days, tuple(dates), challenger, champion, base_rate, texts)
+
+    def sample(self, scores: Vector, rows: npt.NDArray[np.bool_] | None = None) -> Sample:
+        """Scores of its rows, or of some of them."""
+        if rows is None:
+            return Sample(self.labels, scores, self.days)
+        return Sample(self.labels[rows], scores[rows], self.days[rows])
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What became of the stored artifact in a process of its own.
+
+    Attributes:
+        size: MiB of all its files.
+        rows: How many rows it was to score there.
+        speed: Rows a second; None if it did not come to that.
+        problem: What was wrong, in words; empty if it gave the same scores.
+    """
+
+    size: float
+    rows: int
+    speed: float | None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class RuleResult:
+    """One rule of the gate: what was measured, and whether it holds.
+
+    Attributes:
+        rule: Its name, as in the definition.
+        value: What was measured.
+        bound: What it was held against.
+        n: The rows it rests on.
+        passed: Whether it holds; None if it could not be judged, which does not keep the gate shut.
+        sentence: The same in words.
+        low: The lower end of its interval, one-sided at the gate's confidence; None if it has none.
+        high: The upper end.
+    """
+
+    rule: str
+    value: float | None
+    bound: float | None
+    n: int
+    passed: bool | None
+    sentence: str
+    low: float | None = None
+    high: float | None = None
+
+    @property
+    def kind(self) -> str:
+        return self.rule.split(".")[0]
+
+    @property
+    def verdict(self) -> str:
+        return {True: "pass", False: "fail", None: "not judged"}[self.passed]
+
+    @property
+    def detail(self) -> str:
+        """The sentence, with the interval and the number of rows."""
+        if self.low is None or self.high is None:
+            return self.sentence
+        return f"{self.sentence}; interval {self.low:.4f} to {self.high:.4f}, {self.n} rows"
+
+
+@dataclass(frozen=True)
+class GateReport:
+    """Every rule's result on the holdout.
+
+    Attributes:
+        results: In the order in which they were judged.
+        rows: The labelled rows of the holdout.
+        metrics: Every metric of the challenger; none if the holdout or the scores are unfit for any.
+        difference: By how much the challenger is better than the champion in the metric they are compared by; None if
+            they are not.
+    """
+
+    results: tuple[RuleResult, ...]
+    rows: int
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    difference: Estimate | None = None
+
+    @property
+    def passed(self) -> bool:
+        return all(result.passed is not False for result in self.results)
+
+    def summary(self) -> str:
+        """Why the gate opened or stayed shut, as a sentence."""
+        if not self.passed:
+            failed = [result.sentence for result in self.results if result.passed is False]
+            return "; ".join([*failed[:TOLD], *([f"and {len(failed) - TOLD} more"] if len(failed) > TOLD else [])])
+        told = [result.sentence for result in self.results if result.kind in {"minimum", "against_champion"}]
+        slices = [result.passed for result in self.results if result.kind == "slices"]
+        if slices:
+            small = slices.count(None)
+            told.append(f"slices: {slices.count(True)} hold" + (f", {small} not judged" if small else ""))
+        return "; ".join(told or [result.sentence for result in self.results if result.passed])

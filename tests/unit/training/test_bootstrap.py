@@ -1,0 +1,242 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from functools import cache
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+from scipy.stats import mannwhitneyu, norm, t
+from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
+
+from nightshift.definition.gate import Metric
+from nightshift.training import bootstrap
+from nightshift.training.bootstrap import Draws, Estimate, Sample, Vector, draw_days, estimate, metrics
+from unit.training.worlds import World, scored
+
+METRICS: list[Metric] = ["roc_auc", "average_precision", "brier", "log_loss", "calibration_error"]
+DAYS = 4
+
+Rows = list[tuple[bool, float, int]]
+
+
+def calibration_by_hand(labels: Vector, scores: Vector, sample_weight: Vector) -> float:
+    """Ten bins of equal weight; rows of one score that lie in two bins are in both in proportion."""
+    error, total = 0.0, sample_weight.sum()
+    edges = total * np.arange(11) / 10
+    for low, high in pairwise(edges):
+        surplus = 0.0
+        for score in np.unique(scores):
+            same = scores == score
+            start, end = sample_weight[scores < score].sum(), sample_weight[scores <= score].sum()
+            overlap = max(0.0, min(high, end) - max(low, start))
+            if overlap:
+                surplus += overlap * (score - np.average(labels[same], weights=sample_weight[same]))
+        error += abs(surplus)
+    return error / total
+
+
+def log_loss_of(labels: Vector, scores: Vector, sample_weight: Vector) -> float:
+    return float(log_loss(labels, scores, sample_weight=sample_weight, labels=[0, 1]))
+
+
+THEIRS: dict[Metric, Callable[..., Any]] = {
+    "roc_auc": roc_auc_score,
+    "average_precision": average_precision_score,
+    "brier": brier_score_loss,
+    "log_loss": log_loss_of,
+    "calibration_error": calibration_by_hand,
+}
+
+# Few different scores, so that there are ties within a day, between days and between the classes.
+rows_of_days = st.lists(
+    st.tuples(st.booleans(), st.integers(0, 8).map(lambda n: n / 8), st.integers(0, DAYS - 1)), min_size=2, max_size=40
+)
+
+
+def sample_of(rows: Rows) -> Sample:
+    labels, scores, days = (np.array(column) for column in zip(*rows, strict=True))
+    return Sample(labels.astype(float), scores, days)
+
+
+def all_draws() -> Draws:
+    """Every way to draw four days out of four."""
+
+    def ways(days: int, left: int) -> Iterator[list[int]]:
+        if days == 1:
+            yield [left]
+            return
+        for count in range(left + 1):
+            yield from ([count, *rest] for rest in ways(days - 1, left - count))
+
+    return np.array(list(ways(DAYS, DAYS)))
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@examples(max_examples=60)
+@given(rows=rows_of_days)
+def test_every_resample_is_what_weights_give(metric: Metric, rows: Rows) -> None:
+    sample, drawn = sample_of(rows), all_draws()
+    found = estimate(metric, sample, drawn).resamples
+    for counts, value in zip(drawn, found, strict=True):
+        weights = counts[sample.days].astype(float)
+        there = sample.labels[weights > 0]
+        lacking = {"roc_auc": len(set(there)) < 2, "average_precision": not there.any()}.get(metric, not len(there))
+        if lacking:
+            assert math.isnan(value)
+        else:
+            theirs = THEIRS[metric](sample.labels, sample.scores, sample_weight=weights)
+            assert value == pytest.approx(theirs, abs=1e-12)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("block", [1, 3, 10**6])
+def test_how_many_scores_are_looked_at_at_once_makes_no_difference(
+    metric: Metric, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    random = np.random.default_rng(1)
+    sample = Sample(random.integers(0, 2, 500) * 1.0, random.integers(0, 90, 500) / 90, random.integers(0, 9, 500))
+    drawn = draw_days(9, 50, 1)
+    before = estimate(metric, sample, drawn)
+    monkeypatch.setattr(bootstrap, "BLOCK", block)
+    after = estimate(metric, sample, drawn)
+    assert after.value == pytest.approx(before.value, abs=1e-12)
+    assert after.resamples == pytest.approx(before.resamples, abs=1e-12)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_order_of_rows_makes_no_difference(metric: Metric) -> None:
+    random = np.random.default_rng(2)
+    sample = Sample(random.integers(0, 2, 300) * 1.0, random.integers(0, 20, 300) / 20, random.integers(0, 5, 300))
+    other = random.permutation(300)
+    mixed = Sample(sample.labels[other], sample.scores[other], sample.days[other])
+    drawn = draw_days(5, 50, 1)
+    assert estimate(metric, mixed, drawn).resamples == pytest.approx(estimate(metric, sample, drawn).resamples)
+
+
+def test_the_metrics_of_four_rows_are_those_worked_out_by_hand() -> None:
+    found = metrics(np.array([0.0, 0.0, 1.0, 1.0]), np.array([0.1, 0.4, 0.35, 0.8]))
+    assert found["roc_auc"] == pytest.approx(3 / 4)  # three of four pairs are in order
+    assert found["average_precision"] == pytest.approx((1 / 1 + 2 / 3) / 2)
+    assert found["brier"] == pytest.approx((0.1**2 + 0.4**2 + 0.65**2 + 0.2**2) / 4)
+    assert found["log_loss"] == pytest.approx(-math.log(0.9 * 0.6 * 0.35 * 0.8) / 4)
+
+
+def test_calibration_is_held_against_outcomes_in_ten_bins_of_equally_many_rows() -> None:
+    positive = np.arange(1, 20, 2)  # of twenty rows each
+    scores = np.repeat(positive / 20, 20)
+    true = np.concatenate([np.arange(20) < count for count in positive]).astype(float)
+    assert metrics(true, scores)["calibration_error"] == pytest.approx(0, abs=1e-12)
+    too_high = np.minimum(scores + 0.03, 1)
+    assert metrics(true, too_high)["calibration_error"] == pytest.approx(0.03)
+
+
+@examples(max_examples=50)
+@given(rows_of_days.filter(lambda rows: len({label for label, _, _ in rows}) == 2))
+def test_the_metrics_are_what_their_definitions_say(rows: Rows) -> None:
+    sample = sample_of(rows)
+    labels, scores = sample.labels, sample.scores
+    found = metrics(labels, scores)
+    positive, negative = scores[labels == 1], scores[labels == 0]
+    pairs = mannwhitneyu(positive, negative).statistic / (len(positive) * len(negative))
+    assert found["roc_auc"] == pytest.approx(pairs)
+    assert found["brier"] == pytest.approx(np.mean((scores - labels) ** 2))
+
+
+def test_every_resample_draws_as_many_days_as_there_are_and_the_same_seed_draws_the_same() -> None:
+    drawn = draw_days(14, 500, 7)
+    assert drawn.shape == (500, 14)
+    assert set(drawn.sum(axis=1)) == {14}
+    assert np.abs(drawn.mean(axis=0) - 1).max() < 0.2
+    assert np.array_equal(drawn, draw_days(14, 500, 7))
+    assert not np.array_equal(drawn, draw_days(14, 500, 8))
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_model_differs_from_itself_by_nothing_on_every_resample(metric: Metric) -> None:
+    random = np.random.default_rng(3)
+    sample = Sample(random.integers(0, 2, 300) * 1.0, random.uniform(size=300), random.integers(0, 7, 300))
+    one, other = (estimate(metric, sample, draw_days(7, 100, 1)) for _ in range(2))
+    assert (one - other).interval(7, 0.95) == (0.0, 0.0)
+
+
+def test_the_ends_of_an_interval_are_students_where_resamples_are_normal() -> None:
+    resamples = norm.ppf((np.arange(100_000) + 0.5) / 100_000)
+    for days in (5, 14, 1000):
+        low, high = Estimate(0.0, resamples).interval(days, 0.95)
+        # Resamples of n days spread by the square root of (n - 1) / n too little.
+        assert high == pytest.approx(t.ppf(0.95, days - 1) * math.sqrt(days / (days - 1)), abs=0.02)
+        assert low == pytest.approx(-high, abs=0.02)
+    assert Estimate(0.0, resamples).interval(14, 0.99)[0] < Estimate(0.0, resamples).interval(14, 0.95)[0]
+
+
+def test_where_resamples_are_biased_the_value_is_within_its_interval() -> None:
+    low, high = Estimate(0.02, np.linspace(0.03, 0.05, 1000)).interval(20, 0.95)
+    assert low < 0.02 < high
+
+
+def test_a_resample_that_says_nothing_counts_as_the_worst_and_as_the_best() -> None:
+    few = np.where(np.arange(1000) < 10, np.nan, 0.1)
+    assert Estimate(0.1, few).interval(30, 0.95) == pytest.approx((0.1, 0.1))
+    many = np.where(np.arange(1000) < 100, np.nan, 0.1)
+    assert Estimate(0.1, many).interval(30, 0.95) == (-math.inf, math.inf)
+
+
+TRIALS = 200
+LARGER_IS_BETTER = {"roc_auc", "average_precision"}
+COMPARED: list[Metric] = ["roc_auc", "average_precision", "brier", "log_loss"]
+WORSE = World(challenger_noise=0.5, champion_noise=0.3)
+STORMY = World(challenger_noise=0.5, champion_noise=0.3, days=0.6, moods=0.6)
+BETTER = World(challenger_noise=0.3, champion_noise=0.9)
+
+
+def promoted(
+    world: World, metric: Metric, margin: float, blocks: Callable[[Sample], Sample] = lambda one: one
+) -> float:
+    """The share of holdouts of two weeks by which the challenger is not worse than the champion by the margin."""
+    passed = 0
+    for trial in range(TRIALS):
+        challenger, champion = (blocks(one) if blocks else one for one in scored(world, 14, 100, trial))
+        drawn = draw_days(int(challenger.days.max()) + 1, 400, 1)
+        difference = estimate(metric, challenger, drawn) - estimate(metric, champion, drawn)
+        gained = difference if metric in LARGER_IS_BETTER else -difference
+        passed += gained.interval(drawn.shape[1], 0.95)[0] > -margin
+    return passed / TRIALS
+
+
+@cache
+def true_gain(world: World, metric: Metric) -> float:
+    """What the challenger gains over so many days that nothing is left to chance."""
+    challenger, champion = scored(world, 3000, 100, 10**6)
+    one, other = (metrics(sample.labels, sample.scores)[metric] for sample in (challenger, champion))
+    return one - other if metric in LARGER_IS_BETTER else other - one
+
+
+@pytest.mark.parametrize("metric", COMPARED)
+def test_a_model_that_is_worse_by_more_than_the_margin_is_promoted_no_more_often_than_one_in_twenty(
+    metric: Metric,
+) -> None:
+    loss = -true_gain(WORSE, metric)
+    assert loss > 0.005
+    assert promoted(WORSE, metric, 0.9 * loss) <= 0.05
+    assert promoted(WORSE, metric, 3 * loss) > 0.9  # what is worse by much less than the margin is not kept out
+
+
+@pytest.mark.parametrize("metric", COMPARED)
+def test_a_model_that_is_better_is_promoted_nearly_always(metric: Metric) -> None:
+    assert true_gain(BETTER, metric) > 0.01
+    assert promoted(BETTER, metric, 0.01) > 0.9
+
+
+def test_were_rows_drawn_and_not_days_a_worse_model_would_be_promoted_too_often() -> None:
+    def rows_alone(sample: Sample) -> Sample:
+        return Sample(sample.labels, sample.scores, np.arange(len(sample.labels)))
+
+    margin = -0.8 * true_gain(STORMY, "log_loss")
+    assert promoted(STORMY, "log_loss", margin) <= 0.05
+    assert promoted(STORMY, "log_loss", margin, rows_alone) > 0.05

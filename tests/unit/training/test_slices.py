@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from nightshift.definition.gate import AgainstChampion, Gate, Slices
+from nightshift.training.bootstrap import Sample
+from nightshift.training.gate import judge
+from nightshift.training.results import MISSING, GateReport, Holdout, RuleResult
+from unit.training.test_gate import STORED, holdout_of, result
+from unit.training.worlds import World, scored
+
+ROWS = 14 * 300
+
+
+def gate(**told: Any) -> Gate:
+    slices = Slices(**{"columns": ("airport",), "regression": 0.05} | told)
+    return Gate(against_champion=AgainstChampion(metric="roc_auc", margin=0.05), slices=slices)
+
+
+def judged(gate: Gate, challenger: Sample, champion: Sample, columns: dict[str, np.ndarray]) -> GateReport:
+    return judge(gate, holdout_of(challenger, champion, columns=columns), STORED, 1)
+
+
+def slices_of(report: GateReport) -> list[RuleResult]:
+    return [one for one in report.results if one.kind == "slices"]
+
+
+@pytest.fixture(scope="module")
+def alike() -> tuple[Sample, Sample]:
+    return scored(World(0.3, 0.3), 14, 300, 1)
+
+
+@pytest.fixture(scope="module")
+def airports() -> np.ndarray:
+    return np.random.default_rng(1).choice(["EWR", "JFK", "LGA"], ROWS)
+
+
+def test_models_that_are_alike_hold_in_every_slice(alike: tuple[Sample, Sample], airports: np.ndarray) -> None:
+    report = judged(gate(), *alike, {"airport": airports})
+    assert report.passed
+    assert [one.rule for one in slices_of(report)] == [f"slices.airport={name}" for name in ("EWR", "JFK", "LGA")]
+    assert sum(one.n for one in slices_of(report)) == ROWS
+    assert "slices: 3 hold" in report.summary()
+
+
+def test_a_model_that_is_worse_in_one_slice_is_refused_though_it_is_better_on_the_whole(airports: np.ndarray) -> None:
+    challenger, champion = scored(World(0.1, 1.0), 14, 300, 1)
+    reversed_ = np.where(airports == "JFK", 0.5 * champion.scores[::-1], challenger.scores)
+    challenger = Sample(challenger.labels, reversed_, challenger.days)
+    whole = judged(gate(columns=("none",)), challenger, champion, {"none": np.full(ROWS, "x")})
+    report = judged(gate(), challenger, champion, {"airport": airports})
+    assert result(whole, "against_champion.roc_auc").passed
+    assert [one.rule for one in report.results if one.passed is False] == ["slices.airport=JFK"]
+    assert report.summary().startswith("airport=JFK: roc_auc 0.")
+    assert report.summary().endswith("; bound -0.0500")
+
+
+def test_the_lower_end_of_each_slice_decides(alike: tuple[Sample, Sample], airports: np.ndarray) -> None:
+    lows = [one.low for one in slices_of(judged(gate(), *alike, {"airport": airports})) if one.low is not None]
+    worst = -min(lows)
+    assert judged(gate(regression=worst + 1e-6), *alike, {"airport": airports}).passed
+    refused = judged(gate(regression=worst), *alike, {"airport": airports})
+    assert [one.passed for one in slices_of(refused)].count(False) == 1
+
+
+def test_slices_that_are_too_small_are_listed_and_do_not_count(alike: tuple[Sample, Sample]) -> None:
+    labels, days = alike[0].labels, alike[0].days
+    kinds = np.full(ROWS, "many", dtype="<U20")
+    kinds[:199] = "few"
+    kinds[200:900][labels[200:900] == 0] = "one class"
+    kinds[(days == 13) | (days == 12)] = "two days"
+    report = judged(gate(), *alike, {"airport": kinds})
+    found = {one.rule.removeprefix("slices.airport="): one for one in slices_of(report)}
+    assert {name: one.passed for name, one in found.items()} == {
+        "few": None,
+        "many": True,
+        "one class": None,
+        "two days": None,
+    }
+    assert found["few"].sentence == "airport=few is not judged: 199 rows, fewer than 200"
+    assert found["one class"].sentence.endswith("not judged: fewer than 10 rows of a class")
+    assert found["two days"].sentence.endswith("not judged: 2 days, fewer than 5")
+    assert found["few"].verdict == "not judged" and found["few"].n == 199
+    assert report.passed and "slices: 1 hold, 3 not judged" in report.summary()
+
+
+def test_each_column_makes_slices_of_its_own(alike: tuple[Sample, Sample], airports: np.ndarray) -> None:
+    halves = np.where(np.arange(ROWS) % 2, "odd", "even")
+    report = judged(gate(columns=("airport", "half")), *alike, {"airport": airports, "half": halves})
+    assert [one.rule for one in slices_of(report)][3:] == ["slices.half=even", "slices.half=odd"]
+
+
+def test_without_a_champion_there_are_no_slices(alike: tuple[Sample, Sample], airports: np.ndarray) -> None:
+    holdout = holdout_of(alike[0], None, columns={"airport": airports})
+    assert slices_of(judge(gate(), holdout, STORED, 1)) == []
+
+
+def test_a_challenger_that_is_worse_in_a_slice_by_more_than_allowed_passes_no_more_often_for_their_number() -> None:
+    """Twelve slices, in one of which it is worse: the chance to pass is that of the one slice at most."""
+    passed = 0
+    for trial in range(100):
+        challenger, champion = scored(World(0.3, 0.3), 14, 600, trial)
+        random = np.random.default_rng(trial)
+        slices = random.integers(0, 12, len(challenger.labels)).astype(str)
+        worse = scored(World(1.2, 0.3), 14, 600, trial)[0].scores  # of the same rows
+        mixed = Sample(challenger.labels, np.where(slices == "7", worse, challenger.scores), challenger.days)
+        one = Gate(
+            against_champion=AgainstChampion(metric="roc_auc", margin=0.05, resamples=200),
+            slices=Slices(columns=("airport",), regression=0.08),
+        )
+        passed += all(found.passed for found in slices_of(judged(one, mixed, champion, {"airport": slices})))
+    assert passed <= 5
+
+
+def test_the_holdout_takes_its_slices_from_the_rows() -> None:
+    rows = pa.table(
+        {
+            "score_date": pa.array([date(2024, 1, 2), date(2024, 1, 1), date(2024, 1, 2)], pa.date32()),
+            "label": [1.0, 0.0, 0.0],
+            "airport": ["JFK", None, "EWR"],
+            "gate": [3, 4, None],
+        }
+    )
+    holdout = Holdout.of(rows, np.array([0.1, 0.2, 0.3]), None, 0.4, ("airport", "gate"))
+    assert holdout.dates == (date(2024, 1, 1), date(2024, 1, 2))
+    assert holdout.days.tolist() == [1, 0, 1]
+    assert holdout.columns["airport"].tolist() == ["JFK", MISSING, "EWR"]
+    assert holdout.columns["gate"].tolist() == ["3", "4", MISSING]

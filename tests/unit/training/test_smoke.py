@@ -1,0 +1,74 @@
+"""The smoke test with real packages and real processes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from nightshift.definition.model import ModelDefinition
+from nightshift.registry.package import ENCODER, ModelPackage, load_package, package_digest
+from nightshift.training import smoke
+from nightshift.training.fit import fit
+from nightshift.training.smoke import try_stored
+from unit.training.test_fit import machines
+
+Stored_ = tuple[dict[str, bytes], str]
+
+
+@pytest.fixture
+def stored(tiny: ModelDefinition) -> Stored_:
+    files = fit(tiny, machines(), {}).dump()
+    return files, package_digest(files)
+
+
+def test_a_stored_model_gives_the_same_scores_in_a_process_of_its_own(stored: Stored_) -> None:
+    files, digest = stored
+    rows = machines(500, seed=2)
+    found = try_stored(files, digest, rows.drop_columns("label"), load_package(files, digest).score(rows))
+    assert found.problem == ""
+    assert found.rows == 500 and found.speed is not None and found.speed > 0
+    assert found.size == sum(map(len, files.values())) / 2**20
+
+
+def test_of_many_rows_some_are_scored_from_the_first_to_the_last(
+    stored: Stored_, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(smoke, "ROWS", 10)
+    rows = machines(500, seed=2)
+    scores = load_package(*stored).score(rows)
+    assert try_stored(*stored, rows, scores).rows == 10
+    scores[499] += 1e-6
+    assert "otherwise" in try_stored(*stored, rows, scores).problem
+
+
+def test_a_model_that_scores_otherwise_there_is_found(stored: Stored_, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was changed in this process after the model was stored is not in the other one."""
+    honest = ModelPackage.score
+
+    def changed(self: ModelPackage, rows: pa.Table | pa.RecordBatch) -> np.ndarray:
+        return honest(self, rows) * np.where(np.arange(rows.num_rows) < 20, 0.5, 1.0)
+
+    monkeypatch.setattr(ModelPackage, "score", changed)
+    rows = machines(300, seed=3)
+    found = try_stored(*stored, rows, load_package(*stored).score(rows))
+    assert found.problem == "in a process of its own it scored 20 of 300 rows otherwise"
+
+
+def test_an_artifact_that_cannot_be_loaded_is_told_and_raises_nothing(stored: Stored_) -> None:
+    files, digest = stored
+    rows = machines(20)
+    found = try_stored(files | {ENCODER: b"{}"}, digest, rows, np.zeros(20))
+    assert found.problem.startswith("in a process of its own it could not score: TerminalError: the model's artifact")
+    assert found.speed is None
+
+
+def test_a_feature_it_needs_and_does_not_get_is_told(stored: Stored_) -> None:
+    rows = machines(20).drop_columns("busy")
+    problem = try_stored(*stored, rows, np.zeros(20)).problem
+    assert "the model learned from the feature 'busy', which is not there any more" in problem
+
+
+def test_one_that_takes_too_long_is_ended(stored: Stored_) -> None:
+    found = try_stored(*stored, machines(20), np.zeros(20), limit=0.05)
+    assert found.problem == "in a process of its own it had not scored after 0.05 s"
