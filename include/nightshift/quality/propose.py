@@ -155,15 +155,14 @@ def _quarantine(
     """Room for rows that are set aside: for those that would have been, and for a few of a usual date."""
     share = draft.source.quarantine.share
     most = max((count / rows[day] for day, count in aside.items()), default=0.0)
-    if most > share:
-        why = f"up to {most:.2%} of a date's rows would have been set aside"
-        return Told({"share": min(rounded(most * WIDER, most, upper=True), 1)}, why)
-    sets_aside = any("severity" in one.lines for one in columns.values() if isinstance(one, Part))
     usual = median([count for count in rows.values() if count] or [0])
-    if given or not sets_aside or share * usual >= A_FEW or not usual:
+    sets_aside = any("severity" in one.lines for one in columns.values() if isinstance(one, Part))
+    few = min(A_FEW / usual, MOST_ASIDE) if usual and sets_aside and not given else 0.0
+    if max(most, few) <= share:
         return Told(given) if given else None
-    few = rounded(min(A_FEW / usual, MOST_ASIDE), 0.01, upper=True)
-    return Told({"share": few}, f"{A_FEW} rows of a usual date's {usual:,g}")
+    said = [f"up to {most:.2%} of a date's rows would have been set aside"] if most else []
+    said += [f"{A_FEW} rows of a usual date's {usual:,g}"] if few > share else []
+    return Told({"share": rounded(max(most * WIDER, few), 0.01, upper=True)}, "; ".join(said))
 
 
 def _rules(given: Mapping[str, Any], survey: Survey, zone: str) -> Part | None:

@@ -24,7 +24,7 @@ from nightshift.quality.proposal.shapes import NONE, Shapes, shapes_of
 
 OUTERMOST = 5  # different values at either end of each date that are kept
 HOUR = 3600
-MOVES = 0.5  # of the spread within a date: dates that differ more from each other tell of one season
+MOVES = 0.5  # of the spread within a date, by which dates differ from each other
 TIMES = ("date", "timestamp")
 
 
@@ -125,11 +125,11 @@ class Seen:
 
     @cached_property
     def moves(self) -> bool:
-        """Whether the dates' means differ more from each other than half as much as the values of a date do."""
-        profiles = self.profiles.values()
-        means = [one.mean for one in profiles if one.mean is not None and isfinite(one.mean)]
-        spreads = [one.spread for one in profiles if one.spread is not None and isfinite(one.spread)]
-        return len(means) > 1 and bool(spreads) and stdev(means) > MOVES * median(spreads)
+        """Whether the dates' medians differ more from each other than half as much as the values of a date do."""
+        middles = [one.middle for one in self.looks.values() if one.middle is not None]
+        known = [one.spread for one in self.profiles.values() if one.spread is not None]
+        spreads = [spread for spread in known if isfinite(spread)]
+        return len(middles) > 1 and bool(spreads) and stdev(middles) > MOVES * median(spreads)
 
     def broken(self, rule: str) -> dict[date, int]:
         """On which dates how many values break a declared rule."""
