@@ -64,7 +64,8 @@ def propose(model: str, name: str, draft: Draft, survey: Survey) -> Proposal:
         lines["freshness"] = Part(fresh)
     told = {one: line for one in ORDER if (line := lines.get(one)) is not None}
     days = sorted(survey.rows)
-    heading = f"{model}, {name}: {len(days)} files, {days[0]} to {days[-1]}, {sum(survey.rows.values()):,} rows"
+    files = f"{len(days)} files, {days[0]} to {days[-1]}" if len(days) > 1 else f"the file of {days[0]}"
+    heading = f"{model}, {name}: {files}, {sum(survey.rows.values()):,} rows"
     return Proposal(name, Part(told), f"Proposed by nightshift profile-source from {heading}", survey.notes)
 
 
@@ -116,13 +117,14 @@ def _rows(given: Mapping[str, Any], draft: Draft, survey: Survey, daily: bool) -
     fewest = rounded(least * FEWER, max(least * FEWER, 1), upper=False)
     found = {
         "min": Told(fewest, f"{least:,} seen" + (f", no row on {empty} of {len(counts)} dates" if empty else "")),
-        "max": Told(rounded(most * MORE, max(most, 1), upper=True), f"{most:,} seen"),
     }
+    if most:
+        found["max"] = Told(rounded(most * MORE, most, upper=True), f"{most:,} seen")
     bounds = draft.source.rows
     if "min" in given:
-        found["min"] = _bound(found["min"], given["min"], bounds.min <= least)
-    if "max" in given:
-        found["max"] = _bound(found["max"], given["max"], bounds.max is None or bounds.max >= most)
+        found["min"] = _bound(found["min"], bounds.min, bounds.min <= least, bounds.min < fewest)
+    if bounds.max is not None and most:
+        found["max"] = _bound(found["max"], bounds.max, bounds.max >= most, bounds.max > found["max"].value)
     counted = {day: count for day, count in counts.items() if count}
     suggested = propose_usual_rows(counted) if daily else None
     if usual := _usual_rows(given.get("usual"), bounds.usual, suggested, counted):
@@ -142,11 +144,10 @@ def _usual_rows(given: Any, usual: Usual | None, suggested: Told | None, counts:
     return Told(suggested.value, f"{suggested.why}; declared {written(given)}, {said}")
 
 
-def _bound(suggested: Told, declared: Any, holds: bool) -> Told:
+def _bound(suggested: Told, declared: int, holds: bool, looser: bool) -> Told:
     if not holds:
         return Told(suggested.value, f"{suggested.why}; declared {declared}")
-    differs = f"; the files suggest {suggested.value}" if suggested.value != declared else ""
-    return Told(declared, suggested.why + differs)
+    return Told(declared, suggested.why + (f"; the files suggest {suggested.value}" if looser else ""))
 
 
 def _quarantine(
@@ -183,4 +184,5 @@ def _twice(survey: Survey) -> str:
     same = [found for found in days.values() if len(found) > 1]
     if not same:
         return ""
-    return f"{sum(map(len, same)) - len(same)} files are the same as one before, the first of {same[0][1]}"
+    number = sum(map(len, same)) - len(same)
+    return f"{number} file{'s are' if number > 1 else ' is'} the same as one before, the first of {same[0][1]}"
