@@ -64,7 +64,8 @@ def propose(model: str, name: str, draft: Draft, survey: Survey) -> Proposal:
         lines["freshness"] = Part(fresh)
     told = {one: line for one in ORDER if (line := lines.get(one)) is not None}
     days = sorted(survey.rows)
-    heading = f"{model}, {name}: {len(days)} files, {days[0]} to {days[-1]}, {sum(survey.rows.values()):,} rows"
+    files = f"{len(days)} files, {days[0]} to {days[-1]}" if len(days) > 1 else f"the file of {days[0]}"
+    heading = f"{model}, {name}: {files}, {sum(survey.rows.values()):,} rows"
     return Proposal(name, Part(told), f"Proposed by nightshift profile-source from {heading}", survey.notes)
 
 
@@ -116,13 +117,14 @@ def _rows(given: Mapping[str, Any], draft: Draft, survey: Survey, daily: bool) -
     fewest = rounded(least * FEWER, max(least * FEWER, 1), upper=False)
     found = {
         "min": Told(fewest, f"{least:,} seen" + (f", no row on {empty} of {len(counts)} dates" if empty else "")),
-        "max": Told(rounded(most * MORE, max(most, 1), upper=True), f"{most:,} seen"),
     }
+    if most:
+        found["max"] = Told(rounded(most * MORE, most, upper=True), f"{most:,} seen")
     bounds = draft.source.rows
     if "min" in given:
-        found["min"] = _bound(found["min"], given["min"], bounds.min <= least)
-    if "max" in given:
-        found["max"] = _bound(found["max"], given["max"], bounds.max is None or bounds.max >= most)
+        found["min"] = _bound(found["min"], bounds.min, bounds.min <= least, bounds.min < fewest)
+    if bounds.max is not None and most:
+        found["max"] = _bound(found["max"], bounds.max, bounds.max >= most, bounds.max > found["max"].value)
     counted = {day: count for day, count in counts.items() if count}
     suggested = propose_usual_rows(counted) if daily else None
     if usual := _usual_rows(given.get("usual"), bounds.usual, suggested, counted):
@@ -142,11 +144,10 @@ def _usual_rows(given: Any, usual: Usual | None, suggested: Told | None, counts:
     return Told(suggested.value, f"{suggested.why}; declared {written(given)}, {said}")
 
 
-def _bound(suggested: Told, declared: Any, holds: bool) -> Told:
+def _bound(suggested: Told, declared: int, holds: bool, looser: bool) -> Told:
     if not holds:
         return Told(suggested.value, f"{suggested.why}; declared {declared}")
-    differs = f"; the files suggest {suggested.value}" if suggested.value != declared else ""
-    return Told(declared, suggested.why + differs)
+    return Told(declared, suggested.why + (f"; the files suggest {suggested.value}" if looser else ""))
 
 
 def _quarantine(
@@ -155,15 +156,14 @@ def _quarantine(
     """Room for rows that are set aside: for those that would have been, and for a few of a usual date."""
     share = draft.source.quarantine.share
     most = max((count / rows[day] for day, count in aside.items()), default=0.0)
-    if most > share:
-        why = f"up to {most:.2%} of a date's rows would have been set aside"
-        return Told({"share": min(rounded(most * WIDER, most, upper=True), 1)}, why)
-    sets_aside = any("severity" in one.lines for one in columns.values() if isinstance(one, Part))
     usual = median([count for count in rows.values() if count] or [0])
-    if given or not sets_aside or share * usual >= A_FEW or not usual:
+    sets_aside = any("severity" in one.lines for one in columns.values() if isinstance(one, Part))
+    few = min(A_FEW / usual, MOST_ASIDE) if usual and sets_aside and not given else 0.0
+    if max(most, few) <= share:
         return Told(given) if given else None
-    few = rounded(min(A_FEW / usual, MOST_ASIDE), 0.01, upper=True)
-    return Told({"share": few}, f"{A_FEW} rows of a usual date's {usual:,g}")
+    said = [f"up to {most:.2%} of a date's rows would have been set aside"] if most else []
+    said += [f"{A_FEW} rows of a usual date's {usual:,g}"] if few > share else []
+    return Told({"share": rounded(max(most * WIDER, few), 0.01, upper=True)}, "; ".join(said))
 
 
 def _rules(given: Mapping[str, Any], survey: Survey, zone: str) -> Part | None:
@@ -184,4 +184,5 @@ def _twice(survey: Survey) -> str:
     same = [found for found in days.values() if len(found) > 1]
     if not same:
         return ""
-    return f"{sum(map(len, same)) - len(same)} files are the same as one before, the first of {same[0][1]}"
+    number = sum(map(len, same)) - len(same)
+    return f"{number} file{'s are' if number > 1 else ' is'} the same as one before, the first of {same[0][1]}"

@@ -32,24 +32,29 @@ def propose_usual(name: str, kind: str, profiles: Mapping[date, Profile], wanted
         profiles: How it is distributed on each date.
         wanted: The statistics that would say something.
     """
-    needed: dict[Statistic, float] = {}
-    days = 0
-    for statistic in wanted:
+    kept = list(wanted)
+    while kept:
         for deviations in DEVIATIONS:
-            outside, days = alarms(name, kind, UsualValues(of=(statistic,), deviations=deviations), profiles)
+            usual = UsualValues(of=tuple(kept), deviations=deviations)
+            outside, days = alarms(name, kind, usual, profiles)
+            if days < FEWEST_DATES:
+                return None
             if len(outside) <= RARELY * days:
-                needed[statistic] = deviations
-                break
-    if not needed or days < FEWEST_DATES:
-        return None
-    deviations = max(needed.values())
-    usual: dict[str, Any] = {}
-    if not _says_all(kind, needed, profiles):
-        usual["of"] = list(needed)
-    if deviations != DEFAULTS.deviations:
-        usual["deviations"] = int(deviations)
-    outside, days = alarms(name, kind, UsualValues(of=tuple(needed), deviations=deviations), profiles)
-    return Told(usual or "warn", told_alarms(outside, days))
+                return Told(_as_declared(kind, usual, profiles), told_alarms(outside, days))
+        most = {one: len(alarms(name, kind, usual.model_copy(update={"of": (one,)}), profiles)[0]) for one in kept}
+        kept.remove(max(kept, key=lambda one: most[one]))
+    return None
+
+
+def _as_declared(kind: str, usual: UsualValues, profiles: Mapping[date, Profile]) -> Any:
+    """As short as a definition can say it."""
+    never = {"missing"} if not any(one.missing for one in profiles.values()) else set()
+    told: dict[str, Any] = {}
+    if not set(STATISTICS[kind]) - never <= set(usual.of):
+        told["of"] = list(usual.of)
+    if usual.deviations != DEFAULTS.deviations:
+        told["deviations"] = int(usual.deviations)
+    return told or "warn"
 
 
 def alarms(name: str, kind: str, usual: UsualValues, profiles: Mapping[date, Profile]) -> tuple[list[date], int]:
@@ -89,12 +94,6 @@ def row_ratios(rows: Mapping[date, int], weeks: int) -> dict[date, float]:
         if before and median(before):
             ratios[day] = count / median(before)
     return ratios
-
-
-def _says_all(kind: str, needed: Mapping[Statistic, float], profiles: Mapping[date, Profile]) -> bool:
-    """Whether a statistic that is left out could never differ."""
-    never = {"missing"} if not any(one.missing for one in profiles.values()) else set()
-    return set(STATISTICS[kind]) - never <= set(needed)
 
 
 def _holds(expected: Expectation, profile: Profile) -> bool:

@@ -23,8 +23,8 @@ from nightshift.quality.proposal.ranges import Extremes, Side, standing_apart
 from nightshift.quality.proposal.shapes import NONE, Shapes, shapes_of
 
 OUTERMOST = 5  # different values at either end of each date that are kept
-HOUR = 3600
-MOVES = 0.5  # of the spread within a date: dates that differ more from each other tell of one season
+HOUR = 3_600_000_000  # microseconds
+MOVES = 0.5  # of the spread within a date, by which dates differ from each other
 TIMES = ("date", "timestamp")
 
 
@@ -125,11 +125,11 @@ class Seen:
 
     @cached_property
     def moves(self) -> bool:
-        """Whether the dates' means differ more from each other than half as much as the values of a date do."""
-        profiles = self.profiles.values()
-        means = [one.mean for one in profiles if one.mean is not None and isfinite(one.mean)]
-        spreads = [one.spread for one in profiles if one.spread is not None and isfinite(one.spread)]
-        return len(means) > 1 and bool(spreads) and stdev(means) > MOVES * median(spreads)
+        """Whether the dates' medians differ more from each other than half as much as the values of a date do."""
+        middles = [one.middle for one in self.looks.values() if one.middle is not None]
+        known = [one.spread for one in self.profiles.values() if one.spread is not None]
+        spreads = [spread for spread in known if isfinite(spread)]
+        return len(middles) > 1 and bool(spreads) and stdev(middles) > MOVES * median(spreads)
 
     def broken(self, rule: str) -> dict[date, int]:
         """On which dates how many values break a declared rule."""
@@ -152,10 +152,7 @@ def look_at(rows: pa.Table, spec: TableSpec, day: date, zone: str, declared: Map
     if integers:
         counted = TableSpec(spec.name, spec.columns | dict.fromkeys(integers, "category"), spec.date_column, spec.key)
         for name, profile in profile_columns(rows, counted, integers)[day].items():
-            known = profiles[name]
-            profiles[name] = Profile(
-                known.rows, known.missing, known.mean, known.spread, profile.distinct, profile.counts
-            )
+            profiles[name] = replace(profiles[name], distinct=profile.distinct, counts=profile.counts)
     return {
         name: _look(profiles[name], rows[name], kind, day, zone, declared.get(name)) for name, kind in kinds.items()
     }
@@ -177,12 +174,12 @@ def _numbers(profile: Profile, values: pa.ChunkedArray, kind: str, broken: Mappi
     if not len(finite):
         return Look(profile, infinite=len(numbers), broken=broken)
     different, counts = np.unique(finite, return_counts=True)
-    told = [(value.item(), count.item()) for value, count in zip(different, counts, strict=True)]
+    lowest, highest = slice(None, OUTERMOST), slice(None, -OUTERMOST - 1, -1)
     return Look(
         profile,
         float(np.median(finite)),
-        tuple(told[:OUTERMOST]),
-        tuple(told[: -OUTERMOST - 1 : -1]),
+        tuple(zip(different[lowest].tolist(), counts[lowest].tolist(), strict=True)),
+        tuple(zip(different[highest].tolist(), counts[highest].tolist(), strict=True)),
         len(numbers) - len(finite),
         kind == "integer" and _is_clock(different),
         kind == "integer" and _are_dates(different),
@@ -204,13 +201,12 @@ def _times(values: pa.ChunkedArray, kind: str, day: date, zone: str) -> tuple[tu
     """The ages of dates and instants by the source's clock, and how near the newest instant is to the date's end."""
     if not len(values):
         return None, None
-    local = pc.local_timestamp(values.cast(pa.timestamp("us", zone))) if kind == "timestamp" else values
-    ends = pc.min_max(local)
-    least, most = (np.datetime64(ends[end].as_py()) for end in ("min", "max"))
-    midnight = np.datetime64(day)
-    ages = tuple(int((one.astype("datetime64[D]") - midnight).astype(int)) for one in (least, most))
-    newest = 24 - (most - midnight.astype("datetime64[s]")) / np.timedelta64(HOUR, "s") if kind == "timestamp" else None
-    return (ages[0], ages[1]), None if newest is None else float(newest)
+    clock = pa.timestamp("us", zone)
+    local = pc.local_timestamp(values.cast(clock)) if kind == "timestamp" else values.cast(pa.timestamp("us"))
+    ends = pc.min_max(local.cast(pa.int64()))
+    least, most, midnight = ends["min"].as_py(), ends["max"].as_py(), (day - date(1970, 1, 1)).days
+    newest = 24 - (most - midnight * 24 * HOUR) / HOUR if kind == "timestamp" else None
+    return (least // (24 * HOUR) - midnight, most // (24 * HOUR) - midnight), newest
 
 
 def broken_values(values: pa.ChunkedArray, rules: Rules) -> dict[str, int]:

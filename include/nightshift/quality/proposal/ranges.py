@@ -12,6 +12,7 @@ from sys import float_info
 ROOM = 0.5  # beyond the extreme: so much of its distance from the median
 FEWEST_DATES = 7  # before which nothing is said about what holds on every date
 GROWS = 0.5  # of the dates bring a new extreme: then there is no bound
+YEAR = 330  # days after which all seasons were seen
 NEAR_ZERO = 0.1  # of the other extreme: what moves and is so near zero begins there
 PILED = 0.05  # of the values are the extreme itself: then nothing is beyond it
 APART = 4.0  # times as far from the median as the next value: such values stand apart
@@ -88,10 +89,10 @@ class Side:
 def bound_of(side: Side) -> Bound:
     """A bound for what was seen: half as far again from the median as the outermost value, rounded outward.
 
-    Of numbers that move from date to date, such as temperatures, what was seen is one season: they get as much room to
-    either side as they took. There is no bound where every other date brings a new extreme. It is the outermost value
-    itself where many values are, and on no other side of zero than what was seen. Values that stand apart are left
-    beyond it if they are very few.
+    Numbers that move from date to date, such as temperatures, get as much room to either side as they took, until a
+    year was seen. There is no bound where every other date brings a new extreme. It is the outermost value itself where
+    many values are, and on no other side of zero than what was seen. Values that stand apart are left beyond it if they
+    are very few.
     """
     if grows(side):
         return Bound(None, f"a new {side.word} on most dates, so no bound would last", {})
@@ -155,14 +156,15 @@ def _bound(side: Side) -> Bound:
     if len(side.extremes) >= FEWEST_DATES and len(days) >= len(side.extremes) / 2 and piled >= PILED * side.values:
         return Bound(_plain(seen), f"{told(seen)} is the {side.word}, in {piled:,} of {side.values:,} values", {})
     away, span = abs(seen - side.median), abs(seen - side.opposite)
-    room = (span if side.moves else away * ROOM) or abs(seen) * ROOM or 1.0
+    season = side.moves and (max(side.extremes) - min(side.extremes)).days < YEAR
+    room = (span if season else away * ROOM) or abs(seen) * ROOM or 1.0
     room = max(room, 1.0) if side.whole else room
     end = seen + room if side.upper else seen - room
     # Of very large numbers the room is less than what a number can tell apart.
     bound = side.outermost((rounded(end, room, side.upper), _plain(seen))) if isfinite(end) else end
     if abs(bound) > float_info.max:
         return Bound(None, f"{told(seen)} seen, beyond which there is no room", {})
-    why = f"{told(seen)} seen" + (", differs much from date to date" if side.moves else "")
+    why = f"{told(seen)} seen" + (", in one season of what differs from date to date" if season else "")
     beyond_zero = seen <= 0 < bound if side.upper else bound < 0 <= seen
     if beyond_zero and (not side.moves or abs(seen) <= NEAR_ZERO * abs(side.opposite)):
         return Bound(0, f"{told(seen)} seen, never {'positive' if side.upper else 'negative'}", {})

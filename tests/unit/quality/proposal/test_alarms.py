@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import random
+from datetime import date, timedelta
+
+import pytest
+
+from nightshift.definition.checks import UsualValues
+from nightshift.quality.profiles import Profile
+from nightshift.quality.proposal.alarms import alarms, propose_usual, propose_usual_rows, row_ratios
+
+FIRST = date(2024, 1, 1)
+DAYS = 70
+
+
+def days(values: list[Profile]) -> dict[date, Profile]:
+    return {FIRST + timedelta(days=n): one for n, one in enumerate(values)}
+
+
+def numbers(*odd: float, missing: int = 0) -> dict[date, Profile]:
+    """A column with a mean near 10 on each date, and these on the last ones."""
+    luck = random.Random(1)
+    means = [luck.gauss(10, 0.1) for _ in range(DAYS - len(odd))]
+    return days([Profile(100, missing, mean, 1.0) for mean in [*means, *odd]])
+
+
+def test_the_fewest_deviations_are_proposed_that_no_date_exceeds() -> None:
+    assert propose_usual("x", "number", numbers(), ["mean", "spread"]).value == "warn"  # type: ignore[union-attr]
+    found = propose_usual("x", "number", numbers(11.8), ["mean", "spread"])
+    assert found is not None
+    assert found.value == {"deviations": 10}
+    assert found.why == "0 of 49 dates were further from the same weekdays before"
+
+
+def test_a_statistic_that_alarms_often_is_left_out() -> None:
+    found = propose_usual("x", "number", numbers(90.0, missing=5), ["missing", "mean", "spread"])
+    assert found is not None and found.value == {"of": ["missing", "spread"]}
+    assert propose_usual("x", "number", numbers(90.0), ["mean"]) is None
+
+
+def test_nothing_is_usual_after_less_than_five_weeks() -> None:
+    few = dict(list(numbers().items())[:34])
+    assert propose_usual("x", "number", few, ["mean"]) is None
+    assert propose_usual("x", "number", dict(list(numbers().items())[:35]), ["mean"]) is not None
+    assert propose_usual("x", "number", numbers(), []) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "odd"),
+    [
+        ("number", Profile(100, 0, 90.0, 1.0)),
+        ("number", Profile(100, 0, 10.0, 50.0)),
+        ("number", Profile(100, 60, 10.0, 1.0)),
+        ("string", Profile(100, 0, distinct=40, counts={"a": 50, "b": 50})),
+        ("string", Profile(100, 0, distinct=2, counts={"a": 2, "c": 98})),
+    ],
+)
+def test_a_date_that_is_not_as_usual_is_counted(kind: str, odd: Profile) -> None:
+    usual = Profile(100, 0, 10.0, 1.0) if kind == "number" else Profile(100, 0, distinct=2, counts={"a": 50, "b": 50})
+    history = days([*[usual] * 40, odd, *[usual] * 3])
+    outside, measured = alarms("x", kind, UsualValues(), history)
+    assert (outside, measured) == ([FIRST + timedelta(days=40)], 23)
+
+
+def test_rows_are_held_against_the_same_weekday() -> None:
+    rows = {FIRST + timedelta(days=n): 150 if n % 7 > 4 else 100 for n in range(DAYS)}
+    rows[FIRST + timedelta(days=60)] = 60
+    assert row_ratios(rows, 8)[FIRST + timedelta(days=60)] == 0.6
+    found = propose_usual_rows(rows)
+    assert found is not None
+    assert found.value == {"min": 0.3, "max": 1.3}
+    assert found.why == "0.60 to 1.00 times the same weekday's on 49 dates"
+    assert propose_usual_rows(dict(list(rows.items())[:34])) is None
