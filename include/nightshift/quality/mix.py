@@ -6,6 +6,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 from great_expectations.expectations.expectation import ColumnAggregateExpectation
+from great_expectations.render import LegacyRendererType, RenderedStringTemplateContent
+from great_expectations.render.renderer.renderer import renderer
 
 from nightshift.quality.usual import distance
 
@@ -47,6 +49,19 @@ class ExpectColumnMixToBeNear(ColumnAggregateExpectation):
         details = {"value": value, "share": shares.get(value, 0.0), "expected": expected.get(value, 0.0)}
         success = observed <= self.configuration.kwargs["max_distance"]
         return {"success": success, "result": {"observed_value": observed, "details": details}}
+
+    @classmethod
+    @renderer(renderer_type=LegacyRendererType.PRESCRIPTIVE)
+    def _prescriptive_renderer(
+        cls, configuration: Any, result: Any = None, runtime_configuration: Any = None, **_: Any
+    ) -> list[RenderedStringTemplateContent]:
+        """What is expected, for Data Docs."""
+        told = f"at most {configuration.kwargs['max_distance']:.1%} of the values may be others than expected."
+        return [
+            RenderedStringTemplateContent(
+                content_block_type="string_template", string_template={"template": told, "params": {}}
+            )
+        ]
 
 
 def _text(value: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -112,8 +113,8 @@ def test_a_class_of_ones_own_may_not_take_the_name_of_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     """Great Expectations would take it for the other one from then on, in every check."""
-    known = registry._registered_expectations
-    monkeypatch.setattr(registry, "_registered_expectations", dict(known))
+    for known in ("_registered_expectations", "_registered_renderers"):
+        monkeypatch.setattr(registry, known, {name: copy(one) for name, one in getattr(registry, known).items()})
     (tmp_path / "expectations.py").write_text(OWN.replace("ExpectColumnMaxToBeRound", name))
     with pytest.raises(TerminalError) as caught:
         expectation_class(gx, "ExpectColumnValuesToBeEven", str(tmp_path))
@@ -165,6 +166,7 @@ def test_a_module_that_cannot_be_imported_says_why(tmp_path: Path, monkeypatch: 
         ("import nowhere_at_all", "No module named 'nowhere_at_all'"),
         ("def broken(:", "invalid syntax"),
         ("1 / 0", "division by zero"),
+        ("raise ValueError('no ' * 100_000)", "no no no"),
     ],
 )
 def test_a_file_of_ones_own_that_cannot_be_imported_says_where_and_why(tmp_path: Path, text: str, says: str) -> None:
@@ -172,6 +174,7 @@ def test_a_file_of_ones_own_that_cannot_be_imported_says_where_and_why(tmp_path:
     with pytest.raises(TerminalError) as caught:
         expectation_class(gx, "ExpectColumnMaxToBeBetween", str(tmp_path))
     assert str(caught.value).startswith(f"{tmp_path / 'expectations.py'}: cannot be imported: {says}")
+    assert len(str(caught.value)) < LONGEST + 300
 
 
 @pytest.mark.parametrize(
