@@ -23,6 +23,7 @@ from nightshift.definition.checks import (
 )
 from nightshift.definition.duration import Days, Duration
 from nightshift.definition.gate import Gate, Metric
+from nightshift.definition.monitoring import Monitoring
 from nightshift.definition.part import Name, Part
 
 ColumnType = Literal["string", "integer", "number", "boolean", "date", "timestamp"]
@@ -121,6 +122,9 @@ class Label(Part):
 
     source: str
     expression: str = Field(description="DuckDB SQL over the label source's columns.")
+    type: Literal["boolean", "number"] = Field(
+        "boolean", description="boolean: its probability is predicted; number: its value."
+    )
     description: str = ""
 
 
@@ -244,33 +248,6 @@ class Training(Part):
     seed: int = 0
 
 
-class Drift(Part):
-    """When a night counts as drifted.
-
-    A feature that is the same for every row of a night, such as the weekday, differs from its reference every
-    night: name the features that are worth watching.
-    """
-
-    features: tuple[str, ...] = Field((), description="The features watched; all if empty.")
-    psi: float = Field(0.2, gt=0, description="A feature whose index is above this has drifted.")
-    share: float = Field(0.3, gt=0, le=1, description="A night with more than this share of features drifted.")
-
-
-class Retrain(Part):
-    """When drift becomes a retrain request."""
-
-    nights: int = Field(2, ge=1, description="Drifted nights …")
-    of_last: int = Field(3, ge=1, description="… among this many, the newest among them.")
-    cooldown: Days = Field(description="No second request sooner than this.")
-
-
-class Monitoring(Part):
-    """How a published night is judged."""
-
-    drift: Drift = Drift()
-    retrain: Retrain
-
-
 class Schedule(Part):
     """When nights run. Score date D is scored at `at` on D; that instant is its cutoff."""
 
@@ -306,6 +283,11 @@ class ModelDefinition(Part):
     quality: Quality = Quality()
     monitoring: Monitoring
     folder: Path = Field(exclude=True)
+
+    @property
+    def regression(self) -> bool:
+        """Whether a number is predicted, not the probability of a condition."""
+        return self.label.type == "number"
 
     @property
     def aggregate_features(self) -> dict[str, Aggregate]:

@@ -7,7 +7,7 @@ from datetime import date
 from typing import Literal
 
 from nightshift.definition.duration import format_duration
-from nightshift.definition.model import Retrain
+from nightshift.definition.monitoring import Retrain
 
 Action = Literal["nothing", "request", "suppressed"]
 

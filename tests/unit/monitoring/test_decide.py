@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nightshift.definition.model import Retrain
+from nightshift.definition.monitoring import Retrain
 from nightshift.monitoring.decide import Decision, NightDrift, decide
 from unit.tables import day
 
