@@ -48,6 +48,8 @@ def publish_scores(model: str, staged: list[str], *, outlet_events: Any = None) 
     """Makes the scores visible and tells the scored-table asset."""
     with explained():
         snapshots = _loop(model).publish(staged)
+        if len(snapshots) < len(staged):
+            _warn("the challenger's scores could not be published: the log says why")
         for accessor in (outlet_events[asset] for asset in get_current_context()["task"].outlets):
             accessor.extra = {"snapshots": snapshots}
         return snapshots

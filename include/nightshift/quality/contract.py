@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
@@ -12,7 +12,7 @@ import pyarrow as pa
 from nightshift.definition.checks import Expectation as Declared
 from nightshift.definition.checks import Freshness, Made, Reference, RowRule, Rules, Severity
 from nightshift.definition.model import ModelDefinition, Source
-from nightshift.lake.tables import features_table, scores_table
+from nightshift.lake.tables import TableSpec, features_table, scores_table
 from nightshift.quality.computed import quoted
 from nightshift.quality.expectation import (
     BETWEEN,
@@ -101,9 +101,17 @@ def features_contract(definition: ModelDefinition, background: Background) -> Co
     return _made(spec.name, definition.quality.features, spec.columns, found, background)
 
 
-def scores_contract(definition: ModelDefinition, background: Background) -> Contract:
-    """Exactly one row an observation, each a probability with the version that made it, spread as on the holdout."""
-    spec, declared = scores_table(definition), definition.quality.scores
+def scores_contract(
+    definition: ModelDefinition, background: Background, of: Callable[[ModelDefinition], TableSpec] = scores_table
+) -> Contract:
+    """Exactly one row an observation, each a probability with the version that made it, spread as on the holdout.
+
+    Args:
+        definition: The model definition.
+        background: What it needs to know beside.
+        of: The table: what a challenger gives must satisfy the same.
+    """
+    spec, declared = of(definition), definition.quality.scores
     found = [_expect(NOT_NULL, column) for column in [*spec.key, "score", "model_version"]]
     found.append(_expect(BETWEEN, "score", min_value=0, max_value=1))
     found += _one_each(list(spec.key), background)

@@ -1,4 +1,4 @@
-"""The registry: MLflow runs, versions and the alias `champion`."""
+"""The registry: MLflow runs, versions and the aliases `champion` and `challenger`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from nightshift.registry.client import Client, absent
 from nightshift.registry.package import REFERENCE, ModelPackage, load_package, package_digest, verify_digest
 from nightshift.settings import Settings
 
-CHAMPION = "champion"
+CHAMPION, CHALLENGER = "champion", "challenger"
 DIGEST, NIGHT, REASON, GATE = "nightshift.digest", "nightshift.as_of", "nightshift.reason", "nightshift.gate"
 TRAINED = "nightshift.trained_from", "nightshift.trained_before"
 SETTLED = "nightshift.settled"  # of the registered model: the event that its alias is known to agree with
@@ -151,9 +151,11 @@ class Registry:
 
     def champion(self) -> Version | None:
         """The version that makes the published scores, if there is one."""
-        with absent():
-            return _version(self.client.get_model_version_by_alias(self.model, CHAMPION))
-        return None
+        return self._at(CHAMPION)
+
+    def challenger(self) -> Version | None:
+        """The version that is scored beside the champion, if there is one."""
+        return self._at(CHALLENGER)
 
     def require_champion(self) -> Version:
         """The champion.
@@ -246,6 +248,11 @@ class Registry:
             raise TerminalError(
                 f"the model's {what} cannot be read: {first_line(error)}", where=where, fix=fix
             ) from None
+
+    def _at(self, alias: str) -> Version | None:
+        with absent():
+            return _version(self.client.get_model_version_by_alias(self.model, alias))
+        return None
 
     def _experiment(self) -> str:
         with self.lock():
