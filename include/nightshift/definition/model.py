@@ -25,6 +25,7 @@ from nightshift.definition.duration import Days, Duration
 from nightshift.definition.gate import Gate, Metric
 from nightshift.definition.monitoring import Monitoring
 from nightshift.definition.part import Name, Part
+from nightshift.definition.promotion import DeclaredPromotion, Promotion
 
 ColumnType = Literal["string", "integer", "number", "boolean", "date", "timestamp"]
 FeatureType = Literal["number", "category"]
@@ -280,6 +281,7 @@ class ModelDefinition(Part):
     features: Features
     training: Training
     gate: Gate
+    promotion: DeclaredPromotion = Promotion()
     quality: Quality = Quality()
     monitoring: Monitoring
     folder: Path = Field(exclude=True)
