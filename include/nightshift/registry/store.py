@@ -22,7 +22,8 @@ from nightshift.settings import Settings
 CHAMPION, CHALLENGER = "champion", "challenger"
 DIGEST, NIGHT, REASON, GATE = "nightshift.digest", "nightshift.as_of", "nightshift.reason", "nightshift.gate"
 TRAINED = "nightshift.trained_from", "nightshift.trained_before"
-SETTLED = "nightshift.settled"  # of the registered model: the event that its alias is known to agree with
+# Of the registered model: the event that its alias is known to agree with.
+SETTLED = {CHAMPION: "nightshift.settled", CHALLENGER: "nightshift.settled.challenger"}
 ARTIFACT, LINEAGE, DEFINITION = "model", "lineage", "definition"
 MLFLOW_PARENT_RUN_ID = "mlflow.parentRunId"
 
@@ -205,16 +206,24 @@ class Registry:
         """Makes a version the champion; the caller holds the lock."""
         self.client.set_registered_model_alias(self.model, CHAMPION, str(number))
 
-    def settled(self) -> str:
-        """The event that the alias is known to agree with; empty if none is known."""
+    def challenge(self, number: int | None) -> None:
+        """Makes a version the challenger, or none; the caller holds the lock."""
+        if number is not None:
+            self.client.set_registered_model_alias(self.model, CHALLENGER, str(number))
+            return
         with absent():
-            return str(self.client.get_registered_model(self.model).tags.get(SETTLED, ""))
+            self.client.delete_registered_model_alias(self.model, CHALLENGER)
+
+    def settled(self, alias: str = CHAMPION) -> str:
+        """The event that an alias is known to agree with; empty if none is known."""
+        with absent():
+            return str(self.client.get_registered_model(self.model).tags.get(SETTLED[alias], ""))
         return ""
 
-    def settle(self, event_id: str) -> None:
-        """Says that the alias agrees with an event; the caller holds the lock."""
+    def settle(self, event_id: str, alias: str = CHAMPION) -> None:
+        """Says that an alias agrees with an event; the caller holds the lock."""
         with absent():
-            self.client.set_registered_model_tag(self.model, SETTLED, event_id)
+            self.client.set_registered_model_tag(self.model, SETTLED[alias], event_id)
 
     @contextmanager
     def lock(self) -> Iterator[None]:

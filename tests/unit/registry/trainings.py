@@ -15,7 +15,8 @@ from typing import Any
 import mlflow
 
 from nightshift.loop import Loop, Trained
-from nightshift.registry import champions, store
+from nightshift.registry import changes as moves
+from nightshift.registry import store
 from nightshift.registry.events import changes
 from nightshift.registry.store import ARTIFACT
 from nightshift.settings import Settings
@@ -78,7 +79,7 @@ PROCESSES.set_forkserver_preload(
 STEPS: dict[str, tuple[Any, str]] = {
     "the model is there": (mlflow.MlflowClient, "create_registered_model"),
     "the version is there": (store.Registry, "register"),
-    "an event is kept": (champions, "append_event"),
+    "an event is kept": (moves, "append_event"),
     "the alias is moved": (store.Registry, "crown"),
     "the mark is set": (store.Registry, "settle"),
 }
