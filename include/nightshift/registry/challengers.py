@@ -67,7 +67,9 @@ class Challengers(Changes):
             self._change_challenger(event, events)
             return version
 
-    def promote(self, number: int, actor: str, reason: str, evidence: Evidence = NOTHING) -> RegistryEvent | None:
+    def promote(
+        self, number: int, actor: str, reason: str, evidence: Evidence = NOTHING, against: int | None = None
+    ) -> RegistryEvent | None:
         """Makes the challenger the champion, from the next night on.
 
         Args:
@@ -75,13 +77,17 @@ class Challengers(Changes):
             actor: The run that does it.
             reason: Why.
             evidence: What it rests on.
+            against: The champion it was compared with; any if None.
 
         Returns:
-            What was done; None if that version is not the challenger any more, and nothing is changed.
+            What was done; None if that version is not the challenger any more, or another one is the champion by now,
+            and nothing is changed.
         """
         with self.registry.lock():
             events, _ = self._settle(actor)
-            return self._promote(number, actor, reason, events, evidence) if self._is(number, events) else None
+            if not self._is(number, events) or against not in (None, last_champion(events)):
+                return None
+            return self._promote(number, actor, reason, events, evidence)
 
     def retire(self, number: int | None, actor: str, reason: str, evidence: Evidence = NOTHING) -> RegistryEvent | None:
         """Lets the challenger be none any more. It stays a version.

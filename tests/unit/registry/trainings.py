@@ -81,6 +81,7 @@ STEPS: dict[str, tuple[Any, str]] = {
     "the version is there": (store.Registry, "register"),
     "an event is kept": (moves, "append_event"),
     "the alias is moved": (store.Registry, "crown"),
+    "the challenger's alias is moved": (store.Registry, "challenge"),
     "the mark is set": (store.Registry, "settle"),
 }
 
