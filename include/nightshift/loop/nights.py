@@ -53,11 +53,13 @@ class Audited:
         locations: The staged sets to publish, in their order.
         summary: The verdicts as sentences.
         warnings: Those that are worth an alert though they stop nothing.
+        left_out: Why challengers have no scores of the night, which stops nothing either.
     """
 
     locations: tuple[str, ...]
     summary: str
     warnings: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
 
 
 class Nights(Workspace):
@@ -155,7 +157,8 @@ class Nights(Workspace):
         return Audited(
             tuple(location for one in everything for location in passed.get(one.location, [one.location])),
             "; ".join([*(verdict.summary() for verdict in verdicts), *left_out.values()]),
-            (*(verdict.summary() for verdict in verdicts if verdict.outcome == "warn"), *left_out.values()),
+            tuple(verdict.summary() for verdict in verdicts if verdict.outcome == "warn"),
+            tuple(left_out.values()),
         )
 
     def publish(self, locations: Sequence[str]) -> dict[str, int]:

@@ -125,6 +125,11 @@ class Registry:
         """The tags of a run."""
         return dict(self.client.get_run(run_id).data.tags)
 
+    def page(self, run_id: str, name: str) -> str:
+        """The address of a page among a run's artifacts, in MLflow's UI."""
+        experiment = self.client.get_run(run_id).info.experiment_id
+        return f"{self.settings.mlflow_url}/#/experiments/{experiment}/runs/{run_id}/artifacts/{name}"
+
     def metrics(self, run_id: str) -> dict[str, float]:
         """The metrics of a run; none if it is gone."""
         with absent():
