@@ -14,7 +14,7 @@ from typing import Any
 
 import mlflow
 
-from nightshift.loop import Loop, Trained
+from nightshift.loop import Loop, Trained, workspace
 from nightshift.registry import changes as moves
 from nightshift.registry import store
 from nightshift.registry.events import changes
@@ -82,6 +82,8 @@ STEPS: dict[str, tuple[Any, str]] = {
     "an event is kept": (moves, "append_event"),
     "the alias is moved": (store.Registry, "crown"),
     "the challenger's alias is moved": (store.Registry, "challenge"),
+    "the values are kept": (workspace.Workspace, "record"),
+    "the page is left": (mlflow.MlflowClient, "log_text"),
     "the mark is set": (store.Registry, "settle"),
 }
 
