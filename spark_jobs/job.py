@@ -146,7 +146,9 @@ def run(main: Callable[[], None]) -> None:
 
 def reason(error: Exception) -> str:
     """Why a job failed, as one line."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = [line.strip(": ") for line in str(error).splitlines() if line.strip()]
+    if len(lines) > 1 and lines[0].startswith("An error occurred while calling"):  # py4j's own, of what Spark raised
+        del lines[0]
     # A failure inside a Python worker hides its reason in the last line of a nested stack trace.
     nested = [line for line in lines if "Error: " in line and not line.startswith(("at ", "File ", "Caused by"))]
     return (nested or lines or [repr(error)])[0]

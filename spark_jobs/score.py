@@ -87,7 +87,7 @@ def main() -> None:
     parser.add_argument("--at", type=datetime.fromisoformat, required=True, help="instant recorded as scored_at")
     arguments = parser.parse_args()
     staged = stage_scores(arguments.model, arguments.night, arguments.attempt, arguments.at)
-    for one, how in zip(staged, ("scored by", "in shadow: "), strict=False):
+    for one, how in zip(staged, ("scored by", "in shadow:"), strict=False):
         told = f", which failed: {one.inputs[PROBLEM]}" if PROBLEM in one.inputs else ""
         print(f"{how} version {one.inputs['model_version']}{told}", flush=True)
     announce(staged)
