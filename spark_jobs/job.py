@@ -146,7 +146,7 @@ def run(main: Callable[[], None]) -> None:
 
 def reason(error: Exception) -> str:
     """Why a job failed, as one line."""
-    lines = [line.strip(": ") for line in str(error).splitlines() if line.strip()]
+    lines = [line.strip().removeprefix(": ") for line in str(error).splitlines() if line.strip()]
     if len(lines) > 1 and lines[0].startswith("An error occurred while calling"):  # py4j's own, of what Spark raised
         del lines[0]
     # A failure inside a Python worker hides its reason in the last line of a nested stack trace.
