@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -12,7 +13,8 @@ from nightshift.definition.model import ModelDefinition
 from nightshift.errors import TerminalError
 from nightshift.registry.package import Encoder, load_package, package_digest
 from nightshift.settings import PROJECT
-from nightshift.training.fit import fit, make_estimator
+from nightshift.training.estimator import make_estimator
+from nightshift.training.fit import fit
 from unit.conftest import Edit
 
 DECLARED = "{class: sklearn.linear_model.LogisticRegression, params: {C: 1.0}}"
@@ -80,6 +82,8 @@ def test_other_rows_make_another_model(tiny: ModelDefinition) -> None:
     assert package_digest(first.dump()) != package_digest(second.dump())
 
 
+# An estimator that computes in parallel keeps in how many threads it did.
+THREADS = {name: value for name, value in os.environ.items() if name.startswith("OMP_")}
 PROCESS = """
 from pathlib import Path
 from nightshift.definition.load import load_definition
@@ -101,7 +105,7 @@ def test_another_process_makes_the_same_model(tiny: ModelDefinition, edit: Edit)
             [sys.executable, "-c", code, size, str(definition.folder)],
             stdout=subprocess.PIPE,
             text=True,
-            env={"PYTHONHASHSEED": seed},
+            env=THREADS | {"PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)},
         )
         for size, seed in (("0", "1"), ("9999", "2"))
     ]

@@ -58,5 +58,5 @@ def test_a_fold_learns_from_all_days_before_its_own_and_from_none_after(folds: i
 
 
 def test_a_fold_without_both_classes_is_refused() -> None:
-    with pytest.raises(TerminalError, match=r"training\.search\.folds: a fold .* no rows of both classes"):
+    with pytest.raises(TerminalError, match=r"training\.search\.folds: a fold .* no rows of different labels"):
         list(time_folds(machines(failing=0.0), 3))
