@@ -226,7 +226,7 @@ def test_the_code_is_a_part_of_what_the_user_wrote(own: Own, tmp_path: Path) -> 
             r"no scikit-learn-compatible estimator; received .*sklearn\.svm\._classes\.SVC",
         ),
         (
-            "from sklearn.svm import LinearSVC as It\n\ndef make_estimator(params, seed, categories):\n    return It()\n",
+            "from sklearn.svm import LinearSVC as It\ndef make_estimator(params, seed, categories):\n    return It()\n",
             r"gives no probabilities; received 'sklearn\.svm\._classes\.LinearSVC'",
         ),
     ],

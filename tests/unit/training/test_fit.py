@@ -165,6 +165,15 @@ def test_missing_values_an_estimator_cannot_take_are_a_terminal_error(tiny: Mode
         fit(tiny, rows.set_column(0, "busy", busy), {})
 
 
+@pytest.mark.parametrize("empty", ["busy", "kind"])
+def test_a_feature_without_any_value_is_left_out_and_not_needed_for_scoring(tiny: ModelDefinition, empty: str) -> None:
+    rows = machines()
+    place, kind = rows.schema.get_field_index(empty), rows.schema.field(empty).type
+    package = fit(tiny, rows.set_column(place, empty, pa.nulls(rows.num_rows, kind)), {})
+    assert list(package.encoder.types) == [name for name in tiny.feature_types if name != empty]
+    assert np.array_equal(package.score(rows), package.score(rows.drop_columns(empty)))
+
+
 def test_a_class_that_gives_no_probabilities_is_refused_before_it_is_registered(edit: Edit) -> None:
     definition = edit(DECLARED, "{class: sklearn.svm.LinearSVC}")
     with pytest.raises(TerminalError, match=r"training\.estimator"):
