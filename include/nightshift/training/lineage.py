@@ -46,7 +46,7 @@ class Lineage:
         mean: The mean of their labels where these are numbers.
         median: The median of the same.
         without: The features that had no value in any of them, which the model does not know.
-        threads: How many threads computed, by what they are for; a sum may depend on it, and some estimators keep it.
+        threads: How many threads computed, by what they are for: sums that are made in parallel depend on it.
     """
 
     as_of: str

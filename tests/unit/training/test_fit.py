@@ -82,7 +82,7 @@ def test_other_rows_make_another_model(tiny: ModelDefinition) -> None:
     assert package_digest(first.dump()) != package_digest(second.dump())
 
 
-# An estimator that computes in parallel keeps in how many threads it did.
+# Sums that are made in parallel depend on the number of threads.
 THREADS = {name: value for name, value in os.environ.items() if name.startswith("OMP_")}
 PROCESS = """
 from pathlib import Path
