@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 from croniter import croniter
 
-from nightshift.definition import check_rules, feature_rules, gate_rules, promotion_rules
+from nightshift.definition import check_rules, feature_rules, gate_rules, promotion_rules, training_rules
 from nightshift.definition.duration import format_duration
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.problem import RESERVED, Path_, Problem
@@ -247,4 +247,5 @@ RULES: tuple[Rule, ...] = (
     *feature_rules.RULES,
     *gate_rules.RULES,
     *promotion_rules.RULES,
+    *training_rules.RULES,
 )
