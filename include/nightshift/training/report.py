@@ -10,10 +10,9 @@ from jinja2 import Environment
 from sklearn.metrics import roc_curve
 
 from nightshift.definition.gate import Gate
-from nightshift.pages import POLICY, templates
-from nightshift.training import plots
+from nightshift.pages import POLICY, plots, templates
+from nightshift.pages.plots import Line, Mark, Plot
 from nightshift.training.bootstrap import BINS, Vector
-from nightshift.training.plots import Line, Mark, Plot
 from nightshift.training.results import GateReport, Holdout, RuleResult
 
 POINTS = 300  # of a curve
