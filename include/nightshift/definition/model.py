@@ -283,6 +283,7 @@ class ModelDefinition(Part):
     quality: Quality = Quality()
     monitoring: Monitoring
     folder: Path = Field(exclude=True)
+    shared: dict[str, Name] = Field({}, exclude=True)
 
     @property
     def regression(self) -> bool:

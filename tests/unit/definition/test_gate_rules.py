@@ -132,5 +132,5 @@ def test_the_fewest_days_are_those_that_would_all_favour_one_of_two_like_models_
 def test_the_example_compares_with_the_champion_and_by_airport(flight_delay: ModelDefinition) -> None:
     gate = flight_delay.gate
     assert gate.against_champion is not None and gate.slices is not None
-    assert (gate.against_champion.metric, gate.against_champion.margin) == ("roc_auc", 0.01)
+    assert (gate.against_champion.metric, gate.against_champion.margin) == ("roc_auc", 0.02)
     assert gate.slices.columns == ("origin",)
