@@ -61,7 +61,6 @@ class Outcomes(Workspace):
 
     def _measure(self, day: date, made_from: str, run_id: str) -> None:
         from nightshift.monitoring.outcomes import MADE_FROM, measure_outcomes, settle_labels
-        from nightshift.training.bootstrap import metrics
 
         key, regression = self.definition.observations.key, self.definition.regression
         rows = self.read(self._scores, day, day)
@@ -70,7 +69,9 @@ class Outcomes(Workspace):
         known = join_labels(rows, labels.select(["score_date", *key, "label"]), key)
         expected = self._expected(version)
         note = f"{doubtful} observations have two different labels and count as having none" if doubtful else ""
-        measured = measure_outcomes(known, rows.num_rows, version, metrics, expected, regression=regression, note=note)
+        measured = measure_outcomes(
+            known, rows.num_rows, version, self.metrics, expected, regression=regression, note=note
+        )
         if self.definition.monitoring.value is not None:
             self._measure_value(day, rows, labels, run_id)
         # Last: what it was measured on is known once everything is kept.

@@ -152,15 +152,15 @@ class Training(Workspace):
     def _expectation(self, made: Made) -> Expectation:
         """What the holdout lets expect of nights that the model will score."""
         from nightshift.monitoring.expectation import expect
-        from nightshift.training.bootstrap import metrics
         from nightshift.training.calibrate import calibrate
 
         labels, scores = made.holdout["label"].to_numpy(), made.package.score(made.holdout)
         days = made.holdout["score_date"].cast(pa.int32()).to_numpy().astype("int64")
+        if self.definition.regression:
+            return expect(labels, scores, days, self.metrics, None)
         rarer = min(float(labels.sum()), len(labels) - float(labels.sum()))
         method: CalibrationMethod = "isotonic" if rarer >= ENOUGH else "sigmoid"
-        calibration = None if self.definition.regression else calibrate(method, scores, labels)
-        return expect(labels, scores, days, metrics, calibration)
+        return expect(labels, scores, days, self.metrics, calibrate(method, scores, labels))
 
     def _lineage(
         self,

@@ -22,6 +22,7 @@ from nightshift.settings import Settings, get_settings
 from nightshift.types import Measurement
 
 if TYPE_CHECKING:
+    from nightshift.monitoring.expectation import Metrics
     from nightshift.registry.champions import Champions
     from nightshift.registry.store import Registry
 
@@ -55,6 +56,13 @@ class Workspace:
         from nightshift.registry.champions import Champions
 
         return Champions(self.registry, self.lake, self.definition)
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        """The gate's metrics, of whatever is predicted."""
+        from nightshift.training.bootstrap import metrics
+
+        return metrics
 
     def record(self, monitor: str, night: date, measured: Sequence[Measurement], run_id: str) -> None:
         """Keeps monitored values; those of the same monitor and night are replaced."""
