@@ -7,7 +7,14 @@ from datetime import date, timedelta
 
 from croniter import croniter
 
-from nightshift.definition import check_rules, feature_rules, gate_rules, monitoring_rules, training_rules
+from nightshift.definition import (
+    check_rules,
+    feature_rules,
+    gate_rules,
+    monitoring_rules,
+    promotion_rules,
+    training_rules,
+)
 from nightshift.definition.duration import format_duration
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.problem import RESERVED, Path_, Problem
@@ -237,6 +244,7 @@ RULES: tuple[Rule, ...] = (
     *check_rules.RULES,
     *feature_rules.RULES,
     *gate_rules.RULES,
+    *promotion_rules.RULES,
     *training_rules.RULES,
     *monitoring_rules.RULES,
 )

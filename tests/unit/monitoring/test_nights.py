@@ -18,7 +18,7 @@ from nightshift.definition.value import Value
 from nightshift.lake.files import local_path
 from nightshift.lake.publish import publish
 from nightshift.lake.staging import stage_arrow
-from nightshift.lake.tables import TableSpec, raw_table, scores_table
+from nightshift.lake.tables import TableSpec, raw_table, scores_table, shadow_table
 from nightshift.loop import Loop
 from nightshift.loop.workspace import Workspace
 from nightshift.monitoring.expectation import Band, Expectation, ProbabilityModel
@@ -41,7 +41,8 @@ def put(loop: Loop, spec: TableSpec, when: date, columns: dict[str, Any]) -> Non
     given = {name: columns.get(name, pa.nulls(rows)) for name in spec.columns}
     given[spec.date_column] = pa.array([when] * rows, pa.date32())
     data = pa.table(given).cast(spec.schema)
-    publish(loop.lake, spec, stage_arrow(loop.lake, spec, data, when, when, {}))
+    split = {name: data[name][0].as_py() for name in spec.split_by}
+    publish(loop.lake, spec, stage_arrow(loop.lake, spec, data, when, when, {}, split))
 
 
 def score(loop: Loop, *numbers: int, version: int = 1, machines: int = len(MACHINES)) -> None:
@@ -207,7 +208,7 @@ def test_a_night_is_worth_what_champion_challenger_and_naive_policy_make_of_it(l
     policy(loop, value=value)
     score(loop, 1)
     fail(loop, 1)
-    shadow = loop._shadow
+    shadow = shadow_table(loop.definition)
     put(loop, shadow, day(1), {"machine": MACHINES, "score": 1 - LOADS, "model_version": [3] * 40})
     measured(loop, 2)
     kept = {row["subject"]: row for row in loop.monitored(day(1), day(1), "value") if row["statistic"] == "value"}
