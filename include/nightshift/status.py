@@ -70,13 +70,13 @@ def _status(night: date, rows: int, expected: int, version: int | None, kept: li
     checks = [row for row in tonight if str(row["monitor"]).startswith("quality.")]
     failed = [row for row in checks if row["verdict"] != "pass"]
     quality = f"{len(failed)} of {len(checks)} failed" if failed else f"pass, {len(checks)}" if checks else "–"
-    drift, decision, auc = one("drift", "drifted_share"), one("decision", "retrain"), one("outcome", "roc_auc")
+    drift, decision, auc = one("drift", "input_drift"), one("decision", "retrain"), one("outcome", "roc_auc")
     return NightStatus(
         night,
         rows,
         expected,
         quality,
-        f"{drift['verdict']}, {drift['value']:.0%}" if drift else "–",
+        str(drift["verdict"]) if drift else "–",
         str(decision["verdict"]) if decision else "–",
         version,
         auc["value"] if auc else None,

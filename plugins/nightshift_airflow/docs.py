@@ -47,10 +47,10 @@ def _score(definition: ModelDefinition) -> str:
 
 
 def _monitor(definition: ModelDefinition) -> str:
-    drift, retrain = definition.monitoring.drift, definition.monitoring.retrain
+    alarms, retrain = definition.monitoring.false_alarms, definition.monitoring.retrain
     return (
-        f"Woken by the partition of `scores.{definition.name}`. A feature has drifted when its population stability "
-        f"index is above {drift.psi}; a night, when more than {drift.share:.0%} of the watched features have. "
+        f"Woken by the partition of `scores.{definition.name}`. A night has drifted when anything watched is "
+        f"beyond its threshold; of nights like the training period's, {alarms} are. "
         f"{retrain.nights} drifted nights among the last {retrain.of_last}, the newest among them, request a retrain; "
         f"then not again for {format_duration(retrain.cooldown)}. Everything measured and decided is kept in "
         f"`monitoring.{definition.name}`."

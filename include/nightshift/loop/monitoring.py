@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from nightshift.monitoring.decide import Decision
     from nightshift.registry.store import Version
 
+IMPORTANCE = "importance."  # how a version's metrics of its features begin
 # How far back nights are looked at that monitoring missed, and how long late outcomes are waited for.
 LOOKBACK, RESTATED = timedelta(days=60), timedelta(days=3)
 
@@ -27,19 +28,35 @@ class Monitoring(Workspace):
     """What is measured of a scored night, and decided."""
 
     def measure_drift(self, night: date, run_id: str) -> Measurement:
-        """Measures a night's drift against the reference of the version that scored it."""
-        from nightshift.monitoring.drift import measure_drift
+        """Measures a night's drift against the reference of the version that scored it.
+
+        Returns:
+            The drift of its inputs, all features together.
+        """
+        from nightshift.monitoring.drift import Night, measure_drift
+        from nightshift.monitoring.profile import profile_rows
+        from nightshift.monitoring.reference import calibration
+        from nightshift.registry.package import SCORES
 
         rows = self._scored(night)
+        scores = read_dates(self.lake, scores_table(self.definition), night, night, columns=("score",))
         version = self._version_of(night)
-        learned = self.registry.reference(version)
-        bounds = self.definition.monitoring.drift
-        watched = bounds.features or tuple(self.definition.feature_types)
-        # A version trained before a feature was declared has no reference for it.
-        reference = {name: learned[name] for name in watched if name in learned}
-        measured = measure_drift(reference, rows, bounds.psi, bounds.share, version.number)
+        reference = self.registry.reference(version)
+        watched = self.definition.monitoring.features or tuple(self.definition.feature_types)
+        there = {name: reference[name] for name in watched if name in reference and name in rows.column_names}
+        metrics = self.registry.metrics(version.run_id)
+        told = Night(
+            night,
+            profile_rows(rows, there),
+            profile_rows(scores.rename_columns([SCORES]), {SCORES: reference[SCORES]}, joint=False),
+            watched,
+            version.number,
+            {name.removeprefix(IMPORTANCE): value for name, value in metrics.items() if name.startswith(IMPORTANCE)},
+        )
+        found = calibration(reference, watched, self.definition.monitoring.false_alarms)
+        measured = measure_drift(told, found)
         self.record("drift", night, measured, run_id)
-        return measured[-1]
+        return next(one for one in measured if one.statistic == "input_drift")
 
     def measure_outcomes(self, night: date, run_id: str) -> list[date]:
         """Measures every scored night whose labels have become final by a night's cutoff.
@@ -75,9 +92,9 @@ class Monitoring(Workspace):
         policy = self.definition.monitoring.retrain
         kept = self.monitored(night - max(LOOKBACK, policy.cooldown), night)
         drift = [
-            NightDrift(row["score_date"], row["verdict"] != "pass", row["model_version"], row["value"])
+            NightDrift(row["score_date"], row["verdict"] == "warn", row["model_version"], row["value"] or 0.0)
             for row in kept
-            if row["monitor"] == "drift" and row["statistic"] == "drifted_share"
+            if row["monitor"] == "drift" and row["statistic"] == "input_drift"
         ]
         tonight = next((one for one in drift if one.night == night), None)
         if tonight is None:

@@ -130,7 +130,7 @@ class Training(Workspace):
         self, definition: ModelDefinition, dates: Split, snapshots: Mapping[str, int], progress: Progress
     ) -> Made:
         """Makes a model of the rows at pinned snapshots: the same of the same."""
-        from nightshift.monitoring.profile import reference_profile
+        from nightshift.monitoring.reference import make_reference, with_thresholds
         from nightshift.training.dataset import read_labelled
         from nightshift.training.fit import fit
         from nightshift.training.search import search
@@ -138,12 +138,14 @@ class Training(Workspace):
         last, most = dates.holdout - timedelta(days=1), definition.training.max_rows
         rows = read_labelled(self.lake, definition, dates.first, last, snapshots, most)
         progress(f"training on {rows.num_rows} labelled rows from {dates.first} to before {dates.holdout}")
-        reference = reference_profile(rows, {name: str(kind) for name, kind in definition.feature_types.items()})
         trials = search(definition, rows, progress) if definition.training.search else []
-        package = fit(definition, rows, reference, trials[0].params if trials else {})
+        package = fit(definition, rows, {}, trials[0].params if trials else {})
         holdout = read_labelled(self.lake, definition, dates.holdout, dates.last, snapshots)
-        scores = pa.table({SCORES: package.score(holdout)})
-        package = replace(package, reference=reference | reference_profile(scores, {SCORES: "number"}))
+        scores = pa.table({SCORES: package.score(holdout), "score_date": holdout["score_date"]})
+        types = {name: str(kind) for name, kind in definition.feature_types.items()}
+        watched = definition.monitoring.features or tuple(types)
+        reference = with_thresholds(make_reference(rows, types, scores), watched, definition.monitoring.false_alarms)
+        package = replace(package, reference=reference)
         return Made(package, rows, holdout, tuple(trials))
 
     def _lineage(
