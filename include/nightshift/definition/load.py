@@ -21,9 +21,12 @@ from nightshift.definition.model import ModelDefinition
 from nightshift.definition.part import Part
 from nightshift.definition.problem import Path_, Problem
 from nightshift.definition.rules import RULES
+from nightshift.definition.shared import kept_files, owners, unknown_sources, with_sources
 from nightshift.errors import DefinitionError, TerminalError
 
-FILE = "model.yaml"
+FILE, LANDING = "model.yaml", "landing.py"
+KEPT = "sources_of_"  # among a definition's kept files: what it uses of another model's
+OURS = ("folder", "shared")  # keys of a definition that nobody writes
 
 Replay = Callable[[date, date], Iterator[tuple[str, str, bytes]]]
 
@@ -39,10 +42,14 @@ def load_definition(folder: Path) -> ModelDefinition:
     """
     file = folder / FILE
     tree = parse(file)
-    if "folder" in tree:
-        raise DefinitionError([_report(file, tree, Problem(("folder",), "unknown key", "folder", None, "remove it"))])
+    words = plain(tree)
+    shared, others = owners(words), _others(folder, owners(words))
+    wrong = [Problem((key,), "unknown key", key, None, "remove it") for key in OURS if key in words]
+    if wrong := wrong or list(unknown_sources(words, others)):
+        raise DefinitionError([_report(file, tree, problem) for problem in wrong])
+    words = with_sources(words, others)
     try:
-        definition = ModelDefinition.model_validate({**plain(tree), "folder": folder})
+        definition = ModelDefinition.model_validate({**words, "folder": folder, "shared": shared})
     except ValidationError as error:
         raise DefinitionError([explain(file, tree, detail) for detail in _telling(error.errors())]) from None
     problems = [_report(file, tree, problem) for rule in RULES for problem in rule(definition)]
@@ -85,33 +92,45 @@ def definition_hash(definition: ModelDefinition) -> str:
 
 
 def definition_files(definition: ModelDefinition) -> dict[str, bytes]:
-    """What the user wrote: the files of the definition's folder, by name."""
+    """What the user wrote, by name: the files of the definition's folder, and what it uses of other models'."""
     files = sorted(definition.folder.glob("*"))
-    return {file.name: file.read_bytes() for file in files if file.suffix in {".yaml", ".py"}}
+    others = kept_files(definition.shared, _others(definition.folder, definition.shared))
+    return {file.name: file.read_bytes() for file in files if file.suffix in {".yaml", ".py"}} | {
+        f"{KEPT}{model}.yaml": content for model, content in others.items()
+    }
 
 
 def write_definition(folder: Path, files: Mapping[str, bytes]) -> ModelDefinition:
     """Writes a definition's files into a folder, named as the model, and loads it.
 
+    What it uses of other models' goes into folders beside it.
+
     Raises:
         DefinitionError: If this version of Nightshift cannot read it any more.
     """
-    folder.mkdir(parents=True)
     for name, content in files.items():
-        (folder / name).write_bytes(content)
+        other = name.removeprefix(KEPT).removesuffix(".yaml") if name.startswith(KEPT) else ""
+        file = folder.parent / other / FILE if other else folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
     return load_definition(folder)
 
 
 def load_replay(definition: ModelDefinition) -> Replay:
     """The example data of a definition that carries some, as `landed_files` of its `landing.py`.
 
+    A model whose sources are another's has that one's.
+
     Raises:
         TerminalError: If it carries none.
     """
-    file = definition.folder / "landing.py"
-    if not file.exists():
+    folders = [definition.folder, *(definition.folder.parent / model for model in sorted(definition.shared.values()))]
+    file = next((folder / LANDING for folder in folders if (folder / LANDING).exists()), None)
+    if file is None:
         raise TerminalError(
-            "this model has no example data to land", where=str(file), fix="land files as your systems deliver them"
+            "this model has no example data to land",
+            where=str(definition.folder / LANDING),
+            fix="land files as your systems deliver them",
         )
     spec = importlib.util.spec_from_file_location(f"nightshift_landing_{definition.name}", file)
     assert spec is not None and spec.loader is not None
@@ -125,6 +144,8 @@ def check_shared_sources(definitions: list[ModelDefinition]) -> Iterator[Termina
     first: dict[str, ModelDefinition] = {}
     for definition in definitions:
         for name, source in definition.sources.items():
+            if name in definition.shared:
+                continue
             other = first.setdefault(name, definition)
             if other.sources[name] != source:
                 yield TerminalError(
@@ -132,6 +153,12 @@ def check_shared_sources(definitions: list[ModelDefinition]) -> Iterator[Termina
                     where=str(definition.folder / FILE),
                     fix="declare it the same in both, or give one of them another name",
                 )
+
+
+def _others(folder: Path, shared: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """The definitions of the models that others' sources are of, as they are written; those that there are."""
+    files = {model: folder.parent / model / FILE for model in shared.values()}
+    return {model: plain(parse(file)) for model, file in files.items() if file.exists()}
 
 
 def parse(file: Path) -> CommentedMap:

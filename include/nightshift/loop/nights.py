@@ -73,7 +73,9 @@ class Nights(Workspace):
         schedule, first = self.definition.schedule, since or self.definition.schedule.start
         count = 0
         for name, text, content in self._replay(first, night):
-            source, day = self.definition.sources[name], date.fromisoformat(text)
+            if (source := self.definition.sources.get(name)) is None:
+                continue  # the data are another model's, which has more sources
+            day = date.fromisoformat(text)
             file = landing_file(self.settings.landing_uri, name, source, day)
             if is_available(schedule, source, day, night) and missing_files([file]):
                 write_bytes(file.uri, content)

@@ -9,7 +9,7 @@ from math import ceil, floor, isfinite, log10
 
 import numpy as np
 
-from nightshift.training.bootstrap import Vector
+from nightshift.training.bootstrap import BINS, Vector
 
 WIDTH, HEIGHT = 440, 320
 LEFT, RIGHT, TOP, BOTTOM = 52, 14, 18, 44
@@ -160,6 +160,13 @@ def histogram(values: Vector, low: float, high: float, count: int) -> tuple[Vect
     """The edges of equal bins, and the share of the values in each."""
     found, edges = np.histogram(values, bins=count, range=(low, high))
     return edges, found / max(len(values), 1)
+
+
+def by_bin(order: Vector, *values: Vector) -> Vector:
+    """The means of values in bins of equally many rows, in some order: shape (bins, values)."""
+    ranked = np.argsort(order, kind="stable")
+    bins = [rows for rows in np.array_split(ranked, BINS) if len(rows)]
+    return np.array([[one[rows].mean() for one in values] for rows in bins])
 
 
 def _kind(holds: bool) -> str:
