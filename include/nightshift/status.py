@@ -75,7 +75,8 @@ def _status(night: date, rows: int, expected: int, version: int | None, kept: li
     def one(monitor: str, statistic: str) -> dict | None:
         return next((r for r in tonight if r["monitor"] == monitor and r["statistic"] == statistic), None)
 
-    checks = [row for row in tonight if str(row["monitor"]).startswith("quality.")]
+    layers = {f"quality.{layer}" for layer in ("raw", "features", "scores")}  # what a challenger gave is no part of it
+    checks = [row for row in tonight if row["monitor"] in layers]
     failed = [row for row in checks if row["verdict"] != "pass"]
     quality = f"{len(failed)} of {len(checks)} failed" if failed else f"pass, {len(checks)}" if checks else "–"
     drift, decision = one("drift", "input_drift"), one("decision", "retrain")

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 from croniter import croniter
 
-from nightshift.definition import check_rules, feature_rules, gate_rules, training_rules
+from nightshift.definition import check_rules, feature_rules, gate_rules, promotion_rules, training_rules
 from nightshift.definition.duration import format_duration
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.problem import RESERVED, Path_, Problem
@@ -250,5 +250,6 @@ RULES: tuple[Rule, ...] = (
     *check_rules.RULES,
     *feature_rules.RULES,
     *gate_rules.RULES,
+    *promotion_rules.RULES,
     *training_rules.RULES,
 )

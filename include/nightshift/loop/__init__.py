@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from nightshift.loop.monitoring import Monitoring
 from nightshift.loop.nights import Audited, Nights
+from nightshift.loop.promotion import Promotion
 from nightshift.loop.training import Trained, Training
 
 __all__ = ["Audited", "Loop", "Trained"]
 
 
-class Loop(Nights, Monitoring, Training):
+class Loop(Nights, Monitoring, Training, Promotion):
     """One model's loop.
 
     Args:

@@ -1,4 +1,4 @@
-"""Training a challenger, judging it, and making it the champion."""
+"""Training a challenger, and judging it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ import pyarrow as pa
 
 from nightshift.definition.load import definition_files, definition_hash, write_definition
 from nightshift.definition.model import ModelDefinition
-from nightshift.errors import TerminalError
 from nightshift.lake.keep import keep_snapshots, release_snapshots
 from nightshift.loop.workspace import Progress, Workspace
 from nightshift.registry.package import SCORES, package_digest
@@ -236,12 +235,6 @@ class Training(Workspace):
         if package.regression != self.definition.regression:
             return None, f"version {champion.number} predicts {package.predicts}, which the label is not any more"
         return package.score(rows), f"against version {champion.number}"
-
-    def promote(self, trained: Trained, note: str, run_id: str = "by hand") -> Version:
-        """Registers a challenger that passed the gate and makes it the champion, once."""
-        if self.registry.run_tags(trained.run_id).get("nightshift.gate") != "passed":
-            raise TerminalError("only a model that passed the gate can be promoted", where=trained.run_id)
-        return self.champions.promote(trained.run_id, note, run_id)
 
 
 def _without(definition: ModelDefinition, package: ModelPackage) -> tuple[str, ...]:

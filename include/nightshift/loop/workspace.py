@@ -21,6 +21,7 @@ from nightshift.settings import Settings, get_settings
 from nightshift.types import Measurement
 
 if TYPE_CHECKING:
+    from nightshift.registry.challengers import Challengers
     from nightshift.registry.champions import Champions
     from nightshift.registry.store import Registry
 
@@ -54,6 +55,12 @@ class Workspace:
         from nightshift.registry.champions import Champions
 
         return Champions(self.registry, self.lake, self.definition)
+
+    @cached_property
+    def challengers(self) -> Challengers:
+        from nightshift.registry.challengers import Challengers
+
+        return Challengers(self.registry, self.lake, self.definition)
 
     def record(self, monitor: str, night: date, measured: Sequence[Measurement], run_id: str) -> None:
         """Keeps monitored values; those of the same monitor and night are replaced."""
