@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -11,12 +12,14 @@ from nightshift.definition.calendar import newest_labelled
 from nightshift.errors import NotYetAvailable
 from nightshift.lake.labels import join_labels, read_labels
 from nightshift.lake.read import published_dates, read_dates
+from nightshift.lake.staging import inputs_of
 from nightshift.lake.tables import features_table, monitoring_table, raw_table, scores_table
 from nightshift.loop.workspace import Workspace
 from nightshift.types import Measurement
 
 if TYPE_CHECKING:
     from nightshift.monitoring.decide import Decision
+    from nightshift.monitoring.night import NightProfile
     from nightshift.registry.store import Version
 
 IMPORTANCE = "importance."  # how a version's metrics of its features begin
@@ -34,27 +37,18 @@ class Monitoring(Workspace):
             The drift of its inputs, all features together.
         """
         from nightshift.monitoring.drift import Night, measure_drift
-        from nightshift.monitoring.profile import profile_rows
         from nightshift.monitoring.reference import calibration
-        from nightshift.registry.package import SCORES
 
-        rows = self._scored(night)
-        scores = read_dates(self.lake, scores_table(self.definition), night, night, columns=("score",))
         version = self._version_of(night)
         reference = self.registry.reference(version)
+        profile = self._profile(night, reference)
         watched = self.definition.monitoring.features or tuple(self.definition.feature_types)
-        there = {name: reference[name] for name in watched if name in reference and name in rows.column_names}
         metrics = self.registry.metrics(version.run_id)
-        told = Night(
-            night,
-            profile_rows(rows, there),
-            profile_rows(scores.rename_columns([SCORES]), {SCORES: reference[SCORES]}, joint=False),
-            watched,
-            version.number,
-            {name.removeprefix(IMPORTANCE): value for name, value in metrics.items() if name.startswith(IMPORTANCE)},
-        )
+        importance = {
+            name.removeprefix(IMPORTANCE): value for name, value in metrics.items() if name.startswith(IMPORTANCE)
+        }
         found = calibration(reference, watched, self.definition.monitoring.false_alarms)
-        measured = measure_drift(told, found)
+        measured = measure_drift(Night(night, profile, watched, version.number, importance), found)
         self.record("drift", night, measured, run_id)
         return next(one for one in measured if one.statistic == "input_drift")
 
@@ -106,6 +100,18 @@ class Monitoring(Workspace):
         )
         self.record("decision", night, [row], run_id)
         return decision
+
+    def _profile(self, night: date, reference: dict[str, Any]) -> NightProfile:
+        """What was counted while a night was scored; counted now, without slices, if it was not."""
+        from nightshift.monitoring.night import PROFILE, NightProfile, Profiler
+
+        spec = scores_table(self.definition)
+        if kept := inputs_of(self.lake, spec, night).get(PROFILE):
+            return NightProfile.from_json(json.loads(kept))
+        rows = self._scored(night)
+        scores = read_dates(self.lake, spec, night, night, columns=("score",))["score"]
+        profiler = Profiler.of(reference)
+        return profiler(rows, scores) if profiler else NightProfile.empty(rows.num_rows)
 
     def _scored(self, night: date) -> pa.Table:
         """A published night's features, at the snapshot they were scored from."""

@@ -12,7 +12,8 @@ from datetime import date
 import numpy as np
 
 from nightshift.monitoring.days import LEAST_DAYS, LEAST_ROWS
-from nightshift.monitoring.profile import Counts, Profile
+from nightshift.monitoring.night import NightProfile
+from nightshift.monitoring.profile import Counts
 from nightshift.monitoring.reference import Calibration
 from nightshift.monitoring.statistics import statistics
 from nightshift.registry.package import SCORES
@@ -30,16 +31,14 @@ class Night:
 
     Attributes:
         day: Its score date.
-        features: The profile of its features, over the bins of the reference.
-        scores: That of its scores, under the name `SCORES`.
+        profile: What was counted of its features and scores, over the bins of the reference.
         watched: The features to look at, in order.
         version: The version that scored it.
         importance: How much each feature matters to it, by name.
     """
 
     day: date
-    features: Profile
-    scores: Profile
+    profile: NightProfile
     watched: Sequence[str]
     version: int
     importance: Mapping[str, float]
@@ -57,8 +56,8 @@ def measure_drift(night: Night, calibration: Calibration | None) -> list[Measure
     if calibration is None:
         why = f"version {night.version} does not know the days it learned from: train a new one"
         return [_unknown(night, name, why) for name in ("input_drift", "joint_drift", "prediction_drift")]
-    if night.features.rows < LEAST_ROWS:
-        why = f"{night.features.rows} rows say nothing, {LEAST_ROWS} are needed"
+    if night.profile.features.rows < LEAST_ROWS:
+        why = f"{night.profile.features.rows} rows say nothing, {LEAST_ROWS} are needed"
         return [_unknown(night, name, why) for name in ("input_drift", "joint_drift", "prediction_drift")]
     parts: dict[str, Callable[[], list[Measurement]]] = {
         "input_drift": lambda: _inputs(night, calibration),
@@ -78,8 +77,8 @@ def measure_drift(night: Night, calibration: Calibration | None) -> list[Measure
 def _inputs(night: Night, calibration: Calibration) -> list[Measurement]:
     rows, gone = list[Measurement](), list[str]()
     for name in night.watched:
-        if name in night.features.counts:
-            rows += _column(name, name, night, night.features.counts[name], calibration)
+        if name in night.profile.features.counts:
+            rows += _column(name, name, night, night.profile.features.counts[name], calibration)
         else:
             why = (
                 "not in the table any more"
@@ -99,21 +98,21 @@ def _inputs(night: Night, calibration: Calibration) -> list[Measurement]:
 
 
 def _predictions(night: Night, calibration: Calibration) -> list[Measurement]:
-    if SCORES not in night.scores.counts or night.scores.rows < LEAST_ROWS:
-        return [_unknown(night, "prediction_drift", f"{night.scores.rows} scores say nothing")]
-    rows = _column("scores", SCORES, night, night.scores.counts[SCORES], calibration)
+    if SCORES not in night.profile.scores.counts or night.profile.scores.rows < LEAST_ROWS:
+        return [_unknown(night, "prediction_drift", f"{night.profile.scores.rows} scores say nothing")]
+    rows = _column("scores", SCORES, night, night.profile.scores.counts[SCORES], calibration)
     return [*rows, _whole("prediction_drift", night, rows, "of the scores")]
 
 
 def _joint(night: Night, calibration: Calibration) -> Measurement:
-    there = [name for name in night.watched if name in night.features.counts]
+    there = [name for name in night.watched if name in night.profile.features.counts]
     known = calibration.correlations.of(there) if calibration.correlations else None
     if known is None:
         return _unknown(night, "joint_drift", "no two features have a correlation on the days learned from")
-    change = known.change(night.features)
+    change = known.change(night.profile.features)
     if change is None:
         return _unknown(night, "joint_drift", "no two features have a correlation tonight")
-    value = change[0] / known.threshold(calibration.thresholds.level(night.features.rows))
+    value = change[0] / known.threshold(calibration.thresholds.level(night.profile.features.rows))
     return _measured(night, "night", "joint_drift", value, 1.0, "warn" if value > 1 else "pass", change[1])
 
 
@@ -168,7 +167,9 @@ def _measured(
     verdict: str,
     detail: str = "",
 ) -> Measurement:
-    return Measurement(subject, statistic, value, threshold, night.features.rows, verdict, detail, night.version)
+    return Measurement(
+        subject, statistic, value, threshold, night.profile.features.rows, verdict, detail, night.version
+    )
 
 
 def _unknown(night: Night, statistic: str, why: str) -> Measurement:

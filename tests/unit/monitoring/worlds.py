@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from nightshift.definition.false_alarms import FalseAlarms
 from nightshift.monitoring.drift import Night, measure_drift
-from nightshift.monitoring.profile import profile_rows
+from nightshift.monitoring.night import Profiler
 from nightshift.monitoring.reference import Calibration, calibration, make_reference, with_thresholds
 from nightshift.registry.package import SCORES
 from nightshift.types import Measurement
@@ -69,11 +69,11 @@ def calibrated(reference: dict[str, Any]) -> Calibration:
 
 
 def night_of(reference: dict[str, Any], rows: pa.Table, number: int = 100) -> Night:
-    there = {name: reference[name] for name in FEATURES if name in reference and name in rows.column_names}
+    profiler = Profiler.of(reference)
+    assert profiler is not None
     return Night(
         day_of(number),
-        profile_rows(rows, there),
-        profile_rows(rows.select([SCORES]), {SCORES: reference[SCORES]}, joint=False),
+        profiler(rows, rows[SCORES]),
         FEATURES,
         3,
         {"number_0": 0.3, "category_0": 0.1, "number_5": -0.01},
