@@ -68,6 +68,6 @@ def held(
 
 def references(expected: Expectation, version: int | None, names: list[str]) -> list[Measurement]:
     """The values of the version's holdout that others are compared with."""
-    told = "on the version's holdout"
+    told = "the mean of the days of the version's holdout"
     known = {name: expected.realized[name] for name in names if name in expected.realized}
     return [Measurement("reference", n, band.value, None, None, "pass", told, version) for n, band in known.items()]

@@ -21,6 +21,7 @@ from nightshift.pages.plots import Axis, Line, Plot
 
 SHOWN = timedelta(days=60)  # of history
 MOVERS = 15
+THOUSANDS = 10_000  # from here on values are shown in thousands, or their numbers would run into the axis' name
 OVERALL = {
     "input_drift": "Input drift, all features together",
     "joint_drift": "Joint drift",
@@ -156,6 +157,9 @@ def _value(rows: Sequence[Row], unit: str) -> Section:
                 zip([day for day, _ in nights], accumulate(value for _, value in nights), strict=True)
             )
             legend[style] = who if style != "challenger" else "challengers"
+    if max((abs(value) for series in lines.values() for value in series.values()), default=0) >= THOUSANDS:
+        lines = {style: {day: value / 1000 for day, value in series.items()} for style, series in lines.items()}
+        unit = f"thousand {unit}".rstrip()
     drawn = [_history("Value", "Added up over the nights shown.", unit or "value", lines)] if lines else []
     return Section("Value", "Of nights whose labels are final.", legend, drawn)
 
@@ -177,7 +181,7 @@ def _history(title: str, note: str, label: str, lines: Mapping[str, Series]) -> 
     values = [value for series in lines.values() for value in series.values()]
     first, last = days[0].toordinal(), max(days[-1].toordinal(), days[0].toordinal() + 1)
     step = max(1, (last - first) // 5)
-    named = tuple((float(day), f"{date.fromordinal(day):%m-%d}") for day in range(first, last + 1, step))
+    named = tuple((float(day), f"{date.fromordinal(day):%m-%d}") for day in range(first, last + 1 - step // 2, step))
     x = Axis("night", first, last, plots.LEFT, plots.WIDTH - plots.RIGHT, named)
     room = 0.08 * (max(values) - min(values)) or 0.05 * abs(max(values)) or 0.01
     y = plots.up(label, min(values) - room, max(values) + room)
