@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import resource
-import typing
+import shutil
+import sys
 from collections.abc import Callable
 from datetime import date, timedelta
 from statistics import median
@@ -11,11 +12,15 @@ from time import perf_counter
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from ruamel.yaml import YAML
 
-from bench.measure import alternate
+from bench.measure import Run, alternate, run
 from bench.registry import Bench, Figure, measurement
-from nightshift.definition.gate import RESAMPLES, Metric
+from bench.stage import FITTED, MODEL, TRAINED, WEIGHED
+from nightshift.definition.calendar import newest_labelled, nights
+from nightshift.definition.gate import OF_CONDITIONS, RESAMPLES, Metric
 from nightshift.lake.catalog import Lake
 from nightshift.lake.files import local_path
 from nightshift.lake.publish import publish
@@ -25,10 +30,12 @@ from nightshift.lake.tables import TableSpec, features_table, raw_table
 from nightshift.loop import Loop
 from nightshift.settings import PROJECT, Settings
 from nightshift.training.bootstrap import Sample, draw_days, estimate
-from nightshift.training.dataset import pin_snapshots, read_labelled
+from nightshift.training.dataset import pin_snapshots, read_labelled, split_dates
+from nightshift.training.fit import fit
 
 FIRST, DAYS, ROWS, ROUNDS = date(2013, 1, 1), 300, 300_000, 7
 SCORED, BAR = 100_000, 5.0
+FIT, OVERHEAD, TRIED = 60.0, 0.2, 100  # seconds, their share, and the rounds of boosting that tell how many make them
 
 
 @measurement("training.read")
@@ -41,10 +48,7 @@ def read(bench: Bench) -> list[Figure]:
     features, labels = features_table(loop.definition), raw_table(loop.definition, "arrivals")
     size, last = round(ROWS * bench.scale / DAYS), FIRST + timedelta(days=DAYS - 1)
     bench.say("generating rows")
-    random = np.random.default_rng(1)
-    for spec in (features, labels):
-        parts = [_rows(spec, FIRST + timedelta(days=day), size, random) for day in range(DAYS)]
-        publish(loop.lake, spec, stage_arrow(loop.lake, spec, pa.concat_tables(parts), FIRST, last, {}))
+    _history(loop, size, last)
     snapshots = pin_snapshots(loop.lake, loop.definition)
     files = [local_path(file) for spec in (features, labels) for file in _files(loop.lake, spec, last)]
 
@@ -64,6 +68,84 @@ def read(bench: Bench) -> list[Figure]:
     ]
 
 
+@measurement("training.overhead")
+def overhead(bench: Bench) -> list[Figure]:
+    """What a training of 300,000 rows of the example takes beside learning and judging: orchestration and logging.
+
+    The stages train and register, each a process of its own as a task of Airflow is, from start to end: Python's
+    modules, reading, profiles, storing the model, MLflow, the registry; without the estimator's own fit and the
+    permutation importances. These and the gate are told beside it. The rounds of boosting are chosen so that the fit
+    takes about 60 s.
+    """
+    models = bench.var / "models"
+    shutil.copytree(PROJECT / "include" / "models" / MODEL, models / MODEL)
+    loop = _loop(bench, TRIED)
+    last = FIRST + timedelta(days=DAYS - 1)
+    bench.say("generating rows")
+    _history(loop, round(ROWS * bench.scale / DAYS), last)
+    as_of = next(day for day in nights(last, last + timedelta(days=9)) if newest_labelled(loop.definition, day) == last)
+    first = split_dates(loop.definition, as_of)
+    bench.say("trying how long a fit takes")
+    rows = read_labelled(loop.lake, loop.definition, first.first, first.holdout - timedelta(days=1), _pinned(loop))
+    fit(loop.definition, rows, {})  # loads what it needs
+    tried = _timed(lambda: fit(loop.definition, rows, {}))
+    loop.registry.champion()  # the first look creates MLflow's store
+    _loop(bench, max(1, round(TRIED * FIT * bench.scale / tried)))
+
+    def staged(stage: str, *given: str) -> Run:
+        command = [sys.executable, "-m", "bench.stage", str(bench.var), str(models), str(as_of), stage, *given]
+        return run(command, say=lambda line: bench.say(f"{stage}: {line}"))
+
+    trained = staged("train")
+    given = _said(trained, TRAINED).split()
+    gate, registered = staged("gate", *given), staged("register", *given)
+    fitted, weighed = (float(_said(trained, what)) for what in (FITTED, WEIGHED))
+    beside = trained.seconds - fitted - weighed
+    total = beside + registered.seconds
+    result = (
+        f"{total:.1f} s (train {beside:.1f} s, register {registered.seconds:.1f} s); fit {fitted:.1f} s, "
+        f"importances {weighed:.1f} s, gate {gate.seconds:.1f} s"
+    )
+    what = f"Orchestration and logging of a training of {rows.num_rows:,} rows"
+    bar = f"at most {OVERHEAD:.0%} of its fit"
+    return [Figure(what, bar, result, f"{total / fitted:.0%}", total <= OVERHEAD * fitted)]
+
+
+def _loop(bench: Bench, rounds: int) -> Loop:
+    """The example in a folder of its own, boosted in so many rounds."""
+    file, yaml = bench.var / "models" / MODEL / "model.yaml", YAML()
+    tree = yaml.load(file)
+    tree["training"]["estimator"]["params"] |= {"max_iter": rounds, "early_stopping": False}
+    yaml.dump(tree, file)
+    return Loop(MODEL, Settings(home=PROJECT, var=bench.var, models_folder=bench.var / "models"))
+
+
+def _pinned(loop: Loop) -> dict[str, int]:
+    return pin_snapshots(loop.lake, loop.definition)
+
+
+def _said(done: Run, what: str) -> str:
+    """The end of the line that begins with some words."""
+    return next(line.removeprefix(what) for line in done.lines if line.startswith(what))
+
+
+def _history(loop: Loop, size: int, last: date) -> None:
+    """Publishes features and outcomes, so many rows a day; outcomes depend on a feature."""
+    features, labels = features_table(loop.definition), raw_table(loop.definition, "arrivals")
+    random = np.random.default_rng(1)
+    parts = [_rows(features, day, size, random) for day in nights(FIRST, last)]
+    numbers = [name for name, kind in loop.definition.feature_types.items() if kind == "number"]
+    outcomes = [_rows(labels, part["score_date"][0].as_py(), size, random) for part in parts]
+    delays = [pc.add(made["arr_delay"], part[numbers[0]]) for made, part in zip(outcomes, parts, strict=True)]
+    place = labels.schema.get_field_index("arr_delay")
+    outcomes = [
+        made.set_column(place, labels.schema.field(place), delay.cast(labels.schema.field(place).type))
+        for made, delay in zip(outcomes, delays, strict=True)
+    ]
+    for spec, made in ((features, parts), (labels, outcomes)):
+        publish(loop.lake, spec, stage_arrow(loop.lake, spec, pa.concat_tables(made), FIRST, last, {}))
+
+
 @measurement("training.bootstrap")
 def bootstrap(bench: Bench) -> list[Figure]:
     """The gate's bootstrap: 1,000 resamples of the days of 100,000 scored rows, for both models and all five metrics.
@@ -77,7 +159,7 @@ def bootstrap(bench: Bench) -> list[Figure]:
 def _bootstrap(bench: Bench, days: int, told: str) -> Figure:
     models = [_scored(round(SCORED * bench.scale), days, noise) for noise in (0.5, 0.6)]
     drawn, seconds = draw_days(days, RESAMPLES, 1), dict[Metric, float]()
-    for metric in typing.get_args(Metric):
+    for metric in OF_CONDITIONS:
         bench.say(f"{metric} of {told}")
         seconds[metric] = median(_timed(lambda m=metric: [estimate(m, one, drawn) for one in models]) for _ in range(3))
     total = sum(seconds.values())

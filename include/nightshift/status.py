@@ -11,6 +11,8 @@ from nightshift.lake.tables import raw_table, scores_table
 from nightshift.loop import Loop
 from nightshift.monitoring.evidence import drift_of
 
+AUC, MAE = "AUC", "MAE"
+
 
 @dataclass(frozen=True)
 class NightStatus:
@@ -24,7 +26,9 @@ class NightStatus:
         drift: Whether it drifted, and the share of importance that drifted features carry.
         decision: What the retrain policy decided.
         version: The version that scored it.
-        auc: ROC AUC, once the labels are final.
+        accuracy: How well the scores met the outcomes, once these are final: ROC AUC of a condition, or the mean
+            absolute error of a number.
+        metric: Which of both, for people.
     """
 
     night: date
@@ -34,7 +38,8 @@ class NightStatus:
     drift: str
     decision: str
     version: int | None
-    auc: float | None
+    accuracy: float | None
+    metric: str = AUC
 
     @property
     def complete(self) -> bool:
@@ -51,7 +56,10 @@ def night_statuses(loop: Loop, first: date | None = None, last: date | None = No
     expected = published_dates(loop.lake, raw_table(loop.definition, loop.definition.observations.source))
     versions = _versions(loop)
     kept = loop.monitored(nights[0], nights[-1])
-    return [_status(night, scored[night], expected.get(night, 0), versions.get(night), kept) for night in nights]
+    metric = MAE if loop.definition.regression else AUC
+    return [
+        _status(night, scored[night], expected.get(night, 0), versions.get(night), kept, metric) for night in nights
+    ]
 
 
 def gate_refusals(loop: Loop) -> list[str]:
@@ -62,7 +70,7 @@ def gate_refusals(loop: Loop) -> list[str]:
     return [f"{row['score_date']}: {row['detail']}" for row in refused]
 
 
-def _status(night: date, rows: int, expected: int, version: int | None, kept: list) -> NightStatus:
+def _status(night: date, rows: int, expected: int, version: int | None, kept: list, metric: str) -> NightStatus:
     tonight = [row for row in kept if row["score_date"] == night]
 
     def one(monitor: str, statistic: str) -> dict | None:
@@ -71,7 +79,7 @@ def _status(night: date, rows: int, expected: int, version: int | None, kept: li
     checks = [row for row in tonight if str(row["monitor"]).startswith("quality.")]
     failed = [row for row in checks if row["verdict"] != "pass"]
     quality = f"{len(failed)} of {len(checks)} failed" if failed else f"pass, {len(checks)}" if checks else "–"
-    decision, auc = one("decision", "retrain"), one("outcome", "roc_auc")
+    decision, accuracy = one("decision", "retrain"), one("outcome", "mae" if metric == MAE else "roc_auc")
     return NightStatus(
         night,
         rows,
@@ -80,7 +88,8 @@ def _status(night: date, rows: int, expected: int, version: int | None, kept: li
         _drift(tonight),
         str(decision["verdict"]) if decision else "–",
         version,
-        auc["value"] if auc else None,
+        accuracy["value"] if accuracy else None,
+        metric,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nightshift.definition.duration import format_duration
-from nightshift.definition.gate import LARGER_IS_BETTER, Gate
+from nightshift.definition.gate import LARGER_IS_BETTER
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.retrain import Retrain
 from nightshift.features.dictionary import dictionary_page
@@ -77,15 +77,16 @@ def _triggers(retrain: Retrain) -> Iterator[str]:
 def _train(definition: ModelDefinition) -> str:
     training = definition.training
     return (
-        f"Fits `{training.estimator.class_}` on {format_duration(training.period)} of labelled days, keeps the newest "
+        f"Fits `{definition.estimator_name}` on {format_duration(training.period)} of labelled days, keeps the newest "
         f"{format_duration(training.holdout)} as the holdout, and lets the new model score only if it passes there:\n\n"
-        + "\n".join(f"- {rule}" for rule in _rules(definition.gate))
+        + "\n".join(f"- {rule}" for rule in _rules(definition))
         + f"\n\nOn a retrain request, and on the cadence `{training.cadence}`. How every rule came out is shown by the "
         "run's `gate.html` in MLflow."
     )
 
 
-def _rules(gate: Gate) -> Iterator[str]:
+def _rules(definition: ModelDefinition) -> Iterator[str]:
+    gate = definition.gate
     for metric, bound in gate.minimum.items():
         yield f"{metric}: at {'least' if metric in LARGER_IS_BETTER else 'most'} {bound}"
     if rule := gate.against_champion:
@@ -97,8 +98,10 @@ def _rules(gate: Gate) -> Iterator[str]:
     if gate.baseline:
         yield "better than a constant"
     if gate.leak is not None:
-        yield f"no roc_auc of {gate.leak} or more: a feature would know the label"
-    yield f"at least {gate.rows} labelled rows, enough of both classes, and more than one score"
+        telling = "r2" if definition.regression else "roc_auc"
+        yield f"no {telling} of {gate.leak} or more: a feature would know the label"
+    various = "different labels" if definition.regression else "enough of both classes"
+    yield f"at least {gate.rows} labelled rows, {various}, and more than one score"
     yield "the stored model gives the same scores in a process of its own"
     if gate.speed is not None:
         yield f"at least {gate.speed:,.0f} rows a second"

@@ -185,7 +185,7 @@ def test_monitoring_keeps_drift_outcomes_and_a_decision_and_repeats_itself(night
     status = night_statuses(night)
     assert [s.night for s in status] == [NIGHT]
     assert status[0].complete and status[0].version == 1 and status[0].quality.startswith("pass")
-    assert status[0].auc is not None and 0.5 < status[0].auc <= 1
+    assert status[0].accuracy is not None and 0.5 < status[0].accuracy <= 1
 
 
 def test_a_large_night_is_judged_by_spark_as_a_small_one_in_process(night: Loop) -> None:

@@ -48,6 +48,25 @@ def edit(models: Path) -> Edit:
 
 
 @pytest.fixture
+def of_number(models: Path) -> Callable[..., ModelDefinition]:
+    """The tiny definition with a number as its label; more texts may be replaced by others."""
+
+    def changed(*more: tuple[str, str]) -> ModelDefinition:
+        file = models / "tiny" / "model.yaml"
+        text = file.read_text()
+        told = [("  expression: failed\n", "  expression: failed\n  type: number\n"), ("{roc_auc: 0.5}", "{mae: 99}")]
+        if not any("LogisticRegression" in old for old, _ in more):
+            told.append(("sklearn.linear_model.LogisticRegression, params: {C: 1.0}", "sklearn.linear_model.Ridge"))
+        for old, new in (*told, *more):
+            assert text.count(old) == 1, f"{old!r} occurs {text.count(old)} times"
+            text = text.replace(old, new)
+        file.write_text(text)
+        return load_definition(models / "tiny")
+
+    return changed
+
+
+@pytest.fixture
 def with_aggregates(models: Path) -> Callable[[str], ModelDefinition]:
     """The tiny definition with aggregates of the failures, told as `name: by, …`, one a line."""
 

@@ -9,8 +9,12 @@ from pydantic import Field
 
 from nightshift.definition.part import Part
 
-Metric = Literal["roc_auc", "average_precision", "brier", "log_loss", "calibration_error"]
-LARGER_IS_BETTER = frozenset({"roc_auc", "average_precision"})
+Metric = Literal["roc_auc", "average_precision", "brier", "log_loss", "calibration_error", "mae", "rmse", "r2", "bias"]
+OF_CONDITIONS: tuple[Metric, ...] = ("roc_auc", "average_precision", "brier", "log_loss", "calibration_error")
+OF_NUMBERS: tuple[Metric, ...] = ("mae", "rmse", "r2", "bias")
+LARGER_IS_BETTER = frozenset({"roc_auc", "average_precision", "r2"})
+# On the whole a constant is right: these say nothing of whether a model tells rows apart.
+ON_THE_WHOLE = frozenset({"calibration_error", "bias"})
 CONFIDENCE, RESAMPLES = 0.95, 1000
 
 
@@ -38,8 +42,8 @@ class Gate(Part):
     minimum: dict[Metric, float] = {}
     against_champion: AgainstChampion | None = None
     slices: Slices | None = None
-    baseline: bool = Field(True, description="Better than a constant made of the training period's base rate.")
-    leak: float | None = Field(0.999, gt=0.5, le=1, description="A roc_auc from here on is too good to be true.")
+    baseline: bool = Field(True, description="Better than the constant that suits the training period best.")
+    leak: float | None = Field(0.999, gt=0.5, le=1, description="A roc_auc or r2 from here on is too good to be true.")
     rows: int = Field(100, ge=1, description="Labelled rows of the holdout at least.")
     speed: float | None = Field(None, gt=0, description="Rows a second at least, scored by the stored artifact.")
     size: float | None = Field(None, gt=0, description="MiB of the stored artifact at most.")

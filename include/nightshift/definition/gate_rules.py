@@ -7,7 +7,7 @@ from math import ceil
 
 from nightshift.definition.gate import LARGER_IS_BETTER
 from nightshift.definition.model import ModelDefinition
-from nightshift.definition.problem import Problem
+from nightshift.definition.problem import Path_, Problem
 
 ENOUGH = 10  # resamples that lie beyond the end of an interval: fewer would leave the end to chance
 
@@ -33,9 +33,22 @@ def minimum_can_be_met(definition: ModelDefinition) -> Iterator[Problem]:
             yield Problem(path, "can never be met", bound, f"{metric} is at most 1", "lower it")
         if metric not in LARGER_IS_BETTER and bound < 0:
             yield Problem(path, "can never be met", bound, f"{metric} is at least 0", "raise it")
-        if metric == "roc_auc" and gate.leak is not None and gate.leak <= bound <= 1:
+        if metric in {"roc_auc", "r2"} and gate.leak is not None and gate.leak <= bound <= 1:
             allowed = f"less than gate.leak, {gate.leak}: from there on a leak is suspected"
             yield Problem(path, "can never be met", bound, allowed, "lower it")
+
+
+def metrics_fit_the_label(definition: ModelDefinition) -> Iterator[Problem]:
+    gate, search = definition.gate, definition.training.search
+    named: list[tuple[Path_, str]] = [(("gate", "minimum", metric), metric) for metric in gate.minimum]
+    if gate.against_champion:
+        named.append((("gate", "against_champion", "metric"), gate.against_champion.metric))
+    if search and search.metric:
+        named.append((("training", "search", "metric"), search.metric))
+    for path, metric in named:
+        if metric not in definition.metrics:
+            what = f"no metric of a label that is a {'number' if definition.regression else 'condition'}"
+            yield Problem(path, what, metric, definition.metrics, "name another, or change `label.type`")
 
 
 def margin_fits_the_rule(definition: ModelDefinition) -> Iterator[Problem]:
@@ -87,6 +100,7 @@ RULES = (
     gate_has_rules,
     first_model_is_judged,
     minimum_can_be_met,
+    metrics_fit_the_label,
     margin_fits_the_rule,
     resamples_suffice,
     holdout_has_enough_days,

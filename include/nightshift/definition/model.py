@@ -22,7 +22,7 @@ from nightshift.definition.checks import (
     Rules,
 )
 from nightshift.definition.duration import Days, Duration
-from nightshift.definition.gate import Gate, Metric
+from nightshift.definition.gate import OF_CONDITIONS, OF_NUMBERS, Gate, Metric
 from nightshift.definition.monitoring import Monitoring
 from nightshift.definition.part import Name, Part
 
@@ -30,6 +30,7 @@ ColumnType = Literal["string", "integer", "number", "boolean", "date", "timestam
 FeatureType = Literal["number", "category"]
 Aggregation = Literal["count", "sum", "mean", "rate", "min", "max", "stddev", "approx_distinct", "last"]
 CalibrationMethod = Literal["sigmoid", "isotonic"]
+ESTIMATOR_FILE = "estimator.py"
 
 
 def _time_zone(name: str) -> str:
@@ -214,9 +215,9 @@ class Features(Part):
 
 
 class Estimator(Part):
-    """Any scikit-learn-compatible class."""
+    """Any scikit-learn-compatible class; or none, and `make_estimator` of `estimator.py` makes one."""
 
-    class_: str = Field(alias="class", pattern=r"^[A-Za-z_][\w.]*\.[A-Za-z_]\w*$")
+    class_: str | None = Field(None, alias="class", pattern=r"^[A-Za-z_][\w.]*\.[A-Za-z_]\w*$")
     params: dict[str, Any] = {}
 
 
@@ -225,7 +226,7 @@ class Search(Part):
 
     grid: dict[str, tuple[Any, ...]] = Field(min_length=1, description="The values of each parameter.")
     folds: int = Field(3, ge=1, le=20)
-    metric: Metric = "roc_auc"
+    metric: Metric | None = Field(None, description="roc_auc of a condition, rmse of a number if left out.")
 
 
 class Calibration(Part):
@@ -238,11 +239,12 @@ class Calibration(Part):
 class Training(Part):
     """How a challenger is trained, and when without being asked."""
 
-    estimator: Estimator
+    estimator: Estimator = Estimator()
     search: Search | None = None
     calibration: Calibration | None = None
     period: Days = Field(description="Labelled days before the holdout.")
     holdout: Days = Field(description="The latest labelled days, kept from training.")
+    min_rows: int = Field(100, ge=1, description="Labelled rows to learn from at least.")
     max_rows: int | None = Field(None, ge=1000, description="Of more observations, a fixed sample is learned from.")
     cadence: str = Field(description="Cron expression of the safety net.")
     seed: int = 0
@@ -289,6 +291,22 @@ class ModelDefinition(Part):
     def regression(self) -> bool:
         """Whether a number is predicted, not the probability of a condition."""
         return self.label.type == "number"
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """The metrics that fit the label."""
+        return OF_NUMBERS if self.regression else OF_CONDITIONS
+
+    @property
+    def search_metric(self) -> Metric:
+        """What decides a search."""
+        declared = self.training.search.metric if self.training.search else None
+        return declared or ("rmse" if self.regression else "roc_auc")
+
+    @property
+    def estimator_name(self) -> str:
+        """What is fitted, for people: the class, or the file that makes it."""
+        return self.training.estimator.class_ or ESTIMATOR_FILE
 
     @property
     def aggregate_features(self) -> dict[str, Aggregate]:

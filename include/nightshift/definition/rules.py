@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 from croniter import croniter
 
-from nightshift.definition import check_rules, feature_rules, gate_rules, monitoring_rules
+from nightshift.definition import check_rules, feature_rules, gate_rules, monitoring_rules, training_rules
 from nightshift.definition.duration import format_duration
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.problem import RESERVED, Path_, Problem
@@ -238,4 +238,5 @@ RULES: tuple[Rule, ...] = (
     *feature_rules.RULES,
     *gate_rules.RULES,
     *monitoring_rules.RULES,
+    *training_rules.RULES,
 )

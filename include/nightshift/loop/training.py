@@ -9,8 +9,8 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from nightshift.definition.load import definition_files, definition_hash, write_definition
 from nightshift.definition.model import CalibrationMethod, ModelDefinition
@@ -85,16 +85,17 @@ class Training(Workspace):
             # Before anything is read: what is read must be there when the model is made again.
             keep_snapshots(self.lake, snapshots, _kept(self.definition.name, run_id))
             made = self._make(self.definition, dates, snapshots, progress)
-            lineage = self._lineage(self.definition, dates, snapshots, str(as_of), reason, made.rows)
+            lineage = self._lineage(self.definition, dates, snapshots, str(as_of), reason, made)
             digest = self.registry.log_package(run_id, made.package)
             self.registry.log_lineage(run_id, lineage.to_json(), definition_files(self.definition))
-            self.registry.log_expectation(run_id, self._expectation(made).to_json())
+            if (expectation := self._expectation(made)) is not None:
+                self.registry.log_expectation(run_id, expectation.to_json())
             self.registry.log_trials(run_id, [(trial.params, trial.scores) for trial in made.trials])
             importances = permutation_importance(made.package, made.holdout, lineage.seed)
             self.registry.log(
                 run_id,
                 params={
-                    "estimator": self.definition.training.estimator.class_,
+                    "estimator": self.definition.estimator_name,
                     **self.definition.training.estimator.params,
                     **(made.trials[0].params if made.trials else {}),
                 },
@@ -124,7 +125,7 @@ class Training(Workspace):
         with tempfile.TemporaryDirectory() as folder:
             definition = write_definition(Path(folder) / self.definition.name, files)
             made = self._make(definition, dates, then.snapshots, progress)
-            now = self._lineage(definition, dates, then.snapshots, then.as_of, then.reason, made.rows)
+            now = self._lineage(definition, dates, then.snapshots, then.as_of, then.reason, made)
         digest = package_digest(made.package.dump())
         differences = tuple(then.differences(now)) if digest != version.digest else ()
         return Reproduction(version, digest, differences)
@@ -134,28 +135,35 @@ class Training(Workspace):
     ) -> Made:
         """Makes a model of the rows at pinned snapshots: the same of the same."""
         from nightshift.monitoring.profile import reference_profile
-        from nightshift.training.dataset import read_labelled
+        from nightshift.training.dataset import check_enough, read_labelled
         from nightshift.training.fit import fit
         from nightshift.training.search import search
 
         last, most = dates.holdout - timedelta(days=1), definition.training.max_rows
         rows = read_labelled(self.lake, definition, dates.first, last, snapshots, most)
         progress(f"training on {rows.num_rows} labelled rows from {dates.first} to before {dates.holdout}")
+        check_enough(definition, rows.num_rows)
         reference = reference_profile(rows, {name: str(kind) for name, kind in definition.feature_types.items()})
         trials = search(definition, rows, progress) if definition.training.search else []
         package = fit(definition, rows, reference, trials[0].params if trials else {})
+        for name in _without(definition, package):
+            progress(f"the feature '{name}' has no value in any row that was learned from: the model does without it")
         holdout = read_labelled(self.lake, definition, dates.holdout, dates.last, snapshots)
         scores = pa.table({SCORES: package.score(holdout)})
         package = replace(package, reference=reference | reference_profile(scores, {SCORES: "number"}))
         return Made(package, rows, holdout, tuple(trials))
 
-    def _expectation(self, made: Made) -> Expectation:
-        """What the holdout lets expect of nights that the model will score."""
+    def _expectation(self, made: Made) -> Expectation | None:
+        """What the holdout lets expect of nights that the model will score; None if it tells nothing."""
         from nightshift.monitoring.expectation import expect
         from nightshift.training.calibrate import calibrate
 
-        labels, scores = made.holdout["label"].to_numpy(), made.package.score(made.holdout)
-        days = made.holdout["score_date"].cast(pa.int32()).to_numpy().astype("int64")
+        scores = made.package.score(made.holdout)
+        known = np.isfinite(scores)
+        scores, labels = scores[known], made.holdout["label"].to_numpy()[known]
+        days = made.holdout["score_date"].cast(pa.int32()).to_numpy().astype("int64")[known]
+        if len(np.unique(labels)) < 2:
+            return None
         if self.definition.regression:
             return expect(labels, scores, days, self.metrics, None)
         rarer = min(float(labels.sum()), len(labels) - float(labels.sum()))
@@ -169,10 +177,11 @@ class Training(Workspace):
         snapshots: Mapping[str, int],
         as_of: str,
         reason: str,
-        rows: pa.Table,
+        made: Made,
     ) -> Lineage:
         from nightshift.training.lineage import Lineage, environment, rows_digest
 
+        rows, labels = made.rows, made.rows["label"].to_numpy()
         return Lineage(
             as_of=as_of,
             first=str(dates.first),
@@ -183,7 +192,10 @@ class Training(Workspace):
             snapshots=dict(snapshots),
             data=rows_digest(rows),
             rows=rows.num_rows,
-            positives=int(pc.sum(rows["label"]).as_py()),
+            positives=None if definition.regression else int(labels.sum()),
+            mean=float(labels.mean()) if definition.regression else None,
+            median=float(np.median(labels)) if definition.regression else None,
+            without=_without(definition, made.package),
             seed=definition.training.seed,
             **environment(self.settings.home),
         )
@@ -205,8 +217,9 @@ class Training(Workspace):
         files = self.registry.files(trained.run_id, trained.digest)
         scores = load_package(files, trained.digest).score(rows)
         champion, against = self._champion_scores(trained, rows)
-        base_rate = made_from.positives / made_from.rows
-        holdout = Holdout.of(rows, scores, champion, base_rate, gate.slices.columns if gate.slices else ())
+        columns = gate.slices.columns if gate.slices else ()
+        regression = self.definition.regression
+        holdout = Holdout.of(rows, scores, champion, made_from.constants, columns, regression=regression)
         stored = try_stored(files, trained.digest, rows.drop_columns("label"), scores)
         report = judge(gate, holdout, stored, self.definition.training.seed)
         verdict = "passed" if report.passed else "refused"
@@ -216,7 +229,8 @@ class Training(Workspace):
         told = f"{against}: {report.summary()}"
         measured.append(Measurement("gate", "verdict", None, None, report.rows, verdict, told))
         self.record("gate", as_of, measured, run_id)
-        page = render_gate(f"{self.definition.name}: the gate of {as_of}", gate, holdout, report, against)
+        title = f"{self.definition.name}: the gate of {as_of}"
+        page = render_gate(title, gate, holdout, report, against, made_from.without)
         self.registry.client.log_text(trained.run_id, page, GATE_PAGE)
         found = {f"holdout_{name}": value for name, value in report.metrics.items()}
         self.registry.log(
@@ -238,6 +252,8 @@ class Training(Workspace):
         package = self.registry.package(champion.run_id, champion.digest)
         if gone := package.encoder.missing(rows):
             return None, f"version {champion.number} cannot score without the feature {gone[0]}"
+        if package.regression != self.definition.regression:
+            return None, f"version {champion.number} predicts {package.predicts}, which the label is not any more"
         return package.score(rows), f"against version {champion.number}"
 
     def promote(self, trained: Trained, note: str, run_id: str = "by hand") -> Version:
@@ -245,6 +261,11 @@ class Training(Workspace):
         if self.registry.run_tags(trained.run_id).get("nightshift.gate") != "passed":
             raise TerminalError("only a model that passed the gate can be promoted", where=trained.run_id)
         return self.champions.promote(trained.run_id, note, run_id)
+
+
+def _without(definition: ModelDefinition, package: ModelPackage) -> tuple[str, ...]:
+    """The features that a model does not know, since they had no value in any row it learned from."""
+    return tuple(name for name in definition.feature_types if name not in package.encoder.types)
 
 
 def _kept(model: str, run_id: str) -> str:

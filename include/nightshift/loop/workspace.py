@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import date
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from nightshift.definition.gate import OF_CONDITIONS, OF_NUMBERS
 from nightshift.definition.load import find_definition
 from nightshift.definition.model import ModelDefinition
 from nightshift.errors import NotYetAvailable
@@ -62,7 +63,7 @@ class Workspace:
         """The gate's metrics, of whatever is predicted."""
         from nightshift.training.bootstrap import metrics
 
-        return metrics
+        return partial(metrics, wanted=OF_NUMBERS if self.definition.regression else OF_CONDITIONS)
 
     def record(self, monitor: str, night: date, measured: Sequence[Measurement], run_id: str) -> None:
         """Keeps monitored values; those of the same monitor and night are replaced."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -33,6 +34,7 @@ from nightshift.quality.profiles import Profile
 from nightshift.quality.usual import multiples, usual_rows, usual_values
 
 HOUR, DAY = 3600.0, 86400.0
+FINITE = sys.float_info.max
 
 
 @dataclass(frozen=True)
@@ -102,10 +104,11 @@ def features_contract(definition: ModelDefinition, background: Background) -> Co
 
 
 def scores_contract(definition: ModelDefinition, background: Background) -> Contract:
-    """Exactly one row an observation, each a probability with the version that made it, spread as on the holdout."""
+    """Exactly one row an observation, each a probability or a number, with its version; spread as on the holdout."""
     spec, declared = scores_table(definition), definition.quality.scores
     found = [_expect(NOT_NULL, column) for column in [*spec.key, "score", "model_version"]]
-    found.append(_expect(BETWEEN, "score", min_value=0, max_value=1))
+    least, most = (-FINITE, FINITE) if definition.regression else (0, 1)
+    found.append(_expect(BETWEEN, "score", min_value=least, max_value=most))
     found += _one_each(list(spec.key), background)
     contract = _made(spec.name, declared, spec.columns, found, background)
     if not background.scores:

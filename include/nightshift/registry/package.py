@@ -11,7 +11,7 @@ import io
 import json
 import zipfile
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -25,23 +25,34 @@ SCHEMA, EPOCH = "schema.json", (1980, 1, 1, 0, 0, 0)
 SCORES = "scores of the holdout"  # beside the features, in the reference: no feature can have this name
 ESTIMATOR, ENCODER, REFERENCE = "estimator.skops", "encoder.json", "reference.json"
 CALIBRATION = "calibration.json"  # of a model whose raw scores are calibrated
+TASK = "task.json"  # of a model that predicts a number; one without it gives probabilities
 
-# What scikit-learn's estimators need beyond skops' own list: arrays of tree nodes, the state of an optimiser,
-# and a check of arrays bound to its arguments. None of it can reach the system.
+# What scikit-learn's estimators need beyond skops' own list: arrays of tree nodes, the state of an optimiser, losses,
+# the type of an array, and a check of arrays bound to its arguments. None of it can reach the system.
 TRUSTED = (
     "functools.partial",
+    "numpy.dtype",
+    "sklearn._loss.loss.HalfTweedieLoss",
+    "sklearn._loss.loss.HalfTweedieLossIdentity",
     "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
     "sklearn.tree._tree.Tree",
     "sklearn.utils.validation.check_array",
 )
+OWN = "scikit-learn's own estimators"
 
 
 class Classifier(Protocol):
     """A fitted scikit-learn-compatible classifier."""
 
     def predict_proba(self, matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]: ...
+
+
+class Regressor(Protocol):
+    """A fitted scikit-learn-compatible regressor."""
+
+    def predict(self, matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]: ...
 
 
 @dataclass(frozen=True)
@@ -94,19 +105,41 @@ class Encoder:
 
 @dataclass(frozen=True)
 class ModelPackage:
-    """A fitted model with its preprocessing and the profile of the data it learned from."""
+    """A fitted model with its preprocessing and the profile of the data it learned from.
 
-    estimator: Classifier
+    Attributes:
+        estimator: The fitted estimator.
+        encoder: Makes its matrix of feature columns.
+        reference: The profile of what it learned from.
+        calibration: Makes probabilities of its raw scores; None if they are left as they are.
+        regression: Whether it predicts a number, not a probability.
+    """
+
+    estimator: Classifier | Regressor
     encoder: Encoder
     reference: dict[str, Any]
     calibration: Calibration | None = None
+    regression: bool = False
 
     def score(self, rows: pa.Table | pa.RecordBatch) -> npt.NDArray[np.float64]:
-        """The probability of the positive class of every row, shape (rows,)."""
+        """The probability of the positive class of every row, or the number predicted for it, shape (rows,).
+
+        Nothing is left out or put right: what is no probability, or no finite number, is for the gate and for the
+        night's audit to refuse.
+        """
         if rows.num_rows == 0:
             return np.empty(0)
-        raw = np.asarray(self.estimator.predict_proba(self.encoder.matrix(rows))[:, 1], dtype=np.float64)
+        matrix = self.encoder.matrix(rows)
+        if self.regression:
+            predicted = cast(Regressor, self.estimator).predict(matrix)
+            return np.asarray(predicted, dtype=np.float64).reshape(rows.num_rows)
+        raw = np.asarray(cast(Classifier, self.estimator).predict_proba(matrix)[:, 1], dtype=np.float64)
         return raw if self.calibration is None else self.calibration.apply(raw)
+
+    @property
+    def predicts(self) -> str:
+        """What its scores are, for people."""
+        return "a number" if self.regression else "a probability"
 
     def dump(self) -> dict[str, bytes]:
         """The package as files.
@@ -114,16 +147,7 @@ class ModelPackage:
         Raises:
             TerminalError: If the estimator holds a type that is not trusted.
         """
-        import skops.io
-
-        content = canonical(skops.io.dumps(self.estimator))
-        if unknown := sorted(set(skops.io.get_untrusted_types(data=content)) - set(TRUSTED)):
-            raise TerminalError(
-                "the estimator holds a type that is not trusted and could not be loaded for scoring",
-                received=unknown[0],
-                allowed="scikit-learn's own estimators",
-                fix="use another estimator class",
-            )
+        content = store_estimator(self.estimator)
         encoder = {"types": self.encoder.types, "categories": self.encoder.categories}
         files = {
             ESTIMATOR: content,
@@ -132,7 +156,31 @@ class ModelPackage:
         }
         if self.calibration is not None:
             files[CALIBRATION] = json.dumps(calibration_to_json(self.calibration)).encode()
+        if self.regression:
+            files[TASK] = json.dumps({"task": "regression"}).encode()
         return files
+
+
+def store_estimator(estimator: Any) -> bytes:
+    """An estimator as an archive that can be loaded without executing code; the same of the same.
+
+    Raises:
+        TerminalError: If it holds a type that is not trusted.
+    """
+    import skops.io
+
+    try:
+        content = canonical(skops.io.dumps(estimator))
+    except Exception as error:  # whatever an estimator of somebody's own holds
+        raise TerminalError(f"the estimator cannot be stored: {first_line(error)}", allowed=OWN) from None
+    if unknown := sorted(set(skops.io.get_untrusted_types(data=content)) - set(TRUSTED)):
+        raise TerminalError(
+            "the estimator holds a type that is not trusted and could not be loaded for scoring",
+            received=unknown[0],
+            allowed=OWN,
+            fix="use another estimator class",
+        )
+    return content
 
 
 def canonical(archive: bytes) -> bytes:
@@ -209,4 +257,4 @@ def load_package(files: dict[str, bytes], digest: str) -> ModelPackage:
     parts = json.loads(files[ENCODER])
     encoder = Encoder(parts["types"], {name: tuple(values) for name, values in parts["categories"].items()})
     calibration = calibration_from_json(json.loads(files[CALIBRATION])) if CALIBRATION in files else None
-    return ModelPackage(estimator, encoder, json.loads(files[REFERENCE]), calibration)
+    return ModelPackage(estimator, encoder, json.loads(files[REFERENCE]), calibration, TASK in files)

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.status import Status
 from rich.table import Table
 
-from nightshift.status import NightStatus
+from nightshift.status import AUC, NightStatus
 
 
 class Reporter:
@@ -65,14 +65,15 @@ class Reporter:
 def nights_table(title: str, statuses: list[NightStatus], seconds: dict[str, float] | None = None) -> Table:
     """A row a night: checks passed, share of features drifted, and the accuracy once its labels are not due."""
     table = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    numbers = {"rows", "version", "AUC", "seconds"}
-    names = ["night", "rows", "quality", "drift", "decision", "version", "AUC"]
+    metric = statuses[0].metric if statuses else AUC
+    numbers = {"rows", "version", metric, "seconds"}
+    names = ["night", "rows", "quality", "drift", "decision", "version", metric]
     for name in [*names, "seconds"] if seconds is not None else names:
         table.add_column(name, justify="right" if name in numbers else "left", no_wrap=True)
     for status in statuses:
         rows = str(status.rows) if status.complete else f"[red]{status.rows} of {status.expected}[/red]"
-        auc = f"{status.auc:.3f}" if status.auc is not None else "[dim]due[/dim]"
-        cells = [str(status.night), rows, status.quality, status.drift, status.decision, f"{status.version}", auc]
+        accuracy = f"{status.accuracy:.3f}" if status.accuracy is not None else "[dim]due[/dim]"
+        cells = [str(status.night), rows, status.quality, status.drift, status.decision, f"{status.version}", accuracy]
         if seconds is not None:
             took = seconds.get(str(status.night))
             cells.append(f"{took:.0f}" if took is not None else "–")

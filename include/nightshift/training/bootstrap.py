@@ -10,7 +10,7 @@ at once from sums by day, and by score where the order of scores matters, which 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from math import sqrt
 from typing import Any
@@ -19,13 +19,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, stdtrit
 
-from nightshift.definition.gate import Metric
+from nightshift.definition.gate import OF_CONDITIONS, Metric
 
 Vector = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
 Draws = npt.NDArray[np.int64]  # shape (resamples, days)
 
 BINS = 10
+ROUNDING = 1e-12  # of a sum of squares
 BLOCK = 128  # cells at a time: for a thousand resamples they fit into a processor's cache
 
 
@@ -34,7 +35,7 @@ class Sample:
     """One model's scores of a holdout.
 
     Attributes:
-        labels: The outcomes, 0 or 1, shape (rows,).
+        labels: The outcomes, 0 or 1 of a condition, shape (rows,).
         scores: The scores of the same rows.
         days: Each row's day, as a number from 0.
     """
@@ -98,10 +99,10 @@ def estimate(metric: Metric, sample: Sample, drawn: Draws) -> Estimate:
     return Estimate(float(found[0]), found[1:])
 
 
-def metrics(labels: Vector, scores: Vector) -> dict[str, float]:
-    """Every metric a gate can name."""
+def metrics(labels: Vector, scores: Vector, wanted: Sequence[Metric] = OF_CONDITIONS) -> dict[str, float]:
+    """Some metrics of scored rows: those of probabilities, or `OF_NUMBERS`; NaN where one is not defined."""
     sample, whole = Sample(labels, scores, np.zeros(len(labels), dtype=np.int64)), np.ones((1, 1), dtype=np.int64)
-    return {str(metric): estimate(metric, sample, whole).value for metric in _METRICS}
+    return {str(metric): estimate(metric, sample, whole).value for metric in wanted}
 
 
 def _tail(days: int, confidence: float) -> float:
@@ -118,6 +119,25 @@ def _mean_of(loss: Callable[[Vector, Vector], Vector]) -> Callable[[Sample, Draw
         return (drawn @ _by_day(sample, drawn, loss(sample.labels, sample.scores))) / (drawn @ _by_day(sample, drawn))
 
     return mean
+
+
+def _root_mean_squared(sample: Sample, drawn: Draws) -> Vector:
+    return np.sqrt(_mean_of(_squared)(sample, drawn))
+
+
+def _bias(sample: Sample, drawn: Draws) -> Vector:
+    """By how much the scores are off on average, whichever way."""
+    return np.abs(_mean_of(_surplus)(sample, drawn))
+
+
+def _r2(sample: Sample, drawn: Draws) -> Vector:
+    """The share of the labels' variance, within each resample, that the scores explain."""
+    labels = sample.labels - sample.labels.mean()  # so that little is lost where they are far from 0
+    rows = drawn @ _by_day(sample, drawn)
+    squares = drawn @ _by_day(sample, drawn, np.square(labels))
+    varied: Vector = squares - np.square(drawn @ _by_day(sample, drawn, labels)) / rows
+    varied[varied <= ROUNDING * squares] = np.nan  # days whose labels are all the same
+    return 1 - drawn @ _by_day(sample, drawn, _squared(sample.labels, sample.scores)) / varied
 
 
 def _roc_auc(sample: Sample, drawn: Draws) -> Vector:
@@ -244,6 +264,14 @@ def _squared(labels: Vector, scores: Vector) -> Vector:
     return np.asarray(np.square(scores - labels))
 
 
+def _absolute(labels: Vector, scores: Vector) -> Vector:
+    return np.asarray(np.abs(scores - labels))
+
+
+def _surplus(labels: Vector, scores: Vector) -> Vector:
+    return np.asarray(scores - labels)
+
+
 def _logarithmic(labels: Vector, scores: Vector) -> Vector:
     # As scikit-learn clips, so that a certain prediction that is wrong costs much and not everything.
     least = np.finfo(np.float64).eps
@@ -256,4 +284,8 @@ _METRICS: dict[Metric, Callable[[Sample, Draws], Vector]] = {
     "brier": _mean_of(_squared),
     "log_loss": _mean_of(_logarithmic),
     "calibration_error": _calibration_error,
+    "mae": _mean_of(_absolute),
+    "rmse": _root_mean_squared,
+    "r2": _r2,
+    "bias": _bias,
 }

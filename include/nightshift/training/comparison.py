@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from nightshift.definition.gate import LARGER_IS_BETTER, Gate, Metric
-from nightshift.training.bootstrap import Estimate
-from nightshift.training.results import RuleResult
+from nightshift.training.bootstrap import Estimate, Vector
+from nightshift.training.results import RuleResult, told
 
 OF_A_CLASS = 10  # rows: with fewer, no metric says anything
 
@@ -29,8 +31,18 @@ def surely_above(
         sentence: What was compared, to which the outcome is added.
     """
     if days < gate.days:
-        told = f"{sentence}: {days} days are too few to be {gate.sure}, {gate.days} are needed"
-        return RuleResult(rule, gained.value, bound, rows, False, told)
+        few = f"{sentence}: {days} days are too few to be {gate.sure}, {gate.days} are needed"
+        return RuleResult(rule, gained.value, bound, rows, False, few)
     low, high = gained.interval(days, gate.confidence)
-    told = f"{sentence}: {gained.value:+.4f}, {gate.sure} above {low:+.4f}; bound {bound:+.4f}"
-    return RuleResult(rule, gained.value, bound, rows, low > bound, told, low, high)
+    value, end, least = (told(number, 4, signed=True) for number in (gained.value, low, bound))
+    found = f"{sentence}: {value}, {gate.sure} above {end}; bound {least}"
+    return RuleResult(rule, gained.value, bound, rows, low > bound, found, low, high)
+
+
+def unfit(labels: Vector, regression: bool) -> str:
+    """Why labels are no ground for a comparison, in words; empty if they are."""
+    if regression:
+        return "all labels are the same" if len(np.unique(labels)) < 2 else ""
+    positive = int(labels.sum())
+    few = min(positive, len(labels) - positive) < OF_A_CLASS
+    return f"fewer than {OF_A_CLASS} rows of a class" if few else ""

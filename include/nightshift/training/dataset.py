@@ -66,7 +66,7 @@ def read_labelled(
         most: Of more observations than this, a sample by the hash of their key: the same ones whenever it is read.
 
     Raises:
-        TerminalError: If there is none, or all have the same label.
+        TerminalError: If there is none, all have the same label, or a label is not what the definition says it is.
     """
     spec = features_table(definition)
     source = raw_table(definition, definition.label.source).name
@@ -83,6 +83,23 @@ def read_labelled(
     labelled = pa.concat_tables(parts) if parts else _nothing(spec)
     _check(definition, labelled, f"{spec.name} from {first} to {last}")
     return labelled
+
+
+def check_enough(definition: ModelDefinition, rows: int) -> None:
+    """Refuses to learn from fewer labelled rows than the definition asks for.
+
+    Raises:
+        TerminalError: If there are.
+    """
+    least = definition.training.min_rows
+    if rows < least:
+        raise TerminalError(
+            "too few labelled rows to learn from",
+            where=f"{definition.folder / 'model.yaml'}: training.min_rows",
+            received=rows,
+            allowed=f"at least {least}",
+            fix="build more history, train as of a later date, or ask for fewer",
+        )
 
 
 def _spans(counts: Mapping[date, int], most: int) -> Iterator[tuple[date, date]]:
@@ -110,7 +127,30 @@ def _nothing(spec: TableSpec) -> pa.Table:
 
 
 def _check(definition: ModelDefinition, labelled: pa.Table, where: str) -> None:
-    """Refuses labels that a classifier cannot learn from."""
+    """Refuses labels that an estimator cannot learn from."""
+    (_check_numbers if definition.regression else _check_conditions)(definition, labelled, where)
+
+
+def _check_numbers(definition: ModelDefinition, labelled: pa.Table, where: str) -> None:
+    labels = labelled["label"].to_numpy()
+    if len(wrong := labels[~np.isfinite(labels)]):
+        raise TerminalError(
+            f"{len(wrong)} of {len(labels)} labels are no finite numbers, {where}",
+            where=f"{definition.folder / 'model.yaml'}: label.expression",
+            received=float(wrong[0]),
+            allowed="finite numbers, or null for no outcome",
+            fix="write an expression that is null where there is no number, such as nullif or a case",
+        )
+    if len(np.unique(labels)) < 2:
+        raise TerminalError(
+            "a regressor needs observations of different labels",
+            where=where,
+            received=f"{len(labels)} labelled rows, labels {np.unique(labels).tolist()}",
+            fix="build more history, or train as of a later date",
+        )
+
+
+def _check_conditions(definition: ModelDefinition, labelled: pa.Table, where: str) -> None:
     classes = sorted(pc.unique(labelled["label"]).to_pylist())
     if not set(classes) <= {0.0, 1.0}:
         raise TerminalError(
@@ -118,7 +158,7 @@ def _check(definition: ModelDefinition, labelled: pa.Table, where: str) -> None:
             where=f"{definition.folder / 'model.yaml'}: label.expression",
             received=next(value for value in classes if value not in {0.0, 1.0}),
             allowed="true, false, 1, 0, or null for no outcome",
-            fix="write a condition",
+            fix="write a condition, or `type: number` if it is a number that is predicted",
         )
     if len(classes) < 2:
         raise TerminalError(

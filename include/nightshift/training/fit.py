@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-import inspect
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -18,8 +15,7 @@ from nightshift.definition.model import Calibration, ModelDefinition
 from nightshift.errors import TerminalError, first_line
 from nightshift.registry.package import Encoder, ModelPackage
 from nightshift.training.calibrate import calibrate
-
-NO_PARAMS: Mapping[str, Any] = MappingProxyType({})
+from nightshift.training.estimator import NO_PARAMS, make_estimator, place_of_estimator
 
 
 def fit(
@@ -27,7 +23,8 @@ def fit(
 ) -> ModelPackage:
     """Fits a new model on labelled rows; the same rows give the same model.
 
-    With a `training.calibration` the newest days are kept from the estimator, and its scores of them calibrate it.
+    With a `training.calibration` the newest days are kept from the estimator, and its scores of them calibrate it. A
+    feature without any value is left out: there is nothing to learn from it, and many estimators take none.
 
     Args:
         definition: The model definition.
@@ -36,21 +33,22 @@ def fit(
         params: Parameters that go before the declared ones.
 
     Raises:
-        TerminalError: If the declared estimator cannot be made or fitted.
+        TerminalError: If no feature has a value, or the declared estimator cannot be made or fitted.
     """
     calibration = definition.training.calibration
     learned, kept = (rows, None) if calibration is None else _split(definition, rows, calibration)
-    encoder = Encoder.fit(learned, {name: str(kind) for name, kind in definition.feature_types.items()})
+    encoder = Encoder.fit(learned, _with_values(definition, learned))
     estimator = make_estimator(definition, encoder, params)
+    labels = learned["label"].to_numpy()
     try:
-        estimator.fit(encoder.matrix(learned), learned["label"].to_numpy().astype(np.int64))
-    except ValueError as error:
+        estimator.fit(encoder.matrix(learned), labels if definition.regression else labels.astype(np.int64))
+    except (ValueError, TypeError) as error:
         raise TerminalError(
             f"the estimator refused the training data: {first_line(error)}",
-            where=f"{definition.folder / 'model.yaml'}: training.estimator",
-            received=definition.training.estimator.class_,
-        ) from None
-    package = ModelPackage(estimator, encoder, reference)
+            where=place_of_estimator(definition),
+            received=definition.estimator_name,
+        ) from error
+    package = ModelPackage(estimator, encoder, reference, regression=definition.regression)
     if calibration is None or kept is None:
         return package
     fitted = calibrate(calibration.method, package.score(kept), kept["label"].to_numpy())
@@ -72,33 +70,15 @@ def _split(definition: ModelDefinition, rows: pa.Table, calibration: Calibration
     return learned, kept
 
 
-def make_estimator(definition: ModelDefinition, encoder: Encoder, given: Mapping[str, Any] = NO_PARAMS) -> Any:
-    """The declared estimator, seeded, told which columns are categories if it wants to know.
-
-    Raises:
-        TerminalError: If there is no such class or it does not take these parameters.
-    """
-    declared = definition.training.estimator
-    module, _, name = declared.class_.rpartition(".")
-    where = f"{definition.folder / 'model.yaml'}: training.estimator"
-    try:
-        kind = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError):
-        kind = None
-    if not isinstance(kind, type):
+def _with_values(definition: ModelDefinition, rows: pa.Table) -> dict[str, str]:
+    """The features that have a value in any of the rows, and their types."""
+    types = {name: str(kind) for name, kind in definition.feature_types.items()}
+    empty = [name for name in types if pc.all(pc.is_null(rows[name], nan_is_null=types[name] == "number")).as_py()]
+    if len(empty) == len(types):
         raise TerminalError(
-            "no such class", where=where, received=declared.class_, fix="name an importable scikit-learn class"
-        ) from None
-    accepted = inspect.signature(kind).parameters
-    automatic = {"random_state": definition.training.seed, "categorical_features": encoder.category_positions or None}
-    wanted = declared.params | dict(given)
-    params = {key: value for key, value in automatic.items() if key in accepted} | wanted
-    try:
-        estimator = kind(**params)
-    except TypeError as error:
-        raise TerminalError(str(error), where=where, received=wanted, allowed=sorted(accepted)) from None
-    if not hasattr(estimator, "predict_proba"):
-        raise TerminalError(
-            "the class gives no probabilities", where=where, received=declared.class_, fix="use one with predict_proba"
+            "no feature has a value in any row to learn from",
+            where=f"{definition.folder / 'model.yaml'}: features",
+            received=f"{rows.num_rows} rows, features {', '.join(empty)}",
+            fix="build the history of the features again",
         )
-    return estimator
+    return {name: kind for name, kind in types.items() if name not in empty}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-from sklearn.metrics import roc_auc_score
+from sklearn.metrics import r2_score, roc_auc_score
 
 from nightshift.registry.package import ModelPackage
 
@@ -12,10 +12,11 @@ MOST_ROWS = 10_000
 
 
 def permutation_importance(package: ModelPackage, rows: pa.Table, seed: int) -> dict[str, float]:
-    """How much worse a model ranks when a feature's values are shuffled among the rows, by feature.
+    """How much worse a model is when a feature's values are shuffled among the rows, by feature.
 
-    The loss of ROC AUC; about zero, or below, for a feature the model does not need. Features that tell the same share
-    what they matter.
+    The loss of ROC AUC, or of the share of variance explained (R²) where a number is predicted; about zero, or below,
+    for a feature the model does not need. Features that tell the same share what they matter. Nothing where all labels
+    are the same, or a prediction is no finite number.
 
     Source: L. Breiman, Random Forests, Machine Learning 45 (2001), section 10.
 
@@ -30,10 +31,13 @@ def permutation_importance(package: ModelPackage, rows: pa.Table, seed: int) -> 
     labels = sample["label"].to_numpy()
     if len(set(labels.tolist())) < 2:
         return {}
-    whole = roc_auc_score(labels, package.score(sample))
-    found = {}
+    good, scores = r2_score if package.regression else roc_auc_score, package.score(sample)
+    if not np.isfinite(scores).all():
+        return {}
+    whole, found = good(labels, scores), {}
     for name in package.encoder.types:
         shuffled = sample[name].take(pa.array(random.permutation(len(chosen))))
         mixed = sample.set_column(sample.schema.get_field_index(name), sample.schema.field(name), shuffled)
-        found[name] = float(whole - roc_auc_score(labels, package.score(mixed)))
+        scores = package.score(mixed)
+        found[name] = float(whole - good(labels, scores)) if np.isfinite(scores).all() else float("nan")
     return dict(sorted(found.items(), key=lambda item: -item[1]))

@@ -5,18 +5,20 @@ from __future__ import annotations
 import hashlib
 import platform
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from threadpoolctl import threadpool_info
+
+from nightshift.training.results import Constants
 
 # What decides the bits of a model beside its rows and its declaration.
 LIBRARIES = ("numpy", "pyarrow", "scikit-learn", "scipy", "skops")
 UNKNOWN = "unknown"
-_COMPARED = ("definition", "data", "revision", "changed", "lock")
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class Lineage:
         snapshots: The snapshot of each table that was read.
         data: The digest of the rows it learned from.
         rows: Their number.
-        positives: How many of them are positive.
+        positives: How many of them are positive; None where the label is a number.
         seed: The seed.
         revision: The commit of the project's code; `unknown` outside of a repository.
         changed: Whether the code differs from that commit; `unknown` outside of a repository.
@@ -41,6 +43,10 @@ class Lineage:
         libraries: The versions of what computes.
         python: The version of Python.
         machine: The processor's architecture.
+        mean: The mean of their labels where these are numbers.
+        median: The median of the same.
+        without: The features that had no value in any of them, which the model does not know.
+        threads: How many threads computed, by what they are for: sums that are made in parallel depend on it.
     """
 
     as_of: str
@@ -52,7 +58,7 @@ class Lineage:
     snapshots: Mapping[str, int]
     data: str
     rows: int
-    positives: int
+    positives: int | None
     seed: int
     revision: str
     changed: str
@@ -60,6 +66,18 @@ class Lineage:
     libraries: Mapping[str, str]
     python: str
     machine: str
+    mean: float | None = None
+    median: float | None = None
+    without: Sequence[str] = ()
+    threads: str = ""
+
+    @property
+    def constants(self) -> Constants:
+        """What a model that knows nothing would say of every row."""
+        if self.positives is not None:
+            return Constants(self.positives / self.rows, float(2 * self.positives > self.rows))
+        assert self.mean is not None and self.median is not None
+        return Constants(self.mean, self.median)
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
@@ -71,6 +89,7 @@ class Lineage:
             name: str(getattr(self, name)) for name in ("definition", "data", "revision", "changed", "lock", "seed")
         }
         told |= {"trained_from": self.first, "trained_before": self.holdout}
+        told |= {"without": ", ".join(self.without)} if self.without else {}
         return told | {f"snapshot.{table}": str(snapshot) for table, snapshot in self.snapshots.items()}
 
     def differences(self, other: Lineage) -> Iterator[str]:
@@ -94,6 +113,8 @@ class Lineage:
             then, now = self.libraries.get(name), other.libraries.get(name)
             if then != now:
                 yield f"{name}: {then} then, {now} now"
+        if self.threads and self.threads != other.threads:
+            yield f"threads: {self.threads} then, {other.threads} now"
         if UNKNOWN in (self.revision, other.revision):
             yield "the code's revision is not known"
         elif "yes" in (self.changed, other.changed):
@@ -141,7 +162,16 @@ def environment(home: Path) -> dict[str, Any]:
         "libraries": {name: version(name) for name in LIBRARIES},
         "python": platform.python_version(),
         "machine": platform.machine(),
+        "threads": ", ".join(sorted(f"{name} {count}" for name, count in _threads().items())),
     }
+
+
+def _threads() -> dict[str, int]:
+    """How many threads the libraries that compute may use, by what they are for."""
+    most: dict[str, int] = {}
+    for one in threadpool_info():
+        most[one["user_api"]] = max(one["num_threads"], most.get(one["user_api"], 0))
+    return most
 
 
 def _git(home: Path, *arguments: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,13 +14,16 @@ from nightshift.definition.gate import Gate
 from nightshift.pages import POLICY, plots, templates
 from nightshift.pages.plots import Line, Mark, Plot
 from nightshift.training.bootstrap import BINS, Vector
-from nightshift.training.results import GateReport, Holdout, RuleResult
+from nightshift.training.number_plots import number_plots
+from nightshift.training.results import Constants, GateReport, Holdout, RuleResult, told
 
 POINTS = 300  # of a curve
 SHOWN = 60  # slices in the plot
 
 
-def render_gate(title: str, gate: Gate, holdout: Holdout, report: GateReport, against: str) -> str:
+def render_gate(
+    title: str, gate: Gate, holdout: Holdout, report: GateReport, against: str, without: Sequence[str] = ()
+) -> str:
     """The page of a gate.
 
     Args:
@@ -28,14 +32,17 @@ def render_gate(title: str, gate: Gate, holdout: Holdout, report: GateReport, ag
         holdout: What they were held against.
         report: How they came out.
         against: Who the champion was, or why there is none to compare with.
+        without: The features that the challenger does without, since they had no value.
 
     Returns:
         One HTML page that refers to nothing outside of itself.
     """
     days = f"{holdout.dates[0]} to {holdout.dates[-1]}, {len(holdout.dates)} days"
+    labels, learned = (_numbers if holdout.regression else _conditions)(holdout)
     facts = {
-        "Holdout": f"{days}, {report.rows:,} labelled rows, {holdout.labels.mean():.1%} of them positive",
-        "Learned from": f"a period with {holdout.base_rate:.1%} positive rows",
+        "Holdout": f"{days}, {report.rows:,} labelled rows, {labels}",
+        "Learned from": f"a period with {learned}",
+        **({"Without": f"{', '.join(without)}: no value in any row that was learned from"} if without else {}),
         "Compared": against,
         "Intervals": f"{gate.resamples:,} resamples of whole days; each end is one-sided, {gate.sure}",
     }
@@ -57,11 +64,29 @@ def render_gate(title: str, gate: Gate, holdout: Holdout, report: GateReport, ag
     )
 
 
+def _conditions(holdout: Holdout) -> tuple[str, str]:
+    """What the labels of the holdout are like, and those that were learned from."""
+    return f"{holdout.labels.mean():.1%} of them positive", f"{holdout.constants.mean:.1%} positive rows"
+
+
+def _numbers(holdout: Holdout) -> tuple[str, str]:
+    """The same of labels that are numbers."""
+    found = Constants(float(holdout.labels.mean()), float(np.median(holdout.labels)))
+    here, there = (
+        f"a mean label of {told(one.mean, 3)} and a median of {told(one.median, 3)}"
+        for one in (found, holdout.constants)
+    )
+    return f"with {here}", there
+
+
 def _plots(gate: Gate, holdout: Holdout, report: GateReport) -> list[Plot]:
     models = {"challenger": holdout.challenger}
     if holdout.champion is not None:
         models = {"champion": holdout.champion} | models
-    drawn = [_roc(holdout.labels, models), _calibration(holdout.labels, models), _scores(models)]
+    if holdout.regression:
+        drawn = number_plots(holdout.labels, models)
+    else:
+        drawn = [_roc(holdout.labels, models), _calibration(holdout.labels, models), _scores(models)]
     if report.difference is not None:
         drawn.insert(0, _difference(gate, report))
     slices = [r for r in report.results if r.kind == "slices" and r.low is not None]
@@ -79,18 +104,12 @@ def _roc(labels: Vector, models: dict[str, Vector]) -> Plot:
 
 
 def _calibration(labels: Vector, models: dict[str, Vector]) -> Plot:
-    curves = {name: _by_bin(labels, scores) for name, scores in models.items()}
+    curves = {name: plots.by_bin(BINS, scores, labels, scores) for name, scores in models.items()}
     most = min(1.0, 1.05 * max(float(curve.max()) for curve in curves.values()))
     x, y = plots.across("mean score", 0, most), plots.up("share of positive rows", 0, most)
     lines = [plots.line("ideal", x, y, [(0, 0), (most, most)])]
     lines += [plots.line(f"{name} dotted", x, y, curve) for name, curve in curves.items()]
     return Plot("Calibration", f"{BINS} bins of equally many rows; on the diagonal, scores are true.", x, y, lines)
-
-
-def _by_bin(labels: Vector, scores: Vector) -> Vector:
-    order = np.argsort(scores, kind="stable")
-    bins = [rows for rows in np.array_split(order, BINS) if len(rows)]
-    return np.array([(scores[rows].mean(), labels[rows].mean()) for rows in bins])
 
 
 def _scores(models: dict[str, Vector]) -> Plot:
@@ -114,10 +133,10 @@ def _difference(gate: Gate, report: GateReport) -> Plot:
     edges, shares = plots.histogram(values, least, most, 60)
     x = plots.across(f"by how much the challenger's {rule.metric} is better", least, most)
     y = plots.up("share of resamples", 0, 1.35 * float(shares.max(initial=0.01)))
-    marks = [Mark("zero", x.place(0), "", 0), Mark("bound", x.place(bound), f"bound {bound:+.4f}", 0)]
+    marks = [Mark("zero", x.place(0), "", 0), Mark("bound", x.place(bound), f"bound {_gain(bound)}", 0)]
     if low is not None:
-        marks.append(Mark("held" if result.passed else "broken", x.place(low), f"lower end {low:+.4f}", 1))
-    marks.append(Mark("value", x.place(difference.value), f"holdout {difference.value:+.4f}", 2))
+        marks.append(Mark("held" if result.passed else "broken", x.place(low), f"lower end {_gain(low)}", 1))
+    marks.append(Mark("value", x.place(difference.value), f"holdout {_gain(difference.value)}", 2))
     note = "The difference on every resample. The lower end must be to the right of the bound."
     return Plot("Challenger against champion", note, x, y, bars=plots.bars(x, y, edges, shares), marks=marks)
 
@@ -136,4 +155,10 @@ def _slices(results: list[RuleResult]) -> Plot:
 
 @lru_cache(maxsize=1)
 def _environment() -> Environment:
-    return Environment(loader=templates(Path(__file__).with_name("templates")), autoescape=True, trim_blocks=True)
+    made = Environment(loader=templates(Path(__file__).with_name("templates")), autoescape=True, trim_blocks=True)
+    made.filters |= {"gain": _gain}
+    return made
+
+
+def _gain(value: float) -> str:
+    return told(value, 4, signed=True)

@@ -11,10 +11,39 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from nightshift.definition.gate import Metric
 from nightshift.training.bootstrap import Estimate, Sample, Vector, Whole
 
 TOLD = 5  # failed rules that a summary tells
+COUNTED = 1000.0  # from here on, decimals of a number say nothing
 MISSING = "(missing)"
+
+
+def told(value: float, digits: int, *, signed: bool = False) -> str:
+    """A number for people: so many decimals, as far as they say something of one so large or so small."""
+    sign = "+" if signed else ""
+    if abs(value) >= COUNTED:
+        return f"{value:{sign},.0f}"
+    if 0 < abs(value) < 10**-digits:
+        return f"{value:{sign}.2g}"
+    return f"{value:{sign}.{digits}f}"
+
+
+@dataclass(frozen=True)
+class Constants:
+    """What a model that knows nothing would say of every row, by the labels of the training period.
+
+    Attributes:
+        mean: Their mean: of a condition, its base rate.
+        median: Their median.
+    """
+
+    mean: float
+    median: float
+
+    def of(self, metric: Metric) -> float:
+        """The constant that is best in a metric: of all, the median has the least absolute error."""
+        return self.median if metric == "mae" else self.mean
 
 
 @dataclass(frozen=True)
@@ -22,13 +51,14 @@ class Holdout:
     """The holdout's outcomes and both models' scores of it.
 
     Attributes:
-        labels: The outcomes, 0 or 1, shape (rows,).
+        labels: The outcomes, 0 or 1 of a condition, shape (rows,).
         days: Each row's day, as a place in `dates`.
         dates: The days that have labelled rows, ascending.
         challenger: The challenger's scores.
         champion: The champion's scores; None while there is no champion, or it cannot score these rows.
-        base_rate: The share of positive rows in the training period.
+        constants: What the training period's labels were like.
         columns: The values of the columns that slices are made of, by the column's name.
+        regression: Whether scores are predicted numbers, not probabilities.
     """
 
     labels: Vector
@@ -36,18 +66,27 @@ class Holdout:
     dates: tuple[date, ...]
     challenger: Vector
     champion: Vector | None
-    base_rate: float
+    constants: Constants
     columns: Mapping[str, npt.NDArray[np.str_]] = field(default_factory=dict)
+    regression: bool = False
 
     @classmethod
     def of(
-        cls, rows: pa.Table, challenger: Vector, champion: Vector | None, base_rate: float, columns: tuple[str, ...]
+        cls,
+        rows: pa.Table,
+        challenger: Vector,
+        champion: Vector | None,
+        constants: Constants,
+        columns: tuple[str, ...],
+        *,
+        regression: bool = False,
     ) -> Holdout:
         """The holdout of labelled rows and their scores."""
         dates = sorted(pc.unique(rows["score_date"]).to_pylist())
         days = pc.index_in(rows["score_date"], pa.array(dates, rows["score_date"].type)).to_numpy().astype(np.int64)
         texts = {name: pc.fill_null(rows[name].cast(pa.string()), MISSING).to_numpy().astype(str) for name in columns}
-        return cls(rows["label"].to_numpy(), days, tuple(dates), challenger, champion, base_rate, texts)
+        labels = rows["label"].to_numpy()
+        return cls(labels, days, tuple(dates), challenger, champion, constants, texts, regression)
 
     def sample(self, scores: Vector, rows: npt.NDArray[np.bool_] | None = None) -> Sample:
         """Scores of its rows, or of some of them."""
@@ -110,7 +149,7 @@ class RuleResult:
         """The sentence, with the interval and the number of rows."""
         if self.low is None or self.high is None:
             return self.sentence
-        return f"{self.sentence}; interval {self.low:.4f} to {self.high:.4f}, {self.n} rows"
+        return f"{self.sentence}; interval {told(self.low, 4)} to {told(self.high, 4)}, {self.n} rows"
 
 
 @dataclass(frozen=True)
@@ -139,9 +178,9 @@ class GateReport:
         if not self.passed:
             failed = [result.sentence for result in self.results if result.passed is False]
             return "; ".join([*failed[:TOLD], *([f"and {len(failed) - TOLD} more"] if len(failed) > TOLD else [])])
-        told = [result.sentence for result in self.results if result.kind in {"minimum", "against_champion"}]
+        listed = [result.sentence for result in self.results if result.kind in {"minimum", "against_champion"}]
         slices = [result.passed for result in self.results if result.kind == "slices"]
         if slices:
             small = slices.count(None)
-            told.append(f"slices: {slices.count(True)} hold" + (f", {small} not judged" if small else ""))
-        return "; ".join(told or [result.sentence for result in self.results if result.passed])
+            listed.append(f"slices: {slices.count(True)} hold" + (f", {small} not judged" if small else ""))
+        return "; ".join(listed or [result.sentence for result in self.results if result.passed])

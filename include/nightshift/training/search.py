@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import inf, isnan
 from statistics import mean
 from typing import Any
 
@@ -55,20 +56,20 @@ def search(definition: ModelDefinition, rows: pa.Table, progress: Callable[[str]
     folds = list(time_folds(rows, declared.folds))
     # A fold has not the days to calibrate with as well.
     raw = definition.model_copy(update={"training": definition.training.model_copy(update={"calibration": None})})
-    trials = []
+    metric, trials = definition.search_metric, []
     for number, params in enumerate(points):
-        scores = tuple(_score(raw, params, declared.metric, *fold) for fold in folds)
+        scores = tuple(_score(raw, params, metric, *fold) for fold in folds)
         trials.append(Trial(params, scores))
-        progress(f"search: {number + 1} of {len(points)}: {declared.metric} {trials[-1].score:.4f} with {params}")
-    sign = -1 if declared.metric in LARGER_IS_BETTER else 1
-    return sorted(trials, key=lambda trial: sign * trial.score)
+        progress(f"search: {number + 1} of {len(points)}: {metric} {trials[-1].score:.4f} with {params}")
+    sign = -1 if metric in LARGER_IS_BETTER else 1
+    return sorted(trials, key=lambda trial: inf if isnan(trial.score) else sign * trial.score)
 
 
 def time_folds(rows: pa.Table, folds: int) -> Iterator[tuple[pa.Table, pa.Table]]:
     """What each fold learns from and is judged on: its days, and all days before them.
 
     Raises:
-        TerminalError: If there are fewer days than folds need, or a fold lacks a class.
+        TerminalError: If there are fewer days than folds need, or all labels of a part are the same.
     """
     days = sorted(pc.unique(rows["score_date"]).to_pylist())
     ends = [round(len(days) * part / (folds + 1)) for part in range(folds + 2)]
@@ -77,7 +78,7 @@ def time_folds(rows: pa.Table, folds: int) -> Iterator[tuple[pa.Table, pa.Table]
         parts = tuple(rows.filter(pc.is_in(rows["score_date"], part)) for part in chosen)
         if any(len(pc.unique(part["label"])) < 2 for part in parts):
             raise TerminalError(
-                "a fold of the search has no rows of both classes",
+                "a fold of the search has no rows of different labels",
                 where="training.search.folds",
                 received=f"{len(days)} days in {folds + 1} parts",
                 fix="fewer folds, or a longer period",
@@ -89,4 +90,4 @@ def _score(
     definition: ModelDefinition, params: dict[str, Any], metric: Metric, learned: pa.Table, judged: pa.Table
 ) -> float:
     package = fit(definition, learned, {}, params)
-    return metrics(judged["label"].to_numpy(), package.score(judged))[metric]
+    return metrics(judged["label"].to_numpy(), package.score(judged), (metric,))[metric]

@@ -14,8 +14,8 @@ import numpy.typing as npt
 
 from nightshift.definition.gate import Gate, Metric
 from nightshift.training.bootstrap import Draws, estimate
-from nightshift.training.comparison import OF_A_CLASS, gain, surely_above
-from nightshift.training.results import Holdout, RuleResult
+from nightshift.training.comparison import gain, surely_above, unfit
+from nightshift.training.results import Holdout, RuleResult, told
 
 
 def judge_slices(gate: Gate, metric: Metric, holdout: Holdout, drawn: Draws) -> list[RuleResult]:
@@ -41,15 +41,16 @@ def _slice(
 ) -> RuleResult:
     assert gate.slices is not None and holdout.champion is not None
     challenger, champion = holdout.sample(holdout.challenger, rows), holdout.sample(holdout.champion, rows)
-    count, positive, days = len(challenger.labels), int(challenger.labels.sum()), len(np.unique(challenger.days))
+    count, days = len(challenger.labels), len(np.unique(challenger.days))
+    alike = unfit(challenger.labels, holdout.regression)
     small = {
         f"{count} rows, fewer than {gate.slices.minimum}": count < gate.slices.minimum,
-        f"fewer than {OF_A_CLASS} rows of a class": min(positive, count - positive) < OF_A_CLASS,
+        alike: bool(alike),
         f"{days} days, fewer than {gate.days}": days < gate.days,
     }
     if why := next((why for why, holds in small.items() if holds), None):
         return RuleResult(f"slices.{name}", None, None, count, None, f"{name} is not judged: {why}")
     found, other = estimate(metric, challenger, drawn), estimate(metric, champion, drawn)
-    told = f"{name}: {metric} {found.value:.3f} against the champion's {other.value:.3f}"
+    sentence = f"{name}: {metric} {told(found.value, 3)} against the champion's {told(other.value, 3)}"
     gained = gain(metric, found, other)
-    return surely_above(f"slices.{name}", gained, -gate.slices.regression, gate, days, count, told)
+    return surely_above(f"slices.{name}", gained, -gate.slices.regression, gate, days, count, sentence)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from nightshift.definition.gate import Gate
@@ -112,6 +114,50 @@ def test_a_gate_that_cannot_work_is_refused_in_one_line(
     assert line.split(": ")[1] == key
     for words in says:
         assert words in line
+
+
+def test_the_default_metric_of_a_search_fits_the_label(edit: Edit, of_number: Callable[..., ModelDefinition]) -> None:
+    searched = ("  period: 20d\n", "  period: 20d\n  search: {grid: {alpha: [1, 2]}}\n")
+    assert edit(*searched).search_metric == "roc_auc"
+    assert of_number().search_metric == "rmse"
+
+
+@pytest.mark.parametrize(
+    ("gate", "key", "says"),
+    [
+        (
+            "minimum: {roc_auc: 0.6}",
+            "gate.minimum.roc_auc",
+            "no metric of a label that is a number; received 'roc_auc'",
+        ),
+        (
+            "against_champion: {metric: brier, margin: 1}",
+            "gate.against_champion.metric",
+            "allowed: mae, rmse, r2, bias",
+        ),
+        ("minimum: {mae: -1}", "gate.minimum.mae", "can never be met; received -1"),
+        ("minimum: {r2: 1.5}", "gate.minimum.r2", "r2 is at most 1"),
+        ("minimum: {r2: 0.999}", "gate.minimum.r2", "less than gate.leak, 0.999"),
+        ("minimum: {bias: -0.1}", "gate.minimum.bias", "bias is at least 0"),
+    ],
+)
+def test_the_gate_of_a_number_that_cannot_work_is_refused_in_one_line(
+    of_number: Callable[..., ModelDefinition], edit: Edit, gate: str, key: str, says: str
+) -> None:
+    of_number()
+    with pytest.raises(DefinitionError) as caught:
+        edit("minimum: {mae: 99}", gate)
+    [line] = str(caught.value).splitlines()
+    assert line.split(": ")[1] == key and says in line
+
+
+def test_the_metrics_of_a_condition_are_not_those_of_a_number(edit: Edit) -> None:
+    with pytest.raises(
+        DefinitionError, match=r"gate\.minimum\.rmse: no metric of a label that is a condition.*`label\.t"
+    ):
+        edit(DECLARED, declare("minimum: {rmse: 3}"))
+    with pytest.raises(DefinitionError, match=r"training\.search\.metric: no metric of a label that is a condition"):
+        edit("  period: 20d\n", "  period: 20d\n  search: {grid: {C: [1]}, metric: mae}\n")
 
 
 def test_a_short_holdout_is_refused_unless_nothing_is_compared(edit: Edit) -> None:

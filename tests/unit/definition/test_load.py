@@ -538,9 +538,9 @@ def test_the_hash_of_a_definition_follows_its_content_and_not_its_place(models: 
     file = models / "tiny" / "model.yaml"
     file.write_text(file.read_text().replace("C: 1.0", "C: 2.0"))
     second = definition_hash(load_definition(models / "tiny"))
-    (models / "tiny" / "estimator.py").write_text("A = 1\n")
+    (models / "tiny" / "helper.py").write_text("A = 1\n")
     third = definition_hash(load_definition(models / "tiny"))
-    (models / "tiny" / "estimator.py").rename(models / "tiny" / "other.py")
+    (models / "tiny" / "helper.py").rename(models / "tiny" / "other.py")
     fourth = definition_hash(load_definition(models / "tiny"))
     assert len({first, second, third, fourth}) == 4
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date
 from typing import Any
 
@@ -189,6 +190,17 @@ def test_a_rate_beyond_one_and_a_lost_observation_fail(tiny: ModelDefinition) ->
         ("machine_failures_3d", "machine_failures_3d has 1 value outside 0 to 1, first 1.5"),
         ("rows", "2 rows, expected 3"),
     ]
+
+
+def test_predicted_numbers_may_be_any_but_have_to_be_finite(of_number: Callable[..., ModelDefinition]) -> None:
+    definition, good = of_number(), {"model_version": 1, "features_snapshot": 7}
+    scores = {"a": -40.5, "b": 1e12, "c": float("inf"), "d": float("-inf"), "e": float("nan")}
+    rows = [{"machine": name, "score": score, **good} for name, score in scores.items()]
+    contract = scores_contract(definition, Background(observations=5))
+    verdict = judged(contract, table(scores_table(definition), rows))
+    assert [(check.subject, check.observed) for check in failed(verdict)] == [("score", 1.0), ("score", 2.0)]
+    two = scores_contract(definition, Background(observations=2))
+    assert judged(two, table(scores_table(definition), rows[:2])).outcome == "pass"
 
 
 def test_scores_that_are_no_probabilities_or_come_twice_fail(tiny: ModelDefinition) -> None:

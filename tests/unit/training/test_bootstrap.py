@@ -12,9 +12,17 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 from scipy.stats import mannwhitneyu, norm, t
-from sklearn.metrics import average_precision_score, brier_score_loss, log_loss, roc_auc_score
+from sklearn.metrics import (
+    average_precision_score,
+    brier_score_loss,
+    log_loss,
+    mean_absolute_error,
+    r2_score,
+    roc_auc_score,
+    root_mean_squared_error,
+)
 
-from nightshift.definition.gate import Metric
+from nightshift.definition.gate import LARGER_IS_BETTER, OF_NUMBERS, Metric
 from nightshift.training import bootstrap
 from nightshift.training.bootstrap import Draws, Estimate, Sample, Vector, draw_days, estimate, metrics
 from unit.training.worlds import World, scored
@@ -45,12 +53,20 @@ def log_loss_of(labels: Vector, scores: Vector, sample_weight: Vector) -> float:
     return float(log_loss(labels, scores, sample_weight=sample_weight, labels=[0, 1]))
 
 
+def bias_by_hand(labels: Vector, scores: Vector, sample_weight: Vector) -> float:
+    return abs(float(np.average(scores, weights=sample_weight) - np.average(labels, weights=sample_weight)))
+
+
 THEIRS: dict[Metric, Callable[..., Any]] = {
     "roc_auc": roc_auc_score,
     "average_precision": average_precision_score,
     "brier": brier_score_loss,
     "log_loss": log_loss_of,
     "calibration_error": calibration_by_hand,
+    "mae": mean_absolute_error,
+    "rmse": root_mean_squared_error,
+    "r2": r2_score,
+    "bias": bias_by_hand,
 }
 
 # Few different scores, so that there are ties within a day, between days and between the classes.
@@ -92,6 +108,46 @@ def test_every_resample_is_what_weights_give(metric: Metric, rows: Rows) -> None
         else:
             theirs = THEIRS[metric](sample.labels, sample.scores, sample_weight=weights)
             assert value == pytest.approx(theirs, abs=1e-12)
+
+
+@pytest.mark.parametrize("metric", OF_NUMBERS)
+@pytest.mark.parametrize("far", [0.0, 1e6])
+@examples(max_examples=60)
+@given(
+    rows=st.lists(
+        st.tuples(st.integers(-8, 8), st.integers(-80, 80), st.integers(0, DAYS - 1)), min_size=2, max_size=40
+    )
+)
+def test_every_resample_of_predicted_numbers_is_what_weights_give(
+    metric: Metric, far: float, rows: list[tuple[int, int, int]]
+) -> None:
+    """Also where the numbers lie far from 0, as years or identifiers do."""
+    labels, scores, days = (np.array(column) for column in zip(*rows, strict=True))
+    sample, drawn = Sample(labels / 4 + far, scores / 32 + far, days), all_draws()
+    found = estimate(metric, sample, drawn).resamples
+    for counts, value in zip(drawn, found, strict=True):
+        weights = counts[sample.days].astype(float)
+        there = sample.labels[weights > 0]
+        if not len(there) or (metric == "r2" and len(set(there)) < 2):
+            assert math.isnan(value)
+        else:
+            theirs = THEIRS[metric](sample.labels, sample.scores, sample_weight=weights)
+            assert value == pytest.approx(theirs, rel=1e-9, abs=1e-9)
+
+
+def test_the_metrics_of_predicted_numbers_are_those_worked_out_by_hand() -> None:
+    found = metrics(np.array([1.0, 2.0, 3.0, 6.0]), np.array([2.0, 2.0, 5.0, 5.0]), OF_NUMBERS)
+    assert found["mae"] == pytest.approx((1 + 0 + 2 + 1) / 4)
+    assert found["rmse"] == pytest.approx(math.sqrt((1 + 0 + 4 + 1) / 4))
+    assert found["bias"] == pytest.approx(abs(1 + 0 + 2 - 1) / 4)
+    assert found["r2"] == pytest.approx(1 - 6 / (4 + 1 + 0 + 9))  # the mean of the outcomes is 3
+    assert list(found) == list(OF_NUMBERS)
+
+
+def test_labels_that_do_not_vary_have_no_r2() -> None:
+    found = metrics(np.full(5, 0.1), np.array([0.0, 0.1, 0.2, 0.3, 0.4]), OF_NUMBERS)
+    assert math.isnan(found["r2"])
+    assert found["rmse"] == pytest.approx(math.sqrt((0.01 + 0 + 0.01 + 0.04 + 0.09) / 5))
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -188,7 +244,6 @@ def test_a_resample_that_says_nothing_counts_as_the_worst_and_as_the_best() -> N
 
 
 TRIALS = 200
-LARGER_IS_BETTER = {"roc_auc", "average_precision"}
 COMPARED: list[Metric] = ["roc_auc", "average_precision", "brier", "log_loss"]
 WORSE = World(challenger_noise=0.5, champion_noise=0.3)
 STORMY = World(challenger_noise=0.5, champion_noise=0.3, days=0.6, moods=0.6)

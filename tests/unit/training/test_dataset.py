@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -108,3 +109,33 @@ def test_a_feature_declared_after_the_history_was_built_does_not_break_reading_i
     wider = edit("    busy: {", "    idle: {expression: 1 - load, type: number, description: Idle}\n    busy: {")
     rows = read_labelled(lake, wider, day(1), day(1), pinned)
     assert rows["idle"].to_pylist() == [None, None]
+
+
+def test_labels_of_a_number_may_be_any_finite_ones(lake: Lake, of_number: Callable[..., ModelDefinition]) -> None:
+    definition = of_number(("  expression: failed\n", "  expression: length(machine) - 1.5\n"))
+    history(lake, definition, day(1), {"a": True, "bb": True, "ccc": None})
+    rows = read_labelled(lake, definition, day(1), day(1), pin_snapshots(lake, definition))
+    assert rows["label"].to_pylist() == [-0.5, 0.5, 1.5]
+
+
+@pytest.mark.parametrize(
+    ("expression", "received"),
+    [("-length(machine) / 0", "-inf"), ("length(machine) / 0", "inf"), ("cast('nan' as double)", "nan")],
+)
+def test_labels_that_are_no_finite_numbers_are_refused_with_the_expression(
+    lake: Lake, of_number: Callable[..., ModelDefinition], expression: str, received: str
+) -> None:
+    definition = of_number(("  expression: failed\n", f"  expression: {expression}\n"))
+    history(lake, definition, day(1), {"ccc": True, "aaa": True})
+    with pytest.raises(TerminalError) as caught:
+        read_labelled(lake, definition, day(1), day(1), pin_snapshots(lake, definition))
+    message = str(caught.value)
+    assert message.startswith(f"{definition.folder / 'model.yaml'}: label.expression: 2 of 2 labels are no finite num")
+    assert f"received {received}; allowed: finite numbers, or null for no outcome" in message
+
+
+def test_a_condition_that_is_a_number_is_told_of_the_type(lake: Lake, edit: Edit) -> None:
+    definition = edit("  expression: failed", "  expression: length(machine)")
+    history(lake, definition, day(1), {"a": True, "bb": True, "ccc": True})
+    with pytest.raises(TerminalError, match=r"received 2\.0; .*`type: number` if it is a number that is predicted"):
+        read_labelled(lake, definition, day(1), day(1), pin_snapshots(lake, definition))

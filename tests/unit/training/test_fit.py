@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -12,7 +13,8 @@ from nightshift.definition.model import ModelDefinition
 from nightshift.errors import TerminalError
 from nightshift.registry.package import Encoder, load_package, package_digest
 from nightshift.settings import PROJECT
-from nightshift.training.fit import fit, make_estimator
+from nightshift.training.estimator import make_estimator
+from nightshift.training.fit import fit
 from unit.conftest import Edit
 
 DECLARED = "{class: sklearn.linear_model.LogisticRegression, params: {C: 1.0}}"
@@ -80,6 +82,8 @@ def test_other_rows_make_another_model(tiny: ModelDefinition) -> None:
     assert package_digest(first.dump()) != package_digest(second.dump())
 
 
+# Sums that are made in parallel depend on the number of threads.
+THREADS = {name: value for name, value in os.environ.items() if name.startswith("OMP_")}
 PROCESS = """
 from pathlib import Path
 from nightshift.definition.load import load_definition
@@ -101,7 +105,7 @@ def test_another_process_makes_the_same_model(tiny: ModelDefinition, edit: Edit)
             [sys.executable, "-c", code, size, str(definition.folder)],
             stdout=subprocess.PIPE,
             text=True,
-            env={"PYTHONHASHSEED": seed},
+            env=THREADS | {"PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)},
         )
         for size, seed in (("0", "1"), ("9999", "2"))
     ]
@@ -159,6 +163,15 @@ def test_missing_values_an_estimator_cannot_take_are_a_terminal_error(tiny: Mode
     busy = pa.array([None, *rows["busy"].to_pylist()[1:]], pa.float64())
     with pytest.raises(TerminalError, match="the estimator refused the training data: Input X contains NaN"):
         fit(tiny, rows.set_column(0, "busy", busy), {})
+
+
+@pytest.mark.parametrize("empty", ["busy", "kind"])
+def test_a_feature_without_any_value_is_left_out_and_not_needed_for_scoring(tiny: ModelDefinition, empty: str) -> None:
+    rows = machines()
+    place, kind = rows.schema.get_field_index(empty), rows.schema.field(empty).type
+    package = fit(tiny, rows.set_column(place, empty, pa.nulls(rows.num_rows, kind)), {})
+    assert list(package.encoder.types) == [name for name in tiny.feature_types if name != empty]
+    assert np.array_equal(package.score(rows), package.score(rows.drop_columns(empty)))
 
 
 def test_a_class_that_gives_no_probabilities_is_refused_before_it_is_registered(edit: Edit) -> None:

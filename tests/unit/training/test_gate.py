@@ -10,7 +10,7 @@ import pytest
 from nightshift.definition.gate import AgainstChampion, Gate, Metric
 from nightshift.training.bootstrap import Sample, Vector, metrics
 from nightshift.training.gate import judge
-from nightshift.training.results import GateReport, Holdout, RuleResult, Stored
+from nightshift.training.results import Constants, GateReport, Holdout, RuleResult, Stored
 from unit.training.worlds import World, scored
 
 GOOD, FAIR, BAD = 0.2, 0.5, 3.0
@@ -23,8 +23,8 @@ SMALLER = ["brier", "log_loss"]
 def holdout_of(challenger: Sample, champion: Sample | None, **told: Any) -> Holdout:
     dates = tuple(date(2024, 1, 1) + timedelta(days=n) for n in range(int(challenger.days.max()) + 1))
     theirs = champion.scores if champion else None
-    rate = float(challenger.labels.mean())
-    return replace(Holdout(challenger.labels, challenger.days, dates, challenger.scores, theirs, rate), **told)
+    known = Constants(float(challenger.labels.mean()), float(np.median(challenger.labels)))
+    return replace(Holdout(challenger.labels, challenger.days, dates, challenger.scores, theirs, known), **told)
 
 
 def made(world: World, days: int = 14, rows: int = 100, seed: int = 1, **told: Any) -> Holdout:
@@ -117,7 +117,7 @@ def test_the_constant_is_the_training_periods_base_rate(metric: Metric, constant
     labels = np.zeros(1400)
     labels[np.argsort(-challenger.scores)[:350]] = 1.0
     labels[[0, 5]] = 1 - labels[[0, 5]]  # not quite without a fault, which would be taken for a leak
-    holdout = holdout_of(replace(challenger, labels=labels), None, base_rate=0.3)
+    holdout = holdout_of(replace(challenger, labels=labels), None, constants=Constants(0.3, 0.0))
     found = judged(Gate(minimum={metric: 9.0 if metric == "log_loss" else 0.0}, leak=None), holdout)
     share = labels.mean()
     expected = constant or -(share * np.log(0.3) + (1 - share) * np.log(0.7))
@@ -311,3 +311,21 @@ def test_scores_are_not_changed_by_being_judged() -> None:
     before: Vector = holdout.challenger.copy()
     judged(against(), holdout)
     assert np.array_equal(holdout.challenger, before)
+
+
+# How often the whole gate errs; every metric by itself is in test_bootstrap.py.
+
+TRIALS = 200
+
+
+def promoted(world: World, gate: Gate) -> float:
+    """The share of holdouts of two weeks on which the challenger passes every rule."""
+    return sum(judged(gate, made(world, seed=trial)).passed for trial in range(TRIALS)) / TRIALS
+
+
+def test_a_truly_worse_model_is_promoted_no_more_often_than_one_in_twenty_and_a_better_one_nearly_always() -> None:
+    worse, better = World(challenger_noise=0.5, champion_noise=0.3), World(challenger_noise=0.3, champion_noise=0.9)
+    gate = against(margin=0.01, resamples=400).model_copy(update={"minimum": {"roc_auc": 0.6}})
+    assert promoted(worse, gate) <= 0.05
+    assert promoted(better, gate) > 0.9
+    assert promoted(worse, superior().model_copy(update={"minimum": {"roc_auc": 0.6}})) <= 0.05

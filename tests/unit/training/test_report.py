@@ -12,8 +12,9 @@ from nightshift.definition.gate import AgainstChampion, Gate, Slices
 from nightshift.pages.plots import Axis
 from nightshift.training.gate import judge
 from nightshift.training.report import render_gate
-from nightshift.training.results import Holdout
+from nightshift.training.results import Constants, Holdout
 from unit.training.test_gate import STORED, alone, labelled, made
+from unit.training.test_number_gate import made as number_holdout
 from unit.training.worlds import World
 
 HOSTILE = "<script>alert('x')</script>"
@@ -127,6 +128,67 @@ def test_a_first_model_has_no_champion_in_its_plots() -> None:
     assert page.titles == ["ROC curves", "Calibration", "Scores"]
     assert "no champion to compare with" in page.text
     assert 'class="champion"' not in page.page
+
+
+NUMBERS = Gate(
+    minimum={"mae": 99.0, "bias": 99.0},
+    against_champion=AgainstChampion(metric="mae", margin=2),
+    slices=Slices(columns=("airport",), regression=5),
+)
+
+
+def test_the_page_of_numbers_shows_predictions_errors_and_residuals_of_both() -> None:
+    page = rendered(NUMBERS, with_slices(number_holdout(World(0.3, 0.5))))
+    assert page.titles == [
+        "Challenger against champion",
+        "Predicted against actual",
+        "Error by prediction",
+        "Residuals",
+        "Outcomes and predictions",
+        "Slices",
+    ]
+    for plot in page.plots[1:5]:
+        kinds = {str(line.get("class")).split()[0] for line in plot.iter("polyline")}
+        assert {"challenger", "champion"} <= kinds
+        assert all(text.text for text in plot.iter("text"))
+    assert "with a mean label of 1" in page.text and "a period with a mean label of 1" in page.text
+    assert "positive" not in page.text and "ROC" not in page.text
+    for word in ("labels", "minimum.bias", "baseline.mae", "against_champion.mae"):
+        assert f" {word} " in page.text
+    test_everything_drawn_is_within_its_plot(page)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_numbers_of_any_size_have_a_page(scale: float) -> None:
+    holdout = number_holdout(World(0.3, 0.5))
+    assert holdout.champion is not None
+    sized = replace(
+        holdout,
+        labels=scale * holdout.labels,
+        challenger=scale * holdout.challenger,
+        champion=scale * holdout.champion,
+        constants=Constants(scale * holdout.constants.mean, scale * holdout.constants.median),
+    )
+    margin = AgainstChampion(metric="mae", margin=2 * scale)
+    page = rendered(Gate(minimum={"mae": 99 * scale}, against_champion=margin), sized)
+    assert "the gate of 2024-01-31 passed" in page.text
+    for label in page.plots[1].iter("text"):
+        assert len(str(label.text)) < 20
+
+
+def test_a_first_model_of_numbers_whose_labels_are_mostly_the_same_has_a_page() -> None:
+    holdout = number_holdout(World(0.3, 0.5))
+    rare = np.where(np.arange(len(holdout.labels)) % 500 == 0, 100.0, 0.0)
+    page = rendered(NUMBERS, alone(replace(holdout, labels=rare, challenger=rare + 0.5)))
+    assert "Residuals" in page.titles and "champion" not in {
+        str(line.get("class")) for plot in page.plots for line in plot.iter("polyline")
+    }
+
+
+def test_what_the_challenger_does_without_is_told() -> None:
+    holdout = alone(made(World(0.3, 0.3)))
+    page = Page(render_gate("t", GATE, holdout, judge(GATE, holdout, STORED, 1), "none", ("busy", HOSTILE)))
+    assert f"busy, {HOSTILE}: no value in any row that was learned from" in page.text
 
 
 def test_an_unfit_holdout_has_a_page_without_plots() -> None:

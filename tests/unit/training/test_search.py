@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, timedelta
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
+from nightshift.definition.model import ModelDefinition
 from nightshift.errors import TerminalError
 from nightshift.training.search import search, time_folds
 from unit.conftest import Edit
@@ -58,5 +60,26 @@ def test_a_fold_learns_from_all_days_before_its_own_and_from_none_after(folds: i
 
 
 def test_a_fold_without_both_classes_is_refused() -> None:
-    with pytest.raises(TerminalError, match=r"training\.search\.folds: a fold .* no rows of both classes"):
+    with pytest.raises(TerminalError, match=r"training\.search\.folds: a fold .* no rows of different labels"):
         list(time_folds(machines(failing=0.0), 3))
+
+
+def test_the_search_of_a_number_minimises_its_error(of_number: Callable[..., ModelDefinition]) -> None:
+    searched = "  period: 20d\n  search: {grid: {alpha: [1.0e+6, 0.1]}}\n"
+    said: list[str] = []
+    trials = search(of_number(("  period: 20d\n", searched)), minutes(), said.append)
+    assert [trial.params for trial in trials] == [{"alpha": 0.1}, {"alpha": 1e6}]
+    assert trials[0].score < trials[1].score and said[0].startswith("search: 1 of 2: rmse ")
+
+
+def minutes() -> pa.Table:
+    rows = machines()
+    place = rows.schema.get_field_index("label")
+    return rows.set_column(place, "label", pa.array(20 * rows["busy"].to_numpy() ** 2))
+
+
+def test_a_fold_whose_labels_are_all_the_same_is_refused(of_number: Callable[..., ModelDefinition]) -> None:
+    rows = minutes()
+    same = rows.set_column(rows.schema.get_field_index("label"), "label", pa.array(np.full(rows.num_rows, 3.0)))
+    with pytest.raises(TerminalError, match=r"training\.search\.folds: a fold .* no rows of different labels"):
+        list(time_folds(same, 3))

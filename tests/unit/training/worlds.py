@@ -40,3 +40,15 @@ def scored(world: World, days: int, rows: int, seed: int) -> tuple[Sample, Sampl
 
 def _chance(logit: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-logit))
+
+
+def predicted(world: World, days: int, rows: int, seed: int) -> tuple[Sample, Sample]:
+    """The same of numbers: delays of some minutes, of which a few are long."""
+    random = np.random.default_rng(seed)
+    day = np.repeat(np.arange(days), rows)
+    seen, unseen = random.normal(size=len(day)), world.days * random.normal(size=days)
+    labels = 10 * (seen + unseen[day]) + random.exponential(12, size=len(day))
+    off = 3 * world.moods * random.normal(size=days)
+    challenger = 10 * (seen + world.challenger_noise * random.normal(size=len(day))) + 12 + off[day]
+    champion = 10 * (seen + world.champion_noise * random.normal(size=len(day))) + 12
+    return Sample(labels, challenger, day), Sample(labels, champion, day)

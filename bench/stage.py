@@ -1,0 +1,65 @@
+"""A stage of a training in a process of its own, as a task of Airflow is.
+
+python -m bench.stage VAR MODELS AS_OF train
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import date
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from nightshift.loop import Loop, Trained
+from nightshift.settings import PROJECT, Settings
+
+MODEL = "flight_delay"
+FITTED, WEIGHED, TRAINED = "fitted in ", "importances in ", "trained "
+
+
+def train(loop: Loop, as_of: date) -> None:
+    """Trains, and says how long the estimator's own fit and the importances took."""
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    from nightshift.training import importance
+
+    _time(HistGradientBoostingClassifier, "fit", FITTED)
+    _time(importance, "permutation_importance", WEIGHED)
+    trained = loop.train(as_of, "measured", say)
+    say(f"{TRAINED}{trained.run_id} {trained.digest}")
+
+
+def _time(owner: Any, name: str, what: str) -> None:
+    """Lets a function say how long it took."""
+    original = getattr(owner, name)
+
+    def timed(*given: Any, **options: Any) -> Any:
+        started = perf_counter()
+        done = original(*given, **options)
+        say(f"{what}{perf_counter() - started}")
+        return done
+
+    setattr(owner, name, timed)
+
+
+def say(line: str) -> None:
+    """A line for the process that measures."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def main(var: str, models: str, as_of: str, stage: str, *trained: str) -> None:
+    """Does one stage; gate and registration are told what was trained."""
+    loop = Loop(MODEL, Settings(home=PROJECT, var=Path(var), models_folder=Path(models)))
+    day = date.fromisoformat(as_of)
+    if stage == "train":
+        train(loop, day)
+    elif stage == "gate":
+        say(loop.gate(Trained(*trained), day, "measured").summary())
+    else:
+        loop.promote(Trained(*trained), "measured", "measured")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

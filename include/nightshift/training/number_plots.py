@@ -1,0 +1,74 @@
+"""The plots of models that predict a number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from nightshift.pages import plots
+from nightshift.pages.plots import Axis, Line, Plot
+from nightshift.training.bootstrap import BINS, Vector
+
+SHOWN = 0.99  # of the rows a histogram shows: few that are far off would make all others one bar
+BARS = 40
+
+
+def number_plots(labels: Vector, models: Mapping[str, Vector]) -> list[Plot]:
+    """What models predicted, how far they are off, and where.
+
+    Args:
+        labels: The outcomes.
+        models: The predictions of the same rows, by the model's name.
+    """
+    return [_predicted(labels, models), _errors(labels, models), _residuals(labels, models), _spread(labels, models)]
+
+
+def _predicted(labels: Vector, models: Mapping[str, Vector]) -> Plot:
+    curves = {name: plots.by_bin(BINS, scores, scores, labels) for name, scores in models.items()}
+    low, high = _room(np.concatenate([curve.ravel() for curve in curves.values()]))
+    x, y = plots.across("mean prediction", low, high), plots.up("mean outcome", low, high)
+    lines = [plots.line("ideal", x, y, [(low, low), (high, high)])]
+    lines += [plots.line(f"{name} dotted", x, y, curve) for name, curve in curves.items()]
+    note = f"{BINS} bins of equally many rows; on the diagonal, predictions are true on average."
+    return Plot("Predicted against actual", note, x, y, lines)
+
+
+def _errors(labels: Vector, models: Mapping[str, Vector]) -> Plot:
+    curves = {name: plots.by_bin(BINS, scores, scores, np.abs(scores - labels)) for name, scores in models.items()}
+    low, high = _room(np.concatenate([curve[:, 0] for curve in curves.values()]))
+    most = max(float(curve[:, 1].max()) for curve in curves.values())
+    x, y = plots.across("mean prediction", low, high), plots.up("mean absolute error", 0, 1.05 * most or 1.0)
+    lines = [plots.line(f"{name} dotted", x, y, curve) for name, curve in curves.items()]
+    return Plot("Error by prediction", f"The {BINS} bins of each model: where it is off by how much.", x, y, lines)
+
+
+def _residuals(labels: Vector, models: Mapping[str, Vector]) -> Plot:
+    drawn = _histograms("outcome minus prediction", {name: labels - scores for name, scores in models.items()})
+    x, y, lines = drawn
+    zero = [plots.Mark("zero", x.place(0), "")] if x.low <= 0 <= x.high else []
+    note = f"How far outcomes are from what was predicted; {SHOWN:.0%} of the rows."
+    return Plot("Residuals", note, x, y, lines, marks=zero)
+
+
+def _spread(labels: Vector, models: Mapping[str, Vector]) -> Plot:
+    x, y, lines = _histograms("value", {"ideal": labels, **models})
+    note = f"How many rows have which outcome (dashed), and get which prediction; {SHOWN:.0%} of the rows."
+    return Plot("Outcomes and predictions", note, x, y, lines)
+
+
+def _histograms(label: str, values: Mapping[str, Vector]) -> tuple[Axis, Axis, list[Line]]:
+    tail = (1 - SHOWN) / 2
+    ends = np.array([np.quantile(one, [tail, 1 - tail]) for one in values.values()])
+    low, high = _room(np.array([ends.min(), ends.max()]))
+    found = {name: plots.histogram(one, low, high, BARS) for name, one in values.items()}
+    most = max(float(shares.max()) for _, shares in found.values())
+    x, y = plots.across(label, low, high), plots.up("share of rows", 0, 1.05 * most or 1.0)
+    return x, y, [plots.steps(name, x, y, *histogram) for name, histogram in found.items()]
+
+
+def _room(values: Vector) -> tuple[float, float]:
+    """From where to where an axis goes that shows values."""
+    least, most = float(values.min()), float(values.max())
+    room = 0.03 * (most - least) or max(abs(least), 1.0) * 1e-3
+    return least - room, most + room

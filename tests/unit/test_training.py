@@ -1,0 +1,245 @@
+"""Trainings of a model that predicts a number, from published features to a champion: real Iceberg, real MLflow."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from sklearn.metrics import mean_absolute_error
+
+from nightshift.definition.model import ModelDefinition
+from nightshift.errors import TerminalError
+from nightshift.lake.publish import publish
+from nightshift.lake.read import read_dates
+from nightshift.lake.staging import stage_arrow
+from nightshift.lake.tables import features_table, monitoring_table, raw_table
+from nightshift.loop import Loop, Trained
+from nightshift.loop.training import GATE_PAGE
+from nightshift.registry.package import TASK
+from nightshift.settings import PROJECT, Settings
+from nightshift.training.results import GateReport
+from unit.training.test_fit import DECLARED
+
+FIRST, LAST, AS_OF = date(2024, 1, 1), date(2024, 1, 30), date(2024, 1, 31)
+A_DAY = 40
+OfNumber = Callable[..., ModelDefinition]
+TYPED = ("failed: {type: boolean}", "failed: {type: number}")
+LABEL = ("where: failed", "where: failed > 10")
+AGAINST = ("minimum: {mae: 99}", "minimum: {mae: 99}\n  against_champion: {metric: mae, margin: 0.2}")
+
+
+def built(definition: ModelDefinition, var: Path, **spoilt: Any) -> Loop:
+    """A month of features and of how many minutes each machine failed."""
+    loop = Loop(definition.name, Settings(home=PROJECT, var=var, models_folder=definition.folder.parent))
+    publish_days(loop, FIRST, LAST, **spoilt)
+    return loop
+
+
+def publish_days(loop: Loop, first: date, last: date, **spoilt: Any) -> None:
+    """With `features` or `label` in place of what they are; or with a feature that is the label, if it is to `leak`."""
+    features, outcomes = features_table(loop.definition), raw_table(loop.definition, "failures")
+    rows: list[dict[str, object]] = []
+    failed: list[dict[str, object]] = []
+    for offset in range((last - first).days + 1):
+        day = first + timedelta(days=offset)
+        random = np.random.default_rng(day.toordinal())
+        weather = random.normal()
+        for number in range(A_DAY):
+            busy, name = float(random.uniform()), f"m{number:02d}"
+            kind = "abc"[number % 3]
+            minutes = 20 * busy + 4 * (kind == "b") + weather + random.exponential(3)
+            rows.append(
+                {"score_date": day, "machine": name, "busy": busy, "kind": kind, "machine_failures_3d": 0.5}
+                | ({"busy": minutes} if "leak" in spoilt else {})
+                | spoilt.get("features", {})
+            )
+            failed.append({"source_date": day, "machine": name, "failed": spoilt.get("label", minutes)})
+    for spec, listed in ((features, rows), (outcomes, failed)):
+        data = pa.Table.from_pylist(listed, schema=spec.schema)
+        publish(loop.lake, spec, stage_arrow(loop.lake, spec, data, first, last, {}))
+
+
+def run(loop: Loop, as_of: date = AS_OF) -> tuple[Trained, GateReport]:
+    trained = loop.train(as_of, "test", lambda line: None)
+    return trained, loop.gate(trained, as_of, "test")
+
+
+@pytest.fixture
+def loop(of_number: OfNumber, tmp_path: Path) -> Loop:
+    return built(of_number(TYPED, LABEL, AGAINST), tmp_path / "var")
+
+
+def test_a_number_is_learned_judged_promoted_and_made_again(loop: Loop) -> None:
+    trained, report = run(loop)
+    assert report.passed, report.summary()
+    version = loop.promote(trained, report.summary())
+    assert version.number == loop.registry.require_champion().number == 1
+
+    package = loop.registry.package(trained.run_id, trained.digest)
+    assert package.regression and TASK in loop.registry.files(trained.run_id, trained.digest)
+    told, _ = loop.registry.lineage(trained.run_id)
+    outcomes = read_dates(loop.lake, raw_table(loop.definition, "failures"), FIRST, LAST)
+    dates = outcomes["source_date"].to_numpy()
+    learned = outcomes["failed"].to_numpy()[
+        (dates >= np.datetime64("2024-01-06")) & (dates < np.datetime64("2024-01-26"))
+    ]
+    assert told["positives"] is None and told["rows"] == len(learned) == 20 * A_DAY
+    assert told["mean"] == pytest.approx(learned.mean()) and told["median"] == pytest.approx(np.median(learned))
+
+    judged = read_dates(loop.lake, features_table(loop.definition), date(2024, 1, 26), LAST)
+    labels = {(row["source_date"], row["machine"]): row["failed"] for row in outcomes.to_pylist()}
+    there = [labels[row["score_date"], row["machine"]] for row in judged.to_pylist()]
+    metrics = loop.registry.metrics(trained.run_id)
+    assert metrics["holdout_mae"] == pytest.approx(mean_absolute_error(there, package.score(judged)))
+    assert {"holdout_rmse", "holdout_r2", "holdout_bias"} <= set(metrics) and "holdout_roc_auc" not in metrics
+    assert metrics["importance.busy"] > 0.5 > metrics["importance.kind"] > 0
+    assert metrics["importance.machine_failures_3d"] == 0
+
+    rows = read_dates(loop.lake, monitoring_table(loop.definition), AS_OF, AS_OF).to_pylist()
+    [baseline] = [row for row in rows if row["statistic"] == "baseline.mae"]
+    constant = mean_absolute_error(there, np.full(len(there), told["median"]))
+    assert f"against a constant's {constant:.3f}" in baseline["detail"]
+    page = loop.registry.client.plain.download_artifacts(trained.run_id, GATE_PAGE)
+    assert "Predicted against actual" in Path(page).read_text()
+
+    again = loop.reproduce(1, lambda line: None)
+    assert again.identical, again.differences
+
+
+def test_a_worse_model_is_refused_and_a_better_one_takes_its_place(loop: Loop, models: Path) -> None:
+    file = models / "tiny" / "model.yaml"
+    good = file.read_text()
+    mean = good.replace("sklearn.linear_model.Ridge", "sklearn.ensemble.RandomForestRegressor, params: {max_depth: 1}")
+
+    def again(text: str, as_of: date) -> tuple[Loop, Trained, GateReport]:
+        file.write_text(text)
+        fresh = Loop("tiny", loop.settings)
+        return fresh, *run(fresh, as_of)
+
+    first, trained, report = again(mean, AS_OF)
+    assert report.passed, report.summary()
+    first.promote(trained, report.summary())
+
+    better, trained, report = again(good, AS_OF)
+    assert report.passed and report.difference is not None and report.difference.value > 0.5
+    assert better.promote(trained, report.summary()).number == 2
+
+    worse, trained, report = again(mean, AS_OF)
+    assert [one.rule for one in report.results if one.passed is False] == ["against_champion.mae"]
+    assert "mae" in report.summary() and "against the champion's" in report.summary()
+    with pytest.raises(TerminalError, match="only a model that passed the gate"):
+        worse.promote(trained, "no")
+    assert worse.registry.require_champion().number == 2
+
+
+def test_a_champion_that_predicts_something_else_is_not_compared_with_and_not_gone_back_to(
+    loop: Loop, models: Path
+) -> None:
+    trained, report = run(loop)
+    loop.promote(trained, report.summary())
+    file = models / "tiny" / "model.yaml"
+    condition = file.read_text().replace("  expression: failed\n  type: number\n", "  expression: failed > 12\n")
+    condition = condition.replace("minimum: {mae: 99}", "minimum: {roc_auc: 0.5}").replace(
+        "metric: mae", "metric: brier"
+    )
+    file.write_text(condition.replace("sklearn.linear_model.Ridge", "sklearn.linear_model.LogisticRegression"))
+    other = Loop("tiny", loop.settings)
+    trained, report = run(other)
+    assert report.passed and report.difference is None
+    assert other.promote(trained, report.summary()).number == 2
+    [verdict] = [row for row in other.monitored(AS_OF, AS_OF) if row["statistic"] == "verdict"]
+    assert verdict["detail"].startswith("version 1 predicts a number, which the label is not any more")
+    with pytest.raises(TerminalError, match="it predicts a number, which the label is not any more"):
+        other.champions.roll_back("me", 1)
+    assert other.registry.require_champion().number == 2
+
+
+# Bad input.
+
+
+def test_a_feature_without_any_value_is_left_out_and_said(of_number: OfNumber, tmp_path: Path) -> None:
+    loop = built(of_number(TYPED, LABEL), tmp_path / "var", features={"machine_failures_3d": None})
+    said: list[str] = []
+    trained = loop.train(AS_OF, "test", said.append)
+    assert "the feature 'machine_failures_3d' has no value in any row that was learned from: " in "\n".join(said)
+    package = loop.registry.package(trained.run_id, trained.digest)
+    assert list(package.encoder.types) == ["busy", "kind"]
+    assert loop.registry.lineage(trained.run_id)[0]["without"] == ["machine_failures_3d"]
+    assert loop.registry.run_tags(trained.run_id)["nightshift.without"] == "machine_failures_3d"
+    report = loop.gate(trained, AS_OF, "test")
+    assert report.passed, report.summary()
+    page = Path(loop.registry.client.plain.download_artifacts(trained.run_id, GATE_PAGE)).read_text()
+    assert "machine_failures_3d: no value in any row that was learned from" in page
+    loop.promote(trained, report.summary())
+    assert loop.reproduce(1, lambda line: None).identical
+
+
+def check_nothing_is_left(loop: Loop) -> None:
+    """A training that failed has ended its run, keeps no snapshot and registered nothing."""
+    [run] = loop.registry.client.search_runs([loop.registry._experiment()])
+    assert run.info.status == "FAILED"
+    assert not loop.registry.versions() and loop.registry.champion() is None
+    for table in (features_table(loop.definition).name, "raw.failures"):
+        assert not [name for name in loop.lake.table(table).refs() if name.startswith("nightshift.")]
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "more", "says"),
+    [
+        (
+            {"features": {"busy": None, "kind": None, "machine_failures_3d": float("nan")}},
+            (),
+            r"model\.yaml: features: no feature has a value in any row .*received '800 rows, features busy, kind, ",
+        ),
+        ({"label": 7.0}, (), r"a regressor needs observations of different labels; .*labels \[7\.0\]"),
+        ({"label": None}, (), r"a regressor needs observations of different labels; received '0 labelled rows"),
+        (
+            {"label": float("nan")},
+            (),
+            r"label\.expression: 800 of 800 labels are no finite numbers, features\.tiny from 2024-.*received nan",
+        ),
+        ({"label": float("inf")}, (), r"800 of 800 labels are no finite numbers.*received inf; .*fix: write an expr"),
+        (
+            {},
+            (("  period: 20d\n", "  period: 2d\n"),),
+            r"training\.min_rows: too few labelled rows to learn from; received 80; allowed: at least 100",
+        ),
+    ],
+    ids=["no features", "one label", "no labels", "nan", "infinite", "few rows"],
+)
+def test_what_cannot_be_learned_from_ends_the_training_with_a_reason_and_leaves_nothing(
+    of_number: OfNumber, tmp_path: Path, spoilt: dict[str, Any], more: tuple[tuple[str, str], ...], says: str
+) -> None:
+    loop = built(of_number(TYPED, LABEL, *more), tmp_path / "var", **spoilt)
+    with pytest.raises(TerminalError, match=says):
+        loop.train(AS_OF, "test", lambda line: None)
+    check_nothing_is_left(loop)
+
+
+def test_how_many_rows_are_enough_to_learn_from_can_be_told(of_number: OfNumber, tmp_path: Path) -> None:
+    loop = built(of_number(TYPED, LABEL, ("  period: 20d\n", "  period: 2d\n  min_rows: 80\n")), tmp_path / "var")
+    assert run(loop)[1].rows == 5 * A_DAY
+
+
+def test_a_model_that_says_the_same_of_every_row_is_refused(of_number: OfNumber, tmp_path: Path) -> None:
+    lasso = (DECLARED, "{class: sklearn.linear_model.Lasso, params: {alpha: 1.0e+9}}")
+    _, report = run(built(of_number(TYPED, LABEL, lasso), tmp_path / "var"))
+    assert [one.rule for one in report.results if not one.passed] == ["scores"]
+    assert "the model tells no row from another" in report.summary()
+
+
+def test_a_feature_that_knows_the_label_is_warned_of_and_the_model_is_not_promoted(
+    of_number: OfNumber, tmp_path: Path
+) -> None:
+    loop = built(of_number(TYPED, LABEL), tmp_path / "var", leak=True)
+    trained, report = run(loop)
+    assert [one.rule for one in report.results if not one.passed] == ["leak"]
+    assert "is too good to be true (0.999 or more): does a feature know the label?" in report.summary()
+    with pytest.raises(TerminalError, match="only a model that passed the gate"):
+        loop.promote(trained, report.summary())
+    assert loop.champions.events()[-1].event == "refused" and loop.registry.champion() is None
