@@ -8,6 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date
 from math import ceil
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "include"))  # by hand, without installing
@@ -78,10 +79,18 @@ class Staging:
         spec: The table the rows are meant for.
         attempt: Names the folder.
         inputs: What the rows are made from.
+        split: The values of the table's other partition columns, the same in every row.
     """
 
-    def __init__(self, lake: Lake, spec: TableSpec, attempt: str, inputs: dict[str, str]) -> None:
-        self.spec, self.attempt, self.inputs = spec, attempt, inputs
+    def __init__(
+        self,
+        lake: Lake,
+        spec: TableSpec,
+        attempt: str,
+        inputs: dict[str, str],
+        split: Mapping[str, str | int] = MappingProxyType({}),
+    ) -> None:
+        self.spec, self.attempt, self.inputs, self.split = spec, attempt, inputs, split
         self.folder = staging_folder(lake.warehouse, spec.name, attempt)
         self.written: dict[str, int] = {}
 
@@ -103,7 +112,7 @@ class Staging:
 
     def seal(self, first: date, last: date) -> Staged:
         """Declares the folder complete for the dates from `first` to `last`."""
-        return seal(self.folder, self.spec.name, self.attempt, first, last, self.inputs, written=self.written)
+        return seal(self.folder, self.spec.name, self.attempt, first, last, self.inputs, self.split, self.written)
 
 
 def progress(what: str, steps: Sequence[Step]) -> Iterator[Step]:
@@ -130,13 +139,16 @@ def run(main: Callable[[], None]) -> None:
     except NightshiftError as error:
         _end(str(error), TRANSIENT if isinstance(error, TransientError) else TERMINAL)
     except PySparkException as error:
-        _end(_first_line(error), TERMINAL)
+        _end(reason(error), TERMINAL)
     except Exception as error:  # the boundary of the process
-        _end(f"{type(error).__name__}: {_first_line(error)}", 1)
+        _end(f"{type(error).__name__}: {reason(error)}", 1)
 
 
-def _first_line(error: Exception) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+def reason(error: Exception) -> str:
+    """Why a job failed, as one line."""
+    lines = [line.strip().removeprefix(": ") for line in str(error).splitlines() if line.strip()]
+    if len(lines) > 1 and lines[0].startswith("An error occurred while calling"):  # py4j's own, of what Spark raised
+        del lines[0]
     # A failure inside a Python worker hides its reason in the last line of a nested stack trace.
     nested = [line for line in lines if "Error: " in line and not line.startswith(("at ", "File ", "Caused by"))]
     return (nested or lines or [repr(error)])[0]

@@ -47,11 +47,12 @@ def champion(
 def versions(model: Model) -> None:
     """Show every version, and everything that happened to them. The events are in monitoring.registry_events."""
     from nightshift.loop import Loop
-    from nightshift.registry.events import reigns
+    from nightshift.registry.events import challenges, reigns
     from nightshift.registry.store import REASON, TRAINED
 
     loop = Loop(model)
     events = loop.champions.settle(_person())
+    beside = known[-1] if (known := challenges(events)) else None
     rows = []
     for version in loop.registry.versions().values():
         tags = version.tags
@@ -59,6 +60,8 @@ def versions(model: Model) -> None:
         metrics = sorted(loop.registry.metrics(version.run_id).items())
         held = ", ".join(f"{name[8:]} {value:.4g}" for name, value in metrics if name.startswith("holdout_"))
         reigned = _periods(one for one in reigns(events) if one.version == version.number)
+        if beside and beside[1] == version.number:
+            reigned = "; ".join(filter(None, [reigned, f"challenger since {beside[0].effective}"]))
         rows.append((version.number, version.as_of, learned, reigned, held, tags.get(REASON)))
     write_rows(
         ["version", "as of", "learned from", "champion", "on its holdout", "reason"], rows, title=f"{model}: versions"
@@ -92,6 +95,21 @@ def rollback(
         f"{model}: version {done.to_version} is the champion from {done.effective} on{_in_place(done)}; "
         "nights that are published stay as they are"
     )
+
+
+@registry.command()
+def retire(
+    model: Model,
+    reason: Annotated[str, typer.Option(help="Why; kept with the event.")] = "",
+) -> None:
+    """Let the challenger be none any more: it is scored in shadow no longer, and not promoted. The champion stays."""
+    from nightshift.loop import Loop
+
+    done = Loop(model).challengers.retire(None, _person(), reason)
+    if done is None:
+        _say(f"{model}: there is no challenger")
+        return
+    _say(f"{model}: version {done.to_version} is no challenger any more; it stays a version, and its rows are kept")
 
 
 def _scored_by(loop: Loop, at: datetime) -> str:

@@ -80,6 +80,7 @@ class Settings(BaseSettings):
     mlflow_artifacts: str | None = Field(None, description="MLflow artifact root; default: var/mlflow/artifacts.")
     quality_docs: str | None = Field(None, description="Data Docs of the audits, local or URI; default: var/quality.")
     airflow_url: str = Field("http://127.0.0.1:8080", description="Address of the Airflow UI, for links.")
+    mlflow_url: str = Field("http://127.0.0.1:5000", description="Address of the MLflow UI, for links.")
     audit_in_process: int = Field(
         1_000_000, description="Staged sets of up to so many rows are audited in the task's process, others on Spark."
     )

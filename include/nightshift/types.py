@@ -8,6 +8,9 @@ from typing import Any, Literal
 
 Outcome = Literal["pass", "warn", "fail"]
 
+# Among the inputs of a staged set that could not be made: why.
+PROBLEM = "problem"
+
 
 @dataclass(frozen=True)
 class Staged:

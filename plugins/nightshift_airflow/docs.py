@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nightshift.definition.duration import format_duration
-from nightshift.definition.gate import LARGER_IS_BETTER
+from nightshift.definition.gate import LARGER_IS_BETTER, AgainstChampion, Gate
 from nightshift.definition.model import ModelDefinition
+from nightshift.definition.promotion import Promotion
 from nightshift.definition.retrain import Retrain
 from nightshift.features.dictionary import dictionary_page
 
 DESCRIPTIONS = {
     "score": "Every night: ingest, audit, publish, compute features, score, audit, publish.",
     "monitor": "After every scored night: drift, performance, and the decision whether to retrain.",
-    "train": "On request and on a cadence: train, gate against the champion, register.",
+    "train": "On request and on a cadence: train, gate against the champion, register, promote.",
 }
 
 
@@ -48,10 +49,10 @@ def _score(definition: ModelDefinition) -> str:
 
 
 def _monitor(definition: ModelDefinition) -> str:
-    drift, retrain = definition.monitoring.drift, definition.monitoring.retrain
+    alarms, retrain = definition.monitoring.false_alarms, definition.monitoring.retrain
     return (
-        f"Woken by the partition of `scores.{definition.name}`. A feature has drifted when its population stability "
-        f"index is above {drift.psi}; a night, when more than {drift.share:.0%} of the watched features have. "
+        f"Woken by the partition of `scores.{definition.name}`. A night has drifted when anything watched is "
+        f"beyond its threshold; of nights like the training period's, {alarms} are. "
         f"Performance is estimated at once, and measured when the labels are final.\n\nA training is requested:\n\n"
         + "\n".join(f"- {sentence}" for sentence in _triggers(retrain))
         + f"\n\nThen not again for {format_duration(retrain.cooldown)}"
@@ -80,9 +81,26 @@ def _train(definition: ModelDefinition) -> str:
         f"Fits `{definition.estimator_name}` on {format_duration(training.period)} of labelled days, keeps the newest "
         f"{format_duration(training.holdout)} as the holdout, and lets the new model score only if it passes there:\n\n"
         + "\n".join(f"- {rule}" for rule in _rules(definition))
-        + f"\n\nOn a retrain request, and on the cadence `{training.cadence}`. How every rule came out is shown by the "
-        "run's `gate.html` in MLflow."
+        + f"\n\n{_promotion(definition.promotion)} On a retrain request, and on the cadence `{training.cadence}`. How "
+        "every rule came out is shown by the run's `gate.html` in MLflow."
     )
+
+
+def _promotion(policy: Promotion) -> str:
+    if approval := policy.approval:
+        waits = format_duration(approval.timeout)
+        return f"Then a person is asked for approval; without an answer within {waits} it is to {approval.default}."
+    if shadow := policy.shadow:
+        return (
+            f"Then it is scored beside the champion, unpublished, until {shadow.nights} nights have outcomes, which "
+            f"promote or retire it: {_comparison(shadow)}."
+        )
+    return "Then it is the champion."
+
+
+def _comparison(rule: AgainstChampion) -> str:
+    how = f"not worse than the champion by {rule.margin}" if rule.margin else "better than the champion"
+    return f"{rule.metric} {how}, {Gate(against_champion=rule).sure} by {rule.resamples} resamples of days"
 
 
 def _rules(definition: ModelDefinition) -> Iterator[str]:
@@ -90,8 +108,7 @@ def _rules(definition: ModelDefinition) -> Iterator[str]:
     for metric, bound in gate.minimum.items():
         yield f"{metric}: at {'least' if metric in LARGER_IS_BETTER else 'most'} {bound}"
     if rule := gate.against_champion:
-        how = f"not worse than the champion by {rule.margin}" if rule.margin else "better than the champion"
-        yield f"{rule.metric}: {how}, {gate.sure} by {rule.resamples} resamples of the holdout's days"
+        yield _comparison(rule)
     if slices := gate.slices:
         each = ", ".join(slices.columns)
         yield f"no worse than the champion by {slices.regression} for any {each} of at least {slices.minimum} rows"

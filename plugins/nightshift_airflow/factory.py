@@ -17,11 +17,12 @@ from airflow.sdk import (
     TaskGroup,
 )
 
+from nightshift.definition.duration import format_duration
 from nightshift.definition.load import find_definition
 from nightshift.definition.model import ModelDefinition
 from nightshift.settings import get_settings
 from nightshift_airflow import docs, tasks
-from nightshift_airflow.operators import LandedSensor, SparkJobOperator
+from nightshift_airflow.operators import ApprovalOperator, LandedSensor, SparkJobOperator
 
 SPARK_POOL, TRAINING_POOL = "nightshift_spark", "nightshift_training"
 
@@ -81,7 +82,9 @@ def _score(definition: ModelDefinition, scores: Asset) -> DAG:
 def _monitor(definition: ModelDefinition, scores: Asset) -> DAG:
     name = definition.name
     with _dag(definition, "monitor", schedule=PartitionedAssetTimetable(assets=scores), max_active_runs=4) as dag:
-        measured = [tasks.drift(name), tasks.estimate(name), tasks.outcomes(name)]
+        measured = [tasks.drift(name), tasks.estimate(name), outcomes := tasks.outcomes(name)]
+        if definition.promotion.shadow:
+            outcomes >> tasks.shadow(name)
         # One at a time: each sees what the others asked for.
         decision = tasks.decide.override(max_active_tis_per_dag=1)(name, "report", "request_training")
         measured >> decision >> tasks.report(name)
@@ -117,7 +120,22 @@ def _train(definition: ModelDefinition) -> DAG:
     # One at a time: two trainings at once would race for the same alias.
     with _dag(definition, "train", schedule=timetable, max_active_runs=1, params=params) as dag:
         trained = tasks.train.override(pool=TRAINING_POOL)(name)
-        tasks.register(name, tasks.gate.override(pool=TRAINING_POOL)(name, trained))
+        judged = tasks.gate.override(pool=TRAINING_POOL)(name, trained)
+        registered = tasks.register(name, judged)
+        if approval := definition.promotion.approval:
+            told = "ti.xcom_pull(task_ids='gate')"
+            asked = ApprovalOperator(
+                task_id="approval",
+                model=name,
+                subject=f"{name}: version {{{{ ti.xcom_pull(task_ids='register') }}}} waits for approval",
+                body=f"{{{{ {told}['summary'] }}}}\n\n[The gate's report]({{{{ {told}['page'] }}}})",
+                options=[tasks.APPROVE, tasks.REFUSE],
+                defaults=tasks.APPROVE if approval.default == "approve" else tasks.REFUSE,
+                params={"reason": Param("", type="string", title="Reason", description="Kept with the answer.")},
+                response_timeout=approval.timeout,
+            )
+            registered >> asked
+            tasks.conclude(name, judged, asked.output, format_duration(approval.timeout))
     return dag
 
 

@@ -1,4 +1,4 @@
-"""Nightshift's operators: waiting for landing files, and running a Spark job."""
+"""Nightshift's operators: waiting for landing files or for a person's word, and running a Spark job."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import BaseOperator
 from airflow.sdk.bases.sensor import BaseSensorOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout
@@ -84,6 +85,41 @@ class LandedSensor(BaseSensorOperator):
         from nightshift.loop import Loop
 
         return [file.uri for file in Loop(self.model).missing(parse_night(self.night))]
+
+
+class ApprovalOperator(HITLOperator):
+    """Asks a person, in the Airflow UI and by an alert, and waits.
+
+    Args:
+        model: The model's name.
+    """
+
+    ui_color = "#e6f4ea"
+
+    def __init__(self, *, model: str, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.model = model
+
+    def execute(self, context: Context) -> Any:
+        """Tells whoever may answer, and waits."""
+        from nightshift.alerts.alert import approval_alert
+        from nightshift.alerts.deliver import deliver
+        from nightshift.settings import get_settings
+
+        run, settings = context["dag_run"], get_settings()
+        until = datetime.now(UTC) + (self.response_timeout or timedelta())
+        alert = approval_alert(
+            dag_id=run.dag_id,
+            run_id=run.run_id,
+            since=run.run_after.isoformat(timespec="seconds"),
+            task=self.task_id,
+            subject=self.subject,
+            until=until.isoformat(timespec="seconds"),
+            default=", ".join(self.defaults or []).lower(),
+            airflow_url=settings.airflow_url,
+        )
+        deliver(alert, settings)
+        return super().execute(context)
 
 
 class SparkJobOperator(BaseOperator):

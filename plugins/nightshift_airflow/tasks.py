@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+APPROVE, REFUSE = "Approve", "Refuse"
+
 
 @task
 def ingest(model: str) -> list[str]:
@@ -32,8 +34,8 @@ def audit(model: str, staged: list[str]) -> list[str]:
         audited = _loop(model).audit(staged, _night(), _run_id(), log.info)
         log.info(audited.summary)
         get_current_context()["task_instance"].xcom_push("summary", audited.summary)
-        if audited.warnings:
-            _warn("; ".join(audited.warnings))
+        if audited.warnings or audited.left_out:
+            _warn("; ".join([*audited.warnings, *audited.left_out]), challenger=not audited.warnings)
         return list(audited.locations)
 
 
@@ -49,6 +51,8 @@ def publish_scores(model: str, staged: list[str], *, outlet_events: Any = None) 
     """Makes the scores visible and tells the scored-table asset."""
     with explained():
         snapshots = _loop(model).publish(staged)
+        if len(snapshots) < len(staged):
+            _warn("the challenger's scores could not be published: the log says why", challenger=True)
         for accessor in (outlet_events[asset] for asset in get_current_context()["task"].outlets):
             accessor.extra = {"snapshots": snapshots}
         return snapshots
@@ -119,24 +123,52 @@ def gate(model: str, trained: dict[str, str]) -> dict[str, Any]:
     """Holds the challenger against the gate's rules and the champion."""
     with explained():
         from nightshift.loop import Trained
+        from nightshift.loop.training import GATE_PAGE
 
-        challenger = Trained(trained["run_id"], trained["digest"])
-        report = _loop(model).gate(challenger, date.fromisoformat(trained["as_of"]), _run_id())
+        loop, challenger = _loop(model), Trained(trained["run_id"], trained["digest"])
+        report = loop.gate(challenger, date.fromisoformat(trained["as_of"]), _run_id())
         log.info("%s: %s", "passed" if report.passed else "refused", report.summary())
-        return {"passed": report.passed, "summary": report.summary(), **trained}
+        page = loop.registry.page(challenger.run_id, GATE_PAGE)
+        return {"passed": report.passed, "summary": report.summary(), "page": page, **trained}
 
 
 @task
 def register(model: str, judged: dict[str, Any]) -> int:
-    """Registers a challenger that passed and makes it the champion; one that was refused stays a run."""
+    """Registers what passed as the champion or its challenger, as the definition says; the rest stays a run."""
     if not judged["passed"]:
         raise AirflowSkipException(f"the gate keeps the champion: {judged['summary']}")
     with explained():
         from nightshift.loop import Trained
 
-        version = _loop(model).promote(Trained(judged["run_id"], judged["digest"]), judged["summary"], _run_id())
-        log.info("version %s was made the champion", version.number)
+        trained = Trained(judged["run_id"], judged["digest"])
+        version, what = _loop(model).register(trained, judged["summary"], _run_id())
+        log.info("version %s was made the %s", version.number, what)
         return version.number
+
+
+@task
+def conclude(model: str, judged: dict[str, Any], answered: dict[str, Any], waited: str) -> str:
+    """Promotes or declines the version, as a person said or, if nobody did, as the definition says."""
+    with explained():
+        from nightshift.loop import Trained
+        from nightshift.registry.challengers import Answer
+
+        user = answered["responded_by_user"]
+        who = user["name"] if user else f"nobody within {waited}"
+        why = answered["params_input"].get("reason") or ("" if user else "the default")
+        answer = Answer(answered["chosen_options"] == [APPROVE], who, why)
+        done = _loop(model).answer(Trained(judged["run_id"], judged["digest"]), answer, _run_id())
+        log.info("version %s: %s by %s", done.to_version, done.event, done.actor)
+        return done.event
+
+
+@task
+def shadow(model: str) -> str:
+    """Promotes or retires the challenger, once enough of its nights in shadow have outcomes."""
+    with explained():
+        told = _loop(model).judge_challenger(_night(), _run_id())
+        log.info(told)
+        return told
 
 
 @task
@@ -150,7 +182,7 @@ def maintain() -> dict[str, dict[str, int]]:
         return run(Lake(get_settings()), log.info)
 
 
-def _warn(warning: str) -> None:
+def _warn(warning: str, *, challenger: bool = False) -> None:
     """Tells on-call engineers what does not stop the night."""
     from nightshift.alerts.alert import quality_alert
     from nightshift.alerts.deliver import deliver
@@ -165,6 +197,7 @@ def _warn(warning: str) -> None:
         since=run.run_after.isoformat(timespec="seconds"),
         task=instance.task_id,
         warning=warning,
+        challenger=challenger,
         airflow_url=settings.airflow_url,
     )
     deliver(alert, settings)

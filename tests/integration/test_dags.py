@@ -89,6 +89,43 @@ def test_a_definition_makes_three_dags(models: Path, tmp_path: Path) -> None:
         assert dag["owner"] == "tests" and "tiny" in dag["tags"] and "Whether a machine fails" in dag["doc"]
 
 
+APPROVAL, SHADOW = "{approval: {timeout: 2d}}", "{shadow: {nights: 7, metric: roc_auc, margin: 0.05}}"
+
+
+@pytest.mark.parametrize(
+    ("promotion", "train", "monitor", "says"),
+    [
+        ("auto", ["train", "gate", "register"], [], "Then it is the champion."),
+        (
+            APPROVAL,
+            ["train", "gate", "register", "approval", "conclude"],
+            [],
+            "without an answer within 2d it is to refuse",
+        ),
+        (SHADOW, ["train", "gate", "register"], ["shadow"], "roc_auc not worse than the champion by 0.05, 95% sure"),
+    ],
+)
+def test_who_promotes_is_in_the_dags_of_those_who_declare_it(
+    models: Path, tmp_path: Path, promotion: str, train: list[str], monitor: list[str], says: str
+) -> None:
+    file = models / "tiny" / "model.yaml"
+    file.write_text(f"{file.read_text()}\npromotion: {promotion}\n")
+    found = parse(models, tmp_path)
+    assert found["errors"] == {} and found["heavy"] == []
+    tasks = found["dags"]["tiny.train"]["tasks"]
+    assert list(tasks) == train and all(following in tasks[task]["next"] for task, following in pairwise(train))
+    assert set(found["dags"]["tiny.monitor"]["tasks"]) - {
+        "drift",
+        "estimate",
+        "outcomes",
+        "decide",
+        "report",
+        "request_training",
+    } == {*monitor}
+    assert set(monitor) < set(found["dags"]["tiny.monitor"]["tasks"]["outcomes"]["next"])
+    assert says in found["dags"]["tiny.train"]["doc"]
+
+
 def test_the_examples_make_their_dags_without_heavy_imports(tmp_path: Path) -> None:
     models = PROJECT / "include" / "models"
     found = parse(models, tmp_path)

@@ -27,7 +27,7 @@ NEXT = {
 
 @dataclass(frozen=True)
 class Alert:
-    """One incident: a failed DAG run, a night that was published with a warning, or one whose files are late.
+    """One incident: a failed DAG run, a night with a warning or whose files are late, a version that waits for a word.
 
     Attributes:
         incident: Names the incident; the same incident is told once.
@@ -68,7 +68,15 @@ class Alert:
 
 
 def quality_alert(
-    *, dag_id: str, run_id: str, night: str, since: str, task: str, warning: str, airflow_url: str
+    *,
+    dag_id: str,
+    run_id: str,
+    night: str,
+    since: str,
+    task: str,
+    warning: str,
+    airflow_url: str,
+    challenger: bool = False,
 ) -> Alert:
     """The alert for a night that was published although checks found something.
 
@@ -80,18 +88,30 @@ def quality_alert(
         task: The task that checked.
         warning: What it found, as one line.
         airflow_url: Where the Airflow UI is.
+        challenger: Whether it is about nothing but what a challenger gave.
     """
     model, _, _ = dag_id.rpartition(".")
+    rows = (
+        "the night as usual, without the rows that were set aside",
+        "docs/runbook.md#a-night-was-published-with-a-warning",
+        f"see `nightshift quarantine list {model}`; mend the data or the rule",
+    )
+    beside = (
+        "the night as usual: nobody sees what a challenger gives",
+        "docs/runbook.md#a-challenger-failed",
+        f"see `nightshift versions {model}`; mend the cause, or `nightshift retire {model}`",
+    )
+    meanwhile, runbook, next_step = beside if challenger else rows
     return Alert(
         incident=f"{dag_id}/{run_id}/{task}",
         what=f"{dag_id} goes on with a warning: {warning}",
         model=model,
         night=night,
         since=since,
-        meanwhile="the night as usual, without the rows that were set aside",
+        meanwhile=meanwhile,
         log=_log(airflow_url, dag_id, run_id, task),
-        runbook="docs/runbook.md#a-night-was-published-with-a-warning",
-        next_step=f"see `nightshift quarantine list {model}`; mend the data or the rule",
+        runbook=runbook,
+        next_step=next_step,
     )
 
 
@@ -121,6 +141,36 @@ def late_alert(
         log=_log(airflow_url, dag_id, run_id, task),
         runbook="docs/runbook.md#a-nights-files-are-late",
         next_step=f"ask for the files; the night goes on by itself when they are there, and gives up at {until}",
+    )
+
+
+def approval_alert(
+    *, dag_id: str, run_id: str, since: str, task: str, subject: str, until: str, default: str, airflow_url: str
+) -> Alert:
+    """The alert for a version that waits for a person's word.
+
+    Args:
+        dag_id: `<model>.train`.
+        run_id: The run.
+        since: When the run was due, ISO 8601.
+        task: The task that waits.
+        subject: What is asked.
+        until: When it waits no longer, ISO 8601.
+        default: What counts as the answer then.
+        airflow_url: Where the Airflow UI is.
+    """
+    model, _, verb = dag_id.rpartition(".")
+    return Alert(
+        incident=f"{dag_id}/{run_id}/{task}",
+        what=subject,
+        model=model,
+        night=None,
+        since=since,
+        meanwhile=MEANWHILE[verb],
+        log=_log(airflow_url, dag_id, run_id, task),
+        runbook="docs/runbook.md#a-version-waits-for-approval",
+        next_step=f"read the report, then answer in the task's tab *Required Actions*; without an answer by {until} "
+        f"it is: {default}",
     )
 
 

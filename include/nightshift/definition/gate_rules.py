@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import ceil
 
-from nightshift.definition.gate import LARGER_IS_BETTER
+from nightshift.definition.gate import LARGER_IS_BETTER, AgainstChampion, Gate, Slices
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.problem import Path_, Problem
 
@@ -43,6 +43,8 @@ def metrics_fit_the_label(definition: ModelDefinition) -> Iterator[Problem]:
     named: list[tuple[Path_, str]] = [(("gate", "minimum", metric), metric) for metric in gate.minimum]
     if gate.against_champion:
         named.append((("gate", "against_champion", "metric"), gate.against_champion.metric))
+    if shadow := definition.promotion.shadow:
+        named.append((("promotion", "shadow", "metric"), shadow.metric))
     if search and search.metric:
         named.append((("training", "search", "metric"), search.metric))
     for path, metric in named:
@@ -51,23 +53,24 @@ def metrics_fit_the_label(definition: ModelDefinition) -> Iterator[Problem]:
             yield Problem(path, what, metric, definition.metrics, "name another, or change `label.type`")
 
 
-def margin_fits_the_rule(definition: ModelDefinition) -> Iterator[Problem]:
-    declared, path = definition.gate.against_champion, ("gate", "against_champion", "margin")
-    if declared and declared.rule == "non_inferior" and declared.margin is None:
-        allowed = "a number above 0"
-        yield Problem(path, "missing key: how much worse is not worse", None, allowed, "add `margin:`")
-    if declared and declared.rule == "superior" and declared.margin is not None:
+def comparison_is_declared_well(definition: ModelDefinition) -> Iterator[Problem]:
+    if declared := definition.gate.against_champion:
+        yield from check_comparison(definition, declared, ("gate", "against_champion"))
+
+
+def check_comparison(definition: ModelDefinition, declared: AgainstChampion, path: Path_) -> Iterator[Problem]:
+    """How a challenger is compared with the champion, wherever that is declared."""
+    if declared.rule == "non_inferior" and declared.margin is None:
+        what, allowed = "missing key: how much worse is not worse", "a number above 0"
+        yield Problem((*path, "margin"), what, None, allowed, "add `margin:`")
+    if declared.rule == "superior" and declared.margin is not None:
         fix = "remove it, or write `rule: non_inferior`"
-        yield Problem(path, "not used: superior means better by any amount", declared.margin, None, fix)
-
-
-def resamples_suffice(definition: ModelDefinition) -> Iterator[Problem]:
-    declared = definition.gate.against_champion
-    needed = ceil(round(ENOUGH / (1 - definition.gate.confidence), 6))
-    if declared and declared.resamples < needed:
-        what = f"too few to be {definition.gate.sure}"
-        path = ("gate", "against_champion", "resamples")
-        yield Problem(path, what, declared.resamples, f"at least {needed}", "draw more, or be less sure")
+        yield Problem((*path, "margin"), "not used: superior means better by any amount", declared.margin, None, fix)
+    needed = ceil(round(ENOUGH / (1 - declared.confidence), 6))
+    if declared.resamples < needed:
+        what = f"too few to be {Gate(against_champion=declared).sure}"
+        fix = "draw more, or be less sure"
+        yield Problem((*path, "resamples"), what, declared.resamples, f"at least {needed}", fix)
 
 
 def holdout_has_enough_days(definition: ModelDefinition) -> Iterator[Problem]:
@@ -80,19 +83,22 @@ def holdout_has_enough_days(definition: ModelDefinition) -> Iterator[Problem]:
 
 def slices_have_a_champion_and_columns(definition: ModelDefinition) -> Iterator[Problem]:
     slices = definition.gate.slices
-    if slices is None:
-        return
-    if definition.gate.against_champion is None:
+    if slices and definition.gate.against_champion is None:
         what = "nothing says how slices are compared"
         yield Problem(("gate", "slices"), what, None, "slices beside against_champion", "add `against_champion:`")
+    yield from check_slices(definition, slices, ("gate", "slices"))
+
+
+def check_slices(definition: ModelDefinition, slices: Slices | None, where: Path_) -> Iterator[Problem]:
+    """What slices are made of, wherever they are declared."""
     categories = [name for name, kind in definition.feature_types.items() if kind == "category"]
     known = [*definition.observations.key, *categories]
-    for position, column in enumerate(slices.columns):
-        path = ("gate", "slices", "columns", position)
+    for position, column in enumerate(slices.columns if slices else ()):
+        path: Path_ = (*where, "columns", position)
         if column not in known:
             what = "neither a column of the observations' key nor a category"
             yield Problem(path, what, column, known, "name one of these")
-        elif column in slices.columns[:position]:
+        elif slices and column in slices.columns[:position]:
             yield Problem(path, "named twice", column, None, "remove one")
 
 
@@ -101,8 +107,7 @@ RULES = (
     first_model_is_judged,
     minimum_can_be_met,
     metrics_fit_the_label,
-    margin_fits_the_rule,
-    resamples_suffice,
+    comparison_is_declared_well,
     holdout_has_enough_days,
     slices_have_a_champion_and_columns,
 )

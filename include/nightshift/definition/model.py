@@ -25,6 +25,7 @@ from nightshift.definition.duration import Days, Duration
 from nightshift.definition.gate import OF_CONDITIONS, OF_NUMBERS, Gate, Metric
 from nightshift.definition.monitoring import Monitoring
 from nightshift.definition.part import Name, Part
+from nightshift.definition.promotion import DeclaredPromotion, Promotion
 
 ColumnType = Literal["string", "integer", "number", "boolean", "date", "timestamp"]
 FeatureType = Literal["number", "category"]
@@ -282,6 +283,7 @@ class ModelDefinition(Part):
     features: Features
     training: Training
     gate: Gate
+    promotion: DeclaredPromotion = Promotion()
     quality: Quality = Quality()
     monitoring: Monitoring
     folder: Path = Field(exclude=True)

@@ -7,7 +7,14 @@ from datetime import date, timedelta
 
 from croniter import croniter
 
-from nightshift.definition import check_rules, feature_rules, gate_rules, monitoring_rules, training_rules
+from nightshift.definition import (
+    check_rules,
+    feature_rules,
+    gate_rules,
+    monitoring_rules,
+    promotion_rules,
+    training_rules,
+)
 from nightshift.definition.duration import format_duration
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.problem import RESERVED, Path_, Problem
@@ -214,9 +221,13 @@ def training_can_be_done(definition: ModelDefinition) -> Iterator[Problem]:
 
 def watched_features_exist(definition: ModelDefinition) -> Iterator[Problem]:
     known = list(definition.feature_types)
-    for name in definition.monitoring.drift.features:
+    for name in definition.monitoring.features:
         if name not in known:
-            yield Problem(("monitoring", "drift", "features"), "no such feature", name, known, "name a feature")
+            yield Problem(("monitoring", "features"), "no such feature", name, known, "name a feature")
+    columns = [*known, *definition.observations.key]
+    for name in definition.monitoring.slices:
+        if name not in columns:
+            yield Problem(("monitoring", "slices"), "no such column", name, columns, "name a feature or a key")
 
 
 RULES: tuple[Rule, ...] = (
@@ -238,5 +249,6 @@ RULES: tuple[Rule, ...] = (
     *feature_rules.RULES,
     *gate_rules.RULES,
     *monitoring_rules.RULES,
+    *promotion_rules.RULES,
     *training_rules.RULES,
 )

@@ -73,6 +73,8 @@ def table_spec(definition: ModelDefinition, table: str) -> TableSpec:
             return quarantine_table(definition, name)
         case "features":
             return features_table(definition)
+        case "shadow":
+            return shadow_table(definition)
         case _:
             return scores_table(definition)
 
@@ -108,6 +110,12 @@ def scores_table(definition: ModelDefinition) -> TableSpec:
     key = observation_key(definition)
     columns = {**key, "score": "number", **provenance}
     return TableSpec(f"scores.{definition.name}", columns, "score_date", tuple(key))
+
+
+def shadow_table(definition: ModelDefinition) -> TableSpec:
+    """`shadow.<model>`: the same of every challenger, each version apart; nobody publishes by them."""
+    scores, by = scores_table(definition), ("model_version",)
+    return TableSpec(f"shadow.{definition.name}", scores.columns, scores.date_column, (*by, *scores.key), split_by=by)
 
 
 def monitoring_table(definition: ModelDefinition) -> TableSpec:

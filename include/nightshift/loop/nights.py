@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import pyarrow as pa
 
 from nightshift.definition.calendar import is_available, nights, zone_of
 from nightshift.definition.load import Replay, load_replay
-from nightshift.errors import DataError, NotYetAvailable
+from nightshift.errors import DataError, NotYetAvailable, first_line
 from nightshift.features.groups import tiles_table
 from nightshift.lake.files import write_bytes
 from nightshift.lake.landing import (
@@ -31,10 +32,14 @@ from nightshift.lake.staging import inputs_of, load_staged, new_attempt, stage_a
 from nightshift.lake.tables import TableSpec, raw_table, table_spec
 from nightshift.loop.workspace import Progress, Workspace
 from nightshift.spark_submit import SparkSubmit
-from nightshift.types import Measurement, Staged
+from nightshift.types import PROBLEM, Measurement, Staged
 
 if TYPE_CHECKING:
     from nightshift.quality.judge import Judgement
+
+log = logging.getLogger(__name__)
+
+SHADOW = "shadow."  # tables that nobody publishes by
 
 # How many days of history are ingested at once, so that memory stays flat.
 HISTORY_AT_ONCE = 92
@@ -48,11 +53,13 @@ class Audited:
         locations: The staged sets to publish, in their order.
         summary: The verdicts as sentences.
         warnings: Those that are worth an alert though they stop nothing.
+        left_out: Why challengers have no scores of the night, which stops nothing either.
     """
 
     locations: tuple[str, ...]
     summary: str
     warnings: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
 
 
 class Nights(Workspace):
@@ -119,6 +126,8 @@ class Nights(Workspace):
     def audit(self, locations: Sequence[str], night: date, run_id: str, progress: Progress = print) -> Audited:
         """Checks staged sets, keeps every verdict, and sets aside the rows that may be.
 
+        What a challenger gave stops nothing: where it fails it is left out, with a warning.
+
         Returns:
             What may be published.
 
@@ -127,7 +136,7 @@ class Nights(Workspace):
         """
         # Tiles are not for readers: the features made of them are checked, and `nightshift skew` checks those.
         everything = [load_staged(location) for location in locations]
-        staged = [one for one in everything if not one.table.startswith("tiles.")]
+        staged = [one for one in everything if not one.table.startswith(("tiles.", SHADOW))]
         found = self._judged(staged, run_id, progress)
         verdicts = [one.verdict for one in found]
         # Two sets of one table are a night's own and a restated one: the date tells them apart.
@@ -144,20 +153,31 @@ class Nights(Workspace):
                 fix="nothing was published; mend the data and clear the run",
             )
         passed = {one.location: done.locations for one, done in zip(staged, found, strict=True)}
+        beside = [one for one in everything if one.table.startswith(SHADOW)]
+        left_out = self._audit_shadow(beside, night, run_id, progress) if beside else {}
+        passed |= dict.fromkeys(left_out, ())
         return Audited(
             tuple(location for one in everything for location in passed.get(one.location, [one.location])),
-            "; ".join(verdict.summary() for verdict in verdicts),
+            "; ".join([*(verdict.summary() for verdict in verdicts), *left_out.values()]),
             tuple(verdict.summary() for verdict in verdicts if verdict.outcome == "warn"),
+            tuple(left_out.values()),
         )
 
     def publish(self, locations: Sequence[str]) -> dict[str, int]:
         """Makes staged sets visible, each by one commit.
 
         Returns:
-            Each table's snapshot.
+            Each table's snapshot; none of a challenger's that could not be published, which stops nothing.
         """
-        staged = [load_staged(location) for location in locations]
-        return {one.table: publish(self.lake, self._spec(one.table), one) for one in staged}
+        snapshots = {}
+        for one in [load_staged(location) for location in locations]:
+            try:
+                snapshots[one.table] = publish(self.lake, self._spec(one.table), one)
+            except Exception:
+                if not one.table.startswith(SHADOW):
+                    raise
+                log.exception("%s of %s could not be published", one.table, one.dates)
+        return snapshots
 
     def build_history(self, first: date, last: date, progress: Progress) -> None:
         """Ingests every landed date and builds the features of all of them in one Spark session."""
@@ -186,6 +206,29 @@ class Nights(Workspace):
         audited = self.audit(staged, night, run_id, progress)
         progress(audited.summary)
         self.publish(audited.locations)
+
+    def _audit_shadow(self, staged: Sequence[Staged], night: date, run_id: str, progress: Progress) -> dict[str, str]:
+        """Checks what challengers gave and keeps what was found: the sets that are to be left out, and why."""
+        left_out: dict[str, str] = {}
+        measured: list[Measurement] = []
+        for one in staged:
+            version, problem = int(one.inputs["model_version"]), one.inputs.get(PROBLEM, "")
+            try:
+                if not problem:
+                    found = self._judged([one], run_id, progress)
+                    measured += found[0].verdict.measurements()
+                    self._keep_docs(found, run_id)
+                    problem = found[0].verdict.summary() if found[0].verdict.outcome == "fail" else ""
+            except Exception as error:  # whatever it is, the champion's scores passed
+                problem = f"it could not be checked: {type(error).__name__}: {first_line(error)}"
+            if problem:
+                left_out[one.location] = f"challenger {version} has no scores of this night: {problem}"
+                progress(left_out[one.location])
+            verdict = "fail" if problem else "pass"
+            who = f"challenger {version}"
+            measured.append(Measurement(who, "scored", one.rows, None, one.rows, verdict, problem, version))
+        self.record("quality.shadow", night, measured, run_id)
+        return left_out
 
     def _judged(self, staged: Sequence[Staged], run_id: str, progress: Progress) -> list[Judgement]:
         """The judgement of each set: of large ones by Spark, of the others in this process."""

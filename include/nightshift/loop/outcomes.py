@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ import pyarrow.compute as pc
 from nightshift.definition.calendar import newest_labelled
 from nightshift.lake.labels import join_labels, read_labels
 from nightshift.lake.read import Partition, fingerprint, published_partitions
-from nightshift.lake.tables import TableSpec, raw_table, scores_table
+from nightshift.lake.tables import TableSpec, raw_table, scores_table, shadow_table
 from nightshift.loop.workspace import Workspace
 from nightshift.types import Measurement
 
@@ -82,7 +81,7 @@ class Outcomes(Workspace):
         from nightshift.monitoring.value import CHAMPION, measure_value
 
         scored = {CHAMPION: (rows, _version(rows))}
-        shadow = self.read(self._shadow, day, day)
+        shadow = self.read(shadow_table(self.definition), day, day)
         for number in sorted(pc.unique(shadow["model_version"]).to_pylist()):
             scored[f"challenger {number}"] = shadow.filter(pc.equal(shadow["model_version"], number)), number
         observed = self.read(raw_table(self.definition, self.definition.observations.source), day, day)
@@ -117,11 +116,6 @@ class Outcomes(Workspace):
     @property
     def _scores(self) -> TableSpec:
         return scores_table(self.definition)
-
-    @property
-    def _shadow(self) -> TableSpec:
-        """`shadow.<model>`: what challengers would have scored."""
-        return replace(self._scores, name=f"shadow.{self.definition.name}")
 
     @property
     def _outcomes(self) -> TableSpec:

@@ -1,4 +1,4 @@
-"""Training a challenger, judging it, and making it the champion."""
+"""Training a challenger, and judging it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ import pyarrow as pa
 
 from nightshift.definition.load import definition_files, definition_hash, write_definition
 from nightshift.definition.model import CalibrationMethod, ModelDefinition
-from nightshift.errors import TerminalError
 from nightshift.lake.keep import keep_snapshots, release_snapshots
 from nightshift.loop.workspace import Progress, Workspace
 from nightshift.registry.package import SCORES, package_digest
@@ -134,7 +133,7 @@ class Training(Workspace):
         self, definition: ModelDefinition, dates: Split, snapshots: Mapping[str, int], progress: Progress
     ) -> Made:
         """Makes a model of the rows at pinned snapshots: the same of the same."""
-        from nightshift.monitoring.profile import reference_profile
+        from nightshift.monitoring.reference import make_reference, with_thresholds
         from nightshift.training.dataset import check_enough, read_labelled
         from nightshift.training.fit import fit
         from nightshift.training.search import search
@@ -143,14 +142,16 @@ class Training(Workspace):
         rows = read_labelled(self.lake, definition, dates.first, last, snapshots, most)
         progress(f"training on {rows.num_rows} labelled rows from {dates.first} to before {dates.holdout}")
         check_enough(definition, rows.num_rows)
-        reference = reference_profile(rows, {name: str(kind) for name, kind in definition.feature_types.items()})
         trials = search(definition, rows, progress) if definition.training.search else []
-        package = fit(definition, rows, reference, trials[0].params if trials else {})
+        package = fit(definition, rows, {}, trials[0].params if trials else {})
         for name in _without(definition, package):
             progress(f"the feature '{name}' has no value in any row that was learned from: the model does without it")
         holdout = read_labelled(self.lake, definition, dates.holdout, dates.last, snapshots)
-        scores = pa.table({SCORES: package.score(holdout)})
-        package = replace(package, reference=reference | reference_profile(scores, {SCORES: "number"}))
+        scores = pa.table({SCORES: package.score(holdout), "score_date": holdout["score_date"]})
+        types = {name: str(kind) for name, kind in definition.feature_types.items()}
+        watched = definition.monitoring.features or tuple(types)
+        reference = with_thresholds(make_reference(rows, types, scores), watched, definition.monitoring.false_alarms)
+        package = replace(package, reference=reference)
         return Made(package, rows, holdout, tuple(trials))
 
     def _expectation(self, made: Made) -> Expectation | None:
@@ -255,12 +256,6 @@ class Training(Workspace):
         if package.regression != self.definition.regression:
             return None, f"version {champion.number} predicts {package.predicts}, which the label is not any more"
         return package.score(rows), f"against version {champion.number}"
-
-    def promote(self, trained: Trained, note: str, run_id: str = "by hand") -> Version:
-        """Registers a challenger that passed the gate and makes it the champion, once."""
-        if self.registry.run_tags(trained.run_id).get("nightshift.gate") != "passed":
-            raise TerminalError("only a model that passed the gate can be promoted", where=trained.run_id)
-        return self.champions.promote(trained.run_id, note, run_id)
 
 
 def _without(definition: ModelDefinition, package: ModelPackage) -> tuple[str, ...]:

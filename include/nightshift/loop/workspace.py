@@ -24,6 +24,7 @@ from nightshift.types import Measurement
 
 if TYPE_CHECKING:
     from nightshift.monitoring.expectation import Metrics
+    from nightshift.registry.challengers import Challengers
     from nightshift.registry.champions import Champions
     from nightshift.registry.store import Registry
 
@@ -64,6 +65,12 @@ class Workspace:
         from nightshift.training.bootstrap import metrics
 
         return partial(metrics, wanted=OF_NUMBERS if self.definition.regression else OF_CONDITIONS)
+
+    @cached_property
+    def challengers(self) -> Challengers:
+        from nightshift.registry.challengers import Challengers
+
+        return Challengers(self.registry, self.lake, self.definition)
 
     def record(self, monitor: str, night: date, measured: Sequence[Measurement], run_id: str) -> None:
         """Keeps monitored values; those of the same monitor and night are replaced."""

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment
 
-from nightshift.monitoring.evidence import Row, drift_of, is_decision
+from nightshift.monitoring.evidence import AUDITS, Row, drift_of, is_decision
+from nightshift.monitoring.histograms import Histogram
 from nightshift.monitoring.value import CHAMPION, NAIVE
 from nightshift.pages import POLICY, plots, templates
 from nightshift.pages.plots import Axis, Line, Plot
@@ -27,20 +28,9 @@ OVERALL = {
     "joint_drift": "Joint drift",
     "prediction_drift": "Drift of the scores",
     "weighted_drift": "Share of importance on drifted features",
-    "drifted_share": "Share of features that drifted",
 }
 
 Series = Mapping[date, float]
-
-
-@dataclass(frozen=True)
-class Histogram:
-    """A feature's values, of the reference and of the night: the share of the rows in each bin, by its name."""
-
-    feature: str
-    bins: Sequence[str]
-    reference: Sequence[float]
-    night: Sequence[float]
 
 
 @dataclass(frozen=True)
@@ -109,14 +99,14 @@ def movers(tonight: Iterable[Row]) -> list[dict[str, Any]]:
 def _facts(tonight: Sequence[Row]) -> dict[str, str]:
     versions = {row["model_version"] for row in tonight if row["model_version"] is not None}
     drifted, _ = drift_of(tonight)
-    bad = [row for row in tonight if str(row["monitor"]).startswith("quality.") and row["verdict"] != "pass"]
-    checks = sum(str(row["monitor"]).startswith("quality.") for row in tonight)
+    verdicts = [row["verdict"] for row in tonight if row["monitor"] in AUDITS]
+    bad = sum(verdict != "pass" for verdict in verdicts)
     rows = max((row["sample_size"] or 0 for row in tonight if row["monitor"] == "estimate"), default=0)
     return {
         "Scored by": f"version {max(versions)}" if versions else "unknown",
         "Rows": f"{rows:,}",
         "Drift": {None: "not known", True: "the night breaches", False: "none that breaches"}[drifted],
-        "Quality": f"{len(bad)} of {checks} checks did not pass" if bad else f"{checks} checks passed",
+        "Quality": f"{bad} of {len(verdicts)} checks did not pass" if bad else f"{len(verdicts)} checks passed",
     }
 
 

@@ -17,7 +17,7 @@ from nightshift.lake.landing import date_of_landed
 from nightshift.lake.parquet import date_of_written
 from nightshift.lake.read import Partition, published_dates, published_partitions, read_dates
 from nightshift.lake.staging import folder_of, load_staged, read_staged
-from nightshift.lake.tables import TableSpec, features_table, raw_table, scores_table
+from nightshift.lake.tables import TableSpec, features_table, raw_table, scores_table, shadow_table
 from nightshift.quality.contract import Background, features_contract, scores_contract, source_contract
 from nightshift.quality.expectation import NEW_FILE, Contract
 from nightshift.quality.profiles import Profile, published_profiles
@@ -66,8 +66,11 @@ class Auditor:
             profiles = self._profiles(spec, columns, staged)
             background = Background(day=_only(staged), observations=observations, profiles=profiles)
             return features_contract(self.definition, background)
+        scores = self._holdout(staged)
+        if layer == "shadow":  # what is usual is the champions'
+            return scores_contract(self.definition, Background(observations=observations, scores=scores), shadow_table)
         spec, columns = scores_table(self.definition), self.definition.quality.scores.columns
-        profiles, scores = self._profiles(spec, columns, staged), self._holdout(staged)
+        profiles = self._profiles(spec, columns, staged)
         background = Background(day=_only(staged), observations=observations, profiles=profiles, scores=scores)
         return scores_contract(self.definition, background)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
@@ -13,7 +13,7 @@ import pyarrow as pa
 from nightshift.definition.checks import Expectation as Declared
 from nightshift.definition.checks import Freshness, Made, Reference, RowRule, Rules, Severity
 from nightshift.definition.model import ModelDefinition, Source
-from nightshift.lake.tables import features_table, scores_table
+from nightshift.lake.tables import TableSpec, features_table, scores_table
 from nightshift.quality.computed import quoted
 from nightshift.quality.expectation import (
     BETWEEN,
@@ -103,9 +103,17 @@ def features_contract(definition: ModelDefinition, background: Background) -> Co
     return _made(spec.name, definition.quality.features, spec.columns, found, background)
 
 
-def scores_contract(definition: ModelDefinition, background: Background) -> Contract:
-    """Exactly one row an observation, each a probability or a number, with its version; spread as on the holdout."""
-    spec, declared = scores_table(definition), definition.quality.scores
+def scores_contract(
+    definition: ModelDefinition, background: Background, of: Callable[[ModelDefinition], TableSpec] = scores_table
+) -> Contract:
+    """Exactly one row an observation, each a probability or a number, with its version; spread as on the holdout.
+
+    Args:
+        definition: The model definition.
+        background: What it needs to know beside.
+        of: The table: what a challenger gives must satisfy the same.
+    """
+    spec, declared = of(definition), definition.quality.scores
     found = [_expect(NOT_NULL, column) for column in [*spec.key, "score", "model_version"]]
     least, most = (-FINITE, FINITE) if definition.regression else (0, 1)
     found.append(_expect(BETWEEN, "score", min_value=least, max_value=most))

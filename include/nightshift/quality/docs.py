@@ -18,7 +18,7 @@ from nightshift.lake.files import list_files, read_bytes, remove, write_bytes
 from nightshift.pages import POLICY, templates
 from nightshift.types import Outcome, Verdict
 
-LAYERS = ("raw", "features", "scores")
+LAYERS = ("raw", "features", "scores", "shadow")
 TEMPLATES = templates(Path(__file__).with_name("templates"))
 
 

@@ -1,56 +1,27 @@
-"""Which version makes the published scores, how that changes, and how each change is kept.
-
-A change takes three steps under the model's lock: its event is appended, MLflow's alias is moved, and the registered
-model is marked with the event. So no version is ever the champion without a row that says why, and whoever comes next
-can tell a change that was interrupted, which has no mark and is finished, from one that somebody made in MLflow
-itself, which is kept as an event of its own.
-"""
+"""Which version makes the published scores, which did, and how that changes."""
 
 from __future__ import annotations
 
 import json
-import logging
-from collections.abc import Sequence
-from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date
 
-from nightshift.definition.model import ModelDefinition
 from nightshift.errors import NotYetAvailable, TerminalError
-from nightshift.lake.catalog import Lake
-from nightshift.lake.read import published_dates
-from nightshift.lake.tables import scores_table
+from nightshift.registry.changes import Changes
 from nightshift.registry.events import (
     RegistryEvent,
     Reign,
-    append_event,
     champion_before,
     changes,
     last_champion,
     newest_change,
-    read_events,
     reigns,
 )
 from nightshift.registry.fitness import fit_version
-from nightshift.registry.store import NIGHT, REASON, Registry, Version
-
-log = logging.getLogger(__name__)
+from nightshift.registry.store import NIGHT, REASON, Version
 
 
-class Champions:
-    """A model's champions: the present one, those before it, and the next.
-
-    Args:
-        registry: The model's versions.
-        lake: Where the events are kept.
-        definition: The model's definition.
-    """
-
-    def __init__(self, registry: Registry, lake: Lake, definition: ModelDefinition) -> None:
-        self.registry, self.lake, self.definition = registry, lake, definition
-
-    def events(self) -> list[RegistryEvent]:
-        """Everything that happened to the model's versions, in its order."""
-        return read_events(self.lake, self.definition.name)
+class Champions(Changes):
+    """A model's champions: the present one, those before it, and the next."""
 
     def present(self, actor: str) -> tuple[Version, RegistryEvent]:
         """The present champion, as MLflow says, and the event that made it.
@@ -79,17 +50,6 @@ class Champions:
             fix="see `nightshift versions`",
         )
 
-    def settle(self, actor: str) -> list[RegistryEvent]:
-        """Makes the events and MLflow say the same.
-
-        A change that was interrupted is finished; one that was made in MLflow itself is kept as an event.
-
-        Returns:
-            Every event, in its order.
-        """
-        with self.registry.lock():
-            return self._settle(actor)[0]
-
     def promote(self, mlflow_run: str, note: str, actor: str) -> Version:
         """Registers a run's package and makes it the champion, once.
 
@@ -105,20 +65,10 @@ class Champions:
             for one in events:
                 if one.event == "promoted" and one.mlflow_run == mlflow_run and one.to_version:
                     return self.registry.version(one.to_version)
-            version = self.registry.register(mlflow_run, note)
-            registered = RegistryEvent(
-                self.definition.name,
-                "registered",
-                date.fromisoformat(version.as_of),
-                actor,
-                to_version=version.number,
-                mlflow_run=mlflow_run,
-                reason=self.registry.run_tags(mlflow_run).get(REASON, ""),
-                evidence=_evidence(gate=note, digest=version.digest),
-            )
-            append_event(self.lake, registered)
-            promoted = replace(registered, event="promoted", from_version=last_champion(events))
-            self._change(promoted, [*events, registered])
+            version, events = self._register(mlflow_run, note, actor, events)
+            as_of, reason = date.fromisoformat(version.as_of), self.registry.run_tags(mlflow_run).get(REASON, "")
+            champion = last_champion(events)
+            self._change(self._event("promoted", as_of, actor, version, reason, champion, note=note), events)
             return version
 
     def refuse(self, mlflow_run: str, note: str, actor: str) -> None:
@@ -137,9 +87,9 @@ class Champions:
             actor,
             mlflow_run=mlflow_run,
             reason=tags.get(REASON, ""),
-            evidence=_evidence(gate=note),
+            evidence=json.dumps({"gate": note}, ensure_ascii=False),
         )
-        append_event(self.lake, refused)
+        self._keep(refused, ())
 
     def roll_back(
         self, actor: str, to: int | None = None, reason: str = "", effective: date | None = None, *, force: bool = False
@@ -171,85 +121,8 @@ class Champions:
                     fix="run the command again if it is to go back from that one",
                 )
             version = fit_version(self.registry, self.definition, events, to or champion_before(events), force)
-            event = RegistryEvent(
-                self.definition.name,
-                "rolled_back",
-                effective or self._next_night(events),
-                actor,
-                last_champion(events),
-                version.number,
-                version.run_id,
-                reason,
-                _evidence(gate=version.gate, digest=version.digest, forced=force),
-                _id(newest_change(events)),
-            )
+            night, champion = effective or self._next_night(events), last_champion(events)
+            newest = newest_change(events)
+            forced = {"forced": force}
+            event = self._event("rolled_back", night, actor, version, reason, champion, newest, evidence=forced)
             return self._change(event, events)
-
-    def _settle(self, actor: str) -> tuple[list[RegistryEvent], RegistryEvent | None]:
-        """Every event, and the newest change if it had been interrupted; the caller holds the lock."""
-        events, finished = self.events(), None
-        newest = newest_change(events)
-        present = self.registry.champion()
-        number, told = present.number if present else None, last_champion(events)
-        if newest and self.registry.settled() != newest.event_id:
-            if number != told and number == newest.from_version and self._can_be_finished(newest):
-                self.registry.crown(newest.to_version or 0)
-                number = told
-            if number == told:
-                self.registry.settle(newest.event_id)
-                finished = newest
-        if number == told:
-            return events, finished
-        found = RegistryEvent(
-            self.definition.name,
-            "changed_elsewhere",
-            self._next_night(events, present),
-            "unknown",
-            told,
-            number,
-            present.run_id if present else None,
-            f"noticed by {actor}",
-            _evidence(gate=present.gate, digest=present.digest) if present else "{}",
-            _id(newest),
-        )
-        log.warning(
-            "%s: MLflow's alias `champion` is at version %s, by the events it is at %s: it was changed elsewhere, "
-            "which is kept as an event now",
-            self.definition.name,
-            number or "none",
-            told or "none",
-        )
-        return [*events, self._change(found, events)], None
-
-    def _change(self, event: RegistryEvent, before: Sequence[RegistryEvent]) -> RegistryEvent:
-        """The three steps of a change: its event, the alias, the mark; the caller holds the lock."""
-        # The order of the events is that of the changes, whatever becomes of the clock.
-        earliest = [one.recorded_at + timedelta(microseconds=1) for one in before]
-        event = replace(event, recorded_at=max([event.recorded_at, *earliest]))
-        append_event(self.lake, event)
-        if event.event != "changed_elsewhere" and event.to_version:
-            self.registry.crown(event.to_version)
-        self.registry.settle(event.event_id)
-        return event
-
-    def _can_be_finished(self, event: RegistryEvent) -> bool:
-        """Whether the version that was to be the champion is there, and is the one that was meant."""
-        version = self.registry.versions().get(event.to_version or 0)
-        return event.event != "changed_elsewhere" and version is not None and version.run_id == event.mlflow_run
-
-    def _next_night(self, events: Sequence[RegistryEvent], found: Version | None = None) -> date:
-        """The night after the newest scored one: the first that a change made now is for."""
-        if found and found.as_of and not events:
-            return date.fromisoformat(found.as_of)  # it was the champion before events were kept
-        if scored := published_dates(self.lake, scores_table(self.definition)):
-            return max(scored) + timedelta(days=1)
-        newest = newest_change(events)
-        return newest.effective if newest else self.definition.schedule.start
-
-
-def _id(event: RegistryEvent | None) -> str:
-    return event.event_id if event else ""
-
-
-def _evidence(**told: object) -> str:
-    return json.dumps({name: value for name, value in told.items() if value}, ensure_ascii=False)

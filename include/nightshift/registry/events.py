@@ -15,10 +15,14 @@ from nightshift.lake.read import fingerprint, read_dates
 from nightshift.lake.staging import stage_arrow
 from nightshift.lake.tables import registry_events_table
 
-Kind = Literal["registered", "refused", "promoted", "rolled_back", "changed_elsewhere"]
+Kind = Literal[
+    "registered", "refused", "challenging", "retired", "approved", "declined",
+    "promoted", "rolled_back", "changed_elsewhere",
+]  # fmt: skip
 
-# The events after which another version is the champion.
+# The events after which another version is the champion, and those after which a version is no challenger any more.
 CHANGES = ("promoted", "rolled_back", "changed_elsewhere")
+ENDS = ("retired", "declined", *CHANGES)
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,8 @@ class RegistryEvent:
 
     Attributes:
         model: The model.
-        event: What happened. A champion that was made in MLflow itself is `changed_elsewhere`.
+        event: What happened. A champion that was made in MLflow itself is `changed_elsewhere`; a challenger that was
+            made or taken away there has `unknown` as its actor.
         effective: The score date from which it counts, which in a replay is years before `recorded_at`.
         actor: The run that did it, or the person.
         from_version: The champion before, if that changed.
@@ -35,7 +40,7 @@ class RegistryEvent:
         mlflow_run: The MLflow run that made the version.
         reason: Why.
         evidence: What it rests on, as JSON: the gate's summary, the artifact's digest.
-        after: The id of the change of the champion before, for what one actor may do more than once.
+        after: The id of the change before, for what one actor may do more than once.
         recorded_at: When it happened.
     """
 
@@ -101,6 +106,25 @@ def newest_change(events: Sequence[RegistryEvent]) -> RegistryEvent | None:
 def last_champion(events: Sequence[RegistryEvent]) -> int | None:
     """The present champion, as the events say."""
     return newest.to_version if (newest := newest_change(events)) else None
+
+
+def challenges(events: Sequence[RegistryEvent]) -> list[tuple[RegistryEvent, int | None]]:
+    """The events after which another version is the challenger, or none is, each with that version."""
+    found: list[tuple[RegistryEvent, int | None]] = []
+    held: int | None = None
+    for one in events:
+        now = one.to_version if one.event == "challenging" else held
+        if one.event in ENDS and one.to_version == held:
+            now = None
+        if now != held:
+            found.append((one, now))
+            held = now
+    return found
+
+
+def last_challenger(events: Sequence[RegistryEvent]) -> int | None:
+    """The present challenger, as the events say."""
+    return known[-1][1] if (known := challenges(events)) else None
 
 
 def reigns(events: Sequence[RegistryEvent]) -> list[Reign]:

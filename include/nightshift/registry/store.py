@@ -1,4 +1,4 @@
-"""The registry: MLflow runs, versions and the alias `champion`."""
+"""The registry: MLflow runs, versions and the aliases `champion` and `challenger`."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from nightshift.registry.client import Client, absent
 from nightshift.registry.package import REFERENCE, ModelPackage, load_package, package_digest, verify_digest
 from nightshift.settings import Settings
 
-CHAMPION = "champion"
+CHAMPION, CHALLENGER = "champion", "challenger"
 DIGEST, NIGHT, REASON, GATE = "nightshift.digest", "nightshift.as_of", "nightshift.reason", "nightshift.gate"
 TRAINED = "nightshift.trained_from", "nightshift.trained_before"
-SETTLED = "nightshift.settled"  # of the registered model: the event that its alias is known to agree with
+# Of the registered model: the event that its alias is known to agree with.
+SETTLED = {CHAMPION: "nightshift.settled", CHALLENGER: "nightshift.settled.challenger"}
 ARTIFACT, LINEAGE, DEFINITION, EXPECTATION = "model", "lineage", "definition", "expectation"
 MLFLOW_PARENT_RUN_ID = "mlflow.parentRunId"
 
@@ -136,6 +137,11 @@ class Registry:
         """The tags of a run."""
         return dict(self.client.get_run(run_id).data.tags)
 
+    def page(self, run_id: str, name: str) -> str:
+        """The address of a page among a run's artifacts, in MLflow's UI."""
+        experiment = self.client.get_run(run_id).info.experiment_id
+        return f"{self.settings.mlflow_url}/#/experiments/{experiment}/runs/{run_id}/artifacts/{name}"
+
     def metrics(self, run_id: str) -> dict[str, float]:
         """The metrics of a run; none if it is gone."""
         with absent():
@@ -163,9 +169,11 @@ class Registry:
 
     def champion(self) -> Version | None:
         """The version that makes the published scores, if there is one."""
-        with absent():
-            return _version(self.client.get_model_version_by_alias(self.model, CHAMPION))
-        return None
+        return self._at(CHAMPION)
+
+    def challenger(self) -> Version | None:
+        """The version that is scored beside the champion, if there is one."""
+        return self._at(CHALLENGER)
 
     def require_champion(self) -> Version:
         """The champion.
@@ -215,16 +223,24 @@ class Registry:
         """Makes a version the champion; the caller holds the lock."""
         self.client.set_registered_model_alias(self.model, CHAMPION, str(number))
 
-    def settled(self) -> str:
-        """The event that the alias is known to agree with; empty if none is known."""
+    def challenge(self, number: int | None) -> None:
+        """Makes a version the challenger, or none; the caller holds the lock."""
+        if number is not None:
+            self.client.set_registered_model_alias(self.model, CHALLENGER, str(number))
+            return
         with absent():
-            return str(self.client.get_registered_model(self.model).tags.get(SETTLED, ""))
+            self.client.delete_registered_model_alias(self.model, CHALLENGER)
+
+    def settled(self, alias: str = CHAMPION) -> str:
+        """The event that an alias is known to agree with; empty if none is known."""
+        with absent():
+            return str(self.client.get_registered_model(self.model).tags.get(SETTLED[alias], ""))
         return ""
 
-    def settle(self, event_id: str) -> None:
-        """Says that the alias agrees with an event; the caller holds the lock."""
+    def settle(self, event_id: str, alias: str = CHAMPION) -> None:
+        """Says that an alias agrees with an event; the caller holds the lock."""
         with absent():
-            self.client.set_registered_model_tag(self.model, SETTLED, event_id)
+            self.client.set_registered_model_tag(self.model, SETTLED[alias], event_id)
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -258,6 +274,11 @@ class Registry:
             raise TerminalError(
                 f"the model's {what} cannot be read: {first_line(error)}", where=where, fix=fix
             ) from None
+
+    def _at(self, alias: str) -> Version | None:
+        with absent():
+            return _version(self.client.get_model_version_by_alias(self.model, alias))
+        return None
 
     def _experiment(self) -> str:
         with self.lock():

@@ -131,6 +131,7 @@ class Servers:
             **self.settings.as_environment(),
             "NIGHTSHIFT_VAR": str(self.settings.var_path),
             "NIGHTSHIFT_AIRFLOW_URL": self.airflow_url,
+            **({"NIGHTSHIFT_MLFLOW_URL": self.mlflow_url} if self.mlflow_url else {}),
             "AIRFLOW_HOME": str(self.home),
             "AIRFLOW_CONFIG": str(self.settings.home / "airflow.cfg"),
             "AIRFLOW__CORE__DAGS_FOLDER": str(self.settings.home / "dags"),

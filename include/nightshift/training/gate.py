@@ -21,18 +21,18 @@ from nightshift.training.results import GateReport, Holdout, RuleResult, Stored,
 from nightshift.training.slices import judge_slices
 
 
-def judge(gate: Gate, holdout: Holdout, stored: Stored, seed: int) -> GateReport:
+def judge(gate: Gate, holdout: Holdout, stored: Stored | None, seed: int) -> GateReport:
     """Holds a challenger against every rule.
 
     Args:
         gate: The rules.
         holdout: The outcomes, and the scores of challenger and champion.
-        stored: What became of the challenger's artifact in a process of its own.
+        stored: What became of the challenger's artifact in a process of its own; None if that was judged before.
         seed: Of the resamples: the same holdout gets the same verdict.
     """
-    artifact = [_smoke(stored)]
-    artifact += [_speed(gate.speed, stored)] if gate.speed is not None else []
-    artifact += [_size(gate.size, stored)] if gate.size is not None else []
+    artifact = [_smoke(stored)] if stored else []
+    artifact += [_speed(gate.speed, stored)] if stored and gate.speed is not None else []
+    artifact += [_size(gate.size, stored)] if stored and gate.size is not None else []
     labels = _labels(holdout) if holdout.regression else _classes(holdout)
     results, rows = [_rows(gate.rows, holdout), labels, _scores(holdout)], len(holdout.labels)
     if not all(result.passed for result in results):

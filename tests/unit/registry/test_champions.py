@@ -12,7 +12,7 @@ import pytest
 from nightshift.errors import NotYetAvailable, TerminalError
 from nightshift.lake.tables import scores_table
 from nightshift.loop import Loop
-from nightshift.registry import champions
+from nightshift.registry import changes
 from nightshift.registry.champions import Champions
 from nightshift.registry.store import CHAMPION, DIGEST, GATE
 from unit.registry.trainings import (
@@ -378,9 +378,9 @@ def test_the_champion_of_a_date_is_told_by_effective_dates_whatever_the_clock_sa
 
 
 def test_the_clock_may_be_set_back_between_two_changes(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
-    ahead, real = datetime.now(UTC) + timedelta(hours=1), champions.append_event
+    ahead, real = datetime.now(UTC) + timedelta(hours=1), changes.append_event
     with monkeypatch.context() as patch:
-        patch.setattr(champions, "append_event", lambda lake, event: real(lake, replace(event, recorded_at=ahead)))
+        patch.setattr(changes, "append_event", lambda lake, event: real(lake, replace(event, recorded_at=ahead)))
         promoted(loop, 3)
     promoted(loop, 4)
     assert told(loop)[-1] == ("promoted", 1, 2)

@@ -154,3 +154,17 @@ def test_no_champion_yet_is_one_line(nightshift: Command) -> None:
     for words in (["champion", "tiny"], ["champion", "tiny", "--at", "2024-01-03"], ["rollback", "tiny"]):
         done = nightshift(*words)
         assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+
+
+def test_the_challenger_is_shown_and_can_be_retired_by_whoever_is_on_call(loop: Loop, nightshift: Command) -> None:
+    promoted(loop, 3)
+    assert nightshift("retire", "tiny").out == "tiny: there is no challenger\n"
+    loop.challengers.challenge(trained(loop, 4).run_id, NOTE, "run 4")
+    shown = nightshift("versions", "tiny").out
+    assert "challenger since 2024-01-04" in shown and "challenging" in shown
+    done = nightshift("retire", "tiny", "--reason", "its scores are late")
+    assert done.out == "tiny: version 2 is no challenger any more; it stays a version, and its rows are kept\n"
+    event = loop.champions.events()[-1]
+    assert (event.event, event.actor, event.reason, event.to_version) == ("retired", ME, "its scores are late", 2)
+    assert "challenger since" not in nightshift("versions", "tiny").out
+    check_sound(loop)

@@ -14,8 +14,9 @@ from typing import Any
 
 import mlflow
 
-from nightshift.loop import Loop, Trained
-from nightshift.registry import champions, store
+from nightshift.loop import Loop, Trained, workspace
+from nightshift.registry import changes as moves
+from nightshift.registry import store
 from nightshift.registry.events import changes
 from nightshift.registry.store import ARTIFACT
 from nightshift.settings import Settings
@@ -78,8 +79,11 @@ PROCESSES.set_forkserver_preload(
 STEPS: dict[str, tuple[Any, str]] = {
     "the model is there": (mlflow.MlflowClient, "create_registered_model"),
     "the version is there": (store.Registry, "register"),
-    "an event is kept": (champions, "append_event"),
+    "an event is kept": (moves, "append_event"),
     "the alias is moved": (store.Registry, "crown"),
+    "the challenger's alias is moved": (store.Registry, "challenge"),
+    "the values are kept": (workspace.Workspace, "record"),
+    "the page is left": (mlflow.MlflowClient, "log_text"),
     "the mark is set": (store.Registry, "settle"),
 }
 

@@ -1,0 +1,71 @@
+"""Nights that the champion and a challenger both scored, with what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import date
+
+import pyarrow as pa
+
+from nightshift.definition.model import ModelDefinition
+from nightshift.lake.catalog import Lake
+from nightshift.lake.labels import join_labels, read_labels
+from nightshift.lake.parquet import date_of_written
+from nightshift.lake.read import data_files, published_dates, read_dates
+from nightshift.lake.tables import TableSpec, features_table, raw_table, scores_table, shadow_table
+
+CHALLENGER, CHAMPION = "score", "champion_score"
+
+
+def paired_nights(
+    lake: Lake,
+    definition: ModelDefinition,
+    challenger: int,
+    champion: int,
+    first: date,
+    last: date,
+    columns: tuple[str, ...] = (),
+) -> Iterator[pa.Table]:
+    """The labelled rows of every night that both versions scored from the same features, oldest night first.
+
+    Args:
+        lake: The lake.
+        definition: The model definition.
+        challenger: The version in shadow.
+        champion: The version that made the published scores; nights that another one made are left out.
+        first: The first date.
+        last: The last date whose outcomes are final.
+        columns: Categories of the features that are wanted beside the key.
+
+    Yields:
+        A night's rows: the key, `columns`, `score` (the challenger's), `champion_score` and `label`.
+    """
+    shadow, scores = shadow_table(definition), scores_table(definition)
+    if not (lake.has(shadow.name) and lake.has(scores.name)):
+        return
+    mine = {"model_version": challenger}
+    nights = {date_of_written(file) for file in data_files(lake, shadow, first, last, split=mine)}
+    outcomes = raw_table(definition, definition.label.source)
+    for night in sorted(nights & published_dates(lake, outcomes, (first, last)).keys()):
+        theirs = _scored(lake, scores, night, {})
+        own = _scored(lake, shadow, night, mine)
+        if _made_by(theirs) != (champion, _made_by(own)[1]):
+            continue
+        key = [*scores.key]
+        rows = own.select([*key, CHALLENGER]).join(theirs.select([*key, "score"]).rename_columns([*key, CHAMPION]), key)
+        if wanted := [name for name in columns if name not in key]:
+            features = read_dates(lake, features_table(definition), night, night, columns=(*key, *wanted))
+            rows = rows.join(features, key)
+        rows = join_labels(rows, read_labels(lake, definition, night, night), definition.observations.key)
+        if rows.num_rows:
+            yield rows.combine_chunks()
+
+
+def _scored(lake: Lake, spec: TableSpec, night: date, split: Mapping[str, str | int]) -> pa.Table:
+    rows = read_dates(lake, spec, night, night, split=split)
+    return rows.filter(rows["score"].is_valid())
+
+
+def _made_by(rows: pa.Table) -> tuple[int | None, int | None]:
+    """The version and the features' snapshot that a night's scores are from."""
+    return (rows["model_version"][0].as_py(), rows["features_snapshot"][0].as_py()) if rows.num_rows else (None, None)
