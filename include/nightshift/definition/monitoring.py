@@ -4,17 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from nightshift.definition.duration import Days
 from nightshift.definition.false_alarms import FalseAlarms
 from nightshift.definition.part import Part
-
-
-class Retrain(Part):
-    """When drift becomes a retrain request."""
-
-    nights: int = Field(2, ge=1, description="Drifted nights …")
-    of_last: int = Field(3, ge=1, description="… among this many, the newest among them.")
-    cooldown: Days = Field(description="No second request sooner than this.")
+from nightshift.definition.retrain import Retrain
+from nightshift.definition.value import Value
 
 
 class Monitoring(Part):
@@ -25,4 +18,5 @@ class Monitoring(Part):
     )
     features: tuple[str, ...] = Field((), description="The features watched; all if left out.")
     slices: tuple[str, ...] = Field((), description="Columns of which every value's rows have a profile of their own.")
+    value: Value | None = None
     retrain: Retrain
