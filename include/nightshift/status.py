@@ -9,7 +9,7 @@ from nightshift.lake.read import published_dates
 from nightshift.lake.sql import run_sql
 from nightshift.lake.tables import raw_table, scores_table
 from nightshift.loop import Loop
-from nightshift.monitoring.evidence import drift_of
+from nightshift.monitoring.evidence import AUDITS, drift_of
 
 AUC, MAE = "AUC", "MAE"
 
@@ -76,8 +76,7 @@ def _status(night: date, rows: int, expected: int, version: int | None, kept: li
     def one(monitor: str, statistic: str) -> dict | None:
         return next((r for r in tonight if r["monitor"] == monitor and r["statistic"] == statistic), None)
 
-    layers = {f"quality.{layer}" for layer in ("raw", "features", "scores")}  # what a challenger gave is no part of it
-    checks = [row for row in tonight if row["monitor"] in layers]
+    checks = [row for row in tonight if row["monitor"] in AUDITS]
     failed = [row for row in checks if row["verdict"] != "pass"]
     quality = f"{len(failed)} of {len(checks)} failed" if failed else f"pass, {len(checks)}" if checks else "–"
     decision, accuracy = one("decision", "retrain"), one("outcome", "mae" if metric == MAE else "roc_auc")

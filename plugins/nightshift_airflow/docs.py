@@ -49,10 +49,10 @@ def _score(definition: ModelDefinition) -> str:
 
 
 def _monitor(definition: ModelDefinition) -> str:
-    drift, retrain = definition.monitoring.drift, definition.monitoring.retrain
+    alarms, retrain = definition.monitoring.false_alarms, definition.monitoring.retrain
     return (
-        f"Woken by the partition of `scores.{definition.name}`. A feature has drifted when its population stability "
-        f"index is above {drift.psi}; a night, when more than {drift.share:.0%} of the watched features have. "
+        f"Woken by the partition of `scores.{definition.name}`. A night has drifted when anything watched is "
+        f"beyond its threshold; of nights like the training period's, {alarms} are. "
         f"Performance is estimated at once, and measured when the labels are final.\n\nA training is requested:\n\n"
         + "\n".join(f"- {sentence}" for sentence in _triggers(retrain))
         + f"\n\nThen not again for {format_duration(retrain.cooldown)}"

@@ -82,9 +82,9 @@ def _score(definition: ModelDefinition, scores: Asset) -> DAG:
 def _monitor(definition: ModelDefinition, scores: Asset) -> DAG:
     name = definition.name
     with _dag(definition, "monitor", schedule=PartitionedAssetTimetable(assets=scores), max_active_runs=4) as dag:
-        measured = [tasks.drift(name), tasks.estimate(name), tasks.outcomes(name)]
+        measured = [tasks.drift(name), tasks.estimate(name), outcomes := tasks.outcomes(name)]
         if definition.promotion.shadow:
-            measured[-1] >> tasks.shadow(name)
+            outcomes >> tasks.shadow(name)
         # One at a time: each sees what the others asked for.
         decision = tasks.decide.override(max_active_tis_per_dag=1)(name, "report", "request_training")
         measured >> decision >> tasks.report(name)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from nightshift.definition.expressions import find_faults
+from nightshift.definition.gate import OF_CONDITIONS, OF_NUMBERS
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.problem import Path_, Problem
-from nightshift.definition.retrain import OF_NUMBERS, EstimateTrigger, PerformanceTrigger, Retrain
+from nightshift.definition.retrain import EstimateTrigger, PerformanceTrigger, Retrain
 from nightshift.definition.value import OBSERVATION
 
 
@@ -29,9 +30,8 @@ def retrain_problems(policy: Retrain, regression: bool) -> Iterator[Problem]:
             yield Problem(path, "can never be reached", nights, f"at most of_last, {of_last}", fix)
         metric = trigger.metric if isinstance(trigger, EstimateTrigger | PerformanceTrigger) else None
         if metric is not None and (metric in OF_NUMBERS) != regression:
-            allowed = "mae, rmse" if regression else "metrics of probabilities, such as roc_auc"
             what = f"is no metric of a predicted {'number' if regression else 'probability'}"
-            yield Problem((name, "metric"), what, metric, allowed, "name another metric")
+            yield Problem((name, "metric"), what, metric, OF_NUMBERS if regression else OF_CONDITIONS, "name another")
 
 
 def value_can_be_computed(definition: ModelDefinition) -> Iterator[Problem]:

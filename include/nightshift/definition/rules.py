@@ -221,9 +221,13 @@ def training_can_be_done(definition: ModelDefinition) -> Iterator[Problem]:
 
 def watched_features_exist(definition: ModelDefinition) -> Iterator[Problem]:
     known = list(definition.feature_types)
-    for name in definition.monitoring.drift.features:
+    for name in definition.monitoring.features:
         if name not in known:
-            yield Problem(("monitoring", "drift", "features"), "no such feature", name, known, "name a feature")
+            yield Problem(("monitoring", "features"), "no such feature", name, known, "name a feature")
+    columns = [*known, *definition.observations.key]
+    for name in definition.monitoring.slices:
+        if name not in columns:
+            yield Problem(("monitoring", "slices"), "no such column", name, columns, "name a feature or a key")
 
 
 RULES: tuple[Rule, ...] = (
@@ -244,7 +248,7 @@ RULES: tuple[Rule, ...] = (
     *check_rules.RULES,
     *feature_rules.RULES,
     *gate_rules.RULES,
+    *monitoring_rules.RULES,
     *promotion_rules.RULES,
     *training_rules.RULES,
-    *monitoring_rules.RULES,
 )

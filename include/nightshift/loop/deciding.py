@@ -66,7 +66,7 @@ class Deciding(Workspace):
         decision = decided(
             tonight,
             matured=newest_labelled(self.definition, night),
-            running=running,
+            running="a training is running" if running else self._waiting(),
             replaced_by=self._replaced_by(tonight.version),
         )
         self.record("decision", night, decision.measurements(), run_id)
@@ -92,23 +92,15 @@ class Deciding(Workspace):
 
         return gather(self.monitored(first, last), self._trained())
 
-    def write_report(self, night: date, run_id: str) -> str:
-        """Writes the page of a night beside those of its audits, and returns where."""
-        from nightshift.lake.files import write_bytes
-        from nightshift.monitoring.report import SHOWN, render_night
-        from nightshift.quality.docs import report_uri
-
-        value = self.definition.monitoring.value
-        rows = self.monitored(night - SHOWN, night)
-        page = render_night(self.definition.name, night, rows, value.unit if value else "")
-        uri = report_uri(self.settings.quality_docs_uri, self.definition.name, run_id)
-        write_bytes(uri, page.encode())
-        return uri
-
     def _trained(self) -> dict[int, date]:
         """Up to which date each version learned."""
         versions = self.registry.versions()
         return {number: date.fromisoformat(one.as_of) for number, one in versions.items() if one.as_of}
+
+    def _waiting(self) -> str:
+        """Which version a training has made that is not judged yet: another one would take its place."""
+        challenger = self.registry.challenger()
+        return f"version {challenger.number} waits to be promoted or declined" if challenger else ""
 
     def _replaced_by(self, version: int | None) -> int | None:
         champion = self.registry.champion()

@@ -2,38 +2,66 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from nightshift.errors import NotYetAvailable
 from nightshift.lake.read import read_dates
+from nightshift.lake.staging import inputs_of
 from nightshift.lake.tables import features_table, scores_table
 from nightshift.loop.workspace import Workspace
 from nightshift.types import Measurement
 
 if TYPE_CHECKING:
+    from nightshift.monitoring.night import NightProfile
     from nightshift.registry.store import Version
+
+IMPORTANCE = "importance."  # how a version's metrics of its features begin
 
 
 class Monitoring(Workspace):
     """What is measured of a scored night's features."""
 
     def measure_drift(self, night: date, run_id: str) -> Measurement:
-        """Measures a night's drift against the reference of the version that scored it."""
-        from nightshift.monitoring.drift import measure_drift
+        """Measures a night's drift against the reference of the version that scored it.
 
-        rows = self._scored(night)
+        Returns:
+            The drift of its inputs, all features together.
+        """
+        from nightshift.monitoring.drift import Night, measure_drift
+        from nightshift.monitoring.reference import calibration
+
         version = self._version_of(night)
-        learned = self.registry.reference(version)
-        bounds = self.definition.monitoring.drift
-        watched = bounds.features or tuple(self.definition.feature_types)
-        # A version trained before a feature was declared has no reference for it.
-        reference = {name: learned[name] for name in watched if name in learned}
-        measured = measure_drift(reference, rows, bounds.psi, bounds.share, version.number)
+        reference, profile = self.profiled(night)
+        watched = self.definition.monitoring.features or tuple(self.definition.feature_types)
+        metrics = self.registry.metrics(version.run_id)
+        importance = {
+            name.removeprefix(IMPORTANCE): value for name, value in metrics.items() if name.startswith(IMPORTANCE)
+        }
+        found = calibration(reference, watched, self.definition.monitoring.false_alarms)
+        measured = measure_drift(Night(night, profile, watched, version.number, importance), found)
         self.record("drift", night, measured, run_id)
-        return measured[-1]
+        return next(one for one in measured if one.statistic == "input_drift")
+
+    def profiled(self, night: date) -> tuple[dict[str, Any], NightProfile]:
+        """The reference of the version that scored a night, and what was counted of the night over its bins."""
+        reference = self.registry.reference(self._version_of(night))
+        return reference, self._profile(night, reference)
+
+    def _profile(self, night: date, reference: dict[str, Any]) -> NightProfile:
+        """What was counted while a night was scored; counted now, without slices, if it was not."""
+        from nightshift.monitoring.night import PROFILE, NightProfile, Profiler
+
+        spec = scores_table(self.definition)
+        if kept := inputs_of(self.lake, spec, night).get(PROFILE):
+            return NightProfile.from_json(json.loads(kept))
+        rows = self._scored(night)
+        scores = read_dates(self.lake, spec, night, night, columns=("score",))["score"]
+        profiler = Profiler.of(reference)
+        return profiler(rows, scores) if profiler else NightProfile.empty(rows.num_rows)
 
     def _scored(self, night: date) -> pa.Table:
         """A published night's features, at the snapshot they were scored from."""

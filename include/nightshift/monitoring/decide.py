@@ -91,7 +91,7 @@ def decide(
     matured: date,
     *,
     regression: bool = False,
-    running: bool = False,
+    running: str = "",
     replaced_by: int | None = None,
 ) -> Decision:
     """Decides whether a night asks for a training.
@@ -105,7 +105,7 @@ def decide(
             does not ask again for what was asked since.
         matured: The newest score date whose labels are final at the night's cutoff; nothing later has turned out yet.
         regression: Whether a number is predicted.
-        running: Whether a training is running.
+        running: What is under way already, in words; empty if nothing is.
         replaced_by: The champion, if it is another version by now than the one that scored the night.
     """
     history = sorted((one for one in earlier if one.version == night.version and one.day < night.day), key=_day)
@@ -154,7 +154,7 @@ def replay(
 
 
 def _judge(
-    policy: Retrain, night: Night, others: Sequence[date], running: bool, replaced_by: int | None
+    policy: Retrain, night: Night, others: Sequence[date], running: str, replaced_by: int | None
 ) -> tuple[Action, str]:
     """What follows if a trigger has fired, and what held it back."""
     if replaced_by is not None:
@@ -162,7 +162,7 @@ def _judge(
     if _bad(policy, night):
         return "suppressed_by_quality", f"an audit of the night says {night.quality}: bad data is not drift"
     if running:
-        return "suppressed_by_running", "a training is running"
+        return "suppressed_by_running", running
     near = [day for day in others if abs(day - night.day) < policy.cooldown]
     if near:
         cooldown = format_duration(policy.cooldown)

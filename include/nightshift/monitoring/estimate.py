@@ -10,17 +10,17 @@ is better or worse (covariate shift), and is blind to a changed concept: rows of
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import isfinite
 
 import numpy as np
 
 from nightshift.definition.gate import LARGER_IS_BETTER
-from nightshift.definition.retrain import OF_NUMBERS
 from nightshift.monitoring.expectation import Band, Expectation
 from nightshift.registry.calibration import Vector
 from nightshift.types import Measurement
 
-METRICS = ("roc_auc", "brier", "log_loss")
+OF_CONDITION, OF_NUMBER = ("roc_auc", "brier", "log_loss"), ("mae", "rmse")
 UNKNOWN = "the version has no expectation: it was trained before expectations were kept"
 
 
@@ -39,7 +39,7 @@ def estimate_performance(
         A measurement a metric, held against the worst that the holdout's days let expect, and one with the holdout's
         own value, subject `reference`.
     """
-    names = sorted(OF_NUMBERS) if regression else list(METRICS)
+    names = OF_NUMBER if regression else OF_CONDITION
     usable = scores[np.isfinite(scores)]
     if expected is None or len(usable) == 0:
         why = UNKNOWN if expected is None else "no score"
@@ -66,8 +66,8 @@ def held(
     return Measurement("night", metric, value, bound, rows, "warn" if worse else "pass", detail, version)
 
 
-def references(expected: Expectation, version: int | None, names: list[str]) -> list[Measurement]:
+def references(expected: Expectation, version: int | None, names: Iterable[str]) -> list[Measurement]:
     """The values of the version's holdout that others are compared with."""
-    told = "on the version's holdout"
+    told = "the mean of the days of the version's holdout"
     known = {name: expected.realized[name] for name in names if name in expected.realized}
     return [Measurement("reference", n, band.value, None, None, "pass", told, version) for n, band in known.items()]

@@ -11,8 +11,8 @@ from nightshift.types import Outcome
 
 Row = Mapping[str, Any]
 
-# The share of importance that drifted features carry; of rows written before it was measured, the share of features.
-WEIGHTED = ("weighted_drift", "drifted_share")
+# The audits of what a night is made of; what a challenger gave is no part of it.
+AUDITS = ("quality.raw", "quality.features", "quality.scores")
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def drift_of(rows: Iterable[Row]) -> tuple[bool | None, float | None]:
     """Whether one night breached as a whole, and the share of importance that drifted; None of what is not known."""
     drift = [row for row in rows if row["monitor"] == "drift" and row["subject"] == "night"]
     known = {row["verdict"] for row in drift} - {"unknown"}
-    weighted = [row["value"] for name in WEIGHTED for row in drift if row["statistic"] == name]
+    weighted = [row["value"] for row in drift if row["statistic"] == "weighted_drift"]
     return (bool(known & {"warn", "fail"}) if known else None), next(iter(weighted), None)
 
 
@@ -103,7 +103,7 @@ def _night(day: date, rows: list[Row], trained: Mapping[int, date]) -> Night | N
         weighted,
         _held([row for row in rows if row["monitor"] == "estimate" and row["model_version"] == version]),
         _held([row for row in rows if row["monitor"] == "outcome" and row["model_version"] == version]),
-        _worst(row["verdict"] for row in rows if str(row["monitor"]).startswith("quality.")),
+        _worst(row["verdict"] for row in rows if row["monitor"] in AUDITS),
         trained.get(version) if version is not None else None,
     )
 

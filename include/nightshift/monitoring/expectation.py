@@ -23,7 +23,10 @@ Metrics = Callable[[Vector, Vector], Mapping[str, float]]  # of labels and score
 
 @dataclass(frozen=True)
 class Band:
-    """A metric of the whole holdout, and the worst that its days let expect of another night; None of too few days."""
+    """A metric of the holdout's days on average, and the worst they let expect of another night, unless they are few.
+
+    On average, not as a whole: a model that tells days apart has a better area over all days than on any of them.
+    """
 
     value: float
     bound: float | None
@@ -156,16 +159,15 @@ def expected_roc_auc(scores: Vector, chances: Vector) -> float:
 
 def _bands(whole: Mapping[str, float], by_day: Sequence[Mapping[str, float]]) -> dict[str, Band]:
     return {
-        name: Band(value, _bound(name, [day[name] for day in by_day]))
+        name: _band(name, value, np.array([day[name] for day in by_day if isfinite(day[name])]))
         for name, value in whole.items()
         if isfinite(value)
     }
 
 
-def _bound(metric: str, values: list[float]) -> float | None:
-    """The end of a one-sided prediction interval for the value of one more day, by Student's law."""
-    found = np.array([value for value in values if isfinite(value)])
+def _band(metric: str, whole: float, found: Vector) -> Band:
+    """Where no day has a value it is the whole's; the bound ends a one-sided prediction interval by Student's law."""
     if len(found) < FEWEST_DAYS:
-        return None
+        return Band(float(found.mean()) if len(found) else whole, None)
     room = stdtrit(len(found) - 1, 1 - 1 / ONCE_IN) * found.std(ddof=1) * sqrt(1 + 1 / len(found))
-    return float(found.mean() - room if metric in LARGER_IS_BETTER else found.mean() + room)
+    return Band(float(found.mean()), float(found.mean() + (-room if metric in LARGER_IS_BETTER else room)))

@@ -46,14 +46,13 @@ def measure_outcomes(
     verdict = "pass" if labelled.num_rows else "unknown"
     measured = [Measurement("night", "label_coverage", covered, None, labelled.num_rows, verdict, note, version)]
     averaged = {"mean_label" if regression else "positive_share": labels, "mean_score": scores}
-    averaged |= {"bias": scores - labels} if regression else {}
     why = "no label" if rows == 0 else "all outcomes were the same" if len(np.unique(labels)) == 1 else ""
     means = {name: float(values.mean()) if rows else None for name, values in averaged.items()}
     found = metrics(labels, scores) if rows else dict.fromkeys(_named(metrics))
     measured += [
         held(name, value, bands.get(name), rows, version, why=why) for name, value in {**means, **found}.items()
     ]
-    return measured if expected is None else [*measured, *references(expected, version, list(found))]
+    return measured if expected is None else [*measured, *references(expected, version, found)]
 
 
 def settle_labels(labels: pa.Table, key: tuple[str, ...]) -> tuple[pa.Table, int]:

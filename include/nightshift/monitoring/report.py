@@ -14,32 +14,23 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment
 
-from nightshift.monitoring.evidence import Row, drift_of, is_decision
+from nightshift.monitoring.evidence import AUDITS, Row, drift_of, is_decision
+from nightshift.monitoring.histograms import Histogram
 from nightshift.monitoring.value import CHAMPION, NAIVE
 from nightshift.pages import POLICY, plots, templates
 from nightshift.pages.plots import Axis, Line, Plot
 
 SHOWN = timedelta(days=60)  # of history
 MOVERS = 15
+THOUSANDS = 10_000  # from here on values are shown in thousands, or their numbers would run into the axis' name
 OVERALL = {
     "input_drift": "Input drift, all features together",
     "joint_drift": "Joint drift",
     "prediction_drift": "Drift of the scores",
     "weighted_drift": "Share of importance on drifted features",
-    "drifted_share": "Share of features that drifted",
 }
 
 Series = Mapping[date, float]
-
-
-@dataclass(frozen=True)
-class Histogram:
-    """A feature's values, of the reference and of the night: the share of the rows in each bin, by its name."""
-
-    feature: str
-    bins: Sequence[str]
-    reference: Sequence[float]
-    night: Sequence[float]
 
 
 @dataclass(frozen=True)
@@ -108,14 +99,14 @@ def movers(tonight: Iterable[Row]) -> list[dict[str, Any]]:
 def _facts(tonight: Sequence[Row]) -> dict[str, str]:
     versions = {row["model_version"] for row in tonight if row["model_version"] is not None}
     drifted, _ = drift_of(tonight)
-    bad = [row for row in tonight if str(row["monitor"]).startswith("quality.") and row["verdict"] != "pass"]
-    checks = sum(str(row["monitor"]).startswith("quality.") for row in tonight)
+    verdicts = [row["verdict"] for row in tonight if row["monitor"] in AUDITS]
+    bad = sum(verdict != "pass" for verdict in verdicts)
     rows = max((row["sample_size"] or 0 for row in tonight if row["monitor"] == "estimate"), default=0)
     return {
         "Scored by": f"version {max(versions)}" if versions else "unknown",
         "Rows": f"{rows:,}",
         "Drift": {None: "not known", True: "the night breaches", False: "none that breaches"}[drifted],
-        "Quality": f"{len(bad)} of {checks} checks did not pass" if bad else f"{checks} checks passed",
+        "Quality": f"{bad} of {len(verdicts)} checks did not pass" if bad else f"{len(verdicts)} checks passed",
     }
 
 
@@ -156,6 +147,9 @@ def _value(rows: Sequence[Row], unit: str) -> Section:
                 zip([day for day, _ in nights], accumulate(value for _, value in nights), strict=True)
             )
             legend[style] = who if style != "challenger" else "challengers"
+    if max((abs(value) for series in lines.values() for value in series.values()), default=0) >= THOUSANDS:
+        lines = {style: {day: value / 1000 for day, value in series.items()} for style, series in lines.items()}
+        unit = f"thousand {unit}".rstrip()
     drawn = [_history("Value", "Added up over the nights shown.", unit or "value", lines)] if lines else []
     return Section("Value", "Of nights whose labels are final.", legend, drawn)
 
@@ -177,7 +171,7 @@ def _history(title: str, note: str, label: str, lines: Mapping[str, Series]) -> 
     values = [value for series in lines.values() for value in series.values()]
     first, last = days[0].toordinal(), max(days[-1].toordinal(), days[0].toordinal() + 1)
     step = max(1, (last - first) // 5)
-    named = tuple((float(day), f"{date.fromordinal(day):%m-%d}") for day in range(first, last + 1, step))
+    named = tuple((float(day), f"{date.fromordinal(day):%m-%d}") for day in range(first, last + 1 - step // 2, step))
     x = Axis("night", first, last, plots.LEFT, plots.WIDTH - plots.RIGHT, named)
     room = 0.08 * (max(values) - min(values)) or 0.05 * abs(max(values)) or 0.01
     y = plots.up(label, min(values) - room, max(values) + room)

@@ -259,8 +259,8 @@ PROBLEMS = [
         id="observations that come too late",
     ),
     pytest.param(
-        ("retrain: {nights", "drift: {features: [bussy]}\n  retrain: {nights"),
-        ("drift:", "monitoring.drift.features"),
+        ("retrain: {nights", "features: [bussy]\n  retrain: {nights"),
+        ("  features: [bussy]", "monitoring.features"),
         ["no such feature", "received 'bussy'", "allowed: busy, kind, machine_failures_3d"],
         id="watched feature that is none",
     ),
@@ -390,7 +390,12 @@ def test_an_unknown_key_does_not_hide_the_other_problems(models: Path) -> None:
             "gate.against_champion.margn",
             "margin",
         ),
-        ("retrain: {nights", "drift: {shere: 0.1}\n  retrain: {nights", "monitoring.drift.shere", "share"),
+        (
+            "retrain: {nights",
+            "false_alarm: 1 per 90 nights\n  retrain: {nights",
+            "monitoring.false_alarm",
+            "false_alarms",
+        ),
         ("cooldown: 7d", "cool_down: 7d", "monitoring.retrain.cool_down", "cooldown"),
     ],
 )
@@ -644,7 +649,7 @@ def test_bounds_that_nothing_can_meet_are_refused(edit: Edit, old: str, new: str
 @pytest.mark.parametrize(
     ("old", "new", "key"),
     [
-        ("retrain: {nights", "drift: {psi: .nan}\n  retrain: {nights", r"monitoring\.drift\.psi"),
+        ("retrain: {nights", "false_alarms: .nan\n  retrain: {nights", r"monitoring\.false_alarms"),
         ("roc_auc: 0.5", "roc_auc: .nan", r"gate\.minimum\.roc_auc"),
         ("min: 0, max: 1", "min: .nan, max: 1", r"sources\.plan\.columns\.load\.min"),
     ],

@@ -140,8 +140,8 @@ def test_a_month_has_a_budget() -> None:
 
 
 def test_while_a_training_runs_nothing_is_asked() -> None:
-    assert decided("xx", running=True).action == "suppressed_by_running"
-    assert decided("..", running=True).action == "nothing"
+    assert decided("xx", running="a training is running").action == "suppressed_by_running"
+    assert decided("..", running="a training is running").action == "nothing"
 
 
 def test_a_night_whose_version_was_replaced_since_asks_for_nothing() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from functools import wraps
 from pathlib import Path
@@ -29,19 +30,21 @@ from unit.registry.trainings import PROCESSES, trained
 from unit.tables import day
 
 MACHINES = [f"m{n:02d}" for n in range(40)]
+NOTHING: Mapping[str, str | int] = {}
 LOADS = np.linspace(0.01, 0.99, len(MACHINES))
 EVERY_NIGHT = Retrain(nights=1, of_last=1, cooldown=timedelta(days=7))
 
 # In the tiny model the failures of a day are final at the cutoff of the next.
 
 
-def put(loop: Loop, spec: TableSpec, when: date, columns: dict[str, Any]) -> None:
+def put(
+    loop: Loop, spec: TableSpec, when: date, columns: dict[str, Any], split: Mapping[str, str | int] = NOTHING
+) -> None:
     """Publishes rows of a date in place of those that are there."""
     rows = len(next(iter(columns.values())))
     given = {name: columns.get(name, pa.nulls(rows)) for name in spec.columns}
     given[spec.date_column] = pa.array([when] * rows, pa.date32())
     data = pa.table(given).cast(spec.schema)
-    split = {name: data[name][0].as_py() for name in spec.split_by}
     publish(loop.lake, spec, stage_arrow(loop.lake, spec, data, when, when, {}, split))
 
 
@@ -208,8 +211,10 @@ def test_a_night_is_worth_what_champion_challenger_and_naive_policy_make_of_it(l
     policy(loop, value=value)
     score(loop, 1)
     fail(loop, 1)
-    shadow = shadow_table(loop.definition)
-    put(loop, shadow, day(1), {"machine": MACHINES, "score": 1 - LOADS, "model_version": [3] * 40})
+    put(
+        loop, shadow_table(loop.definition), day(1),
+        {"machine": MACHINES, "score": 1 - LOADS, "model_version": [3] * 40}, {"model_version": 3},
+    )  # fmt: skip
     measured(loop, 2)
     kept = {row["subject"]: row for row in loop.monitored(day(1), day(1), "value") if row["statistic"] == "value"}
     assert {who: row["value"] for who, row in kept.items()} == {"champion": 20, "challenger 3": -20, "naive": 4}

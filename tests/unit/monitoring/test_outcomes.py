@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from datetime import date
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -9,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
-from sklearn.metrics import brier_score_loss, log_loss, mean_absolute_error, roc_auc_score, root_mean_squared_error
+from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
+from nightshift.definition.gate import OF_NUMBERS
 from nightshift.monitoring.expectation import Band, ErrorModel, Expectation
 from nightshift.monitoring.outcomes import measure_outcomes, settle_labels
-from nightshift.registry.calibration import Vector
 from nightshift.training.bootstrap import metrics
 from nightshift.types import Measurement
 from unit.tables import day
@@ -38,12 +39,6 @@ def of_night(measured: list[Measurement]) -> dict[str, Measurement]:
 
 def values(measured: list[Measurement]) -> dict[str, float | None]:
     return {name: m.value for name, m in of_night(measured).items()}
-
-
-def of_numbers(labels: Vector, scores: Vector) -> dict[str, float]:
-    return {
-        "mae": float(mean_absolute_error(labels, scores)), "rmse": float(root_mean_squared_error(labels, scores))
-    }  # fmt: skip
 
 
 def test_four_rows_of_five_are_measured_as_worked_out_by_hand() -> None:
@@ -119,10 +114,20 @@ def test_scores_that_are_no_numbers_are_left_out_and_the_labels_counted() -> Non
 
 
 def test_predicted_numbers_are_measured_by_their_errors() -> None:
+    of_numbers = partial(metrics, wanted=OF_NUMBERS)
     found = values(measure_outcomes(labelled([3.0, 5.0], [4.0, 4.5]), 2, 1, of_numbers, regression=True))
-    assert found == pytest.approx(
-        {"label_coverage": 1, "mean_label": 4, "mean_score": 4.25, "bias": 0.25, "mae": 0.75, "rmse": math.sqrt(0.625)}
-    )
+    errors = {"mae": 0.75, "rmse": math.sqrt(0.625), "bias": 0.25, "r2": 1 - 1.25 / 2}
+    assert found == pytest.approx({"label_coverage": 1, "mean_label": 4, "mean_score": 4.25} | errors)
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_of_few_numbers_every_statistic_has_a_row(rows: int) -> None:
+    of_numbers = partial(metrics, wanted=OF_NUMBERS)
+    known = labelled([3.0, 5.0], [4.0, 4.5]).slice(0, rows)
+    found = of_night(measure_outcomes(known, 2, 1, of_numbers, regression=True))
+    assert set(found) == {"label_coverage", "mean_label", "mean_score", *OF_NUMBERS}
+    assert found["r2"].verdict == "unknown"
+    assert found["mae"].value == (1.0 if rows else None)
 
 
 @pytest.mark.parametrize(("bound", "verdict"), [(0.9, "warn"), (0.7, "pass"), (None, "pass")])

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from nightshift.monitoring.report import Histogram, movers, render_night
+from nightshift.monitoring.histograms import Histogram
+from nightshift.monitoring.report import movers, render_night
 from unit.training.test_report import HOSTILE, Page
 
 FIRST, NIGHT = date(2024, 1, 1), date(2024, 1, 20)
