@@ -6,8 +6,11 @@ spark-submit spark_jobs/score.py --model flight_delay --night 2013-07-04 --attem
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Sequence
 from datetime import date, datetime
+from functools import reduce
+from operator import add
 
 from pyspark.sql import DataFrame
 
@@ -16,6 +19,8 @@ from nightshift.definition.load import find_definition
 from nightshift.lake.catalog import Lake
 from nightshift.lake.read import snapshot_of
 from nightshift.lake.tables import TableSpec, features_table, observation_key, scores_table, shadow_table
+from nightshift.monitoring.night import PROFILE, NightProfile, Profiler
+from nightshift.registry.package import REFERENCE
 from nightshift.registry.store import Registry, Version
 from nightshift.scoring.batches import WRITTEN, Scorer, problem_of, score_and_stage
 from nightshift.settings import get_settings
@@ -57,26 +62,40 @@ def stage_scores(model: str, night: date, attempt: str, scored_at: datetime) -> 
             beside.inputs[PROBLEM] = problem_of(error)
     rows = read_table(starting.result(), lake, features, night, night, snapshot)
     key = tuple(observation_key(definition))
+    profile = Profiler.of(json.loads(scorers[0].files[REFERENCE]), definition.monitoring.slices)
     try:
-        _write(rows, key, outs, scorers)
+        _write(rows, key, outs, scorers, profile)
     except Exception as error:
         if len(scorers) == 1:
             raise
         # Only a challenger that took the worker's process along comes this far, or the champion, which raises again.
         outs[1].inputs[PROBLEM] = reason(error)
-        _write(rows, key, outs[:1], scorers[:1])
+        _write(rows, key, outs[:1], scorers[:1], profile)
     return [out.seal(night, night) for out in outs]
 
 
-def _write(rows: DataFrame, key: tuple[str, ...], outs: Sequence[Staging], scorers: Sequence[Scorer]) -> None:
-    """Scores and stages all rows in one pass."""
+def _write(
+    rows: DataFrame,
+    key: tuple[str, ...],
+    outs: Sequence[Staging],
+    scorers: Sequence[Scorer],
+    profile: Profiler | None,
+) -> None:
+    """Scores, stages and profiles all rows in one pass; the profile is among the inputs of the champion's set."""
     champion, *challengers = scorers
-    told = rows.mapInArrow(lambda batches: score_and_stage(batches, key, champion, challengers), WRITTEN).collect()
+    told = rows.mapInArrow(
+        lambda batches: score_and_stage(batches, key, champion, challengers, profile), WRITTEN
+    ).collect()
     for out, place in zip(outs, range(len(scorers)), strict=False):
         own = [row for row in told if row.scorer == place]
         if problems := [row.problem for row in own if row.problem]:
             out.inputs[PROBLEM], own = problems[0], []
-        out.written = {row.file: row.rows for row in own}
+        out.written = {row.file: row.rows for row in own if row.file}
+    # A part that could not be profiled leaves the night without: it is profiled when its drift is measured.
+    parts = [NightProfile.from_json(json.loads(row.profile)) for row in told if row.profile]
+    whole = reduce(add, parts) if parts else None
+    if whole is not None and whole.features.rows == sum(outs[0].written.values()):
+        outs[0].inputs[PROFILE] = json.dumps(whole.to_json())
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -25,10 +26,11 @@ from nightshift.lake.maintenance import maintain
 from nightshift.lake.publish import publish
 from nightshift.lake.read import published_dates, read_dates
 from nightshift.lake.sql import run_sql
-from nightshift.lake.staging import load_staged, new_attempt, stage_arrow
+from nightshift.lake.staging import inputs_of, load_staged, new_attempt, stage_arrow
 from nightshift.lake.tables import raw_table, scores_table
 from nightshift.loop import Loop, Trained
 from nightshift.loop.training import GATE_PAGE, Training
+from nightshift.monitoring.night import PROFILE, NightProfile, Profiler
 from nightshift.quality.docs import docs_folder, read_docs
 from nightshift.quality.expectation import MIX
 from nightshift.registry.package import SCORES
@@ -171,9 +173,25 @@ def test_scores_are_held_against_those_that_the_version_gave_to_its_holdout(nigh
     assert kept["value"] == pytest.approx(apart)
 
 
+def test_a_night_is_profiled_while_it_is_scored(night: Loop) -> None:
+    spec = scores_table(night.definition)
+    kept = NightProfile.from_json(json.loads(inputs_of(night.lake, spec, NIGHT)[PROFILE]))
+    profiler = Profiler.of(night.registry.reference(night.registry.require_champion()))
+    assert profiler is not None
+    again = profiler(night._scored(NIGHT), read_dates(night.lake, spec, NIGHT, NIGHT)["score"])
+    assert kept.features.rows == kept.scores.rows == 60
+    for one, other in ((kept.features, again.features), (kept.scores, again.scores)):
+        assert {name: counts.tolist() for name, counts in one.counts.items()} == {
+            name: counts.tolist() for name, counts in other.counts.items()
+        }
+    assert kept.features.products == pytest.approx(again.features.products)
+
+
 def test_monitoring_keeps_drift_outcomes_and_a_decision_and_repeats_itself(night: Loop) -> None:
     first = night.measure_drift(NIGHT, "test")
     assert first == night.measure_drift(NIGHT, "again")
+    estimated = {m.statistic: m.value for m in night.estimate_performance(NIGHT, "test") if m.subject == "night"}
+    assert estimated["roc_auc"] is not None and 0.5 < estimated["roc_auc"] < 1
     assert night.measure_outcomes(NIGHT, "test") == []  # its labels are due tomorrow
     tomorrow = date(2024, 2, 1)
     night.land(tomorrow)

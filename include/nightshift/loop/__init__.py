@@ -6,15 +6,17 @@ plain value.
 
 from __future__ import annotations
 
-from nightshift.loop.monitoring import Monitoring
+from nightshift.loop.deciding import Deciding
 from nightshift.loop.nights import Audited, Nights
+from nightshift.loop.outcomes import Outcomes
 from nightshift.loop.promotion import Promotion
+from nightshift.loop.reports import Reports
 from nightshift.loop.training import Trained, Training
 
 __all__ = ["Audited", "Loop", "Trained"]
 
 
-class Loop(Nights, Monitoring, Training, Promotion):
+class Loop(Nights, Reports, Outcomes, Deciding, Training, Promotion):
     """One model's loop.
 
     Args:

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from nightshift.definition.load import definition_files, definition_hash, write_definition
-from nightshift.definition.model import ModelDefinition
+from nightshift.definition.model import CalibrationMethod, ModelDefinition
 from nightshift.lake.keep import keep_snapshots, release_snapshots
 from nightshift.loop.workspace import Progress, Workspace
 from nightshift.registry.package import SCORES, package_digest
@@ -21,6 +21,7 @@ from nightshift.training.dataset import Split
 from nightshift.types import Measurement
 
 if TYPE_CHECKING:
+    from nightshift.monitoring.expectation import Expectation
     from nightshift.registry.package import ModelPackage
     from nightshift.registry.store import Version
     from nightshift.training.bootstrap import Vector
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from nightshift.training.results import GateReport
     from nightshift.training.search import Trial
 
+ENOUGH = 1_000  # rows of the rarer class, for a curve of any shape from scores to probabilities
 GATE_PAGE = "gate.html"  # among the run's artifacts, beside the model
 
 
@@ -85,6 +87,8 @@ class Training(Workspace):
             lineage = self._lineage(self.definition, dates, snapshots, str(as_of), reason, made)
             digest = self.registry.log_package(run_id, made.package)
             self.registry.log_lineage(run_id, lineage.to_json(), definition_files(self.definition))
+            if (expectation := self._expectation(made)) is not None:
+                self.registry.log_expectation(run_id, expectation.to_json())
             self.registry.log_trials(run_id, [(trial.params, trial.scores) for trial in made.trials])
             importances = permutation_importance(made.package, made.holdout, lineage.seed)
             self.registry.log(
@@ -129,7 +133,7 @@ class Training(Workspace):
         self, definition: ModelDefinition, dates: Split, snapshots: Mapping[str, int], progress: Progress
     ) -> Made:
         """Makes a model of the rows at pinned snapshots: the same of the same."""
-        from nightshift.monitoring.profile import reference_profile
+        from nightshift.monitoring.reference import make_reference, with_thresholds
         from nightshift.training.dataset import check_enough, read_labelled
         from nightshift.training.fit import fit
         from nightshift.training.search import search
@@ -138,15 +142,34 @@ class Training(Workspace):
         rows = read_labelled(self.lake, definition, dates.first, last, snapshots, most)
         progress(f"training on {rows.num_rows} labelled rows from {dates.first} to before {dates.holdout}")
         check_enough(definition, rows.num_rows)
-        reference = reference_profile(rows, {name: str(kind) for name, kind in definition.feature_types.items()})
         trials = search(definition, rows, progress) if definition.training.search else []
-        package = fit(definition, rows, reference, trials[0].params if trials else {})
+        package = fit(definition, rows, {}, trials[0].params if trials else {})
         for name in _without(definition, package):
             progress(f"the feature '{name}' has no value in any row that was learned from: the model does without it")
         holdout = read_labelled(self.lake, definition, dates.holdout, dates.last, snapshots)
-        scores = pa.table({SCORES: package.score(holdout)})
-        package = replace(package, reference=reference | reference_profile(scores, {SCORES: "number"}))
+        scores = pa.table({SCORES: package.score(holdout), "score_date": holdout["score_date"]})
+        types = {name: str(kind) for name, kind in definition.feature_types.items()}
+        watched = definition.monitoring.features or tuple(types)
+        reference = with_thresholds(make_reference(rows, types, scores), watched, definition.monitoring.false_alarms)
+        package = replace(package, reference=reference)
         return Made(package, rows, holdout, tuple(trials))
+
+    def _expectation(self, made: Made) -> Expectation | None:
+        """What the holdout lets expect of nights that the model will score; None if it tells nothing."""
+        from nightshift.monitoring.expectation import expect
+        from nightshift.training.calibrate import calibrate
+
+        scores = made.package.score(made.holdout)
+        known = np.isfinite(scores)
+        scores, labels = scores[known], made.holdout["label"].to_numpy()[known]
+        days = made.holdout["score_date"].cast(pa.int32()).to_numpy().astype("int64")[known]
+        if len(np.unique(labels)) < 2:
+            return None
+        if self.definition.regression:
+            return expect(labels, scores, days, self.metrics, None)
+        rarer = min(float(labels.sum()), len(labels) - float(labels.sum()))
+        method: CalibrationMethod = "isotonic" if rarer >= ENOUGH else "sigmoid"
+        return expect(labels, scores, days, self.metrics, calibrate(method, scores, labels))
 
     def _lineage(
         self,

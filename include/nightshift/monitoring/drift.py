@@ -1,54 +1,176 @@
-"""Input drift by the population stability index."""
+"""Drift of a night against the reference of the model that scored it: of its inputs, of how they go together, and of
+the scores.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
 
 import numpy as np
-import pyarrow as pa
 
-from nightshift.monitoring.profile import count_bins
+from nightshift.monitoring.days import LEAST_DAYS, LEAST_ROWS
+from nightshift.monitoring.night import NightProfile
+from nightshift.monitoring.profile import Counts
+from nightshift.monitoring.reference import Calibration
+from nightshift.monitoring.statistics import statistics
+from nightshift.registry.package import SCORES
 from nightshift.types import Measurement
 
+log = logging.getLogger(__name__)
 
-def population_stability_index(reference: list[int], night: list[int]) -> float:
-    """The population stability index of two histograms over the same bins.
+LARGEST = 1e6  # times its threshold, that a value is told to be
+NAMED = 3  # of those beyond their thresholds, in a sentence
 
-    The sum over bins of (q − p) · ln(q / p), p and q being the bins' shares. Half a row is added to every
-    bin, so that an empty one is rare, not impossible (Jeffreys' prior).
 
-    Source: N. Siddiqi, Credit Risk Scorecards (2006), section "Population stability".
+@dataclass(frozen=True)
+class Night:
+    """What is known of a night.
+
+    Attributes:
+        day: Its score date.
+        profile: What was counted of its features and scores, over the bins of the reference.
+        watched: The features to look at, in order.
+        version: The version that scored it.
+        importance: How much each feature matters to it, by name.
     """
-    p, q = np.asarray(reference, dtype=float) + 0.5, np.asarray(night, dtype=float) + 0.5
-    p, q = p / p.sum(), q / q.sum()
-    return float(np.sum((q - p) * np.log(q / p)))
+
+    day: date
+    profile: NightProfile
+    watched: Sequence[str]
+    version: int
+    importance: Mapping[str, float]
 
 
-def measure_drift(
-    reference: dict[str, Any], rows: pa.Table, threshold: float, share: float, version: int
-) -> list[Measurement]:
-    """The drift of one night against the champion's reference, feature by feature and altogether.
-
-    Args:
-        reference: The reference profile kept with the model.
-        rows: The night's features.
-        threshold: A feature whose index is above this has drifted.
-        share: The night has drifted if more than this share of its features has.
-        version: The champion's version.
+def measure_drift(night: Night, calibration: Calibration | None) -> list[Measurement]:
+    """The drift of one night.
 
     Returns:
-        One measurement a feature, and one of the night: the share of features that drifted.
+        A measurement for every statistic of every watched feature and of the scores, with its threshold; and for the
+        night `input_drift`, `joint_drift` and `prediction_drift`: the largest value in units of its threshold, so above
+        1 is a breach; and `weighted_drift`, the share of importance that features beyond a threshold carry. What cannot
+        be told is `unknown`, with a reason; it never keeps the rest from being told.
     """
-    measured = []
-    for name, bins in reference.items():
-        index = population_stability_index(bins["counts"], count_bins(rows[name], bins))
-        verdict = "warn" if index > threshold else "pass"
-        measured.append(Measurement(name, "psi", index, threshold, rows.num_rows, verdict, model_version=version))
-    drifted = [m for m in measured if m.verdict != "pass"]
-    worst = sorted(drifted, key=lambda m: -(m.value or 0))[:3]
-    detail = f"{len(drifted)} of {len(measured)} features drifted"
-    detail += f", most {', '.join(f'{m.subject} {m.value:.2f}' for m in worst)}" if worst else ""
-    value = len(drifted) / max(len(measured), 1)
-    verdict = "warn" if value > share else "pass"
-    night = Measurement("night", "drifted_share", value, share, rows.num_rows, verdict, detail, version)
-    return [*measured, night]
+    if calibration is None:
+        why = f"version {night.version} does not know the days it learned from: train a new one"
+        return [_unknown(night, name, why) for name in ("input_drift", "joint_drift", "prediction_drift")]
+    if night.profile.features.rows < LEAST_ROWS:
+        why = f"{night.profile.features.rows} rows say nothing, {LEAST_ROWS} are needed"
+        return [_unknown(night, name, why) for name in ("input_drift", "joint_drift", "prediction_drift")]
+    parts: dict[str, Callable[[], list[Measurement]]] = {
+        "input_drift": lambda: _inputs(night, calibration),
+        "joint_drift": lambda: [_joint(night, calibration)],
+        "prediction_drift": lambda: _predictions(night, calibration),
+    }
+    found = []
+    for name, measure in parts.items():
+        try:
+            found += measure()
+        except Exception as error:
+            log.exception("%s of %s was not measured", name, night.day)
+            found.append(_unknown(night, name, f"not measured: {type(error).__name__}: {error}"))
+    return found
+
+
+def _inputs(night: Night, calibration: Calibration) -> list[Measurement]:
+    rows, gone = list[Measurement](), list[str]()
+    for name in night.watched:
+        if name in night.profile.features.counts:
+            rows += _column(name, name, night, night.profile.features.counts[name], calibration)
+        else:
+            why = (
+                "not in the table any more"
+                if name in calibration.columns
+                else f"version {night.version} has not learned it"
+            )
+            gone.append(name)
+            rows.append(_measured(night, name, "psi", None, None, "unknown", why))
+    whole = _whole("input_drift", night, rows, f"of {len(night.watched) - len(gone)} features")
+    beyond = {row.subject for row in rows if row.verdict == "warn"}
+    total = sum(max(night.importance.get(name, 0.0), 0.0) for name in night.watched)
+    carried = sum(max(night.importance.get(name, 0.0), 0.0) for name in beyond)
+    weighted = _measured(night, "night", "weighted_drift", carried / total if total else None, None, whole.verdict)
+    if not total and whole.verdict != "unknown":
+        weighted = _unknown(night, "weighted_drift", "no importance of any feature is kept with the version")
+    return [*rows, whole, weighted]
+
+
+def _predictions(night: Night, calibration: Calibration) -> list[Measurement]:
+    if SCORES not in night.profile.scores.counts or night.profile.scores.rows < LEAST_ROWS:
+        return [_unknown(night, "prediction_drift", f"{night.profile.scores.rows} scores say nothing")]
+    rows = _column("scores", SCORES, night, night.profile.scores.counts[SCORES], calibration)
+    return [*rows, _whole("prediction_drift", night, rows, "of the scores")]
+
+
+def _joint(night: Night, calibration: Calibration) -> Measurement:
+    there = [name for name in night.watched if name in night.profile.features.counts]
+    known = calibration.correlations.of(there) if calibration.correlations else None
+    if known is None:
+        return _unknown(night, "joint_drift", "no two features have a correlation on the days learned from")
+    change = known.change(night.profile.features)
+    if change is None:
+        return _unknown(night, "joint_drift", "no two features have a correlation tonight")
+    value = change[0] / known.threshold(calibration.thresholds.level(night.profile.features.rows))
+    return _measured(night, "night", "joint_drift", value, 1.0, "warn" if value > 1 else "pass", change[1])
+
+
+def _column(subject: str, name: str, night: Night, counts: Counts, calibration: Calibration) -> list[Measurement]:
+    """Every statistic of one column, against what the night's weekday lets expect."""
+    known, rows = calibration.columns.get(name), int(counts.sum())
+    if known is None:
+        why = f"fewer than {LEAST_DAYS} days of the reference with {LEAST_ROWS} rows say how days differ"
+        return [_measured(night, subject, "psi", None, None, "unknown", why)]
+    expected = known.days.base[night.day.weekday()] * known.days.rows
+    found = []
+    for statistic, value in statistics(known.bins, expected, counts.astype(np.float64)).items():
+        if np.isnan(value):
+            why = "no finite value tonight"
+            found.append(_measured(night, subject, statistic, None, None, "unknown", why))
+            continue
+        threshold = calibration.thresholds.bound(name, statistic, rows)
+        verdict = "warn" if value > threshold else "pass"
+        found.append(_measured(night, subject, statistic, float(value), threshold, verdict))
+    return found
+
+
+def _whole(statistic: str, night: Night, rows: Sequence[Measurement], what: str) -> Measurement:
+    """All values together: the one that is the largest in units of its threshold."""
+    known = [(_times(row), row) for row in rows if row.value is not None and row.threshold is not None]
+    if not known:
+        return _unknown(
+            night, statistic, f"nothing {what} could be told: {rows[0].detail}" if rows else "nothing watched"
+        )
+    most: dict[str, tuple[float, Measurement]] = {}
+    for times, row in sorted(known, key=lambda pair: -pair[0]):
+        most.setdefault(row.subject, (times, row))
+    beyond = [row for times, row in most.values() if times > 1]
+    told = [f"{row.subject} ({row.statistic} {row.value:.3g}, threshold {row.threshold:.3g})" for row in beyond[:NAMED]]
+    detail = f"{len(beyond)} {what} beyond a threshold{', most ' if told else ''}{', '.join(told)}"
+    value = next(iter(most.values()))[0]
+    return _measured(night, "night", statistic, value, 1.0, "warn" if beyond else "pass", detail)
+
+
+def _times(row: Measurement) -> float:
+    """A value in units of its threshold."""
+    assert row.value is not None and row.threshold is not None
+    return min(row.value / row.threshold, LARGEST)
+
+
+def _measured(
+    night: Night,
+    subject: str,
+    statistic: str,
+    value: float | None,
+    threshold: float | None,
+    verdict: str,
+    detail: str = "",
+) -> Measurement:
+    return Measurement(
+        subject, statistic, value, threshold, night.profile.features.rows, verdict, detail, night.version
+    )
+
+
+def _unknown(night: Night, statistic: str, why: str) -> Measurement:
+    return _measured(night, "night", statistic, None, None, "unknown", why)

@@ -6,9 +6,11 @@ rows are staged.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import json
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +21,9 @@ from nightshift.lake.tables import TableSpec
 from nightshift.registry.package import ModelPackage, load_package
 
 # What a worker tells of the files it wrote, in Spark's notation.
-WRITTEN = "scorer int, file string, rows bigint, problem string"
+WRITTEN = "scorer int, file string, rows bigint, problem string, profile string"
+
+log = logging.getLogger(__name__)
 
 _LOADED: dict[str, ModelPackage] = {}
 
@@ -64,8 +68,23 @@ class Scorer:
         return write_files(self.spec, rows, self.folder)
 
 
+class Addable(Protocol):
+    """What is found of some rows; that of two parts adds up to that of both."""
+
+    def __add__(self, other: Any) -> Any: ...
+
+    def to_json(self) -> dict[str, Any]: ...
+
+
+Profile = Callable[[pa.RecordBatch, pa.Array], Addable]
+
+
 def score_and_stage(
-    batches: Iterable[pa.RecordBatch], key: Sequence[str], champion: Scorer, challengers: Sequence[Scorer]
+    batches: Iterable[pa.RecordBatch],
+    key: Sequence[str],
+    champion: Scorer,
+    challengers: Sequence[Scorer],
+    profile: Profile | None = None,
 ) -> Iterator[pa.RecordBatch]:
     """Scores every row by every version and stages the scores.
 
@@ -74,16 +93,19 @@ def score_and_stage(
         key: The columns kept beside a score.
         champion: Who makes the published scores; what it raises is raised.
         challengers: Who is scored beside it; what one of them raises is its problem alone.
+        profile: What is found of every batch and the champion's scores of it; what it raises leaves all rows without.
 
     Yields:
         As `WRITTEN` says, with the scorer's place, 0 the champion's: a row a file, and one a challenger that failed,
-        whose files are worth nothing.
+        whose files are worth nothing. The champion's last row has the profile, as JSON.
     """
     problems: dict[int, str] = {}
+    profiled = _Profiled(profile)
 
     def scored() -> Iterator[pa.RecordBatch]:
         for batch in batches:
             columns = {name: batch.column(name) for name in key} | {"0": champion.scores(batch)}
+            profiled.add(batch, columns["0"])
             for place, challenger in enumerate(challengers, 1):
                 columns[str(place)] = pa.nulls(batch.num_rows, pa.float64())
                 if place not in problems:
@@ -97,9 +119,28 @@ def score_and_stage(
         for place, scorer in enumerate((champion, *challengers)):
             if place not in problems:
                 written = scorer.write(table.select(key), table[str(place)])
-                yield _told([(place, file, rows, None) for file, rows in written.items()])
+                yield _told([(place, file, rows, None, None) for file, rows in written.items()])
     if problems:
-        yield _told([(place, None, None, problem) for place, problem in problems.items()])
+        yield _told([(place, None, None, problem, None) for place, problem in problems.items()])
+    if profiled.found is not None:
+        yield _told([(0, None, None, None, json.dumps(profiled.found.to_json()))])
+
+
+class _Profiled:
+    """What was found of the rows so far; nothing once something went wrong, which must not stop the champion."""
+
+    def __init__(self, profile: Profile | None) -> None:
+        self.profile, self.found = profile, None
+
+    def add(self, batch: pa.RecordBatch, scores: pa.Array) -> None:
+        if self.profile is None:
+            return
+        try:
+            found: Any = self.profile(batch, scores)
+            self.found = found if self.found is None else self.found + found
+        except Exception:
+            log.exception("no profile of this part of the night")
+            self.profile = self.found = None
 
 
 def problem_of(error: BaseException) -> str:
@@ -107,6 +148,7 @@ def problem_of(error: BaseException) -> str:
     return f"{type(error).__name__}: {first_line(error)}"
 
 
-def _told(rows: Sequence[tuple[int, str | None, int | None, str | None]]) -> pa.RecordBatch:
-    schema = pa.schema([("scorer", pa.int32()), ("file", pa.string()), ("rows", pa.int64()), ("problem", pa.string())])
+def _told(rows: Sequence[tuple[int, str | None, int | None, str | None, str | None]]) -> pa.RecordBatch:
+    kinds = {"scorer": pa.int32(), "file": pa.string(), "rows": pa.int64(), "problem": pa.string()}
+    schema = pa.schema({**kinds, "profile": pa.string()})
     return pa.RecordBatch.from_pylist([dict(zip(schema.names, row, strict=True)) for row in rows], schema=schema)

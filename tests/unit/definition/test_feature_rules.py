@@ -379,10 +379,10 @@ def test_computed_features_with_their_code_are_features_like_others(models: Path
         code=TRANSFORM,
     )
     assert list(definition.feature_types.items())[-2:] == [("mood", "number"), ("state", "category")]
-    watched = ("retrain: {nights", "drift: {features: [mood]}\n  retrain: {nights")
+    watched = ("retrain: {nights", "features: [mood]\n  retrain: {nights")
     file = models / "tiny" / "model.yaml"
     file.write_text(file.read_text().replace(*watched))
-    assert load_definition(models / "tiny").monitoring.drift.features == ("mood",)
+    assert load_definition(models / "tiny").monitoring.features == ("mood",)
 
 
 def test_a_model_may_have_computed_features_only(models: Path) -> None:

@@ -259,8 +259,8 @@ PROBLEMS = [
         id="observations that come too late",
     ),
     pytest.param(
-        ("retrain: {nights", "drift: {features: [bussy]}\n  retrain: {nights"),
-        ("drift:", "monitoring.drift.features"),
+        ("retrain: {nights", "features: [bussy]\n  retrain: {nights"),
+        ("  features: [bussy]", "monitoring.features"),
         ["no such feature", "received 'bussy'", "allowed: busy, kind, machine_failures_3d"],
         id="watched feature that is none",
     ),
@@ -390,7 +390,12 @@ def test_an_unknown_key_does_not_hide_the_other_problems(models: Path) -> None:
             "gate.against_champion.margn",
             "margin",
         ),
-        ("retrain: {nights", "drift: {shere: 0.1}\n  retrain: {nights", "monitoring.drift.shere", "share"),
+        (
+            "retrain: {nights",
+            "false_alarm: 1 per 90 nights\n  retrain: {nights",
+            "monitoring.false_alarm",
+            "false_alarms",
+        ),
         ("cooldown: 7d", "cool_down: 7d", "monitoring.retrain.cool_down", "cooldown"),
     ],
 )
@@ -604,6 +609,32 @@ def test_a_policy_that_could_never_ask_for_a_retrain_is_refused(edit: Edit) -> N
 
 
 @pytest.mark.parametrize(
+    ("new", "says"),
+    [
+        ("drift: {nights: 4}, nights: 1, of_last: 3", r"retrain\.drift\.nights: can never be reached; received 4"),
+        ("drift: null", r"retrain: nothing would ever ask"),
+        ("performance: {metric: mae}", r"retrain\.performance\.metric: is no metric of a predicted probability"),
+        ("estimated_performance: {metric: calibration_error}", r"retrain\.estimated_performance\.metric: "),
+        ("drift: {shre: 0.5}", r"retrain\.drift\.shre: unknown key.*write 'share'"),
+        ("age: 12h", r"retrain\.age: not a whole number of days"),
+        ("budget: 0", r"retrain\.budget: "),
+    ],
+)
+def test_what_is_wrong_with_a_policy_is_said(edit: Edit, new: str, says: str) -> None:
+    with pytest.raises(DefinitionError, match=says):
+        edit("nights: 1, of_last: 1", new)
+
+
+def test_every_trigger_may_be_declared(edit: Edit) -> None:
+    told = (
+        "drift: {share: 0.3}, estimated_performance: {}, performance: {metric: brier, worse: 0.1}, age: 30d, budget: 2"
+    )
+    policy = edit("nights: 1, of_last: 1", told).monitoring.retrain
+    assert list(policy.triggers) == ["drift", "estimated_performance", "performance"]
+    assert {policy.persistence(trigger) for trigger in policy.triggers.values()} == {(2, 3)}
+
+
+@pytest.mark.parametrize(
     ("old", "new", "key"),
     [
         ("min: 0, max: 1", "min: 2, max: 1", r"sources\.plan\.columns\.load"),
@@ -618,7 +649,7 @@ def test_bounds_that_nothing_can_meet_are_refused(edit: Edit, old: str, new: str
 @pytest.mark.parametrize(
     ("old", "new", "key"),
     [
-        ("retrain: {nights", "drift: {psi: .nan}\n  retrain: {nights", r"monitoring\.drift\.psi"),
+        ("retrain: {nights", "false_alarms: .nan\n  retrain: {nights", r"monitoring\.false_alarms"),
         ("roc_auc: 0.5", "roc_auc: .nan", r"gate\.minimum\.roc_auc"),
         ("min: 0, max: 1", "min: .nan, max: 1", r"sources\.plan\.columns\.load\.min"),
     ],

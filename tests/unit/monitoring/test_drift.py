@@ -1,123 +1,234 @@
 from __future__ import annotations
 
-import math
+import json
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from scipy.stats import entropy
 
-from nightshift.monitoring.drift import measure_drift, population_stability_index
-from nightshift.monitoring.profile import reference_profile
-
-pairs = st.integers(1, 12).flatmap(
-    lambda size: st.tuples(*[st.lists(st.integers(0, 5000), min_size=size, max_size=size)] * 2)
+from nightshift.monitoring import drift
+from nightshift.monitoring.drift import measure_drift
+from nightshift.monitoring.joint import Correlations, Fourth, learn_correlations
+from nightshift.monitoring.profile import Placed, learn_bins, profile_rows
+from nightshift.monitoring.reference import calibration, make_reference, with_thresholds
+from nightshift.registry.package import SCORES
+from nightshift.types import Measurement
+from unit.monitoring.worlds import (
+    CATEGORIES,
+    FEATURES,
+    NUMBERS,
+    ONCE_IN_90,
+    TYPES,
+    calibrated,
+    dated,
+    measured,
+    night_of,
+    of_night,
+    reference_of,
+    rows_of,
 )
 
-
-def test_the_index_of_two_small_histograms_is_the_one_worked_out_by_hand() -> None:
-    # Shares of 10.5, 20.5 and 30.5 of 61.5 against the same turned around: the middle bin adds nothing.
-    expected = 2 * (30.5 - 10.5) / 61.5 * math.log(30.5 / 10.5)
-    assert population_stability_index([10, 20, 30], [30, 20, 10]) == pytest.approx(expected, rel=1e-12)
+LAYERS = ("input_drift", "joint_drift", "prediction_drift")
+OF_NUMBERS = ["psi", "jensen_shannon", "kolmogorov_smirnov", "wasserstein", "infinite_share", "missing_share"]
+OF_CATEGORIES = ["psi", "jensen_shannon", "chi_square", "total_variation", "unknown_share", "missing_share"]
 
 
-@pytest.mark.parametrize(
-    ("reference", "night", "index"),
-    [
-        ([100, 100], [100, 100], 0.0),
-        ([10, 20, 30], [30, 20, 10], 0.693562),
-        ([100, 100, 100, 100], [10, 20, 30, 40], 0.217994),
-        ([1000, 0], [0, 10], 10.156701),
-        ([5], [7], 0.0),
-    ],
-)
-def test_the_index_keeps_its_known_values(reference: list[int], night: list[int], index: float) -> None:
-    assert population_stability_index(reference, night) == pytest.approx(index, abs=1e-6)
+@pytest.fixture(scope="module")
+def reference() -> dict[str, Any]:
+    return reference_of(60, 200)
 
 
-@given(pairs)
-def test_the_index_is_the_divergence_in_both_directions(histograms: tuple[list[int], list[int]]) -> None:
-    p, q = (np.array(counts) + 0.5 for counts in histograms)
-    assert population_stability_index(*histograms) == pytest.approx(entropy(p, q) + entropy(q, p), abs=1e-9)
+def night(size: int = 500, **change: float) -> pa.Table:
+    return rows_of(np.random.default_rng(4), size, **change)
 
 
-@given(pairs)
-def test_the_index_is_never_negative_the_same_both_ways_and_zero_for_equals(
-    histograms: tuple[list[int], list[int]],
+def with_column(rows: pa.Table, name: str, values: Any) -> pa.Table:
+    return rows.set_column(rows.column_names.index(name), name, pa.array(values, rows.schema.field(name).type))
+
+
+def of(found: list[Measurement], subject: str) -> dict[str, Measurement]:
+    return {one.statistic: one for one in found if one.subject == subject}
+
+
+def test_every_statistic_of_every_feature_and_of_the_scores_is_kept_with_its_threshold(
+    reference: dict[str, Any],
 ) -> None:
-    reference, night = histograms
-    index = population_stability_index(reference, night)
-    assert index >= 0
-    assert index == pytest.approx(population_stability_index(night, reference), abs=1e-12)
-    assert population_stability_index(reference, reference) == 0
+    found = measured(reference, night())
+    expected = [(name, one) for name in NUMBERS for one in OF_NUMBERS]
+    expected += [(name, one) for name in CATEGORIES for one in OF_CATEGORIES]
+    expected += [("night", "input_drift"), ("night", "weighted_drift"), ("night", "joint_drift")]
+    expected += [*(("scores", one) for one in OF_NUMBERS), ("night", "prediction_drift")]
+    assert [(one.subject, one.statistic) for one in found] == expected
+    assert {one.verdict for one in found} == {"pass"}
+    assert {(one.sample_size, one.model_version) for one in found} == {(500, 3)}
+    bounded = [one for one in found if one.statistic != "weighted_drift"]
+    assert all(one.value is not None and one.threshold is not None and one.value <= one.threshold for one in bounded)
 
 
-def test_the_index_does_not_depend_on_the_order_of_the_bins() -> None:
-    assert population_stability_index([1, 2, 3], [9, 5, 1]) == pytest.approx(
-        population_stability_index([3, 1, 2], [1, 9, 5])
+def test_the_night_is_as_far_as_its_furthest_value_and_says_which_it_is(reference: dict[str, Any]) -> None:
+    found = measured(reference, night(shift=1.0, moved=0.3))
+    whole = of_night(found)["input_drift"]
+    ratios = {
+        (one.subject, one.statistic): one.value / one.threshold
+        for one in found
+        if one.subject in FEATURES and one.value is not None and one.threshold
+    }
+    assert whole.value == pytest.approx(max(ratios.values()))
+    assert (whole.threshold, whole.verdict) == (1.0, "warn")
+    assert whole.detail.startswith("2 of 20 features beyond a threshold, most ")
+    assert "number_0 (" in whole.detail and "category_0 (" in whole.detail
+    assert {one.subject for one in found if one.subject in FEATURES and one.verdict == "warn"} == {
+        "number_0",
+        "category_0",
+    }
+
+
+def test_drift_is_weighted_by_what_features_matter_to_the_model(reference: dict[str, Any]) -> None:
+    """Importances are 0.3 and 0.1; the one below zero counts as none."""
+    assert of_night(measured(reference, night(shift=1.0)))["weighted_drift"].value == pytest.approx(0.75)
+    assert of_night(measured(reference, night(moved=0.3)))["weighted_drift"].value == pytest.approx(0.25)
+    assert of_night(measured(reference, night()))["weighted_drift"].value == 0.0
+    unweighted = replace(night_of(reference, night()), importance={})
+    told = of_night(measure_drift(unweighted, calibrated(reference)))["weighted_drift"]
+    assert (told.value, told.verdict) == (None, "unknown")
+
+
+def test_scores_that_moved_are_prediction_drift_alone(reference: dict[str, Any]) -> None:
+    rows = night()
+    moved = with_column(rows, SCORES, np.sqrt(rows[SCORES].to_numpy()))
+    found = of_night(measured(reference, moved))
+    assert [found[layer].verdict for layer in LAYERS] == ["pass", "pass", "warn"]
+    assert "1 of the scores beyond a threshold" in found["prediction_drift"].detail
+
+
+# ---- bad input
+
+
+def test_an_all_null_feature_is_drift_and_says_nothing_of_what_has_no_value(reference: dict[str, Any]) -> None:
+    found = measured(reference, with_column(night(), "number_3", [None] * 500))
+    it = of(found, "number_3")
+    assert (it["missing_share"].value, it["missing_share"].verdict) == (1.0, "warn")
+    assert (it["wasserstein"].value, it["wasserstein"].verdict) == (None, "unknown")
+    assert of_night(found)["input_drift"].verdict == "warn"
+
+
+def test_an_all_null_night_is_drift(reference: dict[str, Any]) -> None:
+    rows = night()
+    for name in FEATURES:
+        rows = with_column(rows, name, [None] * 500)
+    found = of_night(measured(reference, rows))
+    assert [found[layer].verdict for layer in LAYERS] == ["warn", "unknown", "pass"]
+
+
+@pytest.mark.parametrize("size", [0, 1, 9])
+def test_a_night_of_hardly_any_rows_is_unknown(reference: dict[str, Any], size: int) -> None:
+    found = measured(reference, night(size))
+    assert [(one.statistic, one.value, one.verdict) for one in found] == [(layer, None, "unknown") for layer in LAYERS]
+    assert found[0].detail == f"{size} rows say nothing, 10 are needed"
+
+
+def test_a_category_never_seen_is_told(reference: dict[str, Any]) -> None:
+    rows = night()
+    values = ["new"] * 25 + rows["category_1"].to_pylist()[25:]
+    it = of(measured(reference, with_column(rows, "category_1", values)), "category_1")
+    assert (it["unknown_share"].value, it["unknown_share"].verdict) == (0.05, "warn")
+
+
+def test_infinite_numbers_are_told(reference: dict[str, Any]) -> None:
+    rows = night()
+    values = [float("inf"), float("-inf")] * 10 + rows["number_1"].to_pylist()[20:]
+    it = of(measured(reference, with_column(rows, "number_1", values)), "number_1")
+    assert (it["infinite_share"].value, it["infinite_share"].verdict) == (0.04, "warn")
+    assert it["wasserstein"].verdict == "pass"
+
+
+def test_a_feature_that_is_gone_or_new_is_unknown_and_the_others_are_measured(reference: dict[str, Any]) -> None:
+    told = night_of(reference, night(shift=1.0).drop_columns(["number_4"]))
+    found = measure_drift(replace(told, watched=[*FEATURES, "latest"]), calibrated(reference))
+    [gone], [new] = (list(of(found, name).values()) for name in ("number_4", "latest"))
+    assert (gone.verdict, gone.detail) == ("unknown", "not in the table any more")
+    assert (new.verdict, new.detail) == ("unknown", "version 3 has not learned it")
+    layers = of_night(found)
+    assert layers["input_drift"].detail.startswith("1 of 19 features beyond a threshold, most number_0")
+    assert layers["joint_drift"].verdict == "pass"
+
+
+def test_a_version_without_calibration_says_so(reference: dict[str, Any]) -> None:
+    assert calibration({}, FEATURES, ONCE_IN_90) is None
+    found = measure_drift(night_of(reference, night()), None)
+    assert {(one.statistic, one.verdict) for one in found} == {(layer, "unknown") for layer in LAYERS}
+    assert found[0].detail == "version 3 does not know the days it learned from: train a new one"
+
+
+def test_a_layer_that_fails_does_not_keep_the_others_from_being_told(
+    reference: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise ZeroDivisionError("by accident")
+
+    monkeypatch.setattr(drift, "_joint", fail)
+    found = of_night(measured(reference, night(shift=1.0)))
+    assert [found[layer].verdict for layer in LAYERS] == ["warn", "unknown", "pass"]
+    assert found["joint_drift"].detail == "not measured: ZeroDivisionError: by accident"
+
+
+def test_a_reference_of_too_few_days_leaves_everything_unknown() -> None:
+    random = np.random.default_rng(1)
+    rows = dated([rows_of(random, 100) for _ in range(4)])
+    few = make_reference(rows.drop_columns([SCORES]), TYPES, rows.select([SCORES, "score_date"]))
+    found = of_night(measured(with_thresholds(few, FEATURES, ONCE_IN_90), night()))
+    assert [found[layer].verdict for layer in LAYERS] == ["unknown"] * 3
+    assert "fewer than 5 days" in found["input_drift"].detail
+
+
+def test_a_reference_survives_json(reference: dict[str, Any]) -> None:
+    again = json.loads(json.dumps(reference))
+    assert measured(again, night()) == measured(reference, night())
+
+
+# ---- joint drift
+
+
+def pair(random: np.random.Generator, size: int, correlation: float, curve: float = 1.0) -> pa.Table:
+    one = random.normal(size=size)
+    other = correlation * one + np.sqrt(1 - correlation**2) * random.normal(size=size)
+    return pa.table({"one": one, "other": np.sign(other) * np.abs(other) ** curve})
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.6, -0.9])
+def test_the_sampling_variance_of_a_correlation_is_that_of_many_samples(correlation: float) -> None:
+    random, types = np.random.default_rng(2), {"one": "number", "other": "number"}
+    bins = learn_bins(pair(random, 50_000, correlation), types)
+    samples = [profile_rows(pair(random, 400, correlation), bins) for _ in range(1500)]
+    learned = learn_correlations(samples, _fourth(pair(random, 100_000, correlation), bins), list(bins))
+    assert learned is not None
+    assert learned.within[0] / 397 + learned.between[0] == pytest.approx(learned.within[0] / 397, rel=0.15)
+    found = np.array([_z(one) for one in samples])
+    assert found.var() == pytest.approx(learned.within[0] / 397, rel=0.15)
+    assert learned.mean[0] == pytest.approx(found.mean())
+
+
+def _z(profile: Any) -> float:
+    from nightshift.monitoring.joint import fisher
+
+    return float(fisher(profile, [0, 1])[0, 1])
+
+
+def _fourth(rows: pa.Table, bins: dict[str, Any]) -> Fourth:
+    return Fourth.of(Placed.of(rows, bins).places())
+
+
+def test_a_feature_that_stands_still_within_days_has_no_correlation() -> None:
+    random = np.random.default_rng(3)
+    rows = dated(
+        [pair(random, 100, 0.5).append_column("still", pa.array(np.full(100, float(day)))) for day in range(20)]
     )
-
-
-FEATURES = {"same": "number", "moved": "number", "kind": "category"}
-
-
-def rows(count: int, shift: float, kinds: str) -> pa.Table:
-    random = np.random.default_rng(count)
-    same, moved = random.normal(size=(2, count))
-    return pa.table({"same": same, "moved": moved + shift, "kind": [kinds[i % len(kinds)] for i in range(count)]})
-
-
-REFERENCE = reference_profile(rows(2000, 0.0, "ab"), FEATURES)
-
-
-def test_a_night_like_the_reference_has_not_drifted() -> None:
-    measured = measure_drift(REFERENCE, rows(1000, 0.0, "ab"), 0.2, 0.3, 4)
-    assert [(m.subject, m.statistic, m.verdict) for m in measured] == [
-        ("same", "psi", "pass"),
-        ("moved", "psi", "pass"),
-        ("kind", "psi", "pass"),
-        ("night", "drifted_share", "pass"),
-    ]
-    assert measured[-1].value == 0.0
-    assert measured[-1].detail == "0 of 3 features drifted"
-    assert {m.sample_size for m in measured} == {1000}
-    assert {m.model_version for m in measured} == {4}
-
-
-def test_every_measured_value_is_kept_with_its_threshold_and_the_worst_are_named() -> None:
-    measured = measure_drift(REFERENCE, rows(1000, 1.5, "abcd"), 0.2, 0.3, 4)
-    same, moved, kind, night = measured
-    assert [m.verdict for m in measured] == ["pass", "warn", "warn", "warn"]
-    assert {m.threshold for m in measured[:3]} == {0.2}
-    assert (night.value, night.threshold) == (pytest.approx(2 / 3), 0.3)
-    assert same.value is not None and moved.value is not None and kind.value is not None
-    worst = sorted([moved, kind], key=lambda m: -(m.value or 0))
-    listed = ", ".join(f"{m.subject} {m.value:.2f}" for m in worst)
-    assert night.detail == f"2 of 3 features drifted, most {listed}"
-
-
-@pytest.mark.parametrize(("share", "verdict"), [(0.3, "warn"), (1 / 3, "pass"), (0.5, "pass")])
-def test_a_night_has_drifted_if_more_than_the_allowed_share_of_its_features_has(share: float, verdict: str) -> None:
-    night = measure_drift(REFERENCE, rows(1000, 1.5, "ab"), 0.2, share, 4)[-1]
-    assert night.value == pytest.approx(1 / 3)
-    assert night.verdict == verdict
-
-
-def test_missing_values_that_were_not_there_before_are_drift() -> None:
-    night = rows(1000, 0.0, "ab")
-    half = pa.array([value if i % 2 else None for i, value in enumerate(night["same"].to_pylist())])
-    measured = measure_drift(REFERENCE, night.set_column(0, "same", half), 0.2, 0.3, 4)
-    assert [m.verdict for m in measured[:3]] == ["warn", "pass", "pass"]
-
-
-def test_only_the_features_of_the_reference_are_measured() -> None:
-    watched = {"kind": REFERENCE["kind"]}
-    measured = measure_drift(watched, rows(1000, 1.5, "ab"), 0.2, 0.3, 4)
-    assert [m.subject for m in measured] == ["kind", "night"]
-
-
-def test_without_any_feature_to_watch_nothing_has_drifted() -> None:
-    [night] = measure_drift({}, rows(10, 0.0, "ab"), 0.2, 0.3, 4)
-    assert (night.value, night.verdict) == (0.0, "pass")
+    types = {"one": "number", "other": "number", "still": "number"}
+    scores = pa.table({SCORES: random.random(rows.num_rows), "score_date": rows["score_date"]})
+    told = make_reference(rows, types, scores)["calibration of drift"]["correlations"]
+    assert (told["names"], told["pairs"]) == (["one", "other", "still"], [[0, 1]])
+    known = Correlations.from_json(told)
+    assert known.of(["one", "still"]) is None
+    assert known.of(["one", "other"]) is not None

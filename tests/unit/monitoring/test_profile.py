@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -8,100 +9,142 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nightshift.monitoring.profile import count_bins, reference_profile
+from nightshift.monitoring.profile import MOST_VALUES, Placed, Profile, learn_bins, profile_rows, profile_slices
 
 numbers = st.one_of(st.none(), st.floats(allow_nan=True, allow_infinity=True, width=32), st.integers(-3, 3).map(float))
 kinds = st.one_of(st.none(), st.sampled_from(["a", "b", "c", ""]))
+rows_of_both = st.lists(st.tuples(numbers, kinds), max_size=20)
+TYPES = {"load": "number", "kind": "category"}
 
 
-def column(values: list[float | None]) -> pa.ChunkedArray:
-    return pa.chunked_array([pa.array(values, pa.float64())])
+def table(rows: list[tuple[float | None, str | None]]) -> pa.Table:
+    loads, names = [row[0] for row in rows], [row[1] for row in rows]
+    return pa.table({"load": pa.array(loads, pa.float64()), "kind": pa.array(names, pa.string())})
 
 
-def words(values: list[str | None]) -> pa.ChunkedArray:
-    return pa.chunked_array([pa.array(values, pa.string())])
+def counted(bins: dict[str, Any], values: list[float | None] | list[str | None]) -> list[int]:
+    kind = pa.string() if bins["type"] == "category" else pa.float64()
+    counts: list[int] = profile_rows(pa.table({"it": pa.array(values, kind)}), {"it": bins}).counts["it"].tolist()
+    return counts
 
 
-def is_missing(value: float | None) -> bool:
-    return value is None or value != value
+def numbers_of(values: list[float | None]) -> dict[str, Any]:
+    return learn_bins(pa.table({"it": pa.array(values, pa.float64())}), {"it": "number"})["it"]
 
 
 def test_numbers_are_cut_at_the_deciles_of_the_reference() -> None:
-    rows = pa.table({"load": np.arange(1000, dtype=float)})
-    profile = reference_profile(rows, {"load": "number"})
-    assert profile["load"]["counts"] == [100] * 10 + [0]
-    assert profile["load"]["edges"] == pytest.approx([99.9, 199.8, 299.7, 399.6, 499.5, 599.4, 699.3, 799.2, 899.1])
-
-
-def test_categories_are_counted_by_value_with_a_bin_for_new_and_one_for_missing_ones() -> None:
-    profile = reference_profile(pa.table({"kind": ["b", "a", None, "b"]}), {"kind": "category"})
-    assert profile["kind"] == {"type": "category", "values": ["a", "b"], "counts": [1, 2, 0, 1]}
-    assert count_bins(words(["c", "d", "a", None]), profile["kind"]) == [1, 0, 2, 1]
+    bins = numbers_of([float(n) for n in range(1000)])
+    assert bins["edges"] == pytest.approx([99.9, 199.8, 299.7, 399.6, 499.5, 599.4, 699.3, 799.2, 899.1])
+    assert bins["centers"] == pytest.approx([49.5 + 100 * n for n in range(10)])
+    assert bins["spread"] == pytest.approx(np.arange(1000.0).std())
+    assert counted(bins, [float(n) for n in range(1000)]) == [100] * 10 + [0, 0]
 
 
 def test_a_number_falls_into_the_bin_whose_upper_edge_it_does_not_exceed() -> None:
-    bins = {"type": "number", "edges": [1.0, 2.0]}
+    bins = numbers_of([float(n) for n in range(1000)]) | {"edges": [1.0, 2.0], "places": [0.0] * 5}
     values = [0.5, 1.0, 1.5, 2.0, 2.5, float("-inf"), float("inf"), None, float("nan")]
-    assert count_bins(column(values), bins) == [3, 2, 2, 2]
+    assert counted(bins, values) == [2, 2, 1, 2, 2]
 
 
-@given(st.lists(numbers, max_size=30), st.lists(numbers, max_size=30))
-def test_numbers_are_counted_as_one_would_by_hand(reference: list[float | None], night: list[float | None]) -> None:
-    bins = reference_profile(pa.table({"load": column(reference)}), {"load": "number"})["load"]
-    edges = bins["edges"]
+def test_categories_have_a_bin_each_one_for_what_was_never_seen_and_one_for_what_is_missing() -> None:
+    bins = learn_bins(pa.table({"kind": ["b", "a", None, "b"]}), {"kind": "category"})["kind"]
+    assert (bins["values"], bins["others"]) == (["a", "b"], [])
+    assert counted(bins, ["c", "d", "a", None]) == [1, 0, 2, 1]
+
+
+def test_of_many_categories_the_rare_ones_share_a_bin_and_are_still_known() -> None:
+    names = [f"v{number:03d}" for number in range(MOST_VALUES + 10)]
+    values = [name for number, name in enumerate(names) for _ in range(len(names) - number)]
+    bins = learn_bins(pa.table({"kind": values}), {"kind": "category"})["kind"]
+    assert (bins["values"], bins["others"]) == (names[:MOST_VALUES], names[MOST_VALUES:])
+    counts = counted(bins, [names[0], names[-1], names[-2], "new", None])
+    assert counts == [1, *[0] * (MOST_VALUES - 1), 2, 1, 1]
+
+
+@given(rows_of_both, rows_of_both)
+def test_values_are_counted_as_one_would_by_hand(
+    reference: list[tuple[float | None, str | None]], night: list[tuple[float | None, str | None]]
+) -> None:
+    bins = learn_bins(table(reference), TYPES)
+    found = profile_rows(table(night), bins)
+    edges, known = bins["load"]["edges"], bins["kind"]["values"]
     assert edges == sorted(set(edges))
-    expected = [0] * (len(edges) + 2)
-    for value in night:
-        place = len(edges) + 1 if is_missing(value) else sum(edge < value for edge in edges)
-        expected[place] += 1
-    assert count_bins(column(night), bins) == expected
+    loads, names = [0] * (len(edges) + 3), [0] * (len(known) + 2)
+    for load, kind in night:
+        missing = load is None or np.isnan(load)
+        loads[-1 if missing else -2 if np.isinf(load) else sum(edge < load for edge in edges)] += 1
+        names[-1 if kind is None else known.index(kind) if kind in known else -2] += 1
+    assert found.counts["load"].tolist() == loads
+    assert found.counts["kind"].tolist() == names
+    assert found.rows == len(night)
 
 
-@given(st.lists(kinds, max_size=30), st.lists(kinds, max_size=30))
-def test_categories_are_counted_as_one_would_by_hand(reference: list[str | None], night: list[str | None]) -> None:
-    bins = reference_profile(pa.table({"kind": words(reference)}), {"kind": "category"})["kind"]
-    known = bins["values"]
-    new = sum(value is not None and value not in known for value in night)
-    expected = [*(night.count(value) for value in known), new, night.count(None)]
-    assert count_bins(words(night), bins) == expected
-
-
-@given(st.lists(st.lists(numbers, max_size=10), min_size=1, max_size=5), st.lists(numbers, max_size=20))
-def test_counts_of_numbers_add_up_however_they_are_split(
-    parts: list[list[float | None]], reference: list[float | None]
+@given(rows_of_both, st.lists(rows_of_both, min_size=1, max_size=4))
+def test_the_profiles_of_parts_add_up_to_that_of_the_whole(
+    reference: list[tuple[float | None, str | None]], parts: list[list[tuple[float | None, str | None]]]
 ) -> None:
-    bins = reference_profile(pa.table({"load": column(reference)}), {"load": "number"})["load"]
-    whole = count_bins(column([value for part in parts for value in part]), bins)
-    assert [sum(counts) for counts in zip(*(count_bins(column(part), bins) for part in parts), strict=True)] == whole
-    assert count_bins(pa.chunked_array([pa.array(part, pa.float64()) for part in parts]), bins) == whole
-    assert sum(whole) == sum(map(len, parts))
+    bins = learn_bins(table(reference), TYPES)
+    whole = profile_rows(table([row for part in parts for row in part]), bins)
+    first, *others = [profile_rows(table(part), bins) for part in parts]
+    merged = sum(others, first)
+    assert merged.rows == whole.rows
+    assert all((merged.counts[name] == whole.counts[name]).all() for name in TYPES)
+    one, other = merged.moments["load"], whole.moments["load"]
+    assert one.count == other.count
+    assert (one.mean, one.m2) == (pytest.approx(other.mean, rel=1e-9), pytest.approx(other.m2, rel=1e-6, abs=1e-9))
+    np.testing.assert_allclose(merged.sums, whole.sums, atol=1e-9)
+    np.testing.assert_allclose(merged.products, whole.products, atol=1e-9)
 
 
-@given(st.lists(st.lists(kinds, max_size=10), min_size=1, max_size=5), st.lists(kinds, max_size=20))
-def test_counts_of_categories_add_up_however_they_are_split(
-    parts: list[list[str | None]], reference: list[str | None]
-) -> None:
-    bins = reference_profile(pa.table({"kind": words(reference)}), {"kind": "category"})["kind"]
-    whole = count_bins(words([value for part in parts for value in part]), bins)
-    assert [sum(counts) for counts in zip(*(count_bins(words(part), bins) for part in parts), strict=True)] == whole
-    assert sum(whole) == sum(map(len, parts))
+def test_moments_are_those_of_the_finite_values() -> None:
+    values = [1.0, 2.0, 4.0, None, float("nan"), float("inf")]
+    bins = numbers_of(values)
+    found = profile_rows(pa.table({"it": pa.array(values, pa.float64())}), {"it": bins}).moments["it"]
+    assert (found.count, found.mean) == (3, pytest.approx(7 / 3))
+    assert found.spread == pytest.approx(np.std([1.0, 2.0, 4.0]))
 
 
-def test_a_feature_that_never_changes_has_few_bins_and_never_drifts_from_itself() -> None:
-    bins = reference_profile(pa.table({"load": [3.0] * 100}), {"load": "number"})["load"]
-    assert bins["edges"] == [3.0]
-    assert count_bins(column([3.0] * 5), bins) == [5, 0, 0]
-    assert count_bins(column([4.0] * 5), bins) == [0, 5, 0]
+def test_products_of_places_are_a_rank_correlation_that_no_value_outweighs() -> None:
+    random = np.random.default_rng(1)
+    one = random.normal(size=20_000)
+    other = 0.6 * one + 0.8 * random.normal(size=20_000)
+    one[0], other[0] = 1e12, -1e12
+    rows = pa.table({"one": one, "other": np.exp(np.clip(other, -50, 50))})
+    bins = learn_bins(rows, {"one": "number", "other": "number"})
+    found = profile_rows(rows, bins)
+    assert found.sums == pytest.approx([0, 0], abs=1e-1)
+    assert found.products.diagonal() == pytest.approx([20_000, 20_000], rel=1e-3)
+    assert 0.55 < found.products[0, 1] / 20_000 < 0.6  # deciles lose a little
 
 
 @pytest.mark.parametrize("values", [[], [None, None]])
 def test_a_feature_without_any_value_has_a_profile_too(values: list[float | None]) -> None:
-    bins = reference_profile(pa.table({"load": column(values)}), {"load": "number"})["load"]
-    assert bins == {"type": "number", "edges": [], "counts": [0, len(values)]}
-    assert count_bins(column([1.0, None]), bins) == [1, 1]
+    bins = numbers_of(values)
+    assert bins["edges"] == []
+    assert counted(bins, values) == [0, 0, len(values)]
+    assert counted(bins, [1.0, None]) == [1, 0, 1]
 
 
-def test_a_profile_survives_the_way_through_json() -> None:
-    rows = pa.table({"load": column([1.0, None, 2.5]), "kind": ["a", "b", None]})
-    profile = reference_profile(rows, {"load": "number", "kind": "category"})
-    assert json.loads(json.dumps(profile)) == profile
+def test_a_feature_that_never_changes_has_few_bins() -> None:
+    bins = numbers_of([3.0] * 100)
+    assert bins["edges"] == [3.0]
+    assert counted(bins, [3.0] * 5) == [5, 0, 0, 0]
+    assert counted(bins, [4.0] * 5) == [0, 5, 0, 0]
+
+
+def test_slices_are_profiled_apart_and_add_up() -> None:
+    rows = table([(1.0, "a"), (2.0, "a"), (3.0, "b"), (4.0, None)])
+    bins = learn_bins(rows, {"load": "number"})
+    found = profile_slices(Placed.of(rows, bins), rows, ["kind"])
+    assert {name: one.rows for name, one in found.items()} == {"kind=a": 2, "kind=b": 1}
+    assert found["kind=b"].moments["load"].mean == 3.0
+
+
+def test_bins_and_profiles_survive_the_way_through_json() -> None:
+    rows = table([(1.0, "a"), (None, "b"), (2.5, None)])
+    bins = learn_bins(rows, TYPES)
+    assert json.loads(json.dumps(bins)) == bins
+    found = profile_rows(rows, bins)
+    again = Profile.from_json(json.loads(json.dumps(found.to_json())))
+    assert again.to_json() == found.to_json()
+    assert (again + found).rows == 6

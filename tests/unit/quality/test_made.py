@@ -15,7 +15,7 @@ from nightshift.definition.checks import Expectation as Declared
 from nightshift.definition.checks import LikeReference, Made, MadeScores, Quality, RowRule, Rules, UsualValues
 from nightshift.definition.model import ModelDefinition
 from nightshift.lake.tables import features_table, scores_table
-from nightshift.monitoring.profile import count_bins, reference_profile
+from nightshift.monitoring.profile import learn_bins, profile_rows
 from nightshift.quality.audit import audit_table
 from nightshift.quality.computed import computed_columns
 from nightshift.quality.contract import Background, features_contract, scores_contract
@@ -122,10 +122,11 @@ def bins(edges: list[float], values: list[float | None]) -> list[str | None]:
 
 def test_the_bins_are_those_in_which_the_holdout_was_counted() -> None:
     values = pa.chunked_array([np.random.default_rng(3).beta(2, 5, 1000).round(2)])
-    reference = reference_profile(pa.table({"score": values}), {"score": "number"})["score"]
+    rows = pa.table({"score": values})
+    reference = learn_bins(rows, {"score": "number"})["score"]
     placed = bins(reference["edges"], values.to_pylist())
     counts = [placed.count(str(place)) for place in range(len(reference["edges"]) + 1)]
-    assert [*counts, 0] == count_bins(values, reference)
+    assert [*counts, 0, 0] == profile_rows(rows, {"score": reference}).counts["score"].tolist()
 
 
 def against_holdout(tiny: ModelDefinition, *values: float | None, **reference: Any) -> Check:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,7 +17,9 @@ from nightshift.definition.model import ModelDefinition
 from nightshift.errors import DataError, TerminalError
 from nightshift.lake.parquet import read_files
 from nightshift.lake.tables import TableSpec, scores_table, shadow_table
-from nightshift.registry.package import ModelPackage, package_digest
+from nightshift.monitoring.night import NightProfile, Profiler
+from nightshift.monitoring.profile import learn_bins
+from nightshift.registry.package import SCORES, ModelPackage, package_digest
 from nightshift.scoring import batches
 from nightshift.scoring.batches import Scorer, score_and_stage
 from nightshift.training.fit import fit
@@ -169,3 +173,41 @@ def test_a_changed_artifact_of_the_champion_is_not_loaded(
     changed = replace(champion, files={**champion.files, "encoder.json": b"{}"})
     with pytest.raises(TerminalError, match="not the one that was registered"):
         staged(rows, changed)
+
+
+# ---- profiles
+
+
+def profiled(rows: list[pa.RecordBatch], champion: Scorer, profile: Callable[..., Any]) -> list[dict[str, Any]]:
+    told = [row for batch in score_and_stage(rows, KEY, champion, (), profile) for row in batch.to_pylist()]
+    assert sum(row["rows"] or 0 for row in told) == 300
+    return [row for row in told if row["profile"]]
+
+
+def test_a_night_is_profiled_beside_its_scores_whatever_batches_it_comes_in(
+    tiny: ModelDefinition, tmp_path: Path, rows: list[pa.RecordBatch]
+) -> None:
+    whole, model = pa.Table.from_batches(rows), package(tiny, 1)
+    scores = pa.table({SCORES: model.score(whole)})
+    types = {name: str(kind) for name, kind in tiny.feature_types.items()}
+    bins = learn_bins(whole, types) | learn_bins(scores, {SCORES: "number"})
+    profiler = Profiler(bins, ("kind",))
+    [row] = profiled(rows, scorer(model, scores_table(tiny), tmp_path, 1), profiler)
+    found, expected = NightProfile.from_json(json.loads(row["profile"])), profiler(whole, scores[SCORES])
+    assert (row["scorer"], found.features.rows) == (0, 300)
+    for one, other in ((found.features, expected.features), (found.scores, expected.scores)):
+        assert all((counts == other.counts[name]).all() for name, counts in one.counts.items())
+    assert {name: one.rows for name, one in found.slices.items()} == {
+        name: one.rows for name, one in expected.slices.items()
+    }
+    assert sum(one.rows for one in found.slices.values()) == 300
+    assert found.features.products == pytest.approx(expected.features.products)
+
+
+def test_a_profile_that_fails_does_not_keep_a_night_from_being_scored(
+    tiny: ModelDefinition, tmp_path: Path, rows: list[pa.RecordBatch]
+) -> None:
+    def fail(*_: Any) -> Any:
+        raise ZeroDivisionError("by accident")
+
+    assert profiled(rows, scorer(package(tiny, 1), scores_table(tiny), tmp_path, 1), fail) == []

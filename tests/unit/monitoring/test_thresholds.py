@@ -1,0 +1,222 @@
+"""What thresholds promise, by simulation: how often they are wrong, and what they see."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from nightshift.monitoring.days import Days, learn_days
+from nightshift.monitoring.drift import measure_drift
+from nightshift.monitoring.profile import profile_rows
+from nightshift.monitoring.reference import calibration, with_thresholds
+from nightshift.monitoring.statistics import statistics
+from nightshift.monitoring.tail import Tail
+from nightshift.monitoring.thresholds import Column, Thresholds, calibrate
+from unit.monitoring import worlds
+from unit.monitoring.worlds import FEATURES, ONCE_IN_90, calibrated, measured, night_of, of_night, reference_of, rows_of
+
+NIGHTS, RATE = 2000, ONCE_IN_90.rate
+LAYERS = ("input_drift", "joint_drift", "prediction_drift")
+DECILES = stats.norm.ppf(np.linspace(0, 1, 11)[1:-1])
+PLACES = np.append(stats.norm.ppf(np.linspace(0.05, 0.95, 10)), [0.0, 0.0])
+BINS = {"type": "number", "centers": np.linspace(-1.75, 1.75, 10).tolist(), "spread": 1.0}
+
+
+@pytest.mark.parametrize("size", [200, 2000])
+def test_on_stationary_nights_all_layers_together_alarm_as_often_as_stated(size: int) -> None:
+    """Rows are drawn and profiled as in production: 20 features, joint drift, scores."""
+    reference, random = reference_of(60, size), np.random.default_rng(7)
+    known = calibrated(reference)
+    alarms = 0
+    for number in range(NIGHTS):
+        found = of_night(measure_drift(night_of(reference, rows_of(random, size), number), known))
+        alarms += any(found[layer].verdict == "warn" for layer in LAYERS)
+    assert 0.5 * RATE <= alarms / NIGHTS <= 1.5 * RATE
+
+
+def population(
+    random: np.random.Generator, days: int, size: int, *, daily: float = 0.0, weekly: float = 0.0
+) -> tuple[dict[str, Column], dict[str, np.ndarray], np.ndarray]:
+    """Twenty normal features whose mean differs by day and by weekday: what a reference learns, and counts of nights.
+
+    Counts are drawn as multinomials, which is what the counts of drawn rows are.
+    """
+    weekdays, nights = np.arange(days) % 7, (days + np.arange(NIGHTS)) % 7
+    columns, counts = {}, {}
+    for name in FEATURES:
+        usual = weekly * random.normal(size=7)
+
+        def drawn(dates: np.ndarray, usual: np.ndarray = usual) -> np.ndarray:
+            mean = usual[dates] + daily * random.normal(size=len(dates))
+            edges = stats.norm.cdf(DECILES - mean[:, None])
+            shares = np.diff(edges, prepend=0, append=1, axis=1)
+            return np.pad(random.multinomial(size, shares), ((0, 0), (0, 2)))
+
+        learned = learn_days(drawn(weekdays), weekdays, PLACES)
+        assert learned is not None
+        columns[name], counts[name] = Column(BINS, learned, "days"), drawn(nights)
+    return columns, counts, nights
+
+
+def alarm_rate(columns: dict[str, Column], counts: dict[str, np.ndarray], weekdays: np.ndarray, size: int) -> float:
+    """How often a night has anything beyond its threshold, as a multiple of the stated rate."""
+    thresholds = calibrate(columns, RATE, sizes=(size,))
+    alarmed = np.zeros(len(weekdays), dtype=bool)
+    for name, column in columns.items():
+        expected = column.days.base[weekdays] * column.days.rows
+        for statistic, values in statistics(column.bins, expected, counts[name]).items():
+            alarmed |= values > thresholds.bound(name, statistic, size)
+    return float(alarmed.mean()) / RATE
+
+
+@pytest.mark.parametrize(
+    ("size", "daily", "weekly", "least"),
+    [(200, 0, 0, 0.5), (2000, 0, 0, 0.5), (100_000, 0, 0, 0.5), (2000, 0.1, 0, 0.5), (100_000, 0.05, 0.2, 0.3)],
+)
+def test_days_and_weekdays_that_differ_do_not_make_it_alarm_more_often(
+    size: int, daily: float, weekly: float, least: float
+) -> None:
+    """The mean over three reference periods of twelve weeks: each of them is off by chance in its own way."""
+    rates = [
+        alarm_rate(*population(np.random.default_rng(seed), 84, size, daily=daily, weekly=weekly), size)
+        for seed in range(3)
+    ]
+    assert least <= np.mean(rates) <= 1.5
+
+
+@pytest.mark.parametrize(
+    ("change", "layer", "named"),
+    [
+        ({"shift": 0.25}, "input_drift", "number_0"),
+        ({"moved": 0.05}, "input_drift", "category_0"),
+        ({"correlation": 0.5}, "joint_drift", "correlation of number_1 and number_2"),
+    ],
+)
+def test_what_matters_is_caught_within_two_nights(change: dict[str, float], layer: str, named: str) -> None:
+    reference, random, trials = reference_of(60, 2000), np.random.default_rng(11), 200
+    known, caught = calibrated(reference), 0
+    for _ in range(trials):
+        nights = [of_night(measure_drift(night_of(reference, rows_of(random, 5000, **change)), known)) for _ in "12"]
+        caught += any(night[layer].verdict == "warn" and named in night[layer].detail for night in nights)
+    assert caught / trials >= 0.95
+
+
+def test_a_changed_correlation_leaves_every_feature_by_itself_as_it_was() -> None:
+    found = of_night(measured(reference_of(60, 2000), rows_of(np.random.default_rng(1), 5000, correlation=0.5)))
+    assert [found[layer].verdict for layer in LAYERS] == ["pass", "warn", "pass"]
+
+
+@pytest.mark.parametrize("size", [100, 1_000_000])
+def test_the_same_population_gets_the_same_verdict_however_many_rows_it_has(size: int) -> None:
+    reference = reference_of(60, 2000)
+    for seed in range(20 if size == 100 else 2):
+        found = of_night(measured(reference, rows_of(np.random.default_rng(seed), size)))
+        assert [found[layer].verdict for layer in LAYERS] == ["pass"] * 3
+
+
+def test_where_days_differ_a_large_night_may_differ_as_much_as_a_day() -> None:
+    """A million rows show every difference; a threshold of sampling alone would always be exceeded."""
+    random = np.random.default_rng(3)
+    still, _, _ = population(random, 84, 2000)
+    moving, _, _ = population(random, 84, 2000, daily=0.1)
+    sizes = (2000, 1_000_000)
+    tight, wide = (calibrate(columns, RATE, sizes=sizes, draws=4000) for columns in (still, moving))
+    assert tight.bound("number_0", "psi", 10**6) < tight.bound("number_0", "psi", 2000) / 20
+    assert wide.bound("number_0", "psi", 10**6) > wide.bound("number_0", "psi", 2000) / 3
+
+
+def learned(counts: list[list[int]]) -> Days:
+    found = learn_days(np.array(counts), np.arange(len(counts)) % 7, np.linspace(-1, 1, len(counts[0])))
+    assert found is not None
+    return found
+
+
+def test_a_feature_that_is_one_value_a_night_is_expected_to_be_one_value_a_night() -> None:
+    """Its nights are far from the whole period, all of them equally."""
+    counts = [[1000 * (bin == day * 3 % 10) for bin in range(10)] + [0, 0] for day in range(70)]
+    column = Column(BINS, learned(counts), "days")
+    known = calibrate({"it": column}, RATE, sizes=(1000,), draws=4000)
+    night = np.array([0, 0, 0, 0, 980, 0, 0, 0, 0, 0, 0, 0])
+    values = statistics(column.bins, column.days.base[2] * column.days.rows, night)
+    assert all(values[name] <= known.bound("it", name, 980) for name in ("psi", "jensen_shannon"))
+    assert values["psi"] > 5
+
+
+def test_a_weekday_is_expected_as_on_that_weekday() -> None:
+    counts = [[500 * (bin == day % 7) for bin in range(7)] + [0, 0] for day in range(70)]
+    column = Column({"type": "category"}, learned(counts), "days")
+    known = calibrate({"weekday": column}, RATE, sizes=(500,), draws=2000)
+    for day, verdict in ((3, False), (4, True)):
+        night = np.array(counts[3])
+        values = statistics(column.bins, column.days.base[day] * column.days.rows, night)
+        assert any(values[name] > known.bound("weekday", name, 500) for name in values) == verdict
+
+
+def test_fewer_than_five_days_say_nothing() -> None:
+    assert learn_days(np.full((4, 5), 100), np.arange(4), np.zeros(5)) is None
+    assert learn_days(np.array([[100] * 5] * 4 + [[1] * 5]), np.arange(5), np.zeros(5)) is None
+
+
+def test_fewer_days_make_wider_thresholds() -> None:
+    random = np.random.default_rng(5)
+    shares = [0.1 * (1 + 0.3 * random.normal()) for _ in range(70)]
+    counts = [[int(10_000 * share), 10_000 - int(10_000 * share), 0, 0] for share in shares]
+    bounds = [
+        calibrate(
+            {"it": Column({"type": "category"}, learned(counts[:days]), "days")}, RATE, sizes=(10_000,), draws=4000
+        )
+        for days in (6, 70)
+    ]
+    few, many = (one.bound("it", "total_variation", 10_000) for one in bounds)
+    assert few > 1.5 * many
+
+
+@pytest.mark.parametrize(
+    "distribution", [stats.expon(), stats.chi2(9), stats.halfnorm()], ids=["exponential", "chi-square", "normal"]
+)
+def test_the_tail_reaches_beyond_what_was_drawn(distribution: stats.rv_continuous) -> None:
+    tail = Tail.fit(distribution.rvs(size=10_000, random_state=2))
+    for level in (0.01, 0.001, 1 / 4000):
+        assert distribution.sf(tail.quantile(level)) == pytest.approx(level, rel=0.5)
+        assert tail.chance(np.array([tail.quantile(level)]))[0] == pytest.approx(level)
+
+
+def test_the_same_reference_makes_the_same_thresholds_and_they_survive_json() -> None:
+    reference = reference_of(60, 200)
+    again = with_thresholds({**reference}, FEATURES, ONCE_IN_90)
+    assert json.dumps(again) == json.dumps(reference)
+    kept = json.loads(json.dumps(reference))
+    assert calibrated(kept).thresholds == calibrated(reference).thresholds
+    assert Thresholds.from_json(calibrated(kept).thresholds.to_json()) == calibrated(kept).thresholds
+
+
+def test_another_rate_than_was_stated_in_training_is_calibrated_from_the_days_that_are_kept() -> None:
+    reference = reference_of(60, 200)
+    seldom = calibration(reference, FEATURES, worlds.FalseAlarms(1, 900))
+    fewer = calibration(reference, FEATURES[:2], ONCE_IN_90)
+    assert seldom is not None and fewer is not None
+    often = calibrated(reference).thresholds.bound("number_0", "psi", 1000)
+    assert seldom.thresholds.bound("number_0", "psi", 1000) > 1.1 * often
+    assert fewer.thresholds.bound("number_0", "psi", 1000) < often
+
+
+def test_between_two_sizes_thresholds_follow_a_power() -> None:
+    known = Thresholds((100, 10_000), {"it": {"psi": (1.0, 0.01), "missing_share": (0.1, 0.0)}}, (0.001, 0.002))
+    assert known.bound("it", "psi", 1000) == pytest.approx(0.1)
+    assert known.bound("it", "psi", 10) == 1.0
+    assert known.bound("it", "psi", 10**9) == pytest.approx(0.01)
+    assert known.bound("it", "missing_share", 1000) == pytest.approx(0.05)
+
+
+def test_the_profile_of_a_night_is_that_of_its_parts() -> None:
+    reference = reference_of(60, 200)
+    rows = rows_of(np.random.default_rng(9), 4000)
+    bins = {name: reference[name] for name in FEATURES}
+    parts = [profile_rows(rows.slice(start, 1000), bins) for start in range(0, 4000, 1000)]
+    whole, merged = profile_rows(rows, bins), sum(parts[1:], parts[0])
+    known = calibrated(reference).correlations
+    assert known is not None
+    assert known.change(merged) == pytest.approx(known.change(whole)[:1] + known.change(merged)[1:])
