@@ -74,8 +74,8 @@ def overhead(bench: Bench) -> list[Figure]:
 
     The stages train and register, each a process of its own as a task of Airflow is, from start to end: Python's
     modules, snapshots, profiles, storing the model, MLflow, the registry; without reading the rows, which has a figure
-    of its own, the estimator's own fit and the permutation importances. These and the gate are told beside it. The rounds
-    of boosting are chosen so that the fit takes about 60 s.
+    of its own, the estimator's own fit and the permutation importances. These and the gate are told beside it. The
+    rounds of boosting are chosen so that the fit takes about 60 s.
     """
     models = bench.var / "models"
     shutil.copytree(PROJECT / "include" / "models" / MODEL, models / MODEL)

@@ -28,12 +28,12 @@ def permutation_importance(package: ModelPackage, rows: pa.Table, seed: int) -> 
     """
     random = np.random.default_rng(seed)
     labels = rows["label"].to_numpy()
+    if len(np.unique(labels)) < 2:
+        return {}
     parts = [labels == labels] if package.regression else [labels == label for label in np.unique(labels)]
     each = MOST_ROWS // len(parts)
     chosen = np.sort(np.concatenate([random.permutation(np.flatnonzero(part))[:each] for part in parts]))
     sample, labels = rows.take(pa.array(chosen)), labels[chosen]
-    if len(np.unique(labels)) < 2:
-        return {}
     good, scores = r2_score if package.regression else roc_auc_score, package.score(sample)
     if not np.isfinite(scores).all():
         return {}
@@ -41,6 +41,6 @@ def permutation_importance(package: ModelPackage, rows: pa.Table, seed: int) -> 
     for name in package.encoder.types:
         shuffled = sample[name].take(pa.array(random.permutation(len(chosen))))
         mixed = sample.set_column(sample.schema.get_field_index(name), sample.schema.field(name), shuffled)
-        scores = package.score(mixed)
-        found[name] = float(whole - good(labels, scores)) if np.isfinite(scores).all() else float("nan")
+        if np.isfinite(scores := package.score(mixed)).all():
+            found[name] = float(whole - good(labels, scores))
     return dict(sorted(found.items(), key=lambda item: -item[1]))
