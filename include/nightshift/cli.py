@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from nightshift.cli_monitoring import monitoring
 from nightshift.cli_output import DATE, Format, Model, console, problems, progress, write_rows
 from nightshift.cli_quality import profile_source, quarantine
 from nightshift.cli_registry import registry
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(quarantine, name="quarantine")
 app.add_typer(registry)
+app.add_typer(monitoring)
 app.command("profile-source")(profile_source)
 
 SHOWN = 50  # differing cells that are listed; all of them are counted

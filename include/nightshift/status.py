@@ -9,6 +9,7 @@ from nightshift.lake.read import published_dates
 from nightshift.lake.sql import run_sql
 from nightshift.lake.tables import raw_table, scores_table
 from nightshift.loop import Loop
+from nightshift.monitoring.evidence import drift_of
 
 AUC, MAE = "AUC", "MAE"
 
@@ -22,7 +23,7 @@ class NightStatus:
         rows: Published scores.
         expected: Observations in the source.
         quality: `pass`, or what failed.
-        drift: Drifted features and the verdict.
+        drift: Whether it drifted, and the share of importance that drifted features carry.
         decision: What the retrain policy decided.
         version: The version that scored it.
         accuracy: How well the scores met the outcomes, once these are final: ROC AUC of a condition, or the mean
@@ -78,19 +79,25 @@ def _status(night: date, rows: int, expected: int, version: int | None, kept: li
     checks = [row for row in tonight if str(row["monitor"]).startswith("quality.")]
     failed = [row for row in checks if row["verdict"] != "pass"]
     quality = f"{len(failed)} of {len(checks)} failed" if failed else f"pass, {len(checks)}" if checks else "–"
-    drift, decision = one("drift", "drifted_share"), one("decision", "retrain")
-    accuracy = one("outcome", "mae" if metric == MAE else "roc_auc")
+    decision, accuracy = one("decision", "retrain"), one("outcome", "mae" if metric == MAE else "roc_auc")
     return NightStatus(
         night,
         rows,
         expected,
         quality,
-        f"{drift['verdict']}, {drift['value']:.0%}" if drift else "–",
+        _drift(tonight),
         str(decision["verdict"]) if decision else "–",
         version,
         accuracy["value"] if accuracy else None,
         metric,
     )
+
+
+def _drift(tonight: list) -> str:
+    drifted, weighted = drift_of(tonight)
+    if drifted is None:
+        return "–"
+    return ("warn" if drifted else "pass") + (f", {weighted:.0%}" if weighted is not None else "")
 
 
 def _versions(loop: Loop) -> dict[date, int]:

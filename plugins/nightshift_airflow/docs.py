@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from nightshift.definition.duration import format_duration
 from nightshift.definition.gate import LARGER_IS_BETTER
 from nightshift.definition.model import ModelDefinition
+from nightshift.definition.retrain import Retrain
 from nightshift.features.dictionary import dictionary_page
 
 DESCRIPTIONS = {
     "score": "Every night: ingest, audit, publish, compute features, score, audit, publish.",
-    "monitor": "After every scored night: drift, outcomes, and the decision whether to retrain.",
+    "monitor": "After every scored night: drift, performance, and the decision whether to retrain.",
     "train": "On request and on a cadence: train, gate against the champion, register.",
 }
 
@@ -51,10 +52,26 @@ def _monitor(definition: ModelDefinition) -> str:
     return (
         f"Woken by the partition of `scores.{definition.name}`. A feature has drifted when its population stability "
         f"index is above {drift.psi}; a night, when more than {drift.share:.0%} of the watched features have. "
-        f"{retrain.nights} drifted nights among the last {retrain.of_last}, the newest among them, request a retrain; "
-        f"then not again for {format_duration(retrain.cooldown)}. Everything measured and decided is kept in "
-        f"`monitoring.{definition.name}`."
+        f"Performance is estimated at once, and measured when the labels are final.\n\nA training is requested:\n\n"
+        + "\n".join(f"- {sentence}" for sentence in _triggers(retrain))
+        + f"\n\nThen not again for {format_duration(retrain.cooldown)}"
+        + (f", and at most {retrain.budget} times a calendar month" if retrain.budget else "")
+        + "; nor while a training runs or the night's data are bad. Everything measured and decided is kept in "
+        f"`monitoring.{definition.name}`, and shown by the tab *Report* of a run."
     )
+
+
+def _triggers(retrain: Retrain) -> Iterator[str]:
+    what = {
+        "drift": "drift",
+        "estimated_performance": "an estimated performance worse than the holdout's",
+        "performance": "a performance worse than the holdout's",
+    }
+    for name, trigger in retrain.triggers.items():
+        nights, of_last = retrain.persistence(trigger)
+        yield f"on {what[name]} in {nights} of the last {of_last} nights, the newest among them"
+    if retrain.age is not None:
+        yield f"when the version that scores learned up to a date more than {format_duration(retrain.age)} ago"
 
 
 def _train(definition: ModelDefinition) -> str:

@@ -81,9 +81,10 @@ def _score(definition: ModelDefinition, scores: Asset) -> DAG:
 def _monitor(definition: ModelDefinition, scores: Asset) -> DAG:
     name = definition.name
     with _dag(definition, "monitor", schedule=PartitionedAssetTimetable(assets=scores), max_active_runs=4) as dag:
-        measured = [tasks.drift(name), tasks.outcomes(name)]
-        decision = tasks.decide(name)
-        measured >> decision
+        measured = [tasks.drift(name), tasks.estimate(name), tasks.outcomes(name)]
+        # One at a time: each sees what the others asked for.
+        decision = tasks.decide.override(max_active_tis_per_dag=1)(name, "report", "request_training")
+        measured >> decision >> tasks.report(name)
         request = TriggerDagRunOperator(
             task_id="request_training",
             trigger_dag_id=f"{name}.train",
@@ -91,7 +92,10 @@ def _monitor(definition: ModelDefinition, scores: Asset) -> DAG:
             trigger_run_id="retrain__{{ partition_key }}",
             skip_when_already_exists=True,
             logical_date=None,
-            conf={"as_of": "{{ partition_key }}", "reason": "drift on {{ partition_key }}"},
+            conf={
+                "as_of": "{{ partition_key }}",
+                "reason": "{{ partition_key }}: {{ ti.xcom_pull(task_ids='decide', key='reason') }}",
+            },
         )
         decision >> request
     return dag

@@ -1,18 +1,20 @@
-"""The tab "Data quality" beside a run: what its audits found, for whoever may read the DAG."""
+"""The tab "Report" beside a run: what its audits found, or what its night came to, for whoever may read the DAG."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from airflow.api_fastapi.core_api.security import requires_access_dag
 from fastapi import Depends, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse
 
+from nightshift.lake.files import read_bytes
 from nightshift.pages import POLICY
-from nightshift.quality.docs import docs_folder, read_docs, read_page, render_message, render_run
+from nightshift.quality.docs import docs_folder, read_docs, read_page, render_message, render_run, report_uri
 from nightshift.settings import get_settings
 
-AUDITED = ".score"
+AUDITED, MONITORED = ".score", ".monitor"
 HEADERS = {
     "Content-Security-Policy": f"{POLICY}; frame-ancestors 'self'",
     "X-Content-Type-Options": "nosniff",
@@ -21,7 +23,7 @@ HEADERS = {
 }
 
 app = FastAPI(
-    title="Nightshift's data quality",
+    title="Nightshift's reports",
     dependencies=[Depends(requires_access_dag("GET"))],
     default_response_class=HTMLResponse,
     redirect_slashes=False,
@@ -38,11 +40,16 @@ async def _closed(request: Request, follow: Callable[[Request], Awaitable[Respon
 
 @app.get("/{dag_id}/{run_id}/")
 def run_page(dag_id: str, run_id: str) -> str:
-    """What the audits of a run found, a row an audited set."""
+    """What the audits of a run found, a row an audited set; or the page of the night that a run monitored."""
+    if dag_id.endswith(MONITORED):
+        return _night_page(dag_id.removesuffix(MONITORED), run_id)
     if not dag_id.endswith(AUDITED):
         return render_message(
             "Nothing was audited here",
-            [f"Data is audited by the runs of DAGs named <model>{AUDITED}; this is a run of {dag_id}."],
+            [
+                f"Data is audited by the runs of DAGs named <model>{AUDITED}, and nights are monitored by those named "
+                f"<model>{MONITORED}; this is a run of {dag_id}."
+            ],
         )
     pages = read_docs(_folder(dag_id, run_id))
     if not pages:
@@ -64,6 +71,13 @@ def audit_page(dag_id: str, run_id: str, page: str) -> HTMLResponse:
         message = "It may have been replaced since: open the tab again to see what there is now."
         return HTMLResponse(render_message("This run has no such page", [message]), status_code=404)
     return HTMLResponse(found)
+
+
+def _night_page(model: str, run_id: str) -> str:
+    with suppress(FileNotFoundError):
+        return read_bytes(report_uri(get_settings().quality_docs_uri, model, run_id)).decode()
+    told = "Its task report writes here what was measured and decided, after decide. If it has ended, clear it."
+    return render_message("This night's report is not written yet", [told])
 
 
 def _folder(dag_id: str, run_id: str) -> str:

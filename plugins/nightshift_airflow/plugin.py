@@ -1,4 +1,4 @@
-"""What Airflow loads: the listener that turns failed runs into alerts, and the tab "Data quality" beside a run."""
+"""What Airflow loads: the listener that turns failed runs into alerts, and the tab "Report" beside a run."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ class NightshiftPlugin(AirflowPlugin):
     fastapi_apps: ClassVar[list[Any]] = [{"name": "data quality", "url_prefix": "/nightshift/quality", "app": pages}]
     external_views: ClassVar[list[Any]] = [
         {
-            "name": "Data quality",
+            "name": "Report",
             "destination": "dag_run",
-            "url_route": "data-quality",
+            "url_route": "report",
             # Relative to the UI's own address, which may be below a path.
             "href": "nightshift/quality/{DAG_ID}/{RUN_ID}/",
         }

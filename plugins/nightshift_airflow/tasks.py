@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -55,27 +56,52 @@ def publish_scores(model: str, staged: list[str], *, outlet_events: Any = None) 
 
 @task
 def drift(model: str) -> str:
-    """Measures how far the night is from what the champion learned."""
+    """Measures how far the night is from what the champion learned; nights that were missed are made up for."""
     with explained():
-        night = _loop(model).measure_drift(_night(), _run_id())
+        loop = _loop(model)
+        _make_up(loop, loop.measure_drift)
+        night = loop.measure_drift(_night(), _run_id())
         log.info(night.detail)
         return night.verdict
 
 
 @task
+def estimate(model: str) -> dict[str, float | None]:
+    """Estimates how well the night was scored before its labels are known."""
+    with explained():
+        loop = _loop(model)
+        _make_up(loop, loop.estimate_performance)
+        measured = loop.estimate_performance(_night(), _run_id())
+        return {one.statistic: one.value for one in measured if one.subject == "night"}
+
+
+@task
 def outcomes(model: str) -> list[str]:
-    """Measures the nights whose labels have become final."""
+    """Measures the nights whose labels have become final, or are others by now."""
     with explained():
         return [str(day) for day in _loop(model).measure_outcomes(_night(), _run_id())]
 
 
-@task.short_circuit
-def decide(model: str) -> bool:
-    """Decides whether to ask for a retrain, and keeps the decision with its reason; goes on only if it does."""
+@task.branch
+def decide(model: str, otherwise: str, request: str) -> list[str]:
+    """Decides whether to ask for a retrain, and keeps the decision with its evidence.
+
+    Returns:
+        The tasks that follow: `otherwise`, and `request` if a training is to start.
+    """
     with explained():
-        decision = _loop(model).decide(_night(), _run_id())
+        running = get_current_context()["task_instance"].get_dr_count(f"{model}.train", states=["queued", "running"])
+        decision = _loop(model).decide(_night(), _run_id(), running=running > 0)
         log.info("%s: %s", decision.action, decision.reason)
-        return decision.action == "request"
+        get_current_context()["task_instance"].xcom_push("reason", decision.reason)
+        return [otherwise, request] if decision.action == "request" else [otherwise]
+
+
+@task
+def report(model: str) -> str:
+    """Writes the night's page, which the tab of this run shows."""
+    with explained():
+        return _loop(model).write_report(_night(), _run_id())
 
 
 @task
@@ -142,6 +168,18 @@ def _warn(warning: str) -> None:
         airflow_url=settings.airflow_url,
     )
     deliver(alert, settings)
+
+
+def _make_up(loop: Loop, measure: Callable[[date, str], object]) -> None:
+    """Measures earlier nights that nobody monitored; one that cannot be measured any more does not stop tonight."""
+    from nightshift.errors import NightshiftError
+
+    for day in loop.unmonitored(_night()):
+        try:
+            measure(day, _run_id())
+            log.info("%s was not monitored in its time: made up for", day)
+        except NightshiftError as error:
+            log.warning("%s was not monitored in its time, and cannot be made up for: %s", day, error)
 
 
 def _loop(model: str) -> Loop:

@@ -79,6 +79,11 @@ def test_a_definition_makes_three_dags(models: Path, tmp_path: Path) -> None:
     assert score["tasks"]["features.compute"]["pool"] == score["tasks"]["scores.score"]["pool"] == "nightshift_spark"
     assert all(task["retries"] == 2 for task in score["tasks"].values())
     assert found["dags"]["tiny.monitor"]["timetable"] == "PartitionedAssetTimetable"
+    monitor = {name: task["next"] for name, task in found["dags"]["tiny.monitor"]["tasks"].items()}
+    assert monitor == {
+        "drift": ["decide"], "estimate": ["decide"], "outcomes": ["decide"],
+        "decide": ["report", "request_training"], "report": [], "request_training": [],
+    }  # fmt: skip
     assert found["dags"]["tiny.train"]["params"] == ["as_of", "reason"]
     for dag in found["dags"].values():
         assert dag["owner"] == "tests" and "tiny" in dag["tags"] and "Whether a machine fails" in dag["doc"]

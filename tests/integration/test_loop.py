@@ -174,6 +174,8 @@ def test_scores_are_held_against_those_that_the_version_gave_to_its_holdout(nigh
 def test_monitoring_keeps_drift_outcomes_and_a_decision_and_repeats_itself(night: Loop) -> None:
     first = night.measure_drift(NIGHT, "test")
     assert first == night.measure_drift(NIGHT, "again")
+    estimated = {m.statistic: m.value for m in night.estimate_performance(NIGHT, "test") if m.subject == "night"}
+    assert estimated["roc_auc"] is not None and 0.5 < estimated["roc_auc"] < 1
     assert night.measure_outcomes(NIGHT, "test") == []  # its labels are due tomorrow
     tomorrow = date(2024, 2, 1)
     night.land(tomorrow)

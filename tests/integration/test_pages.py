@@ -1,4 +1,4 @@
-"""The tab "Data quality" as Airflow's API server answers it: for whom, for which runs, and what it never serves."""
+"""The tab "Report" as Airflow's API server answers it: for whom, for which runs, and what it never serves."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from nightshift.quality.docs import Page, docs_folder, write_docs
+from nightshift.lake.files import write_bytes
+from nightshift.quality.docs import Page, docs_folder, report_uri, write_docs
 from nightshift.settings import PROJECT
 
 PROBE = """
@@ -55,7 +56,11 @@ REQUESTS = {
     "nobody's run": ("nobody", f"{RUN}/"),
     "nobody's page": ("nobody", f"{RUN}/{PAGE.name}"),
     "empty run": ("viewer", f"{ROOT}/flight_delay.score/nothing/"),
-    "other DAG": ("viewer", f"{ROOT}/%3Cb%3Eflight_delay.monitor/{QUOTED}/"),
+    "night": ("viewer", f"{ROOT}/flight_delay.monitor/{QUOTED}/"),
+    "night not yet": ("viewer", f"{ROOT}/flight_delay.monitor/%3Cb%3E/"),
+    "anonymous night": (None, f"{ROOT}/flight_delay.monitor/{QUOTED}/"),
+    "nobody's night": ("nobody", f"{ROOT}/flight_delay.monitor/{QUOTED}/"),
+    "other DAG": ("viewer", f"{ROOT}/%3Cb%3Eflight_delay.train/{QUOTED}/"),
     "page of another DAG": ("viewer", f"{ROOT}/flight_delay.monitor/{QUOTED}/{PAGE.name}"),
     "unknown page": ("viewer", f"{RUN}/%3Cb%3E"),
     "file": ("viewer", f"{RUN}/{PAGE.name}.html"),
@@ -74,6 +79,7 @@ def probed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("pages")
     docs = folder / "var" / "quality"
     write_docs(docs_folder(str(docs), "flight_delay", RUN_ID), {PAGE: "<p>every expectation</p>"})
+    write_bytes(report_uri(str(docs), "flight_delay", RUN_ID), b"<p>the night's expectation</p>")
     for place in (folder, docs, docs / "flight_delay", folder / "var"):
         (place / "secret.html").write_text("secret")
     environment = os.environ | {
@@ -113,7 +119,7 @@ def test_who_may_read_the_dag_sees_the_tables_of_its_run_and_opens_them(answers:
 
 @pytest.mark.parametrize(("who", "status"), [("anonymous", 401), ("nobody's", 403)])
 def test_nobody_else_sees_anything(answers: dict[str, Any], who: str, status: int) -> None:
-    for what in ("run", "page"):
+    for what in ("run", "page", "night"):
         answer = answers[f"{who} {what}"]
         assert answer["status"] == status
         assert "schedule" not in answer["text"] and "expectation" not in answer["text"]
@@ -125,11 +131,17 @@ def test_a_run_without_pages_says_who_writes_them_and_what_to_do(answers: dict[s
     assert "clear the run" in answers["empty run"]["text"]
 
 
+def test_a_run_of_monitoring_has_the_page_of_its_night(answers: dict[str, Any]) -> None:
+    assert (answers["night"]["status"], answers["night"]["text"]) == (200, "<p>the night's expectation</p>")
+    assert answers["night not yet"]["status"] == 200
+    assert "not written yet" in answers["night not yet"]["text"] and "<b>" not in answers["night not yet"]["text"]
+
+
 def test_a_run_of_another_dag_says_that_nothing_is_audited_there(answers: dict[str, Any]) -> None:
     for name in ("other DAG", "any DAG"):
         assert answers[name]["status"] == 200
         assert "Nothing was audited here" in answers[name]["text"] and "&lt;model&gt;.score" in answers[name]["text"]
-    assert "&lt;b&gt;flight_delay.monitor" in answers["other DAG"]["text"]
+    assert "&lt;b&gt;flight_delay.train" in answers["other DAG"]["text"]
 
 
 @pytest.mark.parametrize("name", HIDDEN)

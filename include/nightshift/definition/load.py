@@ -29,6 +29,7 @@ KEPT = "sources_of_"  # among a definition's kept files: what it uses of another
 OURS = ("folder", "shared")  # keys of a definition that nobody writes
 
 Replay = Callable[[date, date], Iterator[tuple[str, str, bytes]]]
+P = typing.TypeVar("P", bound=Part)
 
 
 def load_definition(folder: Path) -> ModelDefinition:
@@ -225,15 +226,36 @@ def _telling(details: list[ErrorDetails]) -> list[ErrorDetails]:
     return [detail for detail in details if detail["type"] != "missing" or detail["loc"] not in meant]
 
 
-def explain(file: Path, tree: CommentedMap, detail: ErrorDetails) -> TerminalError:
-    """One line for one of Pydantic's errors."""
+def load_part(file: Path, kind: type[P], problems: Callable[[P], Iterator[Problem]]) -> P:
+    """Loads and validates a file that holds one part of a definition by itself.
+
+    Args:
+        file: The file.
+        kind: The part.
+        problems: What may be wrong between its keys.
+
+    Raises:
+        DefinitionError: With one line a problem.
+    """
+    tree = parse(file)
+    try:
+        part = kind.model_validate(plain(tree))
+    except ValidationError as error:
+        raise DefinitionError([explain(file, tree, detail, kind) for detail in error.errors()]) from None
+    if found := [_report(file, tree, problem) for problem in problems(part)]:
+        raise DefinitionError(found)
+    return part
+
+
+def explain(file: Path, tree: CommentedMap, detail: ErrorDetails, whole: type[Part] = ModelDefinition) -> TerminalError:
+    """One line for one of Pydantic's errors about a file that holds a definition, or another whole."""
     context: Mapping[str, Any] = detail.get("ctx", {})
     path: Path_ = tuple(part for part in detail["loc"] if part != "[key]")
     received: Any = detail["input"]
     what, allowed, fix = detail["msg"], context.get("allowed") or context.get("expected"), context.get("fix")
     match detail["type"]:
         case "extra_forbidden":
-            known = _known_keys(path[:-1])
+            known = _known_keys(path[:-1], whole)
             near = difflib.get_close_matches(str(path[-1]), known, n=1)
             what, received, allowed = "unknown key", path[-1], known
             fix = f"write '{near[0]}'" if near else "remove it"
@@ -248,9 +270,9 @@ def explain(file: Path, tree: CommentedMap, detail: ErrorDetails) -> TerminalErr
     return _report(file, tree, Problem(path, what, received, allowed, fix or "change the value"))
 
 
-def _known_keys(path: Path_) -> list[str]:
+def _known_keys(path: Path_, whole: type[Part] = ModelDefinition) -> list[str]:
     """The keys a part of the definition may have."""
-    kind: Any = ModelDefinition
+    kind: Any = whole
     for step in path:
         if isinstance(kind, type) and issubclass(kind, Part):
             fields = {field.alias or name: field.annotation for name, field in kind.model_fields.items()}

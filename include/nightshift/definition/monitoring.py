@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from nightshift.definition.duration import Days
 from nightshift.definition.part import Part
+from nightshift.definition.retrain import Retrain
+from nightshift.definition.value import Value
 
 
 class Drift(Part):
@@ -20,16 +21,9 @@ class Drift(Part):
     share: float = Field(0.3, gt=0, le=1, description="A night with more than this share of features drifted.")
 
 
-class Retrain(Part):
-    """When drift becomes a retrain request."""
-
-    nights: int = Field(2, ge=1, description="Drifted nights …")
-    of_last: int = Field(3, ge=1, description="… among this many, the newest among them.")
-    cooldown: Days = Field(description="No second request sooner than this.")
-
-
 class Monitoring(Part):
     """How a published night is judged."""
 
     drift: Drift = Drift()
+    value: Value | None = None
     retrain: Retrain

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 
 from croniter import croniter
 
-from nightshift.definition import check_rules, feature_rules, gate_rules, training_rules
+from nightshift.definition import check_rules, feature_rules, gate_rules, monitoring_rules, training_rules
 from nightshift.definition.duration import format_duration
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.problem import RESERVED, Path_, Problem
@@ -144,14 +144,6 @@ def names_are_free(definition: ModelDefinition) -> Iterator[Problem]:
             yield Problem(("sources", name, "columns", column), "reserved name", column, None, "rename it at landing")
 
 
-def retrain_can_be_reached(definition: ModelDefinition) -> Iterator[Problem]:
-    retrain = definition.monitoring.retrain
-    if retrain.nights > retrain.of_last:
-        allowed = f"at most of_last, {retrain.of_last}"
-        path = ("monitoring", "retrain", "nights")
-        yield Problem(path, "can never be reached", retrain.nights, allowed, "ask for fewer nights, or look at more")
-
-
 def names_do_not_collide(definition: ModelDefinition) -> Iterator[Problem]:
     known = set(definition.features.rows) | set(definition.observations.key)
     observed = definition.sources.get(definition.observations.source)
@@ -236,7 +228,6 @@ RULES: tuple[Rule, ...] = (
     cadence_fits_use,
     observations_are_known_in_time,
     names_are_free,
-    retrain_can_be_reached,
     names_do_not_collide,
     one_outcome_an_observation,
     schedule_makes_sense,
@@ -247,4 +238,5 @@ RULES: tuple[Rule, ...] = (
     *feature_rules.RULES,
     *gate_rules.RULES,
     *training_rules.RULES,
+    *monitoring_rules.RULES,
 )

@@ -17,14 +17,27 @@ from nightshift.lake.tables import ROW, raw_table
 
 
 def read_labels(
-    lake: Lake, definition: ModelDefinition, first: date, last: date, snapshot: int | None = None
+    lake: Lake,
+    definition: ModelDefinition,
+    first: date,
+    last: date,
+    snapshot: int | None = None,
+    beside: tuple[str, ...] = (),
 ) -> pa.Table:
     """The label of every observation dated from `first` to `last` that has an outcome.
 
-    Only the columns that the label looks at are read.
+    Only the columns that the label looks at are read, and those asked for.
+
+    Args:
+        lake: The lake.
+        definition: The model definition.
+        first: The first date.
+        last: The last date.
+        snapshot: At this snapshot; the newest if None.
+        beside: Further columns of the label source.
 
     Returns:
-        Columns `score_date`, the observation's key, and `label` (float64, no nulls).
+        Columns `score_date`, the observation's key, `label` (float64, no nulls), and those asked for.
 
     Raises:
         TerminalError: If the label's expression cannot be evaluated.
@@ -32,14 +45,15 @@ def read_labels(
     spec = raw_table(definition, definition.label.source)
     named = {name.lower() for name in names_in(definition.label.expression, "duckdb")}
     wanted = {spec.date_column, *definition.observations.key}
-    columns = tuple(name for name in spec.columns if name in wanted or name.lower() in named)
+    columns = tuple(name for name in spec.columns if name in wanted or name.lower() in named or name in beside)
     outcomes = read_dates(lake, spec, first, last, columns=columns, snapshot=snapshot)
     key = ", ".join(f'"{column}"' for column in definition.observations.key)
+    more = "".join(f', "{column}"' for column in beside if column not in wanted)
     try:
         database = duckdb.connect()
         database.register("outcomes", outcomes)
         return database.sql(
-            f"select source_date as score_date, {key}, cast({definition.label.expression}\n as double) as label "
+            f"select source_date as score_date, {key}, cast({definition.label.expression}\n as double) as label{more} "
             "from outcomes where label is not null order by all"
         ).to_arrow_table()
     except duckdb.Error as error:

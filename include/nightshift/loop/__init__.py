@@ -6,14 +6,16 @@ plain value.
 
 from __future__ import annotations
 
+from nightshift.loop.deciding import Deciding
 from nightshift.loop.monitoring import Monitoring
 from nightshift.loop.nights import Audited, Nights
+from nightshift.loop.outcomes import Outcomes
 from nightshift.loop.training import Trained, Training
 
 __all__ = ["Audited", "Loop", "Trained"]
 
 
-class Loop(Nights, Monitoring, Training):
+class Loop(Nights, Monitoring, Outcomes, Deciding, Training):
     """One model's loop.
 
     Args:

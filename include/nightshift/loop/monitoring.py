@@ -1,30 +1,24 @@
-"""After a night was scored: drift, outcomes, and whether to ask for a training."""
+"""After a night was scored: how far it has drifted."""
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from nightshift.definition.calendar import newest_labelled
 from nightshift.errors import NotYetAvailable
-from nightshift.lake.labels import join_labels, read_labels
-from nightshift.lake.read import published_dates, read_dates
-from nightshift.lake.tables import features_table, monitoring_table, raw_table, scores_table
+from nightshift.lake.read import read_dates
+from nightshift.lake.tables import features_table, scores_table
 from nightshift.loop.workspace import Workspace
 from nightshift.types import Measurement
 
 if TYPE_CHECKING:
-    from nightshift.monitoring.decide import Decision
     from nightshift.registry.store import Version
-
-# How far back nights are looked at that monitoring missed, and how long late outcomes are waited for.
-LOOKBACK, RESTATED = timedelta(days=60), timedelta(days=3)
 
 
 class Monitoring(Workspace):
-    """What is measured of a scored night, and decided."""
+    """What is measured of a scored night's features."""
 
     def measure_drift(self, night: date, run_id: str) -> Measurement:
         """Measures a night's drift against the reference of the version that scored it."""
@@ -40,55 +34,6 @@ class Monitoring(Workspace):
         measured = measure_drift(reference, rows, bounds.psi, bounds.share, version.number)
         self.record("drift", night, measured, run_id)
         return measured[-1]
-
-    def measure_outcomes(self, night: date, run_id: str) -> list[date]:
-        """Measures every scored night whose labels have become final by a night's cutoff.
-
-        Nights that were not measured yet, and the newest few again, so that late outcomes count.
-        """
-        from nightshift.monitoring.outcomes import measure_outcomes
-
-        newest = newest_labelled(self.definition, night)
-        recent = newest - LOOKBACK, newest
-        restated = self.definition.sources[self.definition.label.source].restates or RESTATED
-        measured = {row["score_date"] for row in self.monitored(*recent) if row["monitor"] == "outcome"}
-        scored = [
-            day
-            for day in published_dates(self.lake, scores_table(self.definition), recent)
-            if day not in measured or day > newest - restated
-        ]
-        labelled = set(published_dates(self.lake, raw_table(self.definition, self.definition.label.source), recent))
-        done = []
-        for day in sorted(set(scored) & labelled):
-            rows = read_dates(self.lake, scores_table(self.definition), day, day)
-            labels = read_labels(self.lake, self.definition, day, day)
-            known = join_labels(rows, labels, self.definition.observations.key)
-            version = int(rows["model_version"][0].as_py())
-            self.record("outcome", day, measure_outcomes(known, rows.num_rows, version), run_id)
-            done.append(day)
-        return done
-
-    def decide(self, night: date, run_id: str) -> Decision:
-        """Decides whether a night asks for a retrain, and keeps the decision."""
-        from nightshift.monitoring.decide import NightDrift, decide
-
-        policy = self.definition.monitoring.retrain
-        kept = self.monitored(night - max(LOOKBACK, policy.cooldown), night)
-        drift = [
-            NightDrift(row["score_date"], row["verdict"] != "pass", row["model_version"], row["value"])
-            for row in kept
-            if row["monitor"] == "drift" and row["statistic"] == "drifted_share"
-        ]
-        tonight = next((one for one in drift if one.night == night), None)
-        if tonight is None:
-            raise NotYetAvailable(f"drift of {night} is not measured yet", where=monitoring_table(self.definition).name)
-        asked = [row["score_date"] for row in kept if row["monitor"] == "decision" and row["verdict"] == "request"]
-        decision = decide(policy, tonight, drift, asked)
-        row = Measurement(
-            "night", "retrain", tonight.share, None, None, decision.action, decision.reason, tonight.version
-        )
-        self.record("decision", night, [row], run_id)
-        return decision
 
     def _scored(self, night: date) -> pa.Table:
         """A published night's features, at the snapshot they were scored from."""

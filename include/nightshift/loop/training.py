@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from nightshift.definition.load import definition_files, definition_hash, write_definition
-from nightshift.definition.model import ModelDefinition
+from nightshift.definition.model import CalibrationMethod, ModelDefinition
 from nightshift.errors import TerminalError
 from nightshift.lake.keep import keep_snapshots, release_snapshots
 from nightshift.loop.workspace import Progress, Workspace
@@ -22,6 +22,7 @@ from nightshift.training.dataset import Split
 from nightshift.types import Measurement
 
 if TYPE_CHECKING:
+    from nightshift.monitoring.expectation import Expectation
     from nightshift.registry.package import ModelPackage
     from nightshift.registry.store import Version
     from nightshift.training.bootstrap import Vector
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from nightshift.training.results import GateReport
     from nightshift.training.search import Trial
 
+ENOUGH = 1_000  # rows of the rarer class, for a curve of any shape from scores to probabilities
 GATE_PAGE = "gate.html"  # among the run's artifacts, beside the model
 
 
@@ -86,6 +88,7 @@ class Training(Workspace):
             lineage = self._lineage(self.definition, dates, snapshots, str(as_of), reason, made)
             digest = self.registry.log_package(run_id, made.package)
             self.registry.log_lineage(run_id, lineage.to_json(), definition_files(self.definition))
+            self.registry.log_expectation(run_id, self._expectation(made).to_json())
             self.registry.log_trials(run_id, [(trial.params, trial.scores) for trial in made.trials])
             importances = permutation_importance(made.package, made.holdout, lineage.seed)
             self.registry.log(
@@ -148,6 +151,19 @@ class Training(Workspace):
         scores = pa.table({SCORES: package.score(holdout)})
         package = replace(package, reference=reference | reference_profile(scores, {SCORES: "number"}))
         return Made(package, rows, holdout, tuple(trials))
+
+    def _expectation(self, made: Made) -> Expectation:
+        """What the holdout lets expect of nights that the model will score."""
+        from nightshift.monitoring.expectation import expect
+        from nightshift.training.calibrate import calibrate
+
+        labels, scores = made.holdout["label"].to_numpy(), made.package.score(made.holdout)
+        days = made.holdout["score_date"].cast(pa.int32()).to_numpy().astype("int64")
+        if self.definition.regression:
+            return expect(labels, scores, days, self.metrics, None)
+        rarer = min(float(labels.sum()), len(labels) - float(labels.sum()))
+        method: CalibrationMethod = "isotonic" if rarer >= ENOUGH else "sigmoid"
+        return expect(labels, scores, days, self.metrics, calibrate(method, scores, labels))
 
     def _lineage(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import date
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -13,14 +13,16 @@ from nightshift.definition.load import find_definition
 from nightshift.definition.model import ModelDefinition
 from nightshift.errors import NotYetAvailable
 from nightshift.lake.catalog import Lake
+from nightshift.lake.parquet import read_files
 from nightshift.lake.publish import publish
 from nightshift.lake.read import read_dates
 from nightshift.lake.staging import stage_arrow
-from nightshift.lake.tables import monitoring_table
+from nightshift.lake.tables import TableSpec, monitoring_table
 from nightshift.settings import Settings, get_settings
 from nightshift.types import Measurement
 
 if TYPE_CHECKING:
+    from nightshift.monitoring.expectation import Metrics
     from nightshift.registry.champions import Champions
     from nightshift.registry.store import Registry
 
@@ -55,6 +57,13 @@ class Workspace:
 
         return Champions(self.registry, self.lake, self.definition)
 
+    @cached_property
+    def metrics(self) -> Metrics:
+        """The gate's metrics, of whatever is predicted; the bias of numbers is kept with its sign beside them."""
+        from nightshift.training.bootstrap import metrics
+
+        return partial(metrics, wanted=[name for name in self.definition.metrics if name != "bias"])
+
     def record(self, monitor: str, night: date, measured: Sequence[Measurement], run_id: str) -> None:
         """Keeps monitored values; those of the same monitor and night are replaced."""
         spec = monitoring_table(self.definition)
@@ -63,10 +72,14 @@ class Workspace:
         staged = stage_arrow(self.lake, spec, data, night, night, {}, {"monitor": monitor})
         publish(self.lake, spec, staged)
 
-    def monitored(self, first: date, last: date) -> list[dict[str, Any]]:
-        """Everything monitored from `first` to `last`; nothing if nothing was yet."""
-        spec = monitoring_table(self.definition)
+    def monitored(self, first: date, last: date, monitor: str | None = None) -> list[dict[str, Any]]:
+        """Everything monitored from `first` to `last`, or by one monitor; nothing if nothing was yet."""
+        split = {"monitor": monitor} if monitor else {}
+        return list(self.read(monitoring_table(self.definition), first, last, split=split).to_pylist())
+
+    def read(self, spec: TableSpec, first: date, last: date, **options: Any) -> pa.Table:
+        """Published rows, see `read_dates`; none if the table does not exist yet."""
         try:
-            return list(read_dates(self.lake, spec, first, last).to_pylist())
+            return read_dates(self.lake, spec, first, last, **options)
         except NotYetAvailable:
-            return []
+            return read_files([], spec, options.get("columns", ()))

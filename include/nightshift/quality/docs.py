@@ -72,6 +72,11 @@ def docs_folder(root: str, model: str, run_id: str) -> str:
     return f"{root.rstrip('/')}/{_path_part(model)}/{_path_part(run_id)}"
 
 
+def report_uri(root: str, model: str, run_id: str) -> str:
+    """Where the page of a night is, as a run of its monitoring wrote it."""
+    return f"{docs_folder(root, f'{model}.monitor', run_id)}/night.html"
+
+
 def render_docs(title: str, result: Any, summary: str, outcome: Outcome | None = None) -> str:
     """The page of an audit: every expectation, and what was observed.
 

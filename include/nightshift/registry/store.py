@@ -23,7 +23,7 @@ CHAMPION = "champion"
 DIGEST, NIGHT, REASON, GATE = "nightshift.digest", "nightshift.as_of", "nightshift.reason", "nightshift.gate"
 TRAINED = "nightshift.trained_from", "nightshift.trained_before"
 SETTLED = "nightshift.settled"  # of the registered model: the event that its alias is known to agree with
-ARTIFACT, LINEAGE, DEFINITION = "model", "lineage", "definition"
+ARTIFACT, LINEAGE, DEFINITION, EXPECTATION = "model", "lineage", "definition", "expectation"
 MLFLOW_PARENT_RUN_ID = "mlflow.parentRunId"
 
 
@@ -115,6 +115,18 @@ class Registry:
         files = self._download(run_id, LINEAGE, "lineage", fix)
         told = json.loads(files.pop("lineage.json"))
         return told, {name.removeprefix(f"{DEFINITION}/"): content for name, content in files.items()}
+
+    def log_expectation(self, run_id: str, told: dict[str, Any]) -> None:
+        """Stores what a run's holdout lets expect of nights that its model will score."""
+        self._upload(run_id, EXPECTATION, {"expectation.json": json.dumps(told).encode()})
+
+    def expectation(self, number: int) -> dict[str, Any] | None:
+        """What a version's holdout lets expect; None if the version or what is to be expected is not there."""
+        try:
+            files = self._download(self.version(number).run_id, EXPECTATION, "expectation", "train a new version")
+            return dict(json.loads(files["expectation.json"]))
+        except (TerminalError, KeyError):
+            return None
 
     def end_run(self, run_id: str, *, failed: bool = False) -> None:
         """Closes a run."""

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from nightshift.training import plots
+from nightshift.pages import plots
+from nightshift.pages.plots import Axis, Line, Plot
 from nightshift.training.bootstrap import BINS, Vector
-from nightshift.training.plots import Axis, Line, Plot
 
 SHOWN = 0.99  # of the rows a histogram shows: few that are far off would make all others one bar
 BARS = 40
@@ -25,7 +25,7 @@ def number_plots(labels: Vector, models: Mapping[str, Vector]) -> list[Plot]:
 
 
 def _predicted(labels: Vector, models: Mapping[str, Vector]) -> Plot:
-    curves = {name: plots.by_bin(scores, scores, labels) for name, scores in models.items()}
+    curves = {name: plots.by_bin(scores, BINS, scores, labels) for name, scores in models.items()}
     low, high = _room(np.concatenate([curve.ravel() for curve in curves.values()]))
     x, y = plots.across("mean prediction", low, high), plots.up("mean outcome", low, high)
     lines = [plots.line("ideal", x, y, [(low, low), (high, high)])]
@@ -35,7 +35,7 @@ def _predicted(labels: Vector, models: Mapping[str, Vector]) -> Plot:
 
 
 def _errors(labels: Vector, models: Mapping[str, Vector]) -> Plot:
-    curves = {name: plots.by_bin(scores, scores, np.abs(scores - labels)) for name, scores in models.items()}
+    curves = {name: plots.by_bin(scores, BINS, scores, np.abs(scores - labels)) for name, scores in models.items()}
     low, high = _room(np.concatenate([curve[:, 0] for curve in curves.values()]))
     most = max(float(curve[:, 1].max()) for curve in curves.values())
     x, y = plots.across("mean prediction", low, high), plots.up("mean absolute error", 0, 1.05 * most or 1.0)

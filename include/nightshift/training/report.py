@@ -11,11 +11,10 @@ from jinja2 import Environment
 from sklearn.metrics import roc_curve
 
 from nightshift.definition.gate import Gate
-from nightshift.pages import POLICY, templates
-from nightshift.training import plots
+from nightshift.pages import POLICY, plots, templates
+from nightshift.pages.plots import Line, Mark, Plot
 from nightshift.training.bootstrap import BINS, Vector
 from nightshift.training.number_plots import number_plots
-from nightshift.training.plots import Line, Mark, Plot
 from nightshift.training.results import Constants, GateReport, Holdout, RuleResult, told
 
 POINTS = 300  # of a curve
@@ -105,7 +104,7 @@ def _roc(labels: Vector, models: dict[str, Vector]) -> Plot:
 
 
 def _calibration(labels: Vector, models: dict[str, Vector]) -> Plot:
-    curves = {name: plots.by_bin(scores, labels, scores) for name, scores in models.items()}
+    curves = {name: plots.by_bin(scores, BINS, labels, scores) for name, scores in models.items()}
     most = min(1.0, 1.05 * max(float(curve.max()) for curve in curves.values()))
     x, y = plots.across("mean score", 0, most), plots.up("share of positive rows", 0, most)
     lines = [plots.line("ideal", x, y, [(0, 0), (most, most)])]

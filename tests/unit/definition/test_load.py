@@ -604,6 +604,32 @@ def test_a_policy_that_could_never_ask_for_a_retrain_is_refused(edit: Edit) -> N
 
 
 @pytest.mark.parametrize(
+    ("new", "says"),
+    [
+        ("drift: {nights: 4}, nights: 1, of_last: 3", r"retrain\.drift\.nights: can never be reached; received 4"),
+        ("drift: null", r"retrain: nothing would ever ask"),
+        ("performance: {metric: mae}", r"retrain\.performance\.metric: is no metric of a predicted probability"),
+        ("estimated_performance: {metric: calibration_error}", r"retrain\.estimated_performance\.metric: "),
+        ("drift: {shre: 0.5}", r"retrain\.drift\.shre: unknown key.*write 'share'"),
+        ("age: 12h", r"retrain\.age: not a whole number of days"),
+        ("budget: 0", r"retrain\.budget: "),
+    ],
+)
+def test_what_is_wrong_with_a_policy_is_said(edit: Edit, new: str, says: str) -> None:
+    with pytest.raises(DefinitionError, match=says):
+        edit("nights: 1, of_last: 1", new)
+
+
+def test_every_trigger_may_be_declared(edit: Edit) -> None:
+    told = (
+        "drift: {share: 0.3}, estimated_performance: {}, performance: {metric: brier, worse: 0.1}, age: 30d, budget: 2"
+    )
+    policy = edit("nights: 1, of_last: 1", told).monitoring.retrain
+    assert list(policy.triggers) == ["drift", "estimated_performance", "performance"]
+    assert {policy.persistence(trigger) for trigger in policy.triggers.values()} == {(2, 3)}
+
+
+@pytest.mark.parametrize(
     ("old", "new", "key"),
     [
         ("min: 0, max: 1", "min: 2, max: 1", r"sources\.plan\.columns\.load"),

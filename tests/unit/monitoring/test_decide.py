@@ -1,35 +1,50 @@
 from __future__ import annotations
 
-import itertools
+from dataclasses import replace
 from datetime import date, timedelta
+from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nightshift.definition.monitoring import Retrain
-from nightshift.monitoring.decide import Decision, NightDrift, decide
+from nightshift.definition.retrain import DriftTrigger, EstimateTrigger, PerformanceTrigger, Retrain
+from nightshift.monitoring.decide import Decision, decide, missed, replay
+from nightshift.monitoring.evidence import Held, Night, gather, requested
 from unit.tables import day
 
+FIRST = date(2024, 1, 1)
 TWO_OF_THREE = Retrain(nights=2, of_last=3, cooldown=timedelta(days=7))
 
-histories = st.lists(st.tuples(st.booleans(), st.sampled_from([1, 2])), min_size=1, max_size=30)
+patterns = st.lists(st.tuples(st.sampled_from("x.?"), st.sampled_from([1, 2])), min_size=1, max_size=40)
 policies = st.builds(
-    lambda nights, more, days: Retrain(nights=nights, of_last=nights + more, cooldown=timedelta(days=days)),
+    lambda nights, more, days, budget: Retrain(
+        nights=nights, of_last=nights + more, cooldown=timedelta(days=days), budget=budget
+    ),
     st.integers(1, 3),
     st.integers(0, 2),
     st.integers(1, 9),
+    st.one_of(st.none(), st.integers(1, 3)),
 )
 
 
-def drift(pattern: str, version: int = 1, first: int = 1) -> list[NightDrift]:
-    """Nights in a row, `x` for one that drifted."""
-    return [NightDrift(day(first + n), mark == "x", version, 0.4) for n, mark in enumerate(pattern)]
+def at(number: int) -> date:
+    """The n-th day from the first of January on."""
+    return FIRST + timedelta(days=number - 1)
 
 
-def decided(pattern: str, requests: list[date] | None = None, policy: Retrain = TWO_OF_THREE) -> Decision:
-    *earlier, tonight = drift(pattern)
-    return decide(policy, tonight, earlier, requests or [])
+def nights(pattern: str, version: int | None = 1, first: int = 1, **known: Any) -> list[Night]:
+    """Nights in a row, `x` for one that drifted, `?` for one of which that is not known."""
+    drifted = {"x": True, ".": False, "?": None}
+    return [Night(at(first + n), version, drifted[mark], **known) for n, mark in enumerate(pattern)]
+
+
+def decided(
+    pattern: str, requests: list[date] | None = None, policy: Retrain = TWO_OF_THREE, **options: Any
+) -> Decision:
+    *earlier, tonight = nights(pattern)
+    return decide(policy, tonight, earlier, requests or [], tonight.day, **options)
 
 
 @pytest.mark.parametrize(
@@ -43,6 +58,9 @@ def decided(pattern: str, requests: list[date] | None = None, policy: Retrain = 
         ("xx.", "nothing"),
         ("xxx", "request"),
         ("..xx", "request"),
+        ("x?x", "request"),
+        ("xx?", "nothing"),
+        ("?", "nothing"),
     ],
 )
 def test_drift_becomes_a_request_when_it_persists_up_to_tonight(pattern: str, action: str) -> None:
@@ -52,13 +70,14 @@ def test_drift_becomes_a_request_when_it_persists_up_to_tonight(pattern: str, ac
 @pytest.mark.parametrize(
     ("pattern", "reason"),
     [
-        ("x.", "no drift tonight"),
-        ("..x", "drifted on 1 of the last 3 nights, a request needs 2 of 3"),
-        (".xx", "drifted on 2 of the last 3 nights, 40% of the features tonight"),
+        ("x.", "drift: the night does not breach; 1 of the last 2 nights, needed 2"),
+        ("..x", "drift: the night breaches; 1 of the last 3 nights, needed 2"),
+        (".xx", "drift: the night breaches; 2 of the last 3 nights, needed 2"),
+        ("xx?", "drift: not known"),
     ],
 )
 def test_the_reason_says_what_was_counted(pattern: str, reason: str) -> None:
-    assert decided(pattern) == Decision(day(len(pattern)), decided(pattern).action, reason)
+    assert decided(pattern).reason == reason
 
 
 def test_one_night_is_enough_if_the_policy_says_so() -> None:
@@ -66,82 +85,298 @@ def test_one_night_is_enough_if_the_policy_says_so() -> None:
 
 
 def test_nights_judged_against_another_version_do_not_count() -> None:
-    earlier = drift("xx", version=1)
-    tonight = NightDrift(day(3), True, 2, 0.4)
-    assert decide(TWO_OF_THREE, tonight, earlier, []).action == "nothing"
-    assert decide(TWO_OF_THREE, tonight, [*earlier, NightDrift(day(2), True, 2, 0.4)], []).action == "request"
+    earlier = nights("xx", version=1)
+    [tonight] = nights("x", version=2, first=3)
+    assert decide(TWO_OF_THREE, tonight, earlier, [], at(3)).action == "nothing"
+    again = [*earlier, *nights("x", version=2, first=2)]
+    assert decide(TWO_OF_THREE, tonight, again, [], at(3)).action == "request"
 
 
 def test_nights_of_another_version_do_not_push_out_those_that_count() -> None:
-    earlier = [*drift("x", version=2), *drift("....", version=1, first=2)]
-    assert decide(TWO_OF_THREE, NightDrift(day(6), True, 2, 0.4), earlier, []).action == "request"
+    earlier = [*nights("x", version=2), *nights("....", version=1, first=2)]
+    assert decide(TWO_OF_THREE, nights("x", 2, 6)[0], earlier, [], at(6)).action == "request"
+
+
+def test_nights_after_it_do_not_count() -> None:
+    assert decide(TWO_OF_THREE, nights("x")[0], nights("xx", first=2), [], at(1)).action == "nothing"
 
 
 def test_the_order_of_the_earlier_nights_does_not_matter() -> None:
-    *earlier, tonight = drift("x...x.x")
-    assert decide(TWO_OF_THREE, tonight, earlier, []) == decide(TWO_OF_THREE, tonight, earlier[::-1], [])
+    *earlier, tonight = nights("x...x.x")
+    one, other = (decide(TWO_OF_THREE, tonight, given, [], at(7)) for given in (earlier, earlier[::-1]))
+    assert one == other
 
 
-@pytest.mark.parametrize(("asked", "action"), [(1, "request"), (2, "suppressed"), (7, "suppressed")])
-def test_a_second_request_has_to_wait_for_the_cool_down(asked: int, action: str) -> None:
+# ---- what holds a request back
+
+
+@pytest.mark.parametrize(
+    ("asked", "action"),
+    [(1, "request"), (2, "suppressed_by_cooldown"), (7, "suppressed_by_cooldown"), (14, "suppressed_by_cooldown")],
+)
+def test_a_second_request_has_to_wait_for_the_cool_down_also_if_the_first_was_for_a_later_night(
+    asked: int, action: str
+) -> None:
     assert decided("......xx", [day(asked)]).action == action
 
 
 def test_a_suppressed_request_says_since_when_and_how_long() -> None:
-    assert (
-        decided("xxxx", [day(2)]).reason
-        == "drifted on 3 of the last 3 nights, but requested on 2024-01-02, cool-down 7d"
+    assert decided("xxxx", [day(2)]).reason == (
+        "drift: the night breaches; 3 of the last 3 nights, needed 2; requested on 2024-01-02, cool-down 7d"
     )
 
 
-def test_the_newest_request_counts() -> None:
-    *earlier, tonight = drift("x" * 20)
-    assert decide(TWO_OF_THREE, tonight, earlier, [day(16), day(2)]).action == "suppressed"
-    assert decide(TWO_OF_THREE, tonight, earlier, [day(13), day(2)]).action == "request"
+def test_a_request_of_the_night_itself_does_not_hold_it_back() -> None:
+    assert decided("xx", [day(2)]).action == "request"
 
 
-def live(policy: Retrain, history: list[NightDrift]) -> list[Decision]:
+def test_a_month_has_a_budget() -> None:
+    policy = Retrain(nights=1, of_last=1, cooldown=timedelta(days=2), budget=2)
+    asked = [day(3), day(10)]
+    assert decided("." * 19 + "x", asked, policy).action == "suppressed_by_budget"
+    assert decided("." * 19 + "x", asked, policy).reason.endswith("2 requested in January, budget 2")
+    assert decided("." * 19 + "x", asked[:1], policy).action == "request"
+    assert decided("." * 33 + "x", asked, policy).action == "request"  # on the third of February
+
+
+def test_while_a_training_runs_nothing_is_asked() -> None:
+    assert decided("xx", running=True).action == "suppressed_by_running"
+    assert decided("..", running=True).action == "nothing"
+
+
+def test_a_night_whose_version_was_replaced_since_asks_for_nothing() -> None:
+    found = decided("xx", replaced_by=2)
+    assert (found.action, found.reason.split("; ")[-1]) == ("nothing", "version 2 is the champion by now")
+
+
+@pytest.mark.parametrize(("quality", "held"), [("pass", False), ("warn", True), ("fail", True)])
+def test_bad_data_is_not_drift(quality: str, held: bool) -> None:
+    *earlier, tonight = nights("xx")
+    found = decide(TWO_OF_THREE, replace(tonight, quality=quality), earlier, [], tonight.day)
+    assert found.action == ("suppressed_by_quality" if held else "request")
+    lenient = TWO_OF_THREE.model_copy(update={"bad_data": "fail"})
+    found = decide(lenient, replace(tonight, quality=quality), earlier, [], tonight.day)
+    assert found.action == ("suppressed_by_quality" if quality == "fail" else "request")
+
+
+def test_an_earlier_night_of_bad_data_does_not_count() -> None:
+    [bad], [tonight] = nights("x", quality="warn"), nights("x", first=2)
+    assert decide(TWO_OF_THREE, tonight, [bad], [], tonight.day).action == "nothing"
+
+
+# ---- triggers
+
+
+@pytest.mark.parametrize(("weighted", "action"), [(0.31, "request"), (0.3, "nothing"), (None, "nothing")])
+def test_drift_is_weighted_by_importance_if_the_policy_says_so(weighted: float | None, action: str) -> None:
+    policy = Retrain(drift=DriftTrigger(share=0.3, nights=1, of_last=1), cooldown=timedelta(days=7))
+    night = Night(day(1), 1, True, weighted)
+    found = decide(policy, night, [], [], day(1))
+    assert found.action == action
+    if action == "request":
+        assert found.reason.startswith("drift: 31% of the importance drifted, at most 30%")
+
+
+def estimated(*values: float, beyond: bool | None = None, reference: float | None = 0.7) -> list[Night]:
+    return [Night(at(n), 1, estimated={"roc_auc": Held(value, reference, beyond)}) for n, value in enumerate(values, 1)]
+
+
+def realized(*values: float | None) -> list[Night]:
+    """Nights in a row of which only some have turned out."""
+    known = [{} if value is None else {"roc_auc": Held(value, 0.7)} for value in values]
+    return [Night(at(n), 1, False, realized=one) for n, one in enumerate(known, 1)]
+
+
+@pytest.mark.parametrize(
+    ("values", "action"), [((0.64, 0.64), "request"), ((0.64, 0.66), "nothing"), ((0.66, 0.64), "nothing")]
+)
+def test_an_estimate_far_below_the_holdout_asks_when_it_persists(values: tuple[float, ...], action: str) -> None:
+    policy = Retrain(drift=None, estimated_performance=EstimateTrigger(worse=0.05), cooldown=timedelta(days=7))
+    *earlier, tonight = estimated(*values)
+    assert decide(policy, tonight, earlier, [], tonight.day).action == action
+
+
+def test_without_a_bound_what_the_holdout_lets_expect_decides() -> None:
+    policy = Retrain(drift=None, estimated_performance=EstimateTrigger(), cooldown=timedelta(days=7))
+    for beyond, action in ((True, "request"), (False, "nothing"), (None, "nothing")):
+        *earlier, tonight = estimated(0.6, 0.6, beyond=beyond)
+        assert decide(policy, tonight, earlier, [], tonight.day).action == action
+
+
+def test_of_an_error_more_is_worse() -> None:
+    policy = Retrain(
+        drift=None, estimated_performance=EstimateTrigger(worse=1, nights=1, of_last=1), cooldown=timedelta(days=7)
+    )
+    for value, action in ((12.5, "request"), (10.5, "nothing"), (7.0, "nothing")):
+        night = Night(day(1), 1, estimated={"mae": Held(value, 11.0)})
+        assert decide(policy, night, [], [], day(1), regression=True).action == action
+
+
+def test_performance_is_that_of_nights_that_have_turned_out_by_the_nights_cutoff() -> None:
+    policy = Retrain(drift=None, performance=PerformanceTrigger(worse=0.05), cooldown=timedelta(days=7))
+    *earlier, tonight = realized(0.7, 0.6, 0.6, 0.7, None)
+    assert decide(policy, tonight, earlier, [], day(3)).action == "request"
+    assert decide(policy, tonight, earlier, [], day(4)).action == "nothing"  # the newest that turned out is well
+    assert decide(policy, tonight, earlier, [], day(2)).action == "nothing"
+    [finding] = decide(policy, tonight, earlier, [], day(3)).findings
+    assert finding.told == "roc_auc of 2024-01-03 is 0.6, 0.1 worse than the holdout, at most 0.05"
+
+
+def test_a_night_that_never_turned_out_is_left_out_of_the_count() -> None:
+    policy = Retrain(drift=None, performance=PerformanceTrigger(worse=0.05), of_last=2, cooldown=timedelta(days=7))
+    *earlier, tonight = realized(0.6, None, 0.6, None)
+    assert decide(policy, tonight, earlier, [], day(4)).action == "request"
+
+
+def test_nothing_has_turned_out_yet() -> None:
+    policy = Retrain(drift=None, performance=PerformanceTrigger(), cooldown=timedelta(days=7))
+    found = decide(policy, Night(day(1), 1), [], [], day(1))
+    assert (found.action, found.findings[0].newest) == ("nothing", None)
+
+
+@pytest.mark.parametrize(
+    ("trained", "action"), [(day(1), "nothing"), (date(2023, 12, 31), "request"), (None, "nothing")]
+)
+def test_an_old_version_asks_at_once(trained: date | None, action: str) -> None:
+    policy = Retrain(drift=None, age=timedelta(days=30), cooldown=timedelta(days=7))
+    night = Night(day(31), 4, trained=trained)
+    found = decide(policy, night, [], [], day(29))
+    assert found.action == action
+    if action == "request":
+        assert found.reason == "age: version 4 learned up to 2023-12-31, 31 days ago, at most 30"
+
+
+def test_one_trigger_is_enough_and_the_reason_names_those_that_fired() -> None:
+    policy = Retrain(age=timedelta(days=30), estimated_performance=EstimateTrigger(), cooldown=timedelta(days=7))
+    night = Night(day(31), 4, False, trained=date(2023, 12, 1))
+    found = decide(policy, night, [], [], day(29))
+    assert found.action == "request"
+    assert found.reason.startswith("age: ") and "drift" not in found.reason
+    assert [finding.trigger for finding in found.findings] == ["drift", "estimated_performance", "age"]
+
+
+def test_a_trigger_may_have_a_persistence_of_its_own() -> None:
+    policy = TWO_OF_THREE.model_copy(update={"drift": DriftTrigger(nights=3, of_last=4)})
+    assert decided("xx", policy=policy).action == "nothing"
+    assert decided("x.xx", policy=policy).action == "request"
+
+
+# ---- rows
+
+
+def test_every_decision_is_kept_with_its_evidence_also_nothing_to_do() -> None:
+    kept = decided("x.").measurements()
+    assert [(m.subject, m.statistic, m.value, m.threshold, m.sample_size, m.verdict) for m in kept] == [
+        ("night", "retrain", None, None, None, "nothing"),
+        ("drift", "breaches", 1.0, 2.0, 2, "pass"),
+    ]
+    assert {m.model_version for m in kept} == {1}
+    assert decided("?").measurements()[1].verdict == "unknown"
+
+
+def test_a_night_that_was_missed_asks_for_nothing_and_says_what_would_have_been() -> None:
+    found = missed(decided("xx"), day(3))
+    assert found.action == "missed"
+    assert found.reason == (
+        "made up for with 2024-01-03; would have been: request; "
+        "drift: the night breaches; 2 of the last 2 nights, needed 2"
+    )
+
+
+def row(monitor: str, statistic: str, **given: Any) -> dict[str, Any]:
+    usual: dict[str, Any] = {
+        "score_date": day(1), "subject": "night", "value": None, "threshold": None, "verdict": "pass",
+        "model_version": 1,
+    }  # fmt: skip
+    return {"monitor": monitor, "statistic": statistic} | usual | given
+
+
+def test_nights_are_gathered_from_rows() -> None:
+    rows = [
+        row("drift", "input_drift", verdict="warn"),
+        row("drift", "joint_drift"),
+        row("drift", "weighted_drift", value=0.4),
+        row("drift", "psi", subject="busy", value=2.0, verdict="warn"),
+        row("estimate", "roc_auc", value=0.66, threshold=0.65),
+        row("estimate", "roc_auc", value=0.7, subject="reference"),
+        row("outcome", "roc_auc", value=0.6, threshold=0.62, verdict="warn"),
+        row("outcome", "roc_auc", value=0.7, subject="reference"),
+        row("outcome", "brier", verdict="unknown"),
+        row("quality.raw", "not_null", subject="raw.plan: load", model_version=None),
+        row("quality.scores", "mix", subject="scores.tiny: score", verdict="warn", model_version=None),
+        row("gate", "verdict", score_date=day(2), subject="gate", verdict="passed", model_version=None),
+        row("decision", "retrain", score_date=day(3), verdict="request"),
+    ]
+    assert gather(rows, {1: date(2023, 12, 1)}) == [
+        Night(
+            day(1),
+            1,
+            True,
+            0.4,
+            {"roc_auc": Held(0.66, 0.7, False)},
+            {"roc_auc": Held(0.6, 0.7, True), "brier": Held(None)},
+            "warn",
+            date(2023, 12, 1),
+        )
+    ]
+    assert requested(rows) == [day(3)]
+
+
+def test_what_was_measured_of_the_scores_of_another_version_does_not_count() -> None:
+    rows = [row("drift", "input_drift", verdict="warn"), row("estimate", "roc_auc", value=0.6, model_version=2)]
+    assert gather(rows, {}) == [Night(day(1), 2, None, None, {"roc_auc": Held(0.6)})]
+
+
+def test_drift_that_is_not_known_is_not_taken_for_none() -> None:
+    [night] = gather([row("drift", "input_drift", verdict="unknown", model_version=None)], {})
+    assert (night.drifted, night.version) == (None, None)
+
+
+# ---- a whole history
+
+
+def live(policy: Retrain, history: list[Night]) -> list[Decision]:
     """Decides night by night, as the loop does."""
     decisions: list[Decision] = []
     for number, night in enumerate(history):
         asked = [one.night for one in decisions if one.action == "request"]
-        decisions.append(decide(policy, night, history[:number], asked))
+        decisions.append(decide(policy, night, history[:number], asked, night.day))
     return decisions
 
 
-def nights(history: list[tuple[bool, int]]) -> list[NightDrift]:
-    return [
-        NightDrift(date(2024, 1, 1) + timedelta(days=n), drifted, version, 0.4)
-        for n, (drifted, version) in enumerate(history)
-    ]
+def history_of(pattern: list[tuple[str, int]]) -> list[Night]:
+    return [nights(mark, version, first=n)[0] for n, (mark, version) in enumerate(pattern, 1)]
 
 
-@given(policies, histories)
-def test_deciding_a_night_again_when_later_ones_are_known_decides_the_same(
-    policy: Retrain, history: list[tuple[bool, int]]
+@given(policies, patterns)
+def test_requests_keep_the_cool_down_and_the_budget_and_only_drift_asks(
+    policy: Retrain, pattern: list[tuple[str, int]]
 ) -> None:
-    known = nights(history)
-    decisions = live(policy, known)
+    history = history_of(pattern)
+    asked = [one.night for one in live(policy, history) if one.action == "request"]
+    assert all(later - earlier >= policy.cooldown for earlier, later in pairwise(asked))
+    assert {night.day for night in history if night.drifted} >= set(asked)
+    months = [(one.year, one.month) for one in asked]
+    assert all(months.count(month) <= (policy.budget or 31) for month in months)
+
+
+@given(policies, patterns)
+def test_replaying_a_history_is_deciding_it_night_by_night(policy: Retrain, pattern: list[tuple[str, int]]) -> None:
+    history = history_of(pattern)
+    assert replay(policy, history[::-1], lambda night: night) == live(policy, history)
+
+
+@given(policies, patterns, st.data())
+def test_a_night_decided_again_later_is_decided_the_same_or_held_back(
+    policy: Retrain, pattern: list[tuple[str, int]], data: st.DataObject
+) -> None:
+    """Whatever was asked for since: never two requests for what was one."""
+    history = history_of(pattern)
+    decisions = live(policy, history)
     asked = [one.night for one in decisions if one.action == "request"]
-    assert [decide(policy, night, known, asked) for night in known] == decisions
-
-
-@given(policies, histories)
-def test_requests_are_at_least_a_cool_down_apart_and_only_made_on_nights_that_drifted(
-    policy: Retrain, history: list[tuple[bool, int]]
-) -> None:
-    known = nights(history)
-    asked = [one.night for one in live(policy, known) if one.action == "request"]
-    assert all(later - earlier >= policy.cooldown for earlier, later in itertools.pairwise(asked))
-    assert set(asked) <= {night.night for night in known if night.drifted}
-
-
-@given(policies, histories)
-def test_a_night_that_is_suppressed_or_requests_saw_enough_drift_of_its_own_version(
-    policy: Retrain, history: list[tuple[bool, int]]
-) -> None:
-    known = nights(history)
-    for number, decision in enumerate(live(policy, known)):
-        same = [one for one in known[: number + 1] if one.version == known[number].version]
-        enough = known[number].drifted and sum(one.drifted for one in same[-policy.of_last :]) >= policy.nights
-        assert (decision.action != "nothing") == enough
+    place = data.draw(st.integers(0, len(history) - 1))
+    again = decide(policy, history[place], history, asked, history[place].day)
+    if again.action == "request":
+        assert history[place].day in asked or not any(abs(one - history[place].day) < policy.cooldown for one in asked)
+    else:
+        assert decisions[place].action != "request" or policy.budget is not None

@@ -1,50 +1,74 @@
 from __future__ import annotations
 
 import math
+from datetime import date
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
-from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
+from sklearn.metrics import brier_score_loss, log_loss, mean_absolute_error, roc_auc_score, root_mean_squared_error
 
-from nightshift.monitoring.outcomes import measure_outcomes
+from nightshift.monitoring.expectation import Band, ErrorModel, Expectation
+from nightshift.monitoring.outcomes import measure_outcomes, settle_labels
+from nightshift.registry.calibration import Vector
+from nightshift.training.bootstrap import metrics
 from nightshift.types import Measurement
+from unit.tables import day
 
 rows_of_both = st.lists(st.tuples(st.sampled_from([0.0, 1.0]), st.floats(0.01, 0.99)), min_size=2, max_size=30).filter(
     lambda rows: len({label for label, _ in rows}) == 2
 )
+
+STATISTICS = {
+    "label_coverage", "positive_share", "mean_score",
+    "roc_auc", "average_precision", "brier", "log_loss", "calibration_error",
+}  # fmt: skip
 
 
 def labelled(labels: list[float], scores: list[float]) -> pa.Table:
     return pa.table({"label": pa.array(labels, pa.float64()), "score": pa.array(scores, pa.float64())})
 
 
+def of_night(measured: list[Measurement]) -> dict[str, Measurement]:
+    return {m.statistic: m for m in measured if m.subject == "night"}
+
+
 def values(measured: list[Measurement]) -> dict[str, float | None]:
-    assert {m.subject for m in measured} == {"night"}
-    return {m.statistic: m.value for m in measured}
+    return {name: m.value for name, m in of_night(measured).items()}
+
+
+def of_numbers(labels: Vector, scores: Vector) -> dict[str, float]:
+    return {
+        "mae": float(mean_absolute_error(labels, scores)), "rmse": float(root_mean_squared_error(labels, scores))
+    }  # fmt: skip
 
 
 def test_four_rows_of_five_are_measured_as_worked_out_by_hand() -> None:
-    measured = measure_outcomes(labelled([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]), 5, 3)
-    assert values(measured) == {
-        "label_coverage": pytest.approx(0.8),
-        "positive_share": pytest.approx(0.5),
-        "mean_score": pytest.approx(0.4125),
-        "brier": pytest.approx(0.158125),
-        "log_loss": pytest.approx(-math.log(0.9 * 0.6 * 0.35 * 0.8) / 4),
-        "roc_auc": pytest.approx(0.75),
+    measured = measure_outcomes(labelled([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]), 5, 3, metrics)
+    found = values(measured)
+    assert set(found) == STATISTICS
+    expected = {
+        "label_coverage": 0.8,
+        "positive_share": 0.5,
+        "mean_score": 0.4125,
+        "brier": 0.158125,
+        "log_loss": -math.log(0.9 * 0.6 * 0.35 * 0.8) / 4,
+        "roc_auc": 0.75,
     }
+    assert {name: found[name] for name in expected} == pytest.approx(expected)
     assert {m.sample_size for m in measured} == {4}
     assert {m.model_version for m in measured} == {3}
+    assert {m.verdict for m in measured} == {"pass"}
 
 
 @examples(max_examples=30)
 @given(rows_of_both)
 def test_the_values_are_those_of_scikit_learn(rows: list[tuple[float, float]]) -> None:
     labels, scores = [label for label, _ in rows], [score for _, score in rows]
-    found = values(measure_outcomes(labelled(labels, scores), len(rows), 1))
+    found = values(measure_outcomes(labelled(labels, scores), len(rows), 1, metrics))
     assert found["roc_auc"] == pytest.approx(roc_auc_score(labels, scores))
     assert found["brier"] == pytest.approx(brier_score_loss(labels, scores))
     assert found["log_loss"] == pytest.approx(log_loss(labels, scores))
@@ -55,27 +79,93 @@ def test_the_values_are_those_of_scikit_learn(rows: list[tuple[float, float]]) -
 def test_a_night_with_one_outcome_only_has_every_value_but_the_area(
     label: float, brier: float, loss: float | None
 ) -> None:
-    measured = measure_outcomes(labelled([label, label], [0.2, 0.4]), 2, 1)
-    found = values(measured)
-    assert found["roc_auc"] is None
-    assert found["positive_share"] == label
-    assert found["brier"] == pytest.approx(brier)
-    assert found["log_loss"] == pytest.approx(loss or -math.log(0.2 * 0.4) / 2)
-    assert measured[-1].detail == "all outcomes were the same"
+    found = of_night(measure_outcomes(labelled([label, label], [0.2, 0.4]), 2, 1, metrics))
+    assert set(found) == STATISTICS
+    assert found["roc_auc"].value is None
+    assert (found["roc_auc"].verdict, found["roc_auc"].detail) == ("unknown", "all outcomes were the same")
+    assert found["positive_share"].value == label
+    assert found["brier"].value == pytest.approx(brier)
+    assert found["brier"].detail == ""
+    assert found["log_loss"].value == pytest.approx(loss or -math.log(0.2 * 0.4) / 2)
 
 
 def test_a_single_row_is_measured() -> None:
-    found = values(measure_outcomes(labelled([1.0], [0.9]), 1, 1))
+    found = values(measure_outcomes(labelled([1.0], [0.9]), 1, 1, metrics))
     assert found["brier"] == pytest.approx(0.01)
     assert found["log_loss"] == pytest.approx(-math.log(0.9))
 
 
 @pytest.mark.parametrize(("observations", "coverage"), [(7, 0.0), (0, None)])
-def test_a_night_without_labels_has_no_other_value_than_that(observations: int, coverage: float | None) -> None:
-    assert values(measure_outcomes(labelled([], []), observations, 1)) == {"label_coverage": coverage}
+def test_a_night_whose_labels_never_came_has_a_row_a_statistic_and_all_are_unknown(
+    observations: int, coverage: float | None
+) -> None:
+    found = of_night(measure_outcomes(labelled([], []), observations, 1, metrics))
+    assert set(found) == STATISTICS
+    assert found["label_coverage"].value == coverage
+    assert {m.verdict for m in found.values()} == {"unknown"}
+    assert {m.value for name, m in found.items() if name != "label_coverage"} == {None}
 
 
 def test_scores_of_zero_and_one_that_were_wrong_cost_much_but_not_everything() -> None:
-    loss = values(measure_outcomes(labelled([1.0, 0.0], [0.0, 1.0]), 2, 1))["log_loss"]
+    loss = values(measure_outcomes(labelled([1.0, 0.0], [0.0, 1.0]), 2, 1, metrics))["log_loss"]
     assert loss is not None
     assert 10 < loss < math.inf
+
+
+def test_scores_that_are_no_numbers_are_left_out_and_the_labels_counted() -> None:
+    found = of_night(measure_outcomes(labelled([0, 1, 1], [0.2, 0.7, math.nan]), 3, 1, metrics))
+    assert found["label_coverage"].value == 1.0
+    assert (found["roc_auc"].value, found["roc_auc"].sample_size) == (1.0, 2)
+
+
+def test_predicted_numbers_are_measured_by_their_errors() -> None:
+    found = values(measure_outcomes(labelled([3.0, 5.0], [4.0, 4.5]), 2, 1, of_numbers, regression=True))
+    assert found == pytest.approx(
+        {"label_coverage": 1, "mean_label": 4, "mean_score": 4.25, "bias": 0.25, "mae": 0.75, "rmse": math.sqrt(0.625)}
+    )
+
+
+@pytest.mark.parametrize(("bound", "verdict"), [(0.9, "warn"), (0.7, "pass"), (None, "pass")])
+def test_a_value_is_held_against_the_worst_that_the_holdout_lets_expect(bound: float | None, verdict: str) -> None:
+    expected = Expectation(ErrorModel((), (1.0,), (1.0,)), {"roc_auc": Band(0.95, bound)}, {})
+    measured = measure_outcomes(labelled([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]), 4, 1, metrics, expected)
+    found = of_night(measured)["roc_auc"]
+    assert (found.value, found.threshold, found.verdict) == (0.75, bound, verdict)
+    assert [(m.subject, m.statistic, m.value) for m in measured if m.subject != "night"] == [
+        ("reference", "roc_auc", 0.95)
+    ]
+
+
+@pytest.mark.parametrize(("bound", "verdict"), [(0.1, "warn"), (0.2, "pass")])
+def test_of_errors_less_is_better(bound: float, verdict: str) -> None:
+    expected = Expectation(ErrorModel((), (1.0,), (1.0,)), {"brier": Band(0.1, bound)}, {})
+    measured = measure_outcomes(labelled([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]), 4, 1, metrics, expected)
+    assert of_night(measured)["brier"].verdict == verdict
+
+
+def told(*rows: tuple[int, str, float]) -> pa.Table:
+    days: list[date] = [day(number) for number, _, _ in rows]
+    return pa.table({
+        "score_date": pa.array(days, pa.date32()), "machine": [name for _, name, _ in rows],
+        "label": [label for *_, label in rows], "beside": list(range(len(rows))),
+    })  # fmt: skip
+
+
+def test_a_label_told_twice_counts_once_and_of_two_different_ones_none_is_known() -> None:
+    labels = told((1, "a", 1.0), (1, "b", 0.0), (1, "a", 1.0), (1, "c", 0.0), (1, "c", 1.0), (2, "c", 1.0))
+    settled, doubtful = settle_labels(labels, ("machine",))
+    assert doubtful == 1
+    assert settled.to_pylist() == [labels.to_pylist()[place] for place in (0, 1, 5)]
+
+
+def test_labels_told_once_stay_as_they_are() -> None:
+    labels = told((1, "b", 1.0), (1, "a", 0.0))
+    assert settle_labels(labels, ("machine",)) == (labels, 0)
+    assert settle_labels(labels.slice(0, 0), ("machine",)) == (labels.slice(0, 0), 0)
+
+
+def test_nothing_is_counted_twice_however_often_it_is_told() -> None:
+    random = np.random.default_rng(1)
+    labels = told(*[(1, f"m{n}", float(random.integers(0, 2))) for n in range(50)])
+    settled, doubtful = settle_labels(pa.concat_tables([labels, labels]), ("machine",))
+    assert (settled, doubtful) == (labels, 0)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from nightshift.definition.gate import AgainstChampion, Gate, Slices
+from nightshift.pages.plots import Axis
 from nightshift.training.gate import judge
-from nightshift.training.plots import Axis
 from nightshift.training.report import render_gate
 from nightshift.training.results import Constants, Holdout
 from unit.training.test_gate import STORED, alone, labelled, made

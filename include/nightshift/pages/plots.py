@@ -1,4 +1,4 @@
-"""Plots as SVG, without a library: what is drawn, in pixels. `templates/plots.j2` draws it, `gate.css` colours it."""
+"""Plots as SVG, without a library: what is drawn, in pixels. `plots.j2` draws it, the page's style sheet colours it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from itertools import pairwise
 from math import ceil, floor, isfinite, log10
 
 import numpy as np
+import numpy.typing as npt
 
-from nightshift.training.bootstrap import BINS, Vector
+Vector = npt.NDArray[np.float64]
 
 WIDTH, HEIGHT = 440, 320
 LEFT, RIGHT, TOP, BOTTOM = 52, 14, 18, 44
@@ -18,13 +19,14 @@ ROW, NAMES, NUMBERS = 24, 150, 74  # of the forest: a slice's height, the widths
 
 @dataclass(frozen=True)
 class Axis:
-    """An axis: what it shows, from where to where, on which pixels."""
+    """An axis: what it shows, from where to where, on which pixels; `named` is what stands at some values."""
 
     label: str
     low: float
     high: float
     start: float
     end: float
+    named: tuple[tuple[float, str], ...] = ()
 
     def place(self, value: float) -> float:
         """The pixel of a value; one beyond the axis is at its end."""
@@ -33,7 +35,9 @@ class Axis:
 
     @property
     def ticks(self) -> list[tuple[float, str]]:
-        """Round numbers with their pixels: four to nine of them."""
+        """What stands at which pixels; without names, four to nine round numbers."""
+        if self.named:
+            return [(self.place(value), text) for value, text in self.named]
         step = 10.0 ** floor(log10((self.high - self.low) / 4))
         step *= next(times for times in (5, 2, 1) if (self.high - self.low) / (step * times) >= 4 or times == 1)
         digits = max(0, -floor(log10(step)))
@@ -162,11 +166,11 @@ def histogram(values: Vector, low: float, high: float, count: int) -> tuple[Vect
     return edges, found / max(len(values), 1)
 
 
-def by_bin(order: Vector, *values: Vector) -> Vector:
+def by_bin(order: Vector, bins: int, *values: Vector) -> Vector:
     """The means of values in bins of equally many rows, in some order: shape (bins, values)."""
     ranked = np.argsort(order, kind="stable")
-    bins = [rows for rows in np.array_split(ranked, BINS) if len(rows)]
-    return np.array([[one[rows].mean() for one in values] for rows in bins])
+    parts = [rows for rows in np.array_split(ranked, bins) if len(rows)]
+    return np.array([[one[rows].mean() for one in values] for rows in parts])
 
 
 def _kind(holds: bool) -> str:

@@ -1,0 +1,209 @@
+"""The page of a night: what was decided and why, what moved, and how drift, performance and value came to that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import lru_cache
+from itertools import accumulate
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment
+
+from nightshift.monitoring.evidence import Row, drift_of, is_decision
+from nightshift.monitoring.value import CHAMPION, NAIVE
+from nightshift.pages import POLICY, plots, templates
+from nightshift.pages.plots import Axis, Line, Plot
+
+SHOWN = timedelta(days=60)  # of history
+MOVERS = 15
+OVERALL = {
+    "input_drift": "Input drift, all features together",
+    "joint_drift": "Joint drift",
+    "prediction_drift": "Drift of the scores",
+    "weighted_drift": "Share of importance on drifted features",
+    "drifted_share": "Share of features that drifted",
+}
+
+Series = Mapping[date, float]
+
+
+@dataclass(frozen=True)
+class Histogram:
+    """A feature's values, of the reference and of the night: the share of the rows in each bin, by its name."""
+
+    feature: str
+    bins: Sequence[str]
+    reference: Sequence[float]
+    night: Sequence[float]
+
+
+@dataclass(frozen=True)
+class Section:
+    """Plots of one kind, with what their lines mean by their style."""
+
+    title: str
+    note: str
+    legend: Mapping[str, str]
+    plots: Sequence[Plot]
+
+
+def render_night(
+    model: str, night: date, rows: Sequence[Row], unit: str = "", histograms: Sequence[Histogram] = ()
+) -> str:
+    """The page of a night.
+
+    Args:
+        model: The model.
+        night: The score date.
+        rows: Rows of `monitoring.<model>`, of the night and of those before it.
+        unit: Of the value.
+        histograms: Of the features that moved most.
+
+    Returns:
+        One HTML page that refers to nothing outside of itself.
+    """
+    tonight = [row for row in rows if row["score_date"] == night]
+    decision = next((row for row in tonight if is_decision(row)), None)
+    evidence = [row for row in tonight if row["monitor"] == "decision" and not is_decision(row)]
+    sections = [
+        Section("Reference and night", "The share of rows by value.", {"champion": "reference", "challenger": "night"},
+                [_histogram(one) for one in histograms]),
+        _drift(rows),
+        _performance(rows),
+        _value(rows, unit),
+    ]  # fmt: skip
+    return (
+        _environment()
+        .get_template("night.j2")
+        .render(
+            title=f"{model}: the night of {night}",
+            decision=decision["verdict"].replace("_", " ") if decision else "not decided yet",
+            calm=decision is not None and decision["verdict"] == "nothing",
+            reason=decision["detail"] if decision else "",
+            facts=_facts(tonight),
+            evidence=evidence,
+            movers=movers(tonight),
+            sections=[one for one in sections if one.plots],
+            policy=POLICY,
+        )
+    )
+
+
+def movers(tonight: Iterable[Row]) -> list[dict[str, Any]]:
+    """The features that moved most: each by the statistic that is furthest beyond, or nearest to, its threshold."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in tonight:
+        if row["monitor"] == "drift" and row["subject"] != "night" and row["value"] is not None:
+            times = row["value"] / row["threshold"] if row["threshold"] else 0.0
+            if row["subject"] not in found or times > found[row["subject"]]["times"]:
+                found[row["subject"]] = {**row, "times": times}
+    return sorted(found.values(), key=lambda row: -row["times"])[:MOVERS]
+
+
+def _facts(tonight: Sequence[Row]) -> dict[str, str]:
+    versions = {row["model_version"] for row in tonight if row["model_version"] is not None}
+    drifted, _ = drift_of(tonight)
+    bad = [row for row in tonight if str(row["monitor"]).startswith("quality.") and row["verdict"] != "pass"]
+    checks = sum(str(row["monitor"]).startswith("quality.") for row in tonight)
+    rows = max((row["sample_size"] or 0 for row in tonight if row["monitor"] == "estimate"), default=0)
+    return {
+        "Scored by": f"version {max(versions)}" if versions else "unknown",
+        "Rows": f"{rows:,}",
+        "Drift": {None: "not known", True: "the night breaches", False: "none that breaches"}[drifted],
+        "Quality": f"{len(bad)} of {checks} checks did not pass" if bad else f"{checks} checks passed",
+    }
+
+
+def _drift(rows: Sequence[Row]) -> Section:
+    drawn = []
+    for statistic, title in OVERALL.items():
+        of = _night_rows(rows, "drift", statistic)
+        values, bounds = _series(of, "value"), _series(of, "threshold")
+        if values:
+            drawn.append(_history(title, "", statistic, {"challenger dotted": values, "bound": bounds}))
+    return Section("Drift", "By night.", {"challenger": "measured", "bound": "threshold"}, drawn)
+
+
+def _performance(rows: Sequence[Row]) -> Section:
+    drawn = []
+    for metric in ("roc_auc", "brier", "mae", "rmse"):
+        estimated, realized = (_night_rows(rows, monitor, metric) for monitor in ("estimate", "outcome"))
+        lines = {"challenger": _series(estimated, "value"), "champion dotted": _series(realized, "value")}
+        if any(lines.values()):
+            lines["bound"] = _series(estimated, "threshold")
+            drawn.append(_history(metric, "", metric, lines))
+    note = (
+        "The estimate knows no label. It sees rows that move to where the model is better or worse; it does not see "
+        "that rows of the same score turn out otherwise than they did (a changed concept)."
+    )
+    legend = {"challenger": "estimated", "champion": "realized", "bound": "the worst estimate to expect"}
+    return Section("Performance", note, legend, drawn)
+
+
+def _value(rows: Sequence[Row], unit: str) -> Section:
+    known = [row for row in rows if row["monitor"] == "value" and row["statistic"] == "value"]
+    lines, legend = {}, {}
+    for who in sorted({row["subject"] for row in known}, key=lambda name: (name != CHAMPION, name)):
+        style = {CHAMPION: "champion", NAIVE: "ideal"}.get(who, "challenger")
+        nights = sorted(_series([row for row in known if row["subject"] == who], "value").items())
+        if nights:
+            lines[f"{style} {who.replace(' ', '-')}"] = dict(
+                zip([day for day, _ in nights], accumulate(value for _, value in nights), strict=True)
+            )
+            legend[style] = who if style != "challenger" else "challengers"
+    drawn = [_history("Value", "Added up over the nights shown.", unit or "value", lines)] if lines else []
+    return Section("Value", "Of nights whose labels are final.", legend, drawn)
+
+
+def _histogram(one: Histogram) -> Plot:
+    count = len(one.bins)
+    named = tuple((place + 0.5, name[:8]) for place, name in enumerate(one.bins))
+    x = Axis(one.feature, 0, count, plots.LEFT, plots.WIDTH - plots.RIGHT, named)
+    y = plots.up("share of rows", 0, 1.05 * max([*one.reference, *one.night, 0.01]))
+    edges = np.arange(count + 1, dtype=np.float64)
+    of = {"champion": one.reference, "challenger": one.night}
+    lines = [plots.steps(kind, x, y, edges, np.asarray(shares)) for kind, shares in of.items()]
+    return Plot(one.feature, "", x, y, lines)
+
+
+def _history(title: str, note: str, label: str, lines: Mapping[str, Series]) -> Plot:
+    """Lines over nights, interrupted where nights are missing."""
+    days = sorted({day for series in lines.values() for day in series})
+    values = [value for series in lines.values() for value in series.values()]
+    first, last = days[0].toordinal(), max(days[-1].toordinal(), days[0].toordinal() + 1)
+    step = max(1, (last - first) // 5)
+    named = tuple((float(day), f"{date.fromordinal(day):%m-%d}") for day in range(first, last + 1, step))
+    x = Axis("night", first, last, plots.LEFT, plots.WIDTH - plots.RIGHT, named)
+    room = 0.08 * (max(values) - min(values)) or 0.05 * abs(max(values)) or 0.01
+    y = plots.up(label, min(values) - room, max(values) + room)
+    drawn = [Line(kind, part) for kind, series in lines.items() for part in _parts(x, y, series)]
+    return Plot(title, note, x, y, drawn)
+
+
+def _parts(x: Axis, y: Axis, series: Series) -> list[str]:
+    """The points of neighbouring nights, as lines' points; a night alone is a short line."""
+    found: list[list[tuple[date, float]]] = []
+    for place, (day, value) in enumerate(sorted(series.items())):
+        if place == 0 or day - found[-1][-1][0] > timedelta(days=1):
+            found.append([])
+        found[-1].append((day, value))
+    return [plots.line("", x, y, [(day.toordinal(), value) for day, value in part]).points for part in found]
+
+
+def _night_rows(rows: Iterable[Row], monitor: str, statistic: str) -> list[Row]:
+    wanted = (monitor, "night", statistic)
+    return [row for row in rows if (row["monitor"], row["subject"], row["statistic"]) == wanted]
+
+
+def _series(rows: Iterable[Row], column: str) -> dict[date, float]:
+    return {row["score_date"]: row[column] for row in rows if row[column] is not None and isfinite(row[column])}
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Environment:
+    return Environment(loader=templates(Path(__file__).with_name("templates")), autoescape=True, trim_blocks=True)

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from nightshift.loop import Loop
+from unit.monitoring.test_nights import drift, version
+from unit.registry.test_commands import Command, nightshift
+from unit.tables import day
+
+__all__ = ["nightshift"]
+
+RANGE = ("replay-policy", "tiny", "--from", "2024-01-02", "--to", "2024-01-31")
+
+
+@pytest.fixture
+def history(loop: Loop) -> Loop:
+    version(loop, 1)
+    for number, verdict in enumerate(["pass", "warn", "warn", "pass", "warn"], 2):
+        drift(loop, number, verdict)
+    return loop
+
+
+def test_a_month_is_a_row_and_what_would_have_been_asked_is_said(history: Loop, nightshift: Command) -> None:
+    ended = nightshift(*RANGE)
+    assert ended.code == 0
+    assert "2024-01" in ended.out and "drift 3" in ended.out and "cooldown 2" in ended.out
+    assert "tiny: 1 of 5 nights ask for a training: 2024-01-03" in ended.out
+    assert history.monitored(day(1), day(31), "decision") == []
+
+
+def test_another_policy_is_read_from_a_file(history: Loop, nightshift: Command, tmp_path: Path) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text("nights: 2\nof_last: 2\ncooldown: 1d\n")
+    ended = nightshift(*RANGE, "--policy", str(file), "--nightly", "--format", "json")
+    told = json.loads(ended.out)
+    assert [(one["night"], one["action"]) for one in told] == [
+        ("2024-01-02", "nothing"), ("2024-01-03", "nothing"), ("2024-01-04", "request"),
+        ("2024-01-05", "nothing"), ("2024-01-06", "nothing"),
+    ]  # fmt: skip
+    assert {one["version"] for one in told} == {1}
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("cooldown: 7d\nbudgett: 2\n", "policy.yaml:2: budgett: unknown key; received 'budgett'"),
+        ("nights: 2\n", "policy.yaml:1: cooldown: missing key"),
+        ("cooldown: 7d\nnights: 4\n", "policy.yaml:2: nights: can never be reached"),
+        ("cooldown: 7d\nperformance: {metric: rmse}\n", "policy.yaml:2: performance.metric: is no metric"),
+        ("- 1\n", "policy.yaml:1: not a mapping"),
+    ],
+)
+def test_what_is_wrong_with_the_file_is_one_line(
+    history: Loop, nightshift: Command, tmp_path: Path, content: str, says: str
+) -> None:
+    file = tmp_path / "policy.yaml"
+    file.write_text(content)
+    ended = nightshift(*RANGE, "--policy", str(file))
+    assert ended.code == 2
+    assert says in ended.err
+    assert len(ended.err.strip().splitlines()) == 1
+
+
+def test_without_a_measured_night_there_is_nothing_to_decide(loop: Loop, nightshift: Command) -> None:
+    assert "tiny: 0 of 0 nights ask for a training" in nightshift(*RANGE).out

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import re
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from nightshift.monitoring.report import Histogram, movers, render_night
+from unit.training.test_report import HOSTILE, Page
+
+FIRST, NIGHT = date(2024, 1, 1), date(2024, 1, 20)
+
+
+def row(monitor: str, statistic: str, value: float | None = None, **given: Any) -> dict[str, Any]:
+    usual: dict[str, Any] = {
+        "score_date": NIGHT, "subject": "night", "threshold": None, "sample_size": 40, "verdict": "pass", "detail": "",
+        "model_version": 3,
+    }  # fmt: skip
+    return {"monitor": monitor, "statistic": statistic, "value": value} | usual | given
+
+
+def history() -> list[dict[str, Any]]:
+    rows = []
+    for number in range(20):
+        if number != 7:  # nobody monitored that night
+            when = FIRST + timedelta(days=number)
+            value, verdict = 0.1 + number / 50, "warn" if number > 10 else "pass"
+            rows.append(row("drift", "input_drift", value, threshold=0.3, verdict=verdict, score_date=when))
+            rows.append(row("estimate", "roc_auc", 0.7 - number / 200, threshold=0.62, score_date=when))
+            if number < 18:
+                rows.append(row("outcome", "roc_auc", 0.68, score_date=when))
+                for who, worth in (("champion", 10.0), ("challenger 4", 12.0), ("naive", -3.0)):
+                    rows.append(row("value", "value", worth, subject=who, score_date=when))
+    return rows
+
+
+TONIGHT = [
+    row("drift", "psi", 0.3, subject="busy", threshold=0.1, verdict="warn"),
+    row("drift", "wasserstein", 0.1, subject="busy", threshold=0.2),
+    row("drift", "total_variation", 0.2, subject=HOSTILE, threshold=0.1, verdict="warn"),
+    row("drift", "psi", None, subject="gone", verdict="unknown"),
+    row("decision", "retrain", verdict="suppressed_by_cooldown", detail=f"requested on {FIRST}"),
+    row("decision", "breaches", 2.0, subject="drift", threshold=2.0, sample_size=3, verdict="warn", detail=HOSTILE),
+    row("decision", "breaches", 0.0, subject="performance", threshold=2.0, sample_size=0, verdict="unknown"),
+    row("quality.raw", "not_null", subject="raw.plan: load", verdict="warn", model_version=None),
+    row("quality.scores", "mix", subject="scores.tiny: score", model_version=None),
+]
+
+
+@pytest.fixture(scope="module")
+def page() -> Page:
+    shown = [Histogram("busy", ["a", "b", "other"], [0.5, 0.4, 0.1], [0.2, 0.5, 0.3])]
+    return Page(render_night("tiny", NIGHT, [*history(), *TONIGHT], "euros", shown))
+
+
+def test_what_was_decided_and_why_comes_first(page: Page) -> None:
+    assert f"tiny: the night of {NIGHT} suppressed by cooldown requested on {FIRST}" in page.text
+    assert "Scored by version 3 Rows 40 Drift the night breaches Quality 1 of 2 checks did not pass" in page.text
+    assert re.search(r"drift warning 2 2 3 .*performance unknown 0 2 0", page.text)
+
+
+def test_what_moved_is_listed_by_how_far_beyond_its_threshold_it_is() -> None:
+    assert [(one["subject"], one["statistic"], one["times"]) for one in movers(TONIGHT)] == [
+        ("busy", "psi", pytest.approx(3.0)),
+        (HOSTILE, "total_variation", pytest.approx(2.0)),
+    ]
+
+
+def test_the_plots_show_values_with_their_thresholds_up_to_the_night(page: Page) -> None:
+    assert page.titles == ["busy", "Input drift, all features together", "roc_auc", "Value"]
+    _, drift, performance, value = page.plots
+    assert {line.get("class") for line in drift.iter("polyline")} == {"challenger dotted", "bound"}
+    assert {line.get("class") for line in performance.iter("polyline")} == {"challenger", "champion dotted", "bound"}
+    assert {line.get("class") for line in value.iter("polyline")} == {
+        "champion champion", "challenger challenger-4", "ideal naive",
+    }  # fmt: skip
+    assert "euros" in "".join(value.itertext())
+
+
+def test_where_a_night_is_missing_a_line_is_interrupted(page: Page) -> None:
+    measured = [line for line in page.plots[1].iter("polyline") if line.get("class") == "challenger dotted"]
+    assert [len(str(line.get("points")).split()) for line in measured] == [7, 12]
+
+
+def test_value_is_added_up(page: Page) -> None:
+    lines = [line for line in page.plots[3].iter("polyline") if line.get("class") == "champion champion"]
+    heights = [float(point.split(",")[1]) for line in lines for point in str(line.get("points")).split()]
+    assert heights == sorted(heights, reverse=True) and len(set(heights)) == 17
+
+
+def test_a_page_refers_to_nothing_outside_of_itself_and_whatever_data_holds_is_text(page: Page) -> None:
+    assert {"script", "link", "img", "iframe", "object"}.isdisjoint(tag for tag, _ in page.tags)
+    assert not any(name.startswith("on") or name in {"src", "href"} for _, told in page.tags for name in told)
+    assert not re.search(r"https?:|url\(|@import", page.page)
+    assert HOSTILE in page.text and HOSTILE not in page.page
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [],
+        [row("drift", "input_drift", None, verdict="unknown")],
+        [row("estimate", "roc_auc", 0.7)],
+        [row("value", "value", None, subject="champion", verdict="unknown")],
+        [row("drift", "input_drift", 0.0, threshold=0.0)],
+    ],
+)
+def test_a_night_of_which_little_is_known_has_a_page(rows: list[dict[str, Any]]) -> None:
+    page = Page(render_night("tiny", NIGHT, rows))
+    assert f"tiny: the night of {NIGHT} not decided yet" in page.text
+    assert all(len(list(plot.iter("polyline"))) > 0 for plot in page.plots)
+
+
+def test_the_page_says_what_an_estimate_does_not_see(page: Page) -> None:
+    assert "a changed concept" in page.text

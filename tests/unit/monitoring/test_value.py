@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from nightshift.definition.model import ModelDefinition
+from nightshift.definition.value import Value
+from nightshift.errors import DefinitionError, TerminalError
+from nightshift.monitoring.value import columns_of_value, measure_value
+from unit.conftest import Edit
+from unit.tables import day
+
+MACHINES = ["a", "b", "c", "d"]
+REPAIR = Value(
+    decision="score >= 0.5",
+    expression="case when decision then (case when failed then 10 else -2 end) when failed then -5 else 0 end",
+    naive="observation.load > 0.6",
+)
+
+
+def valued(tiny: ModelDefinition, value: Value = REPAIR) -> ModelDefinition:
+    return tiny.model_copy(update={"monitoring": tiny.monitoring.model_copy(update={"value": value})})
+
+
+def table(**columns: Any) -> pa.Table:
+    dates = pa.array([day(1)] * len(next(iter(columns.values()))), pa.date32())
+    return pa.table({"score_date": dates, **columns})
+
+
+def scored(*scores: float) -> pa.Table:
+    return table(machine=MACHINES[: len(scores)], score=pa.array(scores, pa.float64()))
+
+
+def labels(*failed: bool | None) -> pa.Table:
+    known = [(name, one) for name, one in zip(MACHINES, failed, strict=False) if one is not None]
+    return table(
+        machine=pa.array([name for name, _ in known], pa.string()),
+        label=pa.array([float(one) for _, one in known], pa.float64()),
+        failed=pa.array([one for _, one in known], pa.bool_()),
+    )
+
+
+OBSERVED = table(machine=MACHINES, load=[0.9, 0.2, 0.7, 0.1]).rename_columns(["source_date", "machine", "load"])
+
+
+def measured(definition: ModelDefinition, who: dict[str, pa.Table], told: pa.Table) -> dict[str, Any]:
+    given = {name: (rows, place) for place, (name, rows) in enumerate(who.items(), 1)}
+    found = measure_value(definition, given, told, OBSERVED)
+    return {one.subject: one for one in found if one.statistic == "value"}
+
+
+def test_what_a_night_was_worth_is_worked_out_by_hand(tiny: ModelDefinition) -> None:
+    """Repaired are a and b by the champion, only a by the challenger, a and c by the naive policy; a and c fail."""
+    told = labels(True, False, True, False)
+    found = measured(
+        valued(tiny), {"champion": scored(0.8, 0.6, 0.4, 0.1), "challenger 2": scored(0.8, 0.4, 0.4, 0.1)}, told
+    )
+    assert {who: one.value for who, one in found.items()} == {
+        "champion": 10 - 2 - 5 + 0, "challenger 2": 10 + 0 - 5 + 0, "naive": 10 + 0 + 10 + 0,
+    }  # fmt: skip
+    assert {who: one.model_version for who, one in found.items()} == {"champion": 1, "challenger 2": 2, "naive": None}
+    assert found["champion"].detail == "decided for 2 of 4 rows"
+    each = measure_value(valued(tiny), {"champion": (scored(0.8, 0.6, 0.4, 0.1), 1)}, told, OBSERVED)
+    assert [(one.subject, one.value) for one in each if one.statistic == "value_per_row"] == [
+        ("champion", 0.75), ("naive", 5.0),
+    ]  # fmt: skip
+
+
+def test_rows_without_a_label_are_worth_nothing_and_not_counted(tiny: ModelDefinition) -> None:
+    found = measured(valued(tiny), {"champion": scored(0.8, 0.6, 0.4, 0.1)}, labels(True, None, None, False))
+    assert (found["champion"].value, found["champion"].sample_size) == (10, 2)
+
+
+@pytest.mark.parametrize("rows", [scored(), scored(0.8, 0.6)])
+def test_a_night_of_which_nothing_is_known_is_unknown(tiny: ModelDefinition, rows: pa.Table) -> None:
+    found = measured(valued(tiny), {"champion": rows}, labels())
+    assert [(who, one.value, one.verdict, one.sample_size) for who, one in found.items()] == [
+        ("champion", None, "unknown", 0), ("naive", None, "unknown", 0),
+    ]  # fmt: skip
+
+
+def test_a_row_may_have_no_value(tiny: ModelDefinition) -> None:
+    value = REPAIR.model_copy(update={"expression": "case when label then 3 end"})
+    found = measured(valued(tiny, value), {"champion": scored(0.8, 0.6, 0.4)}, labels(True, False, True))
+    assert (found["champion"].value, found["champion"].sample_size) == (6, 2)
+    assert found["champion"].detail == "decided for 2 of 3 rows; 1 have no value"
+
+
+def test_a_decision_may_be_a_number(tiny: ModelDefinition) -> None:
+    value = Value(decision="round(10 * score)", expression="decision - observation.load", naive="5")
+    found = measured(valued(tiny, value), {"champion": scored(0.8, 0.6)}, labels(True, False))
+    assert found["champion"].value == pytest.approx(8 + 6 - 0.9 - 0.2)
+    assert found["naive"].value == pytest.approx(5 + 5 - 0.9 - 0.2)
+    assert found["champion"].detail == ""
+
+
+def test_what_fails_only_when_it_is_computed_names_the_definition(tiny: ModelDefinition) -> None:
+    value = REPAIR.model_copy(update={"expression": "cast(machine as integer)"})
+    with pytest.raises(TerminalError, match=r"model\.yaml: monitoring\.value: the value cannot be computed"):
+        measured(valued(tiny, value), {"champion": scored(0.8)}, labels(True))
+
+
+def test_only_the_columns_that_the_value_looks_at_are_read(flight_delay: ModelDefinition) -> None:
+    value = Value(decision="true", expression="ARR_delay + observation.distance", naive="false")
+    assert columns_of_value(valued(flight_delay, value)) == ("arr_delay",)
+    assert columns_of_value(flight_delay.model_copy(update={"monitoring": valued(flight_delay).monitoring})) == ()
+
+
+GOOD = "value: {decision: score >= 0.5, expression: case when decision and failed then 1 else 0 end, naive: 'false'}"
+
+
+def test_a_value_is_declared(edit: Edit) -> None:
+    value = edit("monitoring:\n", f"monitoring:\n  {GOOD}\n").monitoring.value
+    assert value is not None and value.decision == "score >= 0.5"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("score >= 0.5", "scor >= 0.5", r"monitoring\.value\.decision: no such column in >>>scor<<<.*write 'score'"),
+        ("score >= 0.5", "label", r"monitoring\.value\.decision: no such column in >>>label<<<"),
+        ("score >= 0.5", "failed", r"monitoring\.value\.decision: no such column"),
+        ("'false'", "score > 1", r"monitoring\.value\.naive: no such column in >>>score<<<"),
+        ("and failed", "and load > 1", r"monitoring\.value\.expression: no such column in .*>>>load<<<"),
+        ("and failed", "and observation.lod > 1", r"no such field in .*>>>lod<<<.*write 'load'"),
+        ("and failed", "and random() > 1", r"monitoring\.value\.expression: "),
+        ("then 1", "then sum(1)", r"monitoring\.value\.expression: "),
+        ("score >= 0.5", "score >=", r"monitoring\.value\.decision: not valid SQL"),
+        (", naive: 'false'", "", r"monitoring\.value\.naive: missing key"),
+        ("decision:", "decison:", r"monitoring\.value\.decison: unknown key.*write 'decision'"),
+    ],
+)
+def test_what_is_wrong_with_a_value_is_said_when_it_is_read(edit: Edit, old: str, new: str, says: str) -> None:
+    assert old in GOOD
+    with pytest.raises(DefinitionError, match=says):
+        edit("monitoring:\n", f"monitoring:\n  {GOOD.replace(old, new)}\n")
+
+
+def test_a_column_of_the_label_source_must_not_be_called_as_what_is_meant_otherwise(edit: Edit) -> None:
+    edit("failed: {type: boolean}", "failed: {type: boolean}\n      score: {type: number}")
+    with pytest.raises(DefinitionError, match=r"monitoring\.value: 'failures' has a column of this name.*'score'"):
+        edit("monitoring:\n", f"monitoring:\n  {GOOD}\n")
