@@ -287,6 +287,29 @@ def test_a_model_that_says_the_same_of_every_row_is_refused(of_number: OfNumber,
     assert "the model tells no row from another" in report.summary()
 
 
+BEYOND = """
+import numpy as np
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.linear_model import LinearRegression
+
+
+def make_estimator(params, seed, categories):
+    return TransformedTargetRegressor(
+        LinearRegression(), func=np.exp, inverse_func=np.exp, check_inverse=False
+    )
+"""
+
+
+def test_a_model_that_predicts_what_is_no_finite_number_is_refused_by_the_gate(
+    of_number: OfNumber, models: Path, tmp_path: Path
+) -> None:
+    (models / "tiny" / "estimator.py").write_text(BEYOND)
+    loop = built(of_number(TYPED, LABEL, (DECLARED, "{params: {}}")), tmp_path / "var")
+    _, report = run(loop)
+    assert [one.rule for one in report.results if not one.passed] == ["scores"]
+    assert "scores are no finite numbers" in report.summary()
+
+
 def test_a_feature_that_knows_the_label_is_warned_of_and_the_model_is_not_promoted(
     of_number: OfNumber, tmp_path: Path
 ) -> None:

@@ -88,7 +88,8 @@ class Training(Workspace):
             lineage = self._lineage(self.definition, dates, snapshots, str(as_of), reason, made)
             digest = self.registry.log_package(run_id, made.package)
             self.registry.log_lineage(run_id, lineage.to_json(), definition_files(self.definition))
-            self.registry.log_expectation(run_id, self._expectation(made).to_json())
+            if expected := self._expectation(made):
+                self.registry.log_expectation(run_id, expected.to_json())
             self.registry.log_trials(run_id, [(trial.params, trial.scores) for trial in made.trials])
             importances = permutation_importance(made.package, made.holdout, lineage.seed)
             self.registry.log(
@@ -152,12 +153,14 @@ class Training(Workspace):
         package = replace(package, reference=reference | reference_profile(scores, {SCORES: "number"}))
         return Made(package, rows, holdout, tuple(trials))
 
-    def _expectation(self, made: Made) -> Expectation:
-        """What the holdout lets expect of nights that the model will score."""
+    def _expectation(self, made: Made) -> Expectation | None:
+        """What the holdout lets expect of nights that the model will score; nothing of a model the gate must refuse."""
         from nightshift.monitoring.expectation import expect
         from nightshift.training.calibrate import calibrate
 
         labels, scores = made.holdout["label"].to_numpy(), made.package.score(made.holdout)
+        if not np.isfinite(scores).all():
+            return None
         days = made.holdout["score_date"].cast(pa.int32()).to_numpy().astype("int64")
         if self.definition.regression:
             return expect(labels, scores, days, self.metrics, None)
