@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from nightshift.definition.gate import OF_CONDITIONS, OF_NUMBERS
 from nightshift.definition.load import find_definition
 from nightshift.definition.model import ModelDefinition
 from nightshift.errors import NotYetAvailable
@@ -61,10 +60,10 @@ class Workspace:
 
     @cached_property
     def metrics(self) -> Metrics:
-        """The gate's metrics, of whatever is predicted."""
+        """The gate's metrics, of whatever is predicted; the bias of numbers is kept with its sign beside them."""
         from nightshift.training.bootstrap import metrics
 
-        return partial(metrics, wanted=OF_NUMBERS if self.definition.regression else OF_CONDITIONS)
+        return partial(metrics, wanted=[name for name in self.definition.metrics if name != "bias"])
 
     @cached_property
     def challengers(self) -> Challengers:

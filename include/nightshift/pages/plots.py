@@ -166,11 +166,11 @@ def histogram(values: Vector, low: float, high: float, count: int) -> tuple[Vect
     return edges, found / max(len(values), 1)
 
 
-def by_bin(count: int, order: Vector, *values: Vector) -> Vector:
-    """The means of values in so many bins of equally many rows, in some order: shape (bins, values)."""
+def by_bin(order: Vector, bins: int, *values: Vector) -> Vector:
+    """The means of values in bins of equally many rows, in some order: shape (bins, values)."""
     ranked = np.argsort(order, kind="stable")
-    bins = [rows for rows in np.array_split(ranked, count) if len(rows)]
-    return np.array([[one[rows].mean() for one in values] for rows in bins])
+    parts = [rows for rows in np.array_split(ranked, bins) if len(rows)]
+    return np.array([[one[rows].mean() for one in values] for rows in parts])
 
 
 def _kind(holds: bool) -> str:

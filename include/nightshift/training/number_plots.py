@@ -25,7 +25,7 @@ def number_plots(labels: Vector, models: Mapping[str, Vector]) -> list[Plot]:
 
 
 def _predicted(labels: Vector, models: Mapping[str, Vector]) -> Plot:
-    curves = {name: plots.by_bin(BINS, scores, scores, labels) for name, scores in models.items()}
+    curves = {name: plots.by_bin(scores, BINS, scores, labels) for name, scores in models.items()}
     low, high = _room(np.concatenate([curve.ravel() for curve in curves.values()]))
     x, y = plots.across("mean prediction", low, high), plots.up("mean outcome", low, high)
     lines = [plots.line("ideal", x, y, [(low, low), (high, high)])]
@@ -35,7 +35,7 @@ def _predicted(labels: Vector, models: Mapping[str, Vector]) -> Plot:
 
 
 def _errors(labels: Vector, models: Mapping[str, Vector]) -> Plot:
-    curves = {name: plots.by_bin(BINS, scores, scores, np.abs(scores - labels)) for name, scores in models.items()}
+    curves = {name: plots.by_bin(scores, BINS, scores, np.abs(scores - labels)) for name, scores in models.items()}
     low, high = _room(np.concatenate([curve[:, 0] for curve in curves.values()]))
     most = max(float(curve[:, 1].max()) for curve in curves.values())
     x, y = plots.across("mean prediction", low, high), plots.up("mean absolute error", 0, 1.05 * most or 1.0)
