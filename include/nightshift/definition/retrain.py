@@ -7,9 +7,10 @@ from typing import Literal
 from pydantic import Field
 
 from nightshift.definition.duration import Days
-from nightshift.definition.gate import Metric
 from nightshift.definition.part import Part
 
+# Not the bias: it has a sign, so that more of it is not worse.
+Realized = Literal["roc_auc", "average_precision", "brier", "log_loss", "calibration_error", "mae", "rmse", "r2"]
 Estimated = Literal["roc_auc", "brier", "log_loss", "mae", "rmse"]
 
 
@@ -39,7 +40,7 @@ class EstimateTrigger(Trigger):
 class PerformanceTrigger(Trigger):
     """A night breaches whose performance turned out worse than the version's holdout, once its labels are final."""
 
-    metric: Metric | None = Field(None, description="roc_auc if left out; mae where a number is predicted.")
+    metric: Realized | None = Field(None, description="roc_auc if left out; mae where a number is predicted.")
     worse: float | None = Field(None, gt=0, description="By more than this; if left out, than its days let expect.")
 
 

@@ -46,6 +46,7 @@ def measure_outcomes(
     verdict = "pass" if labelled.num_rows else "unknown"
     measured = [Measurement("night", "label_coverage", covered, None, labelled.num_rows, verdict, note, version)]
     averaged = {"mean_label" if regression else "positive_share": labels, "mean_score": scores}
+    averaged |= {"bias": scores - labels} if regression else {}
     why = "no label" if rows == 0 else "all outcomes were the same" if len(np.unique(labels)) == 1 else ""
     means = {name: float(values.mean()) if rows else None for name, values in averaged.items()}
     found = metrics(labels, scores) if rows else dict.fromkeys(_named(metrics))

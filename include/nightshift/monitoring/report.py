@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import lru_cache
 from itertools import accumulate
-from math import isfinite
+from math import ceil, isfinite
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from nightshift.pages.plots import Axis, Line, Plot
 
 SHOWN = timedelta(days=60)  # of history
 MOVERS = 15
+NAME, ROOM = 8, 45  # letters of a bin's name, and of all names below an axis
 THOUSANDS = 10_000  # from here on values are shown in thousands, or their numbers would run into the axis' name
 OVERALL = {
     "input_drift": "Input drift, all features together",
@@ -156,7 +157,9 @@ def _value(rows: Sequence[Row], unit: str) -> Section:
 
 def _histogram(one: Histogram) -> Plot:
     count = len(one.bins)
-    named = tuple((place + 0.5, name[:8]) for place, name in enumerate(one.bins))
+    names = [name[:NAME] for name in one.bins]
+    every = ceil(sum(map(len, names)) / ROOM)
+    named = tuple((place + 0.5, name) for place, name in enumerate(names) if place % every == 0)
     x = Axis(one.feature, 0, count, plots.LEFT, plots.WIDTH - plots.RIGHT, named)
     y = plots.up("share of rows", 0, 1.05 * max([*one.reference, *one.night, 0.01]))
     edges = np.arange(count + 1, dtype=np.float64)
