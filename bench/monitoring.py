@@ -6,7 +6,8 @@ import json
 import os
 import sys
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from dataclasses import replace
+from datetime import date, timedelta
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -15,23 +16,26 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bench.jobs import submit
 from bench.measure import alternate, run
 from bench.registry import Bench, Figure, measurement
+from bench.training import some_rows
 from nightshift.definition.false_alarms import FalseAlarms
-from nightshift.definition.load import load_definition
-from nightshift.lake.tables import observation_key, scores_table
+from nightshift.lake.publish import publish
+from nightshift.lake.staging import new_attempt, stage_arrow
+from nightshift.lake.tables import features_table
+from nightshift.loop import Loop
 from nightshift.monitoring.drift import Night, measure_drift
 from nightshift.monitoring.night import NightProfile, Profiler
 from nightshift.monitoring.reference import calibration, make_reference, with_thresholds
-from nightshift.registry.package import SCORES, package_digest
-from nightshift.scoring.batches import Scorer, score_and_stage
-from nightshift.settings import PROJECT
+from nightshift.registry.package import SCORES, ModelPackage
+from nightshift.settings import PROJECT, Settings
+from nightshift.spark_submit import SparkSubmit
 from nightshift.training.fit import fit
 
 ROWS, NUMBERS, CATEGORIES, DAYS = 500_000, 18, 6, 50
 EVIDENTLY = "0.7.23"
 RATE, FIRST, ROUNDS = FalseAlarms(1, 90), date(2023, 1, 1), 5
-BATCH = 10_000  # rows, as Spark hands them to a worker
 
 
 @measurement("monitoring.drift")
@@ -68,49 +72,51 @@ def drift(bench: Bench) -> list[Figure]:
 
 @measurement("monitoring.profile")
 def profile(bench: Bench) -> list[Figure]:
-    """What profiling adds to scoring, with the example's 43 features and estimator and a slice a column.
+    """What profiling adds to the job that scores 500,000 rows of the example's 43 features, with three slices.
 
-    A worker's part of the job alone: scoring and staging 500,000 rows in batches, without and with the profile.
+    The same job with a version that has a reference, and with one that has none and is otherwise the same.
     """
-    definition = load_definition(PROJECT / "include" / "models" / "flight_delay")
-    types = {name: str(kind) for name, kind in definition.feature_types.items()}
-    size = round(ROWS * bench.scale)
+    loop = Loop("flight_delay", Settings(home=PROJECT, var=bench.var))
+    types = {name: str(kind) for name, kind in loop.definition.feature_types.items()}
+    spec, random = features_table(loop.definition), np.random.default_rng(4)
     bench.say("generating rows and training")
-    random = np.random.default_rng(4)
-    columns = {name: _column(random, kind, size) for name, kind in types.items()}
-    few = np.array(["EWR", "JFK", "LGA"])[random.integers(0, 3, size)]
-    key = {
-        name: pa.array(few if name == "origin" else np.arange(size).astype(str))
-        for name in observation_key(definition)
-        if name != "score_date"
+    rows = some_rows(spec, FIRST, round(ROWS * bench.scale), random)
+    origins = pa.array(np.array(["EWR", "JFK", "LGA"])[random.integers(0, 3, rows.num_rows)])
+    rows = rows.set_column(rows.column_names.index("origin"), "origin", origins)
+    publish(loop.lake, spec, stage_arrow(loop.lake, spec, rows, FIRST, FIRST, {}))
+    some = rows.slice(0, 50_000)
+    label = random.random(some.num_rows) < 1 / (1 + np.exp(-np.nan_to_num(some["departure_minute"].to_numpy()) / 30))
+    without = fit(loop.definition, some.append_column("label", pa.array(label.astype(np.float64))), {})
+    scores = pa.table({SCORES: without.score(some), "score_date": some["score_date"]})
+    versions = {
+        "without": _register(loop, without),
+        "with": _register(loop, replace(without, reference=make_reference(some, types, scores))),
     }
-    day = pa.repeat(pa.scalar(FIRST, pa.date32()), size)
-    rows = pa.table({"score_date": day, **{n: v for n, v in key.items() if n not in columns}, **columns})
-    spec = scores_table(definition)
-    rows = rows.set_column(0, "score_date", day)
-    for name in key:
-        kind = spec.schema.field(name).type
-        rows = rows.set_column(rows.column_names.index(name), name, rows[name].cast(kind))
-    some = rows.slice(0, min(size, 100_000))
-    labels = pa.array((random.random(some.num_rows) < 0.3).astype(np.float64))
-    model = fit(definition, some.append_column("label", labels), {})
-    scored = pa.table({SCORES: model.score(some), "score_date": some["score_date"]})
-    files, profiler = model.dump(), Profiler.of(make_reference(some, types, scored), definition.monitoring.slices)
-    made_by = {"model_version": 1, "features_snapshot": 1, "scored_at": datetime(2023, 1, 1, tzinfo=UTC)}
-    folder = f"file://{bench.var / 'scores'}"
-    scorer = Scorer(files, package_digest(files), spec, folder, made_by)
-    batches, names = rows.to_batches(max_chunksize=BATCH), tuple(observation_key(definition))
 
-    def timed(how: Profiler | None) -> Callable[[int], float]:
-        return lambda _: _seconds(lambda: list(score_and_stage(batches, names, scorer, (), how)))
+    def job(version: int) -> Callable[[int], float]:
+        def timed(_: int) -> float:
+            loop.registry.crown(version)
+            bench.say(f"scoring by version {version}")
+            arguments = ["--model", "flight_delay", "--night", str(FIRST), "--attempt", new_attempt(FIRST, FIRST)]
+            return submit(
+                SparkSubmit(loop.settings, "score", [*arguments, "--at", f"{FIRST}T00:00:00Z"]), bench.say
+            ).work
 
-    timed(None)(0)
-    bench.say("scoring")
-    seconds = alternate({"without": timed(None), "with": timed(profiler)}, ROUNDS)
-    without, with_ = median(seconds["without"]), median(seconds["with"])
-    result = f"{without:.2f} s without, {with_:.2f} s with, medians of {ROUNDS}; {size:,} rows"
-    more = with_ / without - 1
+        return timed
+
+    jobs = {name: job(version) for name, version in versions.items()}
+    jobs["without"](0)
+    seconds = {name: median(found) for name, found in alternate(jobs, ROUNDS).items()}
+    result = f"{seconds['without']:.2f} s without, {seconds['with']:.2f} s with, medians of {ROUNDS} jobs"
+    more = seconds["with"] / seconds["without"] - 1
     return [Figure("A night's profile beside its scores", "adds at most 10%", result, f"{more:+.1%}", more <= 0.1)]
+
+
+def _register(loop: Loop, package: ModelPackage) -> int:
+    run_id = loop.registry.start_run("2023-01-01", "bench", "bench")
+    loop.registry.log_package(run_id, package)
+    loop.registry.end_run(run_id)
+    return loop.registry.register(run_id, "bench").number
 
 
 def _evidently(bench: Bench, reference: pa.Table, night: pa.Table) -> float:

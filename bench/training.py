@@ -136,9 +136,9 @@ def _history(loop: Loop, size: int, last: date) -> None:
     """Publishes features and outcomes, so many rows a day; outcomes depend on a feature."""
     features, labels = features_table(loop.definition), raw_table(loop.definition, "arrivals")
     random = np.random.default_rng(1)
-    parts = [_rows(features, day, size, random) for day in nights(FIRST, last)]
+    parts = [some_rows(features, day, size, random) for day in nights(FIRST, last)]
     numbers = [name for name, kind in loop.definition.feature_types.items() if kind == "number"]
-    outcomes = [_rows(labels, part["score_date"][0].as_py(), size, random) for part in parts]
+    outcomes = [some_rows(labels, part["score_date"][0].as_py(), size, random) for part in parts]
     delays = [pc.add(made["arr_delay"], part[numbers[0]]) for made, part in zip(outcomes, parts, strict=True)]
     place = labels.schema.get_field_index("arr_delay")
     outcomes = [
@@ -179,7 +179,7 @@ def _scored(rows: int, days: int, noise: float) -> Sample:
     return Sample(labels, scores, random.integers(0, days, rows))
 
 
-def _rows(spec: TableSpec, day: date, count: int, random: np.random.Generator) -> pa.Table:
+def some_rows(spec: TableSpec, day: date, count: int, random: np.random.Generator) -> pa.Table:
     """A day's rows: the same keys in both tables, every value from chance."""
     made: dict[str, pa.Array] = {}
     for name, kind in spec.columns.items():

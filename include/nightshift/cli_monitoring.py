@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 monitoring = typer.Typer()
 
+SIZES = (100, 1_000, 10_000, 100_000)  # of nights, whose thresholds are shown
+
 
 @monitoring.command("replay-policy")
 def replay_policy(
@@ -49,6 +51,40 @@ def replay_policy(
         asked = [str(one.night) for one in decisions if one.action == "request"]
         total = f"{model}: {len(asked)} of {len(decisions)} nights ask for a training"
         console.print(f"{total}{': ' if asked else ''}{', '.join(asked)}", highlight=False, soft_wrap=True)
+
+
+@monitoring.command()
+def thresholds(
+    model: Model,
+    version: Annotated[int | None, typer.Option(min=1, help="Of this version; of the champion if left out.")] = None,
+    rows: Annotated[
+        list[int] | None, typer.Option(min=10, help="Rows of a night; may be given more than once.")
+    ] = None,
+    page: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Where the plots go; default: var/thresholds.")
+    ] = None,
+    format: Annotated[Format, typer.Option("--format", help="How rows are written.")] = Format.table,
+) -> None:
+    """Print the thresholds that a version's drift is held against, and plot them over the days it learned from."""
+    from nightshift.errors import TerminalError
+    from nightshift.loop import Loop
+    from nightshift.monitoring.calibration_page import render_thresholds, threshold_rows
+
+    loop, sizes = Loop(model), sorted(set(rows or SIZES))
+    of = loop.registry.version(version) if version else loop.registry.require_champion()
+    reference, calibrated = loop.calibration(of)
+    if calibrated is None:
+        what = "the version does not know the days it learned from"
+        raise TerminalError(what, where=f"{model}, version {of.number}", fix="train a new one")
+    names = ["subject", "statistic", *(f"{size:,} rows" for size in sizes)]
+    write_rows(names, threshold_rows(calibrated, sizes), format)
+    file = page or loop.settings.var_path / "thresholds" / f"{model}-{of.number}.html"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    title = f"{model}: the thresholds of version {of.number}"
+    file.write_text(render_thresholds(title, reference, calibrated, sizes))
+    if format is Format.table:
+        told = f"{model}, version {of.number}: {calibrated.false_alarms}; the days it learned from are in {file}"
+        console.print(told, highlight=False, soft_wrap=True)
 
 
 def _by_night(decisions: Sequence[Decision]) -> tuple[list[str], list[tuple[object, ...]]]:

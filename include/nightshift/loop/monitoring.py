@@ -17,6 +17,7 @@ from nightshift.types import Measurement
 
 if TYPE_CHECKING:
     from nightshift.monitoring.night import NightProfile
+    from nightshift.monitoring.reference import Calibration
     from nightshift.registry.store import Version
 
 IMPORTANCE = "importance."  # how a version's metrics of its features begin
@@ -32,19 +33,28 @@ class Monitoring(Workspace):
             The drift of its inputs, all features together.
         """
         from nightshift.monitoring.drift import Night, measure_drift
-        from nightshift.monitoring.reference import calibration
 
         version = self._version_of(night)
-        reference, profile = self.profiled(night)
-        watched = self.definition.monitoring.features or tuple(self.definition.feature_types)
+        reference, found = self.calibration(version)
+        profile = self._profile(night, reference)
         metrics = self.registry.metrics(version.run_id)
         importance = {
             name.removeprefix(IMPORTANCE): value for name, value in metrics.items() if name.startswith(IMPORTANCE)
         }
-        found = calibration(reference, watched, self.definition.monitoring.false_alarms)
-        measured = measure_drift(Night(night, profile, watched, version.number, importance), found)
+        measured = measure_drift(Night(night, profile, self._watched, version.number, importance), found)
         self.record("drift", night, measured, run_id)
         return next(one for one in measured if one.statistic == "input_drift")
+
+    def calibration(self, version: Version) -> tuple[dict[str, Any], Calibration | None]:
+        """The reference of a version, and what the stated rate of false alarms comes to there."""
+        from nightshift.monitoring.reference import calibration
+
+        reference = self.registry.reference(version)
+        return reference, calibration(reference, self._watched, self.definition.monitoring.false_alarms)
+
+    @property
+    def _watched(self) -> tuple[str, ...]:
+        return self.definition.monitoring.features or tuple(self.definition.feature_types)
 
     def profiled(self, night: date) -> tuple[dict[str, Any], NightProfile]:
         """The reference of the version that scored a night, and what was counted of the night over its bins."""

@@ -117,7 +117,7 @@ def _drift(rows: Sequence[Row]) -> Section:
         of = _night_rows(rows, "drift", statistic)
         values, bounds = _series(of, "value"), _series(of, "threshold")
         if values:
-            drawn.append(_history(title, "", statistic, {"challenger dotted": values, "bound": bounds}))
+            drawn.append(history(title, "", statistic, {"challenger dotted": values, "bound": bounds}))
     return Section("Drift", "By night.", {"challenger": "measured", "bound": "threshold"}, drawn)
 
 
@@ -128,7 +128,7 @@ def _performance(rows: Sequence[Row]) -> Section:
         lines = {"challenger": _series(estimated, "value"), "champion dotted": _series(realized, "value")}
         if any(lines.values()):
             lines["bound"] = _series(estimated, "threshold")
-            drawn.append(_history(metric, "", metric, lines))
+            drawn.append(history(metric, "", metric, lines))
     note = (
         "The estimate knows no label. It sees rows that move to where the model is better or worse; it does not see "
         "that rows of the same score turn out otherwise than they did (a changed concept)."
@@ -151,7 +151,7 @@ def _value(rows: Sequence[Row], unit: str) -> Section:
     if max((abs(value) for series in lines.values() for value in series.values()), default=0) >= THOUSANDS:
         lines = {style: {day: value / 1000 for day, value in series.items()} for style, series in lines.items()}
         unit = f"thousand {unit}".rstrip()
-    drawn = [_history("Value", "Added up over the nights shown.", unit or "value", lines)] if lines else []
+    drawn = [history("Value", "Added up over the nights shown.", unit or "value", lines)] if lines else []
     return Section("Value", "Of nights whose labels are final.", legend, drawn)
 
 
@@ -168,7 +168,7 @@ def _histogram(one: Histogram) -> Plot:
     return Plot(one.feature, "", x, y, lines)
 
 
-def _history(title: str, note: str, label: str, lines: Mapping[str, Series]) -> Plot:
+def history(title: str, note: str, label: str, lines: Mapping[str, Series]) -> Plot:
     """Lines over nights, interrupted where nights are missing."""
     days = sorted({day for series in lines.values() for day in series})
     values = [value for series in lines.values() for value in series.values()]
