@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 import bench.features
+import bench.monitoring
 import bench.quality
 import bench.training  # noqa: F401
 from bench.record import COLUMNS, keep, machine

@@ -15,15 +15,16 @@ from nightshift.loop import Loop, Trained
 from nightshift.settings import PROJECT, Settings
 
 MODEL = "flight_delay"
-FITTED, WEIGHED, TRAINED = "fitted in ", "importances in ", "trained "
+READ, FITTED, WEIGHED, TRAINED = "read in ", "fitted in ", "importances in ", "trained "
 
 
 def train(loop: Loop, as_of: date) -> None:
-    """Trains, and says how long the estimator's own fit and the importances took."""
+    """Trains, and says how long reading, the estimator's own fit and the importances took."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
-    from nightshift.training import importance
+    from nightshift.training import dataset, importance
 
+    _time(dataset, "read_labelled", READ)
     _time(HistGradientBoostingClassifier, "fit", FITTED)
     _time(importance, "permutation_importance", WEIGHED)
     trained = loop.train(as_of, "measured", say)

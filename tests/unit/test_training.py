@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +12,22 @@ import pyarrow as pa
 import pytest
 from sklearn.metrics import mean_absolute_error
 
+from nightshift.definition.load import definition_hash
 from nightshift.definition.model import ModelDefinition
 from nightshift.errors import TerminalError
 from nightshift.lake.publish import publish
 from nightshift.lake.read import read_dates
 from nightshift.lake.staging import stage_arrow
-from nightshift.lake.tables import features_table, monitoring_table, raw_table
+from nightshift.lake.tables import features_table, monitoring_table, raw_table, scores_table
 from nightshift.loop import Loop, Trained
 from nightshift.loop.training import GATE_PAGE
 from nightshift.registry.package import TASK
+from nightshift.replay.report import nights_table
 from nightshift.settings import PROJECT, Settings
+from nightshift.status import night_statuses
 from nightshift.training.results import GateReport
+from nightshift.types import Measurement
+from unit.training.test_estimator import PIPELINE
 from unit.training.test_fit import DECLARED
 
 FIRST, LAST, AS_OF = date(2024, 1, 1), date(2024, 1, 30), date(2024, 1, 31)
@@ -159,6 +164,55 @@ def test_a_champion_that_predicts_something_else_is_not_compared_with_and_not_go
     assert other.registry.require_champion().number == 2
 
 
+def test_a_version_of_the_definitions_own_code_is_made_again_from_the_code_as_it_was(
+    of_number: OfNumber, models: Path, tmp_path: Path
+) -> None:
+    code = models / "tiny" / "estimator.py"
+    code.write_text(PIPELINE)
+    loop = built(of_number(TYPED, LABEL, (DECLARED, "{params: {alpha: 0.1}}")), tmp_path / "var")
+    trained, report = run(loop)
+    assert report.passed, report.summary()
+    loop.promote(trained, report.summary())
+    assert loop.registry.client.get_run(trained.run_id).data.params == {"estimator": "estimator.py", "alpha": "0.1"}
+    told, files = loop.registry.lineage(trained.run_id)
+    assert files["estimator.py"].decode() == PIPELINE and told["definition"] == definition_hash(loop.definition)
+
+    code.write_text(PIPELINE.replace("Ridge(**params, random_state=seed)", "Ridge(alpha=100.0)"))
+    again = Loop("tiny", loop.settings)
+    assert definition_hash(again.definition) != told["definition"]
+    assert again.reproduce(1, lambda line: None).identical
+    other = again.train(AS_OF, "test", lambda line: None)
+    assert other.digest != trained.digest
+
+
+def test_code_that_could_not_be_loaded_for_scoring_is_refused_and_leaves_nothing(
+    of_number: OfNumber, models: Path, tmp_path: Path
+) -> None:
+    own = "from sklearn.linear_model import Ridge\n\n\nclass Mine(Ridge): ...\n\n\n"
+    made = "def make_estimator(params, seed, categories):\n    return Mine()\n"
+    (models / "tiny" / "estimator.py").write_text(own + made)
+    loop = built(of_number(TYPED, LABEL, (DECLARED, "{params: {}}")), tmp_path / "var")
+    with pytest.raises(TerminalError, match=r"holds a type that is not trusted .*received 'estimator\.Mine'"):
+        loop.train(AS_OF, "test", lambda line: None)
+    check_nothing_is_left(loop)
+
+
+def test_the_accuracy_of_a_night_is_its_absolute_error(loop: Loop) -> None:
+    scores, plan = scores_table(loop.definition), raw_table(loop.definition, "plan")
+    row = {"score": 12.5, "model_version": 1, "features_snapshot": 1, "scored_at": datetime(2024, 1, 31, tzinfo=UTC)}
+    for spec, made in (
+        (scores, {"score_date": AS_OF, "machine": "a", **row}),
+        (plan, {"source_date": AS_OF, "machine": "a", "load": 0.5}),
+    ):
+        data = pa.Table.from_pylist([made], schema=spec.schema)
+        publish(loop.lake, spec, stage_arrow(loop.lake, spec, data, AS_OF, AS_OF, {}))
+    loop.record("outcome", AS_OF, [Measurement("night", "mae", 3.25), Measurement("night", "rmse", 4.5)], "test")
+    [status] = night_statuses(loop)
+    assert (status.accuracy, status.metric) == (3.25, "MAE")
+    table = nights_table("tiny", [status])
+    assert [column.header for column in table.columns][-1] == "MAE" and list(table.columns[-1].cells) == ["3.250"]
+
+
 # Bad input.
 
 
@@ -231,6 +285,29 @@ def test_a_model_that_says_the_same_of_every_row_is_refused(of_number: OfNumber,
     _, report = run(built(of_number(TYPED, LABEL, lasso), tmp_path / "var"))
     assert [one.rule for one in report.results if not one.passed] == ["scores"]
     assert "the model tells no row from another" in report.summary()
+
+
+BEYOND = """
+import numpy as np
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.linear_model import LinearRegression
+
+
+def make_estimator(params, seed, categories):
+    return TransformedTargetRegressor(
+        LinearRegression(), func=np.exp, inverse_func=np.exp, check_inverse=False
+    )
+"""
+
+
+def test_a_model_that_predicts_what_is_no_finite_number_is_refused_by_the_gate(
+    of_number: OfNumber, models: Path, tmp_path: Path
+) -> None:
+    (models / "tiny" / "estimator.py").write_text(BEYOND)
+    loop = built(of_number(TYPED, LABEL, (DECLARED, "{params: {}}")), tmp_path / "var")
+    _, report = run(loop)
+    assert [one.rule for one in report.results if not one.passed] == ["scores"]
+    assert "scores are no finite numbers" in report.summary()
 
 
 def test_a_feature_that_knows_the_label_is_warned_of_and_the_model_is_not_promoted(

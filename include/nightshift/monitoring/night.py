@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from nightshift.monitoring.profile import Bins, Profile, Rows, profile_rows, profile_slices
+from nightshift.monitoring.profile import Bins, Placed, Profile, Rows, profile_slices
 from nightshift.registry.package import SCORES
 
 PROFILE = "profile"  # what scores were staged with, among the inputs of their set
@@ -79,12 +79,8 @@ class Profiler:
     def __call__(self, rows: Rows, scores: pa.Array | pa.ChunkedArray) -> NightProfile:
         """The profile of some rows: features, the columns of slices, and a score each."""
         there = {name: one for name, one in self.bins.items() if name != SCORES and name in rows.schema.names}
-        of_scores = {SCORES: self.bins[SCORES]}
-        scored = pa.table({SCORES: scores})
-        whole = profile_rows(rows, there), profile_rows(scored, of_scores, joint=False)
-        if not self.slices:
-            return NightProfile(*whole)
-        table = pa.Table.from_batches([rows]) if isinstance(rows, pa.RecordBatch) else rows
-        columns = [name for name in self.slices if name in table.column_names]
-        parts = profile_slices(table.append_column(SCORES, scores), there | of_scores, columns)
-        return NightProfile(*whole, parts)
+        features = Placed.of(rows, there)
+        scored = Placed.of(pa.table({SCORES: scores}), {SCORES: self.bins[SCORES]})
+        columns = [name for name in self.slices if name in rows.schema.names]
+        slices = profile_slices(features.beside(scored), rows, columns)
+        return NightProfile(features.profile(), scored.profile(joint=False), slices)

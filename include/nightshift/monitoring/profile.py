@@ -123,34 +123,66 @@ def learn_bins(rows: pa.Table, types: Mapping[str, str]) -> dict[str, dict[str, 
     return {name: _category(rows[name]) if kind == "category" else _number(rows[name]) for name, kind in types.items()}
 
 
+@dataclass(frozen=True)
+class Placed:
+    """The bins that the values of rows fall into, by column, and the values of numbers."""
+
+    rows: int
+    bins: Mapping[str, Bins]
+    found: Mapping[str, Counts]
+    values: Mapping[str, Vector]
+
+    @classmethod
+    def of(cls, rows: Rows, bins: Mapping[str, Bins]) -> Placed:
+        """Of rows with a column for each of the bins."""
+        values = {name: numbers(rows.column(name)) for name, one in bins.items() if one["type"] == "number"}
+        found = {name: place(values.get(name, rows.column(name)), one) for name, one in bins.items()}
+        return cls(rows.num_rows, bins, found, values)
+
+    def beside(self, other: Placed) -> Placed:
+        """With other columns of the same rows."""
+        bins, found = {**self.bins, **other.bins}, {**self.found, **other.found}
+        return Placed(self.rows, bins, found, {**self.values, **other.values})
+
+    def part(self, chosen: npt.NDArray[np.int64]) -> Placed:
+        """Some of the rows."""
+        found = {name: one[chosen] for name, one in self.found.items()}
+        return Placed(len(chosen), self.bins, found, {name: one[chosen] for name, one in self.values.items()})
+
+    def places(self) -> Vector:
+        """The place of every value, shape (columns, rows)."""
+        places = np.empty((len(self.bins), self.rows))
+        for position, (name, one) in enumerate(self.bins.items()):
+            np.take(np.asarray(one["places"]), self.found[name], out=places[position])
+        return places
+
+    def profile(self, *, joint: bool = True) -> Profile:
+        """The profile of the rows, with sums and products of places or without."""
+        counts = {name: np.bincount(self.found[name], minlength=size(one)) for name, one in self.bins.items()}
+        moments = {
+            name: Moments.of(values if not counts[name][-2:].any() else values[np.isfinite(values)])
+            for name, values in self.values.items()
+        }
+        places = self.places() if joint else np.zeros((0, self.rows))
+        return Profile(self.rows, counts, moments, places.sum(axis=1), places @ places.T)
+
+
 def profile_rows(rows: Rows, bins: Mapping[str, Bins], *, joint: bool = True) -> Profile:
-    """The profile of rows.
-
-    Args:
-        rows: With a column for each of the bins.
-        bins: Those of the reference, by column.
-        joint: Whether sums and products are taken as well.
-    """
-    counts, moments = dict[str, Counts](), dict[str, Moments]()
-    places = np.empty((len(bins) if joint else 0, rows.num_rows))
-    for position, (name, one) in enumerate(bins.items()):
-        values = numbers(rows.column(name)) if one["type"] == "number" else rows.column(name)
-        found = place(values, one)
-        counts[name] = np.bincount(found, minlength=size(one))
-        if one["type"] == "number":
-            moments[name] = Moments.of(values if not counts[name][-2:].any() else values[np.isfinite(values)])
-        if joint:
-            np.take(np.asarray(one["places"]), found, out=places[position])
-    return Profile(rows.num_rows, counts, moments, places.sum(axis=1), places @ places.T)
+    """The profile of rows, with a column for each of the bins."""
+    return Placed.of(rows, bins).profile(joint=joint)
 
 
-def profile_slices(rows: pa.Table, bins: Mapping[str, Bins], columns: Sequence[str]) -> dict[str, Profile]:
+def profile_slices(placed: Placed, rows: Rows, columns: Sequence[str]) -> dict[str, Profile]:
     """The profiles of the slices of rows, by `column=value`; of a column with many values, of the frequent ones."""
     found = {}
     for column in columns:
-        for value, _ in _frequencies(rows[column])[:MOST_SLICES]:
-            part = rows.filter(pc.equal(rows[column], pa.scalar(value, rows[column].type)))
-            found[f"{column}={value}"] = profile_rows(part, bins, joint=False)
+        encoded = rows.column(column).cast(pa.string()).dictionary_encode()
+        whole = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
+        codes = pc.fill_null(whole.indices, -1).to_numpy(zero_copy_only=False)
+        counts = np.bincount(codes[codes >= 0], minlength=len(whole.dictionary))
+        for code in np.argsort(-counts, kind="stable")[:MOST_SLICES]:
+            part = placed.part(np.flatnonzero(codes == code))
+            found[f"{column}={whole.dictionary[int(code)]}"] = part.profile(joint=False)
     return found
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 from nightshift.definition.false_alarms import FalseAlarms
 from nightshift.monitoring.days import Days, learn_days
 from nightshift.monitoring.joint import Correlations, Fourth, learn_correlations
-from nightshift.monitoring.profile import Profile, by_day, learn_bins, numbers, place, profile_rows
+from nightshift.monitoring.profile import Placed, Profile, by_day, learn_bins
 from nightshift.monitoring.thresholds import Column, Thresholds, calibrate
 from nightshift.registry.package import SCORES
 
@@ -119,8 +119,9 @@ class _Columns:
 def _columns(rows: pa.Table, types: Mapping[str, str], day: str) -> _Columns:
     """The bins of columns with the counts of all rows and of each day."""
     bins, spans = learn_bins(rows, types), list(by_day(rows[day].to_numpy()))
+    placed = Placed.of(rows, bins)
     for name, one in bins.items():
-        found = place(numbers(rows[name]) if one["type"] == "number" else rows[name].combine_chunks(), one)
+        found = placed.found[name]
         counts = [np.bincount(found[start:end], minlength=len(one["places"])).tolist() for _, start, end in spans]
         one["days"] = counts
         one["counts"] = np.sum(counts, axis=0).tolist() if counts else [0] * len(one["places"])
@@ -131,17 +132,8 @@ def _correlations(rows: pa.Table, bins: Mapping[str, Any], day: str) -> Correlat
     days, fourth = list[Profile](), None
     for _, start, end in by_day(rows[day].to_numpy()):
         part = rows.slice(start, end - start)
-        days.append(profile_rows(part, bins))
-        more = Fourth.of(_places(part, bins))
+        placed = Placed.of(part, bins)
+        days.append(placed.profile())
+        more = Fourth.of(placed.places())
         fourth = more if fourth is None else fourth + more
     return learn_correlations(days, fourth, list(bins)) if fourth is not None else None
-
-
-def _places(rows: pa.Table, bins: Mapping[str, Any]) -> Any:
-    found = [
-        np.asarray(one["places"])[
-            place(numbers(rows[name]) if one["type"] == "number" else rows[name].combine_chunks(), one)
-        ]
-        for name, one in bins.items()
-    ]
-    return np.array(found)

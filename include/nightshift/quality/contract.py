@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -17,6 +16,7 @@ from nightshift.lake.tables import TableSpec, features_table, scores_table
 from nightshift.quality.computed import quoted
 from nightshift.quality.expectation import (
     BETWEEN,
+    FINITE,
     IN_SET,
     MATCHES,
     MIX,
@@ -34,7 +34,6 @@ from nightshift.quality.profiles import Profile
 from nightshift.quality.usual import multiples, usual_rows, usual_values
 
 HOUR, DAY = 3600.0, 86400.0
-FINITE = sys.float_info.max
 
 
 @dataclass(frozen=True)
@@ -115,7 +114,7 @@ def scores_contract(
     """
     spec, declared = of(definition), definition.quality.scores
     found = [_expect(NOT_NULL, column) for column in [*spec.key, "score", "model_version"]]
-    least, most = (-FINITE, FINITE) if definition.regression else (0, 1)
+    least, most = FINITE if definition.regression else (0, 1)
     found.append(_expect(BETWEEN, "score", min_value=least, max_value=most))
     found += _one_each(list(spec.key), background)
     contract = _made(spec.name, declared, spec.columns, found, background)

@@ -10,6 +10,7 @@ from nightshift.errors import shown
 from nightshift.quality.expectation import (
     BETWEEN,
     DISTINCT,
+    FINITE,
     IN_SET,
     MATCHES,
     MEAN,
@@ -158,6 +159,8 @@ def _fault(expectation: Expectation) -> str:
     if expectation.kind == MATCHES:
         return f"not of the form {arguments['regex'].removeprefix(WHOLE[0]).removesuffix(WHOLE[1])}"
     least, most = expectation.bounds
+    if (least, most) == FINITE:
+        return "that are no finite number"
     if least is None:
         return f"above {_number(most)}"
     return f"below {_number(least)}" if most is None else f"outside {_bounds(least, most)}"

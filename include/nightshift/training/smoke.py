@@ -49,7 +49,7 @@ def try_stored(files: Mapping[str, bytes], digest: str, rows: pa.Table, scores: 
         if problem := _run(folder, digest, limit):
             return Stored(size, len(chosen), None, problem)
         found, seconds = np.load(folder / SCORES), float(np.load(folder / SECONDS))
-    different = int((~(np.abs(found - scores[chosen]) <= SAME)).sum())
+    different = int((~np.isclose(found, scores[chosen], rtol=SAME, atol=SAME, equal_nan=True)).sum())
     problem = f"in a process of its own it scored {different} of {len(chosen)} rows otherwise" if different else ""
     return Stored(size, len(chosen), len(chosen) / seconds, problem)
 

@@ -11,7 +11,7 @@ import pytest
 from nightshift.monitoring import drift
 from nightshift.monitoring.drift import measure_drift
 from nightshift.monitoring.joint import Correlations, Fourth, learn_correlations
-from nightshift.monitoring.profile import learn_bins, profile_rows
+from nightshift.monitoring.profile import Placed, learn_bins, profile_rows
 from nightshift.monitoring.reference import calibration, make_reference, with_thresholds
 from nightshift.registry.package import SCORES
 from nightshift.types import Measurement
@@ -217,11 +217,7 @@ def _z(profile: Any) -> float:
 
 
 def _fourth(rows: pa.Table, bins: dict[str, Any]) -> Fourth:
-    from nightshift.monitoring.profile import place
-
-    return Fourth.of(
-        np.array([np.asarray(one["places"])[place(rows[name].to_numpy(), one)] for name, one in bins.items()])
-    )
+    return Fourth.of(Placed.of(rows, bins).places())
 
 
 def test_a_feature_that_stands_still_within_days_has_no_correlation() -> None:

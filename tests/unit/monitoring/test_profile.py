@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nightshift.monitoring.profile import MOST_VALUES, Profile, learn_bins, profile_rows, profile_slices
+from nightshift.monitoring.profile import MOST_VALUES, Placed, Profile, learn_bins, profile_rows, profile_slices
 
 numbers = st.one_of(st.none(), st.floats(allow_nan=True, allow_infinity=True, width=32), st.integers(-3, 3).map(float))
 kinds = st.one_of(st.none(), st.sampled_from(["a", "b", "c", ""]))
@@ -135,7 +135,7 @@ def test_a_feature_that_never_changes_has_few_bins() -> None:
 def test_slices_are_profiled_apart_and_add_up() -> None:
     rows = table([(1.0, "a"), (2.0, "a"), (3.0, "b"), (4.0, None)])
     bins = learn_bins(rows, {"load": "number"})
-    found = profile_slices(rows, bins, ["kind"])
+    found = profile_slices(Placed.of(rows, bins), rows, ["kind"])
     assert {name: one.rows for name, one in found.items()} == {"kind=a": 2, "kind=b": 1}
     assert found["kind=b"].moments["load"].mean == 3.0
 

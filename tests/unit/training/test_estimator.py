@@ -45,7 +45,7 @@ def make_estimator(params, seed, categories):
     numbers = make_pipeline(SimpleImputer(), StandardScaler())
     columns = ColumnTransformer([("named", named, categories)], remainder=numbers)
     return TransformedTargetRegressor(
-        make_pipeline(columns, Ridge(**params, random_state=seed)), func=np.log1p, inverse_func=np.expm1
+        make_pipeline(columns, Ridge(**params, random_state=seed)), func=np.arcsinh, inverse_func=np.sinh
     )
 """
 FOREST = """

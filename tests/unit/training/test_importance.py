@@ -34,6 +34,25 @@ def test_what_a_condition_depends_on_is_told_by_its_ranking(tiny: ModelDefinitio
     assert abs(found["machine_failures_3d"]) < 0.02
 
 
+def test_of_many_rows_a_part_is_taken_that_has_every_row_of_a_rare_class(
+    tiny: ModelDefinition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package, rows, taken = fit(tiny, machines(2000), {}), machines(20_000, seed=2), list[pa.Table]()
+    rare = np.where(np.arange(20_000) % 100 == 0, rows["label"].to_numpy(), 0.0)  # some hundred of them
+    rows = rows.set_column(rows.schema.get_field_index("label"), "label", pa.array(rare))
+    honest = ModelPackage.score
+
+    def score(self: ModelPackage, given: pa.Table) -> np.ndarray:
+        taken.append(given)
+        return honest(self, given)
+
+    monkeypatch.setattr(ModelPackage, "score", score)
+    found = permutation_importance(package, rows, seed=1)
+    assert taken[0]["label"].to_numpy().sum() == rare.sum() > 50
+    assert taken[0].num_rows == 2000 + rare.sum()
+    assert found == permutation_importance(package, rows, seed=1) and found["busy"] > 0.1
+
+
 def test_predictions_that_are_no_numbers_have_no_importances(
     of_number: Callable[..., ModelDefinition], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -40,6 +42,19 @@ def test_of_many_rows_some_are_scored_from_the_first_to_the_last(
     assert try_stored(*stored, rows, scores).rows == 10
     scores[499] += 1e-6
     assert "otherwise" in try_stored(*stored, rows, scores).problem
+
+
+def test_large_and_infinite_predictions_are_the_same_if_they_are(
+    of_number: Callable[..., ModelDefinition], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = machines(300, seed=3)
+    large = rows.set_column(rows.schema.get_field_index("label"), "label", pa.array(1e15 * rows["busy"].to_numpy()))
+    files = fit(of_number(), large, {}).dump()
+    digest = package_digest(files)
+    scores = load_package(files, digest).score(rows)
+    assert try_stored(files, digest, rows, scores * (1 + 1e-12)).problem == ""
+    assert "300 of 300 rows otherwise" in try_stored(files, digest, rows, scores * 1.001).problem
+    assert "1 of 300 rows otherwise" in try_stored(files, digest, rows, np.append(scores[:-1], np.inf)).problem
 
 
 def test_a_model_that_scores_otherwise_there_is_found(stored: Stored_, monkeypatch: pytest.MonkeyPatch) -> None:
