@@ -6,18 +6,16 @@ import csv
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import psutil
 import pytest
 
+from e2e.helpers import free_port, wait_for
 from nightshift.alerts.deliver import read_alerts
 from nightshift.definition.calendar import newest_partition
 from nightshift.lake.files import local_path
@@ -36,12 +34,6 @@ from nightshift.status import night_statuses
 pytestmark = pytest.mark.airflow
 
 FIRST, LAST, BAD, ODD = (date(2013, 2, day) for day in range(1, 5))
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="module")
@@ -101,15 +93,6 @@ def airflow(settings: Settings, replayed: str) -> Iterator[Replay]:
         yield driver
     finally:
         servers.stop()
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 120) -> Any:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(1)
-    pytest.fail(f"did not happen within {seconds} s")
 
 
 def test_every_night_holds_exactly_the_scheduled_departures(settings: Settings, replayed: str) -> None:
