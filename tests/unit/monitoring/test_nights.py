@@ -291,6 +291,16 @@ def test_a_late_run_of_an_old_night_does_not_ask_for_what_was_replaced(loop: Loo
     assert "version 2 is the champion by now" in rows(loop, "decision", 2)["retrain"]["detail"]
 
 
+def test_while_a_challenger_waits_another_training_would_take_its_place(loop: Loop) -> None:
+    version(loop, 1)
+    made = trained(loop, 3)
+    loop.challengers.challenge(made.run_id, "passed", "test")
+    drift(loop, 5)
+    assert policy(loop).decide(day(5), "test").action == "suppressed_by_running"
+    told = rows(loop, "decision", 5)["retrain"]["detail"]
+    assert told.endswith("; version 2 waits to be promoted or declined")
+
+
 def test_bad_data_holds_a_request_back(loop: Loop) -> None:
     version(loop, 1)
     drift(loop, 5)
