@@ -2,7 +2,7 @@
 
 Nightshift's own policy goes through the real loop: the registry, the gate, drift, estimates, outcomes, value and
 decisions, night by night, with scores computed here instead of on Spark. It can be interrupted and goes on where it
-was. The others only train and score: never again, on the first of every month, every night; their models replace each
+was. The others only train and score: never again, on the first of every month, every Monday, every night; their models replace each
 other without a gate. All of them learn from the same history, built once by `nightshift build`, and none sees a label
 before it was final. Audits are not run, so that nothing is held back for bad data.
 """
@@ -43,6 +43,7 @@ OURS = "nightshift"
 POLICIES: Mapping[str, Callable[[date], bool]] = {
     "never": lambda night: False,
     "monthly": lambda night: night.day == 1,
+    "weekly": lambda night: night.weekday() == 0,
     "daily": lambda night: True,
 }
 console = Console(highlight=False)
@@ -94,7 +95,9 @@ def main(
         2013, 5, 1
     ),
     last: Annotated[datetime, typer.Option(formats=DATE, help="Last night.")] = datetime(2013, 12, 28),
-    policies: Annotated[str, typer.Option(help="Of never, monthly, daily, nightshift.")] = "never,monthly,nightshift",
+    policies: Annotated[
+        str, typer.Option(help="Of never, monthly, weekly, daily, nightshift.")
+    ] = "never,monthly,nightshift",
 ) -> None:
     """Replay a year and write what every policy came to, by month, as a table and as JSON."""
     loop = Loop(model, Settings(home=PROJECT, var=var.resolve(), models_folder=models and models.resolve()))
