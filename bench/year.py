@@ -2,9 +2,9 @@
 
 Nightshift's own policy goes through the real loop: the registry, the gate, drift, estimates, outcomes, value and
 decisions, night by night, with scores computed here instead of on Spark. It can be interrupted and goes on where it
-was. The others only train and score: never again, on the first of every month, every Monday, every night; their models replace each
-other without a gate. All of them learn from the same history, built once by `nightshift build`, and none sees a label
-before it was final. Audits are not run, so that nothing is held back for bad data.
+was. The others only train and score: never again, on the first of every month, every Monday, every night; their models
+replace each other without a gate. All of them learn from the same history, built once by `nightshift build`, and none
+sees a label before it was final. Audits are not run, so that nothing is held back for bad data.
 """
 
 from __future__ import annotations
