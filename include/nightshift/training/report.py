@@ -19,6 +19,7 @@ from nightshift.training.results import Constants, GateReport, Holdout, RuleResu
 
 POINTS = 300  # of a curve
 SHOWN = 60  # slices in the plot
+TOLD_FIRST = ("against_champion", "slices", "minimum", "baseline")  # of the rules that hold
 
 
 def render_gate(
@@ -53,15 +54,27 @@ def render_gate(
         .render(
             title=title,
             outcome="pass" if report.passed else "fail",
-            summary=report.summary(),
+            headline=_headline(judged),
+            reasons=report.reasons(),
             facts=facts,
-            results=sorted(judged, key=lambda result: bool(result.passed)),
+            results=sorted(judged, key=_place),
             skipped=[result.sentence for result in report.results if result.passed is None],
             plots=_plots(gate, holdout, report) if report.metrics else [],
             champion=holdout.champion is not None,
             policy=POLICY,
         )
     )
+
+
+def _headline(judged: Sequence[RuleResult]) -> str:
+    failed = sum(not result.passed for result in judged)
+    return f"{failed} of {len(judged)} rules failed." if failed else f"All {len(judged)} rules hold."
+
+
+def _place(result: RuleResult) -> tuple[bool, int]:
+    """What failed comes first, then what says how good the model is."""
+    last = len(TOLD_FIRST)
+    return bool(result.passed), TOLD_FIRST.index(result.kind) if result.kind in TOLD_FIRST else last
 
 
 def _conditions(holdout: Holdout) -> tuple[str, str]:
@@ -90,7 +103,8 @@ def _plots(gate: Gate, holdout: Holdout, report: GateReport) -> list[Plot]:
     if report.difference is not None:
         drawn.insert(0, _difference(gate, report))
     slices = [r for r in report.results if r.kind == "slices" and r.low is not None]
-    return [*drawn, _slices(slices)] if slices else drawn
+    rule = gate.against_champion
+    return [*drawn, _slices(slices, rule.metric)] if slices and rule is not None else drawn
 
 
 def _roc(labels: Vector, models: dict[str, Vector]) -> Plot:
@@ -141,7 +155,7 @@ def _difference(gate: Gate, report: GateReport) -> Plot:
     return Plot("Challenger against champion", note, x, y, bars=plots.bars(x, y, edges, shares), marks=marks)
 
 
-def _slices(results: list[RuleResult]) -> Plot:
+def _slices(results: list[RuleResult], metric: str) -> Plot:
     rows = [
         (r.rule.removeprefix("slices."), r.n, r.low, r.value, r.high, bool(r.passed))
         for r in sorted(results, key=lambda result: result.low or 0.0)[:SHOWN]
@@ -150,7 +164,9 @@ def _slices(results: list[RuleResult]) -> Plot:
     note = "By how much the challenger is better in each slice. Every lower end must be to the right of the bound."
     if len(results) > SHOWN:
         note += f" The {SHOWN} lowest of {len(results)}."
-    return plots.forest("Slices", note, "difference", results[0].bound or 0.0, rows)
+    return plots.forest(
+        "Slices", note, f"by how much the challenger's {metric} is better", results[0].bound or 0.0, rows
+    )
 
 
 @lru_cache(maxsize=1)
