@@ -118,7 +118,7 @@ def _roc(labels: Vector, models: dict[str, Vector]) -> Plot:
 
 
 def _calibration(labels: Vector, models: dict[str, Vector]) -> Plot:
-    curves = {name: plots.by_bin(scores, BINS, labels, scores) for name, scores in models.items()}
+    curves = {name: plots.by_bin(scores, BINS, scores, labels) for name, scores in models.items()}
     most = min(1.0, 1.05 * max(float(curve.max()) for curve in curves.values()))
     x, y = plots.across("mean score", 0, most), plots.up("share of positive rows", 0, most)
     lines = [plots.line("ideal", x, y, [(0, 0), (most, most)])]
