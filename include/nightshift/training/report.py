@@ -23,7 +23,14 @@ TOLD_FIRST = ("against_champion", "slices", "minimum", "baseline")  # of the rul
 
 
 def render_gate(
-    title: str, gate: Gate, holdout: Holdout, report: GateReport, against: str, without: Sequence[str] = ()
+    title: str,
+    gate: Gate,
+    holdout: Holdout,
+    report: GateReport,
+    against: str,
+    without: Sequence[str] = (),
+    *,
+    period: str = "Holdout",
 ) -> str:
     """The page of a gate.
 
@@ -34,6 +41,7 @@ def render_gate(
         report: How they came out.
         against: Who the champion was, or why there is none to compare with.
         without: The features that the challenger does without, since they had no value.
+        period: What the days of the holdout are.
 
     Returns:
         One HTML page that refers to nothing outside of itself.
@@ -41,7 +49,7 @@ def render_gate(
     days = f"{holdout.dates[0]} to {holdout.dates[-1]}, {len(holdout.dates)} days"
     labels, learned = (_numbers if holdout.regression else _conditions)(holdout)
     facts = {
-        "Holdout": f"{days}, {report.rows:,} labelled rows, {labels}",
+        period: f"{days}, {report.rows:,} labelled rows, {labels}",
         "Learned from": f"a period with {learned}",
         **({"Without": f"{', '.join(without)}: no value in any row that was learned from"} if without else {}),
         "Compared": against,
@@ -150,7 +158,7 @@ def _difference(gate: Gate, report: GateReport) -> Plot:
     marks = [Mark("zero", x.place(0), "", 0), Mark("bound", x.place(bound), f"bound {_gain(bound)}", 0)]
     if low is not None:
         marks.append(Mark("held" if result.passed else "broken", x.place(low), f"lower end {_gain(low)}", 1))
-    marks.append(Mark("value", x.place(difference.value), f"holdout {_gain(difference.value)}", 2))
+    marks.append(Mark("value", x.place(difference.value), f"measured {_gain(difference.value)}", 2))
     note = "The difference on every resample. The lower end must be to the right of the bound."
     return Plot("Challenger against champion", note, x, y, bars=plots.bars(x, y, edges, shares), marks=marks)
 
