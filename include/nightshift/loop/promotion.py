@@ -136,7 +136,7 @@ class Promotion(Workspace):
 
         title = f"{self.definition.name}: version {challenger.number} in shadow"
         against = f"against version {champion.number}, on the nights that both scored"
-        page = render_gate(title, policy.gate, holdout, report, against)
+        page = render_gate(title, policy.gate, holdout, report, against, period="Nights in shadow")
         self.registry.client.log_text(challenger.run_id, page, SHADOW_PAGE)
 
     def _check_passed(self, trained: Trained) -> None:

@@ -43,10 +43,10 @@ def render_thresholds(title: str, reference: Mapping[str, Any], calibration: Cal
     """
     days = reference[LEARNED]
     told = f"{days[0]} to {days[-1]}, {len(days)} days" if days else "none"
-    legend = {"challenger": "the day", "bound": "threshold at its rows"}
+    legend = {"challenger": "the day", "bound": "threshold of a night of as many rows"}
     note = (
-        f"Each day's {SHOWN} against what its weekday lets expect. A night like these days has anything at all beyond "
-        f"a threshold {calibration.false_alarms}."
+        f"Each day's {SHOWN} against what its weekday lets expect. Nights like these days have anything at all "
+        f"beyond its threshold, in any column and statistic, {calibration.false_alarms}."
     )
     return (
         _environment()
@@ -76,7 +76,9 @@ def _plots(reference: Mapping[str, Any], calibration: Calibration) -> Iterator[P
                 expected = column.days.base[day.weekday()] * column.days.rows
                 values[day] = float(statistics(column.bins, expected, counts)[SHOWN])
                 bounds[day] = calibration.thresholds.bound(name, SHOWN, rows)
-        yield history(_subject(name), "", SHOWN, {"challenger dotted": values, "bound": bounds})
+        beyond = sum(value > bounds[day] for day, value in values.items())
+        note = f"{beyond} of {len(values)} days beyond"
+        yield history(_subject(name), note, SHOWN, {"challenger dotted": values, "bound": bounds})
 
 
 def _subject(name: str) -> str:

@@ -226,7 +226,10 @@ def _worse(metric: str, by: float | None, held: Held | None, what: str) -> tuple
     if held.reference is None:
         return None, f"{value}, on the holdout it is not known"
     lost = held.reference - held.value if metric in LARGER_IS_BETTER else held.value - held.reference
-    return lost > by, f"{value}, {abs(lost):.4g} {'worse' if lost > 0 else 'better'} than the holdout, at most {by:g}"
+    return (
+        lost > by,
+        f"{value}, {abs(lost):.4g} {'worse' if lost > 0 else 'better'} than the holdout, may be {by:g} worse",
+    )
 
 
 _BEYOND = {

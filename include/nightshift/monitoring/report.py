@@ -18,18 +18,27 @@ from nightshift.monitoring.evidence import AUDITS, Row, drift_of, is_decision
 from nightshift.monitoring.histograms import Histogram
 from nightshift.monitoring.value import CHAMPION, NAIVE
 from nightshift.pages import POLICY, plots, templates
-from nightshift.pages.plots import Axis, Line, Plot
+from nightshift.pages.plots import Axis, Line, Mark, Plot
 
 SHOWN = timedelta(days=60)  # of history
-MOVERS = 15
+MOVERS = 10
+HEIGHT, UNNAMED = 210, 20  # of a plot, of which a page has many; of an axis' name, which is not needed
 NAME, ROOM = 8, 45  # letters of a bin's name, and of all names below an axis
 THOUSANDS = 10_000  # from here on values are shown in thousands, or their numbers would run into the axis' name
+TIMES, IMPORTANCE = "times its threshold", "share of importance"
 OVERALL = {
-    "input_drift": "Input drift, all features together",
-    "joint_drift": "Joint drift",
-    "prediction_drift": "Drift of the scores",
-    "weighted_drift": "Share of importance on drifted features",
+    "input_drift": ("Input drift, all features together", TIMES),
+    "joint_drift": ("Joint drift, correlations of features", TIMES),
+    "prediction_drift": ("Prediction drift, the scores", TIMES),
+    "weighted_drift": ("Importance of the features that drifted", IMPORTANCE),
 }
+METRICS = {
+    "roc_auc": ("ROC AUC", "higher is better"),
+    "brier": ("Brier score", "lower is better"),
+    "mae": ("Mean absolute error", "lower is better"),
+    "rmse": ("Root mean squared error", "lower is better"),
+}
+DECIDED = {"request": "retraining requested", "nothing": "no retraining"}
 
 Series = Mapping[date, float]
 
@@ -61,9 +70,12 @@ def render_night(
     """
     tonight = [row for row in rows if row["score_date"] == night]
     decision = next((row for row in tonight if is_decision(row)), None)
-    evidence = [row for row in tonight if row["monitor"] == "decision" and not is_decision(row)]
+    evidence = [_evidence(row) for row in tonight if row["monitor"] == "decision" and not is_decision(row)]
+    calm = decision is not None and decision["verdict"] == "nothing"
+    quiet = calm and bool(evidence) and not any(one["fired"] for one in evidence)
     sections = [
-        Section("Reference and night", "The share of rows by value.", {"champion": "reference", "challenger": "night"},
+        Section("Reference and night", "The features that moved most: the share of rows by value.",
+                {"champion": "reference", "challenger": "night"},
                 [_histogram(one) for one in histograms]),
         _drift(rows),
         _performance(rows),
@@ -74,11 +86,11 @@ def render_night(
         .get_template("night.j2")
         .render(
             title=f"{model}: the night of {night}",
-            decision=decision["verdict"].replace("_", " ") if decision else "not decided yet",
-            calm=decision is not None and decision["verdict"] == "nothing",
-            reason=decision["detail"] if decision else "",
+            decision=_decided(decision["verdict"]) if decision else "not decided yet",
+            calm=calm,
+            reason="No trigger fires." if quiet else decision["detail"] if decision else "",
             facts=_facts(tonight),
-            evidence=evidence,
+            evidence=sorted(evidence, key=lambda one: (not one["fired"], one["verdict"] != "warn")),
             movers=movers(tonight),
             sections=[one for one in sections if one.plots],
             policy=POLICY,
@@ -99,41 +111,77 @@ def movers(tonight: Iterable[Row]) -> list[dict[str, Any]]:
 
 def _facts(tonight: Sequence[Row]) -> dict[str, str]:
     versions = {row["model_version"] for row in tonight if row["model_version"] is not None}
-    drifted, _ = drift_of(tonight)
     verdicts = [row["verdict"] for row in tonight if row["monitor"] in AUDITS]
     bad = sum(verdict != "pass" for verdict in verdicts)
     rows = max((row["sample_size"] or 0 for row in tonight if row["monitor"] == "estimate"), default=0)
     return {
         "Scored by": f"version {max(versions)}" if versions else "unknown",
         "Rows": f"{rows:,}",
-        "Drift": {None: "not known", True: "the night breaches", False: "none that breaches"}[drifted],
-        "Quality": f"{bad} of {len(verdicts)} checks did not pass" if bad else f"{len(verdicts)} checks passed",
+        "Drift": _drifted(tonight),
+        "Quality": _checked(bad, len(verdicts)),
     }
+
+
+def _decided(verdict: str) -> str:
+    return DECIDED.get(verdict, verdict.replace("suppressed_by_", "retraining held back by ").replace("_", " "))
+
+
+def _evidence(row: Row) -> dict[str, Any]:
+    """What a trigger saw, without its name before it, and whether it fires."""
+    fired = row["verdict"] == "warn" and row["value"] is not None and row["value"] >= (row["threshold"] or 0)
+    return {**row, "fired": fired, "detail": row["detail"].removeprefix(f"{row['subject']}: ")}
+
+
+def _drifted(tonight: Sequence[Row]) -> str:
+    """In words, which of the night's statistics are beyond their thresholds and how much of the importance drifted."""
+    drifted, _ = drift_of(tonight)
+    if drifted is None:
+        return "not known"
+    by_name = {row["statistic"]: row for row in tonight if (row["monitor"], row["subject"]) == ("drift", "night")}
+    beyond = [
+        f"{name.replace('_', ' ')} {row['value'] / row['threshold']:.3g} times its threshold"
+        for name, row in by_name.items()
+        if name in OVERALL and row["threshold"] and row["value"] is not None and row["value"] > row["threshold"]
+    ]
+    told = ", ".join(beyond) or "nothing beyond its threshold"
+    share = by_name.get("weighted_drift", {}).get("value")
+    return told if share is None else f"{told}; features with {share:.0%} of the importance drifted"
+
+
+def _checked(bad: int, count: int) -> str:
+    if not count:
+        return "no audit is known"
+    return f"{bad} of {count} checks did not pass" if bad else f"{count} checks passed"
 
 
 def _drift(rows: Sequence[Row]) -> Section:
     drawn = []
-    for statistic, title in OVERALL.items():
+    for statistic, (title, label) in OVERALL.items():
         of = _night_rows(rows, "drift", statistic)
         values, bounds = _series(of, "value"), _series(of, "threshold")
         if values:
-            drawn.append(history(title, "", statistic, {"challenger dotted": values, "bound": bounds}))
+            lines = {"challenger dotted": values, "bound": bounds}
+            drawn.append(history(title, "", label, lines, _promotions(of)))
     return Section("Drift", "By night.", {"challenger": "measured", "bound": "threshold"}, drawn)
 
 
 def _performance(rows: Sequence[Row]) -> Section:
     drawn = []
-    for metric in ("roc_auc", "brier", "mae", "rmse"):
+    for metric, (title, better) in METRICS.items():
         estimated, realized = (_night_rows(rows, monitor, metric) for monitor in ("estimate", "outcome"))
         lines = {"challenger": _series(estimated, "value"), "champion dotted": _series(realized, "value")}
         if any(lines.values()):
-            lines["bound"] = _series(estimated, "threshold")
-            drawn.append(history(metric, "", metric, lines))
+            lines["challenger limit"] = _series(estimated, "threshold")
+            lines["champion limit"] = _series(realized, "threshold")
+            holdout = [row for row in rows if (row["subject"], row["statistic"]) == ("reference", metric)]
+            lines["ideal"] = _series(holdout, "value")
+            drawn.append(history(title, better, metric, lines, _promotions([*estimated, *realized])))
     note = (
         "The estimate knows no label. It sees rows that move to where the model is better or worse; it does not see "
         "that rows of the same score turn out otherwise than they did (a changed concept)."
     )
-    legend = {"challenger": "estimated", "champion": "realized", "bound": "the worst estimate to expect"}
+    legend = {"challenger": "estimated", "champion": "realized", "limit": "the worst to expect, dashed in each colour",
+              "ideal": "mean of the holdout's days"}  # fmt: skip
     return Section("Performance", note, legend, drawn)
 
 
@@ -147,11 +195,15 @@ def _value(rows: Sequence[Row], unit: str) -> Section:
             lines[f"{style} {who.replace(' ', '-')}"] = dict(
                 zip([day for day, _ in nights], accumulate(value for _, value in nights), strict=True)
             )
-            legend[style] = who if style != "challenger" else "challengers"
+            legend[style] = {CHAMPION: who, NAIVE: "without a model"}.get(who, "challengers")
     if max((abs(value) for series in lines.values() for value in series.values()), default=0) >= THOUSANDS:
         lines = {style: {day: value / 1000 for day, value in series.items()} for style, series in lines.items()}
         unit = f"thousand {unit}".rstrip()
-    drawn = [history("Value", "Added up over the nights shown.", unit or "value", lines)] if lines else []
+    drawn = (
+        [history("Value", "Added up over the nights shown.", unit or "value", lines, _promotions(known))]
+        if lines
+        else []
+    )
     return Section("Value", "Of nights whose labels are final.", legend, drawn)
 
 
@@ -160,26 +212,54 @@ def _histogram(one: Histogram) -> Plot:
     names = [name[:NAME] for name in one.bins]
     every = ceil(sum(map(len, names)) / ROOM)
     named = tuple((place + 0.5, name) for place, name in enumerate(names) if place % every == 0)
-    x = Axis(one.feature, 0, count, plots.LEFT, plots.WIDTH - plots.RIGHT, named)
-    y = plots.up("share of rows", 0, 1.05 * max([*one.reference, *one.night, 0.01]))
+    x = Axis("", 0, count, plots.LEFT, plots.WIDTH - plots.RIGHT, named)
+    y = plots.up("share of rows", 0, 1.05 * max([*one.reference, *one.night, 0.01]), HEIGHT + UNNAMED)
     edges = np.arange(count + 1, dtype=np.float64)
     of = {"champion": one.reference, "challenger": one.night}
     lines = [plots.steps(kind, x, y, edges, np.asarray(shares)) for kind, shares in of.items()]
-    return Plot(one.feature, "", x, y, lines)
+    return Plot(one.feature, "", x, y, lines, height=HEIGHT)
 
 
-def history(title: str, note: str, label: str, lines: Mapping[str, Series]) -> Plot:
-    """Lines over nights, interrupted where nights are missing."""
+def history(
+    title: str, note: str, label: str, lines: Mapping[str, Series], promotions: Mapping[date, int] | None = None
+) -> Plot:
+    """Lines over nights, interrupted where nights are missing.
+
+    Args:
+        title: What is shown.
+        note: What it means.
+        label: Of the vertical axis.
+        lines: Values by night, by the style of their line.
+        promotions: From which nights on which version scored, of those that came after another.
+    """
     days = sorted({day for series in lines.values() for day in series})
     values = [value for series in lines.values() for value in series.values()]
     first, last = days[0].toordinal(), max(days[-1].toordinal(), days[0].toordinal() + 1)
     step = max(1, (last - first) // 5)
     named = tuple((float(day), f"{date.fromordinal(day):%m-%d}") for day in range(first, last + 1 - step // 2, step))
-    x = Axis("night", first, last, plots.LEFT, plots.WIDTH - plots.RIGHT, named)
+    x = Axis("", first, last, plots.LEFT, plots.WIDTH - plots.RIGHT, named)
     room = 0.08 * (max(values) - min(values)) or 0.05 * abs(max(values)) or 0.01
-    y = plots.up(label, min(values) - room, max(values) + room)
+    y = plots.up(label, min(values) - room, max(values) + room, HEIGHT + UNNAMED)
     drawn = [Line(kind, part) for kind, series in lines.items() for part in _parts(x, y, series)]
-    return Plot(title, note, x, y, drawn)
+    marks = [
+        Mark("version", x.place(day.toordinal()), f"version {number}", place % 2)
+        for place, (day, number) in enumerate((promotions or {}).items())
+        if first < day.toordinal() <= last
+    ]
+    return Plot(title, note, x, y, drawn, marks=marks, height=HEIGHT)
+
+
+def _promotions(rows: Iterable[Row]) -> dict[date, int]:
+    """From which nights on which version scored, but for the first."""
+    found: dict[date, int] = {}
+    before: int | None = None
+    for row in sorted(rows, key=lambda one: one["score_date"]):
+        number = row["model_version"]
+        if number is not None and number != before:
+            if before is not None:
+                found[row["score_date"]] = number
+            before = number
+    return found
 
 
 def _parts(x: Axis, y: Axis, series: Series) -> list[str]:

@@ -107,9 +107,9 @@ def across(label: str, low: float, high: float) -> Axis:
     return Axis(label, low, high, LEFT, WIDTH - RIGHT)
 
 
-def up(label: str, low: float, high: float) -> Axis:
-    """The vertical axis of a plot of usual size."""
-    return Axis(label, low, high, HEIGHT - BOTTOM, TOP)
+def up(label: str, low: float, high: float, height: float = HEIGHT) -> Axis:
+    """The vertical axis of a plot of usual size, or of another height."""
+    return Axis(label, low, high, height - BOTTOM, TOP)
 
 
 def line(kind: str, x: Axis, y: Axis, points: Sequence[tuple[float, float]] | Vector) -> Line:

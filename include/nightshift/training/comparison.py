@@ -35,7 +35,7 @@ def surely_above(
         return RuleResult(rule, gained.value, bound, rows, False, few)
     low, high = gained.interval(days, gate.confidence)
     value, end, least = (told(number, 4, signed=True) for number in (gained.value, low, bound))
-    found = f"{sentence}: {value}, {gate.sure} above {end}; bound {least}"
+    found = f"{sentence}: {value}, {gate.sure} above {end}, must be above {least}"
     return RuleResult(rule, gained.value, bound, rows, low > bound, found, low, high)
 
 

@@ -30,7 +30,9 @@ def _predicted(labels: Vector, models: Mapping[str, Vector]) -> Plot:
     x, y = plots.across("mean prediction", low, high), plots.up("mean outcome", low, high)
     lines = [plots.line("ideal", x, y, [(low, low), (high, high)])]
     lines += [plots.line(f"{name} dotted", x, y, curve) for name, curve in curves.items()]
-    note = f"{BINS} bins of equally many rows; on the diagonal, predictions are true on average."
+    note = (
+        f"{BINS} bins of equally many rows; on the diagonal, predictions are mean outcomes, which medians need not be."
+    )
     return Plot("Predicted against actual", note, x, y, lines)
 
 

@@ -19,10 +19,18 @@ from nightshift.training.results import Constants, GateReport, Holdout, RuleResu
 
 POINTS = 300  # of a curve
 SHOWN = 60  # slices in the plot
+TOLD_FIRST = ("against_champion", "slices", "minimum", "baseline")  # of the rules that hold
 
 
 def render_gate(
-    title: str, gate: Gate, holdout: Holdout, report: GateReport, against: str, without: Sequence[str] = ()
+    title: str,
+    gate: Gate,
+    holdout: Holdout,
+    report: GateReport,
+    against: str,
+    without: Sequence[str] = (),
+    *,
+    period: str = "Holdout",
 ) -> str:
     """The page of a gate.
 
@@ -33,6 +41,7 @@ def render_gate(
         report: How they came out.
         against: Who the champion was, or why there is none to compare with.
         without: The features that the challenger does without, since they had no value.
+        period: What the days of the holdout are.
 
     Returns:
         One HTML page that refers to nothing outside of itself.
@@ -40,7 +49,7 @@ def render_gate(
     days = f"{holdout.dates[0]} to {holdout.dates[-1]}, {len(holdout.dates)} days"
     labels, learned = (_numbers if holdout.regression else _conditions)(holdout)
     facts = {
-        "Holdout": f"{days}, {report.rows:,} labelled rows, {labels}",
+        period: f"{days}, {report.rows:,} labelled rows, {labels}",
         "Learned from": f"a period with {learned}",
         **({"Without": f"{', '.join(without)}: no value in any row that was learned from"} if without else {}),
         "Compared": against,
@@ -53,15 +62,27 @@ def render_gate(
         .render(
             title=title,
             outcome="pass" if report.passed else "fail",
-            summary=report.summary(),
+            headline=_headline(judged),
+            reasons=report.reasons(),
             facts=facts,
-            results=sorted(judged, key=lambda result: bool(result.passed)),
+            results=sorted(judged, key=_place),
             skipped=[result.sentence for result in report.results if result.passed is None],
             plots=_plots(gate, holdout, report) if report.metrics else [],
             champion=holdout.champion is not None,
             policy=POLICY,
         )
     )
+
+
+def _headline(judged: Sequence[RuleResult]) -> str:
+    failed = sum(not result.passed for result in judged)
+    return f"{failed} of {len(judged)} rules failed." if failed else f"All {len(judged)} rules hold."
+
+
+def _place(result: RuleResult) -> tuple[bool, int]:
+    """What failed comes first, then what says how good the model is."""
+    last = len(TOLD_FIRST)
+    return bool(result.passed), TOLD_FIRST.index(result.kind) if result.kind in TOLD_FIRST else last
 
 
 def _conditions(holdout: Holdout) -> tuple[str, str]:
@@ -90,7 +111,8 @@ def _plots(gate: Gate, holdout: Holdout, report: GateReport) -> list[Plot]:
     if report.difference is not None:
         drawn.insert(0, _difference(gate, report))
     slices = [r for r in report.results if r.kind == "slices" and r.low is not None]
-    return [*drawn, _slices(slices)] if slices else drawn
+    rule = gate.against_champion
+    return [*drawn, _slices(slices, rule.metric)] if slices and rule is not None else drawn
 
 
 def _roc(labels: Vector, models: dict[str, Vector]) -> Plot:
@@ -104,7 +126,7 @@ def _roc(labels: Vector, models: dict[str, Vector]) -> Plot:
 
 
 def _calibration(labels: Vector, models: dict[str, Vector]) -> Plot:
-    curves = {name: plots.by_bin(scores, BINS, labels, scores) for name, scores in models.items()}
+    curves = {name: plots.by_bin(scores, BINS, scores, labels) for name, scores in models.items()}
     most = min(1.0, 1.05 * max(float(curve.max()) for curve in curves.values()))
     x, y = plots.across("mean score", 0, most), plots.up("share of positive rows", 0, most)
     lines = [plots.line("ideal", x, y, [(0, 0), (most, most)])]
@@ -136,12 +158,12 @@ def _difference(gate: Gate, report: GateReport) -> Plot:
     marks = [Mark("zero", x.place(0), "", 0), Mark("bound", x.place(bound), f"bound {_gain(bound)}", 0)]
     if low is not None:
         marks.append(Mark("held" if result.passed else "broken", x.place(low), f"lower end {_gain(low)}", 1))
-    marks.append(Mark("value", x.place(difference.value), f"holdout {_gain(difference.value)}", 2))
+    marks.append(Mark("value", x.place(difference.value), f"measured {_gain(difference.value)}", 2))
     note = "The difference on every resample. The lower end must be to the right of the bound."
     return Plot("Challenger against champion", note, x, y, bars=plots.bars(x, y, edges, shares), marks=marks)
 
 
-def _slices(results: list[RuleResult]) -> Plot:
+def _slices(results: list[RuleResult], metric: str) -> Plot:
     rows = [
         (r.rule.removeprefix("slices."), r.n, r.low, r.value, r.high, bool(r.passed))
         for r in sorted(results, key=lambda result: result.low or 0.0)[:SHOWN]
@@ -150,7 +172,9 @@ def _slices(results: list[RuleResult]) -> Plot:
     note = "By how much the challenger is better in each slice. Every lower end must be to the right of the bound."
     if len(results) > SHOWN:
         note += f" The {SHOWN} lowest of {len(results)}."
-    return plots.forest("Slices", note, "difference", results[0].bound or 0.0, rows)
+    return plots.forest(
+        "Slices", note, f"by how much the challenger's {metric} is better", results[0].bound or 0.0, rows
+    )
 
 
 @lru_cache(maxsize=1)

@@ -173,14 +173,18 @@ class GateReport:
     def passed(self) -> bool:
         return all(result.passed is not False for result in self.results)
 
-    def summary(self) -> str:
-        """Why the gate opened or stayed shut, as a sentence."""
+    def reasons(self) -> list[str]:
+        """Why the gate opened or stayed shut: what failed, or else what was compared."""
         if not self.passed:
             failed = [result.sentence for result in self.results if result.passed is False]
-            return "; ".join([*failed[:TOLD], *([f"and {len(failed) - TOLD} more"] if len(failed) > TOLD else [])])
+            return [*failed[:TOLD], *([f"and {len(failed) - TOLD} more"] if len(failed) > TOLD else [])]
         listed = [result.sentence for result in self.results if result.kind in {"minimum", "against_champion"}]
         slices = [result.passed for result in self.results if result.kind == "slices"]
         if slices:
             small = slices.count(None)
             listed.append(f"slices: {slices.count(True)} hold" + (f", {small} not judged" if small else ""))
-        return "; ".join(listed or [result.sentence for result in self.results if result.passed])
+        return listed or [result.sentence for result in self.results if result.passed]
+
+    def summary(self) -> str:
+        """The same as one sentence."""
+        return "; ".join(self.reasons())

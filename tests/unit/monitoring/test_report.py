@@ -56,9 +56,30 @@ def page() -> Page:
 
 
 def test_what_was_decided_and_why_comes_first(page: Page) -> None:
-    assert f"tiny: the night of {NIGHT} suppressed by cooldown requested on {FIRST}" in page.text
-    assert "Scored by version 3 Rows 40 Drift the night breaches Quality 1 of 2 checks did not pass" in page.text
-    assert re.search(r"drift warning 2 2 3 .*performance unknown 0 2 0", page.text)
+    assert f"tiny: the night of {NIGHT} retraining held back by cooldown requested on {FIRST}" in page.text
+    assert (
+        "Scored by version 3 Rows 40 Drift input drift 1.6 times its threshold Quality 1 of 2 checks did not pass"
+        in page.text
+    )
+    assert re.search(r"drift yes breach .*performance no unknown", page.text)
+
+
+def test_a_night_that_asks_for_nothing_says_so_shortly() -> None:
+    seen = row("decision", "breaches", 1.0, subject="drift", threshold=2.0, verdict="warn", detail="drift: 30% drifted")
+    decision = row("decision", "retrain", verdict="nothing", detail="drift: 30% drifted")
+    page = Page(render_night("tiny", NIGHT, [decision, seen]))
+    assert f"the night of {NIGHT} no retraining No trigger fires. Scored by" in page.text
+    assert "drift no breach 30% drifted" in page.text
+    elsewhere = {**decision, "detail": "drift: 30% drifted; version 4 is the champion by now"}
+    page = Page(render_night("tiny", NIGHT, [elsewhere, {**seen, "value": 2.0}]))
+    assert "no retraining drift: 30% drifted; version 4 is the champion by now" in page.text
+
+
+def test_where_another_version_scored_plots_say_so() -> None:
+    rows = [{**one, "model_version": 3 if one["score_date"] < date(2024, 1, 10) else 4} for one in history()]
+    plots = Page(render_night("tiny", NIGHT, rows)).plots
+    assert all("".join(plot.itertext()).count("version 4") == 1 for plot in plots[:2])
+    assert not any("version 3" in "".join(plot.itertext()) for plot in plots)
 
 
 def test_what_moved_is_listed_by_how_far_beyond_its_threshold_it_is() -> None:
@@ -69,10 +90,14 @@ def test_what_moved_is_listed_by_how_far_beyond_its_threshold_it_is() -> None:
 
 
 def test_the_plots_show_values_with_their_thresholds_up_to_the_night(page: Page) -> None:
-    assert page.titles == ["busy", "Input drift, all features together", "roc_auc", "Value"]
+    assert page.titles == ["busy", "Input drift, all features together", "ROC AUC", "Value"]
     _, drift, performance, value = page.plots
     assert {line.get("class") for line in drift.iter("polyline")} == {"challenger dotted", "bound"}
-    assert {line.get("class") for line in performance.iter("polyline")} == {"challenger", "champion dotted", "bound"}
+    assert {line.get("class") for line in performance.iter("polyline")} == {
+        "challenger",
+        "champion dotted",
+        "challenger limit",
+    }
     assert {line.get("class") for line in value.iter("polyline")} == {
         "champion champion", "challenger challenger-4", "ideal naive",
     }  # fmt: skip

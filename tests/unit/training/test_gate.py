@@ -224,7 +224,7 @@ def test_it_is_the_lower_end_that_decides_and_not_the_value() -> None:
     assert judged(against(margin=-found.low + 1e-6), holdout).passed
     refused = judged(against(margin=-found.low), holdout)
     assert not refused.passed  # it must be above the bound, not at it
-    assert f"95% sure above {found.low:+.4f}; bound {found.low:+.4f}" in refused.summary()
+    assert f"95% sure above {found.low:+.4f}, must be above {found.low:+.4f}" in refused.summary()
 
 
 def test_to_be_surer_takes_more() -> None:

@@ -158,6 +158,23 @@ def test_the_page_of_numbers_shows_predictions_errors_and_residuals_of_both() ->
     test_everything_drawn_is_within_its_plot(page)
 
 
+def test_scores_that_are_too_high_are_below_the_diagonal() -> None:
+    holdout = alone(made(World(0.3, 0.3)))
+    page = rendered(GATE, replace(holdout, challenger=0.5 + holdout.challenger / 2))
+    plot = page.plots[page.titles.index("Calibration")]
+    diagonal, curve = (
+        next(line for line in plot.iter("polyline") if str(line.get("class")).startswith(kind))
+        for kind in ("ideal", "challenger")
+    )
+    (left, bottom), (right, top) = _points(diagonal)
+    for x, y in _points(curve):
+        assert y > bottom + (x - left) * (top - bottom) / (right - left)  # pixels count downwards
+
+
+def _points(line: ElementTree.Element) -> list[tuple[float, ...]]:
+    return [tuple(map(float, point.split(","))) for point in str(line.get("points")).split()]
+
+
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
 def test_numbers_of_any_size_have_a_page(scale: float) -> None:
     holdout = number_holdout(World(0.3, 0.5))

@@ -57,7 +57,7 @@ def test_a_model_that_is_worse_in_one_slice_is_refused_though_it_is_better_on_th
     assert result(whole, "against_champion.roc_auc").passed
     assert [one.rule for one in report.results if one.passed is False] == ["slices.airport=JFK"]
     assert report.summary().startswith("airport=JFK: roc_auc 0.")
-    assert report.summary().endswith("; bound -0.0500")
+    assert report.summary().endswith(", must be above -0.0500")
 
 
 def test_the_lower_end_of_each_slice_decides(alike: tuple[Sample, Sample], airports: np.ndarray) -> None:
