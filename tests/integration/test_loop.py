@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from typer.testing import CliRunner
 
+from nightshift.cli import app
 from nightshift.definition.gate import AgainstChampion, Slices
 from nightshift.definition.load import definition_files
 from nightshift.errors import DataError, NotYetAvailable, TerminalError
@@ -185,6 +187,21 @@ def test_a_night_is_profiled_while_it_is_scored(night: Loop) -> None:
             name: counts.tolist() for name, counts in other.counts.items()
         }
     assert kept.features.products == pytest.approx(again.features.products)
+
+
+def test_thresholds_of_the_champion_are_printed_and_plotted(
+    night: Loop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("nightshift.loop.Loop", lambda _: night)
+    page = tmp_path / "pages" / "thresholds.html"
+    done = CliRunner().invoke(app, ["thresholds", "tiny", "--rows", "60", "--page", str(page), "--format", "json"])
+    assert done.exit_code == 0, done.output
+    rows = {(row["subject"], row["statistic"]): row["60 rows"] for row in json.loads(done.output)}
+    night.measure_drift(NIGHT, "test")
+    kept = {(row["subject"], row["statistic"]): row for row in night.monitored(NIGHT, NIGHT, "drift")}
+    for subject in ("busy", "kind", "scores"):
+        assert float(rows[subject, "psi"]) == pytest.approx(kept[subject, "psi"]["threshold"], rel=1e-3)
+    assert page.read_text().count("<figure") == 4
 
 
 def test_monitoring_keeps_drift_outcomes_and_a_decision_and_repeats_itself(night: Loop) -> None:

@@ -18,7 +18,7 @@ from nightshift.lake.files import list_files, read_bytes, remove, write_bytes
 from nightshift.pages import POLICY, templates
 from nightshift.types import Outcome, Verdict
 
-LAYERS = ("raw", "features", "scores", "shadow")
+LAYERS, BESIDE = ("raw", "features", "scores"), ("shadow",)  # of every night; of those with a challenger
 TEMPLATES = templates(Path(__file__).with_name("templates"))
 
 
@@ -159,7 +159,8 @@ def read_page(folder: str, name: str) -> str | None:
 
 
 def _rank(page: Page) -> tuple[int, int]:
-    layer = LAYERS.index(page.layer) if page.layer in LAYERS else len(LAYERS)
+    known = (*LAYERS, *BESIDE)
+    layer = known.index(page.layer) if page.layer in known else len(known)
     return layer, ("fail", "warn", "pass").index(page.outcome)
 
 
