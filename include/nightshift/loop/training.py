@@ -35,11 +35,12 @@ GATE_PAGE = "gate.html"  # among the run's artifacts, beside the model
 
 @dataclass(frozen=True)
 class Made:
-    """A model, the rows it learned from, those it is judged on, and what was tried before, the best first."""
+    """A model, the rows it learned from, those it is judged on with its scores, and what was tried, the best first."""
 
     package: ModelPackage
     rows: pa.Table
     holdout: pa.Table
+    scores: Vector
     trials: tuple[Trial, ...] = ()
 
 
@@ -147,21 +148,21 @@ class Training(Workspace):
         for name in _without(definition, package):
             progress(f"the feature '{name}' has no value in any row that was learned from: the model does without it")
         holdout = read_labelled(self.lake, definition, dates.holdout, dates.last, snapshots)
-        scores = pa.table({SCORES: package.score(holdout), "score_date": holdout["score_date"]})
+        scores = package.score(holdout)
+        scored = pa.table({SCORES: scores, "score_date": holdout["score_date"]})
         types = {name: str(kind) for name, kind in definition.feature_types.items()}
         watched = definition.monitoring.features or tuple(types)
-        reference = with_thresholds(make_reference(rows, types, scores), watched, definition.monitoring.false_alarms)
+        reference = with_thresholds(make_reference(rows, types, scored), watched, definition.monitoring.false_alarms)
         package = replace(package, reference=reference)
-        return Made(package, rows, holdout, tuple(trials))
+        return Made(package, rows, holdout, scores, tuple(trials))
 
     def _expectation(self, made: Made) -> Expectation | None:
         """What the holdout lets expect of nights that the model will score; None if it tells nothing."""
         from nightshift.monitoring.expectation import expect
         from nightshift.training.calibrate import calibrate
 
-        scores = made.package.score(made.holdout)
-        known = np.isfinite(scores)
-        scores, labels = scores[known], made.holdout["label"].to_numpy()[known]
+        known = np.isfinite(made.scores)
+        scores, labels = made.scores[known], made.holdout["label"].to_numpy()[known]
         days = made.holdout["score_date"].cast(pa.int32()).to_numpy().astype("int64")[known]
         if len(np.unique(labels)) < 2:
             return None
