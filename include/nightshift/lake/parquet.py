@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyarrow.dataset import FileSystemDataset, ParquetFileFormat
 
 from nightshift.lake.files import open_fs
 from nightshift.lake.tables import TableSpec
 
-READERS = 8  # files that are read at once: object stores answer slowly, and many at a time
 ROWS_AT_ONCE = 1_000_000  # that a worker holds, so that its memory stays flat
 
 
@@ -36,32 +35,19 @@ def write_files(spec: TableSpec, rows: pa.Table, folder: str) -> dict[str, int]:
     return written
 
 
-def read_file(uri: str, spec: TableSpec, columns: Sequence[str] = ()) -> pa.Table:
-    """The rows of a file as they would be published.
+def read_files(uris: Sequence[str], spec: TableSpec, columns: Sequence[str] = ()) -> pa.Table:
+    """The rows of files as they would be published, in the files' order; several are read at once.
 
     Args:
-        uri: The file.
-        spec: The table it is for.
-        columns: Only these; all if empty. One that was declared after the file was written is null in it.
+        uris: The files.
+        spec: The table they are for.
+        columns: Only these; all if empty. One that was declared after a file was written is null in its rows.
     """
     schema = pa.schema([spec.schema.field(name) for name in columns or spec.columns])
-    system, path = open_fs(uri)
-    # ParquetFile, not read_table: that would turn folder names into columns.
-    with system.open_input_file(path) as stream, pq.ParquetFile(stream) as file:
-        known = set(file.schema_arrow.names)
-        rows = file.read([name for name in schema.names if name in known] or [spec.date_column], use_threads=False)
-    for field in schema:
-        if field.name not in known:
-            rows = rows.append_column(field, pa.nulls(rows.num_rows, field.type))
-    return rows.select(schema.names).cast(schema)
-
-
-def read_files(uris: Sequence[str], spec: TableSpec, columns: Sequence[str] = ()) -> pa.Table:
-    """The rows of files, in their order, several read at once; see `read_file`."""
-    if not uris:
-        return pa.schema([spec.schema.field(name) for name in columns or spec.columns]).empty_table()
-    with ThreadPoolExecutor(READERS) as pool:
-        return pa.concat_tables(pool.map(lambda uri: read_file(uri, spec, columns), uris))
+    parquet = ParquetFileFormat()
+    # From files, not from their paths: those would be searched and their folders' names read.
+    files = [parquet.make_fragment(path, system) for system, path in map(open_fs, uris)]
+    return FileSystemDataset(files, schema, parquet).to_table()
 
 
 def row_count(uri: str) -> int:

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightshift.lake.parquet import read_file, row_count
+from nightshift.lake.parquet import read_files, row_count
 from nightshift.lake.tables import ROW, TableSpec, spark_schema
 from nightshift.quality.computed import computed_columns
 from nightshift.quality.expectation import Computed
@@ -79,13 +79,13 @@ class OnSpark:
         """The rows with these numbers, in their order."""
         # Only the files that hold one of them are read: of a good night none.
         places = {file: inside for file, inside in self._places(numbers).items() if inside}
-        parts = [read_file(file, self._spec).take(pa.array(inside, pa.int64())) for file, inside in places.items()]
+        parts = [read_files([file], self._spec).take(pa.array(inside, pa.int64())) for file, inside in places.items()]
         return pa.concat_tables(parts) if parts else self._spec.schema.empty_table()
 
     def without(self, numbers: Sequence[int]) -> Iterator[pa.Table]:
         """The other rows, a file at once."""
         for file, inside in self._places(numbers).items():
-            yield _without(read_file(file, self._spec), inside)
+            yield _without(read_files([file], self._spec), inside)
 
     def _places(self, numbers: Sequence[int]) -> dict[str, list[int]]:
         """Which of the numbered rows are in each file, by their places there."""
