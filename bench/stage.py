@@ -1,4 +1,4 @@
-"""A stage of a training in a process of its own, as a task of Airflow is.
+"""A stage of a training in a process of its own, as a task of Airflow is: with what the scheduler has imported.
 
 python -m bench.stage VAR MODELS AS_OF train
 """
@@ -13,6 +13,8 @@ from typing import Any
 
 from nightshift.loop import Loop, Trained
 from nightshift.settings import PROJECT, Settings
+from nightshift.spark_submit import READY
+from nightshift_airflow.preload import preload
 
 MODEL = "flight_delay"
 READ, FITTED, WEIGHED, TRAINED = "read in ", "fitted in ", "importances in ", "trained "
@@ -52,6 +54,8 @@ def say(line: str) -> None:
 
 def main(var: str, models: str, as_of: str, stage: str, *trained: str) -> None:
     """Does one stage; gate and registration are told what was trained."""
+    preload()
+    say(READY)
     loop = Loop(MODEL, Settings(home=PROJECT, var=Path(var), models_folder=Path(models)))
     day = date.fromisoformat(as_of)
     if stage == "train":

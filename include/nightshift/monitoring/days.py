@@ -64,36 +64,36 @@ class Days:
         if whole:
             apart = self.effects[draws.days] * np.sqrt(len(self.weekdays) / self.freedom)
         else:
-            apart = draws.scaled(draws.effects, self.freedom) @ self.effects
-        off = np.sqrt(self.error) * (draws.scaled(draws.errors, self.freedom) @ self.residuals)
+            apart = draws.effects @ self.effects
+        off = np.sqrt(self.error) * (draws.errors @ self.residuals)
         return _shares(base + apart * reach), _shares(base + off * reach)
 
 
 @dataclass(frozen=True)
 class Draws:
-    """Random numbers that columns with the same days share, so that what a day does to all of them stays together."""
+    """Random numbers that columns with the same days share, so that what a day does to all of them stays together.
+
+    Attributes:
+        days: One of the days, shape (draws,).
+        effects: Weights of days that make Student's t of their differences, whose variance is estimated, too: shape
+            (draws, days).
+        errors: Such weights for what the expectation is off by.
+    """
 
     days: npt.NDArray[np.int64]
     effects: Vector
     errors: Vector
-    chi: Vector
 
     @classmethod
-    def of(cls, days: int, count: int, seed: int) -> Draws:
-        """So many draws for so many days."""
-        random = np.random.default_rng([seed, days])
-        return cls(
-            random.integers(0, days, count),
-            random.normal(size=(count, days)),
-            random.normal(size=(count, days)),
-            random.uniform(size=count),
-        )
-
-    def scaled(self, normal: Vector, freedom: int) -> Vector:
-        """Weights of days that make Student's t of the days' differences: their variance is estimated, too."""
+    def of(cls, days: int, freedom: int, count: int, seed: int) -> Draws:
+        """So many draws for so many days and degrees of freedom; the same normal ones whatever the freedom is."""
         from scipy.stats import chi2
 
-        return np.asarray(normal / np.sqrt(chi2.ppf(self.chi, freedom))[:, None])
+        random = np.random.default_rng([seed, days])
+        drawn = random.integers(0, days, count)
+        effects, errors = (random.normal(size=(count, days)) for _ in range(2))
+        estimated = np.sqrt(chi2.ppf(random.uniform(size=count), freedom))[:, None]
+        return cls(drawn, effects / estimated, errors / estimated)
 
 
 def learn_days(counts: Counts, weekdays: npt.NDArray[np.int64], places: Vector) -> Days | None:
@@ -165,8 +165,10 @@ def _weekdays(apart: Vector, weekdays: npt.NDArray[np.int64]) -> Vector:
     if counted.min() < WEEKS:
         return np.zeros((7, apart.shape[1]))
     means = np.array([apart[weekdays == day].mean(axis=0) for day in range(7)])
-    between = float((counted[:, None] * np.square(means - apart.mean(axis=0))).sum()) / 6
     within = float(np.square(apart - means[weekdays]).sum()) / (days - 7)
+    # From all days, not from the pooled shares: a bin of no row at all has the same share on every weekday.
+    means = means - apart.mean(axis=0)
+    between = float((counted[:, None] * np.square(means)).sum()) / 6
     # As if all bins moved as one: the fewest degrees of freedom there can be.
     if between <= f.ppf(SURE, 6, days - 7) * within or between == 0:
         return np.zeros_like(means)

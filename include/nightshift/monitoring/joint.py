@@ -176,7 +176,8 @@ class Fourth:
         """
         spread = places.std(axis=1, keepdims=True)
         told = (places - places.mean(axis=1, keepdims=True)) / np.where(spread > 0, spread, 1.0)
-        return cls(told.shape[1], told @ told.T, told**2 @ (told**2).T, told**3 @ told.T)
+        squares = told * told
+        return cls(told.shape[1], told @ told.T, squares @ squares.T, (squares * told) @ told.T)
 
     def __add__(self, other: Fourth) -> Fourth:
         return Fourth(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -120,7 +121,12 @@ def learn_bins(rows: pa.Table, types: Mapping[str, str]) -> dict[str, dict[str, 
         standard normal score for each bin, 0 for what is unknown or missing. Places make columns of any type and
         shape comparable, as in a rank correlation, and no value can outweigh the others.
     """
-    return {name: _category(rows[name]) if kind == "category" else _number(rows[name]) for name, kind in types.items()}
+
+    def learn(name: str) -> dict[str, Any]:
+        return _category(rows[name]) if types[name] == "category" else _number(rows[name])
+
+    with ThreadPoolExecutor() as pool:
+        return dict(zip(types, pool.map(learn, types), strict=True))
 
 
 @dataclass(frozen=True)
@@ -148,6 +154,11 @@ class Placed:
         """Some of the rows."""
         found = {name: one[chosen] for name, one in self.found.items()}
         return Placed(len(chosen), self.bins, found, {name: one[chosen] for name, one in self.values.items()})
+
+    def between(self, start: int, end: int) -> Placed:
+        """The rows from `start` to `end - 1`."""
+        found = {name: one[start:end] for name, one in self.found.items()}
+        return Placed(end - start, self.bins, found, {name: one[start:end] for name, one in self.values.items()})
 
     def places(self) -> Vector:
         """The place of every value, shape (columns, rows)."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import reduce
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ import pyarrow as pa
 from nightshift.definition.false_alarms import FalseAlarms
 from nightshift.monitoring.days import Days, learn_days
 from nightshift.monitoring.joint import Correlations, Fourth, learn_correlations
-from nightshift.monitoring.profile import Placed, Profile, by_day, learn_bins
+from nightshift.monitoring.profile import Placed, by_day, learn_bins, size
 from nightshift.monitoring.thresholds import Column, Thresholds, calibrate
 from nightshift.registry.package import SCORES
 
@@ -54,14 +56,13 @@ def make_reference(
         JSON-able: by feature, and for `SCORES`, the bins (`learn_bins`) with the `counts` of all rows and of each of
         the `days`; and what joint drift is measured against.
     """
-    learned = _columns(rows.sort_by(day), types, day)
-    held = _columns(scores.sort_by(day), {SCORES: "number"}, day)
-    correlations = _correlations(rows.sort_by(day), learned.bins, day)
+    learned, held = _Columns.of(rows, types, day), _Columns.of(scores, {SCORES: "number"}, day)
+    correlations = _correlations(list(learned.days.values()), list(types))
     return {
         **learned.bins,
         **held.bins,
-        LEARNED: [str(one) for one in learned.dates],
-        HELD_OUT: [str(one) for one in held.dates],
+        LEARNED: [str(one) for one in learned.days],
+        HELD_OUT: [str(one) for one in held.days],
         CALIBRATION: {"correlations": correlations.to_json() if correlations else None},
     }
 
@@ -112,28 +113,26 @@ def _days(bins: Mapping[str, Any], weekdays: Any) -> Days | None:
 
 @dataclass(frozen=True)
 class _Columns:
+    """The bins of columns, with the counts of all rows and of each day, and the days' rows in them."""
+
     bins: dict[str, dict[str, Any]]
-    dates: list[date]
+    days: dict[date, Placed]
+
+    @classmethod
+    def of(cls, rows: pa.Table, types: Mapping[str, str], day: str) -> _Columns:
+        rows = rows.sort_by(day)
+        bins = learn_bins(rows, types)
+        placed = Placed.of(rows, bins)
+        days = {at: placed.between(start, end) for at, start, end in by_day(rows[day].to_numpy())}
+        for name, one in bins.items():
+            counts = [np.bincount(part.found[name], minlength=size(one)).tolist() for part in days.values()]
+            one["days"] = counts
+            one["counts"] = np.sum(counts, axis=0).tolist() if counts else [0] * size(one)
+        return cls(bins, days)
 
 
-def _columns(rows: pa.Table, types: Mapping[str, str], day: str) -> _Columns:
-    """The bins of columns with the counts of all rows and of each day."""
-    bins, spans = learn_bins(rows, types), list(by_day(rows[day].to_numpy()))
-    placed = Placed.of(rows, bins)
-    for name, one in bins.items():
-        found = placed.found[name]
-        counts = [np.bincount(found[start:end], minlength=len(one["places"])).tolist() for _, start, end in spans]
-        one["days"] = counts
-        one["counts"] = np.sum(counts, axis=0).tolist() if counts else [0] * len(one["places"])
-    return _Columns(bins, [start for start, _, _ in spans])
-
-
-def _correlations(rows: pa.Table, bins: Mapping[str, Any], day: str) -> Correlations | None:
-    days, fourth = list[Profile](), None
-    for _, start, end in by_day(rows[day].to_numpy()):
-        part = rows.slice(start, end - start)
-        placed = Placed.of(part, bins)
-        days.append(placed.profile())
-        more = Fourth.of(placed.places())
-        fourth = more if fourth is None else fourth + more
-    return learn_correlations(days, fourth, list(bins)) if fourth is not None else None
+def _correlations(days: Sequence[Placed], names: Sequence[str]) -> Correlations | None:
+    if not days:
+        return None
+    fourth = reduce(add, (Fourth.of(day.places()) for day in days))
+    return learn_correlations([day.profile() for day in days], fourth, names)

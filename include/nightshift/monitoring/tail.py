@@ -36,7 +36,8 @@ class Tail:
         Source: J. Hosking, J. Wallis, Parameter and quantile estimation for the generalized Pareto distribution,
         Technometrics 29 (1987).
         """
-        start = float(np.quantile(drawn, 1 - START, method="higher"))
+        place = int(np.ceil((len(drawn) - 1) * (1 - START)))
+        start = float(np.partition(drawn, place)[place])
         above = np.sort(drawn[drawn > start]) - start
         share, count = len(above) / len(drawn), len(above)
         if count == 0:
@@ -50,14 +51,17 @@ class Tail:
 
     def chance(self, values: Vector) -> Vector:
         """The probability of exceeding a value; 1 below the tail's start."""
-        above = np.maximum(values - self.start, 0.0)
+        found = np.ones_like(values)
+        beyond = values > self.start
+        found[beyond] = self._beyond(values[beyond] - self.start)
+        return found
+
+    def _beyond(self, above: Vector) -> Vector:
         if not self.scale:
-            return np.where(above > 0, 0.0, 1.0)
+            return np.zeros_like(above)
         if abs(self.shape) < 1e-9:
-            found = np.exp(-above / self.scale)
-        else:
-            found = np.maximum(1 + self.shape * above / self.scale, 0.0) ** (-1 / self.shape)
-        return np.where(values > self.start, self.share * found, 1.0)
+            return np.asarray(self.share * np.exp(-above / self.scale))
+        return np.asarray(self.share * np.maximum(1 + self.shape * above / self.scale, 0.0) ** (-1 / self.shape))
 
     def quantile(self, level: float) -> float:
         """What is exceeded with a probability below `START`."""

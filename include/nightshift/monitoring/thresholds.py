@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from nightshift.monitoring.days import Days, Draws
 from nightshift.monitoring.profile import Vector
 from nightshift.monitoring.statistics import statistics
 from nightshift.monitoring.tail import START, Tail
 
-DRAWS = 10_000
-SIZES = tuple(round(10 ** (half / 2)) for half in range(2, 13))  # rows of a night: 10 to a million
+DRAWS = 5_000
+SIZES = (10, 50, 200, 1_000, 5_000, 20_000, 100_000, 300_000, 1_000_000)  # rows of a night
 SEED = 20130101
 TIED = 0.05  # by how much of themselves equal values may differ, between sizes and by their digits
 SMALLEST = 1e-7  # of a threshold: below, values differ by their digits alone
@@ -96,49 +98,82 @@ def calibrate(
         draws: How many nights are simulated of each size.
         others: How many further tests, each apart from all columns, share the rate at the same level.
     """
-    groups = {column.group: len(column.days.weekdays) for column in columns.values()}
-    random = {group: Draws.of(days, draws, SEED + place) for place, (group, days) in enumerate(sorted(groups.items()))}
-    simulated = [_simulate(columns, random, sizes, draws, whole=False)]
-    if any(column.days.differ for column in columns.values()):
-        simulated.append(_simulate(columns, random, sizes, draws, whole=True))
-    levels = [[_level(chance, rate, others) for chance in least] for _, least in simulated]
+    simulated = _simulated(columns, sizes, draws)
+    levels = [
+        [
+            _level(np.min([found.least[place] for found in nights.values()], axis=0), rate, others)
+            for nights in simulated
+        ]
+        for place in range(len(sizes))
+    ]
     bounds = {
         name: {
             statistic: tuple(
                 max(
-                    tails[name][statistic][place].quantile(held[place])
-                    for (tails, _), held in zip(simulated, levels, strict=True)
+                    nights[name].tails[statistic][place].quantile(level)
+                    for nights, level in zip(simulated, held, strict=True)
                 )
-                for place in range(len(sizes))
+                for place, held in enumerate(levels)
             )
-            for statistic in by_statistic
+            for statistic in found.tails
         }
-        for name, by_statistic in simulated[0][0].items()
+        for name, found in simulated[0].items()
     }
-    return Thresholds(tuple(sizes), bounds, tuple(min(at) for at in zip(*levels, strict=True)))
+    return Thresholds(tuple(sizes), bounds, tuple(min(held) for held in levels))
 
 
-Tails = dict[str, dict[str, list[Tail]]]  # by column and statistic, one a size
+@dataclass(frozen=True)
+class Simulated:
+    """What a column's nights come to.
+
+    Attributes:
+        tails: By statistic, one a size.
+        least: Of each night the smallest chance of all statistics, shape (sizes, draws).
+    """
+
+    tails: Mapping[str, Sequence[Tail]]
+    least: Vector
+
+
+def _simulated(columns: Mapping[str, Column], sizes: Sequence[int], draws: int) -> list[dict[str, Simulated]]:
+    """Every column's nights with normal differences, and if any days differ, those with differences of whole days."""
+    seeds = {group: SEED + place for place, group in enumerate(sorted({one.group for one in columns.values()}))}
+    days = {(one.group, one.days.freedom): len(one.days.weekdays) for one in columns.values()}
+    random = {of: Draws.of(count, of[1], draws, seeds[of[0]]) for of, count in days.items()}
+    numbers = {name: number for number, name in enumerate(sorted(columns))}
+
+    def simulate(names: Sequence[str], *, whole: bool) -> dict[str, Simulated]:
+        def one(name: str) -> Simulated:
+            column = columns[name]
+            shares, expected = column.days.draw(random[column.group, column.days.freedom], whole=whole)
+            return _simulate(column, shares, expected, sizes, [SEED, numbers[name]], TIED if whole else 0.0)
+
+        # NumPy lets go of the interpreter, so that threads use all cores; how many they are changes nothing.
+        with threadpool_limits(1, "blas"), ThreadPoolExecutor() as pool:
+            return dict(zip(names, pool.map(one, names), strict=True))
+
+    normal = simulate(list(numbers), whole=False)
+    differ = [name for name in numbers if columns[name].days.differ]
+    return [normal, normal | simulate(differ, whole=True)] if differ else [normal]
 
 
 def _simulate(
-    columns: Mapping[str, Column], random: Mapping[str, Draws], sizes: Sequence[int], draws: int, *, whole: bool
-) -> tuple[Tails, Vector]:
-    """The tail of every statistic of every column, and of each night the smallest chance of all: (sizes, draws)."""
-    tails: Tails = {}
-    least = np.ones((len(sizes), draws))
-    for number, (name, column) in enumerate(sorted(columns.items())):
-        shares, expected = column.days.draw(random[column.group], whole=whole)
-        tails[name] = {}
-        for place, size in enumerate(sizes):
-            counts = np.random.default_rng([SEED, number]).multinomial(size, shares).astype(np.float64)
-            for statistic, values in statistics(column.bins, expected * column.days.rows, counts).items():
-                known = np.where(np.isnan(values), 0.0, values)
-                # Whole days may be of a few kinds only, and then nights come to the very same values.
-                tail = Tail.fit(known * (1 + TIED) if whole else known)
-                tails[name].setdefault(statistic, []).append(tail)
-                least[place] = np.minimum(least[place], tail.chance(known))
-    return tails, least
+    column: Column, shares: Vector, expected: Vector, sizes: Sequence[int], seed: Sequence[int], tied: float
+) -> Simulated:
+    """A column's nights of such true shares, held against such expected ones, both of shape (draws, bins)."""
+    tails: dict[str, list[Tail]] = {}
+    least = np.ones((len(sizes), len(shares)))
+    # Bin by bin in memory, which is what sums over bins are fast with.
+    reference = np.asfortranarray(expected * column.days.rows)
+    for place, size in enumerate(sizes):
+        counts = np.random.default_rng(seed).multinomial(size, shares).astype(np.float64, order="F")
+        for statistic, values in statistics(column.bins, reference, counts).items():
+            known = np.where(values >= SMALLEST, values, 0.0)  # not a number counts as nothing
+            # Whole days may be of a few kinds only, and then nights come to the very same values.
+            tail = Tail.fit(known * (1 + tied))
+            tails.setdefault(statistic, []).append(tail)
+            least[place] = np.minimum(least[place], tail.chance(known))
+    return Simulated(tails, least)
 
 
 def _level(least: Vector, rate: float, others: int) -> float:
