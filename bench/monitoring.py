@@ -86,7 +86,7 @@ def profile(bench: Bench) -> list[Figure]:
     publish(loop.lake, spec, stage_arrow(loop.lake, spec, rows, FIRST, FIRST, {}))
     some = rows.slice(0, 50_000)
     label = random.random(some.num_rows) < 1 / (1 + np.exp(-np.nan_to_num(some["departure_minute"].to_numpy()) / 30))
-    without = fit(loop.definition, some.append_column("label", pa.array(label.astype(np.float64))), {})
+    without = fit(loop.definition, some.append_column("label", pa.array(label.astype(np.float64))))
     scores = pa.table({SCORES: without.score(some), "score_date": some["score_date"]})
     versions = {
         "without": _register(loop, without),

@@ -157,7 +157,7 @@ class Year:
                 dates = split_dates(with_start, night)
                 last = dates.holdout - timedelta(days=1)
                 # Nothing monitors these models, so they need no reference.
-                package = fit(with_start, read_labelled(self.lake, with_start, dates.first, last, snapshots), {})
+                package = fit(with_start, read_labelled(self.lake, with_start, dates.first, last, snapshots))
                 trained.asked.append(night)
                 trained.promoted.append(night)
             rows = read_dates(self.lake, features_table(self.definition), night, night)

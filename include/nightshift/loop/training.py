@@ -144,7 +144,7 @@ class Training(Workspace):
         progress(f"training on {rows.num_rows} labelled rows from {dates.first} to before {dates.holdout}")
         check_enough(definition, rows.num_rows)
         trials = search(definition, rows, progress) if definition.training.search else []
-        package = fit(definition, rows, {}, trials[0].params if trials else {})
+        package = fit(definition, rows, trials[0].params if trials else {})
         for name in _without(definition, package):
             progress(f"the feature '{name}' has no value in any row that was learned from: the model does without it")
         holdout = read_labelled(self.lake, definition, dates.holdout, dates.last, snapshots)

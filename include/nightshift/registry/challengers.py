@@ -11,7 +11,7 @@ from typing import Literal
 from nightshift.errors import TerminalError
 from nightshift.registry.changes import Changes
 from nightshift.registry.events import RegistryEvent, challenges, last_challenger, last_champion, newest_change
-from nightshift.registry.store import REASON, Version
+from nightshift.registry.store import Version
 
 Evidence = Mapping[str, object]
 NOTHING: Evidence = MappingProxyType({})
@@ -55,15 +55,14 @@ class Challengers(Changes):
             for one in events:
                 if one.event in {"challenging", "promoted"} and one.mlflow_run == mlflow_run and one.to_version:
                     return self.registry.version(one.to_version)
-            version, events = self._register(mlflow_run, note, actor, events)
-            as_of, reason = date.fromisoformat(version.as_of), self.registry.run_tags(mlflow_run).get(REASON, "")
+            version, made, events = self._register(mlflow_run, note, actor, events)
             if newer := last_challenger(events):  # of an older training that was run again
                 why = f"version {newer} is newer"
-                self._keep(self._event("retired", as_of, actor, version, why, note=note), events)
+                self._keep(self._event("retired", made.effective, actor, version, why, note=note), events)
                 return version
             known = challenges(events)
             after = known[-1][0] if known else None
-            event = self._event("challenging", as_of, actor, version, reason, after=after, note=note)
+            event = self._event("challenging", made.effective, actor, version, made.reason, after=after, note=note)
             self._change_challenger(event, events)
             return version
 

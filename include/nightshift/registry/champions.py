@@ -65,10 +65,10 @@ class Champions(Changes):
             for one in events:
                 if one.event == "promoted" and one.mlflow_run == mlflow_run and one.to_version:
                     return self.registry.version(one.to_version)
-            version, events = self._register(mlflow_run, note, actor, events)
-            as_of, reason = date.fromisoformat(version.as_of), self.registry.run_tags(mlflow_run).get(REASON, "")
+            version, made, events = self._register(mlflow_run, note, actor, events)
             champion = last_champion(events)
-            self._change(self._event("promoted", as_of, actor, version, reason, champion, note=note), events)
+            event = self._event("promoted", made.effective, actor, version, made.reason, champion, note=note)
+            self._change(event, events)
             return version
 
     def refuse(self, mlflow_run: str, note: str, actor: str) -> None:

@@ -143,20 +143,24 @@ class Changes:
 
     def _register(
         self, mlflow_run: str, note: str, actor: str, events: list[RegistryEvent]
-    ) -> tuple[Version, list[RegistryEvent]]:
-        """Makes a version of a run's package, once, in place of a challenger that is older."""
+    ) -> tuple[Version, RegistryEvent, list[RegistryEvent]]:
+        """Makes a version of a run's package, once, in place of a challenger that is older.
+
+        Returns:
+            The version, the event of its registration, and every event.
+        """
         version = self.registry.register(mlflow_run, note)
         reason = self.registry.run_tags(mlflow_run).get(REASON, "")
         as_of = date.fromisoformat(version.as_of)
-        registered = self._event("registered", as_of, actor, version, reason, note=note)
-        events = [*events, self._keep(registered, events)]
+        registered = self._keep(self._event("registered", as_of, actor, version, reason, note=note), events)
+        events = [*events, registered]
         known = challenges(events)
         newest, older = known[-1] if known else (None, None)
         if older is not None and older < version.number:
             versions, why = self.registry.versions(), f"version {version.number} is newer"
             retired = self._event("retired", as_of, actor, versions.get(older), why, after=newest)
             events.append(self._change_challenger(replace(retired, to_version=older), events))
-        return version, events
+        return version, registered, events
 
     def _event(
         self,

@@ -18,10 +18,8 @@ from nightshift.training.calibrate import calibrate
 from nightshift.training.estimator import NO_PARAMS, make_estimator, place_of_estimator
 
 
-def fit(
-    definition: ModelDefinition, rows: pa.Table, reference: dict[str, Any], params: Mapping[str, Any] = NO_PARAMS
-) -> ModelPackage:
-    """Fits a new model on labelled rows; the same rows give the same model.
+def fit(definition: ModelDefinition, rows: pa.Table, params: Mapping[str, Any] = NO_PARAMS) -> ModelPackage:
+    """Fits a new model, without a reference, on labelled rows; the same rows give the same model.
 
     With a `training.calibration` the newest days are kept from the estimator, and its scores of them calibrate it. A
     feature without any value is left out: there is nothing to learn from it, and many estimators take none.
@@ -29,7 +27,6 @@ def fit(
     Args:
         definition: The model definition.
         rows: Features, `label`, and `score_date` if it is calibrated; in a fixed order.
-        reference: The profile of these rows, kept with the model.
         params: Parameters that go before the declared ones.
 
     Raises:
@@ -48,7 +45,7 @@ def fit(
             where=place_of_estimator(definition),
             received=definition.estimator_name,
         ) from error
-    package = ModelPackage(estimator, encoder, reference, regression=definition.regression)
+    package = ModelPackage(estimator, encoder, {}, regression=definition.regression)
     if calibration is None or kept is None:
         return package
     fitted = calibrate(calibration.method, package.score(kept), kept["label"].to_numpy())

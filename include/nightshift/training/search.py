@@ -89,5 +89,5 @@ def time_folds(rows: pa.Table, folds: int) -> Iterator[tuple[pa.Table, pa.Table]
 def _score(
     definition: ModelDefinition, params: dict[str, Any], metric: Metric, learned: pa.Table, judged: pa.Table
 ) -> float:
-    package = fit(definition, learned, {}, params)
+    package = fit(definition, learned, params)
     return metrics(judged["label"].to_numpy(), package.score(judged), (metric,))[metric]

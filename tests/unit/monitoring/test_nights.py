@@ -128,7 +128,7 @@ def test_the_training_keeps_what_its_holdout_lets_expect(loop: Loop) -> None:
 
     holdout = machines(seed=2)
     dates = pa.array([day(1 + n % 5) for n in range(holdout.num_rows)], pa.date32())
-    package = fit(loop.definition, machines(seed=1), {})
+    package = fit(loop.definition, machines(seed=1))
     judged = holdout.append_column("score_date", dates)
     kept = loop._expectation(Made(package, machines(seed=1), judged, package.score(judged)))
     assert kept.realized["roc_auc"].bound is not None

@@ -30,7 +30,7 @@ def trained(loop: Loop, number: int, gate: str = "passed") -> Trained:
     """A training as of the n-th day of January, and what the gate said of it."""
     registry = loop.registry
     run = registry.start_run(str(date(2024, 1, number)), f"reason {number}", f"training {number}")
-    digest = registry.log_package(run, fit(loop.definition, machines(seed=number), {}))
+    digest = registry.log_package(run, fit(loop.definition, machines(seed=number)))
     registry.log(run, params={}, metrics={"holdout_roc_auc": 0.7}, tags={store.GATE: gate} if gate else {})
     registry.end_run(run)
     return Trained(run, digest)

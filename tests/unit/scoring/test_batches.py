@@ -59,7 +59,7 @@ def rows() -> list[pa.RecordBatch]:
 
 
 def package(tiny: ModelDefinition, seed: int) -> ModelPackage:
-    return fit(tiny, machines(seed=seed), {})
+    return fit(tiny, machines(seed=seed))
 
 
 def scorer(package: ModelPackage, spec: TableSpec, folder: Path, version: int) -> Scorer:
@@ -131,7 +131,7 @@ def test_a_challenger_that_fails_leaves_the_champions_rows_as_they_are(
     elif how == "a feature is missing":
         rows = [batch.drop_columns("busy") for batch in rows]
         left = tiny.features.model_copy(update={"rows": {"kind": tiny.features.rows["kind"]}})
-        without = fit(tiny.model_copy(update={"features": left}), machines(), {})
+        without = fit(tiny.model_copy(update={"features": left}), machines())
         champion = scorer(without, scores_table(tiny), tmp_path, 3)
     else:
         challenger = broken(challenger, how, monkeypatch, tiny)

@@ -81,7 +81,7 @@ def machines(days: int = 20, a_day: int = 40) -> pa.Table:
 @pytest.mark.parametrize("method", METHODS)
 def test_a_calibrated_model_is_stored_and_scores_the_same_when_loaded(edit: Edit, method: str) -> None:
     definition = edit("  period: 20d\n", f"  period: 20d\n  calibration: {{method: {method}, period: 5d}}\n")
-    package, plain = fit(definition, machines(), {}), fit(edit("5d}\n  holdout", "6d}\n  holdout"), machines(), {})
+    package, plain = fit(definition, machines()), fit(edit("5d}\n  holdout", "6d}\n  holdout"), machines())
     files = package.dump()
     assert "calibration.json" in files
     loaded = load_package(files, package_digest(files))
@@ -98,7 +98,7 @@ def test_the_estimator_does_not_learn_from_the_days_that_calibrate(edit: Edit) -
         "label",
         pa.array(np.where(late, 1 - rows["label"].to_numpy(), rows["label"])),
     )
-    one, other = fit(definition, rows, {}).dump(), fit(definition, spoilt, {}).dump()
+    one, other = fit(definition, rows).dump(), fit(definition, spoilt).dump()
     assert one["estimator.skops"] == other["estimator.skops"]
     assert one["calibration.json"] != other["calibration.json"]
 
@@ -113,4 +113,4 @@ def test_days_of_one_class_cannot_calibrate(edit: Edit) -> None:
     with pytest.raises(
         TerminalError, match=r"training\.calibration\.period: calibration needs .*200 rows from 2024-01-16"
     ):
-        fit(definition, spoilt, {})
+        fit(definition, spoilt)

@@ -101,19 +101,19 @@ def test_a_fitted_regressor_is_stored_and_predicts_the_same_when_loaded(of_numbe
 @pytest.mark.parametrize("estimator", REGRESSORS.values(), ids=REGRESSORS)
 def test_the_same_rows_make_the_same_regressor(of_number: OfNumber, estimator: str) -> None:
     definition = of_number((DECLARED, estimator))
-    first, second = (fit(definition, numbers(), {}) for _ in range(2))
+    first, second = (fit(definition, numbers()) for _ in range(2))
     assert package_digest(first.dump()) == package_digest(second.dump())
 
 
 def test_labels_of_a_number_are_not_cut_to_integers(of_number: OfNumber) -> None:
     rows = numbers()
     small = rows.set_column(rows.schema.get_field_index("label"), "label", pa.array(rows["busy"].to_numpy() / 10))
-    predicted = fit(of_number(), small, {}).score(small)
+    predicted = fit(of_number(), small).score(small)
     assert r2_score(small["label"].to_numpy(), predicted) > 0.9
 
 
 def test_a_classifiers_files_are_what_they_always_were(tiny: ModelDefinition) -> None:
-    assert set(fit(tiny, machines(), {}).dump()) == {"estimator.skops", "encoder.json", "reference.json"}
+    assert set(fit(tiny, machines()).dump()) == {"estimator.skops", "encoder.json", "reference.json"}
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_a_regressor_of_a_condition_is_refused_with_the_definition(edit: Edit) -
 )
 def test_what_predicts_no_number_is_refused_before_it_is_fitted(of_number: OfNumber, estimator: str, says: str) -> None:
     with pytest.raises(TerminalError, match=says):
-        fit(of_number((DECLARED, estimator)), numbers(), {})
+        fit(of_number((DECLARED, estimator)), numbers())
 
 
 def test_a_regressor_whose_name_does_not_say_so_is_refused_before_it_is_fitted(edit: Edit) -> None:
@@ -153,7 +153,7 @@ def test_a_regressor_whose_name_does_not_say_so_is_refused_before_it_is_fitted(e
     with pytest.raises(
         TerminalError, match=r"the label is a condition, and a regressor .*_ridge\.Ridge'; allowed: a cl"
     ):
-        fit(definition, machines(), {})
+        fit(definition, machines())
 
 
 def test_a_number_is_not_calibrated(of_number: OfNumber, edit: Edit) -> None:
@@ -169,19 +169,19 @@ def test_a_pipeline_with_preprocessing_of_its_own_is_fitted_stored_and_made_agai
     definition = own(PIPELINE, "{alpha: 0.1}", number=True)
     rows = numbers()
     holed = rows.set_column(0, "busy", pa.array([None, *rows["busy"].to_pylist()[1:]], pa.float64()))
-    package = fit(definition, holed, {})
+    package = fit(definition, holed)
     files = package.dump()
     loaded, unseen = load_package(files, package_digest(files)), numbers(80, seed=2)
     assert np.array_equal(loaded.score(unseen), package.score(unseen))
     assert r2_score(unseen["label"].to_numpy(), package.score(unseen)) > 0.7
-    assert package_digest(fit(definition, holed, {}).dump()) == package_digest(files)
+    assert package_digest(fit(definition, holed).dump()) == package_digest(files)
     ridge: Any = package.estimator
     assert ridge.regressor_.named_steps["ridge"].alpha == 0.1
 
 
 def test_a_classifier_is_made_with_the_parameters_the_seed_and_those_of_a_search(own: Own) -> None:
     definition = own(FOREST, "{n_estimators: 7, max_depth: 2}")
-    package = fit(definition, machines(), {}, {"max_depth": 3})
+    package = fit(definition, machines(), {"max_depth": 3})
     made: Any = package.estimator
     assert (made.n_estimators, made.max_depth, made.random_state) == (7, 3, definition.training.seed)
     assert 0 <= package.score(machines(20)).min() <= package.score(machines(20)).max() <= 1
@@ -194,7 +194,7 @@ def test_the_code_is_a_part_of_what_the_user_wrote(own: Own, tmp_path: Path) -> 
     assert definition_hash(own(FOREST + "# otherwise\n")) != hashed
     again = write_definition(tmp_path / "then" / "tiny", files)
     assert definition_hash(again) == hashed
-    digests = {package_digest(fit(one, machines(), {}).dump()) for one in (again, own(FOREST))}
+    digests = {package_digest(fit(one, machines()).dump()) for one in (again, own(FOREST))}
     assert len(digests) == 1
 
 
@@ -234,7 +234,7 @@ def test_the_code_is_a_part_of_what_the_user_wrote(own: Own, tmp_path: Path) -> 
 def test_code_that_makes_no_estimator_says_what_is_wrong(own: Own, code: str, says: str) -> None:
     definition = own(code, "{depth: 1}")
     with pytest.raises(TerminalError, match=says) as caught:
-        fit(definition, machines(), {})
+        fit(definition, machines())
     assert str(caught.value).startswith(str(definition.folder / "estimator.py"))
     assert "\n" not in str(caught.value)
 
@@ -273,7 +273,7 @@ def make_estimator(params, seed, categories):
 def test_a_type_nobody_trusts_is_refused_by_name_before_it_is_fitted(own: Own, returned: str, type_: str) -> None:
     definition = own(MINE.replace("return {}", f"return {returned}"))
     with pytest.raises(TerminalError) as caught:
-        fit(definition, machines(), {})
+        fit(definition, machines())
     assert "not trusted" in str(caught.value) and f"received '{type_}'" in str(caught.value)
 
 

@@ -58,12 +58,12 @@ def test_a_fitted_model_can_be_stored_and_scores_the_same_when_loaded(edit: Edit
 @pytest.mark.parametrize("estimator", [DECLARED, BOOSTING], ids=["logistic", "boosting"])
 def test_the_same_rows_make_the_same_model(edit: Edit, estimator: str) -> None:
     definition = edit(DECLARED, estimator)
-    first, second = (fit(definition, machines(), {}) for _ in range(2))  # both alive: at different addresses
+    first, second = (fit(definition, machines()) for _ in range(2))  # both alive: at different addresses
     assert package_digest(first.dump()) == package_digest(second.dump())
 
 
 def test_the_hour_of_training_makes_no_difference(tiny: ModelDefinition, monkeypatch: pytest.MonkeyPatch) -> None:
-    package = fit(tiny, machines(), {})
+    package = fit(tiny, machines())
     first = package_digest(package.dump())
     later = time.time() + 86400
     monkeypatch.setattr(time, "time", lambda: later)
@@ -72,13 +72,13 @@ def test_the_hour_of_training_makes_no_difference(tiny: ModelDefinition, monkeyp
 
 def test_another_seed_makes_another_model(edit: Edit) -> None:
     stopping = BOOSTING.replace("max_iter: 5", "max_iter: 5, early_stopping: true, validation_fraction: 0.3")
-    first = fit(edit(DECLARED, stopping), machines(), {})
-    second = fit(edit('cadence: "0 7 * * 1"', 'cadence: "0 7 * * 1"\n  seed: 7'), machines(), {})
+    first = fit(edit(DECLARED, stopping), machines())
+    second = fit(edit('cadence: "0 7 * * 1"', 'cadence: "0 7 * * 1"\n  seed: 7'), machines())
     assert not np.array_equal(first.score(machines()), second.score(machines()))
 
 
 def test_other_rows_make_another_model(tiny: ModelDefinition) -> None:
-    first, second = (fit(tiny, machines(seed=seed), {}) for seed in (1, 2))
+    first, second = (fit(tiny, machines(seed=seed)) for seed in (1, 2))
     assert package_digest(first.dump()) != package_digest(second.dump())
 
 
@@ -93,7 +93,7 @@ from unit.training.test_fit import machines
 
 padding = [object() for _ in range(int(sys.argv[1]))]
 definition = load_definition(Path(sys.argv[2]))
-print(package_digest(fit(definition, machines(), {}).dump()))
+print(package_digest(fit(definition, machines()).dump()))
 """
 
 
@@ -110,7 +110,7 @@ def test_another_process_makes_the_same_model(tiny: ModelDefinition, edit: Edit)
         for size, seed in (("0", "1"), ("9999", "2"))
     ]
     digests = {worker.communicate()[0] for worker in workers}
-    assert digests == {package_digest(fit(definition, machines(), {}).dump()) + "\n"}
+    assert digests == {package_digest(fit(definition, machines()).dump()) + "\n"}
 
 
 def test_an_estimator_that_knows_categories_is_told_which_columns_they_are(edit: Edit) -> None:
@@ -154,7 +154,7 @@ def test_a_parameter_the_class_does_not_take_is_answered_with_those_it_takes(edi
 def test_a_parameter_value_the_class_does_not_allow_is_a_terminal_error(edit: Edit, params: str) -> None:
     definition = edit(DECLARED, f"{{class: sklearn.linear_model.LogisticRegression, params: {params}}}")
     with pytest.raises(TerminalError, match="the estimator refused the training data: The 'C' parameter") as caught:
-        fit(definition, machines(), {})
+        fit(definition, machines())
     assert str(caught.value).startswith(f"{definition.folder / 'model.yaml'}: training.estimator: ")
 
 
@@ -162,14 +162,14 @@ def test_missing_values_an_estimator_cannot_take_are_a_terminal_error(tiny: Mode
     rows = machines()
     busy = pa.array([None, *rows["busy"].to_pylist()[1:]], pa.float64())
     with pytest.raises(TerminalError, match="the estimator refused the training data: Input X contains NaN"):
-        fit(tiny, rows.set_column(0, "busy", busy), {})
+        fit(tiny, rows.set_column(0, "busy", busy))
 
 
 @pytest.mark.parametrize("empty", ["busy", "kind"])
 def test_a_feature_without_any_value_is_left_out_and_not_needed_for_scoring(tiny: ModelDefinition, empty: str) -> None:
     rows = machines()
     place, kind = rows.schema.get_field_index(empty), rows.schema.field(empty).type
-    package = fit(tiny, rows.set_column(place, empty, pa.nulls(rows.num_rows, kind)), {})
+    package = fit(tiny, rows.set_column(place, empty, pa.nulls(rows.num_rows, kind)))
     assert list(package.encoder.types) == [name for name in tiny.feature_types if name != empty]
     assert np.array_equal(package.score(rows), package.score(rows.drop_columns(empty)))
 
@@ -177,7 +177,7 @@ def test_a_feature_without_any_value_is_left_out_and_not_needed_for_scoring(tiny
 def test_a_class_that_gives_no_probabilities_is_refused_before_it_is_registered(edit: Edit) -> None:
     definition = edit(DECLARED, "{class: sklearn.svm.LinearSVC}")
     with pytest.raises(TerminalError, match=r"training\.estimator"):
-        fit(definition, machines(), {})
+        fit(definition, machines())
 
 
 def test_parameters_may_be_lists_and_mappings(edit: Edit) -> None:
@@ -186,11 +186,11 @@ def test_parameters_may_be_lists_and_mappings(edit: Edit) -> None:
         "params: {hidden_layer_sizes: [4, 4], learning_rate_init: 1.0e-2, max_iter: 400}}"
     )
     definition = edit(DECLARED, network)
-    files = fit(definition, machines(), {}).dump()
+    files = fit(definition, machines()).dump()
     assert load_package(files, package_digest(files)).score(machines(5)).shape == (5,)
 
 
 def test_classes_may_be_weighted_by_label(edit: Edit) -> None:
     weighted = DECLARED.replace("{C: 1.0}", "{C: 1.0, class_weight: {0: 1.0, 1: 50.0}}")
-    even = fit(edit("name: tiny\n", "name: tiny\ntags: []\n"), machines(), {}).score(machines()).mean()
-    assert fit(edit(DECLARED, weighted), machines(), {}).score(machines()).mean() > even + 0.2
+    even = fit(edit("name: tiny\n", "name: tiny\ntags: []\n"), machines()).score(machines()).mean()
+    assert fit(edit(DECLARED, weighted), machines()).score(machines()).mean() > even + 0.2

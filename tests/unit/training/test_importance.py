@@ -19,7 +19,7 @@ def test_what_a_number_depends_on_matters_as_much_as_scikit_learn_says(
     of_number: Callable[..., ModelDefinition],
 ) -> None:
     definition, unseen = of_number(), numbers(4000, seed=2)
-    package = fit(definition, numbers(2000), {})
+    package = fit(definition, numbers(2000))
     found = permutation_importance(package, unseen, seed=1)
     matrix, labels = package.encoder.matrix(unseen), unseen["label"].to_numpy()
     means = theirs(package.estimator, matrix, labels, scoring="r2", n_repeats=5, random_state=1).importances_mean
@@ -29,7 +29,7 @@ def test_what_a_number_depends_on_matters_as_much_as_scikit_learn_says(
 
 
 def test_what_a_condition_depends_on_is_told_by_its_ranking(tiny: ModelDefinition) -> None:
-    found = permutation_importance(fit(tiny, machines(2000), {}), machines(4000, seed=2), seed=1)
+    found = permutation_importance(fit(tiny, machines(2000)), machines(4000, seed=2), seed=1)
     assert next(iter(found)) == "busy" and 0.2 < found["busy"] < 0.5
     assert abs(found["machine_failures_3d"]) < 0.02
 
@@ -37,7 +37,7 @@ def test_what_a_condition_depends_on_is_told_by_its_ranking(tiny: ModelDefinitio
 def test_of_many_rows_a_part_is_taken_that_has_every_row_of_a_rare_class(
     tiny: ModelDefinition, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    package, rows, taken = fit(tiny, machines(2000), {}), machines(20_000, seed=2), list[pa.Table]()
+    package, rows, taken = fit(tiny, machines(2000)), machines(20_000, seed=2), list[pa.Table]()
     rare = np.where(np.arange(20_000) % 100 == 0, rows["label"].to_numpy(), 0.0)  # some hundred of them
     rows = rows.set_column(rows.schema.get_field_index("label"), "label", pa.array(rare))
     honest = ModelPackage.score
@@ -56,13 +56,13 @@ def test_of_many_rows_a_part_is_taken_that_has_every_row_of_a_rare_class(
 def test_predictions_that_are_no_numbers_have_no_importances(
     of_number: Callable[..., ModelDefinition], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    package = fit(of_number(), numbers(), {})
+    package = fit(of_number(), numbers())
     monkeypatch.setattr(ModelPackage, "score", lambda self, rows: np.full(rows.num_rows, np.inf))
     assert permutation_importance(package, numbers(), seed=1) == {}
 
 
 def test_labels_that_are_all_the_same_have_no_importances(tiny: ModelDefinition) -> None:
     rows = machines()
-    package = fit(tiny, rows, {})
+    package = fit(tiny, rows)
     same = rows.set_column(rows.schema.get_field_index("label"), "label", pa.array(np.ones(rows.num_rows)))
     assert permutation_importance(package, same, seed=1) == {}

@@ -20,7 +20,7 @@ Stored_ = tuple[dict[str, bytes], str]
 
 @pytest.fixture
 def stored(tiny: ModelDefinition) -> Stored_:
-    files = fit(tiny, machines(), {}).dump()
+    files = fit(tiny, machines()).dump()
     return files, package_digest(files)
 
 
@@ -49,7 +49,7 @@ def test_large_and_infinite_predictions_are_the_same_if_they_are(
 ) -> None:
     rows = machines(300, seed=3)
     large = rows.set_column(rows.schema.get_field_index("label"), "label", pa.array(1e15 * rows["busy"].to_numpy()))
-    files = fit(of_number(), large, {}).dump()
+    files = fit(of_number(), large).dump()
     digest = package_digest(files)
     scores = load_package(files, digest).score(rows)
     assert try_stored(files, digest, rows, scores * (1 + 1e-12)).problem == ""
