@@ -5,6 +5,7 @@ python -m bench.stage VAR MODELS AS_OF train
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import date
 from pathlib import Path
@@ -68,3 +69,4 @@ def main(var: str, models: str, as_of: str, stage: str, *trained: str) -> None:
 
 if __name__ == "__main__":
     main(*sys.argv[1:])
+    os._exit(0)  # as a task of Airflow ends: nothing is taken down

@@ -15,6 +15,7 @@ PRELOADED = (
     "nightshift.training.gate",
     "skops.io",
     "sklearn.metrics",
+    "sqlglot.dialects.duckdb",
 )
 
 

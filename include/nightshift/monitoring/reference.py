@@ -15,7 +15,7 @@ import pyarrow as pa
 from nightshift.definition.false_alarms import FalseAlarms
 from nightshift.monitoring.days import Days, learn_days
 from nightshift.monitoring.joint import Correlations, Fourth, learn_correlations
-from nightshift.monitoring.profile import Placed, by_day, learn_bins, size
+from nightshift.monitoring.profile import Placed, Profile, by_day, learn_bins, size
 from nightshift.monitoring.thresholds import Column, Thresholds, calibrate
 from nightshift.registry.package import SCORES
 
@@ -57,7 +57,7 @@ def make_reference(
         the `days`; and what joint drift is measured against.
     """
     learned, held = _Columns.of(rows, types, day), _Columns.of(scores, {SCORES: "number"}, day)
-    correlations = _correlations(list(learned.days.values()), list(types))
+    correlations = _correlations(learned)
     return {
         **learned.bins,
         **held.bins,
@@ -117,22 +117,25 @@ class _Columns:
 
     bins: dict[str, dict[str, Any]]
     days: dict[date, Placed]
+    profiles: list[Profile]
 
     @classmethod
     def of(cls, rows: pa.Table, types: Mapping[str, str], day: str) -> _Columns:
-        rows = rows.sort_by(day)
+        rows = rows.select([day, *types])
+        if (np.diff(rows[day].to_numpy()) < np.timedelta64(0)).any():
+            rows = rows.sort_by(day)
         bins = learn_bins(rows, types)
         placed = Placed.of(rows, bins)
         days = {at: placed.between(start, end) for at, start, end in by_day(rows[day].to_numpy())}
+        profiles = [part.profile() for part in days.values()]
         for name, one in bins.items():
-            counts = [np.bincount(part.found[name], minlength=size(one)).tolist() for part in days.values()]
-            one["days"] = counts
-            one["counts"] = np.sum(counts, axis=0).tolist() if counts else [0] * size(one)
-        return cls(bins, days)
+            one["days"] = [profile.counts[name].tolist() for profile in profiles]
+            one["counts"] = np.bincount(placed.found[name], minlength=size(one)).tolist()
+        return cls(bins, days, profiles)
 
 
-def _correlations(days: Sequence[Placed], names: Sequence[str]) -> Correlations | None:
-    if not days:
+def _correlations(columns: _Columns) -> Correlations | None:
+    if not columns.days:
         return None
-    fourth = reduce(add, (Fourth.of(day.places()) for day in days))
-    return learn_correlations([day.profile() for day in days], fourth, names)
+    fourth = reduce(add, (Fourth.of(day.places()) for day in columns.days.values()))
+    return learn_correlations(columns.profiles, fourth, list(columns.bins))
