@@ -125,12 +125,14 @@ def test_a_changed_correlation_leaves_every_feature_by_itself_as_it_was() -> Non
     assert [found[layer].verdict for layer in LAYERS] == ["pass", "warn", "pass"]
 
 
-@pytest.mark.parametrize("size", [100, 1_000_000])
-def test_the_same_population_gets_the_same_verdict_however_many_rows_it_has(size: int) -> None:
-    reference = reference_of(60, 2000)
-    for seed in range(20 if size == 100 else 2):
+@pytest.mark.parametrize(("size", "nights"), [(100, 90), (1_000_000, 3)])
+def test_the_same_population_gets_the_same_verdict_however_many_rows_it_has(size: int, nights: int) -> None:
+    """One false alarm is expected in ninety nights, of any size."""
+    reference, alarms = reference_of(60, 2000), 0
+    for seed in range(nights):
         found = of_night(measured(reference, rows_of(np.random.default_rng(seed), size)))
-        assert [found[layer].verdict for layer in LAYERS] == ["pass"] * 3
+        alarms += any(found[layer].verdict != "pass" for layer in LAYERS)
+    assert alarms <= nights // 30
 
 
 def test_where_days_differ_a_large_night_may_differ_as_much_as_a_day() -> None:
