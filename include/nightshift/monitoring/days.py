@@ -124,7 +124,8 @@ def learn_days(counts: Counts, weekdays: npt.NDArray[np.int64], places: Vector) 
     noise = float((1 / rows).mean())
     # A bin of a few rows a day is left with less than unit variance: its counts are far from normal.
     scale = np.sqrt(np.maximum(pooled, 4 * noise))
-    apart = (counts / rows[:, None] - pooled) / scale
+    # From what was counted, so that a bin of no row at all keeps its small share on every weekday.
+    apart = (counts / rows[:, None] - counts.sum(axis=0) / rows.sum()) / scale
     # What days are most likely to do is to move a column as a whole: along its places.
     direction = places * scale / (np.linalg.norm(places * scale) or 1.0)
     steps = np.outer(apart @ direction, direction)
@@ -165,10 +166,8 @@ def _weekdays(apart: Vector, weekdays: npt.NDArray[np.int64]) -> Vector:
     if counted.min() < WEEKS:
         return np.zeros((7, apart.shape[1]))
     means = np.array([apart[weekdays == day].mean(axis=0) for day in range(7)])
+    between = float((counted[:, None] * np.square(means - apart.mean(axis=0))).sum()) / 6
     within = float(np.square(apart - means[weekdays]).sum()) / (days - 7)
-    # From all days, not from the pooled shares: a bin of no row at all has the same share on every weekday.
-    means = means - apart.mean(axis=0)
-    between = float((counted[:, None] * np.square(means)).sum()) / 6
     # As if all bins moved as one: the fewest degrees of freedom there can be.
     if between <= f.ppf(SURE, 6, days - 7) * within or between == 0:
         return np.zeros_like(means)
