@@ -169,7 +169,7 @@ def approval_alert(
         meanwhile=MEANWHILE[verb],
         log=_log(airflow_url, dag_id, run_id, task),
         runbook="docs/runbook.md#a-version-waits-for-approval",
-        next_step=f"read the report, then answer in the task's tab *Required Actions*; without an answer by {until} "
+        next_step=f"read the report, then answer in the task's tab *Required Action*; without an answer by {until} "
         f"it is: {default}",
     )
 
