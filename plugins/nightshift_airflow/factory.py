@@ -131,7 +131,10 @@ def _train(definition: ModelDefinition) -> DAG:
                 body=f"{{{{ {told}['summary'] }}}}\n\n[The gate's report]({{{{ {told}['page'] }}}})",
                 options=[tasks.APPROVE, tasks.REFUSE],
                 defaults=tasks.APPROVE if approval.default == "approve" else tasks.REFUSE,
-                params={"reason": Param("", type="string", title="Reason", description="Kept with the answer.")},
+                # Not `reason`: a run's own values of that name, the training's, would go before.
+                params={
+                    "answer": Param(None, type=["null", "string"], title="Why", description="Kept with the answer.")
+                },
                 response_timeout=approval.timeout,
             )
             registered >> asked

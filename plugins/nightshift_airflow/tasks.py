@@ -114,7 +114,9 @@ def train(model: str) -> dict[str, str]:
     with explained():
         loop, as_of = _loop(model), _as_of(model)
         context = get_current_context()
-        reason = (context["dag_run"].conf or {}).get("reason") or context["params"].get("reason") or "cadence"
+        run = context["dag_run"]
+        told = (run.conf or {}).get("reason") or context["params"].get("reason")
+        reason = told or ("cadence" if run.run_type == "scheduled" else "by hand")
         return vars(loop.train(as_of, reason, log.info)) | {"as_of": str(as_of)}
 
 
@@ -155,7 +157,7 @@ def conclude(model: str, judged: dict[str, Any], answered: dict[str, Any], waite
 
         user = answered["responded_by_user"]
         who = user["name"] if user else f"nobody within {waited}"
-        why = answered["params_input"].get("reason") or ("" if user else "the default")
+        why = answered["params_input"].get("answer") or ("" if user else "the default")
         answer = Answer(answered["chosen_options"] == [APPROVE], who, why)
         done = _loop(model).answer(Trained(judged["run_id"], judged["digest"]), answer, _run_id())
         log.info("version %s: %s by %s", done.to_version, done.event, done.actor)

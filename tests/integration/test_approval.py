@@ -53,7 +53,7 @@ def answer(how):
                 session.flush()
                 SchedulerJobRunner(Job()).check_awaiting_input_timeouts(session=session)
                 return
-            detail.chosen_options, detail.params_input = [how], {"reason": "slices hold"}
+            detail.chosen_options, detail.params_input = [how], {"answer": "slices hold"}
             detail.responded_by, detail.responded_at = {"id": "7", "name": "ada"}, datetime.now(UTC)
             event = TriggerEvent(detail.as_resume_event_payload())
             handle_event_submit(event, task_instance=ti, session=session)

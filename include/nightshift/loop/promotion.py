@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from nightshift.lake.read import published_dates
 from nightshift.lake.tables import scores_table
 from nightshift.loop.training import Trained
 from nightshift.loop.workspace import Workspace
+from nightshift.registry.challengers import FIRST_NIGHT
 from nightshift.types import Measurement
 
 if TYPE_CHECKING:
@@ -72,9 +74,11 @@ class Promotion(Workspace):
         nights, holdout, report = self._compare(policy, challenger, champion, since.effective, night)
         measured = self._measured(policy, challenger, nights, report)
         if report is None:
-            scored = published_dates(self.lake, scores_table(self.definition), (since.effective, night))
-            told = f"{nights} of {policy.nights} nights that can be compared, of {len(scored)} that were scored"
-            late = len(scored) >= policy.within
+            first = date.fromisoformat(json.loads(since.evidence).get(FIRST_NIGHT, str(since.effective)))
+            known = published_dates(self.lake, scores_table(self.definition), (since.effective, night))
+            scored = sum(day >= first for day in known)
+            told = f"{nights} of {policy.nights} nights that can be compared, of {scored} that were scored"
+            late = scored >= policy.within
             measured.append(_verdict(challenger, None, f"too late: {told}" if late else told))
             self.record("shadow", night, measured, run_id)
             if late:

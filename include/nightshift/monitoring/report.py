@@ -110,7 +110,12 @@ def movers(tonight: Iterable[Row]) -> list[dict[str, Any]]:
 
 
 def _facts(tonight: Sequence[Row]) -> dict[str, str]:
-    versions = {row["model_version"] for row in tonight if row["model_version"] is not None}
+    # Not of every row: some are a challenger's.
+    versions = {
+        row["model_version"]
+        for row in tonight
+        if row["monitor"] in {"drift", "estimate"} and row["subject"] == "night" and row["model_version"] is not None
+    }
     verdicts = [row["verdict"] for row in tonight if row["monitor"] in AUDITS]
     bad = sum(verdict != "pass" for verdict in verdicts)
     rows = max((row["sample_size"] or 0 for row in tonight if row["monitor"] == "estimate"), default=0)
@@ -187,6 +192,7 @@ def _performance(rows: Sequence[Row]) -> Section:
 
 def _value(rows: Sequence[Row], unit: str) -> Section:
     known = [row for row in rows if row["monitor"] == "value" and row["statistic"] == "value"]
+    of_champion = [row for row in known if row["subject"] == CHAMPION]
     lines, legend = {}, {}
     for who in sorted({row["subject"] for row in known}, key=lambda name: (name != CHAMPION, name)):
         style = {CHAMPION: "champion", NAIVE: "ideal"}.get(who, "challenger")
@@ -200,7 +206,7 @@ def _value(rows: Sequence[Row], unit: str) -> Section:
         lines = {style: {day: value / 1000 for day, value in series.items()} for style, series in lines.items()}
         unit = f"thousand {unit}".rstrip()
     drawn = (
-        [history("Value", "Added up over the nights shown.", unit or "value", lines, _promotions(known))]
+        [history("Value", "Added up over the nights shown.", unit or "value", lines, _promotions(of_champion))]
         if lines
         else []
     )

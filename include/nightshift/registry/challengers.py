@@ -15,6 +15,7 @@ from nightshift.registry.store import Version
 
 Evidence = Mapping[str, object]
 NOTHING: Evidence = MappingProxyType({})
+FIRST_NIGHT = "first_night"  # in the evidence of a challenge
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,11 @@ class Challengers(Changes):
                 return version
             known = challenges(events)
             after = known[-1][0] if known else None
-            event = self._event("challenging", made.effective, actor, version, made.reason, after=after, note=note)
+            # What it learned is from before it was there: its nights are counted from the first that it can score.
+            first = {FIRST_NIGHT: str(max(made.effective, self._next_night(events)))}
+            event = self._event(
+                "challenging", made.effective, actor, version, made.reason, after=after, note=note, evidence=first
+            )
             self._change_challenger(event, events)
             return version
 

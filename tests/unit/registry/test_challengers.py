@@ -69,7 +69,8 @@ def test_what_challenges_is_a_version_with_an_event_that_says_why_and_the_champi
     assert told(loop) == [*FIRST, ("registered", None, 2), ("challenging", None, 2)]
     event = loop.champions.events()[-1]
     assert (event.actor, event.reason, event.effective, event.mlflow_run) == ("run 4", "reason 4", day(4), run)
-    assert json.loads(event.evidence) == {"gate": NOTE, "digest": loop.registry.version(2).digest}
+    told_of = {"gate": NOTE, "digest": loop.registry.version(2).digest, "first_night": str(day(4))}
+    assert json.loads(event.evidence) == told_of
     assert (loop.registry.require_champion().number, challenger(loop)) == (1, 2)
     found = loop.challengers.present("me")
     assert found and (found[0].number, found[1]) == (2, event)

@@ -227,6 +227,14 @@ def test_a_challenger_that_cannot_be_compared_in_time_is_retired(loop: Loop) -> 
     check(loop)
 
 
+def test_the_time_of_a_challenger_that_learned_long_ago_begins_when_it_is_there(loop: Loop) -> None:
+    score(loop, range(5, 14), None)
+    outcome(loop, range(5, 13))
+    challenge(loop, 4)
+    assert "0 of 5 nights that can be compared, of 0 that were scored" in loop.judge_challenger(day(13), "test")
+    assert challenger(loop) == 3
+
+
 def test_every_slice_must_hold(models: Path, tmp_path: Path, empty_mlflow: Path) -> None:
     sliced = SHADOW.replace("}}", ", slices: {columns: [kind], minimum: 50, regression: 0.02}}}")
     loop = made(models, tmp_path, empty_mlflow, sliced)

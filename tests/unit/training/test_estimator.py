@@ -87,7 +87,7 @@ def own(models: Path) -> Own:
 @pytest.mark.parametrize("estimator", REGRESSORS.values(), ids=REGRESSORS)
 def test_a_fitted_regressor_is_stored_and_predicts_the_same_when_loaded(of_number: OfNumber, estimator: str) -> None:
     definition = of_number((DECLARED, estimator))
-    package = fit(definition, numbers(), {"busy": 1})
+    package = fit(definition, numbers())
     files = package.dump()
     assert TASK in files
     loaded, unseen = load_package(files, package_digest(files)), numbers(80, seed=2)

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
@@ -46,7 +47,7 @@ def encoder_of(definition: ModelDefinition) -> Encoder:
 @pytest.mark.parametrize("estimator", [DECLARED, BOOSTING, FOREST], ids=["logistic", "boosting", "forest"])
 def test_a_fitted_model_can_be_stored_and_scores_the_same_when_loaded(edit: Edit, estimator: str) -> None:
     definition = edit(DECLARED, estimator)
-    package = fit(definition, machines(), {"busy": 1})
+    package = replace(fit(definition, machines()), reference={"busy": 1})
     files = package.dump()
     loaded = load_package(files, package_digest(files))
     unseen = machines(50, seed=2)
