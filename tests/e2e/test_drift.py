@@ -24,7 +24,8 @@ from nightshift.replay.nights import NightRun, Replay
 from nightshift.replay.servers import Servers
 from nightshift.settings import PROJECT, Settings
 
-pytestmark = pytest.mark.airflow
+# A busy machine takes three times as long as a quiet one.
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(1800)]
 
 # So many nights must breach that the training they ask for learns from a day of the new regime: of the labelled days
 # since the shift, one less than nights have breached, the holdout takes the newest.

@@ -31,7 +31,8 @@ from nightshift.replay.servers import Servers, running
 from nightshift.settings import PROJECT, Settings
 from nightshift.status import night_statuses
 
-pytestmark = pytest.mark.airflow
+# A busy machine takes three times as long as a quiet one.
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(1800)]
 
 FIRST, LAST, BAD, ODD = (date(2013, 2, day) for day in range(1, 5))
 
