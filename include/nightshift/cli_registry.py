@@ -58,7 +58,11 @@ def versions(model: Model) -> None:
         tags = version.tags
         learned = " to before ".join(tags.get(name, "?") for name in TRAINED)
         metrics = sorted(loop.registry.metrics(version.run_id).items())
-        held = ", ".join(f"{name[8:]} {value:.4g}" for name, value in metrics if name.startswith("holdout_"))
+        held = ", ".join(
+            f"{name[8:]} {value:,.0f}" if name == "holdout_rows" else f"{name[8:]} {value:.4g}"
+            for name, value in metrics
+            if name.startswith("holdout_")
+        )
         reigned = _periods(one for one in reigns(events) if one.version == version.number)
         if beside and beside[1] == version.number:
             reigned = "; ".join(filter(None, [reigned, f"challenger since {beside[0].effective}"]))

@@ -92,7 +92,7 @@ def quality_alert(
     """
     model, _, _ = dag_id.rpartition(".")
     rows = (
-        "the night as usual, without the rows that were set aside",
+        "the night as usual, without rows that were set aside if there are any",
         "docs/runbook.md#a-night-was-published-with-a-warning",
         f"see `nightshift quarantine list {model}`; mend the data or the rule",
     )
