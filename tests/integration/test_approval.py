@@ -63,7 +63,9 @@ def answer(how):
 found = []
 for number, how in enumerate(["Approve", "Refuse", None], 3):
     time.sleep = answer(how)
-    run = DagBag().dags["tiny.train"].test(run_conf={"as_of": f"2024-01-0{number}"})
+    run = DagBag().dags["tiny.train"].test(
+        run_conf={"as_of": f"2024-01-0{number}", "reason": None if how == "Approve" else "because"}
+    )
     loop = Loop("tiny")
     champion, challenger = loop.registry.champion(), loop.registry.challenger()
     found.append({

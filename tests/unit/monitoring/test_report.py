@@ -32,7 +32,8 @@ def history() -> list[dict[str, Any]]:
             if number < 18:
                 rows.append(row("outcome", "roc_auc", 0.68, score_date=when))
                 for who, worth in (("champion", 10.0), ("challenger 4", 12.0), ("naive", -3.0)):
-                    rows.append(row("value", "value", worth, subject=who, score_date=when))
+                    number_of = 4 if who == "challenger 4" else 3
+                    rows.append(row("value", "value", worth, subject=who, score_date=when, model_version=number_of))
     return rows
 
 
@@ -44,6 +45,7 @@ TONIGHT = [
     row("decision", "retrain", verdict="suppressed_by_cooldown", detail=f"requested on {FIRST}"),
     row("decision", "breaches", 2.0, subject="drift", threshold=2.0, sample_size=3, verdict="warn", detail=HOSTILE),
     row("decision", "breaches", 0.0, subject="performance", threshold=2.0, sample_size=0, verdict="unknown"),
+    row("shadow", "nights", 1.0, subject="challenger 4", model_version=4),
     row("quality.raw", "not_null", subject="raw.plan: load", verdict="warn", model_version=None),
     row("quality.scores", "mix", subject="scores.tiny: score", model_version=None),
 ]
@@ -73,6 +75,10 @@ def test_a_night_that_asks_for_nothing_says_so_shortly() -> None:
     elsewhere = {**decision, "detail": "drift: 30% drifted; version 4 is the champion by now"}
     page = Page(render_night("tiny", NIGHT, [elsewhere, {**seen, "value": 2.0}]))
     assert "no retraining drift: 30% drifted; version 4 is the champion by now" in page.text
+
+
+def test_a_challenger_is_not_what_scored_the_night(page: Page) -> None:
+    assert not any("version" in "".join(plot.itertext()) for plot in page.plots)
 
 
 def test_where_another_version_scored_plots_say_so() -> None:
