@@ -8,6 +8,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 AIRFLOW_PORT ?= 8080
 MLFLOW_PORT ?= 5000
+COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --custom-compile-command "make lock"
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help
@@ -32,7 +33,7 @@ bench: install ## Measure everything against its bar; ONLY=features.nightly runs
 .PHONY: install
 install: $(INSTALLED) ## Create .venv with the locked packages, and Java if there is none
 
-$(INSTALLED): requirements.txt scripts/install.sh
+$(INSTALLED): requirements.txt requirements-dev.txt scripts/install.sh
 	@PYTHON=$(PYTHON) scripts/install.sh
 	@touch $@
 
@@ -41,9 +42,9 @@ format: install ## Format the code
 	@$(BIN)/ruff check --fix -q . ; $(BIN)/ruff format .
 
 .PHONY: lock
-lock: ## Pin every package anew: requirements.in to requirements.txt
-	@$(BIN)/uv pip compile -q --universal --python-version 3.11 --upgrade --custom-compile-command "make lock" \
-		requirements.in -o requirements.txt
+lock: ## Pin the packages of pyproject.toml in requirements*.txt; UPGRADE=1 takes their newest versions
+	@$(COMPILE) $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements.txt
+	@$(COMPILE) $(if $(UPGRADE),--upgrade) --group dev -c requirements.txt -o requirements-dev.txt
 
 .PHONY: reset
 reset: ## Forget everything that was landed, published, trained and run

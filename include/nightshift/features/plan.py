@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -75,7 +75,7 @@ class FeaturePlan:
 
 
 def plan_features(
-    definition: ModelDefinition, first: date, last: date, published: dict[str, Iterable[date]]
+    definition: ModelDefinition, first: date, last: date, published: Mapping[str, Iterable[date]]
 ) -> FeaturePlan:
     """Plans the features of every night from `first` to `last`.
 
