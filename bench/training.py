@@ -20,7 +20,9 @@ from bench.measure import Run, alternate, run
 from bench.registry import Bench, Figure, measurement
 from bench.stage import FITTED, MODEL, READ, TRAINED, WEIGHED
 from nightshift.definition.calendar import newest_labelled, nights
-from nightshift.definition.gate import OF_CONDITIONS, RESAMPLES, Metric
+from nightshift.definition.gate import RESAMPLES
+from nightshift.definition.metrics import Metric
+from nightshift.definition.prediction import PROBABILITY
 from nightshift.lake.catalog import Lake
 from nightshift.lake.files import local_path
 from nightshift.lake.publish import publish
@@ -177,7 +179,7 @@ def bootstrap(bench: Bench) -> list[Figure]:
 def _bootstrap(bench: Bench, days: int, told: str) -> Figure:
     models = [_scored(round(SCORED * bench.scale), days, noise) for noise in (0.5, 0.6)]
     drawn, seconds = draw_days(days, RESAMPLES, 1), dict[Metric, float]()
-    for metric in OF_CONDITIONS:
+    for metric in PROBABILITY.metrics.names:
         bench.say(f"{metric} of {told}")
         seconds[metric] = median(_timed(lambda m=metric: [estimate(m, one, drawn) for one in models]) for _ in range(3))
     total = sum(seconds.values())

@@ -42,7 +42,7 @@ def replay_policy(
 
     loop = Loop(model)
     given = (
-        load_part(policy, Retrain, lambda one: retrain_problems(one, loop.definition.regression)) if policy else None
+        load_part(policy, Retrain, lambda one: retrain_problems(one, loop.definition.prediction)) if policy else None
     )
     decisions = loop.replay_policy(first.date(), last.date(), given)
     names, rows = _by_night(decisions) if nightly else _by_month(decisions)

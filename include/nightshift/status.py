@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from nightshift.definition.prediction import PROBABILITY, MetricRoles
 from nightshift.lake.read import published_dates
 from nightshift.lake.sql import run_sql
 from nightshift.lake.tables import raw_table, scores_table
 from nightshift.loop import Loop
 from nightshift.monitoring.evidence import AUDITS, drift_of
-
-AUC, MAE = "AUC", "MAE"
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,7 @@ class NightStatus:
         version: The version that scored it.
         accuracy: How well the scores met the outcomes, once these are final: ROC AUC of a condition, or the mean
             absolute error of a number.
-        metric: Which of both, for people.
+        metric: The title of this metric.
     """
 
     night: date
@@ -39,7 +38,7 @@ class NightStatus:
     decision: str
     version: int | None
     accuracy: float | None
-    metric: str = AUC
+    metric: str = PROBABILITY.metrics.headline_title
 
     @property
     def complete(self) -> bool:
@@ -56,9 +55,9 @@ def night_statuses(loop: Loop, first: date | None = None, last: date | None = No
     expected = published_dates(loop.lake, raw_table(loop.definition, loop.definition.observations.source))
     versions = _versions(loop)
     kept = loop.monitored(nights[0], nights[-1])
-    metric = MAE if loop.definition.regression else AUC
+    metrics = loop.definition.prediction.metrics
     return [
-        _status(night, scored[night], expected.get(night, 0), versions.get(night), kept, metric) for night in nights
+        _status(night, scored[night], expected.get(night, 0), versions.get(night), kept, metrics) for night in nights
     ]
 
 
@@ -70,7 +69,9 @@ def gate_refusals(loop: Loop) -> list[str]:
     return [f"{row['score_date']}: {row['detail']}" for row in refused]
 
 
-def _status(night: date, rows: int, expected: int, version: int | None, kept: list, metric: str) -> NightStatus:
+def _status(
+    night: date, rows: int, expected: int, version: int | None, kept: list, metrics: MetricRoles
+) -> NightStatus:
     tonight = [row for row in kept if row["score_date"] == night]
 
     def one(monitor: str, statistic: str) -> dict | None:
@@ -79,7 +80,7 @@ def _status(night: date, rows: int, expected: int, version: int | None, kept: li
     checks = [row for row in tonight if row["monitor"] in AUDITS]
     failed = [row for row in checks if row["verdict"] != "pass"]
     quality = f"{len(failed)} of {len(checks)} failed" if failed else f"pass, {len(checks)}" if checks else "–"
-    decision, accuracy = one("decision", "retrain"), one("outcome", "mae" if metric == MAE else "roc_auc")
+    decision, accuracy = one("decision", "retrain"), one("outcome", metrics.headline)
     return NightStatus(
         night,
         rows,
@@ -89,7 +90,7 @@ def _status(night: date, rows: int, expected: int, version: int | None, kept: li
         str(decision["verdict"]) if decision else "–",
         version,
         accuracy["value"] if accuracy else None,
-        metric,
+        metrics.headline_title,
     )
 
 

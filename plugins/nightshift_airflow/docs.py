@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nightshift.definition.duration import format_duration
-from nightshift.definition.gate import LARGER_IS_BETTER, AgainstChampion, Gate
+from nightshift.definition.gate import AgainstChampion, Gate
+from nightshift.definition.metrics import LARGER_IS_BETTER
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.promotion import Promotion
 from nightshift.definition.retrain import Retrain
@@ -115,10 +116,8 @@ def _rules(definition: ModelDefinition) -> Iterator[str]:
     if gate.baseline:
         yield "better than a constant"
     if gate.leak is not None:
-        telling = "r2" if definition.regression else "roc_auc"
-        yield f"no {telling} of {gate.leak} or more: a feature would know the label"
-    various = "different labels" if definition.regression else "enough of both classes"
-    yield f"at least {gate.rows} labelled rows, {various}, and more than one score"
+        yield f"no {definition.prediction.metrics.leak} of {gate.leak} or more: a feature would know the label"
+    yield f"at least {gate.rows} labelled rows, {definition.prediction.label_variety}, and more than one score"
     yield "the stored model gives the same scores in a process of its own"
     if gate.speed is not None:
         yield f"at least {gate.speed:,.0f} rows a second"

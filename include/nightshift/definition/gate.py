@@ -7,14 +7,9 @@ from typing import Literal
 
 from pydantic import Field
 
+from nightshift.definition.metrics import Metric
 from nightshift.definition.part import Part
 
-Metric = Literal["roc_auc", "average_precision", "brier", "log_loss", "calibration_error", "mae", "rmse", "r2", "bias"]
-OF_CONDITIONS: tuple[Metric, ...] = ("roc_auc", "average_precision", "brier", "log_loss", "calibration_error")
-OF_NUMBERS: tuple[Metric, ...] = ("mae", "rmse", "r2", "bias")
-LARGER_IS_BETTER = frozenset({"roc_auc", "average_precision", "r2"})
-# On the whole a constant is right: these say nothing of whether a model tells rows apart.
-ON_THE_WHOLE = frozenset({"calibration_error", "bias"})
 CONFIDENCE, RESAMPLES = 0.95, 1000
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import ceil
 
-from nightshift.definition.gate import LARGER_IS_BETTER, AgainstChampion, Gate, Slices
+from nightshift.definition.gate import AgainstChampion, Gate, Slices
+from nightshift.definition.metrics import LARGER_IS_BETTER
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.problem import Path_, Problem
 
@@ -49,7 +50,7 @@ def metrics_fit_the_label(definition: ModelDefinition) -> Iterator[Problem]:
         named.append((("training", "search", "metric"), search.metric))
     for path, metric in named:
         if metric not in definition.metrics:
-            what = f"no metric of a label that is a {'number' if definition.regression else 'condition'}"
+            what = f"no metric of a label that is a {definition.prediction.label}"
             yield Problem(path, what, metric, definition.metrics, "name another, or change `label.type`")
 
 

@@ -22,9 +22,11 @@ from nightshift.definition.checks import (
     Rules,
 )
 from nightshift.definition.duration import Days, Duration
-from nightshift.definition.gate import OF_CONDITIONS, OF_NUMBERS, Gate, Metric
+from nightshift.definition.gate import Gate
+from nightshift.definition.metrics import Metric
 from nightshift.definition.monitoring import Monitoring
 from nightshift.definition.part import Name, Part
+from nightshift.definition.prediction import PREDICTIONS, Prediction
 from nightshift.definition.promotion import DeclaredPromotion, Promotion
 
 ColumnType = Literal["string", "integer", "number", "boolean", "date", "timestamp"]
@@ -290,6 +292,11 @@ class ModelDefinition(Part):
     shared: dict[str, Name] = Field({}, exclude=True)
 
     @property
+    def prediction(self) -> Prediction:
+        """What the model predicts."""
+        return PREDICTIONS[self.label.type]
+
+    @property
     def regression(self) -> bool:
         """Whether a number is predicted, not the probability of a condition."""
         return self.label.type == "number"
@@ -297,13 +304,13 @@ class ModelDefinition(Part):
     @property
     def metrics(self) -> tuple[Metric, ...]:
         """The metrics that fit the label."""
-        return OF_NUMBERS if self.regression else OF_CONDITIONS
+        return self.prediction.metrics.names
 
     @property
     def search_metric(self) -> Metric:
         """What decides a search."""
         declared = self.training.search.metric if self.training.search else None
-        return declared or ("rmse" if self.regression else "roc_auc")
+        return declared or self.prediction.metrics.search
 
     @property
     def estimator_name(self) -> str:

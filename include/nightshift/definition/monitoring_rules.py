@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from nightshift.definition.expressions import find_faults
-from nightshift.definition.gate import OF_CONDITIONS, OF_NUMBERS
 from nightshift.definition.model import ModelDefinition
+from nightshift.definition.prediction import Prediction
 from nightshift.definition.problem import Path_, Problem
 from nightshift.definition.retrain import EstimateTrigger, PerformanceTrigger, Retrain
 from nightshift.definition.value import OBSERVATION
 
 
 def retrain_makes_sense(definition: ModelDefinition) -> Iterator[Problem]:
-    for problem in retrain_problems(definition.monitoring.retrain, definition.regression):
+    for problem in retrain_problems(definition.monitoring.retrain, definition.prediction):
         yield problem._replace(path=("monitoring", "retrain", *problem.path))
 
 
-def retrain_problems(policy: Retrain, regression: bool) -> Iterator[Problem]:
+def retrain_problems(policy: Retrain, prediction: Prediction) -> Iterator[Problem]:
     """What is wrong between the keys of a policy, whichever file it is read from."""
     if not policy.triggers and policy.age is None:
         what, allowed = "nothing would ever ask", "drift, estimated_performance, performance, age"
@@ -29,9 +29,9 @@ def retrain_problems(policy: Retrain, regression: bool) -> Iterator[Problem]:
             fix = "ask for fewer nights, or look at more"
             yield Problem(path, "can never be reached", nights, f"at most of_last, {of_last}", fix)
         metric = trigger.metric if isinstance(trigger, EstimateTrigger | PerformanceTrigger) else None
-        if metric is not None and (metric in OF_NUMBERS) != regression:
-            what = f"is no metric of a predicted {'number' if regression else 'probability'}"
-            yield Problem((name, "metric"), what, metric, OF_NUMBERS if regression else OF_CONDITIONS, "name another")
+        if metric is not None and metric not in prediction.metrics.names:
+            what = f"is no metric of a predicted {prediction.score}"
+            yield Problem((name, "metric"), what, metric, prediction.metrics.names, "name another")
 
 
 def value_can_be_computed(definition: ModelDefinition) -> Iterator[Problem]:
@@ -40,8 +40,7 @@ def value_can_be_computed(definition: ModelDefinition) -> Iterator[Problem]:
     outcomes = definition.sources.get(definition.label.source)
     if value is None or observed is None or outcomes is None:
         return
-    label = "number" if definition.regression else "boolean"
-    made = {"decision": "boolean", "label": label, "score": "number"}
+    made = {"decision": "boolean", "label": definition.label.type, "score": "number"}
     for column in sorted({*made, OBSERVATION} & set(outcomes.landed)):
         what = f"'{definition.label.source}' has a column of this name, and it means something else here"
         yield Problem(("monitoring", "value"), what, column, None, "rename the column at landing")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nightshift.definition.model import ESTIMATOR_FILE, ModelDefinition
+from nightshift.definition.prediction import PREDICTIONS
 from nightshift.definition.problem import Problem
 
 
@@ -23,15 +24,15 @@ def estimator_fits_the_label(definition: ModelDefinition) -> Iterator[Problem]:
     """By the class's name, so that nothing is imported; a training looks at the estimator itself."""
     declared, path = definition.training.estimator.class_ or "", ("training", "estimator", "class")
     fix = "name another class, or change `label.type`"
-    if definition.regression and declared.endswith("Classifier"):
-        yield Problem(path, "a classifier cannot predict a number", declared, "a regressor", fix)
-    if not definition.regression and declared.endswith("Regressor"):
-        yield Problem(path, "a regressor gives no probability of a condition", declared, "a classifier", fix)
+    kind = definition.prediction.estimator
+    other_kinds = [prediction.estimator for prediction in PREDICTIONS.values() if prediction.estimator != kind]
+    if any(declared.endswith(other.suffix) for other in other_kinds):
+        yield Problem(path, kind.mismatch, declared, f"a {kind.name}", fix)
 
 
 def calibration_is_for_conditions(definition: ModelDefinition) -> Iterator[Problem]:
-    if definition.regression and definition.training.calibration is not None:
-        what = "only probabilities are calibrated, and the label is a number"
+    if definition.training.calibration is not None and not definition.prediction.calibrated:
+        what = f"only probabilities are calibrated, and the label is a {definition.prediction.label}"
         yield Problem(("training", "calibration"), what, None, None, "remove it")
 
 

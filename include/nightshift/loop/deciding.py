@@ -57,7 +57,7 @@ class Deciding(Workspace):
             policy,
             earlier=list(nights.values()),
             requests=requested(rows),
-            regression=self.definition.regression,
+            prediction=self.definition.prediction,
         )
         for day in self.unmonitored(night):
             made = decided(nights.get(day, Night(day)), matured=newest_labelled(self.definition, day))
@@ -84,7 +84,7 @@ class Deciding(Workspace):
 
         matured = partial(newest_labelled, self.definition)
         declared = policy or self.definition.monitoring.retrain
-        return replay(declared, self.known_nights(first, last), matured, regression=self.definition.regression)
+        return replay(declared, self.known_nights(first, last), matured, prediction=self.definition.prediction)
 
     def known_nights(self, first: date, last: date) -> Sequence[Night]:
         """What is known of the nights from `first` to `last`."""

@@ -32,7 +32,7 @@ class Outcomes(Workspace):
         rows = self.read(self._scores, night, night, columns=("score", "model_version"))
         version = _version(rows)
         expected, scores = self._expected(version), rows["score"].to_numpy()
-        measured = estimate_performance(expected, scores, version, regression=self.definition.regression)
+        measured = estimate_performance(expected, scores, version, prediction=self.definition.prediction)
         self.record("estimate", night, measured, run_id)
         return measured
 
@@ -61,7 +61,7 @@ class Outcomes(Workspace):
     def _measure(self, day: date, made_from: str, run_id: str) -> None:
         from nightshift.monitoring.outcomes import MADE_FROM, measure_outcomes, settle_labels
 
-        key, regression = self.definition.observations.key, self.definition.regression
+        key, prediction = self.definition.observations.key, self.definition.prediction
         rows = self.read(self._scores, day, day)
         labels, doubtful = settle_labels(self._labels(day), key)
         version = _version(rows)
@@ -69,7 +69,7 @@ class Outcomes(Workspace):
         expected = self._expected(version)
         note = f"{doubtful} observations have two different labels and count as having none" if doubtful else ""
         measured = measure_outcomes(
-            known, rows.num_rows, version, self.metrics, expected, regression=regression, note=note
+            known, rows.num_rows, version, self.metrics, expected, prediction=prediction, note=note
         )
         if self.definition.monitoring.value is not None:
             self._measure_value(day, rows, labels, run_id)

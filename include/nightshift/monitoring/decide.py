@@ -8,7 +8,8 @@ from datetime import date
 from typing import Literal
 
 from nightshift.definition.duration import format_duration
-from nightshift.definition.gate import LARGER_IS_BETTER
+from nightshift.definition.metrics import LARGER_IS_BETTER
+from nightshift.definition.prediction import PROBABILITY, Prediction
 from nightshift.definition.retrain import DriftTrigger, EstimateTrigger, PerformanceTrigger, Retrain, Trigger
 from nightshift.monitoring.evidence import Held, Night
 from nightshift.types import Measurement
@@ -90,7 +91,7 @@ def decide(
     requests: Sequence[date],
     matured: date,
     *,
-    regression: bool = False,
+    prediction: Prediction = PROBABILITY,
     running: str = "",
     replaced_by: int | None = None,
 ) -> Decision:
@@ -104,13 +105,13 @@ def decide(
         requests: Nights for which a training was requested. Later ones count too: an old night that is decided late
             does not ask again for what was asked since.
         matured: The newest score date whose labels are final at the night's cutoff; nothing later has turned out yet.
-        regression: Whether a number is predicted.
+        prediction: What the versions predict.
         running: What is under way already, in words; empty if nothing is.
         replaced_by: The champion, if it is another version by now than the one that scored the night.
     """
     history = sorted((one for one in earlier if one.version == night.version and one.day < night.day), key=_day)
     findings = tuple(
-        _look(name, trigger, policy, [*history, night], matured, regression)
+        _look(name, trigger, policy, [*history, night], matured, prediction)
         for name, trigger in policy.triggers.items()
     )
     if policy.age is not None:
@@ -131,7 +132,7 @@ def missed(decision: Decision, since: date) -> Decision:
 
 
 def replay(
-    policy: Retrain, nights: Sequence[Night], matured: Callable[[date], date], *, regression: bool = False
+    policy: Retrain, nights: Sequence[Night], matured: Callable[[date], date], *, prediction: Prediction = PROBABILITY
 ) -> list[Decision]:
     """Decides a history anew, night after night, as if a policy had been in force.
 
@@ -141,13 +142,13 @@ def replay(
         policy: The policy.
         nights: The nights, in any order.
         matured: The newest score date whose labels are final at a night's cutoff.
-        regression: Whether a number is predicted.
+        prediction: What the versions predict.
     """
     ordered = sorted(nights, key=_day)
     decisions: list[Decision] = []
     requests: list[date] = []
     for place, night in enumerate(ordered):
-        made = decide(policy, night, ordered[:place], requests, matured(night.day), regression=regression)
+        made = decide(policy, night, ordered[:place], requests, matured(night.day), prediction=prediction)
         decisions.append(made)
         requests += [night.day] if made.action == "request" else []
     return decisions
@@ -174,36 +175,36 @@ def _judge(
 
 
 def _look(
-    name: str, trigger: Trigger, policy: Retrain, history: Sequence[Night], matured: date, regression: bool
+    name: str, trigger: Trigger, policy: Retrain, history: Sequence[Night], matured: date, prediction: Prediction
 ) -> Finding:
     """Counts the nights that breach; only those that turned out, where that is what counts."""
     needed, of_last = policy.persistence(trigger)
     if isinstance(trigger, PerformanceTrigger):
-        history = [one for one in history if one.day <= matured and _realized(trigger, one, regression)[0] is not None]
+        history = [one for one in history if one.day <= matured and _realized(trigger, one, prediction)[0] is not None]
     if not history:
         return Finding(name, 0, needed, 0, None, "no night of this version has turned out yet")
     looked = history[-of_last:]
-    newest, told = _breach(trigger, looked[-1], regression)
+    newest, told = _breach(trigger, looked[-1], prediction)
     # A night of bad data counts for nothing; if it is tonight, the decision says that it was held back.
-    others = sum(bool(_breach(trigger, one, regression)[0]) for one in looked[:-1] if not _bad(policy, one))
+    others = sum(bool(_breach(trigger, one, prediction)[0]) for one in looked[:-1] if not _bad(policy, one))
     return Finding(name, others + bool(newest), needed, len(looked), newest, told)
 
 
-def _breach(trigger: Trigger, night: Night, regression: bool) -> tuple[bool | None, str]:
+def _breach(trigger: Trigger, night: Night, prediction: Prediction) -> tuple[bool | None, str]:
     """Whether a night breaches, None if that is not known, and what was seen in words."""
     match trigger:
         case DriftTrigger():
             return _drift(trigger, night)
         case EstimateTrigger():
-            metric = trigger.metric or _usual(regression)
+            metric = trigger.metric or prediction.metrics.headline
             return _worse(metric, trigger.worse, night.estimated.get(metric), "estimated")
         case PerformanceTrigger():
-            return _realized(trigger, night, regression)
+            return _realized(trigger, night, prediction)
     raise AssertionError(trigger)
 
 
-def _realized(trigger: PerformanceTrigger, night: Night, regression: bool) -> tuple[bool | None, str]:
-    metric = trigger.metric or _usual(regression)
+def _realized(trigger: PerformanceTrigger, night: Night, prediction: Prediction) -> tuple[bool | None, str]:
+    metric = trigger.metric or prediction.metrics.headline
     return _worse(metric, trigger.worse, night.realized.get(metric), f"of {night.day}")
 
 
@@ -264,10 +265,6 @@ def _kept(finding: Finding, version: int | None) -> Measurement:
 
 def _bad(policy: Retrain, night: Night) -> bool:
     return night.quality == "fail" or (night.quality == "warn" and policy.bad_data == "warn")
-
-
-def _usual(regression: bool) -> str:
-    return "mae" if regression else "roc_auc"
 
 
 def _day(night: Night) -> date:

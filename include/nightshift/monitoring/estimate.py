@@ -15,17 +15,17 @@ from math import isfinite
 
 import numpy as np
 
-from nightshift.definition.gate import LARGER_IS_BETTER
+from nightshift.definition.metrics import LARGER_IS_BETTER
+from nightshift.definition.prediction import PROBABILITY, Prediction
 from nightshift.monitoring.expectation import Band, Expectation
 from nightshift.registry.calibration import Vector
 from nightshift.types import Measurement
 
-OF_CONDITION, OF_NUMBER = ("roc_auc", "brier", "log_loss"), ("mae", "rmse")
 UNKNOWN = "the version has no expectation: it was trained before expectations were kept"
 
 
 def estimate_performance(
-    expected: Expectation | None, scores: Vector, version: int | None, *, regression: bool = False
+    expected: Expectation | None, scores: Vector, version: int | None, *, prediction: Prediction = PROBABILITY
 ) -> list[Measurement]:
     """The performance to expect of a night.
 
@@ -33,13 +33,13 @@ def estimate_performance(
         expected: What the version's holdout lets expect, if it is known.
         scores: The night's scores, shape (rows,).
         version: The version that gave them.
-        regression: Whether a number is predicted.
+        prediction: What the version predicts.
 
     Returns:
         A measurement a metric, held against the worst that the holdout's days let expect, and one with the holdout's
         own value, subject `reference`.
     """
-    names = OF_NUMBER if regression else OF_CONDITION
+    names = prediction.metrics.estimated
     usable = scores[np.isfinite(scores)]
     if expected is None or len(usable) == 0:
         why = UNKNOWN if expected is None else "no score"

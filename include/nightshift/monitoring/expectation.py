@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import stdtrit
 
-from nightshift.definition.gate import LARGER_IS_BETTER
+from nightshift.definition.metrics import LARGER_IS_BETTER
 from nightshift.registry.calibration import Calibration, Vector, calibration_from_json, calibration_to_json
 
 ONCE_IN = 100  # nights like those of the holdout, one is expected beyond a band's end

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from nightshift.definition.prediction import PROBABILITY, Prediction
 from nightshift.lake.tables import ROW
 from nightshift.monitoring.estimate import held, references
 from nightshift.monitoring.expectation import Expectation, Metrics
@@ -21,7 +22,7 @@ def measure_outcomes(
     metrics: Metrics,
     expected: Expectation | None = None,
     *,
-    regression: bool = False,
+    prediction: Prediction = PROBABILITY,
     note: str = "",
 ) -> list[Measurement]:
     """How well a night's scores met its outcomes.
@@ -32,7 +33,7 @@ def measure_outcomes(
         version: The version that scored them.
         metrics: The metrics of labels and scores; NaN where one is not defined.
         expected: What the version's holdout lets expect, if it is known.
-        regression: Whether a number is predicted.
+        prediction: What the version predicts.
         note: What is to be said of the labels.
 
     Returns:
@@ -45,8 +46,8 @@ def measure_outcomes(
     covered = labelled.num_rows / observations if observations else None
     verdict = "pass" if labelled.num_rows else "unknown"
     measured = [Measurement("night", "label_coverage", covered, None, labelled.num_rows, verdict, note, version)]
-    averaged = {"mean_label" if regression else "positive_share": labels, "mean_score": scores}
-    averaged |= {"bias": scores - labels} if regression else {}
+    averaged = {prediction.label_mean: labels, "mean_score": scores}
+    averaged |= {"bias": scores - labels} if "bias" in prediction.metrics.names else {}
     why = "no label" if rows == 0 else "all outcomes were the same" if len(np.unique(labels)) == 1 else ""
     means = {name: float(values.mean()) if rows else None for name, values in averaged.items()}
     found = metrics(labels, scores) if rows else dict.fromkeys(_named(metrics))

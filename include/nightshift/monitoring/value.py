@@ -66,11 +66,10 @@ def _worth(
     key = definition.observations.key
     on = " and ".join(f'scored."{name}" = outcome."{name}"' for name in ("score_date", *key))
     seen = " and ".join(f'{OBSERVATION}."{name}" = outcome."{name}"' for name in key)
-    label = "label" if definition.regression else "cast(label as boolean)"
     # A table's alias, selected, is its whole row as a struct.
     query = f"""
         with matched as (
-            select outcome.* replace ({label} as label), scored.score, {OBSERVATION}
+            select outcome.* replace ({definition.prediction.label_sql} as label), scored.score, {OBSERVATION}
             from scored join outcome on {on}
             join observed as {OBSERVATION} on {seen} and {OBSERVATION}.source_date = outcome.score_date
         ), decided as (

@@ -16,7 +16,6 @@ from nightshift.lake.tables import TableSpec, features_table, scores_table
 from nightshift.quality.computed import quoted
 from nightshift.quality.expectation import (
     BETWEEN,
-    FINITE,
     IN_SET,
     MATCHES,
     MIX,
@@ -114,7 +113,7 @@ def scores_contract(
     """
     spec, declared = of(definition), definition.quality.scores
     found = [_expect(NOT_NULL, column) for column in [*spec.key, "score", "model_version"]]
-    least, most = FINITE if definition.regression else (0, 1)
+    least, most = definition.prediction.score_range
     found.append(_expect(BETWEEN, "score", min_value=least, max_value=most))
     found += _one_each(list(spec.key), background)
     contract = _made(spec.name, declared, spec.columns, found, background)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -16,7 +15,6 @@ from nightshift.definition.checks import Severity
 # Great Expectations' own, by class name.
 NOT_NULL = "ExpectColumnValuesToNotBeNull"
 BETWEEN = "ExpectColumnValuesToBeBetween"
-FINITE = -sys.float_info.max, sys.float_info.max  # the bounds of what is a number at all
 IN_SET = "ExpectColumnValuesToBeInSet"
 MATCHES = "ExpectColumnValuesToMatchRegex"
 UNIQUE = "ExpectColumnValuesToBeUnique"

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
 
+from nightshift.definition.prediction import FINITE
 from nightshift.errors import shown
 from nightshift.quality.expectation import (
     BETWEEN,
     DISTINCT,
-    FINITE,
     IN_SET,
     MATCHES,
     MEAN,

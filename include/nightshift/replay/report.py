@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.status import Status
 from rich.table import Table
 
-from nightshift.status import AUC, NightStatus
+from nightshift.definition.prediction import PROBABILITY
+from nightshift.status import NightStatus
 
 
 class Reporter:
@@ -65,7 +66,7 @@ class Reporter:
 def nights_table(title: str, statuses: list[NightStatus], seconds: dict[str, float] | None = None) -> Table:
     """A row a night: checks passed, share of features drifted, and the accuracy once its labels are not due."""
     table = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    metric = statuses[0].metric if statuses else AUC
+    metric = statuses[0].metric if statuses else PROBABILITY.metrics.headline_title
     numbers = {"rows", "version", metric, "seconds"}
     names = ["night", "rows", "quality", "drift", "decision", "version", metric]
     for name in [*names, "seconds"] if seconds is not None else names:

@@ -19,7 +19,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, stdtrit
 
-from nightshift.definition.gate import OF_CONDITIONS, Metric
+from nightshift.definition.metrics import Metric
+from nightshift.definition.prediction import PROBABILITY
 
 Vector = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
@@ -99,8 +100,8 @@ def estimate(metric: Metric, sample: Sample, drawn: Draws) -> Estimate:
     return Estimate(float(found[0]), found[1:])
 
 
-def metrics(labels: Vector, scores: Vector, wanted: Sequence[Metric] = OF_CONDITIONS) -> dict[str, float]:
-    """Some metrics of scored rows: those of probabilities, or `OF_NUMBERS`; NaN where one is not defined."""
+def metrics(labels: Vector, scores: Vector, wanted: Sequence[Metric] = PROBABILITY.metrics.names) -> dict[str, float]:
+    """Some metrics of scored rows: those of probabilities, or `NUMBER.metrics.names`; NaN where one is not defined."""
     sample, whole = Sample(labels, scores, np.zeros(len(labels), dtype=np.int64)), np.ones((1, 1), dtype=np.int64)
     return {str(metric): estimate(metric, sample, whole).value for metric in wanted}
 

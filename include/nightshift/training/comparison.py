@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nightshift.definition.gate import LARGER_IS_BETTER, Gate, Metric
+from nightshift.definition.gate import Gate
+from nightshift.definition.metrics import LARGER_IS_BETTER, Metric
 from nightshift.training.bootstrap import Estimate, Vector
 from nightshift.training.results import RuleResult, told
 

@@ -6,15 +6,9 @@ from functools import cache
 
 import numpy as np
 
-from nightshift.definition.gate import (
-    LARGER_IS_BETTER,
-    OF_CONDITIONS,
-    OF_NUMBERS,
-    ON_THE_WHOLE,
-    AgainstChampion,
-    Gate,
-    Metric,
-)
+from nightshift.definition.gate import AgainstChampion, Gate
+from nightshift.definition.metrics import AVERAGE_METRICS, LARGER_IS_BETTER, Metric
+from nightshift.definition.prediction import NUMBER, PROBABILITY
 from nightshift.training.bootstrap import Estimate, draw_days, estimate, metrics
 from nightshift.training.comparison import OF_A_CLASS, gain, surely_above
 from nightshift.training.results import GateReport, Holdout, RuleResult, Stored, told
@@ -55,7 +49,7 @@ def judge(gate: Gate, holdout: Holdout, stored: Stored | None, seed: int) -> Gat
         difference = gain(rule.metric, challenger(rule.metric), champion)
         results.append(_against_champion(rule, challenger(rule.metric), champion, gate, holdout))
         results += judge_slices(gate, rule.metric, holdout, drawn)
-    found = metrics(holdout.labels, holdout.challenger, OF_NUMBERS if holdout.regression else OF_CONDITIONS)
+    found = metrics(holdout.labels, holdout.challenger, (NUMBER if holdout.regression else PROBABILITY).metrics.names)
     return GateReport((*results, *artifact), rows, found, difference)
 
 
@@ -114,7 +108,7 @@ def _against_baseline(gate: Gate, regression: bool) -> list[Metric]:
     if not gate.baseline:
         return []
     named = [*gate.minimum, *([gate.against_champion.metric] if gate.against_champion else [])]
-    telling = [metric for metric in dict.fromkeys(named) if metric not in ON_THE_WHOLE]
+    telling = [metric for metric in dict.fromkeys(named) if metric not in AVERAGE_METRICS]
     return telling or ["rmse" if regression else "log_loss"]
 
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightshift.definition.gate import Metric
+from nightshift.definition.metrics import Metric
 from nightshift.training.bootstrap import Estimate, Sample, Vector, Whole
 
 TOLD = 5  # failed rules that a summary tells

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightshift.definition.gate import LARGER_IS_BETTER, Metric
+from nightshift.definition.metrics import LARGER_IS_BETTER, Metric
 from nightshift.definition.model import ModelDefinition
 from nightshift.errors import TerminalError
 from nightshift.training.bootstrap import metrics

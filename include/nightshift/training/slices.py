@@ -12,7 +12,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from nightshift.definition.gate import Gate, Metric
+from nightshift.definition.gate import Gate
+from nightshift.definition.metrics import Metric
 from nightshift.training.bootstrap import Draws, estimate
 from nightshift.training.comparison import gain, surely_above, unfit
 from nightshift.training.results import Holdout, RuleResult, told

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nightshift.definition.prediction import NUMBER
 from nightshift.definition.retrain import DriftTrigger, EstimateTrigger, PerformanceTrigger, Retrain
 from nightshift.monitoring.decide import Decision, decide, missed, replay
 from nightshift.monitoring.evidence import Held, Night, gather, requested
@@ -209,7 +210,7 @@ def test_of_an_error_more_is_worse() -> None:
     )
     for value, action in ((12.5, "request"), (10.5, "nothing"), (7.0, "nothing")):
         night = Night(day(1), 1, estimated={"mae": Held(value, 11.0)})
-        assert decide(policy, night, [], [], day(1), regression=True).action == action
+        assert decide(policy, night, [], [], day(1), prediction=NUMBER).action == action
 
 
 def test_performance_is_that_of_nights_that_have_turned_out_by_the_nights_cutoff() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, log_loss, mean_absolute_error, roc_auc_score, root_mean_squared_error
 
+from nightshift.definition.prediction import NUMBER
 from nightshift.monitoring.estimate import estimate_performance
 from nightshift.monitoring.expectation import (
     Band,
@@ -203,7 +204,7 @@ def test_errors_of_numbers_are_estimated_by_how_large_they_are(shift: float) -> 
     labels, given = made(14 * 500, 0.0, 1)
     expected = expect(labels, given, np.repeat(np.arange(14), 500), of_numbers, None)
     labels, given = made(5000, shift, 2)
-    found = of_night(estimate_performance(expected, given, 1, regression=True))
+    found = of_night(estimate_performance(expected, given, 1, prediction=NUMBER))
     for name, value in of_numbers(labels, given).items():
         assert found[name].value == pytest.approx(value, rel=0.1)
     assert abs(expected.realized["mae"].value - of_numbers(labels, given)["mae"]) > 0.2 * abs(shift)

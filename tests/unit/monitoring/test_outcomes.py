@@ -12,7 +12,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
-from nightshift.definition.gate import OF_NUMBERS
+from nightshift.definition.prediction import NUMBER
 from nightshift.monitoring.expectation import Band, ErrorModel, Expectation
 from nightshift.monitoring.outcomes import measure_outcomes, settle_labels
 from nightshift.training.bootstrap import metrics
@@ -29,7 +29,9 @@ STATISTICS = {
 }  # fmt: skip
 
 
-ERRORS = partial(metrics, wanted=[name for name in OF_NUMBERS if name != "bias"])  # which is kept with its sign
+ERRORS = partial(
+    metrics, wanted=[name for name in NUMBER.metrics.names if name != "bias"]
+)  # which is kept with its sign
 
 
 def labelled(labels: list[float], scores: list[float]) -> pa.Table:
@@ -117,7 +119,7 @@ def test_scores_that_are_no_numbers_are_left_out_and_the_labels_counted() -> Non
 
 
 def test_predicted_numbers_are_measured_by_their_errors() -> None:
-    found = values(measure_outcomes(labelled([3.0, 5.5], [4.0, 4.0]), 2, 1, ERRORS, regression=True))
+    found = values(measure_outcomes(labelled([3.0, 5.5], [4.0, 4.0]), 2, 1, ERRORS, prediction=NUMBER))
     errors = {"mae": 1.25, "rmse": math.sqrt(1.625), "bias": -0.25, "r2": 1 - 3.25 / 3.125}
     assert found == pytest.approx({"label_coverage": 1, "mean_label": 4.25, "mean_score": 4} | errors)
 
@@ -125,8 +127,8 @@ def test_predicted_numbers_are_measured_by_their_errors() -> None:
 @pytest.mark.parametrize("rows", [0, 1])
 def test_of_few_numbers_every_statistic_has_a_row(rows: int) -> None:
     known = labelled([3.0, 5.0], [4.0, 4.5]).slice(0, rows)
-    found = of_night(measure_outcomes(known, 2, 1, ERRORS, regression=True))
-    assert set(found) == {"label_coverage", "mean_label", "mean_score", *OF_NUMBERS}
+    found = of_night(measure_outcomes(known, 2, 1, ERRORS, prediction=NUMBER))
+    assert set(found) == {"label_coverage", "mean_label", "mean_score", *NUMBER.metrics.names}
     assert found["r2"].verdict == "unknown"
     assert found["mae"].value == (1.0 if rows else None)
 

@@ -22,7 +22,8 @@ from sklearn.metrics import (
     root_mean_squared_error,
 )
 
-from nightshift.definition.gate import LARGER_IS_BETTER, OF_NUMBERS, Metric
+from nightshift.definition.metrics import LARGER_IS_BETTER, Metric
+from nightshift.definition.prediction import NUMBER
 from nightshift.training import bootstrap
 from nightshift.training.bootstrap import Draws, Estimate, Sample, Vector, draw_days, estimate, metrics
 from unit.training.worlds import World, scored
@@ -110,7 +111,7 @@ def test_every_resample_is_what_weights_give(metric: Metric, rows: Rows) -> None
             assert value == pytest.approx(theirs, abs=1e-12)
 
 
-@pytest.mark.parametrize("metric", OF_NUMBERS)
+@pytest.mark.parametrize("metric", NUMBER.metrics.names)
 @pytest.mark.parametrize("far", [0.0, 1e6])
 @examples(max_examples=60)
 @given(
@@ -136,16 +137,16 @@ def test_every_resample_of_predicted_numbers_is_what_weights_give(
 
 
 def test_the_metrics_of_predicted_numbers_are_those_worked_out_by_hand() -> None:
-    found = metrics(np.array([1.0, 2.0, 3.0, 6.0]), np.array([2.0, 2.0, 5.0, 5.0]), OF_NUMBERS)
+    found = metrics(np.array([1.0, 2.0, 3.0, 6.0]), np.array([2.0, 2.0, 5.0, 5.0]), NUMBER.metrics.names)
     assert found["mae"] == pytest.approx((1 + 0 + 2 + 1) / 4)
     assert found["rmse"] == pytest.approx(math.sqrt((1 + 0 + 4 + 1) / 4))
     assert found["bias"] == pytest.approx(abs(1 + 0 + 2 - 1) / 4)
     assert found["r2"] == pytest.approx(1 - 6 / (4 + 1 + 0 + 9))  # the mean of the outcomes is 3
-    assert list(found) == list(OF_NUMBERS)
+    assert list(found) == list(NUMBER.metrics.names)
 
 
 def test_labels_that_do_not_vary_have_no_r2() -> None:
-    found = metrics(np.full(5, 0.1), np.array([0.0, 0.1, 0.2, 0.3, 0.4]), OF_NUMBERS)
+    found = metrics(np.full(5, 0.1), np.array([0.0, 0.1, 0.2, 0.3, 0.4]), NUMBER.metrics.names)
     assert math.isnan(found["r2"])
     assert found["rmse"] == pytest.approx(math.sqrt((0.01 + 0 + 0.01 + 0.04 + 0.09) / 5))
 

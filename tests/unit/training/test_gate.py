@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nightshift.definition.gate import AgainstChampion, Gate, Metric
+from nightshift.definition.gate import AgainstChampion, Gate
+from nightshift.definition.metrics import Metric
 from nightshift.training.bootstrap import Sample, Vector, metrics
 from nightshift.training.gate import judge
 from nightshift.training.results import Constants, GateReport, Holdout, RuleResult, Stored

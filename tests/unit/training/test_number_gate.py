@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_error
 
-from nightshift.definition.gate import LARGER_IS_BETTER, OF_NUMBERS, AgainstChampion, Gate, Metric, Slices
+from nightshift.definition.gate import AgainstChampion, Gate, Slices
+from nightshift.definition.metrics import LARGER_IS_BETTER, Metric
+from nightshift.definition.prediction import NUMBER
 from nightshift.training.bootstrap import metrics
 from nightshift.training.results import Constants, Holdout
 from unit.training.test_gate import alone, holdout_of, judged, result
@@ -58,7 +60,7 @@ def test_a_model_that_is_off_on_the_whole_is_refused_by_its_bias() -> None:
 
 def test_the_report_has_every_metric_of_numbers() -> None:
     report = judged(GATE, made(ALIKE))
-    assert list(report.metrics) == list(OF_NUMBERS)
+    assert list(report.metrics) == list(NUMBER.metrics.names)
     assert {one.rule for one in report.results} == {
         "rows", "labels", "scores", "leak", "minimum.mae", "baseline.mae", "smoke"
     }  # fmt: skip
@@ -73,7 +75,7 @@ def test_the_constant_is_the_median_where_absolute_errors_count_and_the_mean_els
 ) -> None:
     holdout = alone(made(ALIKE, constants=Constants(mean=7.0, median=5.0)))
     gate = Gate(minimum={metric: -9.0 if metric == "r2" else 99.0})
-    expected = metrics(holdout.labels, np.full(len(holdout.labels), constant), OF_NUMBERS)[metric]
+    expected = metrics(holdout.labels, np.full(len(holdout.labels), constant), NUMBER.metrics.names)[metric]
     told = result(judged(gate, holdout), f"baseline.{metric}").sentence
     assert f"against a constant's {expected:.3f}" in told
 

@@ -1,0 +1,10 @@
+"""The metrics that compare scores with labels. How each is computed: `nightshift.training.bootstrap`."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Metric = Literal["roc_auc", "average_precision", "brier", "log_loss", "calibration_error", "mae", "rmse", "r2", "bias"]
+LARGER_IS_BETTER = frozenset({"roc_auc", "average_precision", "r2"})
+# A constant can be perfect in these: they do not say whether a model distinguishes rows.
+AVERAGE_METRICS = frozenset({"calibration_error", "bias"})
