@@ -32,8 +32,8 @@ def profile_source(
 ) -> None:
     """Propose what to declare of a source from the files that have landed, as YAML for its definition."""
     from nightshift.definition.draft import find_draft
-    from nightshift.quality.proposal.survey import days_landed, survey
-    from nightshift.quality.propose import propose
+    from nightshift.profiling.propose import propose
+    from nightshift.profiling.survey import days_landed, survey
 
     settings = get_settings()
     draft = find_draft(settings.models_path, model, source, path)

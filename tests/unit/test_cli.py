@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from nightshift.cli import main
 from nightshift.definition.model import Source
 from nightshift.settings import get_settings
-from unit.quality.shop import FIRST, PATH, land
+from unit.profiling.shop import FIRST, PATH, land
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from datetime import date, timedelta
 import pytest
 
 from nightshift.definition.checks import UsualValues
+from nightshift.profiling.alarms import alarms, propose_usual, propose_usual_rows, row_ratios
 from nightshift.quality.profiles import Profile
-from nightshift.quality.proposal.alarms import alarms, propose_usual, propose_usual_rows, row_ratios
 
 FIRST = date(2024, 1, 1)
 DAYS = 70

@@ -26,12 +26,12 @@ from nightshift.definition.rules import RULES
 from nightshift.errors import TerminalError
 from nightshift.lake.landing import landed_dates, landing_file, read_landed
 from nightshift.lake.tables import TableSpec
+from nightshift.profiling.text import Proposal
 from nightshift.quality.audit import Audit, audit_table
 from nightshift.quality.contract import Background, source_contract
 from nightshift.quality.profiles import profile_columns
-from nightshift.quality.proposal.text import Proposal
 from nightshift.quality.usual import same_weekdays
-from unit.quality.shop import DAYS, FIRST, PATH, Row, land, lines_of, orders, proposed, write
+from unit.profiling.shop import DAYS, FIRST, PATH, Row, land, lines_of, orders, proposed, write
 
 LAST = FIRST + timedelta(days=DAYS - 1)
 NEXT = LAST + timedelta(days=1)

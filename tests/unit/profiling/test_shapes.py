@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nightshift.quality.proposal.shapes import MOST_SHAPES, NONE, pattern_of, shapes_of
+from nightshift.profiling.shapes import MOST_SHAPES, NONE, pattern_of, shapes_of
 
 UUIDS = [str(uuid.UUID(int=n * 0x9E3779B97F4A7C15F39CC0605CEDC835 % 2**128)) for n in range(1, 1000)]
 

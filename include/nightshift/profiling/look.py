@@ -18,9 +18,9 @@ import pyarrow.compute as pc
 
 from nightshift.definition.checks import Rules
 from nightshift.lake.tables import TableSpec
+from nightshift.profiling.ranges import Extremes, Side, standing_apart
+from nightshift.profiling.shapes import NONE, Shapes, shapes_of
 from nightshift.quality.profiles import NUMBERS, Profile, profile_columns
-from nightshift.quality.proposal.ranges import Extremes, Side, standing_apart
-from nightshift.quality.proposal.shapes import NONE, Shapes, shapes_of
 
 OUTERMOST = 5  # different values at either end of each date that are kept
 HOUR = 3_600_000_000  # microseconds

@@ -7,7 +7,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nightshift.quality.proposal.keys import KeySearch
+from nightshift.profiling.keys import KeySearch
 
 NAMES = ("a", "b", "c", "d")
 

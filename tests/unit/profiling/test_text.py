@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from nightshift.definition.load import plain
-from nightshift.quality.proposal.text import Part, Proposal, Told, written
+from nightshift.profiling.text import Part, Proposal, Told, written
 
 texts = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"])), st.text("?!:#,[]{}&*|>'\"%@` -\n\\ab0.~", max_size=8)

@@ -13,10 +13,10 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from nightshift.profiling.look import TIMES, Seen
+from nightshift.profiling.ranges import FEWEST_DATES
+from nightshift.profiling.text import Told
 from nightshift.quality.computed import CONFIGURATION, quoted
-from nightshift.quality.proposal.look import TIMES, Seen
-from nightshift.quality.proposal.ranges import FEWEST_DATES
-from nightshift.quality.proposal.text import Told
 
 FEWEST_VALUES = 100  # before which nothing is said of what holds for all
 FEWEST_TIMES = 60  # different times of a day: so many numbers that are none would not all be times

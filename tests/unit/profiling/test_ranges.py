@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nightshift.quality.proposal.ranges import Side, bound_of, rounded, told
+from nightshift.profiling.ranges import Side, bound_of, rounded, told
 
 FIRST = date(2024, 1, 1)
 

@@ -12,12 +12,12 @@ from typing import Any
 from nightshift.definition.checks import Usual
 from nightshift.definition.draft import Draft
 from nightshift.definition.part import LONGEST_NAME
-from nightshift.quality.proposal.alarms import RARELY, propose_usual_rows, row_ratios
-from nightshift.quality.proposal.columns import Setting, propose_column
-from nightshift.quality.proposal.ranges import rounded
-from nightshift.quality.proposal.survey import Survey
-from nightshift.quality.proposal.text import Part, Proposal, Told, written
-from nightshift.quality.proposal.times import freshness, time_rules
+from nightshift.profiling.alarms import RARELY, propose_usual_rows, row_ratios
+from nightshift.profiling.columns import Setting, propose_column
+from nightshift.profiling.ranges import rounded
+from nightshift.profiling.survey import Survey
+from nightshift.profiling.text import Part, Proposal, Told, written
+from nightshift.profiling.times import freshness, time_rules
 
 FEWER, MORE = 0.5, 2.0  # times the fewest and the most rows of any date
 A_FEW = 3  # rows of a usual date that may be set aside

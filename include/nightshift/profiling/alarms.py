@@ -8,10 +8,10 @@ from statistics import median
 from typing import Any
 
 from nightshift.definition.checks import STATISTICS, Statistic, Usual, UsualValues
+from nightshift.profiling.ranges import rounded
+from nightshift.profiling.text import Told
 from nightshift.quality.expectation import DISTINCT, MEAN, MIX, PRESENT, SPREAD, Expectation
 from nightshift.quality.profiles import Profile
-from nightshift.quality.proposal.ranges import rounded
-from nightshift.quality.proposal.text import Told
 from nightshift.quality.usual import distance, same_weekdays, usual_values
 
 DEVIATIONS = (8.0, 10.0, 15.0, 20.0)  # of which the first is taken that rarely alarms

@@ -11,14 +11,14 @@ from typing import Any
 
 from nightshift.definition.checks import STATISTICS, Statistic
 from nightshift.definition.model import Column
+from nightshift.profiling.alarms import alarms, propose_usual, told_alarms
+from nightshift.profiling.look import Seen
+from nightshift.profiling.ranges import FEWEST_DATES, Bound, bound_of, told
+from nightshift.profiling.shapes import pattern_of
+from nightshift.profiling.text import Told
+from nightshift.profiling.times import is_clock, part_of_date
+from nightshift.profiling.written import Kind, quote
 from nightshift.quality.profiles import NUMBERS
-from nightshift.quality.proposal.alarms import alarms, propose_usual, told_alarms
-from nightshift.quality.proposal.look import Seen
-from nightshift.quality.proposal.ranges import FEWEST_DATES, Bound, bound_of, told
-from nightshift.quality.proposal.shapes import pattern_of
-from nightshift.quality.proposal.text import Told
-from nightshift.quality.proposal.times import is_clock, part_of_date
-from nightshift.quality.proposal.written import Kind, quote
 
 FEW = 25  # different values that are listed
 NEARLY_EVERY = 0.9  # of the dates have each of them

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from nightshift.quality.proposal.written import Kind, Written, look, type_of
+from nightshift.profiling.written import Kind, Written, look, type_of
 
 MONDAY, TUESDAY = date(2024, 1, 1), date(2024, 1, 2)
 

@@ -18,11 +18,11 @@ from nightshift.errors import NightshiftError, TerminalError
 from nightshift.lake.files import as_uri
 from nightshift.lake.landing import LandingFile, landed_dates, landing_file, parse_landed, read_landed
 from nightshift.lake.tables import TableSpec
-from nightshift.quality.proposal.declared import DeclaredRules
-from nightshift.quality.proposal.keys import Key, KeySearch
-from nightshift.quality.proposal.look import Look, Seen, look_at
-from nightshift.quality.proposal.times import Orders
-from nightshift.quality.proposal.written import Kind, Written, look, quote, type_of
+from nightshift.profiling.declared import DeclaredRules
+from nightshift.profiling.keys import Key, KeySearch
+from nightshift.profiling.look import Look, Seen, look_at
+from nightshift.profiling.times import Orders
+from nightshift.profiling.written import Kind, Written, look, quote, type_of
 from nightshift.spark_submit import PROGRESS
 
 LAYOUT = 0.8  # of the files have a column that the others are expected to have

@@ -7,8 +7,8 @@ import pyarrow as pa
 import pytest
 
 from nightshift.lake.tables import ARROW, TableSpec
-from nightshift.quality.proposal.look import Seen, look_at
-from nightshift.quality.proposal.times import Orders, freshness, named, time_rules
+from nightshift.profiling.look import Seen, look_at
+from nightshift.profiling.times import Orders, freshness, named, time_rules
 
 FIRST = date(2024, 3, 5)
 DAYS = [FIRST + timedelta(days=n) for n in range(10)]

@@ -10,9 +10,9 @@ from typing import Any
 from uuid import UUID
 
 from nightshift.definition.draft import Draft, find_draft
-from nightshift.quality.proposal.survey import days_landed, survey
-from nightshift.quality.proposal.text import Proposal
-from nightshift.quality.propose import propose
+from nightshift.profiling.propose import propose
+from nightshift.profiling.survey import days_landed, survey
+from nightshift.profiling.text import Proposal
 
 FIRST = date(2024, 3, 1)
 DAYS = 50
