@@ -11,8 +11,15 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from nightshift.definition.checks import Expectation as Declared
-from nightshift.definition.checks import Freshness, Quarantine, Reference, RowCount, RowRule, UsualValues
+from nightshift.definition.checks import (
+    CustomExpectation,
+    Freshness,
+    Quarantine,
+    Reference,
+    RowCount,
+    RowRule,
+    UsualValues,
+)
 from nightshift.definition.model import Column, Source
 from nightshift.lake.catalog import Lake
 from nightshift.lake.staging import read_staged, stage_parts
@@ -57,10 +64,10 @@ def everything(share: float) -> Source:
         references={"listed": Reference(source="codes", columns=("code",), share=0.9, severity="warn")},
         freshness=Freshness(newest="seen", within=timedelta(hours=2), severity="warn"),
         expectations=(
-            Declared(
+            CustomExpectation(
                 type="ExpectColumnMedianToBeBetween", arguments={"column": "level", "max_value": 5}, severity="warn"
             ),
-            Declared(
+            CustomExpectation(
                 type="ExpectColumnPairValuesAToBeGreaterThanB",
                 arguments={
                     "column_A": "level",

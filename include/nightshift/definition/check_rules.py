@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from nightshift.definition.checks import STATISTICS, Made, RowRule, Rules
+from nightshift.definition.checks import STATISTICS, ColumnChecks, RowRule, TableChecks
 from nightshift.definition.expressions import find_faults
 from nightshift.definition.model import ModelDefinition
-from nightshift.definition.problem import Path_, Problem
+from nightshift.definition.problem import KeyPath, Problem
 
-Typed = tuple[Path_, Rules, str]
+Typed = tuple[KeyPath, ColumnChecks, str]
 
 
 def bounds_are_for_numbers(definition: ModelDefinition) -> Iterator[Problem]:
@@ -51,7 +51,7 @@ def made_columns_exist(definition: ModelDefinition) -> Iterator[Problem]:
 def every_observation_stays(definition: ModelDefinition) -> Iterator[Problem]:
     """Of features and scores no row can be set aside: there is exactly one an observation."""
     for table, made, _ in _made(definition):
-        declared: dict[Path_, str] = {("columns", name): rules.severity for name, rules in made.columns.items()}
+        declared: dict[KeyPath, str] = {("columns", name): rules.severity for name, rules in made.columns.items()}
         declared |= {("rules", name): rule.severity for name, rule in made.rules.items()}
         for path, severity in declared.items():
             if severity == "quarantine":
@@ -119,7 +119,7 @@ def references_can_be_looked_up(definition: ModelDefinition) -> Iterator[Problem
 
 
 def bounds_can_be_met(definition: ModelDefinition) -> Iterator[Problem]:
-    bounded: list[tuple[Path_, float | None, float | None]] = []
+    bounded: list[tuple[KeyPath, float | None, float | None]] = []
     for name, source in definition.sources.items():
         rows, path = source.rows, ("sources", name, "rows")
         bounded.append(((*path, "max"), rows.min, rows.max))
@@ -144,7 +144,7 @@ def _checked(definition: ModelDefinition) -> Iterator[Typed]:
                 yield ("quality", table, "columns", column), rules, known[column]
 
 
-def _made(definition: ModelDefinition) -> Iterator[tuple[str, Made, dict[str, str]]]:
+def _made(definition: ModelDefinition) -> Iterator[tuple[str, TableChecks, dict[str, str]]]:
     """Features and scores, with what the definition says of them and their columns' types."""
     observed = definition.sources.get(definition.observations.source)
     columns = observed.columns if observed else {}
@@ -156,7 +156,7 @@ def _made(definition: ModelDefinition) -> Iterator[tuple[str, Made, dict[str, st
     yield "scores", definition.quality.scores, key | {"score": "number", "model_version": "integer"}
 
 
-def _faulty(path: Path_, rules: Mapping[str, RowRule], columns: Mapping[str, str]) -> Iterator[Problem]:
+def _faulty(path: KeyPath, rules: Mapping[str, RowRule], columns: Mapping[str, str]) -> Iterator[Problem]:
     for name, rule in rules.items():
         for fault in find_faults(rule.expression, "duckdb", columns):
             what = f"{fault.what} in {fault.marked}"

@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
+from nightshift.definition.base import Name, StrictModel
 from nightshift.definition.duration import Duration
-from nightshift.definition.part import Name, Part
 
 Severity = Literal["fail", "quarantine", "warn"]
-Judged = Literal["fail", "warn"]
+PartitionSeverity = Literal["fail", "warn"]
 Statistic = Literal["mean", "spread", "missing", "distinct", "mix"]
 Repeats = Literal["fail", "warn", "allow"]
 
@@ -43,20 +43,22 @@ def _severity_alone(value: object) -> object:
     return {"severity": value} if isinstance(value, str) else value
 
 
-class UsualValues(Part):
+class UsualValues(StrictModel):
     """How the values of a column are distributed, against what is usual on the weekday."""
 
     of: tuple[Statistic, ...] = Field(
         (), description="What is held against it: mean, spread, missing, distinct, mix; all that fit the type if empty."
     )
-    weeks: int = Field(8, ge=3, description="Usual is the median of so many last partitions of the same weekday.")
+    weeks: int = Field(
+        8, ge=3, description="How many partitions of the same weekday the usual number is the median of."
+    )
     deviations: float = Field(
         8.0, gt=0, description="How many of those partitions' deviations from it a partition may be away."
     )
-    severity: Judged = "warn"
+    severity: PartitionSeverity = "warn"
 
 
-class Rules(Part):
+class ColumnChecks(StrictModel):
     """What every value of a column must satisfy, and all of them together."""
 
     required: bool = Field(False, description="No nulls.")
@@ -80,7 +82,7 @@ class Rules(Part):
         return any(rule is not None for rule in given)
 
 
-class RowRule(Part):
+class RowRule(StrictModel):
     """What must hold between the columns of a row. Where it is neither true nor false, it holds, as in SQL's CHECK."""
 
     expression: str = Field(description="DuckDB SQL over the row's columns.")
@@ -88,7 +90,7 @@ class RowRule(Part):
     severity: Severity = "fail"
 
 
-class Reference(Part):
+class Reference(StrictModel):
     """Values that another source knows."""
 
     source: str
@@ -98,80 +100,82 @@ class Reference(Part):
     severity: Severity = "fail"
 
 
-class Freshness(Part):
+class Freshness(StrictModel):
     """How near the newest row is to the end of its date."""
 
     newest: str = Field(description="DuckDB SQL over the row's columns: when that happened, by the source's clock.")
     within: Duration
-    severity: Judged = "fail"
+    severity: PartitionSeverity = "fail"
 
 
-class Expectation(Part):
+class CustomExpectation(StrictModel):
     """Any Great Expectations expectation, by its class name or the dotted path of a class of one's own."""
 
     type: str = Field(pattern=r"^[A-Za-z_][\w.]*$")
     arguments: dict[str, Any] = {}
-    severity: Judged = "fail"
+    severity: PartitionSeverity = "fail"
 
 
-class Usual(Part):
+class UsualRowCount(StrictModel):
     """How many rows a partition holds, as multiples of what is usual on its weekday."""
 
     min: float = Field(0.5, ge=0)
     max: float = Field(2.0, gt=0)
-    weeks: int = Field(8, ge=3, description="Usual is the median of so many last partitions of the same weekday.")
-    severity: Judged = "fail"
+    weeks: int = Field(
+        8, ge=3, description="How many partitions of the same weekday the usual number is the median of."
+    )
+    severity: PartitionSeverity = "fail"
 
 
-class RowsLike(Part):
+class RowsLike(StrictModel):
     """How many rows a partition holds, as multiples of another source's rows of the same date."""
 
     source: str
     min: float = Field(1.0, ge=0)
     max: float = Field(1.0, gt=0)
-    severity: Judged = "fail"
+    severity: PartitionSeverity = "fail"
 
 
-class RowCount(Part):
+class RowCount(StrictModel):
     """How many rows a partition holds."""
 
     min: int = 1
     max: int | None = None
-    usual: Usual | None = Field(None, description="Beside the fixed bounds; from the third week on.")
+    usual: UsualRowCount | None = Field(None, description="Beside the fixed bounds; from the third week on.")
     like: RowsLike | None = None
 
 
-class Quarantine(Part):
+class Quarantine(StrictModel):
     """How many rows of a date may be set aside."""
 
     share: float = Field(0.01, ge=0, le=1, description="Beyond this share of its rows the night fails.")
 
 
-class Made(Part):
+class TableChecks(StrictModel):
     """What must hold of a table that Nightshift makes, beside what always must."""
 
-    columns: dict[str, Rules] = {}
+    columns: dict[str, ColumnChecks] = {}
     rules: dict[Name, RowRule] = {}
-    expectations: tuple[Expectation, ...] = ()
+    expectations: tuple[CustomExpectation, ...] = ()
 
 
-class LikeReference(Part):
+class ReferenceDistance(StrictModel):
     """How far a night's scores may be from those the model gave to its holdout."""
 
     distance: float = Field(
         0.5, gt=0, le=1, description="The largest share of the scores that may lie elsewhere than on the holdout."
     )
-    severity: Judged = "warn"
+    severity: PartitionSeverity = "warn"
 
 
-class MadeScores(Made):
+class ScoreChecks(TableChecks):
     """What must hold of scores."""
 
-    reference: LikeReference = LikeReference()
+    reference: ReferenceDistance = ReferenceDistance()
 
 
-class Quality(Part):
+class Quality(StrictModel):
     """What must hold of features and scores before they are published."""
 
-    features: Made = Made()
-    scores: MadeScores = MadeScores()
+    features: TableChecks = TableChecks()
+    scores: ScoreChecks = ScoreChecks()

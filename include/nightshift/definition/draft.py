@@ -12,9 +12,9 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 from ruamel.yaml.comments import CommentedMap
 
+from nightshift.definition.base import Name
 from nightshift.definition.load import FILE, definition_folders, explain, parse, plain
 from nightshift.definition.model import Source
-from nightshift.definition.part import Name
 from nightshift.definition.rules import path_problems
 from nightshift.errors import DefinitionError, TerminalError
 

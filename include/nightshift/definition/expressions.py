@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from nightshift.definition.refused import QUERY, Finding, place_of, refused_parts, refused_words
+from nightshift.definition.refusals import QUERY, LocatedFault, place_of, refused_parts, refused_words
 
 if TYPE_CHECKING:  # imported by those who check an expression only: it takes a tenth of a second
     from sqlglot import Token, exp
@@ -52,7 +52,7 @@ def find_faults(
         columns: The type of each column it may use, by name.
         structs: The type of each field of each look-up it may use, by names.
     """
-    places: dict[Finding, list[tuple[int, int]]] = {}
+    places: dict[LocatedFault, list[tuple[int, int]]] = {}
     for found in _find(expression, dialect, columns, structs):
         places.setdefault(found._replace(place=None), []).append(found.place or (0, len(expression)))
     return [
@@ -69,10 +69,10 @@ def names_in(expression: str, dialect: Dialect) -> list[str]:
 
 def _find(
     expression: str, dialect: Dialect, columns: Mapping[str, str], structs: Mapping[str, Mapping[str, str]]
-) -> list[Finding]:
+) -> list[LocatedFault]:
     tokens, trees, error = _parse(expression, dialect)
     if not tokens and not error:
-        return [Finding(None, "", "empty expression", "write an expression over the columns")]
+        return [LocatedFault(None, "", "empty expression", "write an expression over the columns")]
     words = list(refused_words(tokens, [name.lower() for name in columns]))
     reasons, places = {word.fix for word in words}, {word.place for word in words}
     parts = [part for tree in trees for part in refused_parts(tree) if part.place or part.fix not in reasons]
@@ -96,7 +96,7 @@ def _parse(expression: str, dialect: Dialect) -> tuple[list[Token], list[exp.Exp
         return tokens, [], error
 
 
-def _invalid(error: Exception, expression: str, dialect: Dialect) -> Finding:
+def _invalid(error: Exception, expression: str, dialect: Dialect) -> LocatedFault:
     """What sqlglot could not read, at the place it tells."""
     from sqlglot.errors import ParseError
 
@@ -112,7 +112,7 @@ def _invalid(error: Exception, expression: str, dialect: Dialect) -> Finding:
             fix = f"mend the syntax: {place['description'].lower()}"
     elif unclosed := re.match(r"Missing (.+) from \d+:(\d+)", str(error.__cause__)):
         start, fix = int(unclosed[2]), f"close it with {unclosed[1]}"
-    return Finding((start, end), "", what, fix)
+    return LocatedFault((start, end), "", what, fix)
 
 
 def _names(tree: exp.Expr) -> Iterator[list[exp.Expr]]:
@@ -149,7 +149,7 @@ def _variables(node: exp.Expr) -> set[str]:
 
 def _unknown(
     parts: Sequence[exp.Expr], columns: Mapping[str, str], structs: Mapping[str, Mapping[str, str]]
-) -> Finding | None:
+) -> LocatedFault | None:
     """What is wrong with a name, if it or its first parts name nothing."""
     known, looked = _by_lower(columns), {name.lower(): _by_lower(fields) for name, fields in structs.items()}
     head, *rest = (part.name.lower() for part in parts)
@@ -164,7 +164,7 @@ def _unknown(
     return _no_such("column", parts, near, (*columns, *dotted), "name a column")
 
 
-def _no_field(parts: Sequence[exp.Expr], fields: Mapping[str, str]) -> Finding:
+def _no_field(parts: Sequence[exp.Expr], fields: Mapping[str, str]) -> LocatedFault:
     if parts[1].name.lower() in fields:  # plane.year.of
         return _no_such("field", parts[:3], {}, (), f"write '{parts[0].name}.{parts[1].name}'")
     otherwise = "name one of its fields" if fields else f"write '{parts[0].name}'"
@@ -173,12 +173,12 @@ def _no_field(parts: Sequence[exp.Expr], fields: Mapping[str, str]) -> Finding:
 
 def _no_such(
     kind: str, parts: Sequence[exp.Expr], known: Mapping[str, str], allowed: tuple[str, ...], otherwise: str
-) -> Finding:
+) -> LocatedFault:
     """The last part of a name as unknown, with the closest name known or another fix."""
     names = [part.name.lower() for part in parts]
     near = difflib.get_close_matches(names[-1], known, n=1)
     fix = f"write '{known[near[0]]}'" if near else otherwise
-    return Finding(place_of(parts[-1]), ".".join(names), f"no such {kind}", fix, allowed)
+    return LocatedFault(place_of(parts[-1]), ".".join(names), f"no such {kind}", fix, allowed)
 
 
 def _by_lower(names: Iterable[str]) -> dict[str, str]:

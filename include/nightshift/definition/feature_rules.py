@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from nightshift.definition.expressions import Dialect, find_faults
 from nightshift.definition.model import ModelDefinition
-from nightshift.definition.problem import RESERVED, Path_, Problem
+from nightshift.definition.problem import RESERVED, KeyPath, Problem
 
 COMPUTED = "features.py"
 _DATED = {"source_date": "date"}
@@ -16,7 +16,7 @@ def expressions_are_valid(definition: ModelDefinition) -> Iterator[Problem]:
     sources, features = definition.sources, definition.features
     for name, source in sources.items():
         for column, derived in source.derived.items():
-            path: Path_ = ("sources", name, "derived", column, "expression")
+            path: KeyPath = ("sources", name, "derived", column, "expression")
             yield from _faults(path, derived.expression, "spark", source.landed | _DATED)
         if source.event_time is not None:
             yield from _faults(("sources", name, "event_time"), source.event_time, "spark", source.types | _DATED)
@@ -61,7 +61,7 @@ def last_needs_an_order(definition: ModelDefinition) -> Iterator[Problem]:
 
 def keys_are_of_one_type(definition: ModelDefinition) -> Iterator[Problem]:
     features, observed = definition.features, definition.sources.get(definition.observations.source)
-    joined: list[tuple[Path_, str, tuple[str, ...]]] = [
+    joined: list[tuple[KeyPath, str, tuple[str, ...]]] = [
         (("features", "aggregates", name, "by"), part.source, part.by) for name, part in features.aggregates.items()
     ]
     joined += [(("features", "lookups", name, "key"), part.source, part.key) for name, part in features.lookups.items()]
@@ -120,7 +120,7 @@ def computed_names_are_free(definition: ModelDefinition) -> Iterator[Problem]:
 
 
 def _faults(
-    path: Path_,
+    path: KeyPath,
     expression: str,
     dialect: Dialect,
     columns: Mapping[str, str],

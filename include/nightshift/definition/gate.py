@@ -7,13 +7,13 @@ from typing import Literal
 
 from pydantic import Field
 
+from nightshift.definition.base import StrictModel
 from nightshift.definition.metrics import Metric
-from nightshift.definition.part import Part
 
 CONFIDENCE, RESAMPLES = 0.95, 1000
 
 
-class AgainstChampion(Part):
+class AgainstChampion(StrictModel):
     """How the challenger must compare with the champion, on resamples of the holdout's days."""
 
     metric: Metric
@@ -23,7 +23,7 @@ class AgainstChampion(Part):
     resamples: int = Field(RESAMPLES, ge=100, le=100_000)
 
 
-class Slices(Part):
+class Slices(StrictModel):
     """Parts of the holdout, in none of which the challenger may be worse than the champion."""
 
     columns: tuple[str, ...] = Field(min_length=1, description="A slice is the rows with one value of one of these.")
@@ -31,7 +31,7 @@ class Slices(Part):
     regression: float = Field(gt=0, description="In each slice, worse by less than this.")
 
 
-class Gate(Part):
+class Gate(StrictModel):
     """The rules a new model must pass on the holdout before it may score."""
 
     minimum: dict[Metric, float] = {}

@@ -8,7 +8,7 @@ from math import ceil
 from nightshift.definition.gate import AgainstChampion, Gate, Slices
 from nightshift.definition.metrics import LARGER_IS_BETTER
 from nightshift.definition.model import ModelDefinition
-from nightshift.definition.problem import Path_, Problem
+from nightshift.definition.problem import KeyPath, Problem
 
 ENOUGH = 10  # resamples that lie beyond the end of an interval: fewer would leave the end to chance
 
@@ -41,7 +41,7 @@ def minimum_can_be_met(definition: ModelDefinition) -> Iterator[Problem]:
 
 def metrics_fit_the_label(definition: ModelDefinition) -> Iterator[Problem]:
     gate, search = definition.gate, definition.training.search
-    named: list[tuple[Path_, str]] = [(("gate", "minimum", metric), metric) for metric in gate.minimum]
+    named: list[tuple[KeyPath, str]] = [(("gate", "minimum", metric), metric) for metric in gate.minimum]
     if gate.against_champion:
         named.append((("gate", "against_champion", "metric"), gate.against_champion.metric))
     if shadow := definition.promotion.shadow:
@@ -59,7 +59,7 @@ def comparison_is_declared_well(definition: ModelDefinition) -> Iterator[Problem
         yield from check_comparison(definition, declared, ("gate", "against_champion"))
 
 
-def check_comparison(definition: ModelDefinition, declared: AgainstChampion, path: Path_) -> Iterator[Problem]:
+def check_comparison(definition: ModelDefinition, declared: AgainstChampion, path: KeyPath) -> Iterator[Problem]:
     """How a challenger is compared with the champion, wherever that is declared."""
     if declared.rule == "non_inferior" and declared.margin is None:
         what, allowed = "missing key: how much worse is not worse", "a number above 0"
@@ -90,12 +90,12 @@ def slices_have_a_champion_and_columns(definition: ModelDefinition) -> Iterator[
     yield from check_slices(definition, slices, ("gate", "slices"))
 
 
-def check_slices(definition: ModelDefinition, slices: Slices | None, where: Path_) -> Iterator[Problem]:
+def check_slices(definition: ModelDefinition, slices: Slices | None, where: KeyPath) -> Iterator[Problem]:
     """What slices are made of, wherever they are declared."""
     categories = [name for name, kind in definition.feature_types.items() if kind == "category"]
     known = [*definition.observations.key, *categories]
     for position, column in enumerate(slices.columns if slices else ()):
-        path: Path_ = (*where, "columns", position)
+        path: KeyPath = (*where, "columns", position)
         if column not in known:
             what = "neither a column of the observations' key nor a category"
             yield Problem(path, what, column, known, "name one of these")

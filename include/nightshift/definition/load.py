@@ -17,11 +17,11 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from nightshift.definition.base import StrictModel
 from nightshift.definition.model import ModelDefinition
-from nightshift.definition.part import Part
-from nightshift.definition.problem import Path_, Problem
+from nightshift.definition.problem import KeyPath, Problem
 from nightshift.definition.rules import RULES
-from nightshift.definition.shared import kept_files, owners, unknown_sources, with_sources
+from nightshift.definition.shared_sources import kept_files, owners, unknown_sources, with_sources
 from nightshift.errors import DefinitionError, TerminalError
 
 FILE, LANDING = "model.yaml", "landing.py"
@@ -29,7 +29,7 @@ KEPT = "sources_of_"  # among a definition's kept files: what it uses of another
 OURS = ("folder", "shared")  # keys of a definition that nobody writes
 
 Replay = Callable[[date, date], Iterator[tuple[str, str, bytes]]]
-P = typing.TypeVar("P", bound=Part)
+P = typing.TypeVar("P", bound=StrictModel)
 
 
 def load_definition(folder: Path) -> ModelDefinition:
@@ -247,10 +247,12 @@ def load_part(file: Path, kind: type[P], problems: Callable[[P], Iterator[Proble
     return part
 
 
-def explain(file: Path, tree: CommentedMap, detail: ErrorDetails, whole: type[Part] = ModelDefinition) -> TerminalError:
+def explain(
+    file: Path, tree: CommentedMap, detail: ErrorDetails, whole: type[StrictModel] = ModelDefinition
+) -> TerminalError:
     """One line for one of Pydantic's errors about a file that holds a definition, or another whole."""
     context: Mapping[str, Any] = detail.get("ctx", {})
-    path: Path_ = tuple(part for part in detail["loc"] if part != "[key]")
+    path: KeyPath = tuple(part for part in detail["loc"] if part != "[key]")
     received: Any = detail["input"]
     what, allowed, fix = detail["msg"], context.get("allowed") or context.get("expected"), context.get("fix")
     match detail["type"]:
@@ -270,24 +272,24 @@ def explain(file: Path, tree: CommentedMap, detail: ErrorDetails, whole: type[Pa
     return _report(file, tree, Problem(path, what, received, allowed, fix or "change the value"))
 
 
-def _known_keys(path: Path_, whole: type[Part] = ModelDefinition) -> list[str]:
+def _known_keys(path: KeyPath, whole: type[StrictModel] = ModelDefinition) -> list[str]:
     """The keys a part of the definition may have."""
     kind: Any = whole
     for step in path:
-        if isinstance(kind, type) and issubclass(kind, Part):
+        if isinstance(kind, type) and issubclass(kind, StrictModel):
             fields = {field.alias or name: field.annotation for name, field in kind.model_fields.items()}
             kind = fields.get(str(step))
         else:  # a list's item; what a mapping has by name; an optional part
             kind = typing.get_args(kind)[0 if typing.get_origin(kind) is tuple else -1]
-        parts = [one for one in typing.get_args(kind) if isinstance(one, type) and issubclass(one, Part)]
+        parts = [one for one in typing.get_args(kind) if isinstance(one, type) and issubclass(one, StrictModel)]
         if parts and typing.get_origin(kind) not in {dict, tuple}:
             kind = parts[0]
-    if not (isinstance(kind, type) and issubclass(kind, Part)):
+    if not (isinstance(kind, type) and issubclass(kind, StrictModel)):
         return []
     return [field.alias or name for name, field in kind.model_fields.items() if not field.exclude]
 
 
-def _line(tree: Any, path: Path_) -> int:
+def _line(tree: Any, path: KeyPath) -> int:
     """The line of a key, or of its nearest parent that is there."""
     line, node = 1, tree
     for part in path:
@@ -302,5 +304,5 @@ def _line(tree: Any, path: Path_) -> int:
     return line
 
 
-def _dotted(path: Path_) -> str:
+def _dotted(path: KeyPath) -> str:
     return ".".join(str(part) for part in path) or "definition"

@@ -10,8 +10,10 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from nightshift.definition.base import Name, StrictModel
 from nightshift.definition.checks import (
-    Expectation,
+    ColumnChecks,
+    CustomExpectation,
     Freshness,
     Quality,
     Quarantine,
@@ -19,13 +21,11 @@ from nightshift.definition.checks import (
     Repeats,
     RowCount,
     RowRule,
-    Rules,
 )
 from nightshift.definition.duration import Days, Duration
 from nightshift.definition.gate import Gate
 from nightshift.definition.metrics import Metric
 from nightshift.definition.monitoring import Monitoring
-from nightshift.definition.part import Name, Part
 from nightshift.definition.prediction import PREDICTIONS, Prediction
 from nightshift.definition.promotion import DeclaredPromotion, Promotion
 
@@ -55,20 +55,20 @@ def _default(value: object) -> object:
     return value
 
 
-class Column(Rules):
+class Column(ColumnChecks):
     """A column of a source, and what must hold of it."""
 
     type: ColumnType
     description: str = ""
 
 
-class Availability(Part):
+class Availability(StrictModel):
     """When a partition of a source is there: this long after the midnight its date begins with."""
 
     after: Duration
 
 
-class Derived(Part):
+class DerivedColumn(StrictModel):
     """A column computed from the landed columns of the same row, in Spark SQL."""
 
     expression: str
@@ -76,7 +76,7 @@ class Derived(Part):
     description: str = ""
 
 
-class Source(Part):
+class Source(StrictModel):
     """A dated external data set: one file per date in the landing folder."""
 
     description: str
@@ -93,14 +93,14 @@ class Source(Part):
     )
     restates: Days | None = Field(None, description="How long after its date a file may land again, corrected.")
     columns: dict[Name, Column] = Field(min_length=1)
-    derived: dict[Name, Derived] = {}
+    derived: dict[Name, DerivedColumn] = {}
     key: tuple[str, ...] = Field((), description="Columns that identify a row within its date.")
     rows: RowCount = RowCount()
     rules: dict[Name, RowRule] = {}
     references: dict[Name, Reference] = {}
     freshness: Freshness | None = None
     repeats: Repeats = Field("fail", description="Where a daily file is the same, byte for byte, as another date's.")
-    expectations: tuple[Expectation, ...] = ()
+    expectations: tuple[CustomExpectation, ...] = ()
     quarantine: Quarantine = Quarantine()
 
     @property
@@ -114,14 +114,14 @@ class Source(Part):
         return self.landed | {name: str(column.type) for name, column in self.derived.items()}
 
 
-class Observations(Part):
+class Observations(StrictModel):
     """What is scored: every row of the source's partition dated as the score date."""
 
     source: str
     key: tuple[str, ...] = Field(min_length=1)
 
 
-class Label(Part):
+class Label(StrictModel):
     """The outcome of an observation; a null expression means the observation has none."""
 
     source: str
@@ -132,7 +132,7 @@ class Label(Part):
     description: str = ""
 
 
-class RowFeature(Part):
+class RowFeature(StrictModel):
     """A Spark SQL expression over the observation, `score_date` and the look-ups by name."""
 
     expression: str
@@ -140,14 +140,14 @@ class RowFeature(Part):
     description: str
 
 
-class Lookup(Part):
+class Lookup(StrictModel):
     """A dimension joined by key: its newest version available before the cutoff."""
 
     source: str
     key: tuple[str, ...] = Field(min_length=1)
 
 
-class Aggregate(Part):
+class Aggregate(StrictModel):
     """A trailing aggregate over a source's newest available days, per key.
 
     Makes one feature a window, named `<name>_<window>`. A window of n days ends with the newest partition
@@ -200,7 +200,7 @@ class Aggregate(Part):
         return self
 
 
-class Computed(Part):
+class ComputedFeature(StrictModel):
     """A column that `transform` in the definition's `features.py` adds."""
 
     type: FeatureType
@@ -208,23 +208,25 @@ class Computed(Part):
     sources: tuple[str, ...] = Field(min_length=1, description="The sources it is made from, for the data dictionary.")
 
 
-class Features(Part):
+class Features(StrictModel):
     """Features by how they are made."""
 
     lookups: dict[Name, Lookup] = {}
     rows: dict[Name, RowFeature] = {}
     aggregates: dict[Name, Aggregate] = {}
-    computed: dict[Name, Computed] = Field({}, description="What `transform(frame, cutoff)` in `features.py` adds.")
+    computed: dict[Name, ComputedFeature] = Field(
+        {}, description="What `transform(frame, cutoff)` in `features.py` adds."
+    )
 
 
-class Estimator(Part):
+class Estimator(StrictModel):
     """Any scikit-learn-compatible class; or none, and `make_estimator` of `estimator.py` makes one."""
 
     class_: str | None = Field(None, alias="class", pattern=r"^[A-Za-z_][\w.]*\.[A-Za-z_]\w*$")
     params: dict[str, Any] = {}
 
 
-class Search(Part):
+class Search(StrictModel):
     """A grid of parameters, tried on folds that are ordered by time; the best ones are trained with."""
 
     grid: dict[str, tuple[Any, ...]] = Field(min_length=1, description="The values of each parameter.")
@@ -232,14 +234,14 @@ class Search(Part):
     metric: Metric | None = Field(None, description="roc_auc of a condition, rmse of a number if left out.")
 
 
-class Calibration(Part):
+class Calibration(StrictModel):
     """How raw scores become probabilities."""
 
     method: CalibrationMethod = "sigmoid"
     period: Days = Field(description="The newest labelled days before the holdout, which only this is fitted on.")
 
 
-class Training(Part):
+class Training(StrictModel):
     """How a challenger is trained, and when without being asked."""
 
     estimator: Estimator = Estimator()
@@ -253,7 +255,7 @@ class Training(Part):
     seed: int = 0
 
 
-class Schedule(Part):
+class Schedule(StrictModel):
     """When nights run. Score date D is scored at `at` on D; that instant is its cutoff."""
 
     timezone: Annotated[str, AfterValidator(_time_zone)]
@@ -262,7 +264,7 @@ class Schedule(Part):
     end: date | None = None
 
 
-class Wait(Part):
+class Wait(StrictModel):
     """How long a night waits for its sources."""
 
     alert: Duration | None = Field(None, description="After this an alert names what is missing; the night waits on.")
@@ -270,7 +272,7 @@ class Wait(Part):
     poll: Duration
 
 
-class ModelDefinition(Part):
+class ModelDefinition(StrictModel):
     """Everything Nightshift knows about a model."""
 
     name: Name

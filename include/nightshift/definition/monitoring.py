@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from nightshift.definition.base import StrictModel
 from nightshift.definition.false_alarms import FalseAlarms
-from nightshift.definition.part import Part
 from nightshift.definition.retrain import Retrain
 from nightshift.definition.value import Value
 
 
-class Monitoring(Part):
+class Monitoring(StrictModel):
     """How a published night is judged."""
 
     false_alarms: FalseAlarms = Field(

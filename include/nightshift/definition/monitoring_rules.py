@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from nightshift.definition.expressions import find_faults
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.prediction import Prediction
-from nightshift.definition.problem import Path_, Problem
+from nightshift.definition.problem import KeyPath, Problem
 from nightshift.definition.retrain import EstimateTrigger, PerformanceTrigger, Retrain
 from nightshift.definition.value import OBSERVATION
 
@@ -24,7 +24,7 @@ def retrain_problems(policy: Retrain, prediction: Prediction) -> Iterator[Proble
         yield Problem((), what, None, allowed, "declare a trigger")
     for name, trigger in policy.triggers.items():
         nights, of_last = policy.persistence(trigger)
-        path: Path_ = (name, "nights") if trigger.nights or trigger.of_last else ("nights",)
+        path: KeyPath = (name, "nights") if trigger.nights or trigger.of_last else ("nights",)
         if nights > of_last:
             fix = "ask for fewer nights, or look at more"
             yield Problem(path, "can never be reached", nights, f"at most of_last, {of_last}", fix)

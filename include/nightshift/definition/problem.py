@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-Path_ = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 
 RESERVED = {"source_date", "score_date", "label"}
 
@@ -12,7 +12,7 @@ RESERVED = {"source_date", "score_date", "label"}
 class Problem(NamedTuple):
     """Something wrong at a path of the definition."""
 
-    path: Path_
+    path: KeyPath
     what: str
     received: object = None
     allowed: object = None

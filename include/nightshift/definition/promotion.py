@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
+from nightshift.definition.base import StrictModel
 from nightshift.definition.duration import Duration
 from nightshift.definition.gate import AgainstChampion, Gate, Slices
-from nightshift.definition.part import Part
 
 AUTO = "auto"
 
@@ -21,7 +21,7 @@ def _positive(value: timedelta) -> timedelta:
     return value
 
 
-class Approval(Part):
+class Approval(StrictModel):
     """A person says whether the version is promoted."""
 
     timeout: Annotated[Duration, AfterValidator(_positive)] = Field(description="How long the answer is waited for.")
@@ -42,7 +42,7 @@ class Shadow(AgainstChampion):
         return Gate(against_champion=against, slices=self.slices, baseline=False, leak=None, rows=1)
 
 
-class Promotion(Part):
+class Promotion(StrictModel):
     """The policy; promoted at once if it is none of these."""
 
     approval: Approval | None = None

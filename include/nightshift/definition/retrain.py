@@ -6,15 +6,15 @@ from typing import Literal
 
 from pydantic import Field
 
+from nightshift.definition.base import StrictModel
 from nightshift.definition.duration import Days
-from nightshift.definition.part import Part
 
 # Not the bias: it has a sign, so that more of it is not worse.
 Realized = Literal["roc_auc", "average_precision", "brier", "log_loss", "calibration_error", "mae", "rmse", "r2"]
 Estimated = Literal["roc_auc", "brier", "log_loss", "mae", "rmse"]
 
 
-class Trigger(Part):
+class Trigger(StrictModel):
     """How long something must last; what is left out is the policy's."""
 
     nights: int | None = Field(None, ge=1, description="Breaches …")
@@ -44,7 +44,7 @@ class PerformanceTrigger(Trigger):
     worse: float | None = Field(None, gt=0, description="By more than this; if left out, than its days let expect.")
 
 
-class Retrain(Part):
+class Retrain(StrictModel):
     """What asks for a training, and what holds it back."""
 
     drift: DriftTrigger | None = DriftTrigger()

@@ -17,7 +17,7 @@ from nightshift.definition import (
 )
 from nightshift.definition.duration import format_duration
 from nightshift.definition.model import ModelDefinition
-from nightshift.definition.problem import RESERVED, Path_, Problem
+from nightshift.definition.problem import RESERVED, KeyPath, Problem
 
 PROVENANCE = {"score", "model_version", "features_snapshot", "scored_at"}
 
@@ -43,7 +43,7 @@ def model_name_is_free(definition: ModelDefinition) -> Iterator[Problem]:
 
 def sources_exist(definition: ModelDefinition) -> Iterator[Problem]:
     known = list(definition.sources)
-    named: list[tuple[Path_, str]] = [
+    named: list[tuple[KeyPath, str]] = [
         (("observations", "source"), definition.observations.source),
         (("label", "source"), definition.label.source),
     ]
@@ -62,7 +62,7 @@ def sources_exist(definition: ModelDefinition) -> Iterator[Problem]:
 def columns_exist(definition: ModelDefinition) -> Iterator[Problem]:
     """Keys that identify rows must have landed; those that look up or group may be derived."""
     observed, features = definition.observations.source, definition.features
-    wanted: list[tuple[Path_, str, tuple[str, ...], bool]] = [
+    wanted: list[tuple[KeyPath, str, tuple[str, ...], bool]] = [
         (("observations", "key"), observed, definition.observations.key, False),
         (("label", "source"), definition.label.source, definition.observations.key, False),
     ]
@@ -104,7 +104,7 @@ def cadence_fits_use(definition: ModelDefinition) -> Iterator[Problem]:
                 [list(source.key)],
                 f"look up by the key of '{lookup.source}'",
             )
-    users: list[tuple[Path_, str]] = [
+    users: list[tuple[KeyPath, str]] = [
         (("observations", "source"), definition.observations.source),
         (("label", "source"), definition.label.source),
     ]

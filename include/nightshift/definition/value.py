@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from nightshift.definition.part import Part
+from nightshift.definition.base import StrictModel
 
 OBSERVATION = "observation"  # what an observation's columns are fields of
 
 
-class Value(Part):
+class Value(StrictModel):
     """The worth of a row, once its label is known, by what was decided on its score.
 
     In every expression the observation's columns are `observation.<column>`.

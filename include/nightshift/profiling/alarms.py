@@ -7,7 +7,7 @@ from datetime import date
 from statistics import median
 from typing import Any
 
-from nightshift.definition.checks import STATISTICS, Statistic, Usual, UsualValues
+from nightshift.definition.checks import STATISTICS, Statistic, UsualRowCount, UsualValues
 from nightshift.profiling.ranges import rounded
 from nightshift.profiling.text import Told
 from nightshift.quality.expectation import DISTINCT, MEAN, MIX, PRESENT, SPREAD, Expectation
@@ -77,7 +77,7 @@ def told_alarms(outside: Sequence[date], days: int) -> str:
 
 def propose_usual_rows(rows: Mapping[date, int]) -> Told | None:
     """The number of rows as multiples of that of the same weekday: half as far again from 1 as any date was."""
-    ratios = row_ratios(rows, Usual().weeks)
+    ratios = row_ratios(rows, UsualRowCount().weeks)
     if len(ratios) < FEWEST_DATES:
         return None
     least, most = min(ratios.values()), max(ratios.values())

@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightshift.definition.checks import Rules
+from nightshift.definition.checks import ColumnChecks
 from nightshift.lake.tables import TableSpec
 from nightshift.profiling.ranges import Extremes, Side, standing_apart
 from nightshift.profiling.shapes import NONE, Shapes, shapes_of
@@ -136,7 +136,9 @@ class Seen:
         return {day: one.broken[rule] for day, one in self.looks.items() if one.broken.get(rule)}
 
 
-def look_at(rows: pa.Table, spec: TableSpec, day: date, zone: str, declared: Mapping[str, Rules]) -> dict[str, Look]:
+def look_at(
+    rows: pa.Table, spec: TableSpec, day: date, zone: str, declared: Mapping[str, ColumnChecks]
+) -> dict[str, Look]:
     """Looks at the columns of one file's rows, of which there is at least one.
 
     Args:
@@ -158,7 +160,9 @@ def look_at(rows: pa.Table, spec: TableSpec, day: date, zone: str, declared: Map
     }
 
 
-def _look(profile: Profile, values: pa.ChunkedArray, kind: str, day: date, zone: str, declared: Rules | None) -> Look:
+def _look(
+    profile: Profile, values: pa.ChunkedArray, kind: str, day: date, zone: str, declared: ColumnChecks | None
+) -> Look:
     broken = broken_values(values, declared) if declared is not None else {}
     if kind in NUMBERS:
         return _numbers(profile, values.drop_null(), kind, broken)
@@ -209,7 +213,7 @@ def _times(values: pa.ChunkedArray, kind: str, day: date, zone: str) -> tuple[tu
     return (least // (24 * HOUR) - midnight, most // (24 * HOUR) - midnight), newest
 
 
-def broken_values(values: pa.ChunkedArray, rules: Rules) -> dict[str, int]:
+def broken_values(values: pa.ChunkedArray, rules: ColumnChecks) -> dict[str, int]:
     """How many values break each rule of a column."""
     present = values.drop_null()
     numeric = pa.types.is_integer(present.type) or pa.types.is_floating(present.type)

@@ -9,9 +9,9 @@ from itertools import pairwise
 from statistics import median
 from typing import Any
 
-from nightshift.definition.checks import Usual
+from nightshift.definition.base import LONGEST_NAME
+from nightshift.definition.checks import UsualRowCount
 from nightshift.definition.draft import Draft
-from nightshift.definition.part import LONGEST_NAME
 from nightshift.profiling.alarms import RARELY, propose_usual_rows, row_ratios
 from nightshift.profiling.columns import Setting, propose_column
 from nightshift.profiling.ranges import rounded
@@ -132,7 +132,9 @@ def _rows(given: Mapping[str, Any], draft: Draft, survey: Survey, daily: bool) -
     return Part(found | {key: Told(value) for key, value in given.items() if key not in found})
 
 
-def _usual_rows(given: Any, usual: Usual | None, suggested: Told | None, counts: Mapping[date, int]) -> Told | None:
+def _usual_rows(
+    given: Any, usual: UsualRowCount | None, suggested: Told | None, counts: Mapping[date, int]
+) -> Told | None:
     """What is declared as usual of the rows; what the files suggest, if it would have stopped nights."""
     if usual is None:
         return suggested

@@ -10,9 +10,9 @@ from datetime import date
 import pyarrow as pa
 from pydantic import TypeAdapter, ValidationError
 
+from nightshift.definition.base import Name
 from nightshift.definition.draft import Draft
 from nightshift.definition.model import Column
-from nightshift.definition.part import Name
 from nightshift.definition.problem import RESERVED
 from nightshift.errors import NightshiftError, TerminalError
 from nightshift.lake.files import as_uri

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightshift.definition.calendar import newest_partition, nights, zone_of
-from nightshift.definition.checks import Reference, Rules
+from nightshift.definition.checks import ColumnChecks, Reference
 from nightshift.definition.model import ModelDefinition, Source
 from nightshift.lake.catalog import Lake
 from nightshift.lake.landing import date_of_landed
@@ -114,7 +114,9 @@ class Auditor:
             alike=self._rows_of(like.source, staged, beside) if like else None,
         )
 
-    def _profiles(self, spec: TableSpec, columns: Mapping[str, Rules], staged: Staged) -> dict[str, list[Profile]]:
+    def _profiles(
+        self, spec: TableSpec, columns: Mapping[str, ColumnChecks], staged: Staged
+    ) -> dict[str, list[Profile]]:
         """Of the columns with a `usual`, how they were distributed on the same weekdays before."""
         declared = {name: rules.usual for name, rules in columns.items() if rules.usual is not None}
         day = _only(staged)

@@ -12,7 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from nightshift.definition.checks import Expectation as Declared
+from nightshift.definition.checks import CustomExpectation
 from nightshift.definition.model import ModelDefinition
 from nightshift.errors import TerminalError, shown
 from nightshift.quality.expectation import MIX, Expectation
@@ -107,7 +107,7 @@ def expectation_problems(definition: ModelDefinition) -> Iterator[TerminalError]
 
     Great Expectations is loaded only if it names any: that takes seconds.
     """
-    declared: dict[str, tuple[Declared, ...]] = {
+    declared: dict[str, tuple[CustomExpectation, ...]] = {
         f"sources.{name}.expectations": source.expectations for name, source in definition.sources.items()
     }
     declared["quality.features.expectations"] = definition.quality.features.expectations

@@ -9,8 +9,15 @@ from typing import Any
 
 import pyarrow as pa
 
-from nightshift.definition.checks import Expectation as Declared
-from nightshift.definition.checks import Freshness, Made, Reference, RowRule, Rules, Severity
+from nightshift.definition.checks import (
+    ColumnChecks,
+    CustomExpectation,
+    Freshness,
+    Reference,
+    RowRule,
+    Severity,
+    TableChecks,
+)
 from nightshift.definition.model import ModelDefinition, Source
 from nightshift.lake.tables import TableSpec, features_table, scores_table
 from nightshift.quality.computed import quoted
@@ -131,7 +138,7 @@ def scores_contract(
 
 
 def _made(
-    table: str, declared: Made, types: Mapping[str, str], always: list[Expectation], background: Background
+    table: str, declared: TableChecks, types: Mapping[str, str], always: list[Expectation], background: Background
 ) -> Contract:
     """What always holds of a table that Nightshift makes, and what its definition adds."""
     found = [*always, *_of_columns(declared.columns), *_rules(declared.rules)]
@@ -140,7 +147,7 @@ def _made(
     return Contract(table, tuple(found), computed=computed_rules(declared.rules, types))
 
 
-def _of_columns(columns: Mapping[str, Rules]) -> Iterator[Expectation]:
+def _of_columns(columns: Mapping[str, ColumnChecks]) -> Iterator[Expectation]:
     """What looks at a value by itself."""
     for name, declared in columns.items():
         severity = declared.severity
@@ -215,14 +222,16 @@ def _row_counts(source: Source, background: Background) -> Iterator[Expectation]
         yield replace(_row_count(f"rows like {like.source}", least, most), severity=like.severity, note=note)
 
 
-def _usual(columns: Mapping[str, Rules], types: Mapping[str, str], background: Background) -> Iterator[Expectation]:
+def _usual(
+    columns: Mapping[str, ColumnChecks], types: Mapping[str, str], background: Background
+) -> Iterator[Expectation]:
     for name, profiles in background.profiles.items():
         usual = columns[name].usual
         if usual is not None and background.day is not None:
             yield from usual_values(name, types[name], usual, background.day, profiles)
 
 
-def _declared(one: Declared) -> Expectation:
+def _declared(one: CustomExpectation) -> Expectation:
     subject = one.arguments.get("column") or one.type
     return Expectation(one.type, str(subject), tuple(one.arguments.items()), one.severity)
 

@@ -9,7 +9,7 @@ from math import ceil, floor, fsum, isfinite, sqrt
 from statistics import median
 from typing import Any
 
-from nightshift.definition.checks import STATISTICS, Statistic, Usual, UsualValues
+from nightshift.definition.checks import STATISTICS, Statistic, UsualRowCount, UsualValues
 from nightshift.quality.expectation import DISTINCT, MEAN, MIX, PRESENT, ROW_COUNT, SPREAD, Expectation
 from nightshift.quality.profiles import Profile
 
@@ -26,7 +26,7 @@ def same_weekdays(days: Sequence[date], day: date, weeks: int) -> list[date]:
     return found if len(found) >= FEWEST_WEEKS else []
 
 
-def usual_rows(usual: Usual, day: date, counts: Mapping[date, int]) -> Iterator[Expectation]:
+def usual_rows(usual: UsualRowCount, day: date, counts: Mapping[date, int]) -> Iterator[Expectation]:
     """As many rows as the same weekday had in the weeks before; nothing is expected of the first weeks.
 
     Args:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nightshift.definition.checks import RowCount, Usual
+from nightshift.definition.checks import RowCount, UsualRowCount
 from nightshift.definition.model import Column, ModelDefinition, Source
 from nightshift.quality.contract import Background, features_contract, scores_contract, source_contract
 from nightshift.quality.expectation import Contract
@@ -84,7 +84,9 @@ def test_scores_are_one_probability_an_observation_with_its_version(tiny: ModelD
 THURSDAY = date(2013, 7, 4)
 
 
-def usual_of(source: Source, history: dict[date, int], usual: Usual, day: date = THURSDAY) -> list[tuple[object, ...]]:
+def usual_of(
+    source: Source, history: dict[date, int], usual: UsualRowCount, day: date = THURSDAY
+) -> list[tuple[object, ...]]:
     """The bounds of what is usual: what they are about, the bounds, and where they come from."""
     declared = source.model_copy(update={"rows": RowCount(usual=usual)})
     found = source_contract("schedule", declared, Background(day=day, counts=history)).expectations
@@ -99,7 +101,7 @@ def weeks(*counts: int) -> dict[date, int]:
 
 def test_what_is_usual_is_the_median_of_the_same_weekday_and_of_no_other(flight_delay: ModelDefinition) -> None:
     schedule = flight_delay.sources["schedule"]
-    [found] = usual_of(schedule, weeks(900, 1000, 100, 950, 980), Usual(min=0.5, max=2, weeks=5))
+    [found] = usual_of(schedule, weeks(900, 1000, 100, 950, 980), UsualRowCount(min=0.5, max=2, weeks=5))
     assert found == (475, 1900, "fail", "0.5 to 2 times 950, the median of the last 5 Thursdays")
 
 
@@ -107,18 +109,18 @@ def test_only_the_newest_weeks_count_and_neither_the_day_itself_nor_what_came_af
     flight_delay: ModelDefinition,
 ) -> None:
     history = weeks(10, 10, 10, 9999, 9999, 9999) | {THURSDAY: 5000, THURSDAY + timedelta(weeks=1): 5000}
-    [found] = usual_of(flight_delay.sources["schedule"], history, Usual(weeks=3, severity="warn"))
+    [found] = usual_of(flight_delay.sources["schedule"], history, UsualRowCount(weeks=3, severity="warn"))
     assert found == (5, 20, "warn", "0.5 to 2 times 10, the median of the last 3 Thursdays")
 
 
 @pytest.mark.parametrize("known", [0, 1, 2])
 def test_nothing_is_usual_in_the_first_weeks(flight_delay: ModelDefinition, known: int) -> None:
     history = {THURSDAY - timedelta(weeks=n + 1): 900 for n in range(known)}
-    assert usual_of(flight_delay.sources["schedule"], history, Usual()) == []
+    assert usual_of(flight_delay.sources["schedule"], history, UsualRowCount()) == []
 
 
 def test_several_dates_at_once_are_not_held_against_a_weekday(flight_delay: ModelDefinition) -> None:
-    declared = flight_delay.sources["schedule"].model_copy(update={"rows": RowCount(usual=Usual())})
+    declared = flight_delay.sources["schedule"].model_copy(update={"rows": RowCount(usual=UsualRowCount())})
     contract = source_contract("schedule", declared, Background(days=7, counts=weeks(900, 900, 900)))
     assert [one.subject for one in contract.expectations].count("rows") == 1
     assert not any("usual" in one.subject for one in contract.expectations)
@@ -127,7 +129,7 @@ def test_several_dates_at_once_are_not_held_against_a_weekday(flight_delay: Mode
 @given(st.lists(st.integers(0, 10**6), min_size=3, max_size=8))
 def test_a_weekday_like_the_median_is_always_usual(counts: list[int]) -> None:
     source = Source(description="", path="{date}.csv", available={"after": "1h"}, columns={"a": Column(type="string")})
-    [(least, most, *_)] = usual_of(source, weeks(*counts), Usual(min=1, max=1, weeks=len(counts)))
+    [(least, most, *_)] = usual_of(source, weeks(*counts), UsualRowCount(min=1, max=1, weeks=len(counts)))
     middle = sorted(counts)[len(counts) // 2] if len(counts) % 2 else None
     assert middle is None or least == most == middle
 

@@ -11,8 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nightshift.definition.checks import Expectation as Declared
-from nightshift.definition.checks import LikeReference, Made, MadeScores, Quality, RowRule, Rules, UsualValues
+from nightshift.definition.checks import (
+    ColumnChecks,
+    CustomExpectation,
+    Quality,
+    ReferenceDistance,
+    RowRule,
+    ScoreChecks,
+    TableChecks,
+    UsualValues,
+)
 from nightshift.definition.model import ModelDefinition
 from nightshift.lake.tables import features_table, scores_table
 from nightshift.monitoring.profile import learn_bins, profile_rows
@@ -51,10 +59,10 @@ def failed(contract: Contract, rows: pa.Table) -> list[Check]:
 
 def test_declared_columns_rules_and_expectations_of_features_are_checked(tiny: ModelDefinition) -> None:
     median = {"column": "busy", "max_value": 0.6}
-    made = Made(
-        columns={"busy": Rules(min=0, max=1, severity="warn"), "kind": Rules(values=("x", "y"))},
+    made = TableChecks(
+        columns={"busy": ColumnChecks(min=0, max=1, severity="warn"), "kind": ColumnChecks(values=("x", "y"))},
         rules={"busy_or_new": RowRule(expression="busy > 0 or machine_failures_3d = 0.5", severity="warn")},
-        expectations=(Declared(type="ExpectColumnMedianToBeBetween", arguments=median, severity="warn"),),
+        expectations=(CustomExpectation(type="ExpectColumnMedianToBeBetween", arguments=median, severity="warn"),),
     )
     definition = with_quality(tiny, features=made)
     rows = [{"busy": 1.5}, {"kind": "z", "busy": 0.9}, {"busy": 0.0, "machine_failures_3d": 0.1}]
@@ -73,14 +81,16 @@ def test_declared_columns_rules_and_expectations_of_features_are_checked(tiny: M
 
 
 def test_a_feature_that_is_not_a_number_is_missing(tiny: ModelDefinition) -> None:
-    definition = with_quality(tiny, features=Made(columns={"busy": Rules(required=True)}))
+    definition = with_quality(tiny, features=TableChecks(columns={"busy": ColumnChecks(required=True)}))
     rows = features(definition, {"busy": float("nan")}, {})
     [check] = failed(features_contract(definition, Background(observations=2)), rows)
     assert check.detail == "busy is missing in 1 row"
 
 
 def test_features_are_held_against_what_is_usual_of_one_date_only(tiny: ModelDefinition) -> None:
-    definition = with_quality(tiny, features=Made(columns={"busy": Rules(usual=UsualValues(of=("mean", "missing")))}))
+    definition = with_quality(
+        tiny, features=TableChecks(columns={"busy": ColumnChecks(usual=UsualValues(of=("mean", "missing")))})
+    )
     profiles = {"busy": [Profile(100, 0, 0.5, 0.1)] * 3}
     kinds = [
         {one.kind for one in features_contract(definition, Background(day=day, profiles=profiles)).expectations}
@@ -91,7 +101,7 @@ def test_features_are_held_against_what_is_usual_of_one_date_only(tiny: ModelDef
 
 def test_declared_rules_of_scores_are_checked(tiny: ModelDefinition) -> None:
     rule = RowRule(expression="score < 0.9 or model_version > 1")
-    definition = with_quality(tiny, scores=MadeScores(rules={"sure": rule}))
+    definition = with_quality(tiny, scores=ScoreChecks(rules={"sure": rule}))
     [check] = failed(scores_contract(definition, Background(observations=2)), scores(definition, 0.1, 0.95))
     assert check.detail.startswith("sure does not hold in 1 row")
     assert check.detail.endswith("first score 0.95, model_version 1")
@@ -131,7 +141,7 @@ def test_the_bins_are_those_in_which_the_holdout_was_counted() -> None:
 
 def against_holdout(tiny: ModelDefinition, *values: float | None, **reference: Any) -> Check:
     """The check of scores against a holdout of which a quarter lies below 0.25, a quarter above 0.75."""
-    definition = with_quality(tiny, scores=MadeScores(reference=LikeReference(**reference)))
+    definition = with_quality(tiny, scores=ScoreChecks(reference=ReferenceDistance(**reference)))
     holdout = {"edges": [0.25, 0.75], "counts": [25, 50, 25, 0]}
     contract = scores_contract(definition, Background(observations=len(values), scores=holdout))
     [check] = [one for one in audit_table(contract, scores(definition, *values)).verdict.checks if one.name == MIX]

@@ -10,7 +10,7 @@ LONGEST_NAME = 63
 Name = Annotated[str, Field(pattern=rf"^[a-z][a-z0-9_]{{0,{LONGEST_NAME - 1}}}$")]
 
 
-class Part(BaseModel):
+class StrictModel(BaseModel):
     """A frozen part of a definition. Unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)

@@ -44,24 +44,24 @@ CHANCE = _words(
 )
 
 
-class Reason(NamedTuple):
+class Refusal(NamedTuple):
     """Why something is refused."""
 
     what: str
     fix: str
 
 
-ROWS = Reason("not allowed in an expression", "an expression is over one row: write it without this")
-QUERY = Reason("not allowed in an expression", "an expression reads its own row only: remove the query")
-SEVERAL = Reason("not allowed in an expression", "write one expression, without a semicolon")
-STAR = Reason("not allowed in an expression", "name the column")
-PARAMETER = Reason("not allowed in an expression", "write the value or the name itself")
-COMMAND = Reason("not allowed in an expression", "write an expression over the columns")
-TIME = Reason("reads the clock", "use a date of the row: dates come from the run")
-RANDOM = Reason("gives another value every time", "remove it: the same row must always give the same value")
+ROWS = Refusal("not allowed in an expression", "an expression is over one row: write it without this")
+QUERY = Refusal("not allowed in an expression", "an expression reads its own row only: remove the query")
+SEVERAL = Refusal("not allowed in an expression", "write one expression, without a semicolon")
+STAR = Refusal("not allowed in an expression", "name the column")
+PARAMETER = Refusal("not allowed in an expression", "write the value or the name itself")
+COMMAND = Refusal("not allowed in an expression", "write an expression over the columns")
+TIME = Refusal("reads the clock", "use a date of the row: dates come from the run")
+RANDOM = Refusal("gives another value every time", "remove it: the same row must always give the same value")
 
 
-class Finding(NamedTuple):
+class LocatedFault(NamedTuple):
     """Something wrong, and where, if the parser kept the place; those that differ in the place only are one fault."""
 
     place: tuple[int, int] | None
@@ -71,7 +71,7 @@ class Finding(NamedTuple):
     allowed: tuple[str, ...] = ()
 
 
-def refused_words(tokens: Sequence[Token], columns: Collection[str]) -> Iterator[Finding]:
+def refused_words(tokens: Sequence[Token], columns: Collection[str]) -> Iterator[LocatedFault]:
     """Functions and keywords that are refused.
 
     Args:
@@ -83,10 +83,10 @@ def refused_words(tokens: Sequence[Token], columns: Collection[str]) -> Iterator
         before, word, *after = words[at : at + 4]
         reason = _called(before, word, after[1]) if after[0] == "(" else _standing(token, before, word, columns)
         if reason:
-            yield Finding((token.start, token.end + 1), word, *reason)
+            yield LocatedFault((token.start, token.end + 1), word, *reason)
 
 
-def _called(before: str, name: str, argument: str) -> Reason | None:
+def _called(before: str, name: str, argument: str) -> Refusal | None:
     """Why a name before a parenthesis is refused, which is a function's or a keyword."""
     from sqlglot.expressions import FUNCTION_BY_NAME, AggFunc
 
@@ -100,7 +100,7 @@ def _called(before: str, name: str, argument: str) -> Reason | None:
     return ROWS if aggregate or name in OVER_ROWS or (name == "over" and before in {")", "nulls"}) else None
 
 
-def _standing(token: Token, before: str, word: str, columns: Collection[str]) -> Reason | None:
+def _standing(token: Token, before: str, word: str, columns: Collection[str]) -> Refusal | None:
     """Why a token is refused that no parenthesis follows."""
     from sqlglot import TokenType
 
@@ -117,16 +117,16 @@ def _standing(token: Token, before: str, word: str, columns: Collection[str]) ->
     return TIME if word in CLOCK_WITHOUT_CALL - set(columns) and before != "." else None
 
 
-def refused_parts(tree: exp.Expr) -> Iterator[Finding]:
+def refused_parts(tree: exp.Expr) -> Iterator[LocatedFault]:
     """What is refused and cannot be told from single words; a query is not looked into."""
     from sqlglot.expressions import Query
 
     for node in tree.walk(prune=lambda node: isinstance(node, Query)):
         if reason := _refused_part(node):
-            yield Finding(place_of(node), "", *reason)
+            yield LocatedFault(place_of(node), "", *reason)
 
 
-def _refused_part(node: exp.Expr) -> Reason | None:
+def _refused_part(node: exp.Expr) -> Refusal | None:
     from sqlglot import exp
 
     match node:
