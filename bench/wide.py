@@ -23,9 +23,9 @@ from nightshift.definition.model import Column, Source
 from nightshift.lake.staging import load_staged
 from nightshift.lake.tables import TableSpec
 from nightshift.quality.audit import audit
-from nightshift.quality.batches import OnSpark
-from nightshift.quality.compiled import compiled_expectation, great_expectations
-from nightshift.quality.contract import Background, source_contract
+from nightshift.quality.compile import compile_expectation, great_expectations
+from nightshift.quality.contract import AuditContext, source_contract
+from nightshift.quality.distributions import ColumnDistribution
 from nightshift.quality.expectation import (
     BETWEEN,
     IN_SET,
@@ -37,9 +37,9 @@ from nightshift.quality.expectation import (
     SPREAD,
     UNIQUE_TOGETHER,
     Contract,
-    Expectation,
+    ExpectationSpec,
 )
-from nightshift.quality.profiles import Profile
+from nightshift.quality.staged_rows import SparkRows
 from nightshift.spark_submit import READY
 
 DAY = date(2026, 1, 5)
@@ -73,8 +73,8 @@ SPEC = TableSpec(
 
 def contract() -> Contract:
     """The contract of the wide source, with what is usual of three of its columns."""
-    usual = [Profile(1000, 10, mean, 10.0) for mean in (49.0, 50.0, 51.0, 50.5, 49.5)]
-    return source_contract("wide", WIDE, Background(day=DAY, profiles={f"amount{n}": usual for n in range(3)}))
+    usual = [ColumnDistribution(1000, 10, mean, 10.0) for mean in (49.0, 50.0, 51.0, 50.5, 49.5)]
+    return source_contract("wide", WIDE, AuditContext(day=DAY, profiles={f"amount{n}": usual for n in range(3)}))
 
 
 def rows(first: int, count: int) -> pa.Table:
@@ -93,7 +93,7 @@ def rows(first: int, count: int) -> pa.Table:
     return pa.table(made).cast(SPEC.schema)
 
 
-def by_hand(frame: DataFrame, expectations: Sequence[Expectation]) -> list[float]:
+def by_hand(frame: DataFrame, expectations: Sequence[ExpectationSpec]) -> list[float]:
     """The same counts and measures by one aggregation, and one more for the key."""
     keys = next(dict(one.arguments)["column_list"] for one in expectations if one.kind == UNIQUE_TOGETHER)
     counted = [one for one in expectations if one.kind != UNIQUE_TOGETHER]
@@ -103,7 +103,7 @@ def by_hand(frame: DataFrame, expectations: Sequence[Expectation]) -> list[float
     return sorted([*map(float, found), float(twice[0])])
 
 
-def _measure(one: Expectation) -> SparkColumn:
+def _measure(one: ExpectationSpec) -> SparkColumn:
     arguments = dict(one.arguments)
     if one.kind == ROW_COUNT:
         return F.count(F.lit(1))
@@ -120,14 +120,14 @@ def _measure(one: Expectation) -> SparkColumn:
     return F.coalesce(F.sum(F.when(broken, 1).otherwise(0)), F.lit(0))
 
 
-def naive(frame: DataFrame, expectations: Sequence[Expectation]) -> None:
+def naive(frame: DataFrame, expectations: Sequence[ExpectationSpec]) -> None:
     """The same suite by one call of Great Expectations."""
     gx = great_expectations()
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
     asset = context.data_sources.add_spark("wide").add_dataframe_asset("wide")
     batch = asset.add_batch_definition_whole_dataframe("wide").get_batch(batch_parameters={"dataframe": frame})
-    compiled = [compiled_expectation(gx, one, number=number) for number, one in enumerate(expectations)]
+    compiled = [compile_expectation(gx, one, number=number) for number, one in enumerate(expectations)]
     assert batch.validate(gx.ExpectationSuite(name="wide", expectations=compiled), result_format="SUMMARY").success
 
 
@@ -148,7 +148,7 @@ def main() -> None:
     elif arguments.way == "by-hand":
         sys.stdout.write(json.dumps(by_hand(frame, declared.expectations)) + "\n")
     else:
-        verdict = audit(declared, OnSpark(spark, staged, SPEC, declared.computed)).verdict
+        verdict = audit(declared, SparkRows(spark, staged, SPEC, declared.computed)).verdict
         assert verdict.outcome == "pass", verdict.summary()
         sys.stdout.write(json.dumps(sorted(float(check.observed or 0) for check in verdict.checks)) + "\n")
 

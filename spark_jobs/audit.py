@@ -13,8 +13,8 @@ from job import run, start_session
 from nightshift.definition.load import find_definition
 from nightshift.lake.catalog import Lake
 from nightshift.lake.staging import load_staged
-from nightshift.quality.background import Auditor
-from nightshift.quality.judge import judge, keep_judgement
+from nightshift.quality.auditor import Auditor
+from nightshift.quality.judge import judge, write_judgement
 from nightshift.registry.store import Registry
 from nightshift.settings import get_settings
 
@@ -29,7 +29,7 @@ def audit_staged(model: str, run_id: str, locations: Sequence[str], beside: Sequ
     everything = [*large, *(load_staged(location) for location in beside)]
     for one in large:
         judgement = judge(auditor, one, everything, run_id, starting.result())
-        keep_judgement(one, judgement)
+        write_judgement(one, judgement)
         print(judgement.verdict.summary(), flush=True)
 
 

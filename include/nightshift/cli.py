@@ -35,7 +35,7 @@ SHOWN = 50  # differing cells that are listed; all of them are counted
 @app.command()
 def validate(model: Annotated[str | None, typer.Argument(help="One model; all of them if left out.")] = None) -> None:
     """Check model definitions; every problem is one line with its file and line."""
-    from nightshift.quality.compiled import expectation_problems
+    from nightshift.quality.compile import expectation_problems
 
     settings = get_settings()
     names = [model] if model else [folder.name for folder in definition_folders(settings.models_path)]

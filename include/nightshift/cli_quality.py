@@ -57,11 +57,13 @@ def list_quarantine(
 ) -> None:
     """Show which rows were set aside, by source, date and rule. The rows are in the table quarantine.<source>."""
     from nightshift.loop import Loop
-    from nightshift.quality.quarantine import Held, held_rows
+    from nightshift.quality.quarantine import QuarantinedRows, quarantined_rows
 
     loop = Loop(model)
-    held = held_rows(loop.lake, loop.definition, source)
-    write_rows([field.name for field in dataclasses.fields(Held)], [(*vars(one).values(),) for one in held], format)
+    held = quarantined_rows(loop.lake, loop.definition, source)
+    write_rows(
+        [field.name for field in dataclasses.fields(QuarantinedRows)], [(*vars(one).values(),) for one in held], format
+    )
 
 
 @quarantine.command("release")

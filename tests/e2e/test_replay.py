@@ -24,7 +24,7 @@ from nightshift.lake.read import published_dates
 from nightshift.lake.sql import run_sql
 from nightshift.lake.tables import raw_table, scores_table
 from nightshift.loop import Loop
-from nightshift.quality.quarantine import held_rows
+from nightshift.quality.quarantine import quarantined_rows
 from nightshift.replay.airflow_api import AirflowApi
 from nightshift.replay.nights import Replay
 from nightshift.replay.servers import Servers, running
@@ -180,7 +180,7 @@ def test_a_row_that_is_set_aside_does_not_stop_the_night_and_is_told(airflow: Re
     [alert] = [one for one in read_alerts(loop.settings) if one["night"] == str(ODD)]
     assert f"goes on with a warning: raw.arrivals {arrived}: " in str(alert["what"])
     assert "arr_delay has 1 value outside -120 to 1440, first 9999" in str(alert["what"])
-    [held] = held_rows(loop.lake, loop.definition, "arrivals")
+    [held] = quarantined_rows(loop.lake, loop.definition, "arrivals")
     assert (held.day, held.rows, held.first) == (arrived, 1, "9999.0")
     assert published_dates(loop.lake, raw_table(loop.definition, "arrivals"))[arrived] == len(rows) - 1
 

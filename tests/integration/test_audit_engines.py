@@ -25,9 +25,9 @@ from nightshift.lake.catalog import Lake
 from nightshift.lake.staging import read_staged, stage_parts
 from nightshift.lake.tables import TableSpec
 from nightshift.quality.audit import Audit, audit
-from nightshift.quality.batches import InProcess, OnSpark
-from nightshift.quality.contract import Background, source_contract
-from nightshift.quality.profiles import profile_columns
+from nightshift.quality.contract import AuditContext, source_contract
+from nightshift.quality.distributions import column_distributions
+from nightshift.quality.staged_rows import InProcessRows, SparkRows
 from nightshift.settings import Settings
 from nightshift.types import Check, Staged
 
@@ -127,15 +127,15 @@ def readings(seed: int, rows: int = 200, day: date = DAY, **spoilt: int) -> pa.T
     return pa.Table.from_pylist(made, schema=SPEC.schema)
 
 
-def background() -> Background:
+def background() -> AuditContext:
     """What was there before: five weeks."""
     profiles: dict[str, list[Any]] = {}
     columns = [name for name, column in SOURCE.columns.items() if column.usual]
     for week in range(1, 6):
         day = DAY - timedelta(weeks=week)
-        for name, profile in profile_columns(readings(week, day=day), SPEC, columns)[day].items():
+        for name, profile in column_distributions(readings(week, day=day), SPEC, columns)[day].items():
             profiles.setdefault(name, []).append(profile)
-    return Background(day=DAY, profiles=profiles, known={"listed": KNOWN})
+    return AuditContext(day=DAY, profiles=profiles, known={"listed": KNOWN})
 
 
 def both(
@@ -144,8 +144,8 @@ def both(
     staged = stage_parts(lake, SPEC, parts, DAY, DAY, {})
     contract = source_contract("readings", source, background())
     engines = [
-        InProcess(read_staged(staged, SPEC), contract.computed),
-        OnSpark(spark, staged, SPEC, contract.computed),
+        InProcessRows(read_staged(staged, SPEC), contract.computed),
+        SparkRows(spark, staged, SPEC, contract.computed),
     ]
     found = []
     for engine in engines:

@@ -232,7 +232,7 @@ class Nights(Workspace):
 
     def _judged(self, staged: Sequence[Staged], run_id: str, progress: Progress) -> list[Judgement]:
         """The judgement of each set: of large ones by Spark, of the others in this process."""
-        from nightshift.quality.background import Auditor
+        from nightshift.quality.auditor import Auditor
         from nightshift.quality.judge import judge, read_judgement
 
         large = [one for one in staged if one.rows > self.settings.audit_in_process]

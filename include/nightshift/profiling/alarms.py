@@ -10,8 +10,8 @@ from typing import Any
 from nightshift.definition.checks import STATISTICS, Statistic, UsualRowCount, UsualValues
 from nightshift.profiling.ranges import rounded
 from nightshift.profiling.text import Told
-from nightshift.quality.expectation import DISTINCT, MEAN, MIX, PRESENT, SPREAD, Expectation
-from nightshift.quality.profiles import Profile
+from nightshift.quality.distributions import ColumnDistribution
+from nightshift.quality.expectation import DISTINCT, MEAN, MIX, PRESENT, SPREAD, ExpectationSpec
 from nightshift.quality.usual import distance, same_weekdays, usual_values
 
 DEVIATIONS = (8.0, 10.0, 15.0, 20.0)  # of which the first is taken that rarely alarms
@@ -23,7 +23,9 @@ LEAST_ROOM = 0.3  # of the usual number of rows
 DEFAULTS = UsualValues()
 
 
-def propose_usual(name: str, kind: str, profiles: Mapping[date, Profile], wanted: Sequence[Statistic]) -> Told | None:
+def propose_usual(
+    name: str, kind: str, profiles: Mapping[date, ColumnDistribution], wanted: Sequence[Statistic]
+) -> Told | None:
     """What to declare as usual of a column: the statistics that hold, and the fewest deviations within which they do.
 
     Args:
@@ -46,7 +48,7 @@ def propose_usual(name: str, kind: str, profiles: Mapping[date, Profile], wanted
     return None
 
 
-def _as_declared(kind: str, usual: UsualValues, profiles: Mapping[date, Profile]) -> Any:
+def _as_declared(kind: str, usual: UsualValues, profiles: Mapping[date, ColumnDistribution]) -> Any:
     """As short as a definition can say it."""
     never = {"missing"} if not any(one.missing for one in profiles.values()) else set()
     told: dict[str, Any] = {}
@@ -57,7 +59,9 @@ def _as_declared(kind: str, usual: UsualValues, profiles: Mapping[date, Profile]
     return told or "warn"
 
 
-def alarms(name: str, kind: str, usual: UsualValues, profiles: Mapping[date, Profile]) -> tuple[list[date], int]:
+def alarms(
+    name: str, kind: str, usual: UsualValues, profiles: Mapping[date, ColumnDistribution]
+) -> tuple[list[date], int]:
     """The dates on which a column would not have been as usual, and on how many there was a history to say so."""
     outside, measured = [], 0
     for day, profile in profiles.items():
@@ -96,7 +100,7 @@ def row_ratios(rows: Mapping[date, int], weeks: int) -> dict[date, float]:
     return ratios
 
 
-def _holds(expected: Expectation, profile: Profile) -> bool:
+def _holds(expected: ExpectationSpec, profile: ColumnDistribution) -> bool:
     given = dict(expected.arguments)
     if expected.kind == MIX:
         return not profile.counts or distance(profile.shares, given["shares"]) <= given["max_distance"]

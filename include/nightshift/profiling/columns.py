@@ -18,7 +18,7 @@ from nightshift.profiling.shapes import pattern_of
 from nightshift.profiling.text import Told
 from nightshift.profiling.times import is_clock, part_of_date
 from nightshift.profiling.written import Kind, quote
-from nightshift.quality.profiles import NUMBERS
+from nightshift.quality.distributions import NUMBERS
 
 FEW = 25  # different values that are listed
 NEARLY_EVERY = 0.9  # of the dates have each of them

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 from nightshift.definition.checks import RowRule
 from nightshift.errors import TerminalError
 from nightshift.quality.computed import computed_columns
-from nightshift.quality.contract import computed_rules
+from nightshift.quality.contract import rule_columns
 
 
 class DeclaredRules:
@@ -24,7 +24,7 @@ class DeclaredRules:
     """
 
     def __init__(self, rules: Mapping[str, RowRule], types: Mapping[str, str]) -> None:
-        self._computed = computed_rules(rules, types)
+        self._computed = rule_columns(rules, types)
         self._broken = dict.fromkeys(rules, 0)
         self._first: dict[str, date] = {}
         self._problems: dict[str, str] = {}

@@ -20,7 +20,7 @@ from nightshift.definition.checks import ColumnChecks
 from nightshift.lake.tables import TableSpec
 from nightshift.profiling.ranges import Extremes, Side, standing_apart
 from nightshift.profiling.shapes import NONE, Shapes, shapes_of
-from nightshift.quality.profiles import NUMBERS, Profile, profile_columns
+from nightshift.quality.distributions import NUMBERS, ColumnDistribution, column_distributions
 
 OUTERMOST = 5  # different values at either end of each date that are kept
 HOUR = 3_600_000_000  # microseconds
@@ -46,7 +46,7 @@ class Look:
         broken: How many values break each of the rules that are declared.
     """
 
-    profile: Profile
+    profile: ColumnDistribution
     middle: float | None = None
     lows: tuple[tuple[float, int], ...] = ()
     highs: tuple[tuple[float, int], ...] = ()
@@ -72,7 +72,7 @@ class Seen:
     looks: Mapping[date, Look]
 
     @property
-    def profiles(self) -> dict[date, Profile]:
+    def profiles(self) -> dict[date, ColumnDistribution]:
         return {day: one.profile for day, one in self.looks.items()}
 
     @property
@@ -149,11 +149,11 @@ def look_at(
         declared: What is declared of its columns.
     """
     kinds = {name: kind for name, kind in spec.columns.items() if name != spec.date_column}
-    profiles = profile_columns(rows, spec, list(kinds))[day]
+    profiles = column_distributions(rows, spec, list(kinds))[day]
     integers = [name for name, kind in kinds.items() if kind == "integer"]
     if integers:
         counted = TableSpec(spec.name, spec.columns | dict.fromkeys(integers, "category"), spec.date_column, spec.key)
-        for name, profile in profile_columns(rows, counted, integers)[day].items():
+        for name, profile in column_distributions(rows, counted, integers)[day].items():
             profiles[name] = replace(profiles[name], distinct=profile.distinct, counts=profile.counts)
     return {
         name: _look(profiles[name], rows[name], kind, day, zone, declared.get(name)) for name, kind in kinds.items()
@@ -161,7 +161,7 @@ def look_at(
 
 
 def _look(
-    profile: Profile, values: pa.ChunkedArray, kind: str, day: date, zone: str, declared: ColumnChecks | None
+    profile: ColumnDistribution, values: pa.ChunkedArray, kind: str, day: date, zone: str, declared: ColumnChecks | None
 ) -> Look:
     broken = broken_values(values, declared) if declared is not None else {}
     if kind in NUMBERS:
@@ -172,7 +172,7 @@ def _look(
     return Look(profile, shapes=shapes_of(values) if kind == "string" else NONE, broken=broken)
 
 
-def _numbers(profile: Profile, values: pa.ChunkedArray, kind: str, broken: Mapping[str, int]) -> Look:
+def _numbers(profile: ColumnDistribution, values: pa.ChunkedArray, kind: str, broken: Mapping[str, int]) -> Look:
     numbers = values.to_numpy()
     finite = numbers[np.isfinite(numbers)]
     if not len(finite):

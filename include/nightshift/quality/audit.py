@@ -10,10 +10,10 @@ import pyarrow as pa
 
 from nightshift.errors import shown
 from nightshift.lake.tables import ASIDE
-from nightshift.quality.batches import InProcess
-from nightshift.quality.expectation import NOT_NULL, Contract, Expectation
-from nightshift.quality.suite import Batches, Finding, validate
-from nightshift.quality.words import Row, plain, reason, sentence
+from nightshift.quality.expectation import NOT_NULL, Contract, ExpectationSpec
+from nightshift.quality.messages import Row, plain, reason, sentence
+from nightshift.quality.staged_rows import InProcessRows
+from nightshift.quality.suite import Batches, ExpectationResult, validate
 from nightshift.types import Check, Verdict
 
 
@@ -39,7 +39,7 @@ class Audit:
     """
 
     verdict: Verdict
-    findings: tuple[Finding, ...]
+    findings: tuple[ExpectationResult, ...]
     aside: pa.Table
     broken: tuple[int, ...]
 
@@ -58,7 +58,7 @@ def audit(contract: Contract, rows: Rows, dates: str = "", run_id: str = "", bef
     checks = [*before, *(_check(contract, rows, finding) for finding in findings)]
     broken = tuple(sorted({number for finding in findings for number in finding.broken}))
     too_many = max([len(broken), *(_count(one) for one in findings if _sets_aside(one))])
-    if too_many > contract.most_aside(rows.rows):
+    if too_many > contract.quarantine_limit(rows.rows):
         why = f"{too_many} of {rows.rows} rows would be set aside, at most {contract.share:.2%} may be"
         checks = [_too_many(check, why) for check in checks]
     aside = _told(contract, rows.take(broken), broken, findings, run_id)
@@ -68,10 +68,10 @@ def audit(contract: Contract, rows: Rows, dates: str = "", run_id: str = "", bef
 
 def audit_table(contract: Contract, rows: pa.Table) -> Audit:
     """Audits rows that are at hand."""
-    return audit(contract, InProcess(rows, contract.computed))
+    return audit(contract, InProcessRows(rows, contract.computed))
 
 
-def _check(contract: Contract, rows: Rows, finding: Finding) -> Check:
+def _check(contract: Contract, rows: Rows, finding: ExpectationResult) -> Check:
     expectation = finding.expectation
     kind, subject, severity = expectation.kind, expectation.subject, expectation.severity
     if finding.problem is not None:
@@ -85,7 +85,7 @@ def _check(contract: Contract, rows: Rows, finding: Finding) -> Check:
     return Check(kind, subject, finding.passed, number, detail, severity)
 
 
-def _example(contract: Contract, rows: Rows, finding: Finding) -> Row | None:
+def _example(contract: Contract, rows: Rows, finding: ExpectationResult) -> Row | None:
     """Of a rule the first row that breaks it, as far as the rule looks at it."""
     if finding.example is None:
         return None
@@ -101,10 +101,10 @@ def _too_many(check: Check, why: str) -> Check:
 
 
 def _told(
-    contract: Contract, taken: pa.Table, numbers: Sequence[int], findings: Sequence[Finding], run_id: str
+    contract: Contract, taken: pa.Table, numbers: Sequence[int], findings: Sequence[ExpectationResult], run_id: str
 ) -> pa.Table:
     """The rows that are set aside, as rows of the quarantine."""
-    reasons: dict[int, list[tuple[Expectation, Row]]] = {number: [] for number in numbers}
+    reasons: dict[int, list[tuple[ExpectationSpec, Row]]] = {number: [] for number in numbers}
     rows = dict(zip(numbers, taken.to_pylist(), strict=True))
     for finding in findings:
         expectation = finding.expectation
@@ -122,13 +122,13 @@ def _told(
     return taken
 
 
-def _sets_aside(finding: Finding) -> bool:
+def _sets_aside(finding: ExpectationResult) -> bool:
     return finding.expectation.severity == "quarantine" and not finding.passed and finding.problem is None
 
 
-def _count(finding: Finding) -> int:
+def _count(finding: ExpectationResult) -> int:
     return int((finding.result.result or {}).get("unexpected_count") or 0)
 
 
-def _column(expectation: Expectation) -> Any:
+def _column(expectation: ExpectationSpec) -> Any:
     return dict(expectation.arguments)["column"]

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from nightshift.errors import TerminalError, first_line
 from nightshift.lake.tables import ROW
-from nightshift.quality.expectation import Computed
+from nightshift.quality.expectation import ComputedColumn
 
 # Nothing is fetched.
 CONFIGURATION: dict[str, str] = {
@@ -20,7 +20,7 @@ CONFIGURATION: dict[str, str] = {
 }
 
 
-def computed_columns(rows: pa.Table, computed: Mapping[str, Computed]) -> pa.Table:
+def computed_columns(rows: pa.Table, computed: Mapping[str, ComputedColumn]) -> pa.Table:
     """Computes columns row by row, in the order of the rows.
 
     DuckDB computes them for a small night in this process and for a large one in each of Spark's workers, so that a
@@ -36,7 +36,7 @@ def computed_columns(rows: pa.Table, computed: Mapping[str, Computed]) -> pa.Tab
     return pa.table({name: _column(rows.select(columns), numbers, name, one) for name, one in computed.items()})
 
 
-def _column(rows: pa.Table, numbers: pa.Array, name: str, computed: Computed) -> pa.ChunkedArray:
+def _column(rows: pa.Table, numbers: pa.Array, name: str, computed: ComputedColumn) -> pa.ChunkedArray:
     connection = duckdb.connect(config=CONFIGURATION)
     connection.register("landed", rows.append_column(ROW, numbers))
     if computed.known is not None:

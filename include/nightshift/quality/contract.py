@@ -21,6 +21,7 @@ from nightshift.definition.checks import (
 from nightshift.definition.model import ModelDefinition, Source
 from nightshift.lake.tables import TableSpec, features_table, scores_table
 from nightshift.quality.computed import quoted
+from nightshift.quality.distributions import ColumnDistribution
 from nightshift.quality.expectation import (
     BETWEEN,
     IN_SET,
@@ -32,18 +33,17 @@ from nightshift.quality.expectation import (
     UNIQUE,
     UNIQUE_TOGETHER,
     WHOLE,
-    Computed,
+    ComputedColumn,
     Contract,
-    Expectation,
+    ExpectationSpec,
 )
-from nightshift.quality.profiles import Profile
 from nightshift.quality.usual import multiples, usual_rows, usual_values
 
 HOUR, DAY = 3600.0, 86400.0
 
 
 @dataclass(frozen=True)
-class Background:
+class AuditContext:
     """What a contract needs to know beside the definition.
 
     Attributes:
@@ -62,20 +62,20 @@ class Background:
     day: date | None = None
     zone: str = "UTC"
     counts: Mapping[date, int] = field(default_factory=dict)
-    profiles: Mapping[str, Sequence[Profile]] = field(default_factory=dict)
+    profiles: Mapping[str, Sequence[ColumnDistribution]] = field(default_factory=dict)
     known: Mapping[str, pa.Table] = field(default_factory=dict)
     alike: int | None = None
     observations: int = 0
     scores: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
 
-ALONE = Background()
+NO_HISTORY = AuditContext()
 
 
-def source_contract(name: str, source: Source, background: Background = ALONE) -> Contract:
+def source_contract(name: str, source: Source, background: AuditContext = NO_HISTORY) -> Contract:
     """The checks of a source over a staged set."""
     found = [*_of_columns(source.columns), *_rules(source.rules)]
-    computed = computed_rules(source.rules, source.landed)
+    computed = rule_columns(source.rules, source.landed)
     for reference, declared in source.references.items():
         if reference in background.known:
             found.append(_reference(reference, declared))
@@ -94,10 +94,10 @@ def source_contract(name: str, source: Source, background: Background = ALONE) -
 def row_contract(name: str, source: Source) -> Contract:
     """Those checks of a source that look at a row by itself, whatever their severity; no row is too many."""
     rules = tuple(replace(one, severity="quarantine") for one in (*_of_columns(source.columns), *_rules(source.rules)))
-    return Contract(f"quarantine.{name}", rules, 1.0, computed_rules(source.rules, source.landed))
+    return Contract(f"quarantine.{name}", rules, 1.0, rule_columns(source.rules, source.landed))
 
 
-def features_contract(definition: ModelDefinition, background: Background) -> Contract:
+def features_contract(definition: ModelDefinition, background: AuditContext) -> Contract:
     """Exactly one row an observation, no rate outside [0, 1], and what the definition says of features."""
     spec = features_table(definition)
     found = [_expect(NOT_NULL, column) for column in spec.key]
@@ -109,7 +109,7 @@ def features_contract(definition: ModelDefinition, background: Background) -> Co
 
 
 def scores_contract(
-    definition: ModelDefinition, background: Background, of: Callable[[ModelDefinition], TableSpec] = scores_table
+    definition: ModelDefinition, background: AuditContext, of: Callable[[ModelDefinition], TableSpec] = scores_table
 ) -> Contract:
     """Exactly one row an observation, each a probability or a number, with its version; spread as on the holdout.
 
@@ -130,24 +130,24 @@ def scores_contract(
     shares = {str(place): count / sum(counts) for place, count in enumerate(counts)}
     arguments = (("column", "score_bin"), ("shares", shares), ("max_distance", declared.reference.distance))
     note = "what the model gave to its holdout"
-    near = Expectation(MIX, "score", arguments, declared.reference.severity, note, computed=True)
-    bins = Computed(_bin(edges), ("score",))
+    near = ExpectationSpec(MIX, "score", arguments, declared.reference.severity, note, computed=True)
+    bins = ComputedColumn(_bin(edges), ("score",))
     return replace(
         contract, expectations=(*contract.expectations, near), computed={**contract.computed, "score_bin": bins}
     )
 
 
 def _made(
-    table: str, declared: TableChecks, types: Mapping[str, str], always: list[Expectation], background: Background
+    table: str, declared: TableChecks, types: Mapping[str, str], always: list[ExpectationSpec], background: AuditContext
 ) -> Contract:
     """What always holds of a table that Nightshift makes, and what its definition adds."""
     found = [*always, *_of_columns(declared.columns), *_rules(declared.rules)]
     found += _usual(declared.columns, types, background)
     found += [_declared(one) for one in declared.expectations]
-    return Contract(table, tuple(found), computed=computed_rules(declared.rules, types))
+    return Contract(table, tuple(found), computed=rule_columns(declared.rules, types))
 
 
-def _of_columns(columns: Mapping[str, ColumnChecks]) -> Iterator[Expectation]:
+def _of_columns(columns: Mapping[str, ColumnChecks]) -> Iterator[ExpectationSpec]:
     """What looks at a value by itself."""
     for name, declared in columns.items():
         severity = declared.severity
@@ -161,47 +161,49 @@ def _of_columns(columns: Mapping[str, ColumnChecks]) -> Iterator[Expectation]:
             yield _expect(MATCHES, name, severity, regex=declared.pattern.join(WHOLE))
 
 
-def _rules(rules: Mapping[str, RowRule]) -> Iterator[Expectation]:
+def _rules(rules: Mapping[str, RowRule]) -> Iterator[ExpectationSpec]:
     """What looks at a row by itself."""
     for name, rule in rules.items():
         yield replace(_holds(name, rule.severity), note=" ".join(rule.expression.split()))
 
 
-def computed_rules(rules: Mapping[str, RowRule], types: Mapping[str, str]) -> dict[str, Computed]:
+def rule_columns(rules: Mapping[str, RowRule], types: Mapping[str, str]) -> dict[str, ComputedColumn]:
     """Whether each rule holds, as columns to compute."""
     return {
-        name: Computed(f"({rule.expression}\n)::boolean", _named(rule.expression, types))
+        name: ComputedColumn(f"({rule.expression}\n)::boolean", _named(rule.expression, types))
         for name, rule in rules.items()
     }
 
 
-def _reference(name: str, reference: Reference) -> Expectation:
+def _reference(name: str, reference: Reference) -> ExpectationSpec:
     note = f"{' + '.join(reference.columns)} known to {reference.source}"
     return replace(_holds(name, reference.severity, mostly=reference.share), note=note)
 
 
-def _knows(reference: Reference, known: pa.Table) -> Computed:
+def _knows(reference: Reference, known: pa.Table) -> ComputedColumn:
     """Whether the other source has the row's values; unknown where one of them is missing."""
     missing = " or ".join(f"{quoted(column)} is null" for column in reference.columns)
     same = " and ".join(f"known.{quoted(column)} = landed.{quoted(column)}" for column in reference.columns)
     expression = f"case when {missing} then null else exists(select 1 from known where {same}) end"
-    return Computed(expression, reference.columns, known)
+    return ComputedColumn(expression, reference.columns, known)
 
 
-def _holds(name: str, severity: Severity, **arguments: Any) -> Expectation:
+def _holds(name: str, severity: Severity, **arguments: Any) -> ExpectationSpec:
     return replace(_expect(IN_SET, name, severity, value_set=[True], **arguments), computed=True)
 
 
-def _fresh(freshness: Freshness) -> Expectation:
+def _fresh(freshness: Freshness) -> ExpectationSpec:
     hours = freshness.within.total_seconds() / HOUR
     return replace(_expect(NEWEST, "freshness", freshness.severity, min_value=-hours), computed=True)
 
 
-def _age(freshness: Freshness, types: Mapping[str, str], zone: str) -> Computed:
+def _age(freshness: Freshness, types: Mapping[str, str], zone: str) -> ComputedColumn:
     """Hours from the end of the row's date to what it tells of, both by the source's clock."""
     newest = f"epoch(cast(({freshness.newest}\n) as timestamp))"
     expression = f"({newest} - epoch(cast(source_date as timestamp)) - {DAY}) / {HOUR}"
-    return Computed(expression, tuple(dict.fromkeys([*_named(freshness.newest, types), "source_date"])), zone=zone)
+    return ComputedColumn(
+        expression, tuple(dict.fromkeys([*_named(freshness.newest, types), "source_date"])), zone=zone
+    )
 
 
 def _bin(edges: Sequence[float]) -> str:
@@ -210,7 +212,7 @@ def _bin(edges: Sequence[float]) -> str:
     return f"case when score is null then null {cases} else '{len(edges)}' end"
 
 
-def _row_counts(source: Source, background: Background) -> Iterator[Expectation]:
+def _row_counts(source: Source, background: AuditContext) -> Iterator[ExpectationSpec]:
     rows, days, day = source.rows, background.days, background.day
     yield _row_count("rows", rows.min * days, None if rows.max is None else rows.max * days)
     if day is not None and rows.usual is not None:
@@ -223,35 +225,35 @@ def _row_counts(source: Source, background: Background) -> Iterator[Expectation]
 
 
 def _usual(
-    columns: Mapping[str, ColumnChecks], types: Mapping[str, str], background: Background
-) -> Iterator[Expectation]:
+    columns: Mapping[str, ColumnChecks], types: Mapping[str, str], background: AuditContext
+) -> Iterator[ExpectationSpec]:
     for name, profiles in background.profiles.items():
         usual = columns[name].usual
         if usual is not None and background.day is not None:
             yield from usual_values(name, types[name], usual, background.day, profiles)
 
 
-def _declared(one: CustomExpectation) -> Expectation:
+def _declared(one: CustomExpectation) -> ExpectationSpec:
     subject = one.arguments.get("column") or one.type
-    return Expectation(one.type, str(subject), tuple(one.arguments.items()), one.severity)
+    return ExpectationSpec(one.type, str(subject), tuple(one.arguments.items()), one.severity)
 
 
-def _expect(kind: str, column: str, severity: Severity = "fail", **arguments: Any) -> Expectation:
-    return Expectation(kind, column, (("column", column), *arguments.items()), severity)
+def _expect(kind: str, column: str, severity: Severity = "fail", **arguments: Any) -> ExpectationSpec:
+    return ExpectationSpec(kind, column, (("column", column), *arguments.items()), severity)
 
 
-def _one_each(key: list[str], background: Background) -> list[Expectation]:
+def _one_each(key: list[str], background: AuditContext) -> list[ExpectationSpec]:
     return [_unique(key), _row_count("rows", background.observations, background.observations)]
 
 
-def _unique(columns: list[str]) -> Expectation:
+def _unique(columns: list[str]) -> ExpectationSpec:
     if len(columns) == 1:
         return _expect(UNIQUE, columns[0])
-    return Expectation(UNIQUE_TOGETHER, " + ".join(columns), (("column_list", columns),))
+    return ExpectationSpec(UNIQUE_TOGETHER, " + ".join(columns), (("column_list", columns),))
 
 
-def _row_count(subject: str, least: int, most: int | None) -> Expectation:
-    return Expectation(ROW_COUNT, subject, (("min_value", least), ("max_value", most)))
+def _row_count(subject: str, least: int, most: int | None) -> ExpectationSpec:
+    return ExpectationSpec(ROW_COUNT, subject, (("min_value", least), ("max_value", most)))
 
 
 def _named(expression: str, types: Mapping[str, str]) -> tuple[str, ...]:

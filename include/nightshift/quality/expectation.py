@@ -35,7 +35,7 @@ WHOLE = (r"^(?:", r")(?![\s\S])")
 
 
 @dataclass(frozen=True)
-class Expectation:
+class ExpectationSpec:
     """One Great Expectations expectation.
 
     Attributes:
@@ -62,7 +62,7 @@ class Expectation:
 
 
 @dataclass(frozen=True)
-class Computed:
+class ComputedColumn:
     """A column that an expectation needs and no file has.
 
     Attributes:
@@ -91,11 +91,11 @@ class Contract:
     """
 
     table: str
-    expectations: tuple[Expectation, ...]
+    expectations: tuple[ExpectationSpec, ...]
     share: float = 0.0
-    computed: Mapping[str, Computed] = field(default_factory=dict)
+    computed: Mapping[str, ComputedColumn] = field(default_factory=dict)
     folder: str = ""
 
-    def most_aside(self, rows: int) -> int:
+    def quarantine_limit(self, rows: int) -> int:
         """How many of so many rows may be set aside."""
         return floor(Fraction(str(self.share)) * rows)  # 29 of 100 rows are 0.29 of them, which floats are not sure of

@@ -11,11 +11,11 @@ from nightshift.lake.files import read_bytes, write_bytes
 from nightshift.lake.staging import read_staged, stage_parts
 from nightshift.lake.tables import TableSpec, table_spec
 from nightshift.quality.audit import Audit, Rows, audit
-from nightshift.quality.background import Auditor
-from nightshift.quality.batches import InProcess, OnSpark
+from nightshift.quality.auditor import Auditor
 from nightshift.quality.docs import Page, render_docs
 from nightshift.quality.expectation import Contract
-from nightshift.quality.quarantine import stage_aside
+from nightshift.quality.quarantine import stage_quarantine
+from nightshift.quality.staged_rows import InProcessRows, SparkRows
 from nightshift.quality.suite import suite_result
 from nightshift.types import Staged, Verdict
 
@@ -62,7 +62,7 @@ def judge(
     return Judgement(verdict, page, _publishable(auditor, staged, spec, rows, audited))
 
 
-def keep_judgement(staged: Staged, judgement: Judgement) -> None:
+def write_judgement(staged: Staged, judgement: Judgement) -> None:
     """Keeps a judgement beside the set it is of, for the process that asked for it."""
     told = vars(judgement) | {"verdict": judgement.verdict.to_json()}
     write_bytes(f"{staged.location}/{JUDGEMENT}", json.dumps(told).encode())
@@ -76,8 +76,8 @@ def read_judgement(staged: Staged) -> Judgement:
 
 def _rows(staged: Staged, spec: TableSpec, contract: Contract, spark: SparkSession | None) -> Rows:
     if spark is None:
-        return InProcess(read_staged(staged, spec), contract.computed)
-    return OnSpark(spark, staged, spec, contract.computed)
+        return InProcessRows(read_staged(staged, spec), contract.computed)
+    return SparkRows(spark, staged, spec, contract.computed)
 
 
 def _publishable(auditor: Auditor, staged: Staged, spec: TableSpec, rows: Rows, audited: Audit) -> tuple[str, ...]:
@@ -85,7 +85,7 @@ def _publishable(auditor: Auditor, staged: Staged, spec: TableSpec, rows: Rows, 
     layer, name = staged.table.split(".", 1)
     if layer != "raw":
         return (staged.location,)
-    aside = stage_aside(auditor.lake, auditor.definition, name, staged, audited.aside)
+    aside = stage_quarantine(auditor.lake, auditor.definition, name, staged, audited.aside)
     first = (aside.location,) if aside else ()
     if not audited.broken:
         return (*first, staged.location)

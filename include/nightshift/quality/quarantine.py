@@ -22,7 +22,7 @@ from nightshift.types import Staged
 
 
 @dataclass(frozen=True)
-class Held:
+class QuarantinedRows:
     """Rows of a date that are in quarantine for the same rule of the same column."""
 
     source: str
@@ -34,7 +34,7 @@ class Held:
     reason: str
 
 
-def held_rows(lake: Lake, definition: ModelDefinition, source: str | None = None) -> list[Held]:
+def quarantined_rows(lake: Lake, definition: ModelDefinition, source: str | None = None) -> list[QuarantinedRows]:
     """What is in quarantine, by source, date and rule.
 
     Raises:
@@ -51,11 +51,15 @@ def held_rows(lake: Lake, definition: ModelDefinition, source: str | None = None
             by_rule.setdefault(told, []).append(row)
         for (day, rule, column), [first, *others] in sorted(by_rule.items(), key=lambda one: one[0]):
             count = 1 + len(others)
-            found.append(Held(name, day, rule, column, count, first["quarantine_value"], first["quarantine_reason"]))
+            found.append(
+                QuarantinedRows(name, day, rule, column, count, first["quarantine_value"], first["quarantine_reason"])
+            )
     return found
 
 
-def stage_aside(lake: Lake, definition: ModelDefinition, source: str, staged: Staged, aside: pa.Table) -> Staged | None:
+def stage_quarantine(
+    lake: Lake, definition: ModelDefinition, source: str, staged: Staged, aside: pa.Table
+) -> Staged | None:
     """Stages the rows of a staged set that were set aside, in place of those that were before.
 
     Returns:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from nightshift.lake.tables import ROW
-from nightshift.quality.compiled import NUMBER, compiled_expectation, great_expectations
-from nightshift.quality.expectation import Contract, Expectation
+from nightshift.quality.compile import NUMBER, compile_expectation, great_expectations
+from nightshift.quality.expectation import Contract, ExpectationSpec
 
 SHOWN = 20  # values that break an expectation
 
@@ -29,7 +29,7 @@ class Batches(Protocol):
 
 
 @dataclass(frozen=True)
-class Finding:
+class ExpectationResult:
     """What Great Expectations found of one expectation.
 
     Attributes:
@@ -40,7 +40,7 @@ class Finding:
         example: The number of one of them, of a rule.
     """
 
-    expectation: Expectation
+    expectation: ExpectationSpec
     result: Any
     passed: bool
     broken: tuple[int, ...] = ()
@@ -52,7 +52,7 @@ class Finding:
         return _problem(self.result)
 
 
-def validate(contract: Contract, batches: Batches) -> list[Finding]:
+def validate(contract: Contract, batches: Batches) -> list[ExpectationResult]:
     """Checks every expectation of a contract; all of them, not only up to the first that fails.
 
     Where single values can break an expectation only whether any does is asked first, which Great Expectations
@@ -62,7 +62,7 @@ def validate(contract: Contract, batches: Batches) -> list[Finding]:
         What was found, in the order of the contract.
     """
     gx = great_expectations()
-    found: dict[int, Finding] = {}
+    found: dict[int, ExpectationResult] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for computed in (False, True):
@@ -81,8 +81,8 @@ class _Pass:
         self._context.variables.progress_bars = {"globally": False}
         self._batch = batches.batch(self._context, computed, numbered=False)
 
-    def run(self, expectations: Mapping[int, Expectation]) -> dict[int, Finding]:
-        compiled = {n: compiled_expectation(self._gx, one, self._contract.folder, n) for n, one in expectations.items()}
+    def run(self, expectations: Mapping[int, ExpectationSpec]) -> dict[int, ExpectationResult]:
+        compiled = {n: compile_expectation(self._gx, one, self._contract.folder, n) for n, one in expectations.items()}
         single = {n: one for n, one in expectations.items() if self._is_single(compiled[n], one)}
         others = {n: one for n, one in expectations.items() if n not in single}
         results = self._validate(self._batch, [compiled[n] for n in single], "BOOLEAN_ONLY")
@@ -100,7 +100,7 @@ class _Pass:
         ]
         first = self._numbers([compiled[n] for n in rules], "SUMMARY", "partial_unexpected_index_list")
         return {
-            n: Finding(
+            n: ExpectationResult(
                 one, results[n], bool(results[n].success), numbers.get(n, ()), next(iter(first.get(n, ())), None)
             )
             for n, one in expectations.items()
@@ -141,15 +141,15 @@ class _Pass:
         return no_row or (observed is None and not told) or observed != observed  # not a number
 
     def _are_few(self, result: Any) -> bool:
-        return int(result.result.get("unexpected_count") or 0) <= self._contract.most_aside(self._batches.rows)
+        return int(result.result.get("unexpected_count") or 0) <= self._contract.quarantine_limit(self._batches.rows)
 
     @staticmethod
-    def _is_single(compiled: Any, expectation: Expectation) -> bool:
+    def _is_single(compiled: Any, expectation: ExpectationSpec) -> bool:
         """Whether single values break it, and not one may."""
         return hasattr(compiled, "mostly") and dict(expectation.arguments).get("mostly", 1.0) == 1.0
 
 
-def suite_result(contract: Contract, findings: Sequence[Finding]) -> Any:
+def suite_result(contract: Contract, findings: Sequence[ExpectationResult]) -> Any:
     """What was found, as Great Expectations tells the result of a suite."""
     from great_expectations.core import ExpectationSuiteValidationResult
 

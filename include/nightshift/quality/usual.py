@@ -10,8 +10,8 @@ from statistics import median
 from typing import Any
 
 from nightshift.definition.checks import STATISTICS, Statistic, UsualRowCount, UsualValues
-from nightshift.quality.expectation import DISTINCT, MEAN, MIX, PRESENT, ROW_COUNT, SPREAD, Expectation
-from nightshift.quality.profiles import Profile
+from nightshift.quality.distributions import ColumnDistribution
+from nightshift.quality.expectation import DISTINCT, MEAN, MIX, PRESENT, ROW_COUNT, SPREAD, ExpectationSpec
 
 FEWEST_WEEKS = 3  # before which nothing is usual
 NORMAL = 1.4826  # times the median absolute deviation: the standard deviation, where values are normal
@@ -26,7 +26,7 @@ def same_weekdays(days: Sequence[date], day: date, weeks: int) -> list[date]:
     return found if len(found) >= FEWEST_WEEKS else []
 
 
-def usual_rows(usual: UsualRowCount, day: date, counts: Mapping[date, int]) -> Iterator[Expectation]:
+def usual_rows(usual: UsualRowCount, day: date, counts: Mapping[date, int]) -> Iterator[ExpectationSpec]:
     """As many rows as the same weekday had in the weeks before; nothing is expected of the first weeks.
 
     Args:
@@ -39,7 +39,7 @@ def usual_rows(usual: UsualRowCount, day: date, counts: Mapping[date, int]) -> I
         least, most = multiples(usual.min, usual.max, middle)
         bounds = (("min_value", least), ("max_value", most))
         note = f"{usual.min:g} to {usual.max:g} times {middle:g}, the median of the last {len(before)} {weekday}s"
-        yield Expectation(ROW_COUNT, f"rows of a usual {weekday}", bounds, usual.severity, note)
+        yield ExpectationSpec(ROW_COUNT, f"rows of a usual {weekday}", bounds, usual.severity, note)
 
 
 def multiples(least: float, most: float, of: float) -> tuple[int, int]:
@@ -51,8 +51,8 @@ def multiples(least: float, most: float, of: float) -> tuple[int, int]:
 
 
 def usual_values(
-    column: str, kind: str, usual: UsualValues, day: date, history: Sequence[Profile]
-) -> Iterator[Expectation]:
+    column: str, kind: str, usual: UsualValues, day: date, history: Sequence[ColumnDistribution]
+) -> Iterator[ExpectationSpec]:
     """A column's distribution near that of the same weekday in the weeks before.
 
     Of each statistic the median of those weeks is expected, and so many times their deviation from it to either side:
@@ -72,7 +72,7 @@ def usual_values(
         if not usual.of or statistic in usual.of:
             for expected, arguments in _EXPECTED[statistic](history, usual.deviations):
                 given = (("column", column), *arguments.items())
-                yield Expectation(expected, column, given, usual.severity, note)
+                yield ExpectationSpec(expected, column, given, usual.severity, note)
 
 
 def bounds(values: Sequence[float], error: float, deviations: float) -> tuple[float, float]:
@@ -97,7 +97,7 @@ def distance(mix: Mapping[str, float], other: Mapping[str, float]) -> float:
 Expected = Iterator[tuple[str, dict[str, Any]]]
 
 
-def _mean(history: Sequence[Profile], deviations: float) -> Expected:
+def _mean(history: Sequence[ColumnDistribution], deviations: float) -> Expected:
     means, spreads = _known(history, "mean"), _known(history, "spread")
     if len(means) >= FEWEST_WEEKS:
         spread = median(spreads) if spreads else 0.0
@@ -105,7 +105,7 @@ def _mean(history: Sequence[Profile], deviations: float) -> Expected:
         yield MEAN, _between(*bounds(means, error, deviations))
 
 
-def _spread(history: Sequence[Profile], deviations: float) -> Expected:
+def _spread(history: Sequence[ColumnDistribution], deviations: float) -> Expected:
     spreads = _known(history, "spread")
     if len(spreads) >= FEWEST_WEEKS:
         # The sampling error of a standard deviation, if values are normal.
@@ -115,7 +115,7 @@ def _spread(history: Sequence[Profile], deviations: float) -> Expected:
         yield SPREAD, _between(max(least, 0.0), most)
 
 
-def _missing(history: Sequence[Profile], deviations: float) -> Expected:
+def _missing(history: Sequence[ColumnDistribution], deviations: float) -> Expected:
     # Without any value, as where files did not have the column yet, a partition tells nothing of it.
     known = [one for one in history if one.missing < one.rows]
     if len(known) >= FEWEST_WEEKS:
@@ -125,14 +125,14 @@ def _missing(history: Sequence[Profile], deviations: float) -> Expected:
         yield PRESENT, _between(max(1 - most, 0.0), min(1 - least, 1.0))
 
 
-def _distinct(history: Sequence[Profile], deviations: float) -> Expected:
+def _distinct(history: Sequence[ColumnDistribution], deviations: float) -> Expected:
     numbers = [float(one.distinct) for one in history if one.distinct]
     if len(numbers) >= FEWEST_WEEKS:
         least, most = bounds(numbers, max(LEAST * median(numbers), 0.5), deviations)
         yield DISTINCT, _between(max(floor(least), 1), ceil(most))
 
 
-def _mix(history: Sequence[Profile], deviations: float) -> Expected:
+def _mix(history: Sequence[ColumnDistribution], deviations: float) -> Expected:
     mixes = [one.shares for one in history if one.counts]
     if len(mixes) >= FEWEST_WEEKS:
         away = [distance(mix, _pooled([other for other in mixes if other is not mix])) for mix in mixes]
@@ -140,16 +140,16 @@ def _mix(history: Sequence[Profile], deviations: float) -> Expected:
         yield MIX, {"shares": _pooled(mixes), "max_distance": min(most, 1.0)}
 
 
-_EXPECTED: Mapping[Statistic, Callable[[Sequence[Profile], float], Expected]] = {
+_EXPECTED: Mapping[Statistic, Callable[[Sequence[ColumnDistribution], float], Expected]] = {
     "mean": _mean, "spread": _spread, "missing": _missing, "distinct": _distinct, "mix": _mix,
 }  # fmt: skip
 
 
-def _known(history: Sequence[Profile], statistic: str) -> list[float]:
+def _known(history: Sequence[ColumnDistribution], statistic: str) -> list[float]:
     return [value for one in history if (value := getattr(one, statistic)) is not None and isfinite(value)]
 
 
-def _present(history: Sequence[Profile]) -> float:
+def _present(history: Sequence[ColumnDistribution]) -> float:
     """How many values a usual partition has, of those that have any."""
     return median(one.rows - one.missing for one in history if one.missing < one.rows)
 

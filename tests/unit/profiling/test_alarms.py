@@ -7,21 +7,21 @@ import pytest
 
 from nightshift.definition.checks import UsualValues
 from nightshift.profiling.alarms import alarms, propose_usual, propose_usual_rows, row_ratios
-from nightshift.quality.profiles import Profile
+from nightshift.quality.distributions import ColumnDistribution
 
 FIRST = date(2024, 1, 1)
 DAYS = 70
 
 
-def days(values: list[Profile]) -> dict[date, Profile]:
+def days(values: list[ColumnDistribution]) -> dict[date, ColumnDistribution]:
     return {FIRST + timedelta(days=n): one for n, one in enumerate(values)}
 
 
-def numbers(*odd: float, missing: int = 0) -> dict[date, Profile]:
+def numbers(*odd: float, missing: int = 0) -> dict[date, ColumnDistribution]:
     """A column with a mean near 10 on each date, and these on the last ones."""
     luck = random.Random(1)
     means = [luck.gauss(10, 0.1) for _ in range(DAYS - len(odd))]
-    return days([Profile(100, missing, mean, 1.0) for mean in [*means, *odd]])
+    return days([ColumnDistribution(100, missing, mean, 1.0) for mean in [*means, *odd]])
 
 
 def test_the_fewest_deviations_are_proposed_that_no_date_exceeds() -> None:
@@ -48,15 +48,19 @@ def test_nothing_is_usual_after_less_than_five_weeks() -> None:
 @pytest.mark.parametrize(
     ("kind", "odd"),
     [
-        ("number", Profile(100, 0, 90.0, 1.0)),
-        ("number", Profile(100, 0, 10.0, 50.0)),
-        ("number", Profile(100, 60, 10.0, 1.0)),
-        ("string", Profile(100, 0, distinct=40, counts={"a": 50, "b": 50})),
-        ("string", Profile(100, 0, distinct=2, counts={"a": 2, "c": 98})),
+        ("number", ColumnDistribution(100, 0, 90.0, 1.0)),
+        ("number", ColumnDistribution(100, 0, 10.0, 50.0)),
+        ("number", ColumnDistribution(100, 60, 10.0, 1.0)),
+        ("string", ColumnDistribution(100, 0, distinct=40, counts={"a": 50, "b": 50})),
+        ("string", ColumnDistribution(100, 0, distinct=2, counts={"a": 2, "c": 98})),
     ],
 )
-def test_a_date_that_is_not_as_usual_is_counted(kind: str, odd: Profile) -> None:
-    usual = Profile(100, 0, 10.0, 1.0) if kind == "number" else Profile(100, 0, distinct=2, counts={"a": 50, "b": 50})
+def test_a_date_that_is_not_as_usual_is_counted(kind: str, odd: ColumnDistribution) -> None:
+    usual = (
+        ColumnDistribution(100, 0, 10.0, 1.0)
+        if kind == "number"
+        else ColumnDistribution(100, 0, distinct=2, counts={"a": 50, "b": 50})
+    )
     history = days([*[usual] * 40, odd, *[usual] * 3])
     outside, measured = alarms("x", kind, UsualValues(), history)
     assert (outside, measured) == ([FIRST + timedelta(days=40)], 23)

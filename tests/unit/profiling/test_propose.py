@@ -28,8 +28,8 @@ from nightshift.lake.landing import landed_dates, landing_file, read_landed
 from nightshift.lake.tables import TableSpec
 from nightshift.profiling.text import Proposal
 from nightshift.quality.audit import Audit, audit_table
-from nightshift.quality.contract import Background, source_contract
-from nightshift.quality.profiles import profile_columns
+from nightshift.quality.contract import AuditContext, source_contract
+from nightshift.quality.distributions import column_distributions
 from nightshift.quality.usual import same_weekdays
 from unit.profiling.shop import DAYS, FIRST, PATH, Row, land, lines_of, orders, proposed, write
 
@@ -89,8 +89,8 @@ class History:
         before = {one: rows for one, rows in self.rows.items() if one < day}
         usual = [name for name, column in source.columns.items() if column.usual is not None]
         weekdays = same_weekdays(list(before), day, 8)
-        profiles = {one: profile_columns(before[one], spec, usual)[one] for one in weekdays}
-        background = Background(
+        profiles = {one: column_distributions(before[one], spec, usual)[one] for one in weekdays}
+        background = AuditContext(
             day=day,
             counts={one: rows.num_rows for one, rows in before.items()},
             profiles={name: [profiles[one][name] for one in weekdays] for name in usual},
@@ -586,6 +586,6 @@ def test_any_files_pass_what_is_proposed_of_them(tiny: ModelDefinition, days: li
         source = source_of(proposed(landing, path="{date}.parquet"))
         assert problems(tiny, source) == []
         rows = pa.concat_tables(read(landing, source, day) for day in landed_dates(folder, source))
-        contract = source_contract("orders", source, Background(days=len(days)))
+        contract = source_contract("orders", source, AuditContext(days=len(days)))
         found = audit_table(contract, rows)
         assert [check.detail for check in found.verdict.checks if not check.passed] == []

@@ -12,7 +12,7 @@ from nightshift.definition.model import ModelDefinition
 from nightshift.lake.catalog import Lake
 from nightshift.lake.staging import stage_arrow
 from nightshift.lake.tables import raw_table
-from nightshift.quality.background import Auditor
+from nightshift.quality.auditor import Auditor
 from nightshift.registry.store import Registry
 from nightshift.types import Staged
 

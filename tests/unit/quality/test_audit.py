@@ -13,7 +13,7 @@ from nightshift.lake.catalog import Lake
 from nightshift.lake.staging import read_staged, stage_arrow
 from nightshift.lake.tables import TableSpec, features_table, raw_table, scores_table
 from nightshift.quality.audit import audit_table
-from nightshift.quality.contract import Background, features_contract, scores_contract, source_contract
+from nightshift.quality.contract import AuditContext, features_contract, scores_contract, source_contract
 from nightshift.quality.expectation import Contract
 from nightshift.types import Check, Verdict
 
@@ -155,7 +155,7 @@ def test_the_same_key_on_different_days_is_no_duplicate(tiny: ModelDefinition) -
     spec = raw_table(tiny, "plan")
     rows = [{"source_date": date(2024, 1, n), "machine": "a", "load": 0.5} for n in (1, 2)]
     data = pa.Table.from_pylist(rows, schema=spec.schema)
-    assert failed(judged(source_contract("plan", tiny.sources["plan"], Background(days=2)), data)) == []
+    assert failed(judged(source_contract("plan", tiny.sources["plan"], AuditContext(days=2)), data)) == []
 
 
 def test_no_rows_at_all_fail_only_because_rows_were_expected(tiny: ModelDefinition) -> None:
@@ -185,7 +185,7 @@ def test_a_column_may_be_called_rows(tiny: ModelDefinition) -> None:
 
 def test_a_rate_beyond_one_and_a_lost_observation_fail(tiny: ModelDefinition) -> None:
     rows = [{"machine": "a", "machine_failures_3d": 0.0}, {"machine": "b", "machine_failures_3d": 1.5}]
-    verdict = judged(features_contract(tiny, Background(observations=3)), table(features_table(tiny), rows))
+    verdict = judged(features_contract(tiny, AuditContext(observations=3)), table(features_table(tiny), rows))
     assert [(check.subject, check.detail) for check in failed(verdict)] == [
         ("machine_failures_3d", "machine_failures_3d has 1 value outside 0 to 1, first 1.5"),
         ("rows", "2 rows, expected 3"),
@@ -196,13 +196,13 @@ def test_predicted_numbers_may_be_any_but_have_to_be_finite(of_number: Callable[
     definition, good = of_number(), {"model_version": 1, "features_snapshot": 7}
     scores = {"a": -40.5, "b": 1e12, "c": float("inf"), "d": float("-inf"), "e": float("nan")}
     rows = [{"machine": name, "score": score, **good} for name, score in scores.items()]
-    contract = scores_contract(definition, Background(observations=5))
+    contract = scores_contract(definition, AuditContext(observations=5))
     verdict = judged(contract, table(scores_table(definition), rows))
     assert [check.detail for check in failed(verdict)] == [
         "score is missing in 1 row",
         "score has 2 values that are no finite number, first inf",
     ]
-    two = scores_contract(definition, Background(observations=2))
+    two = scores_contract(definition, AuditContext(observations=2))
     assert judged(two, table(scores_table(definition), rows[:2])).outcome == "pass"
 
 
@@ -215,7 +215,7 @@ def test_scores_that_are_no_probabilities_or_come_twice_fail(tiny: ModelDefiniti
         {"machine": "d", "score": 1.0, "features_snapshot": 7},
         {"machine": "d", "score": 1.0, **good},
     ]
-    verdict = judged(scores_contract(tiny, Background(observations=5)), table(scores_table(tiny), rows))
+    verdict = judged(scores_contract(tiny, AuditContext(observations=5)), table(scores_table(tiny), rows))
     assert [(check.subject, check.observed) for check in failed(verdict)] == [
         ("score", 1.0),
         ("model_version", 1.0),

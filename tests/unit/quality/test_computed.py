@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from nightshift.errors import LONGEST, TerminalError
 from nightshift.quality.computed import computed_columns
-from nightshift.quality.expectation import Computed
+from nightshift.quality.expectation import ComputedColumn
 
 LATE = datetime(2024, 1, 1, 23, 30, tzinfo=UTC)
 SEEN = pa.table({"seen": pa.array([LATE], pa.timestamp("us", "UTC"))})
@@ -18,7 +18,7 @@ SEEN = pa.table({"seen": pa.array([LATE], pa.timestamp("us", "UTC"))})
 
 def computed(rows: pa.Table, expression: str, *columns: str, **more: Any) -> list[Any]:
     """The values of one computed column."""
-    one = Computed(expression, columns or tuple(rows.column_names), **more)
+    one = ComputedColumn(expression, columns or tuple(rows.column_names), **more)
     return list(computed_columns(rows, {"it": one})["it"].to_pylist())
 
 
@@ -43,13 +43,15 @@ def test_thousands_of_rows_keep_their_order_however_they_lie_in_memory(parts: in
 
 def test_several_columns_are_computed_each_of_those_it_names() -> None:
     rows = pa.table({"a": [1, 2], "b": ["x", None], "unused": [0, 0]})
-    found = computed_columns(rows, {"double": Computed("a * 2", ("a",)), "none": Computed("b is null", ("b",))})
+    found = computed_columns(
+        rows, {"double": ComputedColumn("a * 2", ("a",)), "none": ComputedColumn("b is null", ("b",))}
+    )
     assert found.to_pydict() == {"double": [2, 4], "none": [False, True]}
 
 
 def test_a_rule_that_names_no_column_has_a_value_a_row() -> None:
     rows = pa.table({"a": [1, 2, 3]})
-    assert computed_columns(rows, {"it": Computed("1 = 1", ())})["it"].to_pylist() == [True] * 3
+    assert computed_columns(rows, {"it": ComputedColumn("1 = 1", ())})["it"].to_pylist() == [True] * 3
 
 
 def test_no_rules_compute_nothing() -> None:
@@ -57,7 +59,9 @@ def test_no_rules_compute_nothing() -> None:
 
 
 def test_of_no_rows_nothing_is_computed_but_its_type() -> None:
-    column = computed_columns(pa.table({"a": pa.array([], pa.int64())}), {"it": Computed("(a > 1)::boolean", ("a",))})
+    column = computed_columns(
+        pa.table({"a": pa.array([], pa.int64())}), {"it": ComputedColumn("(a > 1)::boolean", ("a",))}
+    )
     assert (column["it"].type, column.num_rows) == (pa.bool_(), 0)
 
 

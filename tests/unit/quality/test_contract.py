@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from nightshift.definition.checks import RowCount, UsualRowCount
 from nightshift.definition.model import Column, ModelDefinition, Source
-from nightshift.quality.contract import Background, features_contract, scores_contract, source_contract
+from nightshift.quality.contract import AuditContext, features_contract, scores_contract, source_contract
 from nightshift.quality.expectation import Contract
 
 
@@ -46,7 +46,7 @@ def test_the_examples_values_and_one_sided_bounds_are_checked(flight_delay: Mode
 
 
 def test_the_rows_of_several_days_are_counted_together(flight_delay: ModelDefinition) -> None:
-    found = listed(source_contract("schedule", flight_delay.sources["schedule"], Background(days=7)))
+    found = listed(source_contract("schedule", flight_delay.sources["schedule"], AuditContext(days=7)))
     assert found[-1] == ("TableRowCountToBeBetween", "rows", {"min_value": 2100, "max_value": 14000})
 
 
@@ -56,7 +56,7 @@ def test_a_source_without_a_key_is_not_expected_to_be_unique(flight_delay: Model
 
 
 def test_features_are_one_row_an_observation_and_rates_are_shares(tiny: ModelDefinition) -> None:
-    contract = features_contract(tiny, Background(observations=60))
+    contract = features_contract(tiny, AuditContext(observations=60))
     assert contract.table == "features.tiny"
     assert listed(contract) == [
         ("ColumnValuesToNotBeNull", "score_date", {}),
@@ -68,7 +68,7 @@ def test_features_are_one_row_an_observation_and_rates_are_shares(tiny: ModelDef
 
 
 def test_scores_are_one_probability_an_observation_with_its_version(tiny: ModelDefinition) -> None:
-    contract = scores_contract(tiny, Background(observations=60))
+    contract = scores_contract(tiny, AuditContext(observations=60))
     assert contract.table == "scores.tiny"
     assert listed(contract) == [
         ("ColumnValuesToNotBeNull", "score_date", {}),
@@ -89,7 +89,7 @@ def usual_of(
 ) -> list[tuple[object, ...]]:
     """The bounds of what is usual: what they are about, the bounds, and where they come from."""
     declared = source.model_copy(update={"rows": RowCount(usual=usual)})
-    found = source_contract("schedule", declared, Background(day=day, counts=history)).expectations
+    found = source_contract("schedule", declared, AuditContext(day=day, counts=history)).expectations
     return [(*(value for _, value in one.arguments), one.severity, one.note) for one in found if "usual" in one.subject]
 
 
@@ -121,7 +121,7 @@ def test_nothing_is_usual_in_the_first_weeks(flight_delay: ModelDefinition, know
 
 def test_several_dates_at_once_are_not_held_against_a_weekday(flight_delay: ModelDefinition) -> None:
     declared = flight_delay.sources["schedule"].model_copy(update={"rows": RowCount(usual=UsualRowCount())})
-    contract = source_contract("schedule", declared, Background(days=7, counts=weeks(900, 900, 900)))
+    contract = source_contract("schedule", declared, AuditContext(days=7, counts=weeks(900, 900, 900)))
     assert [one.subject for one in contract.expectations].count("rows") == 1
     assert not any("usual" in one.subject for one in contract.expectations)
 

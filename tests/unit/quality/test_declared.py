@@ -9,10 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from nightshift.cli import app
-from nightshift.quality.compiled import expectation_problems
+from nightshift.quality.compile import expectation_problems
 from nightshift.settings import get_settings
 from unit.conftest import Edit
-from unit.quality.test_compiled import OWN
+from unit.quality.test_compile import OWN
 
 PLAN = "min: 0, max: 1}\n"
 

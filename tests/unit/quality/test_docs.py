@@ -23,7 +23,7 @@ from nightshift.quality.docs import (
     render_run,
     write_docs,
 )
-from nightshift.quality.expectation import MEAN, MIX, ROW_COUNT, Contract, Expectation
+from nightshift.quality.expectation import MEAN, MIX, ROW_COUNT, Contract, ExpectationSpec
 from nightshift.quality.suite import suite_result
 from nightshift.types import Check, Verdict
 
@@ -249,9 +249,9 @@ def test_a_message_is_text() -> None:
 
 def test_what_an_audit_measured_is_on_its_page(caplog: pytest.LogCaptureFixture) -> None:
     measured = [
-        Expectation(MEAN, "load", (("column", "load"), ("min_value", 0), ("max_value", 1))),
-        Expectation(MIX, "kind", (("column", "kind"), ("shares", {"a": 1.0}), ("max_distance", 0.1))),
-        Expectation(ROW_COUNT, "rows", (("min_value", 1), ("max_value", None))),
+        ExpectationSpec(MEAN, "load", (("column", "load"), ("min_value", 0), ("max_value", 1))),
+        ExpectationSpec(MIX, "kind", (("column", "kind"), ("shares", {"a": 1.0}), ("max_distance", 0.1))),
+        ExpectationSpec(ROW_COUNT, "rows", (("min_value", 1), ("max_value", None))),
     ]
     contract = Contract("raw.plan", tuple(measured))
     audited = audit_table(contract, pa.table({"load": [0.25, 0.5, 0.75], "kind": ["a", "b", "b"]}))

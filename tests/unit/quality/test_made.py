@@ -26,9 +26,9 @@ from nightshift.lake.tables import features_table, scores_table
 from nightshift.monitoring.profile import learn_bins, profile_rows
 from nightshift.quality.audit import audit_table
 from nightshift.quality.computed import computed_columns
-from nightshift.quality.contract import Background, features_contract, scores_contract
-from nightshift.quality.expectation import MEAN, MIX, PRESENT, Computed, Contract
-from nightshift.quality.profiles import Profile
+from nightshift.quality.contract import AuditContext, features_contract, scores_contract
+from nightshift.quality.distributions import ColumnDistribution
+from nightshift.quality.expectation import MEAN, MIX, PRESENT, ComputedColumn, Contract
 from nightshift.types import Check
 
 DAY = date(2024, 1, 1)
@@ -66,7 +66,7 @@ def test_declared_columns_rules_and_expectations_of_features_are_checked(tiny: M
     )
     definition = with_quality(tiny, features=made)
     rows = [{"busy": 1.5}, {"kind": "z", "busy": 0.9}, {"busy": 0.0, "machine_failures_3d": 0.1}]
-    found = failed(features_contract(definition, Background(observations=3)), features(definition, *rows))
+    found = failed(features_contract(definition, AuditContext(observations=3)), features(definition, *rows))
     assert [(check.subject, check.severity, check.detail) for check in found] == [
         ("busy", "warn", "busy has 1 value outside 0 to 1, first 1.5"),
         ("kind", "fail", "kind has 1 value outside the 2 allowed, first 'z'"),
@@ -83,7 +83,7 @@ def test_declared_columns_rules_and_expectations_of_features_are_checked(tiny: M
 def test_a_feature_that_is_not_a_number_is_missing(tiny: ModelDefinition) -> None:
     definition = with_quality(tiny, features=TableChecks(columns={"busy": ColumnChecks(required=True)}))
     rows = features(definition, {"busy": float("nan")}, {})
-    [check] = failed(features_contract(definition, Background(observations=2)), rows)
+    [check] = failed(features_contract(definition, AuditContext(observations=2)), rows)
     assert check.detail == "busy is missing in 1 row"
 
 
@@ -91,9 +91,9 @@ def test_features_are_held_against_what_is_usual_of_one_date_only(tiny: ModelDef
     definition = with_quality(
         tiny, features=TableChecks(columns={"busy": ColumnChecks(usual=UsualValues(of=("mean", "missing")))})
     )
-    profiles = {"busy": [Profile(100, 0, 0.5, 0.1)] * 3}
+    profiles = {"busy": [ColumnDistribution(100, 0, 0.5, 0.1)] * 3}
     kinds = [
-        {one.kind for one in features_contract(definition, Background(day=day, profiles=profiles)).expectations}
+        {one.kind for one in features_contract(definition, AuditContext(day=day, profiles=profiles)).expectations}
         for day in (DAY, None)
     ]
     assert kinds[0] - kinds[1] == {MEAN, PRESENT}
@@ -102,7 +102,7 @@ def test_features_are_held_against_what_is_usual_of_one_date_only(tiny: ModelDef
 def test_declared_rules_of_scores_are_checked(tiny: ModelDefinition) -> None:
     rule = RowRule(expression="score < 0.9 or model_version > 1")
     definition = with_quality(tiny, scores=ScoreChecks(rules={"sure": rule}))
-    [check] = failed(scores_contract(definition, Background(observations=2)), scores(definition, 0.1, 0.95))
+    [check] = failed(scores_contract(definition, AuditContext(observations=2)), scores(definition, 0.1, 0.95))
     assert check.detail.startswith("sure does not hold in 1 row")
     assert check.detail.endswith("first score 0.95, model_version 1")
 
@@ -127,7 +127,7 @@ def bins(edges: list[float], values: list[float | None]) -> list[str | None]:
     from nightshift.quality.contract import _bin
 
     rows = pa.table({"score": pa.array(values, pa.float64())})
-    return list(computed_columns(rows, {"bin": Computed(_bin(edges), ("score",))})["bin"].to_pylist())
+    return list(computed_columns(rows, {"bin": ComputedColumn(_bin(edges), ("score",))})["bin"].to_pylist())
 
 
 def test_the_bins_are_those_in_which_the_holdout_was_counted() -> None:
@@ -143,7 +143,7 @@ def against_holdout(tiny: ModelDefinition, *values: float | None, **reference: A
     """The check of scores against a holdout of which a quarter lies below 0.25, a quarter above 0.75."""
     definition = with_quality(tiny, scores=ScoreChecks(reference=ReferenceDistance(**reference)))
     holdout = {"edges": [0.25, 0.75], "counts": [25, 50, 25, 0]}
-    contract = scores_contract(definition, Background(observations=len(values), scores=holdout))
+    contract = scores_contract(definition, AuditContext(observations=len(values), scores=holdout))
     [check] = [one for one in audit_table(contract, scores(definition, *values)).verdict.checks if one.name == MIX]
     return check
 
@@ -169,7 +169,7 @@ def test_so_many_scores_as_are_declared_may_lie_elsewhere(tiny: ModelDefinition,
 
 
 def test_a_version_that_does_not_say_how_it_scored_its_holdout_is_not_held_against_it(tiny: ModelDefinition) -> None:
-    kinds = [one.kind for one in scores_contract(tiny, Background(observations=1)).expectations]
+    kinds = [one.kind for one in scores_contract(tiny, AuditContext(observations=1)).expectations]
     assert MIX not in kinds
 
 

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 
 from nightshift.quality.audit import audit_table
 from nightshift.quality.docs import render_docs
-from nightshift.quality.expectation import DISTINCT, MEAN, MIX, NEWEST, PRESENT, SPREAD, Contract, Expectation
-from nightshift.quality.suite import Finding, suite_result
+from nightshift.quality.expectation import DISTINCT, MEAN, MIX, NEWEST, PRESENT, SPREAD, Contract, ExpectationSpec
+from nightshift.quality.suite import ExpectationResult, suite_result
 from nightshift.quality.usual import distance
 
 
-def found(values: list[Any], kind: pa.DataType, shares: dict[str, float], most: float = 0.5) -> Finding:
+def found(values: list[Any], kind: pa.DataType, shares: dict[str, float], most: float = 0.5) -> ExpectationResult:
     arguments = (("column", "x"), ("shares", shares), ("max_distance", most))
-    contract = Contract("raw.x", (Expectation(MIX, "x", arguments),))
+    contract = Contract("raw.x", (ExpectationSpec(MIX, "x", arguments),))
     [finding] = audit_table(contract, pa.table({"x": pa.array(values, kind)})).findings
     assert finding.problem is None
     return finding
@@ -58,8 +58,8 @@ def test_without_a_value_any_mix_is_near(values: list[None]) -> None:
 
 
 def test_what_was_measured_is_on_the_page() -> None:
-    def one(kind: str, column: str, **arguments: Any) -> Expectation:
-        return Expectation(kind, column, (("column", column), *arguments.items()))
+    def one(kind: str, column: str, **arguments: Any) -> ExpectationSpec:
+        return ExpectationSpec(kind, column, (("column", column), *arguments.items()))
 
     contract = Contract(
         "raw.x",

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from nightshift.definition.checks import Severity
 from nightshift.quality.audit import Audit, audit
-from nightshift.quality.batches import InProcess
 from nightshift.quality.expectation import (
     BETWEEN,
     DISTINCT,
@@ -26,27 +25,28 @@ from nightshift.quality.expectation import (
     ROW_COUNT,
     UNIQUE,
     UNIQUE_TOGETHER,
-    Computed,
+    ComputedColumn,
     Contract,
-    Expectation,
+    ExpectationSpec,
 )
+from nightshift.quality.staged_rows import InProcessRows
 from nightshift.types import Check
 
 ROWS = pa.table({"n": [1, 2, None, 2], "s": ["a", "b", None, "b"]})
 
 
-def expect(kind: str, column: str = "n", severity: Severity = "fail", **arguments: Any) -> Expectation:
-    return Expectation(kind, column, (("column", column), *arguments.items()), severity)
+def expect(kind: str, column: str = "n", severity: Severity = "fail", **arguments: Any) -> ExpectationSpec:
+    return ExpectationSpec(kind, column, (("column", column), *arguments.items()), severity)
 
 
-def rule(name: str, severity: Severity = "fail") -> Expectation:
+def rule(name: str, severity: Severity = "fail") -> ExpectationSpec:
     arguments = (("column", name), ("value_set", [True]))
-    return Expectation(IN_SET, name, arguments, severity, "n < 2", computed=True)
+    return ExpectationSpec(IN_SET, name, arguments, severity, "n < 2", computed=True)
 
 
-def audited(*expectations: Expectation, rows: pa.Table = ROWS, share: float = 0.0, **more: Any) -> Audit:
-    computed = {one.subject: Computed("(n < 2)::boolean", ("n",)) for one in expectations if one.computed}
-    return audit(Contract("raw.x", expectations, share, computed), InProcess(rows, computed), **more)
+def audited(*expectations: ExpectationSpec, rows: pa.Table = ROWS, share: float = 0.0, **more: Any) -> Audit:
+    computed = {one.subject: ComputedColumn("(n < 2)::boolean", ("n",)) for one in expectations if one.computed}
+    return audit(Contract("raw.x", expectations, share, computed), InProcessRows(rows, computed), **more)
 
 
 def test_checks_are_told_in_the_order_of_the_contract_whatever_kinds_they_are_of() -> None:
@@ -58,9 +58,9 @@ def test_checks_are_told_in_the_order_of_the_contract_whatever_kinds_they_are_of
         expect(UNIQUE, "s"),
         expect(PRESENT, "s", min_value=0.9),
         rule("second"),
-        Expectation(ROW_COUNT, "rows", (("min_value", 1), ("max_value", 4))),
+        ExpectationSpec(ROW_COUNT, "rows", (("min_value", 1), ("max_value", 4))),
         expect(IN_SET, "s", value_set=["a", "b"]),
-        Expectation(UNIQUE_TOGETHER, "n + s", (("column_list", ["n", "s"]),)),
+        ExpectationSpec(UNIQUE_TOGETHER, "n + s", (("column_list", ["n", "s"]),)),
         expect(DISTINCT, "s", min_value=1, max_value=2),
         expect(BETWEEN, min_value=0, max_value=1),
         expect(MATCHES, "s", regex="^[ab]$"),
@@ -138,7 +138,7 @@ def test_just_the_share_may_be_set_aside_also_where_floats_are_not_sure(broken: 
 @settings(max_examples=200)
 @given(st.integers(0, 10_000), st.integers(0, 500))
 def test_so_many_rows_may_be_set_aside_as_are_at_most_the_share(tenths_of_a_mille: int, rows: int) -> None:
-    most = Contract("raw.x", (), tenths_of_a_mille / 10_000).most_aside(rows)
+    most = Contract("raw.x", (), tenths_of_a_mille / 10_000).quarantine_limit(rows)
     assert most * 10_000 <= tenths_of_a_mille * rows < (most + 1) * 10_000
 
 

@@ -22,7 +22,7 @@ from nightshift.lake.staging import stage_arrow
 from nightshift.lake.tables import quarantine_table, raw_table
 from nightshift.loop import Loop
 from nightshift.quality import quarantine
-from nightshift.quality.quarantine import held_rows, release
+from nightshift.quality.quarantine import quarantined_rows, release
 from nightshift.settings import PROJECT, Settings
 
 NIGHT = date(2024, 1, 1)
@@ -161,9 +161,9 @@ def test_the_same_night_twice_leaves_the_same_tables(loop: Loop) -> None:
 def test_what_is_held_is_told_by_date_rule_and_column(loop: Loop) -> None:
     land(loop, *GOOD, *((f"more{n}", 0.5) for n in range(5)), ("x", 7.5), ("y", 8.5), ("z", None))
     night(loop)
-    told = {(one.day, one.column, one.rows, one.first) for one in held_rows(loop.lake, loop.definition)}
+    told = {(one.day, one.column, one.rows, one.first) for one in quarantined_rows(loop.lake, loop.definition)}
     assert told == {(NIGHT, "load", 2, "7.5"), (NIGHT, "load", 1, None)}
-    assert held_rows(loop.lake, loop.definition, "failures") == []
+    assert quarantined_rows(loop.lake, loop.definition, "failures") == []
 
 
 def test_released_are_the_rows_that_satisfy_the_mended_rule_and_no_others(loop: Loop) -> None:

@@ -11,7 +11,7 @@ from nightshift.lake.catalog import Lake
 from nightshift.lake.publish import publish
 from nightshift.lake.staging import stage_arrow
 from nightshift.lake.tables import features_table, raw_table
-from nightshift.quality.background import REMEMBERED
+from nightshift.quality.auditor import REMEMBERED
 from nightshift.types import Check, Staged
 from unit.conftest import Edit
 from unit.quality.machines import Machines, auditor, stage

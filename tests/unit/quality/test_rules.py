@@ -15,7 +15,7 @@ from nightshift.definition.model import Column, Source
 from nightshift.errors import TerminalError
 from nightshift.quality.audit import Audit, audit_table
 from nightshift.quality.computed import computed_columns
-from nightshift.quality.contract import Background, source_contract
+from nightshift.quality.contract import AuditContext, source_contract
 from nightshift.types import Check
 
 DAY = date(2024, 1, 1)
@@ -41,7 +41,7 @@ def rows(*changes: dict[str, Any]) -> pa.Table:
 
 
 def audited(source: Source, data: pa.Table, **background: Any) -> Audit:
-    return audit_table(source_contract("flights", source, Background(**background)), data)
+    return audit_table(source_contract("flights", source, AuditContext(**background)), data)
 
 
 def checked(source: Source, data: pa.Table, subject: str, **background: Any) -> Check:

@@ -10,8 +10,8 @@ from scipy.spatial.distance import cityblock
 from scipy.stats import median_abs_deviation
 
 from nightshift.definition.checks import STATISTICS, UsualValues
+from nightshift.quality.distributions import ColumnDistribution
 from nightshift.quality.expectation import DISTINCT, MEAN, MIX, PRESENT, SPREAD
-from nightshift.quality.profiles import Profile
 from nightshift.quality.usual import bounds, distance, multiples, same_weekdays, usual_values
 
 DAY = date(2024, 1, 29)
@@ -103,11 +103,11 @@ def test_the_rows_are_all_those_between_both_multiples(least: Any, more: Any, nu
 # ---- statistics, by hand
 
 
-def days(*means: float, rows: int = 100, spread: float = 10.0) -> list[Profile]:
-    return [Profile(rows, 0, mean, spread) for mean in means]
+def days(*means: float, rows: int = 100, spread: float = 10.0) -> list[ColumnDistribution]:
+    return [ColumnDistribution(rows, 0, mean, spread) for mean in means]
 
 
-def expected(kind: str, history: list[Profile], **declared: Any) -> dict[str, Any]:
+def expected(kind: str, history: list[ColumnDistribution], **declared: Any) -> dict[str, Any]:
     """What is expected of a column, by kind, without the column."""
     found = list(usual_values("x", kind, UsualValues(**declared), DAY, history))
     assert all(one.subject == "x" and one.arguments[0] == ("column", "x") for one in found)
@@ -122,7 +122,7 @@ def expected(kind: str, history: list[Profile], **declared: Any) -> dict[str, An
         pytest.param(days(51, 51, 51, rows=10**6), 0.02 * 51, id="two per cent"),
     ],
 )
-def test_the_mean_may_be_eight_deviations_from_its_median(history: list[Profile], away: float) -> None:
+def test_the_mean_may_be_eight_deviations_from_its_median(history: list[ColumnDistribution], away: float) -> None:
     assert expected("number", history, of=["mean"])[MEAN] == pytest.approx((51 - 8 * away, 51 + 8 * away))
 
 
@@ -134,7 +134,9 @@ def test_the_mean_may_be_eight_deviations_from_its_median(history: list[Profile]
         pytest.param(days(0, 0, 0, rows=2), 0, 50, id="not below nothing"),
     ],
 )
-def test_the_spread_may_be_eight_deviations_from_its_median(history: list[Profile], least: float, most: float) -> None:
+def test_the_spread_may_be_eight_deviations_from_its_median(
+    history: list[ColumnDistribution], least: float, most: float
+) -> None:
     assert expected("integer", history, of=["spread"])[SPREAD] == pytest.approx((least, most))
 
 
@@ -147,37 +149,37 @@ def test_the_spread_may_be_eight_deviations_from_its_median(history: list[Profil
     ],
 )
 def test_the_share_that_is_there_is_held_against_that_of_the_weeks(missing: int, present: tuple[float, float]) -> None:
-    history = [Profile(100, missing, distinct=1)] * 4
+    history = [ColumnDistribution(100, missing, distinct=1)] * 4
     assert expected("date", history)[PRESENT] == pytest.approx(present, rel=1e-4)
 
 
 @pytest.mark.parametrize(("number", "within"), [(100, (84, 116)), (3, (1, 7))])
 def test_there_are_about_as_many_values_as_usual_but_at_least_one(number: int, within: tuple[int, int]) -> None:
-    assert expected("string", [Profile(500, 0, distinct=number)] * 3, of=["distinct"])[DISTINCT] == within
+    assert expected("string", [ColumnDistribution(500, 0, distinct=number)] * 3, of=["distinct"])[DISTINCT] == within
 
 
 def test_a_mix_is_held_against_that_of_all_weeks_and_its_distance_against_theirs() -> None:
     mixes = [{"a": 4}, {"b": 4}, {"a": 4}]
-    shares, most = expected("string", [Profile(4, 0, counts=mix) for mix in mixes], of=["mix"])[MIX]
+    shares, most = expected("string", [ColumnDistribution(4, 0, counts=mix) for mix in mixes], of=["mix"])[MIX]
     assert shares == pytest.approx({"a": 2 / 3, "b": 1 / 3})
     # Each against the others together: a half, all of it, a half; of which the median, and half a per cent eight times.
     assert most == pytest.approx(0.54)
 
 
 def test_a_mix_that_is_never_alike_may_be_any_other() -> None:
-    history = [Profile(1, 0, counts={name: 1}) for name in "abc"]
+    history = [ColumnDistribution(1, 0, counts={name: 1}) for name in "abc"]
     assert expected("string", history, of=["mix"])[MIX][1] == 1.0
 
 
 @pytest.mark.parametrize("kind", STATISTICS)
 def test_of_each_type_every_statistic_that_fits_it_is_expected(kind: str) -> None:
     kinds = {"mean": MEAN, "spread": SPREAD, "missing": PRESENT, "distinct": DISTINCT, "mix": MIX}
-    history = [Profile(10, 1, 2.0, 1.0, 2, {"a": 5, "b": 4})] * 3
+    history = [ColumnDistribution(10, 1, 2.0, 1.0, 2, {"a": 5, "b": 4})] * 3
     assert list(expected(kind, history)) == [kinds[statistic] for statistic in STATISTICS[kind]]
 
 
 def test_a_statistic_that_does_not_fit_the_type_is_not_expected() -> None:
-    history = [Profile(10, 1, 2.0, 1.0, 2, {"a": 5, "b": 4})] * 3
+    history = [ColumnDistribution(10, 1, 2.0, 1.0, 2, {"a": 5, "b": 4})] * 3
     assert expected("number", history, of=["mix", "distinct", "missing"]).keys() == {PRESENT}
 
 
@@ -185,24 +187,24 @@ def test_a_statistic_that_does_not_fit_the_type_is_not_expected() -> None:
 @pytest.mark.parametrize(
     "history",
     [
-        pytest.param([Profile(10, 0, 2.0, 1.0, 1, {"a": 10})] * 2, id="two weeks"),
-        pytest.param([Profile(10, 10)] * 8, id="weeks without a value"),
-        pytest.param([Profile(0, 0)] * 8, id="weeks without a row"),
+        pytest.param([ColumnDistribution(10, 0, 2.0, 1.0, 1, {"a": 10})] * 2, id="two weeks"),
+        pytest.param([ColumnDistribution(10, 10)] * 8, id="weeks without a value"),
+        pytest.param([ColumnDistribution(0, 0)] * 8, id="weeks without a row"),
         pytest.param([], id="nothing"),
     ],
 )
-def test_nothing_is_usual_before_three_weeks_with_values(kind: str, history: list[Profile]) -> None:
+def test_nothing_is_usual_before_three_weeks_with_values(kind: str, history: list[ColumnDistribution]) -> None:
     assert expected(kind, history) == {}
 
 
 def test_weeks_without_rows_do_not_spoil_what_the_others_had() -> None:
-    history = [Profile(100, 10, 5.0, 1.0)] * 3
-    found = expected("number", [*history, *[Profile(0, 0)] * 3], of=["mean", "missing"])
+    history = [ColumnDistribution(100, 10, 5.0, 1.0)] * 3
+    found = expected("number", [*history, *[ColumnDistribution(0, 0)] * 3], of=["mean", "missing"])
     assert found == expected("number", history, of=["mean", "missing"])
 
 
 def test_an_infinite_mean_of_one_week_is_none() -> None:
-    history = [*days(4, 5, 6), Profile(100, 0, float("inf"), float("nan"))]
+    history = [*days(4, 5, 6), ColumnDistribution(100, 0, float("inf"), float("nan"))]
     assert expected("number", history, of=["mean"]) == expected("number", days(4, 5, 6), of=["mean"])
 
 

@@ -15,9 +15,9 @@ from nightshift.definition.checks import UsualValues
 from nightshift.definition.model import Column, Source
 from nightshift.lake.tables import TableSpec
 from nightshift.quality.audit import audit_table
-from nightshift.quality.contract import Background, source_contract
+from nightshift.quality.contract import AuditContext, source_contract
+from nightshift.quality.distributions import ColumnDistribution, column_distributions
 from nightshift.quality.expectation import DISTINCT, MEAN, MIX, PRESENT, SPREAD
-from nightshift.quality.profiles import Profile, profile_columns
 from nightshift.types import Check
 
 DAY = date(2024, 1, 29)
@@ -56,15 +56,15 @@ def ordinary(seed: int, day: date = DAY, rows: int = 500) -> pa.Table:
 
 
 @cache
-def history() -> list[dict[str, Profile]]:
+def history() -> list[dict[str, ColumnDistribution]]:
     before = [DAY - timedelta(weeks=week) for week in range(1, 7)]
-    return [profile_columns(ordinary(99 + n, day), SPEC, list(TYPES))[day] for n, day in enumerate(before)]
+    return [column_distributions(ordinary(99 + n, day), SPEC, list(TYPES))[day] for n, day in enumerate(before)]
 
 
 def alarms(rows: pa.Table, weeks: int = 6) -> list[Check]:
     """What does not hold of a day after some weeks of ordinary ones."""
     profiles = {name: [week[name] for week in history()[:weeks]] for name in TYPES}
-    background = Background(day=DAY, profiles=profiles)
+    background = AuditContext(day=DAY, profiles=profiles)
     verdict = audit_table(source_contract("x", SOURCE, background), rows).verdict
     assert len(verdict.checks) == (18 if weeks >= 3 else 1)
     return list(verdict.failures)

@@ -24,12 +24,12 @@ from nightshift.quality.expectation import (
     UNIQUE,
     UNIQUE_TOGETHER,
     WHOLE,
-    Expectation,
+    ExpectationSpec,
 )
-from nightshift.quality.words import reason, sentence
+from nightshift.quality.messages import reason, sentence
 
-KEY = Expectation(UNIQUE_TOGETHER, "a + b", (("column_list", ["a", "b"]),))
-FORM = Expectation(MATCHES, "code", (("column", "code"), ("regex", "[A-Z]+".join(WHOLE))))
+KEY = ExpectationSpec(UNIQUE_TOGETHER, "a + b", (("column_list", ["a", "b"]),))
+FORM = ExpectationSpec(MATCHES, "code", (("column", "code"), ("regex", "[A-Z]+".join(WHOLE))))
 
 
 def broken(count: int, first: Any) -> dict[str, Any]:
@@ -61,14 +61,14 @@ def test_a_doubled_key_is_told_as_a_person_writes_it() -> None:
 )
 def test_a_value_of_a_doubled_key_is_told_without_its_type(value: Any, told: str) -> None:
     assert sentence(KEY, broken(2, {"a": value, "b": 1})) == f"a + b is the same in 2 rows, first a {told}, b 1"
-    alone = Expectation(UNIQUE, "a", (("column", "a"),))
+    alone = ExpectationSpec(UNIQUE, "a", (("column", "a"),))
     assert sentence(alone, broken(2, value)) == f"a is the same in 2 rows, first {told}"
 
 
 @pytest.mark.parametrize("letter", ["x", "\x00", "\u202e"])
 def test_a_long_value_is_cut_and_printable_wherever_it_is_told(letter: str) -> None:
     value = letter * 100_000
-    within = Expectation(IN_SET, "code", (("column", "code"), ("value_set", ["A"])))
+    within = ExpectationSpec(IN_SET, "code", (("column", "code"), ("value_set", ["A"])))
     for told in (
         sentence(FORM, broken(1, value)),
         sentence(within, broken(1, value)),
@@ -90,11 +90,11 @@ def test_a_short_text_that_breaks_a_rule_keeps_its_quotes_which_show_its_blanks(
 
 def told(kind: str, found: dict[str, Any], subject: str = "x", note: str = "", **arguments: Any) -> str:
     given = (("column", subject), *arguments.items())
-    return sentence(Expectation(kind, subject, given, note=note), found)
+    return sentence(ExpectationSpec(kind, subject, given, note=note), found)
 
 
-RULE = Expectation(IN_SET, "later", (("column", "later"), ("value_set", [True])), note="arr > dep", computed=True)
-AGE = Expectation(NEWEST, "freshness", (("column", "freshness"), ("min_value", -6.0)), computed=True)
+RULE = ExpectationSpec(IN_SET, "later", (("column", "later"), ("value_set", [True])), note="arr > dep", computed=True)
+AGE = ExpectationSpec(NEWEST, "freshness", (("column", "freshness"), ("min_value", -6.0)), computed=True)
 DETAILS = {"value": "XX", "share": 0.25, "expected": 0.0}
 MIXED = {"observed_value": np.float64(0.25), "details": DETAILS}
 WEEKS = "what the last 8 Mondays had"

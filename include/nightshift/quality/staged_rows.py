@@ -14,14 +14,14 @@ import pyarrow.compute as pc
 from nightshift.lake.parquet import read_files, row_count
 from nightshift.lake.tables import ROW, TableSpec, spark_schema
 from nightshift.quality.computed import computed_columns
-from nightshift.quality.expectation import Computed
+from nightshift.quality.expectation import ComputedColumn
 from nightshift.types import Staged
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 
-class InProcess:
+class InProcessRows:
     """Rows that fit into this process.
 
     Args:
@@ -29,7 +29,7 @@ class InProcess:
         computed: The columns to compute of them.
     """
 
-    def __init__(self, rows: pa.Table, computed: Mapping[str, Computed]) -> None:
+    def __init__(self, rows: pa.Table, computed: Mapping[str, ComputedColumn]) -> None:
         self.table, self.rows = rows, rows.num_rows
         self._computed = computed
         self._clean = _without_nan(rows)
@@ -54,7 +54,7 @@ class InProcess:
         yield _without(self.table, numbers)
 
 
-class OnSpark:
+class SparkRows:
     """Rows that Spark reads, wherever it runs; they are never gathered.
 
     Args:
@@ -64,7 +64,9 @@ class OnSpark:
         computed: The columns to compute of its rows.
     """
 
-    def __init__(self, spark: SparkSession, staged: Staged, spec: TableSpec, computed: Mapping[str, Computed]) -> None:
+    def __init__(
+        self, spark: SparkSession, staged: Staged, spec: TableSpec, computed: Mapping[str, ComputedColumn]
+    ) -> None:
         self._spark, self._staged, self._spec, self._computed = spark, staged, spec, computed
         self.rows = staged.rows
 

@@ -22,7 +22,7 @@ MIXED = ("string", "category", "boolean")
 
 
 @dataclass(frozen=True)
-class Profile:
+class ColumnDistribution:
     """How a column is distributed on a date.
 
     Attributes:
@@ -52,9 +52,9 @@ class Profile:
         return {value: count / present for value, count in self.counts.items()} if present else {}
 
 
-def published_profiles(
+def published_distributions(
     lake: Lake, spec: TableSpec, days: Sequence[date], columns: Sequence[str]
-) -> dict[date, dict[str, Profile]]:
+) -> dict[date, dict[str, ColumnDistribution]]:
     """The profiles of a table's columns on published dates. Memory is that of the distinct values, not of the rows."""
     partitions = published_partitions(lake, spec)
     files = [file for day in days if day in partitions for file in partitions[day].files]
@@ -62,24 +62,26 @@ def published_profiles(
         return {}
     system, _ = open_fs(files[0])
     paths = [open_fs(file)[1] for file in files]
-    return profile_columns(ds.dataset(paths, schema=spec.schema, filesystem=system, format="parquet"), spec, columns)
+    return column_distributions(
+        ds.dataset(paths, schema=spec.schema, filesystem=system, format="parquet"), spec, columns
+    )
 
 
-def profile_columns(
+def column_distributions(
     rows: pa.Table | ds.Dataset, spec: TableSpec, columns: Sequence[str]
-) -> dict[date, dict[str, Profile]]:
+) -> dict[date, dict[str, ColumnDistribution]]:
     """The profiles of columns, by the date of the rows and by column."""
     connection = duckdb.connect(config=CONFIGURATION)
     connection.register("landed", rows)
     day = quoted(spec.date_column)
     measures = ", ".join(_measures(name, spec.columns[name]) for name in columns)
-    found: dict[date, dict[str, Profile]] = {}
+    found: dict[date, dict[str, ColumnDistribution]] = {}
     for known, count, *measured in connection.sql(
         f"select {day}, count(*), {measures} from landed group by 1"
     ).fetchall():
         each = zip(columns, measured[::4], measured[1::4], measured[2::4], measured[3::4], strict=True)
         found[known] = {
-            name: Profile(count, count - present, mean, spread, distinct)
+            name: ColumnDistribution(count, count - present, mean, spread, distinct)
             for name, present, mean, spread, distinct in each
         }
     for name in columns:
@@ -98,7 +100,7 @@ def _measures(name: str, kind: str) -> str:
 
 
 def _add_counts(
-    found: dict[date, dict[str, Profile]], connection: duckdb.DuckDBPyConnection, day: str, name: str
+    found: dict[date, dict[str, ColumnDistribution]], connection: duckdb.DuckDBPyConnection, day: str, name: str
 ) -> None:
     counts: dict[date, dict[str, int]] = {}
     query = f"select {day}, {quoted(name)}::varchar, count(*) from landed where {quoted(name)} is not null group by all"

@@ -15,7 +15,7 @@ from typing import Any
 from nightshift.definition.checks import CustomExpectation
 from nightshift.definition.model import ModelDefinition
 from nightshift.errors import TerminalError, shown
-from nightshift.quality.expectation import MIX, Expectation
+from nightshift.quality.expectation import MIX, ExpectationSpec
 
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("TQDM_DISABLE", "1")
@@ -24,7 +24,7 @@ OWN = "expectations.py"  # of a definition, beside its model.yaml
 NUMBER = "nightshift"  # where an expectation's meta says which one it is
 
 
-def compiled_expectation(gx: Any, expectation: Expectation, folder: str = "", number: int = 0) -> Any:
+def compile_expectation(gx: Any, expectation: ExpectationSpec, folder: str = "", number: int = 0) -> Any:
     """An expectation as Great Expectations' own object, which says its severity and number in its `meta`.
 
     Raises:
@@ -116,8 +116,8 @@ def expectation_problems(definition: ModelDefinition) -> Iterator[TerminalError]
         for one in expectations:
             where = f"{definition.folder / 'model.yaml'}: {path}"
             try:
-                named = Expectation(one.type, one.type, tuple(one.arguments.items()))
-                compiled_expectation(great_expectations(), named, str(definition.folder))
+                named = ExpectationSpec(one.type, one.type, tuple(one.arguments.items()))
+                compile_expectation(great_expectations(), named, str(definition.folder))
             except TerminalError as error:
                 yield TerminalError(
                     error.what, where=where, received=error.received, allowed=error.allowed, fix=error.fix

@@ -18,9 +18,9 @@ from nightshift.lake.parquet import date_of_written
 from nightshift.lake.read import Partition, published_dates, published_partitions, read_dates
 from nightshift.lake.staging import folder_of, load_staged, read_staged
 from nightshift.lake.tables import TableSpec, features_table, raw_table, scores_table, shadow_table
-from nightshift.quality.contract import Background, features_contract, scores_contract, source_contract
+from nightshift.quality.contract import AuditContext, features_contract, scores_contract, source_contract
+from nightshift.quality.distributions import ColumnDistribution, published_distributions
 from nightshift.quality.expectation import NEW_FILE, Contract
-from nightshift.quality.profiles import Profile, published_profiles
 from nightshift.quality.usual import same_weekdays
 from nightshift.registry.package import SCORES
 from nightshift.registry.store import Registry
@@ -64,14 +64,16 @@ class Auditor:
         if layer == "features":
             spec, columns = features_table(self.definition), self.definition.quality.features.columns
             profiles = self._profiles(spec, columns, staged)
-            background = Background(day=_only(staged), observations=observations, profiles=profiles)
+            background = AuditContext(day=_only(staged), observations=observations, profiles=profiles)
             return features_contract(self.definition, background)
         scores = self._holdout(staged)
         if layer == "shadow":  # what is usual is the champions'
-            return scores_contract(self.definition, Background(observations=observations, scores=scores), shadow_table)
+            return scores_contract(
+                self.definition, AuditContext(observations=observations, scores=scores), shadow_table
+            )
         spec, columns = scores_table(self.definition), self.definition.quality.scores.columns
         profiles = self._profiles(spec, columns, staged)
-        background = Background(day=_only(staged), observations=observations, profiles=profiles, scores=scores)
+        background = AuditContext(day=_only(staged), observations=observations, profiles=profiles, scores=scores)
         return scores_contract(self.definition, background)
 
     def files(self, staged: Staged) -> list[Check]:
@@ -92,7 +94,7 @@ class Auditor:
         ]
         return [Check(NEW_FILE, "file", not twice, float(len(twice)), "; ".join(twice[:3]), source.repeats)]
 
-    def _of_source(self, name: str, staged: Staged, beside: Sequence[Staged]) -> Background:
+    def _of_source(self, name: str, staged: Staged, beside: Sequence[Staged]) -> AuditContext:
         source, spec = self.definition.sources[name], raw_table(self.definition, name)
         days = (staged.last - staged.first).days + 1 if source.cadence == "daily" else 1
         rows, like = source.rows, source.rows.like
@@ -104,7 +106,7 @@ class Auditor:
             for reference, declared in source.references.items()
             if (found := self._known(declared, staged, beside)) is not None
         }
-        return Background(
+        return AuditContext(
             days=days,
             day=_only(staged) if source.cadence == "daily" else None,
             zone=zone_of(self.definition.schedule, source),
@@ -116,7 +118,7 @@ class Auditor:
 
     def _profiles(
         self, spec: TableSpec, columns: Mapping[str, ColumnChecks], staged: Staged
-    ) -> dict[str, list[Profile]]:
+    ) -> dict[str, list[ColumnDistribution]]:
         """Of the columns with a `usual`, how they were distributed on the same weekdays before."""
         declared = {name: rules.usual for name, rules in columns.items() if rules.usual is not None}
         day = _only(staged)
@@ -125,7 +127,7 @@ class Auditor:
         published = list(self._published(spec))
         before = {name: same_weekdays(published, day, usual.weeks) for name, usual in declared.items()}
         looked_at = sorted({one for days in before.values() for one in days})
-        profiles = published_profiles(self.lake, spec, looked_at, list(declared))
+        profiles = published_distributions(self.lake, spec, looked_at, list(declared))
         return {name: [profiles[one][name] for one in days if one in profiles] for name, days in before.items()}
 
     def _known(self, reference: Reference, staged: Staged, beside: Sequence[Staged]) -> pa.Table | None:

@@ -15,10 +15,10 @@ from great_expectations.expectations import registry
 from nightshift.definition.checks import Severity
 from nightshift.errors import LONGEST, TerminalError
 from nightshift.quality.audit import audit_table
-from nightshift.quality.compiled import compiled_expectation, expectation_class
-from nightshift.quality.expectation import MIX, Contract, Expectation
+from nightshift.quality.compile import compile_expectation, expectation_class
+from nightshift.quality.expectation import MIX, Contract, ExpectationSpec
 from nightshift.quality.mix import ExpectColumnMixToBeNear
-from nightshift.quality.suite import Finding
+from nightshift.quality.suite import ExpectationResult
 from nightshift.types import Check
 
 OWN = """
@@ -65,11 +65,11 @@ def folder(tmp_path: Path) -> str:
     return str(tmp_path)
 
 
-def one(kind: str, severity: Severity = "warn", **arguments: Any) -> Expectation:
-    return Expectation(kind, "n", (("column", "n"), *arguments.items()), severity)
+def one(kind: str, severity: Severity = "warn", **arguments: Any) -> ExpectationSpec:
+    return ExpectationSpec(kind, "n", (("column", "n"), *arguments.items()), severity)
 
 
-def checked(folder: str, expectation: Expectation, rows: pa.Table = ROWS) -> Check:
+def checked(folder: str, expectation: ExpectationSpec, rows: pa.Table = ROWS) -> Check:
     audited = audit_table(Contract("raw.x", (expectation,), 1.0, folder=folder), rows)
     [check], [finding] = audited.verdict.checks, audited.findings
     assert check.passed == finding.passed == finding.result.success  # the page says what the verdict says
@@ -131,8 +131,8 @@ def test_a_class_of_great_expectations_may_be_imported_beside_the_definition(tmp
 
 
 def test_an_expectation_keeps_its_number_severity_and_note() -> None:
-    told = Expectation("ExpectColumnMaxToBeBetween", "n", (("column", "n"), ("max_value", 1)), "warn", "as it was")
-    assert compiled_expectation(gx, told, number=7).meta == {"nightshift": 7, "severity": "warn", "notes": "as it was"}
+    told = ExpectationSpec("ExpectColumnMaxToBeBetween", "n", (("column", "n"), ("max_value", 1)), "warn", "as it was")
+    assert compile_expectation(gx, told, number=7).meta == {"nightshift": 7, "severity": "warn", "notes": "as it was"}
 
 
 @pytest.mark.parametrize(
@@ -186,9 +186,9 @@ def test_a_file_of_ones_own_that_cannot_be_imported_says_where_and_why(tmp_path:
     ],
 )
 def test_arguments_that_a_class_does_not_take_are_refused_with_the_reason(arguments: dict[str, Any], says: str) -> None:
-    told = Expectation("ExpectColumnMaxToBeBetween", "n", tuple(arguments.items()))
+    told = ExpectationSpec("ExpectColumnMaxToBeBetween", "n", tuple(arguments.items()))
     with pytest.raises(TerminalError, match="does not take these arguments") as caught:
-        compiled_expectation(gx, told)
+        compile_expectation(gx, told)
     assert says in str(caught.value)
     assert "ExpectColumnMaxToBeBetween of n: " in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -230,4 +230,4 @@ def test_a_check_that_raises_fails_whatever_its_severity_and_says_why(
 )
 def test_an_exception_is_found_where_great_expectations_tells_it(information: Any, problem: str | None) -> None:
     result = SimpleNamespace(exception_info=information)
-    assert Finding(one("ExpectIt"), result, False).problem == problem
+    assert ExpectationResult(one("ExpectIt"), result, False).problem == problem

@@ -17,7 +17,12 @@ from nightshift.lake.publish import publish
 from nightshift.lake.read import published_partitions
 from nightshift.lake.staging import stage_arrow
 from nightshift.lake.tables import TableSpec
-from nightshift.quality.profiles import MOST_VALUES, Profile, profile_columns, published_profiles
+from nightshift.quality.distributions import (
+    MOST_VALUES,
+    ColumnDistribution,
+    column_distributions,
+    published_distributions,
+)
 
 DAY = date(2024, 1, 1)
 TYPES = {
@@ -51,17 +56,17 @@ def table(rows: Sequence[dict[str, Any]], spec: TableSpec = SPEC) -> pa.Table:
     return pa.Table.from_pylist(list(rows), schema=spec.schema)
 
 
-def column(values: Sequence[Any], kind: str = "number") -> Profile:
+def column(values: Sequence[Any], kind: str = "number") -> ColumnDistribution:
     """The profile of one column of one date."""
     spec = TableSpec("raw.x", {"source_date": "date", "x": kind}, "source_date", ())
     rows = table([{"source_date": DAY, "x": value} for value in values], spec)
-    return profile_columns(rows, spec, ["x"])[DAY]["x"]
+    return column_distributions(rows, spec, ["x"])[DAY]["x"]
 
 
 @settings(max_examples=40)
 @given(ROWS)
 def test_profiles_are_what_pandas_makes_of_each_date(rows: list[dict[str, Any]]) -> None:
-    found = profile_columns(table(rows), SPEC, list(TYPES))
+    found = column_distributions(table(rows), SPEC, list(TYPES))
     frame = pd.DataFrame(rows, columns=[*SPEC.columns]).astype({"size": float, "stops": "Int64", "ok": "boolean"})
     groups = dict(list(frame.groupby("source_date"))) if rows else {}
     assert found.keys() == groups.keys()
@@ -87,7 +92,7 @@ def test_profiles_are_what_pandas_makes_of_each_date(rows: list[dict[str, Any]])
 
 def test_a_number_that_is_none_is_missing_and_an_infinite_one_does_not_spoil_the_mean() -> None:
     profile = column([1.0, 3.0, float("nan"), float("inf"), None])
-    assert profile == Profile(5, 2, 2.0, pytest.approx(2**0.5))
+    assert profile == ColumnDistribution(5, 2, 2.0, pytest.approx(2**0.5))
 
 
 def test_the_same_number_every_time_has_no_spread() -> None:
@@ -107,7 +112,7 @@ def test_a_date_with_more_values_than_are_kept_leaves_the_others_without_a_mix_t
     spec = TableSpec("raw.x", {"source_date": "date", "x": "string"}, "source_date", ())
     rows = [{"source_date": DAY, "x": f"v{number}"} for number in range(1001)]
     rows += [{"source_date": DAY + timedelta(days=1), "x": "a"}]
-    assert [one["x"].counts for one in profile_columns(table(rows, spec), spec, ["x"]).values()] == [{}, {}]
+    assert [one["x"].counts for one in column_distributions(table(rows, spec), spec, ["x"]).values()] == [{}, {}]
 
 
 def test_the_values_of_a_mix_are_told_in_the_order_of_their_names() -> None:
@@ -118,11 +123,13 @@ def test_the_values_of_a_mix_are_told_in_the_order_of_their_names() -> None:
 def test_a_column_may_have_any_name(name: str) -> None:
     spec = TableSpec("raw.x", {"source date": "date", name: "string"}, "source date", ())
     rows = table([{"source date": DAY, name: "v"}], spec)
-    assert profile_columns(rows, spec, [name]) == {DAY: {name: Profile(1, 0, distinct=1, counts={"v": 1})}}
+    assert column_distributions(rows, spec, [name]) == {
+        DAY: {name: ColumnDistribution(1, 0, distinct=1, counts={"v": 1})}
+    }
 
 
 def test_no_rows_have_no_profile() -> None:
-    assert profile_columns(SPEC.schema.empty_table(), SPEC, ["size"]) == {}
+    assert column_distributions(SPEC.schema.empty_table(), SPEC, ["size"]) == {}
 
 
 # ---- of a published table
@@ -138,8 +145,11 @@ def test_the_profiles_of_a_published_table_are_those_of_the_dates_asked_for(lake
     for number, day in enumerate(days):
         put(lake, SPEC, day, {"size": float(number), "code": "a"}, {"size": None, "code": "b"})
     gone = days[2] + timedelta(days=1)
-    assert published_profiles(lake, SPEC, [days[2], days[0], gone], ["size", "code"]) == {
-        day: {"size": Profile(2, 1, mean), "code": Profile(2, 0, distinct=2, counts={"a": 1, "b": 1})}
+    assert published_distributions(lake, SPEC, [days[2], days[0], gone], ["size", "code"]) == {
+        day: {
+            "size": ColumnDistribution(2, 1, mean),
+            "code": ColumnDistribution(2, 0, distinct=2, counts={"a": 1, "b": 1}),
+        }
         for day, mean in ((days[0], 0.0), (days[2], 2.0))
     }
 
@@ -149,22 +159,25 @@ def test_only_the_files_of_the_dates_asked_for_are_read(lake: Lake) -> None:
         put(lake, SPEC, DAY + timedelta(days=number), {"size": 1.0})
     [other] = published_partitions(lake, SPEC)[DAY + timedelta(days=1)].files
     Path(local_path(other)).write_bytes(b"not a Parquet file")
-    assert published_profiles(lake, SPEC, [DAY], ["size"]) == {DAY: {"size": Profile(1, 0, 1.0)}}
+    assert published_distributions(lake, SPEC, [DAY], ["size"]) == {DAY: {"size": ColumnDistribution(1, 0, 1.0)}}
 
 
 def test_a_date_that_was_published_again_is_profiled_as_it_is_now(lake: Lake) -> None:
     put(lake, SPEC, DAY, {"size": 1.0})
     put(lake, SPEC, DAY, {"size": 5.0}, {"size": 7.0})
-    assert published_profiles(lake, SPEC, [DAY], ["size"])[DAY]["size"].mean == 6
+    assert published_distributions(lake, SPEC, [DAY], ["size"])[DAY]["size"].mean == 6
 
 
 def test_in_files_from_before_a_column_was_declared_it_is_missing(lake: Lake) -> None:
     older = TableSpec("raw.x", {"source_date": "date", "size": "number"}, "source_date", ())
     put(lake, older, DAY, {"size": 1.0})
     put(lake, SPEC, DAY + timedelta(days=1), {"size": 2.0, "code": "a"})
-    found = published_profiles(lake, SPEC, [DAY, DAY + timedelta(days=1)], ["code"])
-    assert [one["code"] for one in found.values()] == [Profile(1, 1), Profile(1, 0, distinct=1, counts={"a": 1})]
+    found = published_distributions(lake, SPEC, [DAY, DAY + timedelta(days=1)], ["code"])
+    assert [one["code"] for one in found.values()] == [
+        ColumnDistribution(1, 1),
+        ColumnDistribution(1, 0, distinct=1, counts={"a": 1}),
+    ]
 
 
 def test_nothing_is_published_yet(lake: Lake) -> None:
-    assert published_profiles(lake, SPEC, [DAY], ["size"]) == {}
+    assert published_distributions(lake, SPEC, [DAY], ["size"]) == {}

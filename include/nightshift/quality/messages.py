@@ -23,13 +23,13 @@ from nightshift.quality.expectation import (
     UNIQUE,
     UNIQUE_TOGETHER,
     WHOLE,
-    Expectation,
+    ExpectationSpec,
 )
 
 Row = Mapping[str, Any]
 
 
-def sentence(expectation: Expectation, found: Mapping[str, Any], example: Row | None = None) -> str:
+def sentence(expectation: ExpectationSpec, found: Mapping[str, Any], example: Row | None = None) -> str:
     """What broke an expectation, and how often, such as `carrier has 212 values outside the 16 allowed, first 'XX'`.
 
     Args:
@@ -55,7 +55,7 @@ def sentence(expectation: Expectation, found: Mapping[str, Any], example: Row | 
     return _other(expectation, found)
 
 
-def reason(expectation: Expectation, row: Row) -> str:
+def reason(expectation: ExpectationSpec, row: Row) -> str:
     """Why a row was set aside, such as `dep_delay is 99999.0, outside -180 to 2880`."""
     if expectation.computed:
         return f"{expectation.subject} does not hold: {expectation.note} ({_values(row)})"
@@ -71,18 +71,18 @@ def plain(value: Any) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
-def _rule(expectation: Expectation, count: int, example: Row | None) -> str:
+def _rule(expectation: ExpectationSpec, count: int, example: Row | None) -> str:
     first = f", first {_values(example)}" if example else ""
     share = dict(expectation.arguments).get("mostly", 1.0)
     allowed = f", at most {100 * (1 - share):.4g}% of the rows may" if share < 1 else ""
     return f"{expectation.subject} does not hold in {_count(count, 'row')}{allowed}: {expectation.note}{first}"
 
 
-def _rows(expectation: Expectation, observed: float) -> str:
+def _rows(expectation: ExpectationSpec, observed: float) -> str:
     return f"{_number(observed)} rows, expected {_expected(expectation)}"
 
 
-def _missing(expectation: Expectation, observed: float) -> str:
+def _missing(expectation: ExpectationSpec, observed: float) -> str:
     fewest, greatest = expectation.bounds
     least, most = 1 - (1.0 if greatest is None else greatest), 1 - (fewest or 0.0)
     note = f" ({expectation.note})" if expectation.note else ""
@@ -91,20 +91,20 @@ def _missing(expectation: Expectation, observed: float) -> str:
     )
 
 
-def _newest(expectation: Expectation, observed: float) -> str:
+def _newest(expectation: ExpectationSpec, observed: float) -> str:
     if not expectation.computed:
         return f"the largest {expectation.subject} is {_number(observed)}, expected {_expected(expectation)}"
     within = -(expectation.bounds[0] or 0.0)
     return f"the newest row is {-observed:.1f} h before the end of its date, at most {within:.1f} h allowed"
 
 
-def _measured(what: str) -> Callable[[Expectation, float], str]:
+def _measured(what: str) -> Callable[[ExpectationSpec, float], str]:
     return lambda expectation, observed: (
         f"{what} of {expectation.subject} is {_number(observed)}, expected {_expected(expectation)}"
     )
 
 
-_MEASURED: Mapping[str, Callable[[Expectation, float], str]] = {
+_MEASURED: Mapping[str, Callable[[ExpectationSpec, float], str]] = {
     ROW_COUNT: _rows,
     PRESENT: _missing,
     NEWEST: _newest,
@@ -114,7 +114,7 @@ _MEASURED: Mapping[str, Callable[[Expectation, float], str]] = {
 }
 
 
-def _mix(expectation: Expectation, observed: float, details: Mapping[str, Any]) -> str:
+def _mix(expectation: ExpectationSpec, observed: float, details: Mapping[str, Any]) -> str:
     most = dict(expectation.arguments)["max_distance"]
     value, share, expected = shown(repr(details["value"])), details["share"], details["expected"]
     usual = expectation.note or "expected"
@@ -124,7 +124,7 @@ def _mix(expectation: Expectation, observed: float, details: Mapping[str, Any]) 
     )
 
 
-def _other(expectation: Expectation, found: Mapping[str, Any]) -> str:
+def _other(expectation: ExpectationSpec, found: Mapping[str, Any]) -> str:
     """What any other expectation of Great Expectations, or of the definition, found."""
     told = {
         "observed": found.get("observed_value"),
@@ -152,7 +152,7 @@ def _value(value: Any) -> str:
     return shown(repr(value)) if isinstance(value, str) else _values(value)
 
 
-def _fault(expectation: Expectation) -> str:
+def _fault(expectation: ExpectationSpec) -> str:
     arguments = dict(expectation.arguments)
     if expectation.kind == IN_SET:
         return f"outside the {len(arguments['value_set'])} allowed"
@@ -166,7 +166,7 @@ def _fault(expectation: Expectation) -> str:
     return f"below {_number(least)}" if most is None else f"outside {_bounds(least, most)}"
 
 
-def _expected(expectation: Expectation) -> str:
+def _expected(expectation: ExpectationSpec) -> str:
     note = f" ({expectation.note})" if expectation.note else ""
     return f"{_bounds(*expectation.bounds)}{note}"
 
