@@ -21,7 +21,7 @@ from pyspark.sql import functions as F
 from nightshift.definition.checks import RowCount, UsualValues
 from nightshift.definition.model import Column, Source
 from nightshift.lake.staging import load_staged
-from nightshift.lake.tables import TableSpec
+from nightshift.lake.tables import Layer, TableSpec
 from nightshift.quality.audit import audit
 from nightshift.quality.compile import compile_expectation, great_expectations
 from nightshift.quality.contract import AuditContext, source_contract
@@ -64,7 +64,8 @@ WIDE = Source.model_validate(
     }
 )
 SPEC = TableSpec(
-    "raw.wide",
+    Layer.RAW,
+    "wide",
     {"source_date": "date"} | {name: str(column.type) for name, column in WIDE.columns.items()},
     "source_date",
     ("source_date", "id"),

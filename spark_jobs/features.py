@@ -19,15 +19,15 @@ from nightshift.definition.calendar import nights
 from nightshift.definition.load import definition_hash, find_definition
 from nightshift.definition.model import ModelDefinition
 from nightshift.features.compute import Through, compute_features, day_tiles, longer_tiles, observations, prepare
-from nightshift.features.groups import grouped, tiles_table
 from nightshift.features.plan import SPANS, FeaturePlan, Tile, plan_features
 from nightshift.features.tiles import kept_tiles, plan_tiles, recipe, runs
 from nightshift.features.tiling import TileWriter, Written
 from nightshift.features.windows import Seen
 from nightshift.lake.catalog import Lake
+from nightshift.lake.groups import aggregate_groups
 from nightshift.lake.read import Partition, published_partitions, snapshot_of
 from nightshift.lake.staging import seal, staging_folder
-from nightshift.lake.tables import features_table, raw_table
+from nightshift.lake.tables import Layer, features_table, raw_table, tiles_table
 from nightshift.settings import get_settings
 from nightshift.spark_submit import READY
 from nightshift.types import Staged
@@ -76,7 +76,7 @@ class Raw:
         return sum(there[day].rows for day in nights(first, last) if day in there)
 
     def inputs(self) -> dict[str, str]:
-        return {f"raw.{name}": str(snapshot) for name, snapshot in self.snapshots.items()}
+        return {Layer.RAW.table(name): str(snapshot) for name, snapshot in self.snapshots.items()}
 
 
 def stage_features(raw: Raw, first: date, last: date, attempt: str) -> list[Staged]:
@@ -112,7 +112,7 @@ def _features(raw: Raw, plan: FeaturePlan, files: dict[str, TileFiles]) -> tuple
 
 def _seen(definition: ModelDefinition, plan: FeaturePlan, source: str, files: TileFiles) -> Seen:
     needed = {tile: files[tile] for tile in plan.tiles(source) if tile in files}
-    return Seen(tiles_table(definition, source), grouped(definition, source), plan.windows[source], needed)
+    return Seen(tiles_table(definition, source), aggregate_groups(definition, source), plan.windows[source], needed)
 
 
 def _stage_tiles(raw: Raw, source: str, plan: FeaturePlan, attempt: str) -> tuple[list[Staged], TileFiles]:
@@ -136,7 +136,7 @@ def _stage_tiles(raw: Raw, source: str, plan: FeaturePlan, attempt: str) -> tupl
             writer = TileWriter(
                 definition.name,
                 spec,
-                grouped(definition, source),
+                aggregate_groups(definition, source),
                 staging_folder(raw.lake.warehouse, spec.name, run_attempt),
             )
             written: list[Written] = []

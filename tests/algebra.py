@@ -17,10 +17,11 @@ from hypothesis import strategies as st
 from nightshift.definition.load import load_definition
 from nightshift.definition.model import Aggregate, ModelDefinition, feature_name
 from nightshift.features import plan
-from nightshift.features.groups import grouped, tiles_table
 from nightshift.features.plan import Tile, Visible, plan_features
 from nightshift.features.tiles import TileWork, plan_tiles
 from nightshift.features.windows import Seen
+from nightshift.lake.groups import aggregate_groups
+from nightshift.lake.tables import tiles_table
 
 FIRST = date(2024, 1, 1)
 DAYS = 80
@@ -171,7 +172,7 @@ def work_for(definition: ModelDefinition, events: Iterable[Event], nights: Itera
 
 def seen_by(definition: ModelDefinition, nights: Iterable[date], files: Mapping[Tile, tuple[str, ...]]) -> Seen:
     windows = tuple(one for night in nights for one in _windows(definition, night))
-    return Seen(tiles_table(definition, "events"), grouped(definition, "events"), windows, files)
+    return Seen(tiles_table(definition, "events"), aggregate_groups(definition, "events"), windows, files)
 
 
 def _windows(definition: ModelDefinition, night: date) -> tuple[Visible, ...]:
@@ -210,8 +211,8 @@ def operands(definition: ModelDefinition, events: list[Event]) -> pa.Table:
         "j": pa.array([event.j for event in events], pa.int64()),
         "_at": pa.array([event.at for event in events], pa.timestamp("us", "UTC")),
     }
-    for group in grouped(definition, "events"):
-        for name, aggregate in group.held.items():
+    for group in aggregate_groups(definition, "events"):
+        for name, aggregate in group.stored_aggregates.items():
             kinds = {"count": pa.bool_(), "rate": pa.bool_()}
             text = aggregate.value == "text"
             kind = kinds.get(aggregate.agg, pa.string() if text else pa.float64())

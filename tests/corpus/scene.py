@@ -175,7 +175,7 @@ class Scene:
         ]
         there = [spec for spec in specs if loop.lake.has(spec.name)]
         snapshots = {spec.name: snapshot_of(loop.lake, spec.name) for spec in there}
-        there = [spec for spec in there if not sources or spec.name.split(".")[1] in sources]
+        there = [spec for spec in there if not sources or spec.local_name in sources]
         parts = {spec.name: published_partitions(loop.lake, spec) for spec in there}
         # The register's one version is dated before all nights, and yet every night's own.
         recent = {spec.name: EARLY if spec.name == "raw.planes" else RECENT for spec in there}

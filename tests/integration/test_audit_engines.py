@@ -23,7 +23,7 @@ from nightshift.definition.checks import (
 from nightshift.definition.model import Column, Source
 from nightshift.lake.catalog import Lake
 from nightshift.lake.staging import read_staged, stage_parts
-from nightshift.lake.tables import TableSpec
+from nightshift.lake.tables import Layer, TableSpec
 from nightshift.quality.audit import Audit, audit
 from nightshift.quality.contract import AuditContext, source_contract
 from nightshift.quality.distributions import column_distributions
@@ -84,7 +84,8 @@ def everything(share: float) -> Source:
 
 SOURCE = everything(0.2)
 SPEC = TableSpec(
-    "raw.readings",
+    Layer.RAW,
+    "readings",
     {"source_date": "date"} | {name: str(column.type) for name, column in SOURCE.columns.items()},
     "source_date",
     ("source_date", "name"),

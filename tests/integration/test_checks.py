@@ -41,12 +41,12 @@ COMPUTED = """
 TRANSFORM = """
 from nightshift.lake.catalog import Lake
 from nightshift.lake.read import read_dates
-from nightshift.lake.tables import TableSpec
+from nightshift.lake.tables import Layer, TableSpec
 from nightshift.settings import get_settings
 
 
 def transform(frame, cutoff):
-    failures = TableSpec("raw.failures", {"machine": "string", "failed": "boolean"}, "source_date", ("machine",))
+    failures = TableSpec(Layer.RAW, "failures", {"machine": "string", "failed": "boolean"}, "source_date", ("machine",))
     today = read_dates(Lake(get_settings()), failures, cutoff.date(), cutoff.date()).to_pandas()
     failed = dict(zip(today.machine, today.failed.astype(float)))
     return frame.assign(rank=frame["load"].rank(), peek=[failed.get(machine, -1.0) for machine in frame.machine])

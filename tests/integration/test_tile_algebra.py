@@ -16,11 +16,12 @@ from pyspark.sql import functions as F
 
 from nightshift.definition.model import ModelDefinition
 from nightshift.features.compute import compute_features, day_tiles, longer_tiles, observations, prepare
-from nightshift.features.groups import grouped, tiles_table
 from nightshift.features.partials import lower
 from nightshift.features.plan import SPANS, Tile
 from nightshift.features.tiling import TileWriter
 from nightshift.lake.files import local_path
+from nightshift.lake.groups import aggregate_groups
+from nightshift.lake.tables import tiles_table
 
 pytestmark = pytest.mark.spark
 
@@ -57,7 +58,7 @@ def made(
     spark: SparkSession, definition: ModelDefinition, events: list[Event], folder: Path
 ) -> dict[Tile, tuple[str, ...]]:
     """The files of every tile that the nights see, made as a job makes them."""
-    spec, groups = tiles_table(definition, "events"), grouped(definition, "events")
+    spec, groups = tiles_table(definition, "events"), aggregate_groups(definition, "events")
     writer = TileWriter(definition.name, spec, groups, folder.as_uri())
     work = work_for(definition, events, NIGHTS)
     files: dict[Tile, tuple[str, ...]] = {}
@@ -107,7 +108,7 @@ def test_spark_reads_the_sketches_of_the_tiles_and_counts_as_we_do(
     many = [Event(day, "a", 0, 1.0, f"{n}", 0) for day in (70, 71, 72) for n in range(100 * (day - 69))]
     more = [Event(73, "b", 0, 1.0, f"{n}", 0) for n in range(3_000)]
     files = made(spark, definition, [*many, *more], tmp_path_factory.mktemp("tiles"))
-    [group] = [group for group in grouped(definition, "events") if group.by == ("k",)]
+    [group] = [group for group in aggregate_groups(definition, "events") if group.by == ("k",)]
     kinds, holder = group.aggregates["kinds"], group.holders["kinds"]
     counted = []
     for tile, names in files.items():

@@ -11,7 +11,7 @@ import pytest
 from nightshift.definition.load import load_definition
 from nightshift.definition.model import ModelDefinition
 from nightshift.lake.catalog import Lake
-from nightshift.lake.tables import TableSpec
+from nightshift.lake.tables import Layer, TableSpec
 from nightshift.settings import Settings
 
 # The same examples in every run: a failure is found by a change, not by luck.
@@ -30,7 +30,7 @@ def lake(settings: Settings) -> Lake:
 def readings() -> TableSpec:
     """A table of one number a machine and day."""
     columns = {"source_date": "date", "machine": "string", "load": "number"}
-    return TableSpec("raw.readings", columns, "source_date", ("source_date", "machine"))
+    return TableSpec(Layer.RAW, "readings", columns, "source_date", ("source_date", "machine"))
 
 
 @pytest.fixture

@@ -69,7 +69,7 @@ def day_tiles(
     A day whose rows are spread over workers has several files; a key may be in each of them.
     """
     rows = visible_rows(definition, source, rows, [tile.start for tile in made_from])
-    aggregates = {name: aggregate for group in writer.groups for name, aggregate in group.held.items()}
+    aggregates = {name: aggregate for group in writer.groups for name, aggregate in group.stored_aggregates.items()}
     # Aggregates over the same values share a column.
     values = {name: (a.value, a.where, _operand_type(a)) for name, a in aggregates.items()}
     columns = {told: f"_{number}" for number, told in enumerate(dict.fromkeys(values.values()))}

@@ -14,7 +14,7 @@ from nightshift.lake.catalog import Lake
 from nightshift.lake.publish import publish
 from nightshift.lake.read import NOTHING_YET, published_partitions
 from nightshift.lake.staging import inputs_of
-from nightshift.lake.tables import features_table, raw_table
+from nightshift.lake.tables import Layer, features_table, raw_table
 from nightshift.settings import CatalogSettings, Settings
 from nightshift.types import Staged
 
@@ -43,13 +43,13 @@ def raw_snapshots(lake: Lake, definition: ModelDefinition, night: date) -> dict[
     """
     spec = features_table(definition)
     inputs = inputs_of(lake, spec, night)
-    if later := [name for name in definition.sources if f"raw.{name}" not in inputs]:
+    if later := [name for name in definition.sources if Layer.RAW.table(name) not in inputs]:
         raise TerminalError(
             f"{night} was made before the source '{later[0]}' was declared",
             where=spec.name,
             fix="check a later night, or build this one again",
         )
-    return {name: int(inputs[f"raw.{name}"]) for name in definition.sources}
+    return {name: int(inputs[Layer.RAW.table(name)]) for name in definition.sources}
 
 
 def can_be_checked(lake: Lake, definition: ModelDefinition, night: date) -> bool:

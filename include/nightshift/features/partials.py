@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 
 from nightshift.definition.model import Aggregate
 from nightshift.features.sketches import estimate, union
+from nightshift.lake.groups import SQUARES_LIMBS, SUM_LIMBS, partial_names
 
 LIMBS = (38, 12, -14, -40, -66)
 
@@ -32,36 +33,11 @@ Numbers: TypeAlias = np.ndarray[Any, np.dtype[Any]]
 Partial: TypeAlias = Any
 Partials: TypeAlias = dict[str, Partial]
 
-_SUM = tuple(f"sum{limb}" for limb in range(len(LIMBS)))
-_SQUARES = tuple(f"squares{limb}" for limb in range(len(LIMBS)))
-_LIMBS = {*_SUM, *_SQUARES}
-_PARTS: dict[str, tuple[str, ...]] = {
-    "count": ("n",),
-    "rate": ("n", "hits"),
-    "sum": ("n", *_SUM),
-    "mean": ("n", *_SUM),
-    "stddev": ("n", *_SUM, *_SQUARES),
-    "min": ("min",),
-    "max": ("max",),
-    "approx_distinct": ("n", "sketch"),
-}
-_TYPES = {"n": "integer", "hits": "integer", "at": "timestamp", "last_text": "string", "sketch": "binary"}
+_LIMBS = {*SUM_LIMBS, *SQUARES_LIMBS}
 _LARGEST, _SMALLEST = np.iinfo(np.int64).max, np.iinfo(np.int64).min
 # What stands for nothing, and how two are made one.
 _NOTHING = {"min": _LARGEST, "max": _SMALLEST, "at": _SMALLEST}
 _MERGE = {"min": np.minimum, "max": np.maximum}
-
-
-def parts(aggregate: Aggregate) -> tuple[str, ...]:
-    """The names of an aggregate's partials."""
-    if aggregate.agg == "last":
-        return ("at", "last_text" if aggregate.type == "category" else "last")
-    return _PARTS[aggregate.agg]
-
-
-def part_types(name: str, aggregate: Aggregate) -> dict[str, str]:
-    """An aggregate's columns in a tile, with their types."""
-    return {f"{name}__{part}": _TYPES.get(part, "number") for part in parts(aggregate)}
 
 
 def lift(aggregate: Aggregate, operand: pa.Array, at: pa.Array | None = None) -> Partials:
@@ -85,14 +61,14 @@ def lift(aggregate: Aggregate, operand: pa.Array, at: pa.Array | None = None) ->
             dated = known & at.is_valid().to_numpy(zero_copy_only=False)
             # There is one zero: else the largest of 0.0 and -0.0 would be the one that was met last.
             values = operand if aggregate.type == "category" else pc.add(operand, 0.0)
-            return {"at": np.where(dated, _instants(at), _SMALLEST), parts(aggregate)[1]: values}
+            return {"at": np.where(dated, _instants(at), _SMALLEST), partial_names(aggregate)[1]: values}
     values = operand.fill_null(0.0).to_numpy(zero_copy_only=False)
     if aggregate.agg in {"min", "max"}:
         return {aggregate.agg: np.where(known, _ordered(values), _NOTHING[aggregate.agg])}
-    lifted: Partials = {"n": known.astype(np.int64)} | _limbs(_SUM, values)
+    lifted: Partials = {"n": known.astype(np.int64)} | _limbs(SUM_LIMBS, values)
     if aggregate.agg == "stddev":
         with np.errstate(over="ignore"):
-            lifted |= _limbs(_SQUARES, values * values)
+            lifted |= _limbs(SQUARES_LIMBS, values * values)
     return lifted
 
 
@@ -109,7 +85,7 @@ def merge(aggregate: Aggregate, partials: Partials, starts: Numbers, stops: Numb
         The partials of each range.
     """
     if aggregate.agg == "last":
-        return _newest(partials, parts(aggregate)[1], starts, stops)
+        return _newest(partials, partial_names(aggregate)[1], starts, stops)
     return {
         part: union(partial, zip(starts.tolist(), stops.tolist(), strict=True))
         if isinstance(partial, pa.Array)
@@ -124,7 +100,7 @@ def lower(aggregate: Aggregate, partials: Partials) -> pa.Array:
         case "min" | "max":
             return store(aggregate.agg, partials[aggregate.agg])
         case "last":
-            return partials[parts(aggregate)[1]]
+            return partials[partial_names(aggregate)[1]]
     n: Numbers = partials["n"]
     # Infinite and huge values: what they come to is told in the type's own numbers.
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -197,11 +173,11 @@ def _value(aggregate: Aggregate, partials: Partials, n: Numbers) -> Numbers | fl
         case "approx_distinct":
             return np.array([estimate(sketch) for sketch in partials["sketch"].to_pylist()], np.float64)
         case "sum":
-            return _total(_SUM, partials)
+            return _total(SUM_LIMBS, partials)
         case "mean":
-            return _total(_SUM, partials) / n
+            return _total(SUM_LIMBS, partials) / n
         case _:
-            return _spread(_total(_SUM, partials), _total(_SQUARES, partials), n)
+            return _spread(_total(SUM_LIMBS, partials), _total(SQUARES_LIMBS, partials), n)
 
 
 def _spread(total: Numbers | float, squares: Numbers | float, n: Numbers) -> Numbers:

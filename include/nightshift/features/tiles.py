@@ -18,11 +18,11 @@ from pyiceberg.types import StringType
 
 from nightshift.definition.calendar import zone_of
 from nightshift.definition.model import ModelDefinition
-from nightshift.features.groups import grouped
 from nightshift.features.partials import LIMBS
 from nightshift.features.plan import SPANS, Tile
 from nightshift.features.sketches import SKETCH_BITS
 from nightshift.lake.catalog import Lake
+from nightshift.lake.groups import aggregate_groups
 from nightshift.lake.read import fingerprint, partition_values
 from nightshift.lake.tables import TableSpec
 
@@ -63,8 +63,10 @@ def recipe(definition: ModelDefinition, source: str) -> str:
     ]
     told.append(declared.available.model_dump(mode="json"))
     told.append({name: [column.expression, column.type] for name, column in sorted(declared.derived.items())})
-    for group in sorted(grouped(definition, source), key=lambda group: group.by):
-        told += [[group.by, name, a.agg, a.type, a.value, a.where] for name, a in sorted(group.held.items())]
+    for group in sorted(aggregate_groups(definition, source), key=lambda group: group.by):
+        told += [
+            [group.by, name, a.agg, a.type, a.value, a.where] for name, a in sorted(group.stored_aggregates.items())
+        ]
     return fingerprint(json.dumps(told))
 
 

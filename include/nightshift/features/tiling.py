@@ -16,10 +16,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from nightshift.definition.model import Aggregate
-from nightshift.features.groups import Group
-from nightshift.features.partials import Numbers, Partials, lift, load, merge, parts, store, take
+from nightshift.features.partials import Numbers, Partials, lift, load, merge, store, take
 from nightshift.features.plan import Tile
 from nightshift.lake.files import open_fs
+from nightshift.lake.groups import Group, partial_names
 from nightshift.lake.tables import TableSpec
 
 AT = "_at"  # the column with the instant of each row
@@ -125,11 +125,11 @@ def tiles_of_rows(groups: Iterable[Group], operands: Mapping[str, str], rows: pa
     columns = {name: rows[name].combine_chunks() for name in rows.column_names}
     lifted: dict[str, Partials] = {}
     for group in groups:
-        for name, aggregate in group.held.items():
+        for name, aggregate in group.stored_aggregates.items():
             if name not in lifted:
                 lifted[name] = lift(aggregate, columns[operands[name]], columns.get(AT))
         keys = [columns[column] for column in group.by]
-        yield _merged(group, keys, rows.num_rows, {name: lifted[name] for name in group.held})
+        yield _merged(group, keys, rows.num_rows, {name: lifted[name] for name in group.stored_aggregates})
 
 
 def tiles_of_tiles(groups: Iterable[Group], reader: TileReader, shorter: Sequence[Tile]) -> Iterator[pa.Table]:
@@ -140,13 +140,13 @@ def tiles_of_tiles(groups: Iterable[Group], reader: TileReader, shorter: Sequenc
     """
     for group in groups:
         rows = reader.read(group, shorter)
-        partials = {name: load_partials(rows, name, aggregate) for name, aggregate in group.held.items()}
+        partials = {name: load_partials(rows, name, aggregate) for name, aggregate in group.stored_aggregates.items()}
         yield _merged(group, [rows[key].combine_chunks() for key in group.keys], rows.num_rows, partials)
 
 
 def load_partials(rows: pa.Table, holder: str, aggregate: Aggregate) -> Partials:
     """An aggregate's partials from rows of tiles, in the columns of its holder."""
-    return load({part: rows[f"{holder}__{part}"] for part in parts(aggregate)})
+    return load({part: rows[f"{holder}__{part}"] for part in partial_names(aggregate)})
 
 
 class TileReader:
@@ -169,7 +169,7 @@ class TileReader:
             tiles: Those of the tiles that are there are read.
             keys: For each column of the key the values that matter; rows with others may be left out.
         """
-        names = [*group.keys, *group.partials, "days", DAY]
+        names = [*group.keys, *group.partial_columns, "days", DAY]
         whole = self.spec.schema
         schema = pa.schema([whole.field(name) for name in names])
         found = [schema.empty_table()]
@@ -217,7 +217,7 @@ def _merged(group: Group, keys: Sequence[pa.Array], rows: int, partials: Mapping
     stops = np.append(starts[1:], len(order)) if len(order) else starts
     first = pa.array(order[starts])
     columns = {name: key.take(first) for name, key in zip(group.keys, keys, strict=True)}
-    for name, aggregate in group.held.items():
+    for name, aggregate in group.stored_aggregates.items():
         merged = merge(aggregate, take(partials[name], order), starts, stops)
         columns |= {f"{name}__{part}": store(part, partial) for part, partial in merged.items()}
     return pa.table(columns)

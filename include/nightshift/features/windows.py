@@ -13,10 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightshift.definition.model import Aggregate, feature_name
-from nightshift.features.groups import Group
-from nightshift.features.partials import Numbers, Partials, lower, merge, part_types, stack, take
+from nightshift.features.partials import Numbers, Partials, lower, merge, stack, take
 from nightshift.features.plan import SPANS, Tile, Visible
 from nightshift.features.tiling import DAY, TileReader, key_codes, load_partials
+from nightshift.lake.groups import Group, partial_types
 from nightshift.lake.tables import TableSpec
 
 NIGHT = "score_date"
@@ -139,9 +139,9 @@ def _group_features(
     at = places.of_rows(rows)
     matched = _Matched.of([rows[name] for name in group.keys], at, places.width, keys, night)
     ranges = {days: matched.ranges(frame) for days, frame in frames.items()}
-    for holder, kept in group.held.items():
+    for holder, kept in group.stored_aggregates.items():
         partials = take(load_partials(rows, holder, kept), matched.order)
-        rows = rows.drop_columns(list(part_types(holder, kept)))
+        rows = rows.drop_columns(list(partial_types(holder, kept)))
         sharing = {name: a for name, a in group.aggregates.items() if group.holders[name] == holder}
         for days in sorted({window.days for a in sharing.values() for window in a.windows}):
             merged = _merge_runs(kept, partials, ranges[days])

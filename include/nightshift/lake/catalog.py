@@ -117,7 +117,7 @@ class Lake:
 
     def _create(self, spec: TableSpec) -> Table:
         with suppress(NamespaceAlreadyExistsError):
-            self.catalog.create_namespace(spec.name.split(".")[0])
+            self.catalog.create_namespace(spec.layer)
         try:
             properties = PROPERTIES | _bounds(spec)
             table = self.catalog.create_table(spec.name, schema=spec.schema, properties=properties)

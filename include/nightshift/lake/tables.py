@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
 import pyarrow as pa
 
 from nightshift.definition.model import ModelDefinition
+from nightshift.errors import TerminalError
+from nightshift.lake.groups import aggregate_groups, key_column, partial_types
 
 ARROW: dict[str, pa.DataType] = {
     "string": pa.string(),
@@ -32,13 +35,36 @@ ROW = "nightshift_row"
 # every reason, and the run that set it aside.
 ASIDE = tuple(f"quarantine_{told}" for told in ("rule", "column", "value", "reason", "run"))
 
+REGISTRY_EVENTS = "registry_events"
+
+
+class Layer(StrEnum):
+    """What a table is for: the namespace of its identifier."""
+
+    RAW = "raw"
+    QUARANTINE = "quarantine"
+    TILES = "tiles"
+    FEATURES = "features"
+    SCORES = "scores"
+    SHADOW = "shadow"
+    MONITORING = "monitoring"
+
+    def table(self, name: str) -> str:
+        """The identifier of a table in this layer.
+
+        Args:
+            name: The source or the model whose table it is.
+        """
+        return f"{self}.{name}"
+
 
 @dataclass(frozen=True)
 class TableSpec:
     """A table: its columns by type name, and how they are laid out.
 
     Attributes:
-        name: The table's identifier.
+        layer: The layer it belongs to.
+        local_name: Its name within the layer: the source or the model whose table it is.
         columns: Its columns, with their types by name.
         date_column: The date it is partitioned by.
         key: The columns that identify a row, which rows are sorted by.
@@ -46,12 +72,18 @@ class TableSpec:
         bounded: The columns whose bounds the metadata keep; all if None.
     """
 
-    name: str
+    layer: Layer
+    local_name: str
     columns: dict[str, str]
     date_column: str
     key: tuple[str, ...]
     split_by: tuple[str, ...] = ()
     bounded: tuple[str, ...] | None = None
+
+    @property
+    def name(self) -> str:
+        """The table's identifier: `<layer>.<local name>`."""
+        return self.layer.table(self.local_name)
 
     @property
     def partition_columns(self) -> tuple[str, ...]:
@@ -63,20 +95,44 @@ class TableSpec:
         return pa.schema([pa.field(name, ARROW[kind]) for name, kind in self.columns.items()])
 
 
+def split_identifier(table: str) -> tuple[Layer, str]:
+    """The layer of a table and its name within the layer, from its identifier.
+
+    Raises:
+        TerminalError: If there is no such layer.
+    """
+    namespace, _, local_name = table.partition(".")
+    try:
+        return Layer(namespace), local_name
+    except ValueError:
+        raise TerminalError(
+            "the table is in no layer of the lake", where=table, received=namespace, allowed=", ".join(Layer)
+        ) from None
+
+
+def layer_of(table: str) -> Layer:
+    """The layer of a table, from its identifier."""
+    return split_identifier(table)[0]
+
+
 def table_spec(definition: ModelDefinition, table: str) -> TableSpec:
-    """The specification of a table of a model by its identifier; tiles have their own."""
-    layer, name = table.split(".", 1)
+    """The specification of a table of a model, from its identifier."""
+    layer, name = split_identifier(table)
     match layer:
-        case "raw":
+        case Layer.RAW:
             return raw_table(definition, name)
-        case "quarantine":
+        case Layer.QUARANTINE:
             return quarantine_table(definition, name)
-        case "features":
+        case Layer.TILES:
+            return tiles_table(definition, name)
+        case Layer.FEATURES:
             return features_table(definition)
-        case "shadow":
-            return shadow_table(definition)
-        case _:
+        case Layer.SCORES:
             return scores_table(definition)
+        case Layer.SHADOW:
+            return shadow_table(definition)
+        case Layer.MONITORING:
+            return registry_events_table() if name == REGISTRY_EVENTS else monitoring_table(definition)
 
 
 def spark_schema(columns: Mapping[str, str]) -> str:
@@ -88,20 +144,42 @@ def raw_table(definition: ModelDefinition, source: str) -> TableSpec:
     """`raw.<source>`: the source as landed, typed, with the date of its file."""
     declared = definition.sources[source]
     columns = {"source_date": "date", **declared.landed}
-    return TableSpec(f"raw.{source}", columns, "source_date", ("source_date", *declared.key))
+    return TableSpec(Layer.RAW, source, columns, "source_date", ("source_date", *declared.key))
 
 
 def quarantine_table(definition: ModelDefinition, source: str) -> TableSpec:
     """`quarantine.<source>`: a row that was set aside, as landed, with the rule it breaks and why."""
     raw = raw_table(definition, source)
-    return TableSpec(f"quarantine.{source}", raw.columns | dict.fromkeys(ASIDE, "string"), "source_date", raw.key)
+    return TableSpec(Layer.QUARANTINE, source, raw.columns | dict.fromkeys(ASIDE, "string"), "source_date", raw.key)
 
 
 def features_table(definition: ModelDefinition) -> TableSpec:
     """`features.<model>`: one row an observation: its key and every feature."""
     types = {name: str(kind) for name, kind in definition.feature_types.items()}
     key = observation_key(definition)
-    return TableSpec(f"features.{definition.name}", {**key, **types}, "score_date", tuple(key))
+    return TableSpec(Layer.FEATURES, definition.name, {**key, **types}, "score_date", tuple(key))
+
+
+def tiles_table(definition: ModelDefinition, source: str) -> TableSpec:
+    """`tiles.<source>`: a row per model, span, first day, group and key."""
+    types, groups = definition.sources[source].types, aggregate_groups(definition, source)
+    keys = {key_column(column): types[column] for group in groups for column in group.by}
+    partials = {
+        column: kind
+        for group in groups
+        for name, aggregate in group.stored_aggregates.items()
+        for column, kind in partial_types(name, aggregate).items()
+    }
+    identity = {"model": "string", "days": "integer", "source_date": "date", "made_from": "string", "by": "string"}
+    return TableSpec(
+        Layer.TILES,
+        source,
+        identity | keys | partials,
+        "source_date",
+        ("source_date", "by"),
+        split_by=("model", "days"),
+        bounded=tuple(identity),
+    )
 
 
 def scores_table(definition: ModelDefinition) -> TableSpec:
@@ -109,13 +187,13 @@ def scores_table(definition: ModelDefinition) -> TableSpec:
     provenance = {"model_version": "integer", "features_snapshot": "integer", "scored_at": "timestamp"}
     key = observation_key(definition)
     columns = {**key, "score": "number", **provenance}
-    return TableSpec(f"scores.{definition.name}", columns, "score_date", tuple(key))
+    return TableSpec(Layer.SCORES, definition.name, columns, "score_date", tuple(key))
 
 
 def shadow_table(definition: ModelDefinition) -> TableSpec:
     """`shadow.<model>`: the same of every challenger, each version apart; nobody publishes by them."""
     scores, by = scores_table(definition), ("model_version",)
-    return TableSpec(f"shadow.{definition.name}", scores.columns, scores.date_column, (*by, *scores.key), split_by=by)
+    return TableSpec(Layer.SHADOW, definition.name, scores.columns, scores.date_column, (*by, *scores.key), split_by=by)
 
 
 def monitoring_table(definition: ModelDefinition) -> TableSpec:
@@ -134,7 +212,7 @@ def monitoring_table(definition: ModelDefinition) -> TableSpec:
         "run_id": "string",
     }
     key = ("monitor", "score_date", "subject", "statistic")
-    return TableSpec(f"monitoring.{definition.name}", columns, "score_date", key, split_by=("monitor",))
+    return TableSpec(Layer.MONITORING, definition.name, columns, "score_date", key, split_by=("monitor",))
 
 
 def registry_events_table() -> TableSpec:
@@ -156,7 +234,9 @@ def registry_events_table() -> TableSpec:
         "evidence": "string",
         "after": "string",
     }
-    return TableSpec("monitoring.registry_events", columns, "effective", ("event_id",), split_by=("model", "event_id"))
+    return TableSpec(
+        Layer.MONITORING, REGISTRY_EVENTS, columns, "effective", ("event_id",), split_by=("model", "event_id")
+    )
 
 
 def observation_key(definition: ModelDefinition) -> dict[str, str]:

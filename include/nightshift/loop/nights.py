@@ -15,7 +15,6 @@ import pyarrow as pa
 from nightshift.definition.calendar import is_available, nights, zone_of
 from nightshift.definition.load import Replay, load_replay
 from nightshift.errors import DataError, NotYetAvailable, first_line
-from nightshift.features.groups import tiles_table
 from nightshift.lake.files import write_bytes
 from nightshift.lake.landing import (
     LandingFile,
@@ -29,7 +28,7 @@ from nightshift.lake.landing import (
 )
 from nightshift.lake.publish import publish
 from nightshift.lake.staging import inputs_of, load_staged, new_attempt, stage_arrow
-from nightshift.lake.tables import TableSpec, raw_table, table_spec
+from nightshift.lake.tables import Layer, layer_of, raw_table, table_spec
 from nightshift.loop.workspace import Progress, Workspace
 from nightshift.spark_submit import SparkSubmit
 from nightshift.types import PROBLEM, Measurement, Staged
@@ -38,8 +37,6 @@ if TYPE_CHECKING:
     from nightshift.quality.judge import Judgement
 
 log = logging.getLogger(__name__)
-
-SHADOW = "shadow."  # tables that nobody publishes by
 
 # How many days of history are ingested at once, so that memory stays flat.
 HISTORY_AT_ONCE = 92
@@ -106,7 +103,9 @@ class Nights(Workspace):
         ]
         staged = [self._stage_files(file.source, [file], file.day, file.day) for file in files]
         staged += [self._stage_files(file.source, [file], file.day, file.day) for file, _ in again]
-        measured = [Measurement(f"raw.{file.source} of {file.day}", "landed", detail=told) for file, told in again]
+        measured = [
+            Measurement(f"{Layer.RAW.table(file.source)} of {file.day}", "landed", detail=told) for file, told in again
+        ]
         for one in measured:
             progress(f"{one.subject}: {one.detail}")
         if measured:
@@ -136,13 +135,13 @@ class Nights(Workspace):
         """
         # Tiles are not for readers: the features made of them are checked, and `nightshift skew` checks those.
         everything = [load_staged(location) for location in locations]
-        staged = [one for one in everything if not one.table.startswith(("tiles.", SHADOW))]
+        staged = [one for one in everything if layer_of(one.table) not in {Layer.TILES, Layer.SHADOW}]
         found = self._judged(staged, run_id, progress)
         verdicts = [one.verdict for one in found]
         # Two sets of one table are a night's own and a restated one: the date tells them apart.
         tables = Counter(one.table for one in staged)
         measured = [m for verdict in verdicts for m in verdict.measurements(dated=tables[verdict.table] > 1)]
-        self.record(f"quality.{staged[0].table.split('.')[0]}", night, measured, run_id)
+        self.record(f"quality.{layer_of(staged[0].table)}", night, measured, run_id)
         self._keep_docs(found, run_id)
         failed = [(one, verdict) for one, verdict in zip(staged, verdicts, strict=True) if verdict.outcome == "fail"]
         if failed:
@@ -153,7 +152,7 @@ class Nights(Workspace):
                 fix="nothing was published; mend the data and clear the run",
             )
         passed = {one.location: done.locations for one, done in zip(staged, found, strict=True)}
-        beside = [one for one in everything if one.table.startswith(SHADOW)]
+        beside = [one for one in everything if layer_of(one.table) is Layer.SHADOW]
         left_out = self._audit_shadow(beside, night, run_id, progress) if beside else {}
         passed |= dict.fromkeys(left_out, ())
         return Audited(
@@ -172,9 +171,9 @@ class Nights(Workspace):
         snapshots = {}
         for one in [load_staged(location) for location in locations]:
             try:
-                snapshots[one.table] = publish(self.lake, self._spec(one.table), one)
+                snapshots[one.table] = publish(self.lake, table_spec(self.definition, one.table), one)
             except Exception:
-                if not one.table.startswith(SHADOW):
+                if layer_of(one.table) is not Layer.SHADOW:
                     raise
                 log.exception("%s of %s could not be published", one.table, one.dates)
         return snapshots
@@ -269,7 +268,3 @@ class Nights(Workspace):
         if published.get(file.uri) == digest_of(file.uri):
             return ""
         return f"{name} landed again, corrected; nights that are published stay as they are"
-
-    def _spec(self, table: str) -> TableSpec:
-        layer, name = table.split(".", 1)
-        return tiles_table(self.definition, name) if layer == "tiles" else table_spec(self.definition, table)

@@ -152,7 +152,7 @@ def look_at(
     profiles = column_distributions(rows, spec, list(kinds))[day]
     integers = [name for name, kind in kinds.items() if kind == "integer"]
     if integers:
-        counted = TableSpec(spec.name, spec.columns | dict.fromkeys(integers, "category"), spec.date_column, spec.key)
+        counted = replace(spec, columns=spec.columns | dict.fromkeys(integers, "category"))
         for name, profile in column_distributions(rows, counted, integers)[day].items():
             profiles[name] = replace(profiles[name], distinct=profile.distinct, counts=profile.counts)
     return {

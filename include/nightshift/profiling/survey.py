@@ -17,7 +17,7 @@ from nightshift.definition.problem import RESERVED
 from nightshift.errors import NightshiftError, TerminalError
 from nightshift.lake.files import as_uri
 from nightshift.lake.landing import LandingFile, landed_dates, landing_file, parse_landed, read_landed
-from nightshift.lake.tables import TableSpec
+from nightshift.lake.tables import Layer, TableSpec
 from nightshift.profiling.declared import DeclaredRules
 from nightshift.profiling.keys import Key, KeySearch
 from nightshift.profiling.look import Look, Seen, look_at
@@ -155,7 +155,7 @@ def _looks(
     types = _names(kinds)
     columns = {column: Column.model_validate({"type": kind}) for column, kind in types.items()}
     source = draft.source.model_copy(update={"columns": columns})
-    spec = TableSpec(f"raw.{name}", {"source_date": "date", **types}, "source_date", ())
+    spec = TableSpec(Layer.RAW, name, {"source_date": "date", **types}, "source_date", ())
     given = draft.given.get("columns") or {}
     declared = {column: rules for column, rules in draft.source.columns.items() if column in given}
     for number, file in enumerate(files):

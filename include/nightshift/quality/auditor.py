@@ -17,7 +17,15 @@ from nightshift.lake.landing import date_of_landed
 from nightshift.lake.parquet import date_of_written
 from nightshift.lake.read import Partition, published_dates, published_partitions, read_dates
 from nightshift.lake.staging import folder_of, load_staged, read_staged
-from nightshift.lake.tables import TableSpec, features_table, raw_table, scores_table, shadow_table
+from nightshift.lake.tables import (
+    Layer,
+    TableSpec,
+    features_table,
+    raw_table,
+    scores_table,
+    shadow_table,
+    split_identifier,
+)
 from nightshift.quality.contract import AuditContext, features_contract, scores_contract, source_contract
 from nightshift.quality.distributions import ColumnDistribution, published_distributions
 from nightshift.quality.expectation import NEW_FILE, Contract
@@ -56,18 +64,18 @@ class Auditor:
         return replace(self._contract(staged, beside), folder=str(self.definition.folder))
 
     def _contract(self, staged: Staged, beside: Sequence[Staged]) -> Contract:
-        layer, name = staged.table.split(".", 1)
-        if layer == "raw":
+        layer, name = split_identifier(staged.table)
+        if layer is Layer.RAW:
             return source_contract(name, self.definition.sources[name], self._of_source(name, staged, beside))
         observed = raw_table(self.definition, self.definition.observations.source)
         observations = sum(published_dates(self.lake, observed, (staged.first, staged.last)).values())
-        if layer == "features":
+        if layer is Layer.FEATURES:
             spec, columns = features_table(self.definition), self.definition.quality.features.columns
             profiles = self._profiles(spec, columns, staged)
             background = AuditContext(day=_only(staged), observations=observations, profiles=profiles)
             return features_contract(self.definition, background)
         scores = self._holdout(staged)
-        if layer == "shadow":  # what is usual is the champions'
+        if layer is Layer.SHADOW:  # what is usual is the champions'
             return scores_contract(
                 self.definition, AuditContext(observations=observations, scores=scores), shadow_table
             )
@@ -78,9 +86,9 @@ class Auditor:
 
     def files(self, staged: Staged) -> list[Check]:
         """What is checked of a source's files: whether one is another date's, byte for byte, once more."""
-        layer, name = staged.table.split(".", 1)
+        layer, name = split_identifier(staged.table)
         source = self.definition.sources.get(name)
-        if layer != "raw" or source is None or source.cadence != "daily" or source.repeats == "allow":
+        if layer is not Layer.RAW or source is None or source.cadence != "daily" or source.repeats == "allow":
             return []
         digests = _by_date(source, staged)
         known = self._digests(name, staged)
@@ -154,7 +162,8 @@ class Auditor:
 
     def _due(self, staged: Staged, source: str) -> date | None:
         """The newest partition of another source, up to a set's date, that the night which stages it can have."""
-        own, other = self.definition.sources[staged.table.split(".", 1)[1]], self.definition.sources[source]
+        _, name = split_identifier(staged.table)
+        own, other = self.definition.sources[name], self.definition.sources[source]
         day, schedule = _only(staged), self.definition.schedule
         if day is None or "irregular" in (own.cadence, other.cadence):
             return None

@@ -19,7 +19,7 @@ from nightshift.definition.checks import (
     TableChecks,
 )
 from nightshift.definition.model import ModelDefinition, Source
-from nightshift.lake.tables import TableSpec, features_table, scores_table
+from nightshift.lake.tables import Layer, TableSpec, features_table, scores_table
 from nightshift.quality.computed import quoted
 from nightshift.quality.distributions import ColumnDistribution
 from nightshift.quality.expectation import (
@@ -88,13 +88,13 @@ def source_contract(name: str, source: Source, background: AuditContext = NO_HIS
     found += _row_counts(source, background)
     found += _usual(source.columns, source.landed, background)
     found += [_declared(one) for one in source.expectations]
-    return Contract(f"raw.{name}", tuple(found), source.quarantine.share, computed)
+    return Contract(Layer.RAW.table(name), tuple(found), source.quarantine.share, computed)
 
 
 def row_contract(name: str, source: Source) -> Contract:
     """Those checks of a source that look at a row by itself, whatever their severity; no row is too many."""
     rules = tuple(replace(one, severity="quarantine") for one in (*_of_columns(source.columns), *_rules(source.rules)))
-    return Contract(f"quarantine.{name}", rules, 1.0, rule_columns(source.rules, source.landed))
+    return Contract(Layer.QUARANTINE.table(name), rules, 1.0, rule_columns(source.rules, source.landed))
 
 
 def features_contract(definition: ModelDefinition, background: AuditContext) -> Contract:

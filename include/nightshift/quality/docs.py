@@ -15,10 +15,14 @@ from typing import Any
 from jinja2 import Environment
 
 from nightshift.lake.files import list_files, read_bytes, remove, write_bytes
+from nightshift.lake.tables import Layer, layer_of
 from nightshift.pages import POLICY, templates
 from nightshift.types import Outcome, Verdict
 
-LAYERS, BESIDE = ("raw", "features", "scores"), ("shadow",)  # of every night; of those with a challenger
+LAYERS, BESIDE = (
+    (Layer.RAW, Layer.FEATURES, Layer.SCORES),
+    (Layer.SHADOW,),
+)  # of every night; of those with a challenger
 TEMPLATES = templates(Path(__file__).with_name("templates"))
 
 
@@ -53,8 +57,8 @@ class Page:
         return f"{self.table} {self.dates}".rstrip()
 
     @property
-    def layer(self) -> str:
-        return self.table.split(".")[0]
+    def layer(self) -> Layer:
+        return layer_of(self.table)
 
     @property
     def name(self) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from nightshift.lake.files import read_bytes, write_bytes
 from nightshift.lake.staging import read_staged, stage_parts
-from nightshift.lake.tables import TableSpec, table_spec
+from nightshift.lake.tables import Layer, TableSpec, table_spec
 from nightshift.quality.audit import Audit, Rows, audit
 from nightshift.quality.auditor import Auditor
 from nightshift.quality.docs import Page, render_docs
@@ -82,10 +82,9 @@ def _rows(staged: Staged, spec: TableSpec, contract: Contract, spark: SparkSessi
 
 def _publishable(auditor: Auditor, staged: Staged, spec: TableSpec, rows: Rows, audited: Audit) -> tuple[str, ...]:
     """The sets to publish: the rows that were set aside first, so that none is nowhere."""
-    layer, name = staged.table.split(".", 1)
-    if layer != "raw":
+    if spec.layer is not Layer.RAW:
         return (staged.location,)
-    aside = stage_quarantine(auditor.lake, auditor.definition, name, staged, audited.aside)
+    aside = stage_quarantine(auditor.lake, auditor.definition, spec.local_name, staged, audited.aside)
     first = (aside.location,) if aside else ()
     if not audited.broken:
         return (*first, staged.location)

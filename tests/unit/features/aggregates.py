@@ -12,7 +12,8 @@ import pyarrow as pa
 from hypothesis import strategies as st
 
 from nightshift.definition.model import Aggregate
-from nightshift.features.partials import Partials, lift, load, lower, merge, parts, store
+from nightshift.features.partials import Partials, lift, load, lower, merge, store
+from nightshift.lake.groups import partial_names
 
 EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
 
@@ -75,7 +76,9 @@ def regrouped(agg: Aggregate, rows: list[tuple[Any, int | None]], chance: random
 def stored(agg: Aggregate, held: Partials) -> dict[str, pa.Array]:
     """The columns of a tile; a partial that is left out is a null column, as the writer makes it."""
     [rows] = {len(partial) for partial in held.values()}
-    return {part: store(part, held[part]) if part in held else pa.nulls(rows, pa.float64()) for part in parts(agg)}
+    return {
+        part: store(part, held[part]) if part in held else pa.nulls(rows, pa.float64()) for part in partial_names(agg)
+    }
 
 
 def same(left: Any, right: Any) -> bool:

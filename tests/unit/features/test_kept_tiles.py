@@ -13,7 +13,6 @@ import pytest
 
 from nightshift.definition.load import load_definition
 from nightshift.definition.model import ModelDefinition
-from nightshift.features.groups import tiles_table
 from nightshift.features.plan import SPANS, Tile, cover
 from nightshift.features.tiles import kept_tiles, plan_tiles, recipe, runs
 from nightshift.lake.catalog import Lake
@@ -21,7 +20,7 @@ from nightshift.lake.files import local_path
 from nightshift.lake.publish import publish
 from nightshift.lake.read import read_dates
 from nightshift.lake.staging import new_attempt, seal, stage_arrow, staging_folder
-from nightshift.lake.tables import TableSpec
+from nightshift.lake.tables import TableSpec, tiles_table
 from nightshift.types import Staged
 from unit.features.spans import DAY, START, Versions, tile, versions
 from unit.tables import EARLY, LATE

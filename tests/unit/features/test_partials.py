@@ -15,8 +15,9 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from nightshift.definition.model import Aggregate
-from nightshift.features.partials import LIMBS, load, part_types, parts, stack, store, take
+from nightshift.features.partials import LIMBS, load, stack, store, take
 from nightshift.features.sketches import SKETCH_BITS
+from nightshift.lake.groups import partial_names, partial_types
 from unit.features.aggregates import (
     EPOCH,
     aggregate,
@@ -264,20 +265,20 @@ def test_an_estimate_does_not_depend_on_order_or_grouping_where_a_sketch_changes
     ],
 )
 def test_each_aggregation_has_its_partials(agg: str, expected: dict[str, str]) -> None:
-    assert part_types("a", aggregate(agg)) == expected
+    assert partial_types("a", aggregate(agg)) == expected
 
 
 def test_the_last_of_a_text_is_kept_as_a_text() -> None:
-    assert part_types("a", aggregate("last", "category")) == {"a__at": "timestamp", "a__last_text": "string"}
+    assert partial_types("a", aggregate("last", "category")) == {"a__at": "timestamp", "a__last_text": "string"}
 
 
 @pytest.mark.parametrize(("agg", "sums"), [("sum", 1), ("mean", 1), ("stddev", 2)])
 def test_what_is_added_up_has_a_partial_for_every_limb(agg: str, sums: int) -> None:
-    kinds = part_types("a", aggregate(agg))
+    kinds = partial_types("a", aggregate(agg))
     assert len(kinds) == 1 + sums * len(LIMBS)
     assert kinds.pop("a__n") == "integer"
     assert set(kinds.values()) == {"number"}
-    assert len(parts(aggregate(agg))) == len(set(parts(aggregate(agg))))
+    assert len(partial_names(aggregate(agg))) == len(set(partial_names(aggregate(agg))))
 
 
 def test_a_limb_that_is_left_out_is_null_in_a_tile_and_is_left_out_again_when_no_tile_has_it() -> None:
@@ -290,6 +291,6 @@ def test_a_limb_that_is_left_out_is_null_in_a_tile_and_is_left_out_again_when_no
     alone = load({part: pa.chunked_array([column]) for part, column in columns[0].items()})
     assert alone.keys() == whole.keys()
     # Beside a tile that has the limb, what is left out is 0.
-    both = load({part: pa.chunked_array([one[part] for one in columns]) for part in parts(agg)})
+    both = load({part: pa.chunked_array([one[part] for one in columns]) for part in partial_names(agg)})
     assert both.keys() == {*whole, *fine}
     assert features(agg, both, [(0, 1), (1, 2), (2, 3), (0, 3)]) == [1.5, (3 + 0.5**20) / 2, None, (6 + 0.5**20) / 4]

@@ -9,8 +9,8 @@ from nightshift.definition.load import load_definition
 from nightshift.definition.model import ModelDefinition
 from nightshift.features import partials
 from nightshift.features import tiles as tiles_module
-from nightshift.features.groups import tiles_table
 from nightshift.features.tiles import recipe
+from nightshift.lake.tables import tiles_table
 
 DECLARED = """
     event_time: timestampadd(HOUR, 7, cast(source_date as timestamp_ntz))

@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from nightshift.features.groups import OVERALL, Group
 from nightshift.features.plan import Tile
 from nightshift.features.tiles import kept_tiles
 from nightshift.features.tiling import TileReader, TileWriter, Written, key_codes
 from nightshift.lake.catalog import Lake
 from nightshift.lake.files import local_path
+from nightshift.lake.groups import OVERALL, Group
 from nightshift.lake.publish import publish
 from nightshift.lake.staging import new_attempt, seal, staging_folder
 from unit.features.spans import DAY, START, tile
@@ -212,7 +212,7 @@ def test_where_there_is_nothing_to_read_there_is_a_table_without_rows_that_has_e
     files = write(writer, [row()])
     reader = TileReader(SPEC, files)
     full, empty, asked = reader.read(of, files), reader.read(of, []), reader.read(of, [tile(9, 1)])
-    assert full.column_names == [*of.keys, *of.partials, "days", "source_date"]
+    assert full.column_names == [*of.keys, *of.partial_columns, "days", "source_date"]
     assert [field.type for field in full.schema] == [SPEC.schema.field(name).type for name in full.column_names]
     assert empty.equals(asked)
     assert empty.schema.equals(full.schema)

@@ -30,10 +30,11 @@ from hypothesis import strategies as st
 
 from nightshift.definition.model import ModelDefinition, feature_name
 from nightshift.features import plan
-from nightshift.features.groups import grouped, tiles_table
 from nightshift.features.plan import Tile
 from nightshift.features.tiling import TileWriter
 from nightshift.features.windows import window_features
+from nightshift.lake.groups import aggregate_groups
+from nightshift.lake.tables import tiles_table
 
 Row = dict[str, Any]
 Files = dict[Tile, tuple[str, ...]]
@@ -51,10 +52,10 @@ def definition(tmp_path_factory: pytest.TempPathFactory) -> ModelDefinition:
 
 def tiles_of(definition: ModelDefinition, events: list[Event], nights: Iterable[date], folder: str) -> Files:
     """The files of every tile that some nights see, as a job makes them."""
-    spec, groups = tiles_table(definition, "events"), grouped(definition, "events")
+    spec, groups = tiles_table(definition, "events"), aggregate_groups(definition, "events")
     writer = TileWriter(definition.name, spec, groups, Path(folder).as_uri())
     work = work_for(definition, events, nights)
-    columns = {name: name for group in groups for name in group.held}
+    columns = {name: name for group in groups for name in group.stored_aggregates}
     rows = operands(definition, [one for one in events if one.visible and Tile(one.date, 1) in work.build[1]])
     files: Files = {}
     for span in plan.SPANS:

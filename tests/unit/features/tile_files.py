@@ -12,11 +12,11 @@ import pytest
 from hypothesis import strategies as st
 
 from nightshift.definition.model import Aggregate
-from nightshift.features.groups import Group
-from nightshift.features.partials import load, lower, merge, part_types, parts
+from nightshift.features.partials import load, lower, merge
 from nightshift.features.plan import Tile
 from nightshift.features.tiling import TileReader, TileWriter, Written
-from nightshift.lake.tables import TableSpec
+from nightshift.lake.groups import Group, partial_names, partial_types
+from nightshift.lake.tables import Layer, TableSpec
 from unit.features.spans import DAY, START
 
 Row = dict[str, Any]
@@ -46,10 +46,11 @@ GROUPS = (group("", "name"), group("all_"), group("three_", "number", "day", "fl
 BY_NAME, OVER_ALL, BY_THREE, BY_TWO = GROUPS
 TOLD = {"model": "string", "days": "integer", "source_date": "date", "made_from": "string", "by": "string"}
 SPEC = TableSpec(
-    "tiles.s",
+    Layer.TILES,
+    "s",
     TOLD
     | {f"key_{name}": kind for name, kind in KEYS.items()}
-    | {column: kind for name, a in aggregates("", ()).items() for column, kind in part_types(name, a).items()},
+    | {column: kind for name, a in aggregates("", ()).items() for column, kind in partial_types(name, a).items()},
     "source_date",
     ("source_date", "by"),
     split_by=("model", "days"),
@@ -123,8 +124,8 @@ def contents(files: dict[Tile, list[str]], of: Group, tiles: Iterable[Tile]) -> 
 
 def features(of: Group, rows: pa.Table) -> list[Any]:
     made = []
-    for name, aggregate in of.held.items():
-        held = load({part: rows[f"{name}__{part}"] for part in parts(aggregate)})
+    for name, aggregate in of.stored_aggregates.items():
+        held = load({part: rows[f"{name}__{part}"] for part in partial_names(aggregate)})
         made += lower(aggregate, merge(aggregate, held, np.array([0]), np.array([rows.num_rows]))).to_pylist()
     return made
 

@@ -150,7 +150,7 @@ def test_the_partitions_within_dates_are_those_of_all_of_them(lake: Lake, readin
         everything = published_partitions(lake, readings, snapshot)
         assert published_partitions(lake, readings, snapshot, (day(2), day(2))) == {day(2): everything[day(2)]}
     assert published_partitions(lake, readings, None, (day(4), day(9))) == {}
-    assert published_partitions(lake, replace(readings, name="raw.none"), None, (day(1), day(9))) == {}
+    assert published_partitions(lake, replace(readings, local_name="none"), None, (day(1), day(9))) == {}
 
 
 # ---- without a lock, as with a catalog that settles conflicts itself
@@ -210,7 +210,7 @@ numbers = itertools.count()
 def test_any_sequence_of_merging_leaves_what_a_dictionary_would_hold_at_every_snapshot(
     lake: Lake, readings: TableSpec, steps: list[tuple[int, int, bool]]
 ) -> None:
-    spec = replace(readings, name=f"raw.merged_{next(numbers)}")
+    spec = replace(readings, local_name=f"merged_{next(numbers)}")
     expected: Rows = {}
     history: dict[int, Rows] = {}
     with pytest.MonkeyPatch.context() as patch:

@@ -32,7 +32,7 @@ from nightshift.lake.landing import (
     read_landed,
     restated_files,
 )
-from nightshift.lake.tables import TableSpec
+from nightshift.lake.tables import Layer, TableSpec
 
 DAY = date(2024, 1, 5)
 COLUMNS = {
@@ -43,7 +43,7 @@ COLUMNS = {
     "built": "date",
     "seen": "timestamp",
 }
-SPEC = TableSpec("raw.readings", {"source_date": "date", **COLUMNS}, "source_date", ("source_date", "machine"))
+SPEC = TableSpec(Layer.RAW, "readings", {"source_date": "date", **COLUMNS}, "source_date", ("source_date", "machine"))
 CSV = (
     "machine,count,load,failed,built,seen\n"
     "a01,17,0.5,true,2020-02-29,2024-01-05T06:30:00Z\n"
@@ -112,7 +112,7 @@ def read_stored(landing: Path, kind: str, values: object, stored: pa.DataType) -
 
 def read_value(landing: Path, ending: str, content: bytes, kind: str) -> list[object]:
     (landing / f"{DAY}.{ending}").write_bytes(content)
-    spec = TableSpec("raw.readings", {"source_date": "date", "value": kind}, "source_date", ())
+    spec = TableSpec(Layer.RAW, "readings", {"source_date": "date", "value": kind}, "source_date", ())
     return list(read_one(landing, source(f"{{date}}.{ending}", {"value": kind}), spec)["value"].to_pylist())
 
 
@@ -391,7 +391,7 @@ def test_a_number_reads_alike_from_both_formats(tmp_path: Path, numbers: list[fl
 )
 def test_however_the_header_is_written_texts_are_never_taken_for_numbers(tmp_path: Path, text: str) -> None:
     (tmp_path / f"{DAY}.csv").write_bytes(text.encode())
-    spec = TableSpec("raw.readings", {"source_date": "date", "value": "string"}, "source_date", ())
+    spec = TableSpec(Layer.RAW, "readings", {"source_date": "date", "value": "string"}, "source_date", ())
     try:
         rows = read_one(tmp_path, source("{date}.csv", {"value": "string"}), spec)
     except DataError:
@@ -511,7 +511,7 @@ def instants(landing: Path, values: object, zone: str, kind: pa.DataType | None 
     column = pa.array(values, kind or pa.string())
     (landing / f"{DAY}.parquet").write_bytes(whole_parquet(pa.table({"value": column})))
     declared = source("{date}.parquet", {"value": "timestamp"})
-    spec = TableSpec("raw.readings", {"source_date": "date", "value": "timestamp"}, "source_date", ())
+    spec = TableSpec(Layer.RAW, "readings", {"source_date": "date", "value": "timestamp"}, "source_date", ())
     rows, _ = read_landed(landing_file(str(landing), "readings", declared, DAY), declared, spec, zone)
     return list(rows["value"].to_pylist())
 

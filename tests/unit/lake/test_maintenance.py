@@ -16,7 +16,7 @@ from nightshift.lake.publish import publish
 from nightshift.lake.read import snapshot_of
 from nightshift.lake.sql import run_sql
 from nightshift.lake.staging import inputs_of, load_staged, new_attempt, seal, staging_folder
-from nightshift.lake.tables import TableSpec
+from nightshift.lake.tables import Layer, TableSpec
 from nightshift.types import Staged
 from unit.tables import DAY, Rows, arrow, day, put, seen, stage
 
@@ -95,7 +95,7 @@ def test_a_table_to_which_nothing_was_published_is_left_alone(lake: Lake, readin
 
 def test_every_table_is_told_about(lake: Lake, readings: TableSpec) -> None:
     put(lake, readings, {DAY: A})
-    put(lake, TableSpec("scores.tiny", readings.columns, "source_date", ()), {DAY: A})
+    put(lake, TableSpec(Layer.SCORES, "tiny", readings.columns, "source_date", ()), {DAY: A})
     said: list[str] = []
     assert sorted(maintain(lake, said.append)) == ["raw.readings", "scores.tiny"]
     assert "raw.readings: 0 snapshots expired, 0 files removed" in said

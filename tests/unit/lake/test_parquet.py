@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from nightshift.definition.model import ModelDefinition
 from nightshift.lake.files import local_path
 from nightshift.lake.parquet import gathered, write_files
-from nightshift.lake.tables import TableSpec, monitoring_table
+from nightshift.lake.tables import Layer, TableSpec, monitoring_table
 from unit.tables import arrow, day
 
 some_rows = st.lists(st.tuples(st.integers(1, 5), st.sampled_from("abc"), st.integers(0, 3).map(float)), max_size=30)
@@ -27,7 +27,8 @@ def test_each_date_is_a_file_sorted_by_the_tables_key(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[int, str, float]]
 ) -> None:
     spec = TableSpec(
-        "raw.readings",
+        Layer.RAW,
+        "readings",
         {"source_date": "date", "machine": "string", "load": "number"},
         "source_date",
         ("source_date", "machine"),

@@ -24,7 +24,7 @@ from nightshift.lake.publish import publish
 from nightshift.lake.read import data_files, published_dates, read_dates, snapshot_of
 from nightshift.lake.sql import run_sql
 from nightshift.lake.staging import read_staged, seal, stage_arrow, staging_folder
-from nightshift.lake.tables import TableSpec, monitoring_table
+from nightshift.lake.tables import Layer, TableSpec, monitoring_table
 from nightshift.settings import PROJECT, Settings
 from nightshift.types import Staged
 from unit.tables import DAY, EARLY, LATE, Rows, arrow, day, put, seen, stage
@@ -294,7 +294,9 @@ def test_ensuring_a_table_twice_is_ensuring_it_once(lake: Lake, readings: TableS
 
 def test_every_type_a_definition_can_name_survives_publishing_reading_and_sql(lake: Lake) -> None:
     kinds = ["string", "category", "integer", "number", "boolean", "date", "timestamp"]
-    spec = TableSpec("raw.kinds", {"source_date": "date", **{f"a_{kind}": kind for kind in kinds}}, "source_date", ())
+    spec = TableSpec(
+        Layer.RAW, "kinds", {"source_date": "date", **{f"a_{kind}": kind for kind in kinds}}, "source_date", ()
+    )
     full = ["x", "y", 2**60, 0.1, False, date(1969, 12, 31), pa.scalar(-1, pa.timestamp("us", tz="UTC")).as_py()]
     rows = pa.Table.from_pylist(
         [dict(zip(spec.columns, [DAY, *values], strict=True)) for values in (full, [None] * 7)], schema=spec.schema
@@ -377,12 +379,12 @@ def test_threads_that_publish_the_same_night_at_once_leave_one_of_their_sets(
 PROCESS = """
 import sys
 from nightshift.lake.catalog import Lake
-from nightshift.lake.tables import TableSpec
+from nightshift.lake.tables import Layer, TableSpec
 from nightshift.settings import Settings
 from unit.tables import day, put
 
 columns = {"source_date": "date", "machine": "string", "load": "number"}
-spec = TableSpec("raw.readings", columns, "source_date", ("source_date", "machine"))
+spec = TableSpec(Layer.RAW, "readings", columns, "source_date", ("source_date", "machine"))
 print("ready", flush=True)
 sys.stdin.readline()
 lake = Lake(Settings(home=sys.argv[1], var=sys.argv[2]))
@@ -424,7 +426,7 @@ numbers = itertools.count()
 def test_any_sequence_of_publishing_leaves_what_a_dictionary_would_hold(
     lake: Lake, readings: TableSpec, steps: list[tuple[int, list[list[float]]] | int]
 ) -> None:
-    spec = replace(readings, name=f"raw.sequence_{next(numbers)}")
+    spec = replace(readings, local_name=f"sequence_{next(numbers)}")
     expected: Rows = {}
     done: list[tuple[Staged, Rows]] = []
     for step in steps:

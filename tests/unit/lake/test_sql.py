@@ -5,7 +5,7 @@ import pytest
 from nightshift.errors import TerminalError
 from nightshift.lake.catalog import Lake
 from nightshift.lake.sql import connect_sql, run_sql
-from nightshift.lake.tables import TableSpec
+from nightshift.lake.tables import Layer, TableSpec
 from unit.tables import DAY, day, put, stage
 
 
@@ -25,7 +25,7 @@ def test_a_table_without_rows_can_be_queried(lake: Lake, readings: TableSpec) ->
 
 def test_every_published_table_is_there_under_its_own_name(lake: Lake, readings: TableSpec) -> None:
     put(lake, readings, {DAY: [("a", 1.0)]})
-    put(lake, TableSpec("scores.tiny", readings.columns, "source_date", ()), {DAY: [("a", 1.0)]})
+    put(lake, TableSpec(Layer.SCORES, "tiny", readings.columns, "source_date", ()), {DAY: [("a", 1.0)]})
     tables = connect_sql(lake).execute("select table_schema || '.' || table_name from information_schema.tables")
     assert sorted(tables.fetchall()) == [("raw.readings",), ("scores.tiny",)]
 

@@ -25,7 +25,7 @@ from nightshift.definition.model import ModelDefinition, Source
 from nightshift.definition.rules import RULES
 from nightshift.errors import TerminalError
 from nightshift.lake.landing import landed_dates, landing_file, read_landed
-from nightshift.lake.tables import TableSpec
+from nightshift.lake.tables import Layer, TableSpec
 from nightshift.profiling.text import Proposal
 from nightshift.quality.audit import Audit, audit_table
 from nightshift.quality.contract import AuditContext, source_contract
@@ -65,7 +65,7 @@ def source_of(proposal: Proposal) -> Source:
 
 def spec_of(source: Source) -> TableSpec:
     types = {name: str(column.type) for name, column in source.columns.items()}
-    return TableSpec("raw.orders", {"source_date": "date", **types}, "source_date", ())
+    return TableSpec(Layer.RAW, "orders", {"source_date": "date", **types}, "source_date", ())
 
 
 def read(landing: Path, source: Source, day: date) -> pa.Table:

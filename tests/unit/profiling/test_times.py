@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from nightshift.lake.tables import ARROW, TableSpec
+from nightshift.lake.tables import ARROW, Layer, TableSpec
 from nightshift.profiling.look import Seen, look_at
 from nightshift.profiling.times import Orders, freshness, named, time_rules
 
@@ -16,7 +16,7 @@ DAYS = [FIRST + timedelta(days=n) for n in range(10)]
 
 def seen(kind: str, values: Any, zone: str = "UTC") -> Seen:
     """A column whose values on a date are made of it."""
-    spec = TableSpec("raw.x", {"source_date": "date", "x": kind}, "source_date", ())
+    spec = TableSpec(Layer.RAW, "x", {"source_date": "date", "x": kind}, "source_date", ())
     looks = {}
     for day in DAYS:
         made = pa.array(values(day), ARROW[kind])

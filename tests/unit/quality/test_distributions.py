@@ -16,7 +16,7 @@ from nightshift.lake.files import local_path
 from nightshift.lake.publish import publish
 from nightshift.lake.read import published_partitions
 from nightshift.lake.staging import stage_arrow
-from nightshift.lake.tables import TableSpec
+from nightshift.lake.tables import Layer, TableSpec
 from nightshift.quality.distributions import (
     MOST_VALUES,
     ColumnDistribution,
@@ -33,7 +33,7 @@ TYPES = {
     "ok": "boolean",
     "seen": "timestamp",
 }
-SPEC = TableSpec("raw.x", {"source_date": "date"} | TYPES, "source_date", ())
+SPEC = TableSpec(Layer.RAW, "x", {"source_date": "date"} | TYPES, "source_date", ())
 
 TEXTS = st.none() | st.sampled_from(["a", "b", "", "A", "ä", "None", "a'b"])
 ROWS = st.lists(
@@ -58,7 +58,7 @@ def table(rows: Sequence[dict[str, Any]], spec: TableSpec = SPEC) -> pa.Table:
 
 def column(values: Sequence[Any], kind: str = "number") -> ColumnDistribution:
     """The profile of one column of one date."""
-    spec = TableSpec("raw.x", {"source_date": "date", "x": kind}, "source_date", ())
+    spec = TableSpec(Layer.RAW, "x", {"source_date": "date", "x": kind}, "source_date", ())
     rows = table([{"source_date": DAY, "x": value} for value in values], spec)
     return column_distributions(rows, spec, ["x"])[DAY]["x"]
 
@@ -109,7 +109,7 @@ def test_a_mix_is_kept_of_a_thousand_values_and_of_no_more() -> None:
 
 def test_a_date_with_more_values_than_are_kept_leaves_the_others_without_a_mix_too() -> None:
     """What is usual is compared over dates: some of them would be another measure."""
-    spec = TableSpec("raw.x", {"source_date": "date", "x": "string"}, "source_date", ())
+    spec = TableSpec(Layer.RAW, "x", {"source_date": "date", "x": "string"}, "source_date", ())
     rows = [{"source_date": DAY, "x": f"v{number}"} for number in range(1001)]
     rows += [{"source_date": DAY + timedelta(days=1), "x": "a"}]
     assert [one["x"].counts for one in column_distributions(table(rows, spec), spec, ["x"]).values()] == [{}, {}]
@@ -121,7 +121,7 @@ def test_the_values_of_a_mix_are_told_in_the_order_of_their_names() -> None:
 
 @pytest.mark.parametrize("name", ["select", 'a"b', "two words", "ä", "count(*)", "landed"])
 def test_a_column_may_have_any_name(name: str) -> None:
-    spec = TableSpec("raw.x", {"source date": "date", name: "string"}, "source date", ())
+    spec = TableSpec(Layer.RAW, "x", {"source date": "date", name: "string"}, "source date", ())
     rows = table([{"source date": DAY, name: "v"}], spec)
     assert column_distributions(rows, spec, [name]) == {
         DAY: {name: ColumnDistribution(1, 0, distinct=1, counts={"v": 1})}
@@ -169,7 +169,7 @@ def test_a_date_that_was_published_again_is_profiled_as_it_is_now(lake: Lake) ->
 
 
 def test_in_files_from_before_a_column_was_declared_it_is_missing(lake: Lake) -> None:
-    older = TableSpec("raw.x", {"source_date": "date", "size": "number"}, "source_date", ())
+    older = TableSpec(Layer.RAW, "x", {"source_date": "date", "size": "number"}, "source_date", ())
     put(lake, older, DAY, {"size": 1.0})
     put(lake, SPEC, DAY + timedelta(days=1), {"size": 2.0, "code": "a"})
     found = published_distributions(lake, SPEC, [DAY, DAY + timedelta(days=1)], ["code"])

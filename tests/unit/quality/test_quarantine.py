@@ -19,7 +19,7 @@ from nightshift.lake.files import local_path
 from nightshift.lake.publish import publish
 from nightshift.lake.read import read_dates
 from nightshift.lake.staging import stage_arrow
-from nightshift.lake.tables import quarantine_table, raw_table
+from nightshift.lake.tables import Layer, quarantine_table, raw_table
 from nightshift.loop import Loop
 from nightshift.quality import quarantine
 from nightshift.quality.quarantine import quarantined_rows, release
@@ -187,7 +187,7 @@ def test_a_release_that_was_killed_half_way_loses_and_doubles_nothing(
     night(loop)
 
     def killed(lake: Any, spec: Any, staged: Any) -> int:
-        if spec.name.startswith("quarantine."):
+        if spec.layer is Layer.QUARANTINE:
             raise KeyboardInterrupt
         return publish(lake, spec, staged)
 

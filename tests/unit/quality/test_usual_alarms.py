@@ -13,7 +13,7 @@ import pytest
 
 from nightshift.definition.checks import UsualValues
 from nightshift.definition.model import Column, Source
-from nightshift.lake.tables import TableSpec
+from nightshift.lake.tables import Layer, TableSpec
 from nightshift.quality.audit import audit_table
 from nightshift.quality.contract import AuditContext, source_contract
 from nightshift.quality.distributions import ColumnDistribution, column_distributions
@@ -36,7 +36,7 @@ SOURCE = Source(
     },
 )
 TYPES = {name: str(column.type) for name, column in SOURCE.columns.items()}
-SPEC = TableSpec("raw.x", {"source_date": "date"} | TYPES, "source_date", ())
+SPEC = TableSpec(Layer.RAW, "x", {"source_date": "date"} | TYPES, "source_date", ())
 
 
 def ordinary(seed: int, day: date = DAY, rows: int = 500) -> pa.Table:

@@ -5,24 +5,25 @@ from collections.abc import Callable
 import pytest
 
 from nightshift.definition.model import ModelDefinition
-from nightshift.features.groups import OVERALL, grouped, tiles_table
 from nightshift.features.partials import LIMBS
+from nightshift.lake.groups import OVERALL, aggregate_groups
+from nightshift.lake.tables import tiles_table
 
 
 def test_aggregates_that_share_a_key_are_one_group(flight_delay: ModelDefinition) -> None:
-    [group] = grouped(flight_delay, "weather")
+    [group] = aggregate_groups(flight_delay, "weather")
     assert (group.by, group.keys, group.name) == (("origin",), ["key_origin"], "origin")
     assert list(group.aggregates) == ["origin_rain", "origin_visibility", "origin_wind", "origin_temperature"]
-    assert {group.by for group in grouped(flight_delay, "schedule")} == {
+    assert {group.by for group in aggregate_groups(flight_delay, "schedule")} == {
         ("origin", "dep_hour"),
         ("dest",),
         ("tailnum",),
     }
-    assert grouped(flight_delay, "planes") == ()
+    assert aggregate_groups(flight_delay, "planes") == ()
 
 
 def test_every_group_of_a_source_has_a_name_of_its_own(flight_delay: ModelDefinition) -> None:
-    groups = grouped(flight_delay, "arrivals")
+    groups = aggregate_groups(flight_delay, "arrivals")
     assert len({group.name for group in groups}) == len(groups)
     [overall] = [group for group in groups if not group.by]
     assert (overall.name, overall.keys) == (OVERALL, [])
@@ -38,12 +39,12 @@ def test_aggregates_over_the_same_values_share_columns_within_a_group_and_across
         share_of_all: by: [], agg: rate, where: failed
         sum_of_all: by: [], agg: sum, value: cast(failed as int)
     """)
-    machine, overall = grouped(definition, "failures")
+    machine, overall = aggregate_groups(definition, "failures")
     assert machine.holders == {"share": "share", "mean": "mean", "total": "mean"}
     assert overall.holders == {"share_of_all": "share", "sum_of_all": "mean"}
-    assert list(machine.held) == list(overall.held) == ["share", "mean"]
+    assert list(machine.stored_aggregates) == list(overall.stored_aggregates) == ["share", "mean"]
     kept = ["share__n", "share__hits", "mean__n", *(f"mean__sum{n}" for n in range(len(LIMBS)))]
-    assert machine.partials == overall.partials == kept
+    assert machine.partial_columns == overall.partial_columns == kept
     columns = list(tiles_table(definition, "failures").columns)
     assert columns == ["model", "days", "source_date", "made_from", "by", "key_machine", *kept]
 
@@ -65,10 +66,10 @@ def test_an_aggregate_over_other_values_or_of_which_other_things_are_kept_has_co
         one: by: [], agg: mean, value: cast(failed as int)
         other: by: [], {other}
     """)
-    [group] = grouped(definition, "failures")
+    [group] = aggregate_groups(definition, "failures")
     assert group.holders == {"one": "one", "other": "other"}
-    assert len(group.partials) == len(set(group.partials))
-    assert {column.split("__")[0] for column in group.partials} == {"one", "other"}
+    assert len(group.partial_columns) == len(set(group.partial_columns))
+    assert {column.split("__")[0] for column in group.partial_columns} == {"one", "other"}
 
 
 def test_a_text_and_a_number_of_the_same_value_have_columns_of_their_own(
@@ -86,8 +87,8 @@ def test_a_text_and_a_number_of_the_same_value_have_columns_of_their_own(
         "text": aggregates["text"].model_copy(update=last | {"type": "category"}),
     }
     features = definition.features.model_copy(update={"aggregates": changed})
-    [group] = grouped(definition.model_copy(update={"features": features}), "failures")
-    assert group.partials == ["number__at", "number__last", "text__at", "text__last_text"]
+    [group] = aggregate_groups(definition.model_copy(update={"features": features}), "failures")
+    assert group.partial_columns == ["number__at", "number__last", "text__at", "text__last_text"]
 
 
 def test_the_table_has_every_key_and_partial_once_beside_what_tells_tiles_apart(flight_delay: ModelDefinition) -> None:
