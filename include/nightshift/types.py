@@ -144,16 +144,21 @@ class Verdict:
         return cls(**data | {"checks": tuple(Check(**check) for check in data["checks"])})
 
     def summary(self) -> str:
-        """The verdict as a sentence for people."""
-        name = f"{self.table} {self.dates}".rstrip()
+        """The verdict as one line for people: failed checks first, then warnings."""
+        subject = f"{self.table} {self.dates}".rstrip()
         if not self.failures:
-            return f"{name}: {len(self.checks)} checks passed on {self.rows} rows"
-        # What stops the night first.
-        told = sorted(self.failures, key=lambda check: check.outcome != "fail")
-        listed = "; ".join(check.detail for check in told[:5])
-        more = f"; and {len(told) - 5} more" if len(told) > 5 else ""
-        failed = f"{name}: {len(told)} of {len(self.checks)} checks failed: {listed}{more}"
-        return f"{failed}; {self.aside} rows set aside" if self.outcome == "warn" and self.aside else failed
+            return f"{subject}: {len(self.checks)} checks passed on {self.rows} rows"
+        stopping = [check for check in self.failures if check.outcome == "fail"]
+        warnings = [check for check in self.failures if check.outcome == "warn"]
+        details = [check.detail for check in (*stopping, *warnings)]
+        omitted = f"; and {len(details) - 5} more" if len(details) > 5 else ""
+        removed = f"; {self.aside} rows set aside" if not stopping and self.aside else ""
+        warned = f"{len(warnings)} warning{'' if len(warnings) == 1 else 's'}"
+        if stopping:
+            count = f"{len(stopping)} of {len(self.checks)} checks failed" + (f", {warned}" if warnings else "")
+        else:
+            count = f"{warned} in {len(self.checks)} checks"
+        return f"{subject}: {count}: {'; '.join(details[:5])}{omitted}{removed}"
 
     def measurements(self, *, dated: bool = False) -> list[Measurement]:
         """Every check's observed value, whether or not it passed, as it is kept.

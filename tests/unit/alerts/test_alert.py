@@ -94,8 +94,8 @@ def test_the_same_run_that_fails_again_later_is_another_incident() -> None:
 
 def test_a_night_that_goes_on_with_a_warning_is_told_once_with_what_was_found() -> None:
     facts = {name: value for name, value in FACTS.items() if name != "error"}
-    alert = quality_alert(dag_id="tiny.score", warning="raw.plan 2013-07-04: 1 of 5 checks failed", **facts)
-    assert alert.what == "tiny.score goes on with a warning: raw.plan 2013-07-04: 1 of 5 checks failed"
+    alert = quality_alert(dag_id="tiny.score", warning="raw.plan 2013-07-04: 1 warning in 5 checks", **facts)
+    assert alert.what == "tiny.score goes on with a warning: raw.plan 2013-07-04: 1 warning in 5 checks"
     assert alert.incident == "tiny.score/scheduled__2013-07-04/score"
     assert alert.log == failed_run_alert(dag_id="tiny.score", **FACTS).log
     heading = alert.runbook.split("#")[1].replace("-", " ").capitalize()

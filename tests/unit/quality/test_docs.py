@@ -226,7 +226,7 @@ def test_a_page_is_listed_by_its_verdict() -> None:
     checks = [Check("A", "carrier", True, 0), Check("B", "delay", False, 3, "delay has 3 values", "warn")]
     page = Page.of(Verdict("raw.schedule", tuple(checks), 985, "2013-07-04"))
     assert page == Page(
-        "raw.schedule", "2013-07-04", "warn", "raw.schedule 2013-07-04: 1 of 2 checks failed: delay has 3 values", 2, 1
+        "raw.schedule", "2013-07-04", "warn", "raw.schedule 2013-07-04: 1 warning in 2 checks: delay has 3 values", 2, 1
     )
 
 
