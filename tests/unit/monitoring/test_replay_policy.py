@@ -27,7 +27,7 @@ def test_a_month_is_a_row_and_what_would_have_been_asked_is_said(history: Loop, 
     ended = nightshift(*RANGE)
     assert ended.code == 0
     assert "2024-01" in ended.out and "drift 3" in ended.out and "cooldown 2" in ended.out
-    assert "tiny: 1 of 5 nights ask for a training: 2024-01-03" in ended.out
+    assert "tiny: 1 of 5 nights request a training: 2024-01-03" in ended.out
     assert history.monitored(day(1), day(31), "decision") == []
 
 
@@ -65,4 +65,4 @@ def test_what_is_wrong_with_the_file_is_one_line(
 
 
 def test_without_a_measured_night_there_is_nothing_to_decide(loop: Loop, nightshift: Command) -> None:
-    assert "tiny: 0 of 0 nights ask for a training" in nightshift(*RANGE).out
+    assert "tiny: 0 of 0 nights request a training" in nightshift(*RANGE).out

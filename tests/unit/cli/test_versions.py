@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from nightshift import cli_output
-from nightshift.cli import main
+from nightshift.cli import main, output
 from nightshift.lake.tables import scores_table
 from nightshift.loop import Loop
 from nightshift.registry.store import CHAMPION
@@ -54,7 +53,7 @@ def nightshift(loop: Loop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     """Runs a command in this process, which is quicker."""
     for name, value in loop.settings.as_environment().items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr(cli_output.console, "_width", 200)
+    monkeypatch.setattr(output.console, "_width", 200)
     get_settings.cache_clear()
 
     def run(*words: str) -> Done:
@@ -93,7 +92,7 @@ def test_going_back_is_one_command_that_says_what_it_did_and_who(
     assert then[:3] == [
         "tiny: version 2 was the champion on 2024-01-09, by the effective dates of the events",
         "until     2024-01-10",
-        "scores    of 2024-01-09: made by version 2",
+        "scores    of 2024-01-09: by version 2",
     ]
     assert then[4:] == [
         "why       promoted by run 8, in place of version 1: reason 8",
@@ -163,7 +162,7 @@ def test_the_challenger_is_shown_and_can_be_retired_by_whoever_is_on_call(loop: 
     shown = nightshift("versions", "tiny").out
     assert "challenger since 2024-01-04" in shown and "challenging" in shown
     done = nightshift("retire", "tiny", "--reason", "its scores are late")
-    assert done.out == "tiny: version 2 is no challenger any more; it stays a version, and its rows are kept\n"
+    assert done.out == "tiny: version 2 is retired as challenger; the version and its rows are kept\n"
     event = loop.champions.events()[-1]
     assert (event.event, event.actor, event.reason, event.to_version) == ("retired", ME, "its scores are late", 2)
     assert "challenger since" not in nightshift("versions", "tiny").out

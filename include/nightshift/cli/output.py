@@ -1,4 +1,4 @@
-"""How the command line writes: rows, progress, problems."""
+"""What commands share: common arguments, and how rows, progress and errors are written."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import csv
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from typing import Annotated, Any
@@ -18,26 +18,34 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from nightshift.spark_submit import PROGRESS
+from nightshift.terminal import print_table
 
 console = Console()
-problems = Console(stderr=True)
-
-Model = Annotated[str, typer.Argument(help="Name of the model definition.")]
-DATE = ["%Y-%m-%d"]
+error_console = Console(stderr=True)
 
 
 class Format(StrEnum):
-    """How query results are written."""
+    """How rows are written."""
 
     table = "table"
     csv = "csv"
     json = "json"
 
 
+Model = Annotated[str, typer.Argument(help="Name of the model definition.")]
+OutputFormat = Annotated[Format, typer.Option("--format", help="How rows are written.")]
+DATE = ["%Y-%m-%d"]
+
+
+def write_line(line: str) -> None:
+    """Writes a line as it is: unwrapped, without colours or markup."""
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
 def write_rows(
-    names: list[str], rows: list[tuple[Any, ...]], format: Format = Format.table, title: str | None = None
+    names: Sequence[str], rows: Sequence[tuple[Any, ...]], format: Format = Format.table, title: str | None = None
 ) -> None:
-    """Writes rows with the names of their columns."""
+    """Writes rows with the names of their columns; no format shortens a value."""
     if format is Format.csv:
         writer = csv.writer(sys.stdout)
         writer.writerow(names)
@@ -49,12 +57,12 @@ def write_rows(
         table = Table(*names, header_style="bold", title=title, title_justify="left")
         for row in rows:
             table.add_row(*["" if value is None else escape(str(value)) for value in row])
-        console.print(table)
+        print_table(console, table)
 
 
 @contextmanager
 def progress() -> Iterator[Callable[[str], None]]:
-    """Shows what a long command is doing: a bar where a job says how far it is, its newest line elsewhere."""
+    """Shows what a long command is doing: a bar where a job reports its progress, its newest line elsewhere."""
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -62,7 +70,7 @@ def progress() -> Iterator[Callable[[str], None]]:
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=problems, transient=True, disable=not problems.is_terminal) as bar:
+    with Progress(*columns, console=error_console, transient=True, disable=not error_console.is_terminal) as bar:
         task = bar.add_task("starting", total=None)
 
         def show(line: str) -> None:

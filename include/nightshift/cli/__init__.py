@@ -1,0 +1,68 @@
+"""The command line: `nightshift --help`.
+
+A command is a function in the file of its group. To add one, write it there and list it in COMMANDS or in GROUPS.
+Commands import what is slow to load in their own bodies, so that `nightshift --help` stays quick.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable
+
+import typer
+
+from nightshift.cli import (
+    definitions,
+    features,
+    monitoring,
+    nights,
+    profiling,
+    quarantine,
+    servers,
+    tables,
+    versions,
+)
+from nightshift.cli.output import error_console
+from nightshift.errors import NightshiftError
+
+# In the order in which `nightshift --help` lists them.
+COMMANDS: dict[str, Callable[..., None]] = {
+    "run": servers.run,
+    "stop": servers.stop,
+    "validate": definitions.validate,
+    "profile-source": profiling.profile_source,
+    "land": nights.land,
+    "build": nights.build,
+    "status": nights.status,
+    "sql": tables.sql,
+    "features": features.features,
+    "leakcheck": features.leakcheck,
+    "skew": features.skew,
+    "champion": versions.champion,
+    "versions": versions.versions,
+    "rollback": versions.rollback,
+    "retire": versions.retire,
+    "reproduce": versions.reproduce,
+    "thresholds": monitoring.thresholds,
+    "replay-policy": monitoring.replay_policy,
+}
+GROUPS: dict[str, typer.Typer] = {"quarantine": quarantine.group}
+
+app = typer.Typer(
+    help="The command line of Nightshift.", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+)
+for name, command in COMMANDS.items():
+    app.command(name)(command)
+for name, group in GROUPS.items():
+    app.add_typer(group, name=name)
+
+
+def main() -> None:
+    """Runs the command line; a user's mistake is one clear line and exit code 2."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        app()
+    except NightshiftError as error:
+        error_console.print(str(error), style="red", highlight=False, soft_wrap=True)
+        sys.exit(2)

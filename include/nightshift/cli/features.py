@@ -1,0 +1,79 @@
+"""The commands about features: what they mean, and that no published value knows the future."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from nightshift.cli.output import DATE, Format, Model, OutputFormat, console, progress, write_rows
+from nightshift.definition.load import find_definition
+from nightshift.settings import get_settings
+
+if TYPE_CHECKING:
+    from nightshift.features.compare import Comparison
+
+LISTED_CELLS = 50  # differing cells that are listed; all of them are counted
+
+
+def features(model: Model, format: OutputFormat = Format.table) -> None:
+    """Print the data dictionary: every feature, what it means and where it comes from."""
+    from nightshift.features.dictionary import Entry, data_dictionary
+
+    entries = list(data_dictionary(find_definition(get_settings().models_path, model)))
+    if format is Format.table:
+        rows = [(entry.feature, entry.type, entry.sources, entry.sentence, entry.description) for entry in entries]
+        write_rows(["feature", "type", "sources", "computation", "meaning"], rows, format)
+    else:
+        names = [field.name for field in dataclasses.fields(Entry)]
+        write_rows(names, [(*vars(entry).values(),) for entry in entries], format)
+
+
+def leakcheck(
+    model: Model,
+    dates: Annotated[
+        list[datetime] | None, typer.Option(formats=DATE, help="A published night; may be given more than once.")
+    ] = None,
+    nights: Annotated[int, typer.Option(min=1, help="Number of published nights to draw if no date is given.")] = 20,
+    seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
+) -> None:
+    """Prove that no published feature knows the future: compute nights again without the data that arrived later."""
+    from nightshift.features.checks import check_leaks, sample_nights
+    from nightshift.loop import Loop
+
+    loop = Loop(model)
+    days = [day.date() for day in dates] if dates else sample_nights(loop.lake, loop.definition, nights, seed)
+    with progress() as show:
+        comparison = check_leaks(loop.lake, loop.definition, days, show)
+    _report(model, f"{len(days)} nights", comparison, "without the data that arrived after their cutoff")
+
+
+def skew(model: Model, night: Annotated[datetime, typer.Option(formats=DATE, help="A published night.")]) -> None:
+    """Compute a published night again by brute force from raw rows, and compare every cell."""
+    from nightshift.features.checks import check_skew
+    from nightshift.loop import Loop
+
+    loop = Loop(model)
+    with progress() as show:
+        comparison = check_skew(loop.lake, loop.definition, night.date(), show)
+    _report(model, str(night.date()), comparison, "by brute force from raw rows")
+
+
+def _report(model: str, nights: str, comparison: Comparison, method: str) -> None:
+    """Shows which cells of published features differ; exit code 1 if any does."""
+    differences = comparison.differences
+    if differences:
+        table = Table("key", "feature", "published", "computed again", header_style="bold")
+        for cell in differences[:LISTED_CELLS]:
+            table.add_row(", ".join(map(str, cell.key)), cell.feature, str(cell.published), str(cell.recomputed))
+        console.print(table)
+        counts = Counter(cell.feature for cell in differences)
+        console.print("; ".join(f"{name}: {count}" for name, count in counts.most_common()), highlight=False)
+    total = f"{len(differences):,} of {comparison.cells:,} cells differ"
+    console.print(f"features.{model}, {nights}: {total} when computed again {method}", highlight=False)
+    if differences:
+        raise typer.Exit(1)

@@ -1,0 +1,106 @@
+"""The commands about what is measured of nights, and what follows from it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nightshift.cli.output import DATE, Format, Model, OutputFormat, write_line, write_rows
+from nightshift.definition.load import load_part
+from nightshift.definition.monitoring_rules import retrain_problems
+from nightshift.definition.retrain import Retrain
+
+if TYPE_CHECKING:
+    from nightshift.monitoring.decide import Decision
+
+NIGHT_SIZES = (100, 1_000, 10_000, 100_000)  # rows of the nights whose thresholds are shown
+
+
+def replay_policy(
+    model: Model,
+    first: Annotated[datetime, typer.Option("--from", formats=DATE, help="First night.")],
+    last: Annotated[datetime, typer.Option("--to", formats=DATE, help="Last night.")],
+    policy: Annotated[
+        Path | None, typer.Option(exists=True, dir_okay=False, help="YAML with the keys of monitoring.retrain.")
+    ] = None,
+    nightly: Annotated[bool, typer.Option("--nightly", help="A row per night instead of a row per month.")] = False,
+    format: OutputFormat = Format.table,
+) -> None:
+    """Decide a history again under another retrain policy; nothing is trained, nothing is written.
+
+    Nights keep the version that scored them: the effect of an additional training is not computed.
+    """
+    from nightshift.loop import Loop
+
+    loop = Loop(model)
+    retrain = (
+        load_part(policy, Retrain, lambda part: retrain_problems(part, loop.definition.regression)) if policy else None
+    )
+    decisions = loop.replay_policy(first.date(), last.date(), retrain)
+    names, rows = _rows_by_night(decisions) if nightly else _rows_by_month(decisions)
+    write_rows(names, rows, format)
+    if format is Format.table:
+        nights = [str(decision.night) for decision in decisions if decision.action == "request"]
+        total = f"{model}: {len(nights)} of {len(decisions)} nights request a training"
+        write_line(f"{total}{': ' if nights else ''}{', '.join(nights)}")
+
+
+def thresholds(
+    model: Model,
+    version: Annotated[int | None, typer.Option(min=1, help="Number of the version; the champion if left out.")] = None,
+    rows: Annotated[
+        list[int] | None, typer.Option(min=10, help="Rows of a night; may be given more than once.")
+    ] = None,
+    page: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="File of the plots; below var/thresholds if left out.")
+    ] = None,
+    format: OutputFormat = Format.table,
+) -> None:
+    """Print a version's drift thresholds, and plot them over the days of its training period."""
+    from nightshift.errors import TerminalError
+    from nightshift.loop import Loop
+    from nightshift.monitoring.calibration_page import render_thresholds, threshold_rows
+
+    loop, sizes = Loop(model), sorted(set(rows or NIGHT_SIZES))
+    registered = loop.registry.version(version) if version else loop.registry.require_champion()
+    reference, calibrated = loop.calibration(registered)
+    where = f"{model}, version {registered.number}"
+    if calibrated is None:
+        raise TerminalError("no daily behaviour is stored with the version", where=where, fix="train a new version")
+    names = ["subject", "statistic", *(f"{size:,} rows" for size in sizes)]
+    write_rows(names, threshold_rows(calibrated, sizes), format)
+    file = page or loop.settings.var_path / "thresholds" / f"{model}-{registered.number}.html"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    title = f"{model}: the thresholds of version {registered.number}"
+    file.write_text(render_thresholds(title, reference, calibrated, sizes))
+    if format is Format.table:
+        write_line(f"{where}: {calibrated.false_alarms}; the days of its training period are plotted in {file}")
+
+
+def _rows_by_night(decisions: Sequence[Decision]) -> tuple[list[str], list[tuple[object, ...]]]:
+    return ["night", "version", "action", "reason"], [
+        (decision.night, decision.version, decision.action, decision.reason) for decision in decisions
+    ]
+
+
+def _rows_by_month(decisions: Sequence[Decision]) -> tuple[list[str], list[tuple[object, ...]]]:
+    """A month's nights: how many requested or were held back by what, and how often each trigger fired."""
+    months: dict[str, list[Decision]] = {}
+    for decision in sorted(decisions, key=lambda decision: decision.night):
+        months.setdefault(f"{decision.night:%Y-%m}", []).append(decision)
+    rows: list[tuple[object, ...]] = []
+    for month, month_decisions in months.items():
+        actions = [decision.action for decision in month_decisions]
+        triggers = (finding.trigger for decision in month_decisions for finding in decision.findings if finding.fired)
+        suppressions = (action.removeprefix("suppressed_by_") for action in actions if action.startswith("suppressed"))
+        rows.append((month, len(actions), _list_counts(triggers), actions.count("request"), _list_counts(suppressions)))
+    return ["month", "nights", "triggers that fired", "requests", "held back by"], rows
+
+
+def _list_counts(names: Iterable[str]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in Counter(names).most_common())

@@ -1,0 +1,47 @@
+"""The commands about nights: land their files, build their history, show how they went."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from nightshift.cli.output import DATE, Model, console, progress
+from nightshift.settings import get_settings
+
+
+def land(
+    model: Model,
+    until: Annotated[datetime, typer.Option(formats=DATE, help="Land the files that arrived by this night's cutoff.")],
+    since: Annotated[
+        datetime | None, typer.Option(formats=DATE, help="First date; the schedule's start if left out.")
+    ] = None,
+) -> None:
+    """Land the example's files as its source systems would have delivered them by a night's cutoff."""
+    from nightshift.loop import Loop
+
+    count = Loop(model).land(until.date(), since.date() if since else None)
+    console.print(f"{count} files landed in {get_settings().landing_uri}", highlight=False, soft_wrap=True)
+
+
+def build(
+    model: Model,
+    first: Annotated[datetime, typer.Option("--from", formats=DATE, help="First date.")],
+    last: Annotated[datetime, typer.Option("--to", formats=DATE, help="Last date.")],
+) -> None:
+    """Ingest every landed date of a range and build its features in one Spark session."""
+    from nightshift.loop import Loop
+
+    with progress() as show:
+        Loop(model).build_history(first.date(), last.date(), show)
+    console.print(f"features.{model} is built from {first.date()} to {last.date()}", highlight=False)
+
+
+def status(model: Model) -> None:
+    """Show a row per scored night: rows, quality, drift, decision, version, accuracy."""
+    from nightshift.loop import Loop
+    from nightshift.replay.report import nights_table
+    from nightshift.status import night_statuses
+
+    console.print(nights_table(model, night_statuses(Loop(model))))

@@ -1,0 +1,37 @@
+"""The commands about servers: run the whole loop with them, stop them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from nightshift.cli.output import DATE, console
+from nightshift.settings import get_settings
+
+
+def run(
+    model: Annotated[str, typer.Option(help="The model to replay.")] = "flight_delay",
+    first: Annotated[datetime, typer.Option(formats=DATE, help="First night.")] = datetime(2013, 6, 28),
+    last: Annotated[datetime, typer.Option(formats=DATE, help="Last night.")] = datetime(2013, 7, 4),
+    champion: Annotated[
+        datetime, typer.Option(formats=DATE, help="Train the first champion as of this date.")
+    ] = datetime(2013, 5, 1),
+    exit: Annotated[bool, typer.Option("--exit", help="Stop the servers after the summary.")] = False,
+    airflow_port: Annotated[int, typer.Option(help="Port of the Airflow UI.")] = 8080,
+    mlflow_port: Annotated[int, typer.Option(help="Port of the MLflow UI.")] = 5000,
+) -> None:
+    """Run the whole loop: servers, history, a first champion, and night after night by the scheduler."""
+    from nightshift.replay.run import Plan, replay
+
+    plan = Plan(model, first.date(), last.date(), champion.date(), not exit, airflow_port, mlflow_port)
+    if not replay(plan, get_settings(), console):
+        raise typer.Exit(1)
+
+
+def stop() -> None:
+    """Stop servers that an interrupted run left behind."""
+    from nightshift.replay.servers import Servers
+
+    Servers(get_settings()).stop_leftovers()

@@ -1,0 +1,169 @@
+"""The commands about a model's versions: the champion, its predecessors, and the way back to one of them."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from collections.abc import Iterable
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from nightshift.cli.output import DATE, Model, progress, write_line, write_rows
+
+if TYPE_CHECKING:
+    from nightshift.loop import Loop
+    from nightshift.registry.events import RegistryEvent, Reign
+    from nightshift.registry.store import Version
+
+
+def champion(
+    model: Model,
+    at: Annotated[datetime | None, typer.Option(formats=DATE, help="On this score date; now if left out.")] = None,
+) -> None:
+    """Show which version is the champion, or was on a score date: since when, why, with what evidence."""
+    from nightshift.loop import Loop
+
+    loop = Loop(model)
+    if at is None:
+        version, event = loop.champions.present(_user_name())
+        write_line(f"{model}: version {version.number} is the champion")
+    else:
+        reign = loop.champions.at(at.date())
+        event = reign.event
+        champion = f"version {reign.version}" if reign.version else "no version"
+        write_line(f"{model}: {champion} was the champion on {at.date()}, by the effective dates of the events")
+        write_line(f"until     {reign.until or 'now'}")
+        write_line(f"scores    of {at.date()}: {_scoring_version(loop, at)}")
+    write_line(f"since     {event.effective}, recorded {event.recorded_at:%Y-%m-%d %H:%M:%S} UTC")
+    write_line(f"why       {event.event} by {event.actor}{_predecessor(event)}: {event.reason or 'no reason given'}")
+    write_line(f"evidence  {event.evidence}, MLflow run {event.mlflow_run or 'unknown'}")
+
+
+def versions(model: Model) -> None:
+    """Show every version and every event in their history. The events are in monitoring.registry_events."""
+    from nightshift.loop import Loop
+    from nightshift.registry.events import challenges, reigns
+    from nightshift.registry.store import REASON, TRAINED
+
+    loop = Loop(model)
+    events = loop.champions.settle(_user_name())
+    challenger = history[-1] if (history := challenges(events)) else None
+    rows = []
+    for version in loop.registry.versions().values():
+        training_period = " to before ".join(version.tags.get(tag, "?") for tag in TRAINED)
+        periods = _periods(reign for reign in reigns(events) if reign.version == version.number)
+        if challenger and challenger[1] == version.number:
+            periods = "; ".join(filter(None, [periods, f"challenger since {challenger[0].effective}"]))
+        reason = version.tags.get(REASON)
+        rows.append((version.number, version.as_of, training_period, periods, _holdout_metrics(loop, version), reason))
+    write_rows(
+        ["version", "as of", "trained on", "champion", "holdout metrics", "reason"], rows, title=f"{model}: versions"
+    )
+    write_rows(
+        ["recorded (UTC)", "effective", "event", "from", "to", "actor", "reason"],
+        [_event_row(event) for event in events],
+        title="events",
+    )
+
+
+def rollback(
+    model: Model,
+    to: Annotated[int | None, typer.Option(min=1, help="The version; the previous champion if left out.")] = None,
+    reason: Annotated[str, typer.Option(help="Why; stored with the event.")] = "",
+    effective: Annotated[
+        datetime | None,
+        typer.Option(formats=DATE, help="First score date; the night after the newest scored one if left out."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option(help="Also a version that never passed its gate, or lacks a current feature.")
+    ] = False,
+) -> None:
+    """Make an earlier version the champion again; it scores the next night."""
+    from nightshift.loop import Loop
+
+    day = effective.date() if effective else None
+    event = Loop(model).champions.roll_back(_user_name(), to, reason, day, force=force)
+    write_line(
+        f"{model}: version {event.to_version} is the champion from {event.effective} on{_predecessor(event)}; "
+        "nights that are published stay as they are"
+    )
+
+
+def retire(
+    model: Model,
+    reason: Annotated[str, typer.Option(help="Why; stored with the event.")] = "",
+) -> None:
+    """Retire the challenger: it is no longer scored in shadow and is not promoted. The champion is unchanged."""
+    from nightshift.loop import Loop
+
+    event = Loop(model).challengers.retire(None, _user_name(), reason)
+    if event is None:
+        write_line(f"{model}: there is no challenger")
+        return
+    write_line(f"{model}: version {event.to_version} is retired as challenger; the version and its rows are kept")
+
+
+def reproduce(model: Model, version: Annotated[int, typer.Argument(help="Number of a registered version.")]) -> None:
+    """Train a registered version again from its recorded inputs; exit code 1 unless it is identical, bit for bit."""
+    from nightshift.loop import Loop
+
+    with progress() as show:
+        reproduction = Loop(model).reproduce(version, show)
+    if reproduction.identical:
+        write_line(f"{model} version {version}: identical, digest {reproduction.digest}")
+        return
+    registered = reproduction.version.digest
+    differences = "; ".join(reproduction.differences) or "no recorded input differs"
+    write_line(
+        f"{model} version {version}: not identical, digest {reproduction.digest} instead of {registered}: {differences}"
+    )
+    raise typer.Exit(1)
+
+
+def _scoring_version(loop: Loop, at: datetime) -> str:
+    """The version that computed the published scores of a date."""
+    from nightshift.lake.read import read_dates
+    from nightshift.lake.tables import scores_table
+
+    spec = scores_table(loop.definition)
+    if not loop.lake.has(spec.name):
+        return "not published"
+    column = read_dates(loop.lake, spec, at.date(), at.date(), columns=("model_version",))[0]
+    numbers = sorted(set(column.to_pylist()))
+    return f"by version {', '.join(map(str, numbers))}" if numbers else "not published"
+
+
+def _holdout_metrics(loop: Loop, version: Version) -> str:
+    metrics = {
+        name.removeprefix("holdout_"): value
+        for name, value in sorted(loop.registry.metrics(version.run_id).items())
+        if name.startswith("holdout_")
+    }
+    return ", ".join(
+        f"{name} {value:,.0f}" if name == "rows" else f"{name} {value:.4g}" for name, value in metrics.items()
+    )
+
+
+def _predecessor(event: RegistryEvent) -> str:
+    return f", in place of version {event.from_version}" if event.from_version else ""
+
+
+def _periods(reigns: Iterable[Reign]) -> str:
+    return "; ".join(
+        f"{reign.since} to before {reign.until}" if reign.until else f"since {reign.since}" for reign in reigns
+    )
+
+
+def _event_row(event: RegistryEvent) -> tuple[object, ...]:
+    recorded = f"{event.recorded_at:%Y-%m-%d %H:%M:%S}"
+    return recorded, event.effective, event.event, event.from_version, event.to_version, event.actor, event.reason
+
+
+def _user_name() -> str:
+    """The user who owns this process, whatever environment variables say."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
