@@ -39,7 +39,7 @@ def replay_policy(
 
     loop = Loop(model)
     retrain = (
-        load_part(policy, Retrain, lambda part: retrain_problems(part, loop.definition.regression)) if policy else None
+        load_part(policy, Retrain, lambda part: retrain_problems(part, loop.definition.prediction)) if policy else None
     )
     decisions = loop.replay_policy(first.date(), last.date(), retrain)
     names, rows = _rows_by_night(decisions) if nightly else _rows_by_month(decisions)

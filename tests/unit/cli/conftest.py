@@ -1,3 +1,50 @@
-"""What tests of the command line share: an installation with a real MLflow in it."""
+"""What tests of the command line share: an installation with a real MLflow, and commands called in it."""
 
-from unit.registry.conftest import empty_mlflow, loop  # noqa: F401
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nightshift.cli import main
+from nightshift.loop import Loop
+from nightshift.settings import get_settings
+from unit.cli.commands import Command, Ended
+from unit.registry.conftest import empty_mlflow, loop
+
+__all__ = ["empty_mlflow", "loop"]
+
+
+@pytest.fixture
+def process(loop: Loop) -> Command:
+    """Runs a command in a process of its own, by somebody who says that he is somebody else."""
+    environment = os.environ | loop.settings.as_environment() | {"USER": "mallory", "LOGNAME": "mallory"}
+
+    def run(*words: str) -> Ended:
+        command = [str(Path(sys.executable).parent / "nightshift"), *words]
+        ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+        return Ended(ended.returncode, ended.stdout, ended.stderr)
+
+    return run
+
+
+@pytest.fixture
+def nightshift(loop: Loop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
+    """Runs a command in this process, which is quicker."""
+    for name, value in loop.settings.as_environment().items():
+        monkeypatch.setenv(name, value)
+    get_settings.cache_clear()
+
+    def run(*words: str) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["nightshift", *words])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return Ended(int(ended.value.code or 0), *capsys.readouterr())
+
+    yield run
+    get_settings.cache_clear()

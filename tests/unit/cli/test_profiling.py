@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,21 +12,12 @@ from ruamel.yaml import YAML
 from nightshift.cli import main
 from nightshift.definition.model import Source
 from nightshift.settings import get_settings
+from unit.cli.commands import Command, Ended
 from unit.profiling.shop import FIRST, PATH, land
 
 
-@dataclass(frozen=True)
-class Ended:
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Ended]
-
-
 @pytest.fixture
-def run(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Run:
+def run(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Command:
     """Runs a command in an installation of its own."""
     monkeypatch.setenv("NIGHTSHIFT_VAR", str(tmp_path / "var"))
     monkeypatch.setenv("NIGHTSHIFT_MODELS_FOLDER", str(models))
@@ -40,24 +29,24 @@ def run(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: py
         with pytest.raises(SystemExit) as ended:
             main()
         get_settings.cache_clear()
-        told = capfd.readouterr()
-        return Ended(int(ended.value.code or 0), told.out, told.err)
+        captured = capfd.readouterr()
+        return Ended(int(ended.value.code or 0), captured.out, captured.err)
 
     return command
 
 
-def test_a_source_of_a_model_is_proposed(run: Run) -> None:
+def test_a_source_of_a_model_is_proposed(run: Command) -> None:
     assert run("land", "tiny", "--until", "2024-02-20").code == 0
     ended = run("profile-source", "tiny", "plan")
     assert ended.code == 0
-    told = YAML().load(ended.out)
-    source = Source.model_validate(dict(told["sources"]["plan"]))
+    proposal = YAML().load(ended.out)
+    source = Source.model_validate(dict(proposal["sources"]["plan"]))
     assert (source.description, source.key) == ("The machines that run on a day.", ("machine",))
     assert source.columns["load"].required and source.columns["load"].usual is not None
     assert ended.err == ""
 
 
-def test_dates_can_be_chosen(run: Run, tmp_path: Path) -> None:
+def test_dates_can_be_chosen(run: Command, tmp_path: Path) -> None:
     land(tmp_path / "var" / "landing", days=9)
     ended = run("profile-source", "new", "orders", "--path", PATH, "--from", "2024-03-02", "--to", "2024-03-08")
     assert ended.out.startswith(
@@ -69,7 +58,7 @@ def test_dates_can_be_chosen(run: Run, tmp_path: Path) -> None:
     assert "orders: 2 files, 2024-03-07 to 2024-03-08, " in both.out
 
 
-def test_notes_go_to_standard_error_and_the_proposal_stays_yaml(run: Run, tmp_path: Path) -> None:
+def test_notes_go_to_standard_error_and_the_proposal_stays_yaml(run: Command, tmp_path: Path) -> None:
     land(tmp_path / "var" / "landing", lambda row, day: {**row, "Sold By": 1}, days=3)
     (tmp_path / "var" / "landing" / "orders" / f"{FIRST + timedelta(days=1)}.csv").write_text("a,b\n1\n")
     ended = run("profile-source", "new", "orders", "--path", PATH)
@@ -96,7 +85,7 @@ def test_notes_go_to_standard_error_and_the_proposal_stays_yaml(run: Run, tmp_pa
         ),
     ],
 )
-def test_a_mistake_is_one_line(run: Run, arguments: list[str], message: str) -> None:
+def test_a_mistake_is_one_line(run: Command, arguments: list[str], message: str) -> None:
     ended = run("profile-source", *arguments)
     assert (ended.code, ended.out) == (2, "")
     [line] = ended.err.splitlines()

@@ -4,67 +4,16 @@ from __future__ import annotations
 
 import os
 import pwd
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
-import pytest
-
-from nightshift.cli import main, output
 from nightshift.lake.tables import scores_table
 from nightshift.loop import Loop
 from nightshift.registry.store import CHAMPION
-from nightshift.settings import get_settings
+from unit.cli.commands import Command
 from unit.registry.trainings import NOTE, artifact, check_sound, promoted, trained
 from unit.tables import day, put
 
 ME = pwd.getpwuid(os.getuid()).pw_name
-
-
-@dataclass(frozen=True)
-class Done:
-    """What became of a command."""
-
-    code: int
-    out: str
-    err: str
-
-
-Command = Callable[..., Done]
-
-
-@pytest.fixture
-def process(loop: Loop) -> Command:
-    """Runs a command in a process of its own, by somebody who says that he is somebody else."""
-    environment = os.environ | loop.settings.as_environment() | {"USER": "mallory", "LOGNAME": "mallory"}
-
-    def run(*words: str) -> Done:
-        command = [str(Path(sys.executable).parent / "nightshift"), *words]
-        ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
-        return Done(ended.returncode, ended.stdout, ended.stderr)
-
-    return run
-
-
-@pytest.fixture
-def nightshift(loop: Loop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
-    """Runs a command in this process, which is quicker."""
-    for name, value in loop.settings.as_environment().items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr(output.console, "_width", 200)
-    get_settings.cache_clear()
-
-    def run(*words: str) -> Done:
-        monkeypatch.setattr(sys, "argv", ["nightshift", *words])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return Done(int(ended.value.code or 0), *capsys.readouterr())
-
-    yield run
-    get_settings.cache_clear()
 
 
 def test_going_back_is_one_command_that_says_what_it_did_and_who(
@@ -127,7 +76,7 @@ def test_every_version_and_everything_that_happened_is_shown(loop: Loop, nightsh
     promoted(loop, 3, 8)
     loop.champions.roll_back("me", reason="worse [again]", effective=loop.champions.events()[-1].effective)
     shown = nightshift("versions", "tiny").out
-    versions, events = shown.split("events  ")
+    versions, events = shown.split("\nevents\n")
     rows = [[cell.strip() for cell in line.strip("│┃ ").split("│")] for line in versions.splitlines() if "│" in line]
     # The second was gone back from before a night was scored by it: it never was the champion of any.
     assert [(row[0], row[1], row[3], row[4], row[5]) for row in rows] == [

@@ -6,11 +6,9 @@ from pathlib import Path
 import pytest
 
 from nightshift.loop import Loop
+from unit.cli.commands import Command
 from unit.monitoring.test_nights import drift, version
-from unit.registry.test_commands import Command, nightshift
 from unit.tables import day
-
-__all__ = ["nightshift"]
 
 RANGE = ("replay-policy", "tiny", "--from", "2024-01-02", "--to", "2024-01-31")
 
