@@ -90,7 +90,7 @@ def test_a_row_that_breaks_the_rule_is_set_aside_with_rule_value_and_reason(loop
     assert (row["machine"], row["load"], row["quarantine_run"]) == ("x", 7.5, "run 1")
     assert (row["quarantine_column"], row["quarantine_value"]) == ("load", "7.5")
     assert row["quarantine_reason"] == "load is 7.5, outside 0 to 1"
-    assert warning.startswith("raw.plan 2024-01-01: 1 of ")
+    assert warning.startswith("raw.plan 2024-01-01: 1 warning in ")
     assert warning.endswith("load has 1 value outside 0 to 1, first 7.5; 1 rows set aside")
 
 
