@@ -1,4 +1,4 @@
-"""A source of a definition that is still being written."""
+"""A source of a definition that is not complete yet."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from nightshift.definition.model import Source
 from nightshift.definition.rules import path_problems
 from nightshift.errors import DefinitionError, TerminalError
 
-# What stands in for what a source needs and does not say yet.
-STAND_IN: Mapping[str, Any] = {"description": "", "available": {"after": "24h"}}
+# Values for keys that a source requires and does not have yet.
+PLACEHOLDERS: Mapping[str, Any] = {"description": "", "available": {"after": "24h"}}
 COLUMN: Mapping[str, Any] = {"type": "string"}
 
 
@@ -28,8 +28,8 @@ class Draft:
     """A source as far as it is declared.
 
     Attributes:
-        given: What is declared, as it is written; nothing of a source that is not.
-        source: The same, with something in place of what is missing.
+        given: The declared keys as they are written; empty for a source that is not declared.
+        source: The same, with placeholders for missing keys.
         zone: The time zone of its dates and clock.
     """
 
@@ -39,45 +39,45 @@ class Draft:
 
 
 def find_draft(models: Path, model: str, name: str, path: str | None = None) -> Draft:
-    """A source of a model, of which neither needs to be declared completely, or at all if the path is told.
+    """Loads a source that is declared incompletely, or not at all if its path is given; so may be its model.
 
     Args:
         models: The folder of the definitions.
         model: The model's name.
         name: The source's name.
-        path: Where its files land, instead of what is declared.
+        path: The path of its files, in place of the declared one.
 
     Raises:
-        DefinitionError: If what is declared of the source is wrong.
-        TerminalError: If it is not declared and no path is told, or the path is none.
+        DefinitionError: If the declaration of the source is wrong.
+        TerminalError: If it has neither a declaration nor a path, or the path is not valid.
     """
     file = models / model / FILE
     tree = parse(file) if file.exists() else CommentedMap()
-    told = plain(tree)
-    sources = _mapping(told.get("sources"))
+    declared = plain(tree)
+    sources = _mapping(declared.get("sources"))
     given = _mapping(sources.get(name))
     if "path" not in given and path is None:
         raise _unknown(models, model, name, sources)
     _check_name(name)
     given |= {"path": path} if path else {}
     try:
-        source = Source.model_validate({**STAND_IN, **given, "columns": _columns(given.get("columns"))})
+        source = Source.model_validate({**PLACEHOLDERS, **given, "columns": _columns(given.get("columns"))})
     except ValidationError as error:
-        raise DefinitionError([explain(file, tree, _below(name, one)) for one in error.errors()]) from None
+        raise DefinitionError([explain(file, tree, _below(name, detail)) for detail in error.errors()]) from None
     for problem in path_problems(source.path):
         raise TerminalError(
-            problem.what,
+            problem.message,
             where="--path" if path else f"{file}: sources.{name}.path",
             received=source.path,
             allowed=problem.allowed,
             fix=problem.fix,
         )
-    zone = _mapping(told.get("schedule")).get("timezone")
+    zone = _mapping(declared.get("schedule")).get("timezone")
     return Draft(given, source, source.timezone or (str(zone) if _is_zone(zone) else "UTC"))
 
 
 def _mapping(part: Any) -> dict[str, Any]:
-    """A part of a definition, as far as it is one."""
+    """A part of a definition, or an empty mapping if it is not a mapping."""
     return part if isinstance(part, dict) else {}
 
 
@@ -95,12 +95,14 @@ def _is_zone(zone: Any) -> bool:
 
 
 def _columns(given: Any) -> Any:
-    """The columns, each with a type; one if none is declared."""
+    """The columns, each with a type; a placeholder if no column is declared."""
     if given is None or given == {}:
         return {"unknown": COLUMN}
     if not isinstance(given, dict):
         return given
-    return {name: {**COLUMN, **one} if isinstance(one, dict) else one or COLUMN for name, one in given.items()}
+    return {
+        name: {**COLUMN, **column} if isinstance(column, dict) else column or COLUMN for name, column in given.items()
+    }
 
 
 def _check_name(name: str) -> None:
@@ -117,12 +119,14 @@ def _check_name(name: str) -> None:
 
 
 def _unknown(models: Path, model: str, name: str, sources: Mapping[str, Any]) -> TerminalError:
-    tell = "tell where its files land: --path 'arrivals/{date}.csv'"
+    give_path = "give the path of its files: --path 'arrivals/{date}.csv'"
     if name in sources:
-        return TerminalError("no path", where=f"{models / model / FILE}: sources.{name}", fix=f"write it, or {tell}")
-    known = [folder.name for folder in definition_folders(models)]
-    if model not in known:
-        return TerminalError("unknown model", where=str(models), received=model, allowed=known, fix=f"or {tell}")
+        return TerminalError(
+            "no path", where=f"{models / model / FILE}: sources.{name}", fix=f"write `path:`, or {give_path}"
+        )
+    names = [folder.name for folder in definition_folders(models)]
+    if model not in names:
+        return TerminalError("unknown model", where=str(models), received=model, allowed=names, fix=f"or {give_path}")
     return TerminalError(
-        "unknown source", where=str(models / model / FILE), received=name, allowed=list(sources), fix=f"or {tell}"
+        "unknown source", where=str(models / model / FILE), received=name, allowed=list(sources), fix=f"or {give_path}"
     )

@@ -15,14 +15,14 @@ RAREST, MOST = 0.001, 0.5
 
 @dataclass(frozen=True)
 class FalseAlarms:
-    """How many of the nights that are like the reference may be told to have drifted."""
+    """How many of the nights that resemble the reference may be reported as drifted."""
 
     alarms: int
     nights: int
 
     @property
     def rate(self) -> float:
-        """The chance of one on a night."""
+        """The probability of a false alarm on one night."""
         return self.alarms / self.nights
 
     def __str__(self) -> str:
@@ -33,7 +33,7 @@ class FalseAlarms:
         """Turns `1 per 90 nights` into a rate.
 
         Raises:
-            PydanticCustomError: If it is not a rate, or one that cannot be held.
+            PydanticCustomError: If it is not a rate, or a rate outside the supported range.
         """
         if isinstance(text, FalseAlarms):
             return text
@@ -41,15 +41,15 @@ class FalseAlarms:
         if match is None:
             allowed = "two whole numbers: 1 per 90 nights"
             raise PydanticCustomError("false_alarms", "not a rate of false alarms", {"allowed": allowed})
-        found = cls(int(match[1]), int(match[2]))
-        if not found.nights or not RAREST <= found.rate <= MOST:
+        parsed = cls(int(match[1]), int(match[2]))
+        if not parsed.nights or not RAREST <= parsed.rate <= MOST:
             allowed = "from 1 per 1000 nights to 1 per 2 nights"
             raise PydanticCustomError(
-                "false_alarms", "a rate of false alarms that cannot be held", {"allowed": allowed}
+                "false_alarms", "a rate of false alarms outside the supported range", {"allowed": allowed}
             )
-        return found
+        return parsed
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        written = core_schema.plain_serializer_function_ser_schema(str)
-        return core_schema.no_info_plain_validator_function(cls.parse, serialization=written)
+        to_text = core_schema.plain_serializer_function_ser_schema(str)
+        return core_schema.no_info_plain_validator_function(cls.parse, serialization=to_text)

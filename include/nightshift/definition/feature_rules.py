@@ -1,12 +1,11 @@
-"""What must hold for features and the expressions they are made of: one rule a function."""
+"""Rules for features and their expressions: one function each."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from nightshift.definition.expressions import Dialect, find_faults
 from nightshift.definition.model import ModelDefinition
-from nightshift.definition.problem import RESERVED, KeyPath, Problem
+from nightshift.definition.problem import RESERVED, KeyPath, Problem, expression_problems
 
 COMPUTED = "features.py"
 _DATED = {"source_date": "date"}
@@ -17,23 +16,31 @@ def expressions_are_valid(definition: ModelDefinition) -> Iterator[Problem]:
     for name, source in sources.items():
         for column, derived in source.derived.items():
             path: KeyPath = ("sources", name, "derived", column, "expression")
-            yield from _faults(path, derived.expression, "spark", source.landed | _DATED)
+            yield from expression_problems(path, derived.expression, "spark", source.landed | _DATED)
         if source.event_time is not None:
-            yield from _faults(("sources", name, "event_time"), source.event_time, "spark", source.types | _DATED)
+            yield from expression_problems(
+                ("sources", name, "event_time"), source.event_time, "spark", source.types | _DATED
+            )
     for name, aggregate in features.aggregates.items():
         for part in ("value", "where"):
             expression, source_ = getattr(aggregate, part), sources.get(aggregate.source)
             if expression is not None and source_ is not None:
-                yield from _faults(("features", "aggregates", name, part), expression, "spark", source_.types | _DATED)
+                yield from expression_problems(
+                    ("features", "aggregates", name, part), expression, "spark", source_.types | _DATED
+                )
     observed = sources.get(definition.observations.source)
     looked_up = {name: sources[part.source].types for name, part in features.lookups.items() if part.source in sources}
     for name, row in features.rows.items():
         if observed is not None:
             columns = observed.types | {"score_date": "date"}
-            yield from _faults(("features", "rows", name, "expression"), row.expression, "spark", columns, looked_up)
+            yield from expression_problems(
+                ("features", "rows", name, "expression"), row.expression, "spark", columns, looked_up
+            )
     label = sources.get(definition.label.source)
     if label is not None:
-        yield from _faults(("label", "expression"), definition.label.expression, "duckdb", label.landed | _DATED)
+        yield from expression_problems(
+            ("label", "expression"), definition.label.expression, "duckdb", label.landed | _DATED
+        )
 
 
 def derived_names_are_free(definition: ModelDefinition) -> Iterator[Problem]:
@@ -41,7 +48,7 @@ def derived_names_are_free(definition: ModelDefinition) -> Iterator[Problem]:
         for column in source.derived:
             path = ("sources", name, "derived", column)
             if column in source.columns:
-                yield Problem(path, "is a landed column already", column, None, "choose another name")
+                yield Problem(path, "is already a landed column", column, None, "choose another name")
             if column in RESERVED:
                 yield Problem(path, "reserved name", column, None, "choose another name")
 
@@ -52,7 +59,7 @@ def last_needs_an_order(definition: ModelDefinition) -> Iterator[Problem]:
         if aggregate.agg == "last" and source is not None and source.event_time is None:
             yield Problem(
                 ("features", "aggregates", name, "agg"),
-                f"which row is last is not known: '{aggregate.source}' has no event_time",
+                f"the last row is undefined: '{aggregate.source}' has no event_time",
                 "last",
                 None,
                 f"declare `event_time:` of '{aggregate.source}'",
@@ -67,14 +74,14 @@ def keys_are_of_one_type(definition: ModelDefinition) -> Iterator[Problem]:
     joined += [(("features", "lookups", name, "key"), part.source, part.key) for name, part in features.lookups.items()]
     for path, name, columns in joined:
         if len(set(columns)) < len(columns):
-            yield Problem(path, "a column twice", list(columns), None, "remove one")
+            yield Problem(path, "a column is listed twice", list(columns), None, "remove one")
         source = definition.sources.get(name)
         for column in columns:
-            here, there = (part.types.get(column) if part else None for part in (observed, source))
-            if here and there and here != there:
-                received = f"{there} in '{name}', {here} in '{definition.observations.source}'"
-                what = f"'{column}' is of another type in the observations"
-                yield Problem(path, what, received, None, "declare both alike")
+            observed_type, source_type = (part.types.get(column) if part else None for part in (observed, source))
+            if observed_type and source_type and observed_type != source_type:
+                received = f"{source_type} in '{name}', {observed_type} in '{definition.observations.source}'"
+                message = f"'{column}' has another type in the observations"
+                yield Problem(path, message, received, None, "declare the same type in both")
 
 
 def only_daily_sources_restate(definition: ModelDefinition) -> Iterator[Problem]:
@@ -84,18 +91,20 @@ def only_daily_sources_restate(definition: ModelDefinition) -> Iterator[Problem]
             yield Problem(path, "an irregular source lands new versions instead", None, None, "remove it")
 
 
-def windows_are_told_once(definition: ModelDefinition) -> Iterator[Problem]:
+def windows_are_unique(definition: ModelDefinition) -> Iterator[Problem]:
     for name, aggregate in definition.features.aggregates.items():
         if len(set(aggregate.windows)) < len(aggregate.windows):
             listed = [f"{window.days}d" for window in aggregate.windows]
-            yield Problem(("features", "aggregates", name, "windows"), "a window twice", listed, None, "remove one")
+            yield Problem(
+                ("features", "aggregates", name, "windows"), "a window is listed twice", listed, None, "remove one"
+            )
 
 
 def computed_features_have_their_code(definition: ModelDefinition) -> Iterator[Problem]:
     file, computed = definition.folder / COMPUTED, definition.features.computed
     if computed and not file.exists():
         fix = f"write transform(frame, cutoff) in {file}"
-        yield Problem(("features", "computed"), f"no {COMPUTED} beside the definition", None, None, fix)
+        yield Problem(("features", "computed"), f"the definition has no {COMPUTED}", None, None, fix)
     if file.exists() and not computed:
         yield Problem(
             ("features",),
@@ -104,11 +113,11 @@ def computed_features_have_their_code(definition: ModelDefinition) -> Iterator[P
             "name: {type: …, description: …, sources: […]}",
             "declare them under `computed:`",
         )
-    for name, made in computed.items():
-        for source in made.sources:
+    for name, feature in computed.items():
+        for source in feature.sources:
             if source not in definition.sources:
-                known = list(definition.sources)
-                yield Problem(("features", "computed", name, "sources"), "unknown source", source, known, "name one")
+                path = ("features", "computed", name, "sources")
+                yield Problem(path, "unknown source", source, list(definition.sources), "name a source")
 
 
 def computed_names_are_free(definition: ModelDefinition) -> Iterator[Problem]:
@@ -116,18 +125,7 @@ def computed_names_are_free(definition: ModelDefinition) -> Iterator[Problem]:
     taken = {*RESERVED, *definition.observations.key, *features.rows, *definition.aggregate_features}
     for name in features.computed:
         if name in taken:
-            yield Problem(("features", "computed", name), "exists already", name, None, "choose another name")
-
-
-def _faults(
-    path: KeyPath,
-    expression: str,
-    dialect: Dialect,
-    columns: Mapping[str, str],
-    structs: Mapping[str, Mapping[str, str]] = {},
-) -> Iterator[Problem]:
-    for fault in find_faults(expression, dialect, columns, structs):
-        yield Problem(path, f"{fault.what} in {fault.marked}", None, fault.allowed or None, fault.fix)
+            yield Problem(("features", "computed", name), "the name is already used", name, None, "choose another name")
 
 
 RULES = (
@@ -136,7 +134,7 @@ RULES = (
     last_needs_an_order,
     keys_are_of_one_type,
     only_daily_sources_restate,
-    windows_are_told_once,
+    windows_are_unique,
     computed_features_have_their_code,
     computed_names_are_free,
 )

@@ -1,4 +1,4 @@
-"""What must hold for the gate a definition declares: one rule a function."""
+"""Rules for the gate that a definition declares: one function each."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from nightshift.definition.metrics import LARGER_IS_BETTER
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.problem import KeyPath, Problem
 
-ENOUGH = 10  # resamples that lie beyond the end of an interval: fewer would leave the end to chance
+TAIL_RESAMPLES = 10  # resamples that lie beyond the end of an interval: fewer would leave the end to chance
 
 
 def gate_has_rules(definition: ModelDefinition) -> Iterator[Problem]:
     if not definition.gate.minimum and definition.gate.against_champion is None:
-        what = "no rule: a gate without rules would pass anything"
-        yield Problem(("gate",), what, None, "minimum, against_champion", "add a rule")
+        message = "no rule: a gate without rules would pass anything"
+        yield Problem(("gate",), message, None, "minimum, against_champion", "add a rule")
 
 
 def first_model_is_judged(definition: ModelDefinition) -> Iterator[Problem]:
     gate = definition.gate
     if gate.against_champion and not gate.minimum and not gate.baseline:
-        what = "no rule applies to a first model: there is no champion to compare it with"
-        yield Problem(("gate",), what, None, "minimum, baseline", "add `minimum:`")
+        message = "no rule applies to a first model: there is no champion to compare it with"
+        yield Problem(("gate",), message, None, "minimum, baseline", "add `minimum:`")
 
 
 def minimum_can_be_met(definition: ModelDefinition) -> Iterator[Problem]:
@@ -50,57 +50,59 @@ def metrics_fit_the_label(definition: ModelDefinition) -> Iterator[Problem]:
         named.append((("training", "search", "metric"), search.metric))
     for path, metric in named:
         if metric not in definition.metrics:
-            what = f"no metric of a label that is a {definition.prediction.label}"
-            yield Problem(path, what, metric, definition.metrics, "name another, or change `label.type`")
+            message = f"no metric of a label that is a {definition.prediction.label}"
+            yield Problem(path, message, metric, definition.metrics, "name another, or change `label.type`")
 
 
-def comparison_is_declared_well(definition: ModelDefinition) -> Iterator[Problem]:
+def comparison_is_complete(definition: ModelDefinition) -> Iterator[Problem]:
     if declared := definition.gate.against_champion:
         yield from check_comparison(definition, declared, ("gate", "against_champion"))
 
 
 def check_comparison(definition: ModelDefinition, declared: AgainstChampion, path: KeyPath) -> Iterator[Problem]:
-    """How a challenger is compared with the champion, wherever that is declared."""
+    """Checks how a challenger is compared with the champion, wherever that is declared."""
     if declared.rule == "non_inferior" and declared.margin is None:
-        what, allowed = "missing key: how much worse is not worse", "a number above 0"
-        yield Problem((*path, "margin"), what, None, allowed, "add `margin:`")
+        message, allowed = "missing key: the largest loss that is acceptable", "a number above 0"
+        yield Problem((*path, "margin"), message, None, allowed, "add `margin:`")
     if declared.rule == "superior" and declared.margin is not None:
         fix = "remove it, or write `rule: non_inferior`"
         yield Problem((*path, "margin"), "not used: superior means better by any amount", declared.margin, None, fix)
-    needed = ceil(round(ENOUGH / (1 - declared.confidence), 6))
+    needed = ceil(round(TAIL_RESAMPLES / (1 - declared.confidence), 6))
     if declared.resamples < needed:
-        what = f"too few to be {Gate(against_champion=declared).sure}"
-        fix = "draw more, or be less sure"
-        yield Problem((*path, "resamples"), what, declared.resamples, f"at least {needed}", fix)
+        message = f"too few to be {Gate(against_champion=declared).sure}"
+        fix = "draw more resamples, or lower the confidence"
+        yield Problem((*path, "resamples"), message, declared.resamples, f"at least {needed}", fix)
 
 
 def holdout_has_enough_days(definition: ModelDefinition) -> Iterator[Problem]:
     gate, days = definition.gate, definition.training.holdout.days
     if (gate.against_champion or gate.baseline) and days < gate.days:
-        what = f"too short to be {gate.sure} of a comparison: whole days are resampled"
+        message = f"too short to be {gate.sure} of a comparison: whole days are resampled"
         fix = "keep more days" if gate.against_champion else "keep more days, or write `baseline: false` under `gate:`"
-        yield Problem(("training", "holdout"), what, f"{days}d", f"at least {gate.days}d", fix)
+        yield Problem(("training", "holdout"), message, f"{days}d", f"at least {gate.days}d", fix)
 
 
 def slices_have_a_champion_and_columns(definition: ModelDefinition) -> Iterator[Problem]:
     slices = definition.gate.slices
     if slices and definition.gate.against_champion is None:
-        what = "nothing says how slices are compared"
-        yield Problem(("gate", "slices"), what, None, "slices beside against_champion", "add `against_champion:`")
+        message = "the comparison of the slices is not declared"
+        yield Problem(
+            ("gate", "slices"), message, None, "slices together with against_champion", "add `against_champion:`"
+        )
     yield from check_slices(definition, slices, ("gate", "slices"))
 
 
-def check_slices(definition: ModelDefinition, slices: Slices | None, where: KeyPath) -> Iterator[Problem]:
-    """What slices are made of, wherever they are declared."""
+def check_slices(definition: ModelDefinition, slices: Slices | None, path: KeyPath) -> Iterator[Problem]:
+    """Checks the columns of slices, wherever slices are declared."""
     categories = [name for name, kind in definition.feature_types.items() if kind == "category"]
-    known = [*definition.observations.key, *categories]
+    columns = [*definition.observations.key, *categories]
     for position, column in enumerate(slices.columns if slices else ()):
-        path: KeyPath = (*where, "columns", position)
-        if column not in known:
-            what = "neither a column of the observations' key nor a category"
-            yield Problem(path, what, column, known, "name one of these")
+        column_path = (*path, "columns", position)
+        if column not in columns:
+            message = "neither a column of the observations' key nor a category"
+            yield Problem(column_path, message, column, columns, "name one of these")
         elif slices and column in slices.columns[:position]:
-            yield Problem(path, "named twice", column, None, "remove one")
+            yield Problem(column_path, "named twice", column, None, "remove one")
 
 
 RULES = (
@@ -108,7 +110,7 @@ RULES = (
     first_model_is_judged,
     minimum_can_be_met,
     metrics_fit_the_label,
-    comparison_is_declared_well,
+    comparison_is_complete,
     holdout_has_enough_days,
     slices_have_a_champion_and_columns,
 )

@@ -1,4 +1,4 @@
-"""Reads `model.yaml` and turns everything that is wrong with it into messages that name the line."""
+"""Loads `model.yaml` and reports every problem of it with its line."""
 
 from __future__ import annotations
 
@@ -21,12 +21,17 @@ from nightshift.definition.base import StrictModel
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.problem import KeyPath, Problem
 from nightshift.definition.rules import RULES
-from nightshift.definition.shared_sources import kept_files, owners, unknown_sources, with_sources
+from nightshift.definition.shared_sources import (
+    owners,
+    shared_source_files,
+    shared_source_problems,
+    with_shared_sources,
+)
 from nightshift.errors import DefinitionError, TerminalError
 
 FILE, LANDING = "model.yaml", "landing.py"
-KEPT = "sources_of_"  # among a definition's kept files: what it uses of another model's
-OURS = ("folder", "shared")  # keys of a definition that nobody writes
+SHARED_FILE_PREFIX = "sources_of_"  # of the stored files that hold the sources of other models
+INTERNAL_KEYS = ("folder", "shared")  # fields of a definition that are not written in its file
 
 Replay = Callable[[date, date], Iterator[tuple[str, str, bytes]]]
 P = typing.TypeVar("P", bound=StrictModel)
@@ -43,19 +48,19 @@ def load_definition(folder: Path) -> ModelDefinition:
     """
     file = folder / FILE
     tree = parse(file)
-    words = plain(tree)
-    shared, others = owners(words), _others(folder, owners(words))
-    wrong = [Problem((key,), "unknown key", key, None, "remove it") for key in OURS if key in words]
-    if wrong := wrong or list(unknown_sources(words, others)):
-        raise DefinitionError([_report(file, tree, problem) for problem in wrong])
-    words = with_sources(words, others)
+    declared = plain(tree)
+    shared = owners(declared)
+    owner_trees = _owner_trees(folder, shared)
+    problems = [Problem((key,), "unknown key", key, None, "remove it") for key in INTERNAL_KEYS if key in declared]
+    if problems := problems or list(shared_source_problems(declared, owner_trees)):
+        raise DefinitionError([_report(file, tree, problem) for problem in problems])
+    declared = with_shared_sources(declared, owner_trees)
     try:
-        definition = ModelDefinition.model_validate({**words, "folder": folder, "shared": shared})
+        definition = ModelDefinition.model_validate({**declared, "folder": folder, "shared": shared})
     except ValidationError as error:
-        raise DefinitionError([explain(file, tree, detail) for detail in _telling(error.errors())]) from None
-    problems = [_report(file, tree, problem) for rule in RULES for problem in rule(definition)]
-    if problems:
-        raise DefinitionError(problems)
+        raise DefinitionError([explain(file, tree, detail) for detail in _root_causes(error.errors())]) from None
+    if problems := [problem for rule in RULES for problem in rule(definition)]:
+        raise DefinitionError([_report(file, tree, problem) for problem in problems])
     return definition
 
 
@@ -66,26 +71,26 @@ def find_definition(models: Path, name: str) -> ModelDefinition:
         TerminalError: If there is no such model.
         DefinitionError: If its definition is broken.
     """
-    known = [folder.name for folder in definition_folders(models)]
-    if name not in known:
-        near = difflib.get_close_matches(name, known, n=1)
+    names = [folder.name for folder in definition_folders(models)]
+    if name not in names:
+        near = difflib.get_close_matches(name, names, n=1)
         raise TerminalError(
             "unknown model",
             where=str(models),
             received=name,
-            allowed=known,
+            allowed=names,
             fix=f"did you mean {near[0]}?" if near else f"add {models / name / FILE}",
         )
     return load_definition(models / name)
 
 
 def definition_folders(models: Path) -> list[Path]:
-    """Every folder that holds a definition, by name."""
+    """Every folder that holds a definition, in the order of their names."""
     return sorted(file.parent for file in models.glob(f"*/{FILE}"))
 
 
 def definition_hash(definition: ModelDefinition) -> str:
-    """SHA-256 over every file of the definition's folder: the version of what the user wrote."""
+    """SHA-256 over every file of the definition: the version of what the user wrote."""
     digest = hashlib.sha256()
     for name, content in definition_files(definition).items():
         digest.update(name.encode() + b"\0" + content + b"\0")
@@ -93,37 +98,37 @@ def definition_hash(definition: ModelDefinition) -> str:
 
 
 def definition_files(definition: ModelDefinition) -> dict[str, bytes]:
-    """What the user wrote, by name: the files of the definition's folder, and what it uses of other models'."""
+    """The files of a definition by name: those of its folder, and its shared sources, one file per owner."""
     files = sorted(definition.folder.glob("*"))
-    others = kept_files(definition.shared, _others(definition.folder, definition.shared))
+    owner_files = shared_source_files(definition.shared, _owner_trees(definition.folder, definition.shared))
     return {file.name: file.read_bytes() for file in files if file.suffix in {".yaml", ".py"}} | {
-        f"{KEPT}{model}.yaml": content for model, content in others.items()
+        f"{SHARED_FILE_PREFIX}{owner}.yaml": content for owner, content in owner_files.items()
     }
 
 
 def write_definition(folder: Path, files: Mapping[str, bytes]) -> ModelDefinition:
-    """Writes a definition's files into a folder, named as the model, and loads it.
+    """Writes the files of a definition into a folder named after the model, and loads it.
 
-    What it uses of other models' goes into folders beside it.
+    The shared sources go into the folders of their owners, next to it.
 
     Raises:
-        DefinitionError: If this version of Nightshift cannot read it any more.
+        DefinitionError: If this version of Nightshift can no longer read it.
     """
     for name, content in files.items():
-        other = name.removeprefix(KEPT).removesuffix(".yaml") if name.startswith(KEPT) else ""
-        file = folder.parent / other / FILE if other else folder / name
+        owner = name.removeprefix(SHARED_FILE_PREFIX).removesuffix(".yaml")
+        file = folder.parent / owner / FILE if name.startswith(SHARED_FILE_PREFIX) else folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
     return load_definition(folder)
 
 
 def load_replay(definition: ModelDefinition) -> Replay:
-    """The example data of a definition that carries some, as `landed_files` of its `landing.py`.
+    """The function `landed_files` of the definition's `landing.py`, which yields example data.
 
-    A model whose sources are another's has that one's.
+    A model with shared sources uses the `landing.py` of their owner if it has none.
 
     Raises:
-        TerminalError: If it carries none.
+        TerminalError: If there is none.
     """
     folders = [definition.folder, *(definition.folder.parent / model for model in sorted(definition.shared.values()))]
     file = next((folder / LANDING for folder in folders if (folder / LANDING).exists()), None)
@@ -141,32 +146,32 @@ def load_replay(definition: ModelDefinition) -> Replay:
 
 
 def check_shared_sources(definitions: list[ModelDefinition]) -> Iterator[TerminalError]:
-    """Two models that name the same source must declare it alike: they share its table."""
+    """Models that declare a source of the same name must declare it alike, because they share its table."""
     first: dict[str, ModelDefinition] = {}
     for definition in definitions:
         for name, source in definition.sources.items():
             if name in definition.shared:
                 continue
-            other = first.setdefault(name, definition)
-            if other.sources[name] != source:
+            declared_first = first.setdefault(name, definition)
+            if declared_first.sources[name] != source:
                 yield TerminalError(
-                    f"source '{name}' is declared differently in {other.name} and {definition.name}",
+                    f"source '{name}' is declared differently in {declared_first.name} and {definition.name}",
                     where=str(definition.folder / FILE),
                     fix="declare it the same in both, or give one of them another name",
                 )
 
 
-def _others(folder: Path, shared: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """The definitions of the models that others' sources are of, as they are written; those that there are."""
+def _owner_trees(folder: Path, shared: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """The trees of the definitions that declare the shared sources, by model, where they exist."""
     files = {model: folder.parent / model / FILE for model in shared.values()}
     return {model: plain(parse(file)) for model, file in files.items() if file.exists()}
 
 
 def parse(file: Path) -> CommentedMap:
-    """The tree of a definition's file, which remembers lines.
+    """Parses a definition's file into a tree that keeps line numbers.
 
     Raises:
-        DefinitionError: If there is no such file, or it is not a mapping in YAML.
+        DefinitionError: If the file does not exist, or is not a mapping in YAML.
     """
     try:
         tree = YAML().load(file.read_text(encoding="utf-8"))
@@ -178,8 +183,8 @@ def parse(file: Path) -> CommentedMap:
         ) from None
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        what = f"not valid YAML: {error.problem}"
-        raise DefinitionError([TerminalError(what, where=f"{file}:{line}", fix="mend the syntax")]) from None
+        message = f"not valid YAML: {error.problem}"
+        raise DefinitionError([TerminalError(message, where=f"{file}:{line}", fix="mend the syntax")]) from None
     except (YAMLError, ValueError) as error:
         raise DefinitionError([TerminalError(f"not valid YAML: {error}", where=str(file))]) from None
     if not isinstance(tree, CommentedMap):
@@ -194,7 +199,7 @@ def parse(file: Path) -> CommentedMap:
 
 
 def plain(node: Any) -> Any:
-    """The tree as plain dictionaries, lists and numbers, without what remembers lines and comments."""
+    """The tree as plain dictionaries, lists and numbers, without line numbers and comments."""
     if isinstance(node, dict):
         return {plain(key): plain(value) for key, value in node.items()}
     if isinstance(node, list):
@@ -207,7 +212,7 @@ def plain(node: Any) -> Any:
 
 def _report(file: Path, tree: CommentedMap, problem: Problem) -> TerminalError:
     return TerminalError(
-        problem.what,
+        problem.message,
         where=f"{file}:{_line(tree, problem.path)}: {_dotted(problem.path)}",
         received=problem.received,
         allowed=problem.allowed,
@@ -215,24 +220,24 @@ def _report(file: Path, tree: CommentedMap, problem: Problem) -> TerminalError:
     )
 
 
-def _telling(details: list[ErrorDetails]) -> list[ErrorDetails]:
-    """Errors without those that follow from others: a misspelt key is not missing as well."""
-    meant = {
+def _root_causes(details: list[ErrorDetails]) -> list[ErrorDetails]:
+    """The errors without consequences of other errors: a misspelt key is not reported as missing as well."""
+    misspelt = {
         (*detail["loc"][:-1], near)
         for detail in details
         if detail["type"] == "extra_forbidden"
-        for near in difflib.get_close_matches(str(detail["loc"][-1]), _known_keys(detail["loc"][:-1]), n=1)
+        for near in difflib.get_close_matches(str(detail["loc"][-1]), _allowed_keys(detail["loc"][:-1]), n=1)
     }
-    return [detail for detail in details if detail["type"] != "missing" or detail["loc"] not in meant]
+    return [detail for detail in details if detail["type"] != "missing" or detail["loc"] not in misspelt]
 
 
 def load_part(file: Path, kind: type[P], problems: Callable[[P], Iterator[Problem]]) -> P:
-    """Loads and validates a file that holds one part of a definition by itself.
+    """Loads and validates a file that holds one part of a definition.
 
     Args:
         file: The file.
-        kind: The part.
-        problems: What may be wrong between its keys.
+        kind: The type of the part.
+        problems: The problems between its keys.
 
     Raises:
         DefinitionError: With one line a problem.
@@ -242,46 +247,46 @@ def load_part(file: Path, kind: type[P], problems: Callable[[P], Iterator[Proble
         part = kind.model_validate(plain(tree))
     except ValidationError as error:
         raise DefinitionError([explain(file, tree, detail, kind) for detail in error.errors()]) from None
-    if found := [_report(file, tree, problem) for problem in problems(part)]:
-        raise DefinitionError(found)
+    if reports := [_report(file, tree, problem) for problem in problems(part)]:
+        raise DefinitionError(reports)
     return part
 
 
 def explain(
-    file: Path, tree: CommentedMap, detail: ErrorDetails, whole: type[StrictModel] = ModelDefinition
+    file: Path, tree: CommentedMap, detail: ErrorDetails, root: type[StrictModel] = ModelDefinition
 ) -> TerminalError:
-    """One line for one of Pydantic's errors about a file that holds a definition, or another whole."""
+    """One of Pydantic's errors as one line that names the file and the line; `root` is the type of the file."""
     context: Mapping[str, Any] = detail.get("ctx", {})
     path: KeyPath = tuple(part for part in detail["loc"] if part != "[key]")
     received: Any = detail["input"]
-    what, allowed, fix = detail["msg"], context.get("allowed") or context.get("expected"), context.get("fix")
+    message, allowed, fix = detail["msg"], context.get("allowed") or context.get("expected"), context.get("fix")
     match detail["type"]:
         case "extra_forbidden":
-            known = _known_keys(path[:-1], whole)
-            near = difflib.get_close_matches(str(path[-1]), known, n=1)
-            what, received, allowed = "unknown key", path[-1], known
+            keys = _allowed_keys(path[:-1], root)
+            near = difflib.get_close_matches(str(path[-1]), keys, n=1)
+            message, received, allowed = "unknown key", path[-1], keys
             fix = f"write '{near[0]}'" if near else "remove it"
         case "missing":
-            what, received, fix = "missing key", None, f"add `{path[-1]}:`"
+            message, received, fix = "missing key", None, f"add `{path[-1]}:`"
         case "string_pattern_mismatch":
-            what, allowed = "not allowed here", f"text that matches {context['pattern']}"
+            message, allowed = "not allowed here", f"text that matches {context['pattern']}"
         case kind if kind.endswith(("_type", "_parsing")):
-            what, allowed = "wrong type", allowed or detail["msg"]
+            message, allowed = "wrong type", allowed or detail["msg"]
     if isinstance(received, (dict, list)):
         received = None
-    return _report(file, tree, Problem(path, what, received, allowed, fix or "change the value"))
+    return _report(file, tree, Problem(path, message, received, allowed, fix or "change the value"))
 
 
-def _known_keys(path: KeyPath, whole: type[StrictModel] = ModelDefinition) -> list[str]:
-    """The keys a part of the definition may have."""
-    kind: Any = whole
+def _allowed_keys(path: KeyPath, root: type[StrictModel] = ModelDefinition) -> list[str]:
+    """The keys that a part of a file may have."""
+    kind: Any = root
     for step in path:
         if isinstance(kind, type) and issubclass(kind, StrictModel):
             fields = {field.alias or name: field.annotation for name, field in kind.model_fields.items()}
             kind = fields.get(str(step))
-        else:  # a list's item; what a mapping has by name; an optional part
+        else:  # the type of a list's items, of a mapping's values, of an optional part
             kind = typing.get_args(kind)[0 if typing.get_origin(kind) is tuple else -1]
-        parts = [one for one in typing.get_args(kind) if isinstance(one, type) and issubclass(one, StrictModel)]
+        parts = [part for part in typing.get_args(kind) if isinstance(part, type) and issubclass(part, StrictModel)]
         if parts and typing.get_origin(kind) not in {dict, tuple}:
             kind = parts[0]
     if not (isinstance(kind, type) and issubclass(kind, StrictModel)):
@@ -290,7 +295,7 @@ def _known_keys(path: KeyPath, whole: type[StrictModel] = ModelDefinition) -> li
 
 
 def _line(tree: Any, path: KeyPath) -> int:
-    """The line of a key, or of its nearest parent that is there."""
+    """The line of a key, or of its nearest parent that exists."""
     line, node = 1, tree
     for part in path:
         try:

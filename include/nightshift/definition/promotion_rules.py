@@ -1,4 +1,4 @@
-"""What must hold for the promotion policy a definition declares: one rule a function."""
+"""Rules for the promotion policy that a definition declares: one function each."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ SHADOW = ("promotion", "shadow")
 
 def one_policy(definition: ModelDefinition) -> Iterator[Problem]:
     if definition.promotion.approval and definition.promotion.shadow:
-        what, allowed = "two policies", "one of approval, shadow"
-        yield Problem(("promotion",), what, "approval and shadow", allowed, "remove one")
+        message, allowed = "two policies", "one of approval, shadow"
+        yield Problem(("promotion",), message, "approval and shadow", allowed, "remove one")
 
 
-def comparison_is_declared_well(definition: ModelDefinition) -> Iterator[Problem]:
+def comparison_is_complete(definition: ModelDefinition) -> Iterator[Problem]:
     if shadow := definition.promotion.shadow:
         yield from check_comparison(definition, shadow, SHADOW)
         yield from check_slices(definition, shadow.slices, (*SHADOW, "slices"))
@@ -26,12 +26,12 @@ def comparison_is_declared_well(definition: ModelDefinition) -> Iterator[Problem
 def nights_suffice(definition: ModelDefinition) -> Iterator[Problem]:
     shadow = definition.promotion.shadow
     if shadow and shadow.nights < shadow.gate.days:
-        what = f"too few to be {shadow.gate.sure} of a comparison: whole days are resampled"
-        allowed, fix = f"at least {shadow.gate.days}", "wait for more nights, or be less sure"
-        yield Problem((*SHADOW, "nights"), what, shadow.nights, allowed, fix)
+        message = f"too few to be {shadow.gate.sure} of a comparison: whole days are resampled"
+        allowed, fix = f"at least {shadow.gate.days}", "wait for more nights, or lower the confidence"
+        yield Problem((*SHADOW, "nights"), message, shadow.nights, allowed, fix)
     if shadow and shadow.within <= shadow.nights:
-        what, allowed = "too few: the outcomes of the last night are not there yet", f"more than {shadow.nights}"
-        yield Problem((*SHADOW, "within"), what, shadow.within, allowed, "raise it")
+        message, allowed = "too few: the outcomes of the last night are not final yet", f"more than {shadow.nights}"
+        yield Problem((*SHADOW, "within"), message, shadow.within, allowed, "raise it")
 
 
-RULES = (one_policy, comparison_is_declared_well, nights_suffice)
+RULES = (one_policy, comparison_is_complete, nights_suffice)

@@ -1,6 +1,6 @@
-"""What an SQL expression over one row may not use: other rows, the clock, chance, whole statements.
+"""Refuses what an SQL expression over one row may not use: other rows, the clock, random numbers, statements.
 
-Functions are refused by their names, so one that is not listed here and not known to sqlglot is accepted.
+Functions are refused by name: a function that is neither listed here nor known to sqlglot is accepted.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-if TYPE_CHECKING:  # imported by those who check an expression only: it takes a tenth of a second
+if TYPE_CHECKING:  # importing sqlglot takes a tenth of a second: only the functions that check expressions do
     from sqlglot import Token, exp
 
 
@@ -45,9 +45,9 @@ CHANCE = _words(
 
 
 class Refusal(NamedTuple):
-    """Why something is refused."""
+    """The reason why a part of an expression is refused, and the repair."""
 
-    what: str
+    message: str
     fix: str
 
 
@@ -58,21 +58,24 @@ STAR = Refusal("not allowed in an expression", "name the column")
 PARAMETER = Refusal("not allowed in an expression", "write the value or the name itself")
 COMMAND = Refusal("not allowed in an expression", "write an expression over the columns")
 TIME = Refusal("reads the clock", "use a date of the row: dates come from the run")
-RANDOM = Refusal("gives another value every time", "remove it: the same row must always give the same value")
+RANDOM = Refusal("returns another value on every call", "remove it: the same row must always give the same value")
 
 
 class LocatedFault(NamedTuple):
-    """Something wrong, and where, if the parser kept the place; those that differ in the place only are one fault."""
+    """A fault at one place of an expression, if the parser kept the place.
+
+    Faults that differ in nothing but the place are reported as one.
+    """
 
     place: tuple[int, int] | None
     name: str
-    what: str
+    message: str
     fix: str
     allowed: tuple[str, ...] = ()
 
 
 def refused_words(tokens: Sequence[Token], columns: Collection[str]) -> Iterator[LocatedFault]:
-    """Functions and keywords that are refused.
+    """The functions and keywords of an expression that are refused.
 
     Args:
         tokens: The expression.
@@ -81,13 +84,15 @@ def refused_words(tokens: Sequence[Token], columns: Collection[str]) -> Iterator
     words = ["", *(token.text.lower() for token in tokens), "", ""]
     for at, token in enumerate(tokens):
         before, word, *after = words[at : at + 4]
-        reason = _called(before, word, after[1]) if after[0] == "(" else _standing(token, before, word, columns)
-        if reason:
-            yield LocatedFault((token.start, token.end + 1), word, *reason)
+        refusal = (
+            _call_refusal(before, word, after[1]) if after[0] == "(" else _word_refusal(token, before, word, columns)
+        )
+        if refusal:
+            yield LocatedFault((token.start, token.end + 1), word, *refusal)
 
 
-def _called(before: str, name: str, argument: str) -> Refusal | None:
-    """Why a name before a parenthesis is refused, which is a function's or a keyword."""
+def _call_refusal(before: str, name: str, argument: str) -> Refusal | None:
+    """The refusal of a name before a parenthesis, which is a function or a keyword."""
     from sqlglot.expressions import FUNCTION_BY_NAME, AggFunc
 
     if name in CLOCK or (name == "unix_timestamp" and argument == ")"):
@@ -100,8 +105,8 @@ def _called(before: str, name: str, argument: str) -> Refusal | None:
     return ROWS if aggregate or name in OVER_ROWS or (name == "over" and before in {")", "nulls"}) else None
 
 
-def _standing(token: Token, before: str, word: str, columns: Collection[str]) -> Refusal | None:
-    """Why a token is refused that no parenthesis follows."""
+def _word_refusal(token: Token, before: str, word: str, columns: Collection[str]) -> Refusal | None:
+    """The refusal of a token that no parenthesis follows."""
     from sqlglot import TokenType
 
     match token.token_type:
@@ -118,15 +123,15 @@ def _standing(token: Token, before: str, word: str, columns: Collection[str]) ->
 
 
 def refused_parts(tree: exp.Expr) -> Iterator[LocatedFault]:
-    """What is refused and cannot be told from single words; a query is not looked into."""
+    """The parts of a tree that are refused for more than a single word; queries are not searched."""
     from sqlglot.expressions import Query
 
     for node in tree.walk(prune=lambda node: isinstance(node, Query)):
-        if reason := _refused_part(node):
-            yield LocatedFault(place_of(node), "", *reason)
+        if refusal := _part_refusal(node):
+            yield LocatedFault(place_of(node), "", *refusal)
 
 
-def _refused_part(node: exp.Expr) -> Refusal | None:
+def _part_refusal(node: exp.Expr) -> Refusal | None:
     from sqlglot import exp
 
     match node:
@@ -139,10 +144,10 @@ def _refused_part(node: exp.Expr) -> Refusal | None:
         case exp.Command() | exp.JoinHint():
             return COMMAND
         case exp.Anonymous(this=str(name)) if name.lower() == "age" and len(node.expressions) < 2:
-            return TIME  # DuckDB's age of one date is that as of today
+            return TIME  # DuckDB's age of a single date is its age today
     return None
 
 
 def place_of(node: exp.Expr) -> tuple[int, int] | None:
-    """Where a name or a function's name begins and ends in the text, if the parser kept it."""
+    """The begin and the end of a column's or function's name in the text, if the parser kept them."""
     return (node.meta["start"], node.meta["end"] + 1) if "start" in node.meta else None

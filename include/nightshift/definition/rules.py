@@ -1,4 +1,4 @@
-"""What must hold between the parts of a definition: one rule a function, messages that state the repair."""
+"""Rules between the parts of a definition: one function each, with messages that state the repair."""
 
 from __future__ import annotations
 
@@ -36,13 +36,12 @@ def folder_is_the_name(definition: ModelDefinition) -> Iterator[Problem]:
 
 
 def model_name_is_free(definition: ModelDefinition) -> Iterator[Problem]:
-    """`monitoring.<model>` is the model's table; this one is of all models."""
+    """`monitoring.<model>` is the table of one model, `monitoring.registry_events` that of all models."""
     if definition.name == "registry_events":
         yield Problem(("name",), "reserved name", definition.name, None, "rename the model and its folder")
 
 
 def sources_exist(definition: ModelDefinition) -> Iterator[Problem]:
-    known = list(definition.sources)
     named: list[tuple[KeyPath, str]] = [
         (("observations", "source"), definition.observations.source),
         (("label", "source"), definition.label.source),
@@ -55,32 +54,35 @@ def sources_exist(definition: ModelDefinition) -> Iterator[Problem]:
         for name, part in definition.features.aggregates.items()
     ]
     for path, source in named:
-        if source not in known:
-            yield Problem(path, "unknown source", source, known, "name a source of this definition")
+        if source not in definition.sources:
+            fix = "name a source of this definition"
+            yield Problem(path, "unknown source", source, list(definition.sources), fix)
 
 
 def columns_exist(definition: ModelDefinition) -> Iterator[Problem]:
     """Keys that identify rows must have landed; those that look up or group may be derived."""
     observed, features = definition.observations.source, definition.features
-    wanted: list[tuple[KeyPath, str, tuple[str, ...], bool]] = [
+    required: list[tuple[KeyPath, str, tuple[str, ...], bool]] = [
         (("observations", "key"), observed, definition.observations.key, False),
         (("label", "source"), definition.label.source, definition.observations.key, False),
     ]
-    wanted += [(("sources", name, "key"), name, source.key, False) for name, source in definition.sources.items()]
+    required += [(("sources", name, "key"), name, source.key, False) for name, source in definition.sources.items()]
     for name, lookup in features.lookups.items():
-        wanted += [(("features", "lookups", name, "key"), side, lookup.key, True) for side in (observed, lookup.source)]
+        required += [
+            (("features", "lookups", name, "key"), side, lookup.key, True) for side in (observed, lookup.source)
+        ]
     for name, aggregate in features.aggregates.items():
         sides = (observed, aggregate.source)
-        wanted += [(("features", "aggregates", name, "by"), side, aggregate.by, True) for side in sides]
-    for path, name, columns, derived in wanted:
+        required += [(("features", "aggregates", name, "by"), side, aggregate.by, True) for side in sides]
+    for path, name, columns, derived in required:
         source = definition.sources.get(name)
-        known = list(source.types if derived else source.columns) if source else columns
+        declared = list(source.types if derived else source.columns) if source else columns
         for column in columns:
-            if column not in known:
-                yield Problem(path, f"source '{name}' has no such column", column, known, "name one of its columns")
+            if column not in declared:
+                yield Problem(path, f"source '{name}' has no such column", column, declared, "name one of its columns")
 
 
-def dated_paths(definition: ModelDefinition) -> Iterator[Problem]:
+def paths_have_a_date(definition: ModelDefinition) -> Iterator[Problem]:
     for name, source in definition.sources.items():
         for problem in path_problems(source.path):
             yield problem._replace(path=("sources", name, "path"))
@@ -118,12 +120,12 @@ def cadence_fits_use(definition: ModelDefinition) -> Iterator[Problem]:
             yield Problem(path, "needs a daily source", source.cadence, "cadence: daily", "use a daily source")
 
 
-def observations_are_known_in_time(definition: ModelDefinition) -> Iterator[Problem]:
+def observations_are_available_in_time(definition: ModelDefinition) -> Iterator[Problem]:
     from nightshift.definition.calendar import is_available, nights
 
     source = definition.sources.get(definition.observations.source)
     start = definition.schedule.start
-    # A year of nights: two time zones need not change their clocks on the same day, or at all.
+    # A year of nights, because two time zones may change their clocks on different days or not at all.
     year = nights(start, min(start + timedelta(days=366), definition.schedule.end or date.max))
     if source and not all(is_available(definition.schedule, source, night, night) for night in year):
         yield Problem(
@@ -131,39 +133,38 @@ def observations_are_known_in_time(definition: ModelDefinition) -> Iterator[Prob
             "the observations of a night are not available at its cutoff",
             None,
             "at most the time from midnight to `schedule.at`",
-            "score later, or use a source that is known earlier",
+            "score later, or use a source that is available earlier",
         )
 
 
 def names_are_free(definition: ModelDefinition) -> Iterator[Problem]:
-    taken = RESERVED | set(definition.observations.key)
-    types = list(definition.features.rows)
-    for name in types:
-        if name in taken - set(definition.observations.key):
+    rows, key = definition.features.rows, set(definition.observations.key)
+    for name in rows:
+        if name in RESERVED - key:
             yield Problem(("features", "rows", name), "reserved name", name, None, "choose another name")
-    for name in sorted(set(types) & set(definition.observations.key)):
+    for name in sorted(set(rows) & key):
         yield Problem(("features", "rows", name), "is the name of a key column", name, None, "choose another name")
     if not definition.feature_types:
         yield Problem(("features",), "no feature", None, "at least one under rows, aggregates or computed", "add one")
     for name in definition.sources:
         columns = definition.sources[name].columns
-        for column in [one for one in columns if one in RESERVED or one.startswith("quarantine_")]:
+        for column in [name for name in columns if name in RESERVED or name.startswith("quarantine_")]:
             yield Problem(("sources", name, "columns", column), "reserved name", column, None, "rename it at landing")
 
 
 def names_do_not_collide(definition: ModelDefinition) -> Iterator[Problem]:
-    known = set(definition.features.rows) | set(definition.observations.key)
+    used = set(definition.features.rows) | set(definition.observations.key)
     observed = definition.sources.get(definition.observations.source)
-    given = {*(observed.types if observed else ()), *definition.features.lookups}
+    inputs = {*(observed.types if observed else ()), *definition.features.lookups}
     for name, aggregate in definition.features.aggregates.items():
         path = ("features", "aggregates", name)
         for feature in aggregate.features(name):
-            if feature in known:
-                yield Problem(path, f"'{feature}' exists already", None, None, "rename one")
-            if feature in given:
-                what = f"'{feature}' is a column or a look-up of the observations"
-                yield Problem(path, what, None, None, "rename one")
-            known.add(feature)
+            if feature in used:
+                yield Problem(path, f"the name '{feature}' is already used", None, None, "rename one of the two")
+            if feature in inputs:
+                message = f"'{feature}' is a column or a look-up of the observations"
+                yield Problem(path, message, None, None, "rename the aggregate")
+            used.add(feature)
     for name in sorted(RESERVED & set(definition.features.lookups)):
         yield Problem(("features", "lookups", name), "reserved name", name, None, "choose another name")
     for name in definition.features.lookups:
@@ -176,7 +177,7 @@ def names_do_not_collide(definition: ModelDefinition) -> Iterator[Problem]:
             )
 
 
-def one_outcome_an_observation(definition: ModelDefinition) -> Iterator[Problem]:
+def one_outcome_per_observation(definition: ModelDefinition) -> Iterator[Problem]:
     source = definition.sources.get(definition.label.source)
     key = definition.observations.key
     if source and not (source.key and set(source.key) <= set(key)):
@@ -189,7 +190,7 @@ def one_outcome_an_observation(definition: ModelDefinition) -> Iterator[Problem]
         )
 
 
-def schedule_makes_sense(definition: ModelDefinition) -> Iterator[Problem]:
+def schedule_is_valid(definition: ModelDefinition) -> Iterator[Problem]:
     schedule, cadence = definition.schedule, definition.training.cadence
     if schedule.end is not None and schedule.end < schedule.start:
         received = f"{schedule.start} to {schedule.end}"
@@ -199,14 +200,16 @@ def schedule_makes_sense(definition: ModelDefinition) -> Iterator[Problem]:
         yield Problem(("training", "cadence"), "not a cron expression", cadence, allowed, "such as '0 6 1 * *'")
 
 
-def alert_comes_before_the_end(definition: ModelDefinition) -> Iterator[Problem]:
+def alert_precedes_timeout(definition: ModelDefinition) -> Iterator[Problem]:
     wait = definition.wait
     if wait.alert is not None and wait.alert >= wait.timeout:
         received, allowed = format_duration(wait.alert), f"less than the timeout, {format_duration(wait.timeout)}"
-        yield Problem(("wait", "alert"), "comes when the night has given up", received, allowed, "wait longer")
+        yield Problem(
+            ("wait", "alert"), "comes after the night has failed", received, allowed, "alert earlier, or wait longer"
+        )
 
 
-def training_can_be_done(definition: ModelDefinition) -> Iterator[Problem]:
+def training_has_data_and_parameters(definition: ModelDefinition) -> Iterator[Problem]:
     training = definition.training
     if training.calibration is not None and training.calibration.period >= training.period:
         received, allowed = format_duration(training.calibration.period), "less than the training period"
@@ -215,16 +218,16 @@ def training_can_be_done(definition: ModelDefinition) -> Iterator[Problem]:
     for name, values in training.search.grid.items() if training.search else ():
         if not values:
             yield Problem(
-                ("training", "search", "grid", name), "no value to try", None, None, "name some, or remove it"
+                ("training", "search", "grid", name), "no value to try", None, None, "list values, or remove it"
             )
 
 
 def watched_features_exist(definition: ModelDefinition) -> Iterator[Problem]:
-    known = list(definition.feature_types)
+    features = list(definition.feature_types)
     for name in definition.monitoring.features:
-        if name not in known:
-            yield Problem(("monitoring", "features"), "no such feature", name, known, "name a feature")
-    columns = [*known, *definition.observations.key]
+        if name not in features:
+            yield Problem(("monitoring", "features"), "no such feature", name, features, "name a feature")
+    columns = [*features, *definition.observations.key]
     for name in definition.monitoring.slices:
         if name not in columns:
             yield Problem(("monitoring", "slices"), "no such column", name, columns, "name a feature or a key")
@@ -235,15 +238,15 @@ RULES: tuple[Rule, ...] = (
     model_name_is_free,
     sources_exist,
     columns_exist,
-    dated_paths,
+    paths_have_a_date,
     cadence_fits_use,
-    observations_are_known_in_time,
+    observations_are_available_in_time,
     names_are_free,
     names_do_not_collide,
-    one_outcome_an_observation,
-    schedule_makes_sense,
-    alert_comes_before_the_end,
-    training_can_be_done,
+    one_outcome_per_observation,
+    schedule_is_valid,
+    alert_precedes_timeout,
+    training_has_data_and_parameters,
     watched_features_exist,
     *check_rules.RULES,
     *feature_rules.RULES,

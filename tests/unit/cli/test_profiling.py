@@ -73,8 +73,8 @@ def test_notes_go_to_standard_error_and_the_proposal_stays_yaml(run: Command, tm
     ("arguments", "message"),
     [
         (["tiny", "plan"], "plan-{date}.csv.gz: no file has landed; fix: land files there, or mend the path"),
-        (["tiny", "orders"], "unknown source; received 'orders'; allowed: plan, failures; fix: or tell where"),
-        (["other", "orders"], "unknown model; received 'other'; allowed: tiny; fix: or tell where its files land"),
+        (["tiny", "orders"], "unknown source; received 'orders'; allowed: plan, failures; fix: or give the path"),
+        (["other", "orders"], "unknown model; received 'other'; allowed: tiny; fix: or give the path of its files"),
         (
             ["tiny", "orders", "--path", "orders.csv"],
             "--path: has no date; received 'orders.csv'; allowed: one `{date}`",

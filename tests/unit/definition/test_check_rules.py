@@ -8,7 +8,7 @@ import pytest
 
 from nightshift.definition import check_rules
 from nightshift.definition.load import load_definition
-from nightshift.definition.rules import RULES, alert_comes_before_the_end
+from nightshift.definition.rules import RULES, alert_precedes_timeout
 from unit.definition.test_load import broken, changed, line_of
 
 COLUMN = "      load: {type: number, required: true, min: 0, max: 1}\n"
@@ -55,16 +55,21 @@ BROKEN = [
         ["a number has no pattern", "fix: remove it"],
     ),
     (
-        "severities_have_a_rule",
+        "severities_have_a_check",
         failed("type: boolean, severity: warn"),
         ("severity: warn", "sources.failures.columns.failed.severity"),
-        ["nothing is checked of this column", "received 'warn'", "allowed: a column with required, min", "add a rule"],
+        [
+            "no value of this column is checked",
+            "received 'warn'",
+            "allowed: a column with required, min",
+            "add a check",
+        ],
     ),
     (
-        "severities_have_a_rule",
+        "severities_have_a_check",
         failed("type: boolean, usual: warn, severity: quarantine"),
         ("severity: quar", "sources.failures.columns.failed.severity"),
-        ["nothing is checked of this column", "received 'quarantine'"],
+        ["no value of this column is checked", "received 'quarantine'"],
     ),
     (
         "statistics_fit_the_type",
@@ -79,28 +84,37 @@ BROKEN = [
         ["a number has no distinct", "received 'distinct'", "allowed: mean, spread, missing"],
     ),
     (
-        "made_columns_exist",
+        "checked_columns_exist",
         quality("features", "columns: {bussy: {required: true}}"),
         ("bussy:", "quality.features.columns.bussy"),
-        ["no such column", "allowed: score_date, machine, busy, kind, machine_failures_3d", "fix: name one"],
+        [
+            "no such column",
+            "allowed: score_date, machine, busy, kind, machine_failures_3d",
+            "fix: name a column of the table",
+        ],
     ),
     (
-        "made_columns_exist",
+        "checked_columns_exist",
         quality("scores", "columns: {busy: {required: true}}"),
         ("  scores: ", "quality.scores.columns.busy"),
         ["no such column", "received 'busy'", "allowed: score_date, machine, score, model_version"],
     ),
     (
-        "every_observation_stays",
+        "no_observation_is_quarantined",
         quality("features", "columns: {busy: {required: true, severity: quarantine}}"),
         ("severity: quarantine", "quality.features.columns.busy.severity"),
-        ["no row of features can be set aside", "received 'quarantine'", "allowed: fail, warn", "choose another"],
+        [
+            "features must keep one row per observation: none can be set aside",
+            "received 'quarantine'",
+            "allowed: fail, warn",
+            "choose another",
+        ],
     ),
     (
-        "every_observation_stays",
+        "no_observation_is_quarantined",
         quality("scores", "rules: {sure: {expression: score < 1, severity: quarantine}}"),
         ("severity: quarantine", "quality.scores.rules.sure.severity"),
-        ["no row of scores can be set aside: every observation has one"],
+        ["scores must keep one row per observation: none can be set aside"],
     ),
     (
         "row_rules_are_valid",
@@ -121,25 +135,25 @@ BROKEN = [
         ["no such column in >>>load<<< < 1", "allowed: score_date, machine, busy"],
     ),
     (
-        "computed_names_are_free",
+        "check_names_are_free",
         plan("rules: {freshness: {expression: load < 1}}"),
         ("rules: {fresh", "sources.plan.rules.freshness"),
         ["reserved name", "received 'freshness'", "fix: rename it"],
     ),
     (
-        "computed_names_are_free",
+        "check_names_are_free",
         plan("references: {freshness: {source: failures, columns: [machine]}}"),
         ("references: {fresh", "sources.plan.references.freshness"),
         ["reserved name", "received 'freshness'"],
     ),
     (
-        "computed_names_are_free",
+        "check_names_are_free",
         plan("rules: {x: {expression: load < 1}}\n    references: {x: {source: failures, columns: [machine]}}"),
         ("references: {x", "sources.plan.references.x"),
-        ["is the name of a rule", "received 'x'", "fix: rename one"],
+        ["is the name of a rule", "received 'x'", "fix: rename the rule or the reference"],
     ),
     (
-        "computed_names_are_free",
+        "check_names_are_free",
         quality("scores", "rules: {score_bin: {expression: score < 1}}"),
         ("score_bin", "quality.scores.rules.score_bin"),
         ["reserved name", "received 'score_bin'", "fix: rename it"],
@@ -148,37 +162,46 @@ BROKEN = [
         "references_can_be_looked_up",
         plan("references: {x: {source: faults, columns: [machine]}}"),
         ("references:", "sources.plan.references.x.source"),
-        ["unknown source", "received 'faults'", "allowed: plan, failures", "fix: name one"],
+        ["unknown source", "received 'faults'", "allowed: plan, failures", "fix: name a source"],
     ),
     (
         "references_can_be_looked_up",
         plan("references: {x: {source: plan, columns: [machine]}}"),
         ("references:", "sources.plan.references.x.source"),
-        ["a source knows its own rows", "received 'plan'", "fix: name another"],
+        ["a source always knows its own rows", "received 'plan'", "fix: name another"],
     ),
     (
         "references_can_be_looked_up",
         plan("references: {x: {source: failures, columns: [machine, failed]}}"),
         ("references:", "sources.plan.references.x.columns"),
-        ["'plan' has no such column", "received 'failed'", "allowed: machine, load", "fix: name one of both"],
+        [
+            "'plan' has no such column",
+            "received 'failed'",
+            "allowed: machine, load",
+            "fix: name a column of both sources",
+        ],
     ),
     (
         "references_can_be_looked_up",
         plan("references: {x: {source: failures, columns: [machine], share: 0.9, severity: quarantine}}"),
         ("references:", "sources.plan.references.x.severity"),
-        ["rows cannot be set aside while some may be unknown", "allowed: fail, warn", "fix: or write `share: 1`"],
+        [
+            "rows cannot be set aside while some of them may be unknown",
+            "allowed: fail, warn",
+            "fix: or write `share: 1`",
+        ],
     ),
     (
-        "references_can_be_looked_up",
+        "row_counts_can_be_compared",
         plan("rows: {like: {source: faults}}"),
         ("rows: {like", "sources.plan.rows.like.source"),
-        ["unknown source", "received 'faults'", "allowed: plan, failures", "fix: name one"],
+        ["unknown source", "received 'faults'", "allowed: plan, failures", "fix: name a source"],
     ),
     (
-        "references_can_be_looked_up",
+        "row_counts_can_be_compared",
         plan("rows: {like: {source: plan}}"),
         ("rows: {like", "sources.plan.rows.like.source"),
-        ["a source has as many rows as itself", "received 'plan'", "fix: name another"],
+        ["a source always has as many rows as itself", "received 'plan'", "fix: name another"],
     ),
     (
         "bounds_can_be_met",
@@ -205,10 +228,10 @@ BROKEN = [
         ["is below the minimum", "allowed: at least 2.0"],
     ),
     (
-        alert_comes_before_the_end.__name__,
+        alert_precedes_timeout.__name__,
         ("poll: 1s", "poll: 1s\n  alert: 2s"),
         ("alert: 2s", "wait.alert"),
-        ["comes when the night has given up", "received '2s'", "allowed: less than the timeout, 2s"],
+        ["comes after the night has failed", "received '2s'", "allowed: less than the timeout, 2s"],
     ),
 ]
 
@@ -240,8 +263,8 @@ def test_a_column_of_another_type_in_the_other_source_cannot_be_looked_up(models
     reference = plan("references: {x: {source: failures, columns: [load]}}")
     folder = models / "tiny"
     [line] = broken(folder, changed(folder, reference, (FAILED, f"{FAILED}\n      load: {{type: string}}")))
-    assert "sources.plan.references.x.columns: 'load' is of another type in 'failures'; " in line
-    assert "received 'string'; allowed: number; fix: declare both alike" in line
+    assert "sources.plan.references.x.columns: 'load' has another type in 'failures'; " in line
+    assert "received 'string'; allowed: number; fix: declare the same type in both" in line
 
 
 def test_rows_are_compared_between_daily_sources_only(models: Path) -> None:

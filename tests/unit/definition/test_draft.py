@@ -54,8 +54,11 @@ def test_a_path_that_is_told_replaces_the_declared_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("sources: {other: {path: x}}\n", r"unknown source; received 'orders'; allowed: other; fix: or tell where"),
-        ("sources: {orders: {key: [a]}}\n", r"sources.orders: no path; fix: write it, or tell where its files land"),
+        ("sources: {other: {path: x}}\n", r"unknown source; received 'orders'; allowed: other; fix: or give the path"),
+        (
+            "sources: {orders: {key: [a]}}\n",
+            r"sources.orders: no path; fix: write `path:`, or give the path of its files",
+        ),
         ("sources: {orders: {path: orders.csv}}\n", r"sources.orders.path: has no date; received 'orders.csv'"),
         ("sources: {orders: {path: '{date}.txt'}}\n", r"unknown file format; received '\{date\}.txt'; allowed: .csv"),
     ],
@@ -68,7 +71,7 @@ def test_what_is_lacking_is_said_in_one_line(tmp_path: Path, text: str, message:
 def test_names_are_checked(tmp_path: Path) -> None:
     with pytest.raises(TerminalError, match="source: not a name; received 'My Orders'"):
         find_draft(tmp_path, "shop", "My Orders", "{date}.csv")
-    with pytest.raises(TerminalError, match=r"unknown model; received 'shop'.* fix: or tell where its files land"):
+    with pytest.raises(TerminalError, match=r"unknown model; received 'shop'.* fix: or give the path of its files"):
         find_draft(tmp_path, "shop", "orders")
     with pytest.raises(TerminalError, match="--path: has no date"):
         find_draft(tmp_path, "shop", "orders", "orders.csv")

@@ -33,7 +33,7 @@ NAMES = (*COLUMNS, "plane.year", "plane.seats", "airport.altitude")
 
 REFUSED = "not allowed in an expression"
 CLOCK = "reads the clock"
-CHANCE = "gives another value every time"
+CHANCE = "returns another value on every call"
 INVALID = "not valid SQL"
 
 
@@ -42,7 +42,7 @@ def faults(expression: str, dialect: Dialect = "spark") -> list[Fault]:
 
 
 def marks(expression: str, dialect: Dialect = "spark") -> list[tuple[str, str]]:
-    return [(fault.what, fault.marked) for fault in faults(expression, dialect)]
+    return [(fault.message, fault.marked) for fault in faults(expression, dialect)]
 
 
 # What is accepted
@@ -176,7 +176,7 @@ def test_an_unknown_field_is_marked_with_the_fields_there_are() -> None:
 def test_an_unknown_look_up_is_marked_with_those_there_are() -> None:
     assert faults("plain.year") == [Fault("no such look-up", ">>>plain<<<.year", ("plane", "airport"), "write 'plane'")]
     assert [fault.fix for fault in faults("zzz.zzz")] == ["name a column, or a look-up's field"]
-    assert find_faults("plane.year", "duckdb", {"a": "number"})[0].what == "no such look-up"
+    assert find_faults("plane.year", "duckdb", {"a": "number"})[0].message == "no such look-up"
 
 
 def test_a_column_needs_no_table() -> None:
@@ -268,7 +268,7 @@ def test_what_cannot_be_read_is_marked_where_reading_ended(
     expression: str, dialect: Dialect, marked: str, fix: str | None
 ) -> None:
     [fault] = faults(expression, dialect)
-    assert (fault.what, fault.marked, fault.allowed) == (INVALID, marked, ())
+    assert (fault.message, fault.marked, fault.allowed) == (INVALID, marked, ())
     assert fix is None or fault.fix == fix
 
 
@@ -280,18 +280,18 @@ def test_what_is_refused_is_told_even_if_the_rest_cannot_be_read() -> None:
     "expression", ["map(a: b)", "1BD <> try div ||", "map ( a order : { distinct describe analyze"]
 )
 def test_no_text_makes_the_check_itself_fail(expression: str) -> None:
-    assert [fault.what for fault in faults(expression)] == [INVALID]
+    assert [fault.message for fault in faults(expression)] == [INVALID]
 
 
 def test_an_expression_nested_too_deeply_is_a_fault_of_its_own() -> None:
     assert faults("abs(" * 30 + "a" + ")" * 30) == []
-    assert [fault.what for fault in faults("abs(" * 3000 + "a" + ")" * 3000)] == ["nested too deeply"]
+    assert [fault.message for fault in faults("abs(" * 3000 + "a" + ")" * 3000)] == ["nested too deeply"]
 
 
 @pytest.mark.parametrize("expression", ["", "  \n", "-- only a comment"])
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_an_empty_expression_is_a_fault(expression: str, dialect: Dialect) -> None:
-    assert [fault.what for fault in faults(expression, dialect)] == ["empty expression"]
+    assert [fault.message for fault in faults(expression, dialect)] == ["empty expression"]
 
 
 # What is refused
@@ -451,7 +451,7 @@ def refused(names: Iterable[str], dialect: Dialect, *whats: str) -> set[str]:
 
     def is_refused(name: str) -> bool:
         return any(
-            f">>>{name}<<<(a)" == fault.marked and fault.what in whats for fault in faults(f"{name}(a)", dialect)
+            f">>>{name}<<<(a)" == fault.marked and fault.message in whats for fault in faults(f"{name}(a)", dialect)
         )
 
     return {name for name in names if is_refused(name)}
@@ -572,7 +572,7 @@ def test_one_unknown_name_is_one_fault_that_marks_each_of_its_places(
         spelled(name, style, dialect) for name, style in zip([other, *columns[1:]], styles, strict=False)
     ]
     [fault] = find_faults(render(text, [unknown, *written]), dialect, dict.fromkeys(columns, "number"))
-    assert fault.what == "no such column"
+    assert fault.message == "no such column"
     assert fault.marked == render(text, [f">>>{unknown}<<<", *written])
     assert fault.allowed == tuple(columns)
 

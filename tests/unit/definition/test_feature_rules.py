@@ -115,7 +115,7 @@ PROBLEMS = [
     pytest.param(
         [("expression: load,", "expression: rand() + load,")],
         ("busy:", "features.rows.busy.expression"),
-        ["gives another value every time in >>>rand<<<() + load", "fix: remove it"],
+        ["returns another value on every call in >>>rand<<<() + load", "fix: remove it"],
         id="a row feature by chance",
     ),
     pytest.param(
@@ -189,7 +189,7 @@ PROBLEMS = [
     pytest.param(
         [plan_derives("load: {expression: load * 2, type: number}")],
         ("load: {expression: load * 2", "sources.plan.derived.load"),
-        ["is a landed column already", "received 'load'", "fix: choose another name"],
+        ["is already a landed column", "received 'load'", "fix: choose another name"],
         id="a derived column named as a landed one",
     ),
     *(
@@ -205,7 +205,7 @@ PROBLEMS = [
     pytest.param(
         [(RATE, "agg: last\n      value: cast(failed as int)")],
         ("agg: last", "features.aggregates.machine_failures.agg"),
-        ["which row is last is not known: 'failures' has no event_time", "fix: declare `event_time:` of 'failures'"],
+        ["the last row is undefined: 'failures' has no event_time", "fix: declare `event_time:` of 'failures'"],
         id="the last of rows without an order",
     ),
     # ---- keys of one type
@@ -213,9 +213,9 @@ PROBLEMS = [
         [(FAILURES_MACHINE, FAILURES_MACHINE.replace("string", "integer"))],
         ("by: [machine]", "features.aggregates.machine_failures.by"),
         [
-            "'machine' is of another type in the observations",
+            "'machine' has another type in the observations",
             "integer in 'failures', string in 'plan'",
-            "fix: declare both alike",
+            "fix: declare the same type in both",
         ],
         id="a key of two types",
     ),
@@ -226,7 +226,7 @@ PROBLEMS = [
             ("by: [machine]", "by: [kind_]"),
         ],
         ("by: [kind_]", "features.aggregates.machine_failures.by"),
-        ["'kind_' is of another type in the observations", "string in 'failures', integer in 'plan'"],
+        ["'kind_' has another type in the observations", "string in 'failures', integer in 'plan'"],
         id="a derived key of two types",
     ),
     pytest.param(
@@ -239,8 +239,8 @@ PROBLEMS = [
     pytest.param(
         [("windows: [3d]", "windows: [3d, 7d, 72h]")],
         ("windows:", "features.aggregates.machine_failures.windows"),
-        ["a window twice", "received ['3d', '7d', '3d']", "fix: remove one"],
-        id="a window twice in other words",
+        ["a window is listed twice", "received ['3d', '7d', '3d']", "fix: remove one"],
+        id="a window is listed twice in other words",
     ),
 ]
 
@@ -255,7 +255,7 @@ def test_a_problem_is_told_with_its_place_what_is_wrong_there_and_its_repair(
     assert len(found) == 1, lines
     for part in says:
         assert part in found[0]
-    # Nothing else is said, but of a window twice: that its features collide.
+    # Nothing else is said, but of a window is listed twice: that its features collide.
     assert len(lines) == 1 or key.endswith("windows"), lines
 
 
@@ -343,7 +343,7 @@ MOOD = "mood: {type: number, description: d, sources: [plan]}"
 
 def test_computed_features_without_their_code_are_refused_with_what_to_write(models: Path) -> None:
     text, [line] = told(models, computes(MOOD))
-    assert line.startswith(f"{line_of(text, '  computed:')}: features.computed: no features.py beside the definition; ")
+    assert line.startswith(f"{line_of(text, '  computed:')}: features.computed: the definition has no features.py; ")
     assert line.endswith(f"fix: write transform(frame, cutoff) in {models / 'tiny' / 'features.py'}")
 
 
@@ -356,7 +356,7 @@ def test_code_without_any_computed_feature_is_refused(models: Path) -> None:
 def test_a_computed_feature_of_an_unknown_source_is_refused(models: Path) -> None:
     text, [line] = told(models, computes(MOOD.replace("[plan]", "[plan, plans]")), code=TRANSFORM)
     assert line.startswith(f"{line_of(text, 'mood:')}: features.computed.mood.sources: unknown source; ")
-    assert "received 'plans'; allowed: plan, failures; fix: name one" in line
+    assert "received 'plans'; allowed: plan, failures; fix: name a source" in line
 
 
 @pytest.mark.parametrize("sources", ["[]", "plan"])
@@ -368,7 +368,7 @@ def test_a_computed_feature_names_the_sources_it_is_made_from(models: Path, sour
 @pytest.mark.parametrize("name", ["busy", "machine_failures_3d", "machine", "score_date", "source_date", "label"])
 def test_a_computed_feature_with_a_name_that_is_taken_is_refused(models: Path, name: str) -> None:
     text, [line] = told(models, computes(MOOD.replace("mood", name)), code=TRANSFORM)
-    assert line.startswith(f"{line_of(text, '  computed:') + 1}: features.computed.{name}: exists already; ")
+    assert line.startswith(f"{line_of(text, '  computed:') + 1}: features.computed.{name}: the name is already used; ")
     assert f"received '{name}'; fix: choose another name" in line
 
 

@@ -47,7 +47,7 @@ def test_gates_that_can_be_declared(edit: Edit, lines: list[str]) -> None:
         (
             ["against_champion: {metric: roc_auc}"],
             "gate.against_champion.margin",
-            ["missing key: how much worse is not worse", "allowed: a number above 0", "fix: add `margin:`"],
+            ["missing key: the largest loss that is acceptable", "allowed: a number above 0", "fix: add `margin:`"],
         ),
         (
             ["against_champion: {metric: roc_auc, rule: superior, margin: 0.01}"],
@@ -85,7 +85,7 @@ def test_gates_that_can_be_declared(edit: Edit, lines: list[str]) -> None:
         (
             ["minimum: {roc_auc: 0.6}", "slices: {columns: [kind], regression: 0.1}"],
             "gate.slices",
-            ["nothing says how slices are compared", "fix: add `against_champion:`"],
+            ["the comparison of the slices is not declared", "fix: add `against_champion:`"],
         ),
         (
             [AGAINST, "slices: {columns: [kind, busy], regression: 0.1}"],

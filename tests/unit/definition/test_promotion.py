@@ -71,9 +71,9 @@ def test_a_shadow_is_a_comparison_as_the_gate_makes_it_and_nothing_else_of_the_g
         (
             f"{{shadow: {{nights: 7, within: 7, {RULE}}}}}",
             "promotion.shadow.within",
-            ["the outcomes of the last night are not there yet", "more than 7"],
+            ["the outcomes of the last night are not final yet", "more than 7"],
         ),
-        ("{shadow: {nights: 7, metric: roc_auc}}", "promotion.shadow.margin", ["how much worse is not worse"]),
+        ("{shadow: {nights: 7, metric: roc_auc}}", "promotion.shadow.margin", ["the largest loss that is acceptable"]),
         (
             f"{{shadow: {{nights: 7, {RULE}, rule: superior}}}}",
             "promotion.shadow.margin",

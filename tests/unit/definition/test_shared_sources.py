@@ -79,8 +79,8 @@ def test_its_version_follows_the_words_of_the_other_model_that_it_uses(models: P
     ("plan", "told"),
     [
         ("{of: tinny}", "sources.plan.of: no such model; received 'tinny'"),
-        ("{of: tiny, key: [machine]}", "sources.plan.key: not allowed beside `of`; received 'key'"),
-        ("{of: twin}", "sources.plan.of: that is this model itself"),
+        ("{of: tiny, key: [machine]}", "sources.plan.key: not allowed together with `of`; received 'key'"),
+        ("{of: twin}", "sources.plan.of: is this model itself"),
         ("{of: [tiny]}", "sources.plan.of: no such model"),
     ],
 )
@@ -110,4 +110,4 @@ def test_a_source_is_declared_by_the_model_that_is_named(models: Path) -> None:
     file = models / "third" / "model.yaml"
     file.write_text(file.read_text().replace("name: twin", "name: third").replace("plan: {of: tiny", "plan: {of: twin"))
     [problem] = problems(models / "third")
-    assert "sources.plan.of: twin does not declare it itself; received 'twin'; allowed: tiny" in problem
+    assert "sources.plan.of: twin takes this source from another model; received 'twin'; allowed: tiny" in problem
