@@ -228,7 +228,7 @@ class Year:
 
     def _month(self, policy: str, month: str, of: list[tuple[date, pa.Table]], trained: Trained) -> Month:
         key, first, last = self.definition.observations.key, of[0][0], of[-1][0]
-        labels = read_labels(self.lake, self.definition, first, last, beside=columns_of_value(self.definition))
+        labels = read_labels(self.lake, self.definition, first, last, extra_columns=columns_of_value(self.definition))
         rows = pa.concat_tables([rows for _, rows in of])
         told = labels.select(["score_date", *key, "label"])
         known = [join_labels(night, told, key) for _, night in of]

@@ -19,7 +19,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from nightshift.errors import NightshiftError, TransientError
 from nightshift.lake.catalog import Lake
-from nightshift.lake.parquet import gathered, write_files
+from nightshift.lake.parquet import batches_to_tables, write_files
 from nightshift.lake.read import data_files
 from nightshift.lake.staging import seal, staging_folder
 from nightshift.lake.tables import TableSpec, spark_schema
@@ -104,7 +104,7 @@ class Staging:
         spec, folder = self.spec, self.folder
 
         def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-            for table in gathered(batches):
+            for table in batches_to_tables(batches):
                 written = write_files(spec, through(table), folder)
                 yield pa.RecordBatch.from_pydict({"file": list(written), "rows": list(written.values())})
 

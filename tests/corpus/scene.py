@@ -173,7 +173,7 @@ class Scene:
         specs = [
             made(loop.definition, name) for name in loop.definition.sources for made in (raw_table, quarantine_table)
         ]
-        there = [spec for spec in specs if loop.lake.has(spec.name)]
+        there = [spec for spec in specs if loop.lake.table_exists(spec.name)]
         snapshots = {spec.name: snapshot_of(loop.lake, spec.name) for spec in there}
         there = [spec for spec in there if not sources or spec.local_name in sources]
         parts = {spec.name: published_partitions(loop.lake, spec) for spec in there}

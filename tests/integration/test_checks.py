@@ -19,7 +19,7 @@ from nightshift.lake.files import local_path
 from nightshift.lake.landing import landing_file
 from nightshift.lake.publish import publish
 from nightshift.lake.read import read_dates
-from nightshift.lake.staging import inputs_of, load_staged, new_attempt, stage_arrow
+from nightshift.lake.staging import load_staged, new_attempt, published_inputs, stage_arrow
 from nightshift.lake.tables import features_table
 from nightshift.loop import Loop
 from nightshift.settings import PROJECT, Settings
@@ -98,7 +98,7 @@ def test_a_night_that_is_not_published_is_one_clear_line(loop: Loop) -> None:
 def test_skew_finds_the_one_cell_that_was_changed(loop: Loop) -> None:
     spec, night = features_table(loop.definition), FIRST + timedelta(days=6)
     assert not check_skew(loop.lake, loop.definition, night).differences
-    rows, inputs = read_dates(loop.lake, spec, night, night), inputs_of(loop.lake, spec, night)
+    rows, inputs = read_dates(loop.lake, spec, night, night), published_inputs(loop.lake, spec, night)
     values = rows["machine_failures_3d"].to_numpy().copy()
     changed = int(np.argmax(values > 0))
     values[changed] = np.nextafter(values[changed], 2) + 1e-6

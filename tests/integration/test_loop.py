@@ -28,7 +28,7 @@ from nightshift.lake.maintenance import maintain
 from nightshift.lake.publish import publish
 from nightshift.lake.read import published_dates, read_dates
 from nightshift.lake.sql import run_sql
-from nightshift.lake.staging import inputs_of, load_staged, new_attempt, stage_arrow
+from nightshift.lake.staging import load_staged, new_attempt, published_inputs, stage_arrow
 from nightshift.lake.tables import raw_table, scores_table
 from nightshift.loop import Loop, Trained
 from nightshift.loop.training import GATE_PAGE, Training
@@ -177,7 +177,7 @@ def test_scores_are_held_against_those_that_the_version_gave_to_its_holdout(nigh
 
 def test_a_night_is_profiled_while_it_is_scored(night: Loop) -> None:
     spec = scores_table(night.definition)
-    kept = NightProfile.from_json(json.loads(inputs_of(night.lake, spec, NIGHT)[PROFILE]))
+    kept = NightProfile.from_json(json.loads(published_inputs(night.lake, spec, NIGHT)[PROFILE]))
     profiler = Profiler.of(night.registry.reference(night.registry.require_champion()))
     assert profiler is not None
     again = profiler(night._scored(NIGHT), read_dates(night.lake, spec, NIGHT, NIGHT)["score"])

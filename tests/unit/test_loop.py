@@ -15,7 +15,7 @@ from nightshift.errors import DataError, NotYetAvailable
 from nightshift.lake.files import local_path
 from nightshift.lake.maintenance import maintain
 from nightshift.lake.read import published_dates, read_dates, snapshot_of
-from nightshift.lake.staging import inputs_of, load_staged
+from nightshift.lake.staging import load_staged, published_inputs
 from nightshift.lake.tables import raw_table
 from nightshift.loop import Loop
 from nightshift.settings import PROJECT, Settings
@@ -174,7 +174,7 @@ def test_what_a_day_was_made_from_names_its_own_file(loop: Loop) -> None:
     run(loop, *range(2, 8))
     failures(loop, day(6), True)
     run(loop, 8)
-    [told] = inputs_of(loop.lake, raw_table(loop.definition, "failures"), day(6))
+    [told] = published_inputs(loop.lake, raw_table(loop.definition, "failures"), day(6))
     assert told == f"file://{local_path(loop.settings.landing_uri)}/outcomes/2024-01-06.parquet"
 
 

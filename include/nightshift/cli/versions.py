@@ -128,7 +128,7 @@ def _scoring_version(loop: Loop, at: datetime) -> str:
     from nightshift.lake.tables import scores_table
 
     spec = scores_table(loop.definition)
-    if not loop.lake.has(spec.name):
+    if not loop.lake.table_exists(spec.name):
         return "not published"
     column = read_dates(loop.lake, spec, at.date(), at.date(), columns=("model_version",))[0]
     numbers = sorted(set(column.to_pylist()))

@@ -13,7 +13,7 @@ import pyarrow as pa
 from nightshift.definition.model import ModelDefinition
 from nightshift.features.sketches import SKETCH_BITS
 
-ROW = "the whole row"
+WHOLE_ROW = "the whole row"
 # Sums in another order differ in the last digits; a distinct count is an estimate.
 ROUNDING, SKETCH = 1e-9, 5 * 1.04 / 2 ** (SKETCH_BITS / 2)
 
@@ -71,11 +71,13 @@ def compare(
     differences = []
     for which, rows in (("published", left), ("computed again", right)):
         twice = rows.index[rows.index.duplicated()].unique()
-        differences += [Difference(_plain_key(row), ROW, f"more than once as {which}", "once a key") for row in twice]
+        differences += [
+            Difference(_plain_key(row), WHOLE_ROW, f"more than once as {which}", "once a key") for row in twice
+        ]
     left, right = (rows[~rows.index.duplicated()].sort_index() for rows in (left, right))
     lacking, new = left.index[~left.index.isin(right.index)], right.index[~right.index.isin(left.index)]
-    differences += [Difference(_plain_key(row), ROW, "there", "missing") for row in lacking]
-    differences += [Difference(_plain_key(row), ROW, "missing", "there") for row in new]
+    differences += [Difference(_plain_key(row), WHOLE_ROW, "there", "missing") for row in lacking]
+    differences += [Difference(_plain_key(row), WHOLE_ROW, "missing", "there") for row in new]
     both = left.index[left.index.isin(right.index)]
     left, right = left.loc[both], right.loc[both]
     for name in features:

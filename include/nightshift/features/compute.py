@@ -14,7 +14,7 @@ from nightshift.features.plan import Tile, Visible
 from nightshift.features.tiling import AT, TileWriter, Written
 from nightshift.features.transform import with_computed
 from nightshift.features.windows import Seen, is_observed_key, observed_key, window_features
-from nightshift.lake.parquet import gathered
+from nightshift.lake.parquet import batches_to_tables
 from nightshift.lake.tables import SPARK_TYPES, spark_schema
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def day_tiles(
     needed = rows.select(*names, *dated, *inputs.values())
 
     def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for table in gathered(batches):
+        for table in batches_to_tables(batches):
             for written in writer.write_days(table, operands, made_from):
                 yield written.to_batch()
 
@@ -130,7 +130,9 @@ def compute_features(
     kept = ", ".join(f"`{field.name}` {field.dataType.simpleString()}" for field in fields)
     made = {name: str(aggregate.type) for name, aggregate in definition.aggregate_features.items()}
     wide = f"{kept}, {spark_schema(made)}" if made else kept
-    rows = prepared.mapInArrow(lambda batches: (b for t in gathered(batches) for b in add(t).to_batches()), wide)
+    rows = prepared.mapInArrow(
+        lambda batches: (b for t in batches_to_tables(batches) for b in add(t).to_batches()), wide
+    )
     return with_computed(definition, rows), lambda table: table
 
 

@@ -12,8 +12,8 @@ from nightshift.features.plan import Tile
 from nightshift.features.tiles import runs
 from nightshift.lake.catalog import Lake
 from nightshift.lake.publish import publish
-from nightshift.lake.read import NOTHING_YET, published_partitions
-from nightshift.lake.staging import inputs_of
+from nightshift.lake.read import NO_SNAPSHOT, published_partitions
+from nightshift.lake.staging import published_inputs
 from nightshift.lake.tables import Layer, features_table, raw_table
 from nightshift.settings import CatalogSettings, Settings
 from nightshift.types import Staged
@@ -42,7 +42,7 @@ def raw_snapshots(lake: Lake, definition: ModelDefinition, night: date) -> dict[
         TerminalError: If they were made by a definition with other sources.
     """
     spec = features_table(definition)
-    inputs = inputs_of(lake, spec, night)
+    inputs = published_inputs(lake, spec, night)
     if later := [name for name in definition.sources if Layer.RAW.table(name) not in inputs]:
         raise TerminalError(
             f"{night} was made before the source '{later[0]}' was declared",
@@ -60,7 +60,7 @@ def can_be_checked(lake: Lake, definition: ModelDefinition, night: date) -> bool
         return False
     kept = {name: lake.table(raw_table(definition, name).name).metadata.snapshots for name in made_from}
     return all(
-        snapshot in {NOTHING_YET, *(one.snapshot_id for one in kept[name])} for name, snapshot in made_from.items()
+        snapshot in {NO_SNAPSHOT, *(one.snapshot_id for one in kept[name])} for name, snapshot in made_from.items()
     )
 
 

@@ -109,7 +109,7 @@ def kept_tiles(lake: Lake, spec: TableSpec, model: str, tiles: set[Tile]) -> dic
 
     What a tile was made from is read from the bounds of its column in Iceberg's own metadata: no file is opened.
     """
-    if not tiles or not lake.has(spec.name):
+    if not tiles or not lake.table_exists(spec.name):
         return {}
     table = lake.table(spec.name)
     column = table.schema().find_field("made_from").field_id

@@ -54,7 +54,7 @@ class Lake:
                 "the table does not exist yet", where=name, fix="run the stage that publishes it first"
             ) from None
 
-    def has(self, name: str) -> bool:
+    def table_exists(self, name: str) -> bool:
         """Whether a table exists."""
         return self.catalog.table_exists(name)
 

@@ -1,4 +1,4 @@
-"""Outcomes: what became of observations, from the label source once its partition is there."""
+"""Outcomes: the labels of observations, read from the label source once its partition is published."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nightshift.definition.model import ModelDefinition
 from nightshift.errors import TerminalError, first_line
 from nightshift.lake.catalog import Lake
 from nightshift.lake.read import read_dates
-from nightshift.lake.tables import ROW, raw_table
+from nightshift.lake.tables import ROW_NUMBER, raw_table
 
 
 def read_labels(
@@ -22,38 +22,40 @@ def read_labels(
     first: date,
     last: date,
     snapshot: int | None = None,
-    beside: tuple[str, ...] = (),
+    extra_columns: tuple[str, ...] = (),
 ) -> pa.Table:
     """The label of every observation dated from `first` to `last` that has an outcome.
 
-    Only the columns that the label looks at are read, and those asked for.
+    Only the columns that the label's expression names are read, and the extra ones.
 
     Args:
         lake: The lake.
         definition: The model definition.
         first: The first date.
         last: The last date.
-        snapshot: At this snapshot; the newest if None.
-        beside: Further columns of the label source.
+        snapshot: The snapshot of the label source to read; the newest if None.
+        extra_columns: Further columns of the label source to return.
 
     Returns:
-        Columns `score_date`, the observation's key, `label` (float64, no nulls), and those asked for.
+        Columns `score_date`, the observation's key, `label` (float64, no nulls), and the extra columns.
 
     Raises:
         TerminalError: If the label's expression cannot be evaluated.
     """
     spec = raw_table(definition, definition.label.source)
-    named = {name.lower() for name in names_in(definition.label.expression, "duckdb")}
-    wanted = {spec.date_column, *definition.observations.key}
-    columns = tuple(name for name in spec.columns if name in wanted or name.lower() in named or name in beside)
+    label_columns = {name.lower() for name in names_in(definition.label.expression, "duckdb")}
+    key_columns = {spec.date_column, *definition.observations.key}
+    columns = tuple(
+        name for name in spec.columns if name in key_columns or name.lower() in label_columns or name in extra_columns
+    )
     outcomes = read_dates(lake, spec, first, last, columns=columns, snapshot=snapshot)
     key = ", ".join(f'"{column}"' for column in definition.observations.key)
-    more = "".join(f', "{column}"' for column in beside if column not in wanted)
+    extra = "".join(f', "{column}"' for column in extra_columns if column not in key_columns)
     try:
         database = duckdb.connect()
         database.register("outcomes", outcomes)
         return database.sql(
-            f"select source_date as score_date, {key}, cast({definition.label.expression}\n as double) as label{more} "
+            f"select source_date as score_date, {key}, cast({definition.label.expression}\n as double) as label{extra} "
             "from outcomes where label is not null order by all"
         ).to_arrow_table()
     except duckdb.Error as error:
@@ -66,11 +68,11 @@ def read_labels(
 
 
 def join_labels(rows: pa.Table, labels: pa.Table, key: tuple[str, ...]) -> pa.Table:
-    """The rows that have a label, with it, in the order of their key."""
+    """The rows that have a label, with a column `label`, in the order of their key."""
     by = ["score_date", *key]
     # The keys alone are joined and sorted: rows are wide.
-    numbered = rows.select(by).append_column(ROW, pa.array(np.arange(rows.num_rows)))
+    numbered = rows.select(by).append_column(ROW_NUMBER, pa.array(np.arange(rows.num_rows)))
     joined = numbered.join(labels, by, join_type="inner").sort_by([(column, "ascending") for column in by])
-    places = joined[ROW].to_numpy()
-    whole = len(places) == rows.num_rows and bool((np.diff(places) == 1).all())
-    return (rows if whole else rows.take(joined[ROW])).append_column("label", joined["label"])
+    places = joined[ROW_NUMBER].to_numpy()
+    unchanged = len(places) == rows.num_rows and bool((np.diff(places) == 1).all())
+    return (rows if unchanged else rows.take(joined[ROW_NUMBER])).append_column("label", joined["label"])

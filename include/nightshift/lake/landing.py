@@ -26,7 +26,7 @@ from nightshift.errors import DataError, NotYetAvailable, first_line
 from nightshift.lake.files import as_uri, exists, list_files, read_bytes
 from nightshift.lake.tables import ARROW, TableSpec
 
-NOT_OF_TYPE = (pa.ArrowInvalid, pa.ArrowNotImplementedError)
+TYPE_ERRORS = (pa.ArrowInvalid, pa.ArrowNotImplementedError)
 TRUE, FALSE = ["true", "True", "TRUE", "1"], ["false", "False", "FALSE", "0"]
 
 
@@ -85,11 +85,11 @@ def landed_dates(landing: str, source: Source) -> list[date]:
     folder = before.rsplit("/", 1)[0] if "/" in before else ""
     files = list_files(f"{as_uri(landing)}/{folder}".rstrip("/"), after)
     start = f"{as_uri(landing)}/{before}"
-    dates = [date_of_landed(source, uri) for uri in files if uri.startswith(start)]
+    dates = [date_of_landing_file(source, uri) for uri in files if uri.startswith(start)]
     return sorted(day for day in dates if day is not None)
 
 
-def date_of_landed(source: Source, uri: str) -> date | None:
+def date_of_landing_file(source: Source, uri: str) -> date | None:
     """The date of a landed file; None if it is another source's, or an upload under way."""
     before, after = source.path.split("{date}")
     named = re.search(f"/{re.escape(before)}(\\d{{4}}-\\d{{2}}-\\d{{2}}){re.escape(after)}$", uri)
@@ -164,7 +164,7 @@ def convert(values: pa.ChunkedArray, kind: str, zone: str = "UTC") -> pa.Chunked
     return _without_blanks(_cast(_without_blanks(_decoded(values)), ARROW[kind], zone))
 
 
-def first_of_another_type(values: pa.ChunkedArray, kind: str, zone: str = "UTC") -> int | None:
+def first_mistyped_row(values: pa.ChunkedArray, kind: str, zone: str = "UTC") -> int | None:
     """The place of the first value of a landed column that is not of a type; None if all are."""
     if _converts(values, kind, zone):
         return None
@@ -200,8 +200,8 @@ def _typed(file: LandingFile, name: str, column: Column, values: pa.ChunkedArray
     """A column converted to its declared type, or an error that shows the first value that resists."""
     try:
         return convert(values, column.type, zone)
-    except NOT_OF_TYPE:
-        row = first_of_another_type(values, column.type, zone) or 0
+    except TYPE_ERRORS:
+        row = first_mistyped_row(values, column.type, zone) or 0
     raise DataError(
         f"column '{name}' holds a value that is not of type {column.type}",
         where=f"{file.uri} row {row + 1}",
@@ -266,6 +266,6 @@ def _instants(values: pa.ChunkedArray, target: pa.DataType, zone: str) -> pa.Chu
 def _converts(values: pa.ChunkedArray, kind: str, zone: str) -> bool:
     try:
         convert(values, kind, zone)
-    except NOT_OF_TYPE:
+    except TYPE_ERRORS:
         return False
     return True

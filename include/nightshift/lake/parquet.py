@@ -13,7 +13,7 @@ from pyarrow.dataset import FileSystemDataset, ParquetFileFormat
 from nightshift.lake.files import open_fs
 from nightshift.lake.tables import TableSpec
 
-ROWS_AT_ONCE = 1_000_000  # that a worker holds, so that its memory stays flat
+MAX_ROWS_IN_MEMORY = 1_000_000  # that a worker holds, so that its memory stays flat
 
 
 def write_files(spec: TableSpec, rows: pa.Table, folder: str) -> dict[str, int]:
@@ -56,12 +56,12 @@ def row_count(uri: str) -> int:
     return int(pq.read_metadata(path, filesystem=system).num_rows)
 
 
-def date_of_written(file: str) -> date:
+def date_of_parquet_file(file: str) -> date:
     """The date of the rows of a file that `write_files` wrote."""
     return date.fromisoformat(file.rsplit("/", 1)[-1][:10])
 
 
-def gathered(batches: Iterable[pa.RecordBatch], most: int = ROWS_AT_ONCE) -> Iterator[pa.Table]:
+def batches_to_tables(batches: Iterable[pa.RecordBatch], most: int = MAX_ROWS_IN_MEMORY) -> Iterator[pa.Table]:
     """What comes in batches, as tables of about so many rows; none if there are no rows."""
     held: list[pa.RecordBatch] = []
     rows = 0

@@ -18,7 +18,7 @@ from nightshift.errors import DataError, TerminalError
 from nightshift.lake.catalog import Lake
 from nightshift.lake.commit import Replacement
 from nightshift.lake.files import exists
-from nightshift.lake.read import partition_values, partitions
+from nightshift.lake.read import partition_filter, partition_values
 from nightshift.lake.tables import TableSpec
 from nightshift.types import Staged
 
@@ -52,10 +52,10 @@ def publish(lake: Lake, spec: TableSpec, staged: Staged, *, replace: bool = True
             "a staged file is gone", where=gone[0], fix="clear the task that stages it and run it again"
         )
     with lake.lock(spec.name):
-        return retrying()(_commit, lake, spec, staged, replace)
+        return retry_on_conflict()(_commit, lake, spec, staged, replace)
 
 
-def retrying() -> Retrying:
+def retry_on_conflict() -> Retrying:
     """Tries a commit again that met another one."""
     return Retrying(
         retry=retry_if_exception_type(CONFLICTS),
@@ -68,7 +68,7 @@ def retrying() -> Retrying:
 
 def _commit(lake: Lake, spec: TableSpec, staged: Staged, replace: bool) -> int:
     table = lake.ensure(spec)  # always fresh: what is replaced is planned against this head
-    predicate = partitions(spec, staged.first, staged.last, staged.split)
+    predicate = partition_filter(spec, staged.first, staged.last, staged.split)
     new = [f for f in parquet_files_to_data_files(table.io, table.metadata, iter(staged.files)) if f.record_count]
     _check_partitions(spec, staged, new)
     old = [task.file for task in table.scan(predicate).plan_files()]

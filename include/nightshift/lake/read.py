@@ -21,10 +21,10 @@ from nightshift.lake.parquet import read_files
 from nightshift.lake.tables import TableSpec
 
 # The snapshot of a table that nothing was published to.
-NOTHING_YET = 0
+NO_SNAPSHOT = 0
 
 
-def partitions(
+def partition_filter(
     spec: TableSpec, first: date, last: date, split: Mapping[str, str | int] = MappingProxyType({})
 ) -> BooleanExpression:
     """The partitions from `first` to `last`, of these constant partition values if given."""
@@ -40,9 +40,9 @@ def partition_values(spec: TableSpec, file: DataFile) -> list[Any]:
 
 
 def snapshot_of(lake: Lake, name: str) -> int:
-    """The id of a table's current snapshot; `NOTHING_YET` while it has none."""
+    """The id of a table's current snapshot; `NO_SNAPSHOT` while it has none."""
     snapshot = lake.table(name).current_snapshot()
-    return snapshot.snapshot_id if snapshot else NOTHING_YET
+    return snapshot.snapshot_id if snapshot else NO_SNAPSHOT
 
 
 def data_files(
@@ -54,9 +54,9 @@ def data_files(
     split: Mapping[str, str | int] = MappingProxyType({}),
 ) -> dict[str, int]:
     """The files that hold the dates from `first` to `last`, with their sizes in bytes."""
-    if snapshot == NOTHING_YET:
+    if snapshot == NO_SNAPSHOT:
         return {}
-    scan = _at(lake, spec.name, snapshot).scan(partitions(spec, first, last, split), snapshot_id=snapshot)
+    scan = _at(lake, spec.name, snapshot).scan(partition_filter(spec, first, last, split), snapshot_id=snapshot)
     return dict(sorted((task.file.file_path, task.file.file_size_in_bytes) for task in scan.plan_files()))
 
 
@@ -113,14 +113,14 @@ def published_partitions(
         snapshot: At this snapshot; the newest if None.
         within: Only from the first to the last of these dates, so that older ones cost nothing.
     """
-    if snapshot == NOTHING_YET:
+    if snapshot == NO_SNAPSHOT:
         return {}
     try:
         table = _at(lake, spec.name, snapshot)
     except NotYetAvailable:
         return {}
     found: dict[date, list[DataFile]] = {}
-    where = partitions(spec, *within) if within else AlwaysTrue()
+    where = partition_filter(spec, *within) if within else AlwaysTrue()
     for task in table.scan(where, snapshot_id=snapshot).plan_files():
         found.setdefault(partition_values(spec, task.file)[-1], []).append(task.file)
     return {

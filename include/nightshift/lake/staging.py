@@ -115,7 +115,7 @@ def load_staged(folder: str) -> Staged:
         ) from None
 
 
-def inputs_of(lake: Lake, spec: TableSpec, day: date) -> dict[str, str]:
+def published_inputs(lake: Lake, spec: TableSpec, day: date) -> dict[str, str]:
     """What the published rows of a date were made from, as their staging folder says.
 
     Raises:
@@ -124,10 +124,10 @@ def inputs_of(lake: Lake, spec: TableSpec, day: date) -> dict[str, str]:
     partition = published_partitions(lake, spec, within=(day, day)).get(day)
     if partition is None:
         raise NotYetAvailable(f"{day} is not published", where=spec.name, fix="run the night, or build it, first")
-    return load_staged(folder_of(lake, spec, partition)).inputs
+    return load_staged(published_folder(lake, spec, partition)).inputs
 
 
-def folder_of(lake: Lake, spec: TableSpec, partition: Partition) -> str:
+def published_folder(lake: Lake, spec: TableSpec, partition: Partition) -> str:
     """The staging folder that the files of a published date lie in."""
     folders = staging_folder(lake.warehouse, spec.name, "")
     return folders + partition.files[0].removeprefix(folders).split("/")[0]

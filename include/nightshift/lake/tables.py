@@ -29,11 +29,11 @@ SPARK_TYPES = {
 }  # fmt: skip
 
 # The number of a row in its set, where rows are told apart by it.
-ROW = "nightshift_row"
+ROW_NUMBER = "nightshift_row"
 
 # What a row in quarantine says of itself beside its own columns: the first rule it breaks, the column with its value,
 # every reason, and the run that set it aside.
-ASIDE = tuple(f"quarantine_{told}" for told in ("rule", "column", "value", "reason", "run"))
+QUARANTINE_COLUMNS = tuple(f"quarantine_{told}" for told in ("rule", "column", "value", "reason", "run"))
 
 REGISTRY_EVENTS = "registry_events"
 
@@ -150,7 +150,9 @@ def raw_table(definition: ModelDefinition, source: str) -> TableSpec:
 def quarantine_table(definition: ModelDefinition, source: str) -> TableSpec:
     """`quarantine.<source>`: a row that was set aside, as landed, with the rule it breaks and why."""
     raw = raw_table(definition, source)
-    return TableSpec(Layer.QUARANTINE, source, raw.columns | dict.fromkeys(ASIDE, "string"), "source_date", raw.key)
+    return TableSpec(
+        Layer.QUARANTINE, source, raw.columns | dict.fromkeys(QUARANTINE_COLUMNS, "string"), "source_date", raw.key
+    )
 
 
 def features_table(definition: ModelDefinition) -> TableSpec:

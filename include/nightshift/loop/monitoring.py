@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from nightshift.errors import NotYetAvailable
 from nightshift.lake.read import read_dates
-from nightshift.lake.staging import inputs_of
+from nightshift.lake.staging import published_inputs
 from nightshift.lake.tables import features_table, scores_table
 from nightshift.loop.workspace import Workspace
 from nightshift.types import Measurement
@@ -66,7 +66,7 @@ class Monitoring(Workspace):
         from nightshift.monitoring.night import PROFILE, NightProfile, Profiler
 
         spec = scores_table(self.definition)
-        if kept := inputs_of(self.lake, spec, night).get(PROFILE):
+        if kept := published_inputs(self.lake, spec, night).get(PROFILE):
             return NightProfile.from_json(json.loads(kept))
         rows = self._scored(night)
         scores = read_dates(self.lake, spec, night, night, columns=("score",))["score"]

@@ -27,7 +27,7 @@ from nightshift.lake.landing import (
     restated_files,
 )
 from nightshift.lake.publish import publish
-from nightshift.lake.staging import inputs_of, load_staged, new_attempt, stage_arrow
+from nightshift.lake.staging import load_staged, new_attempt, published_inputs, stage_arrow
 from nightshift.lake.tables import Layer, layer_of, raw_table, table_spec
 from nightshift.loop.workspace import Progress, Workspace
 from nightshift.spark_submit import SparkSubmit
@@ -262,7 +262,7 @@ class Nights(Workspace):
         spec = raw_table(self.definition, file.source)
         name = file.uri.rsplit("/", 1)[-1]
         try:
-            published = inputs_of(self.lake, spec, file.day)
+            published = published_inputs(self.lake, spec, file.day)
         except NotYetAvailable:
             return f"{name} landed late; nights before did without it"
         if published.get(file.uri) == digest_of(file.uri):

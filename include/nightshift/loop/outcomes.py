@@ -93,7 +93,7 @@ class Outcomes(Workspace):
 
         beside = columns_of_value(self.definition)
         if published_partitions(self.lake, self._outcomes, within=(day, day)):
-            return read_labels(self.lake, self.definition, day, day, beside=beside)
+            return read_labels(self.lake, self.definition, day, day, extra_columns=beside)
         key = ("score_date", *self.definition.observations.key)
         fields = [self._scores.schema.field(name) for name in key] + [pa.field("label", pa.float64())]
         fields += [self._outcomes.schema.field(name) for name in beside if name not in key]

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from nightshift.definition.load import definition_files, definition_hash, write_definition
 from nightshift.definition.model import CalibrationMethod, ModelDefinition
-from nightshift.lake.keep import keep_snapshots, release_snapshots
+from nightshift.lake.tags import tag_snapshots, untag_snapshots
 from nightshift.loop.workspace import Progress, Workspace
 from nightshift.registry.package import SCORES, package_digest
 from nightshift.training.dataset import Split
@@ -83,7 +83,7 @@ class Training(Workspace):
         run_id = self.registry.start_run(str(as_of), reason, f"{self.definition.name} {as_of}")
         try:
             # Before anything is read: what is read must be there when the model is made again.
-            keep_snapshots(self.lake, snapshots, _kept(self.definition.name, run_id))
+            tag_snapshots(self.lake, snapshots, _kept(self.definition.name, run_id))
             made = self._make(self.definition, dates, snapshots, progress)
             lineage = self._lineage(self.definition, dates, snapshots, str(as_of), reason, made)
             digest = self.registry.log_package(run_id, made.package)
@@ -105,7 +105,7 @@ class Training(Workspace):
             )
         except BaseException:
             self.registry.end_run(run_id, failed=True)
-            release_snapshots(self.lake, snapshots, _kept(self.definition.name, run_id))
+            untag_snapshots(self.lake, snapshots, _kept(self.definition.name, run_id))
             raise
         self.registry.end_run(run_id)
         return Trained(run_id, digest)
@@ -226,7 +226,7 @@ class Training(Workspace):
         report = judge(gate, holdout, stored, self.definition.training.seed)
         verdict = "passed" if report.passed else "refused"
         if not report.passed:
-            release_snapshots(self.lake, made_from.snapshots, _kept(self.definition.name, trained.run_id))
+            untag_snapshots(self.lake, made_from.snapshots, _kept(self.definition.name, trained.run_id))
         measured = [Measurement("gate", r.rule, r.value, r.bound, r.n, r.verdict, r.detail) for r in report.results]
         told = f"{against}: {report.summary()}"
         measured.append(Measurement("gate", "verdict", None, None, report.rows, verdict, told))

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightshift.definition.prediction import PROBABILITY, Prediction
-from nightshift.lake.tables import ROW
+from nightshift.lake.tables import ROW_NUMBER
 from nightshift.monitoring.estimate import held, references
 from nightshift.monitoring.expectation import Expectation, Metrics
 from nightshift.types import Measurement
@@ -68,10 +68,10 @@ def settle_labels(labels: pa.Table, key: tuple[str, ...]) -> tuple[pa.Table, int
         The labels, and how many observations had different ones.
     """
     by = ["score_date", *key]
-    numbered = labels.select([*by, "label"]).append_column(ROW, pa.array(np.arange(labels.num_rows)))
-    found = numbered.group_by(by).aggregate([("label", "min"), ("label", "max"), (ROW, "min")])
+    numbered = labels.select([*by, "label"]).append_column(ROW_NUMBER, pa.array(np.arange(labels.num_rows)))
+    found = numbered.group_by(by).aggregate([("label", "min"), ("label", "max"), (ROW_NUMBER, "min")])
     different = pc.not_equal(found["label_min"], found["label_max"])
-    kept = found.filter(pc.invert(different))[f"{ROW}_min"]
+    kept = found.filter(pc.invert(different))[f"{ROW_NUMBER}_min"]
     return labels.take(pc.take(kept, pc.sort_indices(kept))), int(pc.sum(different).as_py() or 0)
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightshift.errors import shown
-from nightshift.lake.landing import convert, first_of_another_type
+from nightshift.lake.landing import convert, first_mistyped_row
 
 # In the order in which they are preferred.
 KINDS = ("integer", "number", "boolean", "date", "timestamp", "string")
@@ -62,7 +62,7 @@ def look(values: pa.ChunkedArray, zone: str) -> Written:
     stored = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
     odd = {}
     for kind in KINDS:
-        place = first_of_another_type(values, kind, zone)
+        place = first_mistyped_row(values, kind, zone)
         if place is not None:
             odd[kind] = str(values[place].as_py()) if len(values) else str(stored)
     if not (pa.types.is_string(stored) or pa.types.is_large_string(stored) or pa.types.is_string_view(stored)):

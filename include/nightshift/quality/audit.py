@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from nightshift.errors import shown
-from nightshift.lake.tables import ASIDE
+from nightshift.lake.tables import QUARANTINE_COLUMNS
 from nightshift.quality.expectation import NOT_NULL, Contract, ExpectationSpec
 from nightshift.quality.messages import Row, plain, reason, sentence
 from nightshift.quality.staged_rows import InProcessRows
@@ -117,7 +117,7 @@ def _told(
         value = None if first.computed or first.kind == NOT_NULL else str(row[first.subject])
         why = "; ".join(reason(expectation, seen) for expectation, seen in broken)
         told.append((first.kind, first.subject, value, why, run_id))
-    for place, name in enumerate(ASIDE):
+    for place, name in enumerate(QUARANTINE_COLUMNS):
         taken = taken.append_column(name, pa.array([one[place] for one in told], pa.string()))
     return taken
 

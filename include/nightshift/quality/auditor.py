@@ -13,10 +13,10 @@ from nightshift.definition.calendar import newest_partition, nights, zone_of
 from nightshift.definition.checks import ColumnChecks, Reference
 from nightshift.definition.model import ModelDefinition, Source
 from nightshift.lake.catalog import Lake
-from nightshift.lake.landing import date_of_landed
-from nightshift.lake.parquet import date_of_written
+from nightshift.lake.landing import date_of_landing_file
+from nightshift.lake.parquet import date_of_parquet_file
 from nightshift.lake.read import Partition, published_dates, published_partitions, read_dates
-from nightshift.lake.staging import folder_of, load_staged, read_staged
+from nightshift.lake.staging import load_staged, published_folder, read_staged
 from nightshift.lake.tables import (
     Layer,
     TableSpec,
@@ -154,7 +154,7 @@ class Auditor:
         days += [day for day in known if day > first]
         columns = list(reference.columns)
         parts = [read_staged(one, spec).select(["source_date", *columns]) for one in near]
-        if self.lake.has(spec.name):
+        if self.lake.table_exists(spec.name):
             parts.append(read_dates(self.lake, spec, min(days), max(days), columns=("source_date", *columns)))
         rows = pa.concat_tables(parts)
         inside = rows.filter(pc.is_in(rows["source_date"], pa.array(days, pa.date32())))
@@ -185,7 +185,7 @@ class Auditor:
         source, spec = self.definition.sources[name], raw_table(self.definition, name)
         published = self._published(spec)
         near = [day for day in published if not staged.first <= day <= staged.last][-REMEMBERED:]
-        folders = {day: folder_of(self.lake, spec, published[day]) for day in near}
+        folders = {day: published_folder(self.lake, spec, published[day]) for day in near}
         digests = {folder: _landed(source, load_staged(folder)) for folder in set(folders.values())}
         return {day: digests[folder][day] for day, folder in folders.items() if day in digests[folder]}
 
@@ -203,7 +203,7 @@ class Auditor:
 
 def _landed(source: Source, staged: Staged) -> dict[date | None, str]:
     """The digest of each landed file a set was made from, by its date."""
-    return {date_of_landed(source, uri): digest for uri, digest in staged.inputs.items()}
+    return {date_of_landing_file(source, uri): digest for uri, digest in staged.inputs.items()}
 
 
 def _by_date(source: Source, staged: Staged) -> dict[date, str]:
@@ -214,7 +214,7 @@ def _by_date(source: Source, staged: Staged) -> dict[date, str]:
 
 def _dates(staged: Staged) -> list[date]:
     """The dates a set has rows of."""
-    return sorted({date_of_written(file) for file in staged.files})
+    return sorted({date_of_parquet_file(file) for file in staged.files})
 
 
 def _only(staged: Staged) -> date | None:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from nightshift.errors import TerminalError, first_line
-from nightshift.lake.tables import ROW
+from nightshift.lake.tables import ROW_NUMBER
 from nightshift.quality.expectation import ComputedColumn
 
 # Nothing is fetched.
@@ -38,10 +38,10 @@ def computed_columns(rows: pa.Table, computed: Mapping[str, ComputedColumn]) -> 
 
 def _column(rows: pa.Table, numbers: pa.Array, name: str, computed: ComputedColumn) -> pa.ChunkedArray:
     connection = duckdb.connect(config=CONFIGURATION)
-    connection.register("landed", rows.append_column(ROW, numbers))
+    connection.register("landed", rows.append_column(ROW_NUMBER, numbers))
     if computed.known is not None:
         connection.register("known", computed.known)
-    query = f"select ({computed.expression}\n) as value from landed order by {ROW}"
+    query = f"select ({computed.expression}\n) as value from landed order by {ROW_NUMBER}"
     try:
         connection.execute(f"set TimeZone = '{computed.zone}'")
         return connection.sql(query).to_arrow_table()["value"]

@@ -14,8 +14,8 @@ from nightshift.errors import NotYetAvailable, TerminalError
 from nightshift.lake.catalog import Lake
 from nightshift.lake.publish import publish
 from nightshift.lake.read import published_dates, read_dates, snapshot_of
-from nightshift.lake.staging import inputs_of, stage_arrow
-from nightshift.lake.tables import ASIDE, quarantine_table, raw_table
+from nightshift.lake.staging import published_inputs, stage_arrow
+from nightshift.lake.tables import QUARANTINE_COLUMNS, quarantine_table, raw_table
 from nightshift.quality.audit import audit_table
 from nightshift.quality.contract import row_contract
 from nightshift.types import Staged
@@ -43,10 +43,10 @@ def quarantined_rows(lake: Lake, definition: ModelDefinition, source: str | None
     found = []
     for name in [_known(definition, source)] if source else definition.sources:
         spec = quarantine_table(definition, name)
-        if not lake.has(spec.name):
+        if not lake.table_exists(spec.name):
             continue
         by_rule: dict[tuple[date, str, str], list[dict[str, Any]]] = {}
-        for row in read_dates(lake, spec, date.min, date.max, columns=("source_date", *ASIDE)).to_pylist():
+        for row in read_dates(lake, spec, date.min, date.max, columns=("source_date", *QUARANTINE_COLUMNS)).to_pylist():
             told = (row["source_date"], row["quarantine_rule"], row["quarantine_column"])
             by_rule.setdefault(told, []).append(row)
         for (day, rule, column), [first, *others] in sorted(by_rule.items(), key=lambda one: one[0]):
@@ -91,13 +91,17 @@ def release(lake: Lake, definition: ModelDefinition, source: str, day: date, *, 
         TerminalError: If a released row has the key of a published one, or there is no such source.
     """
     raw, quarantine = raw_table(definition, _known(definition, source)), quarantine_table(definition, source)
-    held = read_dates(lake, quarantine, day, day) if lake.has(quarantine.name) else quarantine.schema.empty_table()
+    held = (
+        read_dates(lake, quarantine, day, day)
+        if lake.table_exists(quarantine.name)
+        else quarantine.schema.empty_table()
+    )
     if not held.num_rows:
         raise NotYetAvailable(f"no row of {day} is in quarantine", where=quarantine.name, fix="see `quarantine list`")
     broken = set(audit_table(row_contract(source, definition.sources[source]), held.select(list(raw.columns))).broken)
     stays = pa.array([not force and number in broken for number in range(held.num_rows)], pa.bool_())
     released = held.filter(pc.invert(stays)).select(list(raw.columns))
-    told, snapshot = inputs_of(lake, raw, day), str(snapshot_of(lake, quarantine.name))
+    told, snapshot = published_inputs(lake, raw, day), str(snapshot_of(lake, quarantine.name))
     if released.num_rows and told.get(quarantine.name) != snapshot:
         rows = pa.concat_tables([read_dates(lake, raw, day, day), released])
         _check_keys(rows, raw.key, raw.name)

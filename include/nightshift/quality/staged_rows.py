@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightshift.lake.parquet import read_files, row_count
-from nightshift.lake.tables import ROW, TableSpec, spark_schema
+from nightshift.lake.tables import ROW_NUMBER, TableSpec, spark_schema
 from nightshift.quality.computed import computed_columns
 from nightshift.quality.expectation import ComputedColumn
 from nightshift.types import Staged
@@ -40,7 +40,7 @@ class InProcessRows:
 
         rows = computed_columns(self._clean, self._computed) if computed else self._clean
         if numbered:
-            rows = rows.append_column(ROW, pa.array(np.arange(rows.num_rows)))
+            rows = rows.append_column(ROW_NUMBER, pa.array(np.arange(rows.num_rows)))
         kinds = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
         frame = rows.to_pandas(types_mapper=kinds.get, date_as_object=True)
         return _whole(context.data_sources.add_or_update_pandas("staging"), frame)
@@ -124,10 +124,10 @@ class SparkRows:
 
         name = F.regexp_extract("_metadata.file_path", r"[^/]+$", 0)
         first = F.create_map(*[F.lit(one) for file, count in self._first_rows.items() for one in (_name(file), count)])
-        return self._read((first[name] + F.col("_metadata.row_index")).alias(ROW))
+        return self._read((first[name] + F.col("_metadata.row_index")).alias(ROW_NUMBER))
 
     def _with_computed(self, rows: DataFrame, numbered: bool) -> DataFrame:
-        computed, kept = dict(self._computed), [ROW] if numbered else []
+        computed, kept = dict(self._computed), [ROW_NUMBER] if numbered else []
         needed = sorted({column for one in computed.values() for column in one.columns})
         example = computed_columns(self._spec.schema.empty_table(), computed)
         schema = ", ".join(

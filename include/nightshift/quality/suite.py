@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from nightshift.lake.tables import ROW
+from nightshift.lake.tables import ROW_NUMBER
 from nightshift.quality.compile import NUMBER, compile_expectation, great_expectations
 from nightshift.quality.expectation import Contract, ExpectationSpec
 
@@ -25,7 +25,7 @@ class Batches(Protocol):
     rows: int
 
     def batch(self, context: Any, computed: bool, numbered: bool) -> Any:
-        """The rows, or the columns computed of them, as a batch; with `ROW` if they are to be numbered."""
+        """The rows, or the columns computed of them, as a batch; with `ROW_NUMBER` if they are to be numbered."""
 
 
 @dataclass(frozen=True)
@@ -112,11 +112,14 @@ class _Pass:
             return {}
         batch = self._batches.batch(self._context, self._computed, numbered=True)
         asked = {
-            "result_format": result_format, "partial_unexpected_count": 1, "unexpected_index_column_names": [ROW],
-        }  # fmt: skip
+            "result_format": result_format,
+            "partial_unexpected_count": 1,
+            "unexpected_index_column_names": [ROW_NUMBER],
+        }
         results = self._validate(batch, compiled, asked)
         return {
-            n: tuple(sorted(int(row[ROW]) for row in result.result.get(key) or ())) for n, result in results.items()
+            n: tuple(sorted(int(row[ROW_NUMBER]) for row in result.result.get(key) or ()))
+            for n, result in results.items()
         }
 
     def _validate(self, batch: Any, compiled: Sequence[Any], result_format: Any) -> dict[int, Any]:

@@ -87,7 +87,7 @@ def append_event(lake: Lake, event: RegistryEvent) -> None:
 def read_events(lake: Lake, model: str) -> list[RegistryEvent]:
     """Every event of a model, in the order in which they happened."""
     spec = registry_events_table()
-    if not lake.has(spec.name):
+    if not lake.table_exists(spec.name):
         return []
     rows = read_dates(lake, spec, date.min, date.max, split={"model": model}).drop(["event_id"])
     return sorted((RegistryEvent(**row) for row in rows.to_pylist()), key=lambda one: one.recorded_at)

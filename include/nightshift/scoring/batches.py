@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from nightshift.errors import DataError, first_line
-from nightshift.lake.parquet import gathered, write_files
+from nightshift.lake.parquet import batches_to_tables, write_files
 from nightshift.lake.tables import TableSpec
 from nightshift.registry.package import ModelPackage, load_package
 
@@ -115,7 +115,7 @@ def score_and_stage(
                         problems[place] = problem_of(error)
             yield pa.RecordBatch.from_pydict(columns)
 
-    for table in gathered(scored()):
+    for table in batches_to_tables(scored()):
         for place, scorer in enumerate((champion, *challengers)):
             if place not in problems:
                 written = scorer.write(table.select(key), table[str(place)])

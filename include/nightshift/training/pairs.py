@@ -10,7 +10,7 @@ import pyarrow as pa
 from nightshift.definition.model import ModelDefinition
 from nightshift.lake.catalog import Lake
 from nightshift.lake.labels import join_labels, read_labels
-from nightshift.lake.parquet import date_of_written
+from nightshift.lake.parquet import date_of_parquet_file
 from nightshift.lake.read import data_files, published_dates, read_dates
 from nightshift.lake.tables import TableSpec, features_table, raw_table, scores_table, shadow_table
 
@@ -41,10 +41,10 @@ def paired_nights(
         A night's rows: the key, `columns`, `score` (the challenger's), `champion_score` and `label`.
     """
     shadow, scores = shadow_table(definition), scores_table(definition)
-    if not (lake.has(shadow.name) and lake.has(scores.name)):
+    if not (lake.table_exists(shadow.name) and lake.table_exists(scores.name)):
         return
     mine = {"model_version": challenger}
-    nights = {date_of_written(file) for file in data_files(lake, shadow, first, last, split=mine)}
+    nights = {date_of_parquet_file(file) for file in data_files(lake, shadow, first, last, split=mine)}
     outcomes = raw_table(definition, definition.label.source)
     for night in sorted(nights & published_dates(lake, outcomes, (first, last)).keys()):
         theirs = _scored(lake, scores, night, {})

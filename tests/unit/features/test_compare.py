@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from nightshift.definition.model import Aggregate, ModelDefinition
 from nightshift.errors import NightshiftError
-from nightshift.features.compare import ROW, Comparison, Difference, compare, tolerances
+from nightshift.features.compare import WHOLE_ROW, Comparison, Difference, compare, tolerances
 
 NIGHT = date(2024, 1, 5)
 KEY = ("score_date", "machine")
@@ -55,8 +55,10 @@ def test_every_cell_and_row_that_differs_is_told_and_no_other(
     orders = [chance.sample(sorted(rows), len(rows)) for rows in (left, right)]
     found = compare(table(left, orders[0]), table(right, orders[1]), KEY)
     both = sorted(left.keys() & right.keys())
-    expected = [Difference((NIGHT, name), ROW, "there", "missing") for name in sorted(left.keys() - right.keys())]
-    expected += [Difference((NIGHT, name), ROW, "missing", "there") for name in sorted(right.keys() - left.keys())]
+    expected = [Difference((NIGHT, name), WHOLE_ROW, "there", "missing") for name in sorted(left.keys() - right.keys())]
+    expected += [
+        Difference((NIGHT, name), WHOLE_ROW, "missing", "there") for name in sorted(right.keys() - left.keys())
+    ]
     for place, feature in enumerate(("load", "kind")):
         cells = [(name, left[name][place], right[name][place]) for name in both]
         expected += [Difference((NIGHT, name), feature, one, other) for name, one, other in cells if one != other]
@@ -194,7 +196,7 @@ def test_nothing_is_equal_to_nothing() -> None:
 
 @pytest.mark.parametrize("rows", [{"a": (1.0, "x")}, {"a": (1.0, "x"), "b": (None, None)}])
 def test_a_night_without_any_row_differs_in_every_row(rows: dict[str, Cells]) -> None:
-    assert [one.feature for one in compare(table(rows), table({}), KEY).differences] == [ROW] * len(rows)
+    assert [one.feature for one in compare(table(rows), table({}), KEY).differences] == [WHOLE_ROW] * len(rows)
     assert [one.published for one in compare(table({}), table(rows), KEY).differences] == ["missing"] * len(rows)
 
 
@@ -204,8 +206,8 @@ def test_a_key_of_one_column_is_a_key_like_any_other() -> None:
 
     left, right = numbered({2**53 + 1: 1.0, 7: 2.0, 8: 3.0}), numbered({8: 4.0, 2**53: 1.0, 7: 2.0})
     assert compare(left, right, ("flight",)).differences == (
-        Difference((2**53 + 1,), ROW, "there", "missing"),
-        Difference((2**53,), ROW, "missing", "there"),
+        Difference((2**53 + 1,), WHOLE_ROW, "there", "missing"),
+        Difference((2**53,), WHOLE_ROW, "missing", "there"),
         Difference((8,), "load", 3.0, 4.0),
     )
 

@@ -23,7 +23,7 @@ from nightshift.definition.model import Availability, Column, ModelDefinition, S
 from nightshift.errors import LONGEST, DataError, NotYetAvailable
 from nightshift.lake.landing import (
     digest_of,
-    first_of_another_type,
+    first_mistyped_row,
     landed_dates,
     landing_file,
     missing_files,
@@ -725,8 +725,8 @@ def test_a_file_is_parsed_as_it_is(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", sorted(set(COLUMNS.values())))
 def test_the_first_value_of_another_type_is_found(kind: str, values: list[str | None]) -> None:
     def alone(value: str | None) -> bool:
-        return first_of_another_type(pa.chunked_array([pa.array([value], pa.string())]), kind) is None
+        return first_mistyped_row(pa.chunked_array([pa.array([value], pa.string())]), kind) is None
 
     expected = next((place for place, value in enumerate(values) if not alone(value)), None)
     column = pa.chunked_array([pa.array(values[:7], pa.string()), pa.array(values[7:], pa.string())])
-    assert first_of_another_type(column, kind) == expected
+    assert first_mistyped_row(column, kind) == expected

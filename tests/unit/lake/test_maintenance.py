@@ -15,7 +15,7 @@ from nightshift.lake.maintenance import maintain
 from nightshift.lake.publish import publish
 from nightshift.lake.read import snapshot_of
 from nightshift.lake.sql import run_sql
-from nightshift.lake.staging import inputs_of, load_staged, new_attempt, seal, staging_folder
+from nightshift.lake.staging import load_staged, new_attempt, published_inputs, seal, staging_folder
 from nightshift.lake.tables import Layer, TableSpec
 from nightshift.types import Staged
 from unit.tables import DAY, Rows, arrow, day, put, seen, stage
@@ -180,7 +180,7 @@ def test_a_published_set_of_subfolders_keeps_its_manifest_and_can_be_published_a
     snapshot = publish(lake, readings, staged)
     run(lake, later(days=2))
     assert load_staged(staged.location) == staged
-    assert inputs_of(lake, readings, day(2)) == {"raw.plan": "17"}
+    assert published_inputs(lake, readings, day(2)) == {"raw.plan": "17"}
     assert publish(lake, readings, staged) == snapshot
     assert seen(lake, readings) == {day(1): A, day(2): B}
 
@@ -192,7 +192,7 @@ def test_a_set_of_which_one_day_is_left_keeps_its_manifest(lake: Lake, readings:
         publish(lake, readings, by_spark(lake, readings, {day(1): [("a", float(number))]}))
     run(lake, later(days=8))
     assert staged_files(lake) & set(staged.files) == {file for file in staged.files if "_date=2024-01-02" in file}
-    assert inputs_of(lake, readings, day(2)) == {"raw.plan": "17"}
+    assert published_inputs(lake, readings, day(2)) == {"raw.plan": "17"}
     assert load_staged(staged.location) == staged
 
 

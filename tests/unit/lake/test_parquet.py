@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from nightshift.definition.model import ModelDefinition
 from nightshift.lake.files import local_path
-from nightshift.lake.parquet import gathered, write_files
+from nightshift.lake.parquet import batches_to_tables, write_files
 from nightshift.lake.tables import Layer, TableSpec, monitoring_table
 from unit.tables import arrow, day
 
@@ -94,7 +94,7 @@ def batches(sizes: list[int]) -> list[pa.RecordBatch]:
 def test_what_is_gathered_holds_every_row_once_in_tables_that_are_neither_empty_nor_much_too_large(
     sizes: list[int], most: int
 ) -> None:
-    tables = list(gathered(batches(sizes), most))
+    tables = list(batches_to_tables(batches(sizes), most))
     assert [row for table in tables for row in table["row"].to_pylist()] == list(range(sum(sizes)))
     assert all(0 < table.num_rows < most + max(sizes) for table in tables)
     # As few as can be: only the last has fewer rows than asked for.
@@ -103,7 +103,7 @@ def test_what_is_gathered_holds_every_row_once_in_tables_that_are_neither_empty_
 
 @pytest.mark.parametrize("sizes", [[], [0], [0, 0, 0]])
 def test_batches_without_rows_are_no_table(sizes: list[int]) -> None:
-    assert list(gathered(batches(sizes), 5)) == []
+    assert list(batches_to_tables(batches(sizes), 5)) == []
 
 
 def test_a_table_is_there_before_the_next_batch_is_asked_for() -> None:
@@ -115,6 +115,6 @@ def test_a_table_is_there_before_the_next_batch_is_asked_for() -> None:
             asked.append(batch)
             yield batch
 
-    tables = gathered(coming(), 5)
+    tables = batches_to_tables(coming(), 5)
     assert next(tables).num_rows == 6
     assert len(asked) == 2

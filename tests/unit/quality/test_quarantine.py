@@ -28,7 +28,7 @@ from nightshift.settings import PROJECT, Settings
 NIGHT = date(2024, 1, 1)
 LOAD = "load: {type: number, required: true, min: 0, max: 1}"
 MACHINE = "machine: {type: string, required: true}"
-ASIDE = "load: {type: number, required: true, min: 0, max: 1, severity: quarantine}"
+QUARANTINE_COLUMNS = "load: {type: number, required: true, min: 0, max: 1, severity: quarantine}"
 
 
 def declared(loop: Loop, old: str, new: str) -> Loop:
@@ -48,7 +48,7 @@ def loop(tmp_path: Path) -> Loop:
     folder.mkdir(parents=True)
     text = (
         source.read_text()
-        .replace(LOAD, ASIDE)
+        .replace(LOAD, QUARANTINE_COLUMNS)
         .replace("    key: [machine]\n", "    key: [machine]\n    quarantine: {share: 0.25}\n", 1)
     )
     (folder / "model.yaml").write_text(text)
@@ -76,7 +76,7 @@ def published(loop: Loop) -> dict[str, float]:
 
 def aside(loop: Loop) -> list[dict[str, Any]]:
     spec = quarantine_table(loop.definition, "plan")
-    return read_dates(loop.lake, spec, NIGHT, NIGHT).to_pylist() if loop.lake.has(spec.name) else []
+    return read_dates(loop.lake, spec, NIGHT, NIGHT).to_pylist() if loop.lake.table_exists(spec.name) else []
 
 
 GOOD = [("a", 0.1), ("b", 0.2), ("c", 0.3), ("d", 0.4), ("e", 0.5)]
@@ -111,8 +111,8 @@ def test_too_many_rows_to_be_set_aside_fail_the_night_and_say_so(loop: Loop) -> 
     land(loop, *GOOD[:3], ("x", 7), ("y", 8))
     with pytest.raises(DataError, match=r"2 of 5 rows would be set aside, at most 25\.00% may be"):
         night(loop)
-    assert not loop.lake.has("raw.plan")
-    assert not loop.lake.has("quarantine.plan")
+    assert not loop.lake.table_exists("raw.plan")
+    assert not loop.lake.table_exists("quarantine.plan")
     verdicts = {row["verdict"] for row in loop.monitored(NIGHT, NIGHT) if row["subject"] == "raw.plan: load"}
     assert verdicts == {"pass", "fail"}
 
@@ -121,11 +121,11 @@ def test_a_rule_that_fails_the_night_still_does_beside_one_that_sets_rows_aside(
     land(loop, *GOOD, ("e", 0.6), ("x", 7))
     with pytest.raises(DataError, match="machine is the same in 2 rows"):
         night(loop)
-    assert not loop.lake.has("raw.plan")
+    assert not loop.lake.table_exists("raw.plan")
 
 
 def test_a_warning_publishes_every_row(loop: Loop) -> None:
-    loop = declared(loop, ASIDE, ASIDE.replace("quarantine", "warn"))
+    loop = declared(loop, QUARANTINE_COLUMNS, QUARANTINE_COLUMNS.replace("quarantine", "warn"))
     land(loop, *GOOD, ("x", 7.5))
     [warning] = night(loop)
     assert published(loop) == dict([*GOOD, ("x", 7.5)])
@@ -169,7 +169,7 @@ def test_what_is_held_is_told_by_date_rule_and_column(loop: Loop) -> None:
 def test_released_are_the_rows_that_satisfy_the_mended_rule_and_no_others(loop: Loop) -> None:
     land(loop, *GOOD, *((f"more{n}", 0.5) for n in range(5)), ("x", 7.5), ("y", 99))
     night(loop)
-    loop = declared(loop, ASIDE, ASIDE.replace("max: 1,", "max: 10,"))
+    loop = declared(loop, QUARANTINE_COLUMNS, QUARANTINE_COLUMNS.replace("max: 1,", "max: 10,"))
     assert release(loop.lake, loop.definition, "plan", NIGHT) == (1, 1)
     assert published(loop)["x"] == 7.5
     assert [row["machine"] for row in aside(loop)] == ["y"]
