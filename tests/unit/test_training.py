@@ -14,6 +14,7 @@ from sklearn.metrics import mean_absolute_error
 
 from nightshift.definition.load import definition_hash
 from nightshift.definition.model import ModelDefinition
+from nightshift.definition.prediction import NUMBER
 from nightshift.errors import TerminalError
 from nightshift.lake.publish import publish
 from nightshift.lake.read import read_dates
@@ -86,7 +87,7 @@ def test_a_number_is_learned_judged_promoted_and_made_again(loop: Loop) -> None:
     assert version.number == loop.registry.require_champion().number == 1
 
     package = loop.registry.package(trained.run_id, trained.digest)
-    assert package.regression and TASK in loop.registry.files(trained.run_id, trained.digest)
+    assert package.prediction is NUMBER and TASK in loop.registry.files(trained.run_id, trained.digest)
     told, _ = loop.registry.lineage(trained.run_id)
     outcomes = read_dates(loop.lake, raw_table(loop.definition, "failures"), FIRST, LAST)
     dates = outcomes["source_date"].to_numpy()
@@ -158,8 +159,8 @@ def test_a_champion_that_predicts_something_else_is_not_compared_with_and_not_go
     assert report.passed and report.difference is None
     assert other.promote(trained, report.summary()).number == 2
     [verdict] = [row for row in other.monitored(AS_OF, AS_OF) if row["statistic"] == "verdict"]
-    assert verdict["detail"].startswith("version 1 predicts a number, which the label is not any more")
-    with pytest.raises(TerminalError, match="it predicts a number, which the label is not any more"):
+    assert verdict["detail"].startswith("version 1 predicts a number, but the label is a condition")
+    with pytest.raises(TerminalError, match="it predicts a number, but the label is a condition"):
         other.champions.roll_back("me", 1)
     assert other.registry.require_champion().number == 2
 
@@ -228,7 +229,7 @@ def test_a_feature_without_any_value_is_left_out_and_said(of_number: OfNumber, t
     report = loop.gate(trained, AS_OF, "test")
     assert report.passed, report.summary()
     page = Path(loop.registry.client.plain.download_artifacts(trained.run_id, GATE_PAGE)).read_text()
-    assert "machine_failures_3d: no value in any row that was learned from" in page
+    assert "machine_failures_3d: no value in any row of the training period" in page
     loop.promote(trained, report.summary())
     assert loop.reproduce(1, lambda line: None).identical
 

@@ -299,11 +299,6 @@ class ModelDefinition(StrictModel):
         return PREDICTIONS[self.label.type]
 
     @property
-    def regression(self) -> bool:
-        """Whether a number is predicted, not the probability of a condition."""
-        return self.label.type == "number"
-
-    @property
     def metrics(self) -> tuple[Metric, ...]:
         """The metrics that fit the label."""
         return self.prediction.metrics.names

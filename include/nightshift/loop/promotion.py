@@ -117,7 +117,7 @@ class Promotion(Workspace):
                 continue
             both = pa.concat_tables(held)
             scores = both[CHALLENGER].to_numpy(), both[CHAMPION].to_numpy()
-            holdout = Holdout.of(both, *scores, made_from.constants, columns, regression=self.definition.regression)
+            holdout = Holdout.of(both, *scores, made_from.baseline, columns, prediction=self.definition.prediction)
             # Where the outcomes are not fit for any metric, further nights are waited for.
             if (report := judge(gate, holdout, None, seed)).metrics:
                 return len(held), holdout, report

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from nightshift.definition.load import definition_files, definition_hash, write_definition
-from nightshift.definition.model import CalibrationMethod, ModelDefinition
+from nightshift.definition.model import ModelDefinition
 from nightshift.lake.tags import tag_snapshots, untag_snapshots
 from nightshift.loop.workspace import Progress, Workspace
 from nightshift.registry.package import SCORES, package_digest
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from nightshift.training.results import GateReport
     from nightshift.training.search import Trial
 
-ENOUGH = 1_000  # rows of the rarer class, for a curve of any shape from scores to probabilities
 GATE_PAGE = "gate.html"  # among the run's artifacts, beside the model
 
 
@@ -159,18 +158,15 @@ class Training(Workspace):
     def _expectation(self, made: Made) -> Expectation | None:
         """What the holdout lets expect of nights that the model will score; None if it tells nothing."""
         from nightshift.monitoring.expectation import expect
-        from nightshift.training.calibrate import calibrate
+        from nightshift.training.methods import METHODS
 
         known = np.isfinite(made.scores)
         scores, labels = made.scores[known], made.holdout["label"].to_numpy()[known]
         days = made.holdout["score_date"].cast(pa.int32()).to_numpy().astype("int64")[known]
         if len(np.unique(labels)) < 2:
             return None
-        if self.definition.regression:
-            return expect(labels, scores, days, self.metrics, None)
-        rarer = min(float(labels.sum()), len(labels) - float(labels.sum()))
-        method: CalibrationMethod = "isotonic" if rarer >= ENOUGH else "sigmoid"
-        return expect(labels, scores, days, self.metrics, calibrate(method, scores, labels))
+        calibration = METHODS[self.definition.prediction].fit_score_calibration(scores, labels)
+        return expect(labels, scores, days, self.metrics, calibration)
 
     def _lineage(
         self,
@@ -182,8 +178,10 @@ class Training(Workspace):
         made: Made,
     ) -> Lineage:
         from nightshift.training.lineage import Lineage, environment, rows_digest
+        from nightshift.training.methods import METHODS
 
-        rows, labels = made.rows, made.rows["label"].to_numpy()
+        rows = made.rows
+        labels = METHODS[definition.prediction].summarize_labels(rows["label"].to_numpy())
         return Lineage(
             as_of=as_of,
             first=str(dates.first),
@@ -194,9 +192,9 @@ class Training(Workspace):
             snapshots=dict(snapshots),
             data=rows_digest(rows),
             rows=rows.num_rows,
-            positives=None if definition.regression else int(labels.sum()),
-            mean=float(labels.mean()) if definition.regression else None,
-            median=float(np.median(labels)) if definition.regression else None,
+            positives=labels.positives,
+            mean=labels.mean,
+            median=labels.median,
             without=_without(definition, made.package),
             seed=definition.training.seed,
             **environment(self.settings.home),
@@ -220,8 +218,7 @@ class Training(Workspace):
         scores = load_package(files, trained.digest).score(rows)
         champion, against = self._champion_scores(trained, rows)
         columns = gate.slices.columns if gate.slices else ()
-        regression = self.definition.regression
-        holdout = Holdout.of(rows, scores, champion, made_from.constants, columns, regression=regression)
+        holdout = Holdout.of(rows, scores, champion, made_from.baseline, columns, prediction=self.definition.prediction)
         stored = try_stored(files, trained.digest, rows.drop_columns("label"), scores)
         report = judge(gate, holdout, stored, self.definition.training.seed)
         verdict = "passed" if report.passed else "refused"
@@ -254,8 +251,9 @@ class Training(Workspace):
         package = self.registry.package(champion.run_id, champion.digest)
         if gone := package.encoder.missing(rows):
             return None, f"version {champion.number} cannot score without the feature {gone[0]}"
-        if package.regression != self.definition.regression:
-            return None, f"version {champion.number} predicts {package.predicts}, which the label is not any more"
+        if package.prediction != self.definition.prediction:
+            label = self.definition.prediction.label
+            return None, f"version {champion.number} predicts a {package.prediction.score}, but the label is a {label}"
         return package.score(rows), f"against version {champion.number}"
 
 

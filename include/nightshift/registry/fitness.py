@@ -34,9 +34,10 @@ def fit_version(
         raise TerminalError("it is the champion already", where=where, fix="see `nightshift versions`")
     _check_digest(version, events, where)
     package = registry.package(version.run_id, version.digest)
-    if package.regression != definition.regression:
+    if package.prediction != definition.prediction:
         fix = "name another one, or change `label.type` back"
-        raise TerminalError(f"it predicts {package.predicts}, which the label is not any more", where=where, fix=fix)
+        problem = f"it predicts a {package.prediction.score}, but the label is a {definition.prediction.label}"
+        raise TerminalError(problem, where=where, fix=fix)
     if force:
         return version
     if gone := [name for name in package.encoder.types if name not in definition.feature_types]:

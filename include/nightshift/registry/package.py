@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import zipfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
@@ -18,6 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from nightshift.definition.prediction import NUMBER, PROBABILITY, Prediction
 from nightshift.errors import TerminalError, first_line
 from nightshift.registry.calibration import Calibration, calibration_from_json, calibration_to_json
 
@@ -25,7 +27,8 @@ SCHEMA, EPOCH = "schema.json", (1980, 1, 1, 0, 0, 0)
 SCORES = "scores of the holdout"  # beside the features, in the reference: no feature can have this name
 ESTIMATOR, ENCODER, REFERENCE = "estimator.skops", "encoder.json", "reference.json"
 CALIBRATION = "calibration.json"  # of a model whose raw scores are calibrated
-TASK = "task.json"  # of a model that predicts a number; one without it gives probabilities
+TASK = "task.json"  # a model without it predicts a probability
+STORED_TASKS: Mapping[Prediction, str] = {NUMBER: "regression"}
 
 # What scikit-learn's estimators need beyond skops' own list: arrays of tree nodes, the state of an optimiser, losses,
 # the type of an array, and a check of arrays bound to its arguments. None of it can reach the system.
@@ -43,16 +46,19 @@ TRUSTED = (
 OWN = "scikit-learn's own estimators"
 
 
+Matrix = npt.NDArray[np.float64]
+
+
 class Classifier(Protocol):
     """A fitted scikit-learn-compatible classifier."""
 
-    def predict_proba(self, matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]: ...
+    def predict_proba(self, matrix: Matrix) -> Matrix: ...
 
 
 class Regressor(Protocol):
     """A fitted scikit-learn-compatible regressor."""
 
-    def predict(self, matrix: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]: ...
+    def predict(self, matrix: Matrix) -> Matrix: ...
 
 
 @dataclass(frozen=True)
@@ -75,7 +81,7 @@ class Encoder:
         found = {name: tuple(sorted(pc.drop_null(pc.unique(rows[name])).to_pylist())) for name in named}
         return cls(dict(types), found)
 
-    def matrix(self, rows: pa.Table | pa.RecordBatch) -> npt.NDArray[np.float64]:
+    def matrix(self, rows: pa.Table | pa.RecordBatch) -> Matrix:
         """The rows as float64, shape (rows, features), missing values as NaN.
 
         Raises:
@@ -103,6 +109,20 @@ class Encoder:
         return [position for position, kind in enumerate(self.types.values()) if kind == "category"]
 
 
+def _probabilities(estimator: Classifier | Regressor, matrix: Matrix) -> Matrix:
+    return cast(Classifier, estimator).predict_proba(matrix)[:, 1]
+
+
+def _numbers(estimator: Classifier | Regressor, matrix: Matrix) -> Matrix:
+    return np.asarray(cast(Regressor, estimator).predict(matrix), dtype=np.float64).reshape(len(matrix))
+
+
+_RAW_SCORES: Mapping[Prediction, Callable[[Classifier | Regressor, Matrix], Matrix]] = {
+    PROBABILITY: _probabilities,
+    NUMBER: _numbers,
+}
+
+
 @dataclass(frozen=True)
 class ModelPackage:
     """A fitted model with its preprocessing and the profile of the data it learned from.
@@ -112,16 +132,16 @@ class ModelPackage:
         encoder: Makes its matrix of feature columns.
         reference: The profile of what it learned from.
         calibration: Makes probabilities of its raw scores; None if they are left as they are.
-        regression: Whether it predicts a number, not a probability.
+        prediction: What it predicts.
     """
 
     estimator: Classifier | Regressor
     encoder: Encoder
     reference: dict[str, Any]
     calibration: Calibration | None = None
-    regression: bool = False
+    prediction: Prediction = PROBABILITY
 
-    def score(self, rows: pa.Table | pa.RecordBatch) -> npt.NDArray[np.float64]:
+    def score(self, rows: pa.Table | pa.RecordBatch) -> Matrix:
         """The probability of the positive class of every row, or the number predicted for it, shape (rows,).
 
         Nothing is left out or put right: what is no probability, or no finite number, is for the gate and for the
@@ -130,16 +150,8 @@ class ModelPackage:
         if rows.num_rows == 0:
             return np.empty(0)
         matrix = self.encoder.matrix(rows)
-        if self.regression:
-            predicted = cast(Regressor, self.estimator).predict(matrix)
-            return np.asarray(predicted, dtype=np.float64).reshape(rows.num_rows)
-        raw = np.asarray(cast(Classifier, self.estimator).predict_proba(matrix)[:, 1], dtype=np.float64)
+        raw = np.asarray(_RAW_SCORES[self.prediction](self.estimator, matrix), dtype=np.float64)
         return raw if self.calibration is None else self.calibration.apply(raw)
-
-    @property
-    def predicts(self) -> str:
-        """What its scores are, for people."""
-        return "a number" if self.regression else "a probability"
 
     def dump(self) -> dict[str, bytes]:
         """The package as files.
@@ -156,8 +168,8 @@ class ModelPackage:
         }
         if self.calibration is not None:
             files[CALIBRATION] = json.dumps(calibration_to_json(self.calibration)).encode()
-        if self.regression:
-            files[TASK] = json.dumps({"task": "regression"}).encode()
+        if task := STORED_TASKS.get(self.prediction):
+            files[TASK] = json.dumps({"task": task}).encode()
         return files
 
 
@@ -238,6 +250,14 @@ def verify_digest(files: dict[str, bytes], digest: str) -> None:
         )
 
 
+def _stored_prediction(files: Mapping[str, bytes]) -> Prediction:
+    """What a stored package predicts."""
+    if TASK not in files:
+        return PROBABILITY
+    task = json.loads(files[TASK])["task"]
+    return next(prediction for prediction, stored in STORED_TASKS.items() if stored == task)
+
+
 def load_package(files: dict[str, bytes], digest: str) -> ModelPackage:
     """Loads a package after verifying that it is the one that was registered.
 
@@ -257,4 +277,4 @@ def load_package(files: dict[str, bytes], digest: str) -> ModelPackage:
     parts = json.loads(files[ENCODER])
     encoder = Encoder(parts["types"], {name: tuple(values) for name, values in parts["categories"].items()})
     calibration = calibration_from_json(json.loads(files[CALIBRATION])) if CALIBRATION in files else None
-    return ModelPackage(estimator, encoder, json.loads(files[REFERENCE]), calibration, TASK in files)
+    return ModelPackage(estimator, encoder, json.loads(files[REFERENCE]), calibration, _stored_prediction(files))

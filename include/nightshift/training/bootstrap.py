@@ -23,7 +23,7 @@ from nightshift.definition.metrics import Metric
 from nightshift.definition.prediction import PROBABILITY
 
 Vector = npt.NDArray[np.float64]
-Whole = npt.NDArray[np.int64]
+Integers = npt.NDArray[np.int64]
 Draws = npt.NDArray[np.int64]  # shape (resamples, days)
 
 BINS = 10
@@ -43,7 +43,7 @@ class Sample:
 
     labels: Vector
     scores: Vector
-    days: Whole
+    days: Integers
 
 
 @dataclass(frozen=True)
@@ -225,10 +225,10 @@ class _Block:
     """
 
     scores: Vector
-    day: Whole
-    rows: Whole
-    positive: Whole
-    ends: Whole
+    day: Integers
+    rows: Integers
+    positive: Integers
+    ends: Integers
 
 
 def _blocks(sample: Sample, direction: int) -> Iterator[_Block]:
@@ -249,7 +249,7 @@ def _blocks(sample: Sample, direction: int) -> Iterator[_Block]:
         first = int(of.stop)
 
 
-def _running(drawn: Draws, day: Whole, amounts: Whole | Vector, before: Any) -> Any:
+def _running(drawn: Draws, day: Integers, amounts: Integers | Vector, before: Any) -> Any:
     """What has come together after every cell, and before the first, in each resample: shape (resamples, cells + 1)."""
     found = np.empty((len(drawn), len(day) + 1), dtype=np.result_type(amounts, before))
     found[:, :1] = before

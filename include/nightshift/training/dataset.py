@@ -9,7 +9,6 @@ from datetime import date, timedelta
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from nightshift.definition.calendar import newest_labelled
 from nightshift.definition.model import ModelDefinition
@@ -19,13 +18,14 @@ from nightshift.lake.labels import join_labels, read_labels
 from nightshift.lake.parquet import read_files
 from nightshift.lake.read import published_partitions, snapshot_of
 from nightshift.lake.tables import TableSpec, features_table, raw_table
+from nightshift.training.methods import METHODS
 
-AT_ONCE = 1_000_000  # rows that are joined with their labels
+AT_ONCE = 1_000_000  # rows that are joined with their labels at once
 
 
 @dataclass(frozen=True)
 class Split:
-    """The dates of a training: learned from `first` to `holdout - 1 day`, judged from `holdout` to `last`."""
+    """The dates of a training: fitted on `first` to `holdout - 1 day`, judged on `holdout` to `last`."""
 
     first: date
     holdout: date
@@ -33,7 +33,7 @@ class Split:
 
 
 def split_dates(definition: ModelDefinition, as_of: date) -> Split:
-    """The newest labelled days are the holdout, the period before them is learned from."""
+    """The newest labelled days are the holdout; the period before them is the training period."""
     last = newest_labelled(definition, as_of)
     holdout = last - definition.training.holdout + timedelta(days=1)
     return Split(holdout - definition.training.period, holdout, last)
@@ -51,11 +51,11 @@ def read_labelled(
     first: date,
     last: date,
     snapshots: Mapping[str, int],
-    most: int | None = None,
+    max_rows: int | None = None,
 ) -> pa.Table:
     """Every labelled observation from `first` to `last`: its key, its features and `label`.
 
-    Dates are read one after another, so that only what is kept is held in memory.
+    Dates are read in spans of about a million rows, so that only the sampled rows stay in memory.
 
     Args:
         lake: The lake.
@@ -63,25 +63,26 @@ def read_labelled(
         first: The first date.
         last: The last date.
         snapshots: The snapshot of each table.
-        most: Of more observations than this, a sample by the hash of their key: the same ones whenever it is read.
+        max_rows: If there are more observations, a sample of about this many by the hash of their key is read: the same
+            ones on every reading.
 
     Raises:
-        TerminalError: If there is none, all have the same label, or a label is not what the definition says it is.
+        TerminalError: If there is no observation, all labels are the same, or a label is not of the declared type.
     """
     spec = features_table(definition)
     source = raw_table(definition, definition.label.source).name
-    dates = published_partitions(lake, spec, snapshots[spec.name], within=(first, last))
-    share = 1.0 if most is None else min(1.0, most / max(sum(one.rows for one in dates.values()), 1))
-    parts = []
-    for begin, end in _spans({day: one.rows for day, one in dates.items()}, AT_ONCE):
-        files = [file for day, one in dates.items() if begin <= day <= end for file in one.files]
+    partitions = published_partitions(lake, spec, snapshots[spec.name], within=(first, last))
+    share = 1.0 if max_rows is None else min(1.0, max_rows / max(sum(part.rows for part in partitions.values()), 1))
+    tables = []
+    for begin, end in _spans({day: part.rows for day, part in partitions.items()}, AT_ONCE):
+        files = [file for day, part in partitions.items() if begin <= day <= end for file in part.files]
         rows = read_files(files, spec)
         if share < 1:
             rows = rows.filter(pa.array(_hashes(rows, spec.key) < np.uint64(share * 2**64 - 1)))
         labels = read_labels(lake, definition, begin, end, snapshots[source])
-        parts.append(join_labels(rows, labels, definition.observations.key))
-    labelled = pa.concat_tables(parts) if parts else _nothing(spec)
-    _check(definition, labelled, f"{spec.name} from {first} to {last}")
+        tables.append(join_labels(rows, labels, definition.observations.key))
+    labelled = pa.concat_tables(tables) if tables else _no_rows(spec)
+    METHODS[definition.prediction].check_labels(definition, labelled, f"{spec.name} from {first} to {last}")
     return labelled
 
 
@@ -89,7 +90,7 @@ def check_enough(definition: ModelDefinition, rows: int) -> None:
     """Refuses to learn from fewer labelled rows than the definition asks for.
 
     Raises:
-        TerminalError: If there are.
+        TerminalError: If there are fewer.
     """
     least = definition.training.min_rows
     if rows < least:
@@ -102,15 +103,15 @@ def check_enough(definition: ModelDefinition, rows: int) -> None:
         )
 
 
-def _spans(counts: Mapping[date, int], most: int) -> Iterator[tuple[date, date]]:
-    """Neighbouring dates with about so many rows together."""
+def _spans(counts: Mapping[date, int], max_rows: int) -> Iterator[tuple[date, date]]:
+    """Spans of neighbouring dates that have at most `max_rows` rows together, or are one date."""
     begin: date | None = None
-    end, held = date.min, 0
+    end, total = date.min, 0
     for day, rows in sorted(counts.items()):
-        if begin is not None and held + rows > most:
+        if begin is not None and total + rows > max_rows:
             yield begin, end
-            begin, held = None, 0
-        begin, end, held = begin or day, day, held + rows
+            begin, total = None, 0
+        begin, end, total = begin or day, day, total + rows
     if begin is not None:
         yield begin, end
 
@@ -122,48 +123,5 @@ def _hashes(rows: pa.Table, key: tuple[str, ...]) -> npt.NDArray[np.uint64]:
     return np.asarray(hash_pandas_object(rows.select(list(key)).to_pandas(), index=False), dtype=np.uint64)
 
 
-def _nothing(spec: TableSpec) -> pa.Table:
+def _no_rows(spec: TableSpec) -> pa.Table:
     return spec.schema.append(pa.field("label", pa.float64())).empty_table()
-
-
-def _check(definition: ModelDefinition, labelled: pa.Table, where: str) -> None:
-    """Refuses labels that an estimator cannot learn from."""
-    (_check_numbers if definition.regression else _check_conditions)(definition, labelled, where)
-
-
-def _check_numbers(definition: ModelDefinition, labelled: pa.Table, where: str) -> None:
-    labels = labelled["label"].to_numpy()
-    if len(wrong := labels[~np.isfinite(labels)]):
-        raise TerminalError(
-            f"{len(wrong)} of {len(labels)} labels are no finite numbers, {where}",
-            where=f"{definition.folder / 'model.yaml'}: label.expression",
-            received=float(wrong[0]),
-            allowed="finite numbers, or null for no outcome",
-            fix="write an expression that is null where there is no number, such as nullif or a case",
-        )
-    if len(np.unique(labels)) < 2:
-        raise TerminalError(
-            "a regressor needs observations of different labels",
-            where=where,
-            received=f"{len(labels)} labelled rows, labels {np.unique(labels).tolist()}",
-            fix="build more history, or train as of a later date",
-        )
-
-
-def _check_conditions(definition: ModelDefinition, labelled: pa.Table, where: str) -> None:
-    classes = sorted(pc.unique(labelled["label"]).to_pylist())
-    if not set(classes) <= {0.0, 1.0}:
-        raise TerminalError(
-            "a label is neither true nor false",
-            where=f"{definition.folder / 'model.yaml'}: label.expression",
-            received=next(value for value in classes if value not in {0.0, 1.0}),
-            allowed="true, false, 1, 0, or null for no outcome",
-            fix="write a condition, or `type: number` if it is a number that is predicted",
-        )
-    if len(classes) < 2:
-        raise TerminalError(
-            "a classifier needs observations of both classes",
-            where=where,
-            received=f"{labelled.num_rows} labelled rows, labels {classes}",
-            fix="build more history, or train as of a later date",
-        )

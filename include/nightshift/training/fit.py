@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -16,55 +15,73 @@ from nightshift.errors import TerminalError, first_line
 from nightshift.registry.package import Encoder, ModelPackage
 from nightshift.training.calibrate import calibrate
 from nightshift.training.estimator import NO_PARAMS, make_estimator, place_of_estimator
+from nightshift.training.methods import METHODS
 
 
 def fit(definition: ModelDefinition, rows: pa.Table, params: Mapping[str, Any] = NO_PARAMS) -> ModelPackage:
     """Fits a new model, without a reference, on labelled rows; the same rows give the same model.
 
-    With a `training.calibration` the newest days are kept from the estimator, and its scores of them calibrate it. A
-    feature without any value is left out: there is nothing to learn from it, and many estimators take none.
+    With a `training.calibration` the newest days are not used to fit the estimator: its scores of them are calibrated.
 
     Args:
         definition: The model definition.
         rows: Features, `label`, and `score_date` if it is calibrated; in a fixed order.
-        params: Parameters that go before the declared ones.
+        params: Parameters that replace declared ones of the same name.
 
     Raises:
-        TerminalError: If no feature has a value, or the declared estimator cannot be made or fitted.
+        TerminalError: If no feature has a value, or the declared estimator cannot be created or fitted.
     """
     calibration = definition.training.calibration
-    learned, kept = (rows, None) if calibration is None else _split(definition, rows, calibration)
-    encoder = Encoder.fit(learned, _with_values(definition, learned))
+    if calibration is None:
+        return fit_uncalibrated(definition, rows, params)
+    earlier, newest = _split(definition, rows, calibration)
+    package = fit_uncalibrated(definition, earlier, params)
+    fitted = calibrate(calibration.method, package.score(newest), newest["label"].to_numpy())
+    return replace(package, calibration=fitted)
+
+
+def fit_uncalibrated(
+    definition: ModelDefinition, rows: pa.Table, params: Mapping[str, Any] = NO_PARAMS
+) -> ModelPackage:
+    """Fits a new model whose raw scores are not calibrated.
+
+    A feature without any value is left out: nothing can be learned from it, and many estimators refuse it.
+
+    Args:
+        definition: The model definition.
+        rows: Features and `label`, in a fixed order.
+        params: Parameters that replace declared ones of the same name.
+
+    Raises:
+        TerminalError: If no feature has a value, or the declared estimator cannot be created or fitted.
+    """
+    encoder = Encoder.fit(rows, _with_values(definition, rows))
     estimator = make_estimator(definition, encoder, params)
-    labels = learned["label"].to_numpy()
+    labels = METHODS[definition.prediction].fit_labels(rows["label"].to_numpy())
     try:
-        estimator.fit(encoder.matrix(learned), labels if definition.regression else labels.astype(np.int64))
+        estimator.fit(encoder.matrix(rows), labels)
     except (ValueError, TypeError) as error:
         raise TerminalError(
             f"the estimator refused the training data: {first_line(error)}",
             where=place_of_estimator(definition),
             received=definition.estimator_name,
         ) from error
-    package = ModelPackage(estimator, encoder, {}, regression=definition.regression)
-    if calibration is None or kept is None:
-        return package
-    fitted = calibrate(calibration.method, package.score(kept), kept["label"].to_numpy())
-    return replace(package, calibration=fitted)
+    return ModelPackage(estimator, encoder, {}, prediction=definition.prediction)
 
 
 def _split(definition: ModelDefinition, rows: pa.Table, calibration: Calibration) -> tuple[pa.Table, pa.Table]:
-    """The rows to learn from, and those of the newest days, to calibrate with."""
+    """The rows that the estimator is fitted on, and those of the newest days, which calibrate it."""
     first = pc.max(rows["score_date"]).as_py() - calibration.period + timedelta(days=1)
-    newest = pc.greater_equal(rows["score_date"], pa.scalar(first, pa.date32()))
-    learned, kept = rows.filter(pc.invert(newest)), rows.filter(newest)
-    if any(len(pc.unique(part["label"])) < 2 for part in (learned, kept)):
+    is_newest = pc.greater_equal(rows["score_date"], pa.scalar(first, pa.date32()))
+    earlier, newest = rows.filter(pc.invert(is_newest)), rows.filter(is_newest)
+    if any(len(pc.unique(part["label"])) < 2 for part in (earlier, newest)):
         raise TerminalError(
             "calibration needs observations of both classes, in its own days and before them",
             where=f"{definition.folder / 'model.yaml'}: training.calibration.period",
-            received=f"{kept.num_rows} rows from {first}, {learned.num_rows} before",
+            received=f"{newest.num_rows} rows from {first}, {earlier.num_rows} before",
             fix="calibrate on another number of days, or build more history",
         )
-    return learned, kept
+    return earlier, newest
 
 
 def _with_values(definition: ModelDefinition, rows: pa.Table) -> dict[str, str]:

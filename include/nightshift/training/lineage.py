@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 from threadpoolctl import threadpool_info
 
-from nightshift.training.results import Constants
+from nightshift.training.results import Baseline
 
 # What decides the bits of a model beside its rows and its declaration.
 LIBRARIES = ("numpy", "pyarrow", "scikit-learn", "scipy", "skops")
@@ -72,12 +72,12 @@ class Lineage:
     threads: str = ""
 
     @property
-    def constants(self) -> Constants:
-        """What a model that knows nothing would say of every row."""
+    def baseline(self) -> Baseline:
+        """The constant scores of a model without features."""
         if self.positives is not None:
-            return Constants(self.positives / self.rows, float(2 * self.positives > self.rows))
+            return Baseline(self.positives / self.rows, float(2 * self.positives > self.rows))
         assert self.mean is not None and self.median is not None
-        return Constants(self.mean, self.median)
+        return Baseline(self.mean, self.median)
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""

@@ -1,4 +1,4 @@
-"""What the gate looks at, and what it finds."""
+"""What the gate judges, and the results of its rules."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightshift.definition.metrics import Metric
-from nightshift.training.bootstrap import Estimate, Sample, Vector, Whole
+from nightshift.definition.prediction import PROBABILITY, Prediction
+from nightshift.training.bootstrap import Estimate, Integers, Sample, Vector
 
-TOLD = 5  # failed rules that a summary tells
-COUNTED = 1000.0  # from here on, decimals of a number say nothing
+LISTED = 5  # failed rules in a summary
+NO_DECIMALS = 1000.0  # from here on, the decimals of a number are left out
 MISSING = "(missing)"
 
 
-def told(value: float, digits: int, *, signed: bool = False) -> str:
-    """A number for people: so many decimals, as far as they say something of one so large or so small."""
+def format_number(value: float, digits: int, *, signed: bool = False) -> str:
+    """A number for people: with `digits` decimals, fewer if it is large, two significant digits if it is tiny."""
     sign = "+" if signed else ""
-    if abs(value) >= COUNTED:
+    if abs(value) >= NO_DECIMALS:
         return f"{value:{sign},.0f}"
     if 0 < abs(value) < 10**-digits:
         return f"{value:{sign}.2g}"
@@ -30,8 +31,8 @@ def told(value: float, digits: int, *, signed: bool = False) -> str:
 
 
 @dataclass(frozen=True)
-class Constants:
-    """What a model that knows nothing would say of every row, by the labels of the training period.
+class Baseline:
+    """The constant scores of a model without features, from the labels of the training period.
 
     Attributes:
         mean: Their mean: of a condition, its base rate.
@@ -41,9 +42,24 @@ class Constants:
     mean: float
     median: float
 
-    def of(self, metric: Metric) -> float:
-        """The constant that is best in a metric: of all, the median has the least absolute error."""
+    def constant(self, metric: Metric) -> float:
+        """The constant that is best in a metric: the median has the least absolute error of all constants."""
         return self.median if metric == "mae" else self.mean
+
+
+@dataclass(frozen=True)
+class LabelSummary:
+    """The statistics of a training period's labels.
+
+    Attributes:
+        positives: How many rows are positive; None where the label is a number.
+        mean: The mean of labels that are numbers; None of a condition.
+        median: Their median; None of a condition.
+    """
+
+    positives: int | None = None
+    mean: float | None = None
+    median: float | None = None
 
 
 @dataclass(frozen=True)
@@ -56,19 +72,19 @@ class Holdout:
         dates: The days that have labelled rows, ascending.
         challenger: The challenger's scores.
         champion: The champion's scores; None while there is no champion, or it cannot score these rows.
-        constants: What the training period's labels were like.
+        baseline: The mean and the median of the training period's labels.
         columns: The values of the columns that slices are made of, by the column's name.
-        regression: Whether scores are predicted numbers, not probabilities.
+        prediction: What the scores predict.
     """
 
     labels: Vector
-    days: Whole
+    days: Integers
     dates: tuple[date, ...]
     challenger: Vector
     champion: Vector | None
-    constants: Constants
+    baseline: Baseline
     columns: Mapping[str, npt.NDArray[np.str_]] = field(default_factory=dict)
-    regression: bool = False
+    prediction: Prediction = PROBABILITY
 
     @classmethod
     def of(
@@ -76,17 +92,17 @@ class Holdout:
         rows: pa.Table,
         challenger: Vector,
         champion: Vector | None,
-        constants: Constants,
+        baseline: Baseline,
         columns: tuple[str, ...],
         *,
-        regression: bool = False,
+        prediction: Prediction = PROBABILITY,
     ) -> Holdout:
         """The holdout of labelled rows and their scores."""
         dates = sorted(pc.unique(rows["score_date"]).to_pylist())
         days = pc.index_in(rows["score_date"], pa.array(dates, rows["score_date"].type)).to_numpy().astype(np.int64)
         texts = {name: pc.fill_null(rows[name].cast(pa.string()), MISSING).to_numpy().astype(str) for name in columns}
         labels = rows["label"].to_numpy()
-        return cls(labels, days, tuple(dates), challenger, champion, constants, texts, regression)
+        return cls(labels, days, tuple(dates), challenger, champion, baseline, texts, prediction)
 
     def sample(self, scores: Vector, rows: npt.NDArray[np.bool_] | None = None) -> Sample:
         """Scores of its rows, or of some of them."""
@@ -149,7 +165,7 @@ class RuleResult:
         """The sentence, with the interval and the number of rows."""
         if self.low is None or self.high is None:
             return self.sentence
-        return f"{self.sentence}; interval {told(self.low, 4)} to {told(self.high, 4)}, {self.n} rows"
+        return f"{self.sentence}; interval {format_number(self.low, 4)} to {format_number(self.high, 4)}, {self.n} rows"
 
 
 @dataclass(frozen=True)
@@ -177,7 +193,7 @@ class GateReport:
         """Why the gate opened or stayed shut: what failed, or else what was compared."""
         if not self.passed:
             failed = [result.sentence for result in self.results if result.passed is False]
-            return [*failed[:TOLD], *([f"and {len(failed) - TOLD} more"] if len(failed) > TOLD else [])]
+            return [*failed[:LISTED], *([f"and {len(failed) - LISTED} more"] if len(failed) > LISTED else [])]
         listed = [result.sentence for result in self.results if result.kind in {"minimum", "against_champion"}]
         slices = [result.passed for result in self.results if result.kind == "slices"]
         if slices:

@@ -16,7 +16,7 @@ from nightshift.definition.metrics import LARGER_IS_BETTER, Metric
 from nightshift.definition.model import ModelDefinition
 from nightshift.errors import TerminalError
 from nightshift.training.bootstrap import metrics
-from nightshift.training.fit import fit
+from nightshift.training.fit import fit_uncalibrated
 
 
 @dataclass(frozen=True)
@@ -54,11 +54,9 @@ def search(definition: ModelDefinition, rows: pa.Table, progress: Callable[[str]
     assert declared is not None
     points = [dict(zip(declared.grid, values, strict=True)) for values in itertools.product(*declared.grid.values())]
     folds = list(time_folds(rows, declared.folds))
-    # A fold has not the days to calibrate with as well.
-    raw = definition.model_copy(update={"training": definition.training.model_copy(update={"calibration": None})})
     metric, trials = definition.search_metric, []
     for number, params in enumerate(points):
-        scores = tuple(_score(raw, params, metric, *fold) for fold in folds)
+        scores = tuple(_score(definition, params, metric, *fold) for fold in folds)
         trials.append(Trial(params, scores))
         progress(f"search: {number + 1} of {len(points)}: {metric} {trials[-1].score:.4f} with {params}")
     sign = -1 if metric in LARGER_IS_BETTER else 1
@@ -89,5 +87,6 @@ def time_folds(rows: pa.Table, folds: int) -> Iterator[tuple[pa.Table, pa.Table]
 def _score(
     definition: ModelDefinition, params: dict[str, Any], metric: Metric, learned: pa.Table, judged: pa.Table
 ) -> float:
-    package = fit(definition, learned, params)
+    # Without calibration: a fold has too few days for it.
+    package = fit_uncalibrated(definition, learned, params)
     return metrics(judged["label"].to_numpy(), package.score(judged), (metric,))[metric]

@@ -15,8 +15,9 @@ import numpy.typing as npt
 from nightshift.definition.gate import Gate
 from nightshift.definition.metrics import Metric
 from nightshift.training.bootstrap import Draws, estimate
-from nightshift.training.comparison import gain, surely_above, unfit
-from nightshift.training.results import Holdout, RuleResult, told
+from nightshift.training.comparison import exceeds_with_confidence, gain
+from nightshift.training.methods import METHODS
+from nightshift.training.results import Holdout, RuleResult, format_number
 
 
 def judge_slices(gate: Gate, metric: Metric, holdout: Holdout, drawn: Draws) -> list[RuleResult]:
@@ -43,15 +44,16 @@ def _slice(
     assert gate.slices is not None and holdout.champion is not None
     challenger, champion = holdout.sample(holdout.challenger, rows), holdout.sample(holdout.champion, rows)
     count, days = len(challenger.labels), len(np.unique(challenger.days))
-    alike = unfit(challenger.labels, holdout.regression)
+    unfit = METHODS[holdout.prediction].unfit_labels(challenger.labels)
     small = {
         f"{count} rows, fewer than {gate.slices.minimum}": count < gate.slices.minimum,
-        alike: bool(alike),
+        unfit: bool(unfit),
         f"{days} days, fewer than {gate.days}": days < gate.days,
     }
-    if why := next((why for why, holds in small.items() if holds), None):
+    if why := next((why for why, applies in small.items() if applies), None):
         return RuleResult(f"slices.{name}", None, None, count, None, f"{name} is not judged: {why}")
-    found, other = estimate(metric, challenger, drawn), estimate(metric, champion, drawn)
-    sentence = f"{name}: {metric} {told(found.value, 3)} against the champion's {told(other.value, 3)}"
-    gained = gain(metric, found, other)
-    return surely_above(f"slices.{name}", gained, -gate.slices.regression, gate, days, count, sentence)
+    values = estimate(metric, challenger, drawn), estimate(metric, champion, drawn)
+    of_challenger, of_champion = (format_number(estimated.value, 3) for estimated in values)
+    sentence = f"{name}: {metric} {of_challenger} against the champion's {of_champion}"
+    gained = gain(metric, *values)
+    return exceeds_with_confidence(f"slices.{name}", gained, -gate.slices.regression, gate, days, count, sentence)

@@ -13,6 +13,7 @@ from sklearn.metrics import r2_score
 
 from nightshift.definition.load import definition_files, definition_hash, load_definition, write_definition
 from nightshift.definition.model import ModelDefinition
+from nightshift.definition.prediction import NUMBER
 from nightshift.errors import DefinitionError, TerminalError
 from nightshift.registry.package import TASK, load_package, package_digest
 from nightshift.training.fit import fit
@@ -20,7 +21,7 @@ from unit.conftest import Edit
 from unit.training.test_fit import DECLARED, machines
 
 Own = OfNumber = Callable[..., ModelDefinition]
-NUMBER = (("  expression: failed\n", "  expression: failed\n  type: number\n"), ("{roc_auc: 0.5}", "{mae: 99}"))
+NUMBER_LABEL = (("  expression: failed\n", "  expression: failed\n  type: number\n"), ("{roc_auc: 0.5}", "{mae: 99}"))
 REGRESSORS = {
     "squared_error": "{class: sklearn.ensemble.HistGradientBoostingRegressor, params: {max_iter: 20}}",
     "absolute_error": "{class: sklearn.ensemble.HistGradientBoostingRegressor, "
@@ -73,7 +74,7 @@ def own(models: Path) -> Own:
         (models / "tiny" / "estimator.py").write_text(code)
         file = models / "tiny" / "model.yaml"
         text = file.read_text().replace(DECLARED, f"{{params: {params}}}")
-        for old, new in NUMBER if number else ():
+        for old, new in NUMBER_LABEL if number else ():
             text = text.replace(old, new)
         file.write_text(text)
         return load_definition(models / "tiny")
@@ -92,7 +93,7 @@ def test_a_fitted_regressor_is_stored_and_predicts_the_same_when_loaded(of_numbe
     assert TASK in files
     loaded, unseen = load_package(files, package_digest(files)), numbers(80, seed=2)
     predicted = loaded.score(unseen)
-    assert loaded.regression and np.array_equal(predicted, package.score(unseen))
+    assert loaded.prediction is NUMBER and np.array_equal(predicted, package.score(unseen))
     assert predicted.shape == (80,) and predicted.dtype == np.float64
     assert r2_score(unseen["label"].to_numpy(), predicted) > 0.5
     assert predicted.max() > 5  # these are no probabilities

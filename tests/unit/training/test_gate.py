@@ -11,7 +11,7 @@ from nightshift.definition.gate import AgainstChampion, Gate
 from nightshift.definition.metrics import Metric
 from nightshift.training.bootstrap import Sample, Vector, metrics
 from nightshift.training.gate import judge
-from nightshift.training.results import Constants, GateReport, Holdout, RuleResult, Stored
+from nightshift.training.results import Baseline, GateReport, Holdout, RuleResult, Stored
 from unit.training.worlds import World, scored
 
 GOOD, FAIR, BAD = 0.2, 0.5, 3.0
@@ -24,7 +24,7 @@ SMALLER = ["brier", "log_loss"]
 def holdout_of(challenger: Sample, champion: Sample | None, **told: Any) -> Holdout:
     dates = tuple(date(2024, 1, 1) + timedelta(days=n) for n in range(int(challenger.days.max()) + 1))
     theirs = champion.scores if champion else None
-    known = Constants(float(challenger.labels.mean()), float(np.median(challenger.labels)))
+    known = Baseline(float(challenger.labels.mean()), float(np.median(challenger.labels)))
     return replace(Holdout(challenger.labels, challenger.days, dates, challenger.scores, theirs, known), **told)
 
 
@@ -118,7 +118,7 @@ def test_the_constant_is_the_training_periods_base_rate(metric: Metric, constant
     labels = np.zeros(1400)
     labels[np.argsort(-challenger.scores)[:350]] = 1.0
     labels[[0, 5]] = 1 - labels[[0, 5]]  # not quite without a fault, which would be taken for a leak
-    holdout = holdout_of(replace(challenger, labels=labels), None, constants=Constants(0.3, 0.0))
+    holdout = holdout_of(replace(challenger, labels=labels), None, baseline=Baseline(0.3, 0.0))
     found = judged(Gate(minimum={metric: 9.0 if metric == "log_loss" else 0.0}, leak=None), holdout)
     share = labels.mean()
     expected = constant or -(share * np.log(0.3) + (1 - share) * np.log(0.7))

@@ -7,7 +7,7 @@ import pytest
 
 from nightshift.settings import PROJECT
 from nightshift.training.lineage import Lineage, environment
-from nightshift.training.results import Constants
+from nightshift.training.results import Baseline
 
 
 def told(**more: Any) -> dict[str, Any]:
@@ -19,11 +19,11 @@ def told(**more: Any) -> dict[str, Any]:
 
 
 def test_a_run_of_before_can_still_be_read_and_judged() -> None:
-    assert Lineage(**told()).constants == Constants(0.25, 0.0)
+    assert Lineage(**told()).baseline == Baseline(0.25, 0.0)
 
 
 def test_the_constants_of_a_number_are_those_of_its_labels() -> None:
-    assert Lineage(**told(positives=None, mean=12.5, median=7.0)).constants == Constants(12.5, 7.0)
+    assert Lineage(**told(positives=None, mean=12.5, median=7.0)).baseline == Baseline(12.5, 7.0)
 
 
 def test_other_threads_are_named_where_both_are_known() -> None:

@@ -14,7 +14,7 @@ from nightshift.definition.gate import AgainstChampion, Gate, Slices
 from nightshift.definition.metrics import LARGER_IS_BETTER, Metric
 from nightshift.definition.prediction import NUMBER
 from nightshift.training.bootstrap import metrics
-from nightshift.training.results import Constants, Holdout
+from nightshift.training.results import Baseline, Holdout
 from unit.training.test_gate import alone, holdout_of, judged, result
 from unit.training.worlds import World, predicted
 
@@ -25,8 +25,8 @@ GATE = Gate(minimum={"mae": 100.0})
 
 def made(world: World, days: int = 14, rows: int = 100, seed: int = 1, **told: Any) -> Holdout:
     challenger, champion = predicted(world, days, rows, seed)
-    known = Constants(float(challenger.labels.mean()), float(np.median(challenger.labels)))
-    return holdout_of(challenger, champion, **{"constants": known, "regression": True} | told)
+    known = Baseline(float(challenger.labels.mean()), float(np.median(challenger.labels)))
+    return holdout_of(challenger, champion, **{"baseline": known, "prediction": NUMBER} | told)
 
 
 def against(metric: Metric = "mae", margin: float | None = 0.5, **told: Any) -> Gate:
@@ -73,7 +73,7 @@ def test_the_report_has_every_metric_of_numbers() -> None:
 def test_the_constant_is_the_median_where_absolute_errors_count_and_the_mean_elsewhere(
     metric: Metric, constant: float
 ) -> None:
-    holdout = alone(made(ALIKE, constants=Constants(mean=7.0, median=5.0)))
+    holdout = alone(made(ALIKE, baseline=Baseline(mean=7.0, median=5.0)))
     gate = Gate(minimum={metric: -9.0 if metric == "r2" else 99.0})
     expected = metrics(holdout.labels, np.full(len(holdout.labels), constant), NUMBER.metrics.names)[metric]
     told = result(judged(gate, holdout), f"baseline.{metric}").sentence

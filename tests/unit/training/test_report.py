@@ -12,7 +12,7 @@ from nightshift.definition.gate import AgainstChampion, Gate, Slices
 from nightshift.pages.plots import Axis
 from nightshift.training.gate import judge
 from nightshift.training.report import render_gate
-from nightshift.training.results import Constants, Holdout
+from nightshift.training.results import Baseline, Holdout
 from unit.training.test_gate import STORED, alone, labelled, made
 from unit.training.test_number_gate import made as number_holdout
 from unit.training.worlds import World
@@ -184,7 +184,7 @@ def test_numbers_of_any_size_have_a_page(scale: float) -> None:
         labels=scale * holdout.labels,
         challenger=scale * holdout.challenger,
         champion=scale * holdout.champion,
-        constants=Constants(scale * holdout.constants.mean, scale * holdout.constants.median),
+        baseline=Baseline(scale * holdout.baseline.mean, scale * holdout.baseline.median),
     )
     margin = AgainstChampion(metric="mae", margin=2 * scale)
     page = rendered(Gate(minimum={"mae": 99 * scale}, against_champion=margin), sized)
@@ -205,7 +205,7 @@ def test_a_first_model_of_numbers_whose_labels_are_mostly_the_same_has_a_page() 
 def test_what_the_challenger_does_without_is_told() -> None:
     holdout = alone(made(World(0.3, 0.3)))
     page = Page(render_gate("t", GATE, holdout, judge(GATE, holdout, STORED, 1), "none", ("busy", HOSTILE)))
-    assert f"busy, {HOSTILE}: no value in any row that was learned from" in page.text
+    assert f"busy, {HOSTILE}: no value in any row of the training period" in page.text
 
 
 def test_an_unfit_holdout_has_a_page_without_plots() -> None:

@@ -10,7 +10,7 @@ import pytest
 from nightshift.definition.gate import AgainstChampion, Gate, Slices
 from nightshift.training.bootstrap import Sample
 from nightshift.training.gate import judge
-from nightshift.training.results import MISSING, Constants, GateReport, Holdout, RuleResult
+from nightshift.training.results import MISSING, Baseline, GateReport, Holdout, RuleResult
 from unit.training.test_gate import STORED, holdout_of, result
 from unit.training.worlds import World, scored
 
@@ -126,7 +126,7 @@ def test_the_holdout_takes_its_slices_from_the_rows() -> None:
             "gate": [3, 4, None],
         }
     )
-    holdout = Holdout.of(rows, np.array([0.1, 0.2, 0.3]), None, Constants(0.4, 0.0), ("airport", "gate"))
+    holdout = Holdout.of(rows, np.array([0.1, 0.2, 0.3]), None, Baseline(0.4, 0.0), ("airport", "gate"))
     assert holdout.dates == (date(2024, 1, 1), date(2024, 1, 2))
     assert holdout.days.tolist() == [1, 0, 1]
     assert holdout.columns["airport"].tolist() == ["JFK", MISSING, "EWR"]

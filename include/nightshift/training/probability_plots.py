@@ -1,0 +1,54 @@
+"""The plots of models that give the probability of a condition."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from nightshift.pages import plots
+from nightshift.pages.plots import Line, Plot
+from nightshift.training.bootstrap import BINS, Vector
+
+POINTS = 300  # of a curve
+BARS = 40
+
+
+def probability_plots(labels: Vector, models: Mapping[str, Vector]) -> list[Plot]:
+    """How well models distinguish rows, whether their probabilities are true, and which ones they give.
+
+    Args:
+        labels: The outcomes.
+        models: The scores of the same rows, by the model's name.
+    """
+    return [_roc(labels, models), _calibration(labels, models), _scores(models)]
+
+
+def _roc(labels: Vector, models: Mapping[str, Vector]) -> Plot:
+    from sklearn.metrics import roc_curve
+
+    x, y = plots.across("false positive rate", 0, 1), plots.up("true positive rate", 0, 1)
+    lines = [plots.line("ideal", x, y, [(0, 0), (1, 1)])]
+    for name, scores in models.items():
+        false_positives, true_positives, _ = roc_curve(labels, scores)
+        points = np.unique(np.linspace(0, len(false_positives) - 1, min(POINTS, len(false_positives))).astype(int))
+        lines.append(plots.line(name, x, y, np.column_stack([false_positives[points], true_positives[points]])))
+    return Plot("ROC curves", "The closer to the upper left, the better rows are distinguished.", x, y, lines)
+
+
+def _calibration(labels: Vector, models: Mapping[str, Vector]) -> Plot:
+    curves = {name: plots.by_bin(scores, BINS, scores, labels) for name, scores in models.items()}
+    most = min(1.0, 1.05 * max(float(curve.max()) for curve in curves.values()))
+    x, y = plots.across("mean score", 0, most), plots.up("share of positive rows", 0, most)
+    lines = [plots.line("ideal", x, y, [(0, 0), (most, most)])]
+    lines += [plots.line(f"{name} dotted", x, y, curve) for name, curve in curves.items()]
+    return Plot("Calibration", f"{BINS} bins of equally many rows; on the diagonal, scores are true.", x, y, lines)
+
+
+def _scores(models: Mapping[str, Vector]) -> Plot:
+    most = max(float(scores.max()) for scores in models.values())
+    histograms = {name: plots.histogram(scores, 0, most, BARS) for name, scores in models.items()}
+    x = plots.across("score", 0, most)
+    y = plots.up("share of rows", 0, 1.05 * max(float(shares.max()) for _, shares in histograms.values()))
+    lines: list[Line] = [plots.steps(name, x, y, *histogram) for name, histogram in histograms.items()]
+    return Plot("Scores", "How many rows get which score.", x, y, lines)
