@@ -19,8 +19,9 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from nightshift.definition.calendar import newest_partition
+from nightshift.definition.features import Aggregate, feature_name
 from nightshift.definition.load import find_definition
-from nightshift.definition.model import Aggregate, ModelDefinition, feature_name
+from nightshift.definition.model import ModelDefinition
 from nightshift.features.brute_force import plain_value
 from nightshift.features.compute import finish, prepare, visible_rows, with_derived
 from nightshift.lake.catalog import Lake

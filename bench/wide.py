@@ -19,7 +19,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from nightshift.definition.checks import RowCount, UsualValues
-from nightshift.definition.model import Column, Source
+from nightshift.definition.source import Column, Source
 from nightshift.lake.staging import load_staged
 from nightshift.lake.tables import Layer, TableSpec
 from nightshift.quality.audit import audit

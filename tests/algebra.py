@@ -14,8 +14,9 @@ import pyarrow as pa
 import pytest
 from hypothesis import strategies as st
 
+from nightshift.definition.features import Aggregate, feature_name
 from nightshift.definition.load import load_definition
-from nightshift.definition.model import Aggregate, ModelDefinition, feature_name
+from nightshift.definition.model import ModelDefinition
 from nightshift.features import plan
 from nightshift.features.plan import Tile, Visible, plan_features
 from nightshift.features.tiles import TileWork, plan_tiles

@@ -20,7 +20,7 @@ from nightshift.definition.checks import (
     RowRule,
     UsualValues,
 )
-from nightshift.definition.model import Column, Source
+from nightshift.definition.source import Column, Source
 from nightshift.lake.catalog import Lake
 from nightshift.lake.staging import read_staged, stage_parts
 from nightshift.lake.tables import Layer, TableSpec

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from nightshift.definition.model import ModelDefinition, Schedule, Source
+from nightshift.definition.model import ModelDefinition
+from nightshift.definition.schedule import Schedule
+from nightshift.definition.source import Source
 from nightshift.errors import TerminalError
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from nightshift.definition.checks import STATISTICS, ColumnChecks, Reference, RowRule, TableChecks
-from nightshift.definition.model import ModelDefinition, Source
+from nightshift.definition.model import ModelDefinition
 from nightshift.definition.problem import KeyPath, Problem, expression_problems
+from nightshift.definition.source import Source
 
 CheckedColumn = tuple[KeyPath, ColumnChecks, str]
 CheckedTable = tuple[str, TableChecks, dict[str, str]]

@@ -14,8 +14,8 @@ from ruamel.yaml.comments import CommentedMap
 
 from nightshift.definition.base import Name
 from nightshift.definition.load import FILE, definition_folders, explain, parse, plain
-from nightshift.definition.model import Source
 from nightshift.definition.rules import path_problems
+from nightshift.definition.source import Source
 from nightshift.errors import DefinitionError, TerminalError
 
 # Values for keys that a source requires and does not have yet.

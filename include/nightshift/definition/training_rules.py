@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from nightshift.definition.model import ESTIMATOR_FILE, ModelDefinition
+from nightshift.definition.model import ModelDefinition
 from nightshift.definition.prediction import PREDICTIONS
 from nightshift.definition.problem import Problem
+from nightshift.definition.training import ESTIMATOR_FILE
 
 
 def one_estimator(definition: ModelDefinition) -> Iterator[Problem]:

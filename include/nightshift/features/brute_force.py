@@ -11,7 +11,8 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from nightshift.definition.calendar import is_available
-from nightshift.definition.model import Aggregate, ModelDefinition, feature_name
+from nightshift.definition.features import Aggregate, feature_name
+from nightshift.definition.model import ModelDefinition
 from nightshift.features.compute import finish, prepare, visible_rows, with_derived
 from nightshift.features.windows import observed_key
 

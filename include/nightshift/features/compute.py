@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from nightshift.definition.calendar import available_at, zone_of
-from nightshift.definition.model import Aggregate, Lookup, ModelDefinition
+from nightshift.definition.features import Aggregate, Lookup
+from nightshift.definition.model import ModelDefinition
 from nightshift.features.plan import Tile, Visible
 from nightshift.features.tiling import AT, TileWriter, Written
 from nightshift.features.transform import with_computed

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from nightshift.definition.duration import format_duration
 from nightshift.definition.feature_rules import COMPUTED
-from nightshift.definition.model import Aggregate, ModelDefinition, feature_name
+from nightshift.definition.features import Aggregate, feature_name
+from nightshift.definition.model import ModelDefinition
 
 
 @dataclass(frozen=True)

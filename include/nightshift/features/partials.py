@@ -21,7 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightshift.definition.model import Aggregate
+from nightshift.definition.features import Aggregate
 from nightshift.features.sketches import estimate, union
 from nightshift.lake.groups import SQUARES_LIMBS, SUM_LIMBS, partial_names
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from nightshift.definition.model import Aggregate
+from nightshift.definition.features import Aggregate
 from nightshift.features.partials import Numbers, Partials, lift, load, merge, store, take
 from nightshift.features.plan import Tile
 from nightshift.lake.files import open_fs

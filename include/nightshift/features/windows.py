@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightshift.definition.model import Aggregate, feature_name
+from nightshift.definition.features import Aggregate, feature_name
 from nightshift.features.partials import Numbers, Partials, lower, merge, stack, take
 from nightshift.features.plan import SPANS, Tile, Visible
 from nightshift.features.tiling import DAY, TileReader, key_codes, load_partials

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from nightshift.definition.model import Aggregate, ModelDefinition
+from nightshift.definition.features import Aggregate
+from nightshift.definition.model import ModelDefinition
 
 OVERALL = "all rows"
 

@@ -21,7 +21,8 @@ import pyarrow.csv as pc_csv
 import pyarrow.parquet as pq
 
 from nightshift.definition.calendar import newest_partition, nights
-from nightshift.definition.model import Column, ModelDefinition, Source
+from nightshift.definition.model import ModelDefinition
+from nightshift.definition.source import Column, Source
 from nightshift.errors import DataError, NotYetAvailable, first_line
 from nightshift.lake.files import as_uri, exists, list_files, read_bytes
 from nightshift.lake.tables import ARROW, TableSpec

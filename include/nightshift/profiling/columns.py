@@ -10,7 +10,7 @@ from datetime import date
 from typing import Any
 
 from nightshift.definition.checks import STATISTICS, Statistic
-from nightshift.definition.model import Column
+from nightshift.definition.source import Column
 from nightshift.profiling.alarms import alarms, propose_usual, told_alarms
 from nightshift.profiling.look import Seen
 from nightshift.profiling.ranges import FEWEST_DATES, Bound, bound_of, told

@@ -12,8 +12,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from nightshift.definition.base import Name
 from nightshift.definition.draft import Draft
-from nightshift.definition.model import Column
 from nightshift.definition.problem import RESERVED
+from nightshift.definition.source import Column
 from nightshift.errors import NightshiftError, TerminalError
 from nightshift.lake.files import as_uri
 from nightshift.lake.landing import LandingFile, landed_dates, landing_file, parse_landed, read_landed

@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 
 from nightshift.definition.calendar import newest_partition, nights, zone_of
 from nightshift.definition.checks import ColumnChecks, Reference
-from nightshift.definition.model import ModelDefinition, Source
+from nightshift.definition.model import ModelDefinition
+from nightshift.definition.source import Source
 from nightshift.lake.catalog import Lake
 from nightshift.lake.landing import date_of_landing_file
 from nightshift.lake.parquet import date_of_parquet_file

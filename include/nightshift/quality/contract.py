@@ -18,7 +18,8 @@ from nightshift.definition.checks import (
     Severity,
     TableChecks,
 )
-from nightshift.definition.model import ModelDefinition, Source
+from nightshift.definition.model import ModelDefinition
+from nightshift.definition.source import Source
 from nightshift.lake.tables import Layer, TableSpec, features_table, scores_table
 from nightshift.quality.computed import quoted
 from nightshift.quality.distributions import ColumnDistribution

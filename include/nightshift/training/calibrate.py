@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
-from nightshift.definition.model import CalibrationMethod
+from nightshift.definition.training import CalibrationMethod
 from nightshift.registry.calibration import Calibration, Isotonic, Sigmoid, Vector, log_odds
 
 

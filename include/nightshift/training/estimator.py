@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType, ModuleType
 from typing import Any
 
-from nightshift.definition.model import ESTIMATOR_FILE, ModelDefinition
+from nightshift.definition.model import ModelDefinition
+from nightshift.definition.training import ESTIMATOR_FILE
 from nightshift.errors import TerminalError, first_line
 from nightshift.registry.package import Encoder, store_estimator
 from nightshift.training.methods import METHODS

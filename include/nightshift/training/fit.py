@@ -10,7 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightshift.definition.model import Calibration, ModelDefinition
+from nightshift.definition.model import ModelDefinition
+from nightshift.definition.training import Calibration
 from nightshift.errors import TerminalError, first_line
 from nightshift.registry.package import Encoder, ModelPackage
 from nightshift.training.calibrate import calibrate

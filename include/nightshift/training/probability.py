@@ -10,7 +10,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightshift.definition.model import CalibrationMethod, ModelDefinition
+from nightshift.definition.model import ModelDefinition
+from nightshift.definition.training import CalibrationMethod
 from nightshift.errors import TerminalError
 from nightshift.pages.plots import Plot
 from nightshift.registry.calibration import Calibration

@@ -10,7 +10,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from nightshift.cli import main
-from nightshift.definition.model import Source
+from nightshift.definition.source import Source
 from nightshift.settings import get_settings
 from unit.cli.commands import Command, Ended
 from unit.profiling.shop import FIRST, PATH, land

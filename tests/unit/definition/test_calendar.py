@@ -8,7 +8,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from nightshift.definition.calendar import available_at, cutoff, newest_labelled, newest_partition, nights, parse_night
-from nightshift.definition.model import Availability, Column, ModelDefinition, Schedule, Source
+from nightshift.definition.model import ModelDefinition
+from nightshift.definition.schedule import Schedule
+from nightshift.definition.source import Availability, Column, Source
 from nightshift.errors import TerminalError
 
 ZONES = ["UTC", "America/New_York", "Asia/Kolkata", "Pacific/Auckland"]

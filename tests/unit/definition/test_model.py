@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from nightshift.definition.model import Aggregate, ModelDefinition, Source, feature_name
+from nightshift.definition.features import Aggregate, feature_name
+from nightshift.definition.model import ModelDefinition
+from nightshift.definition.source import Source
 from nightshift.errors import DefinitionError
 from unit.conftest import Edit
 

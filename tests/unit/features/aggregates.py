@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from nightshift.definition.model import Aggregate
+from nightshift.definition.features import Aggregate
 from nightshift.features.partials import Partials, lift, load, lower, merge, store
 from nightshift.lake.groups import partial_names
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from nightshift.definition.model import Aggregate, ModelDefinition
+from nightshift.definition.features import Aggregate
+from nightshift.definition.model import ModelDefinition
 from nightshift.errors import NightshiftError
 from nightshift.features.compare import WHOLE_ROW, Comparison, Difference, compare, tolerances
 

@@ -4,7 +4,8 @@ import dataclasses
 
 import pytest
 
-from nightshift.definition.model import ModelDefinition, RowFeature
+from nightshift.definition.features import RowFeature
+from nightshift.definition.model import ModelDefinition
 from nightshift.features.dictionary import Entry, data_dictionary, dictionary_page
 from unit.conftest import Edit
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from nightshift.definition.model import Aggregate
+from nightshift.definition.features import Aggregate
 from nightshift.features.partials import LIMBS, load, stack, store, take
 from nightshift.features.sketches import SKETCH_BITS
 from nightshift.lake.groups import partial_names, partial_types

@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, assume, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from nightshift.definition.model import Availability, ModelDefinition
+from nightshift.definition.model import ModelDefinition
+from nightshift.definition.source import Availability
 from nightshift.features.plan import SPANS, FeaturePlan, Tile, Visible, cover, plan_features
 
 DAY = timedelta(days=1)

@@ -28,7 +28,8 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from nightshift.definition.model import ModelDefinition, feature_name
+from nightshift.definition.features import feature_name
+from nightshift.definition.model import ModelDefinition
 from nightshift.features import plan
 from nightshift.features.plan import Tile
 from nightshift.features.tiling import TileWriter

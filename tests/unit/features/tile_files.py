@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import strategies as st
 
-from nightshift.definition.model import Aggregate
+from nightshift.definition.features import Aggregate
 from nightshift.features.partials import load, lower, merge
 from nightshift.features.plan import Tile
 from nightshift.features.tiling import TileReader, TileWriter, Written

@@ -19,7 +19,8 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from nightshift.definition.calendar import newest_partition
-from nightshift.definition.model import Availability, Column, ModelDefinition, Source
+from nightshift.definition.model import ModelDefinition
+from nightshift.definition.source import Availability, Column, Source
 from nightshift.errors import LONGEST, DataError, NotYetAvailable
 from nightshift.lake.landing import (
     digest_of,

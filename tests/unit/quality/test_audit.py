@@ -8,7 +8,8 @@ import pyarrow as pa
 import pytest
 
 from nightshift.definition.checks import RowCount
-from nightshift.definition.model import Column, ModelDefinition, Source
+from nightshift.definition.model import ModelDefinition
+from nightshift.definition.source import Column, Source
 from nightshift.lake.catalog import Lake
 from nightshift.lake.staging import read_staged, stage_arrow
 from nightshift.lake.tables import TableSpec, features_table, raw_table, scores_table

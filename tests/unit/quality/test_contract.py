@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nightshift.definition.checks import RowCount, UsualRowCount
-from nightshift.definition.model import Column, ModelDefinition, Source
+from nightshift.definition.model import ModelDefinition
+from nightshift.definition.source import Column, Source
 from nightshift.quality.contract import AuditContext, features_contract, scores_contract, source_contract
 from nightshift.quality.expectation import Contract
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nightshift.definition.checks import Freshness, Quarantine, Reference, RowCount, RowRule, RowsLike
-from nightshift.definition.model import Column, Source
+from nightshift.definition.source import Column, Source
 from nightshift.errors import TerminalError
 from nightshift.quality.audit import Audit, audit_table
 from nightshift.quality.computed import computed_columns

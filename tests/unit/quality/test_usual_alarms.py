@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pytest
 
 from nightshift.definition.checks import UsualValues
-from nightshift.definition.model import Column, Source
+from nightshift.definition.source import Column, Source
 from nightshift.lake.tables import Layer, TableSpec
 from nightshift.quality.audit import audit_table
 from nightshift.quality.contract import AuditContext, source_contract

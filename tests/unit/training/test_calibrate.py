@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.isotonic import IsotonicRegression
 
-from nightshift.definition.model import CalibrationMethod
+from nightshift.definition.training import CalibrationMethod
 from nightshift.errors import TerminalError
 from nightshift.registry.calibration import Isotonic, Sigmoid, calibration_from_json, calibration_to_json
 from nightshift.registry.package import load_package, package_digest
