@@ -25,10 +25,11 @@ from nightshift.lake.publish import publish
 from nightshift.lake.staging import new_attempt, stage_arrow
 from nightshift.lake.tables import features_table
 from nightshift.loop import Loop
-from nightshift.monitoring.drift import Night, measure_drift
-from nightshift.monitoring.night import NightProfile, Profiler
-from nightshift.monitoring.reference import calibration, make_reference, with_thresholds
-from nightshift.registry.package import SCORES, ModelPackage
+from nightshift.monitoring.drift import ScoredNight, measure_drift
+from nightshift.monitoring.night_profile import NightProfile, Profiler
+from nightshift.monitoring.reference import drift_baseline, make_reference, with_thresholds
+from nightshift.registry.package import ModelPackage
+from nightshift.registry.reference import SCORES
 from nightshift.settings import PROJECT, Settings
 from nightshift.spark_submit import SparkSubmit
 from nightshift.training.fit import fit
@@ -53,14 +54,14 @@ def drift(bench: Bench) -> list[Figure]:
     scores = pa.table({SCORES: np.random.default_rng(3).random(size * DAYS), "score_date": dates})
     bench.say("a reference")
     learned = make_reference(reference.append_column("score_date", dates), types, scores)
-    learned = json.loads(json.dumps(with_thresholds(learned, list(types), RATE)))
+    learned = with_thresholds(learned, list(types), RATE)
     profiler = Profiler.of(learned)
     assert profiler is not None
     kept = json.dumps(profiler(night, scores[SCORES]).to_json())
 
     def ours() -> None:
-        told = Night(date(2023, 6, 1), NightProfile.from_json(json.loads(kept)), list(types), 1, {})
-        measure_drift(told, calibration(learned, list(types), RATE))
+        scored = ScoredNight(date(2023, 6, 1), NightProfile.from_json(json.loads(kept)), list(types), 1, {})
+        measure_drift(scored, drift_baseline(learned, list(types), RATE))
 
     ours()
     mine = median(_seconds(ours) for _ in range(ROUNDS))

@@ -19,8 +19,8 @@ from nightshift.definition.load import find_definition
 from nightshift.lake.catalog import Lake
 from nightshift.lake.read import snapshot_of
 from nightshift.lake.tables import TableSpec, features_table, observation_key, scores_table, shadow_table
-from nightshift.monitoring.night import PROFILE, NightProfile, Profiler
-from nightshift.registry.package import REFERENCE
+from nightshift.monitoring.night_profile import PROFILE, NightProfile, Profiler
+from nightshift.registry.package import load_reference
 from nightshift.registry.store import Registry, Version
 from nightshift.scoring.batches import WRITTEN, Scorer, problem_of, score_and_stage
 from nightshift.settings import get_settings
@@ -62,7 +62,7 @@ def stage_scores(model: str, night: date, attempt: str, scored_at: datetime) -> 
             beside.inputs[PROBLEM] = problem_of(error)
     rows = read_table(starting.result(), lake, features, night, night, snapshot)
     key = tuple(observation_key(definition))
-    profile = Profiler.of(json.loads(scorers[0].files[REFERENCE]), definition.monitoring.slices)
+    profile = Profiler.of(load_reference(scorers[0].files), definition.monitoring.slices)
     try:
         _write(rows, key, outs, scorers, profile)
     except Exception as error:

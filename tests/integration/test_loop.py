@@ -32,10 +32,11 @@ from nightshift.lake.staging import load_staged, new_attempt, published_inputs, 
 from nightshift.lake.tables import raw_table, scores_table
 from nightshift.loop import Loop, Trained
 from nightshift.loop.training import GATE_PAGE, Training
-from nightshift.monitoring.night import PROFILE, NightProfile, Profiler
+from nightshift.monitoring.night_profile import PROFILE, NightProfile, Profiler
 from nightshift.quality.docs import docs_folder, read_docs
 from nightshift.quality.expectation import MIX
-from nightshift.registry.package import SCORES
+from nightshift.registry.bins import NumberBins
+from nightshift.registry.reference import NO_REFERENCE
 from nightshift.registry.store import ARTIFACT
 from nightshift.settings import PROJECT, Settings
 from nightshift.spark_submit import SparkSubmit
@@ -114,7 +115,7 @@ def test_what_differs_from_then_is_named(night: Loop, monkeypatch: pytest.Monkey
 
     def made(*arguments: Any) -> Any:
         found = original(*arguments)
-        return replace(found, package=replace(found.package, reference={}), rows=found.rows.slice(1))
+        return replace(found, package=replace(found.package, reference=NO_REFERENCE), rows=found.rows.slice(1))
 
     monkeypatch.setattr(Training, "_make", made)
     monkeypatch.setattr(lineage, "version", lambda name: "0.1")
@@ -164,12 +165,13 @@ def test_scores_equal_the_model_applied_outside_spark(night: Loop) -> None:
 
 
 def test_scores_are_held_against_those_that_the_version_gave_to_its_holdout(night: Loop) -> None:
-    holdout = night.registry.reference(night.registry.require_champion())[SCORES]
-    assert sum(holdout["counts"]) == 60 * 5  # five days
-    assert len(holdout["edges"]) == 9
+    holdout = night.registry.reference(night.registry.require_champion()).scores
+    assert holdout is not None and isinstance(holdout.bins, NumberBins)
+    assert sum(holdout.counts) == 60 * 5  # five days
+    assert len(holdout.bins.edges) == 9
     scores = read_dates(night.lake, scores_table(night.definition), NIGHT, NIGHT)["score"].to_numpy()
-    counts = np.bincount(np.searchsorted(holdout["edges"], scores), minlength=10)
-    apart = np.abs(counts / 60 - np.array(holdout["counts"][:10]) / 300).sum() / 2
+    counts = np.bincount(np.searchsorted(holdout.bins.edges, scores), minlength=10)
+    apart = np.abs(counts / 60 - np.array(holdout.counts[:10]) / 300).sum() / 2
     [kept] = [row for row in night.monitored(NIGHT, NIGHT) if row["statistic"] == MIX]
     assert (kept["monitor"], kept["subject"], kept["verdict"]) == ("quality.scores", "scores.tiny: score", "pass")
     assert kept["value"] == pytest.approx(apart)

@@ -64,22 +64,22 @@ def thresholds(
     """Print a version's drift thresholds, and plot them over the days of its training period."""
     from nightshift.errors import TerminalError
     from nightshift.loop import Loop
-    from nightshift.monitoring.calibration_page import render_thresholds, threshold_rows
+    from nightshift.monitoring.thresholds_page import render_thresholds, threshold_rows
 
     loop, sizes = Loop(model), sorted(set(rows or NIGHT_SIZES))
     registered = loop.registry.version(version) if version else loop.registry.require_champion()
-    reference, calibrated = loop.calibration(registered)
+    reference, baseline = loop.drift_baseline(registered)
     where = f"{model}, version {registered.number}"
-    if calibrated is None:
+    if baseline is None:
         raise TerminalError("no daily behaviour is stored with the version", where=where, fix="train a new version")
     names = ["subject", "statistic", *(f"{size:,} rows" for size in sizes)]
-    write_rows(names, threshold_rows(calibrated, sizes), format)
+    write_rows(names, threshold_rows(baseline, sizes), format)
     file = page or loop.settings.var_path / "thresholds" / f"{model}-{registered.number}.html"
     file.parent.mkdir(parents=True, exist_ok=True)
     title = f"{model}: the thresholds of version {registered.number}"
-    file.write_text(render_thresholds(title, reference, calibrated, sizes))
+    file.write_text(render_thresholds(title, reference, baseline, sizes))
     if format is Format.table:
-        write_line(f"{where}: {calibrated.false_alarms}; the days of its training period are plotted in {file}")
+        write_line(f"{where}: {baseline.false_alarms}; the days of its training period are plotted in {file}")
 
 
 def _rows_by_night(decisions: Sequence[Decision]) -> tuple[list[str], list[tuple[object, ...]]]:

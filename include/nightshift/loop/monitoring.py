@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -16,8 +16,9 @@ from nightshift.loop.workspace import Workspace
 from nightshift.types import Measurement
 
 if TYPE_CHECKING:
-    from nightshift.monitoring.night import NightProfile
-    from nightshift.monitoring.reference import Calibration
+    from nightshift.monitoring.night_profile import NightProfile
+    from nightshift.monitoring.reference import DriftBaseline
+    from nightshift.registry.reference import ModelReference
     from nightshift.registry.store import Version
 
 IMPORTANCE = "importance."  # how a version's metrics of its features begin
@@ -32,38 +33,38 @@ class Monitoring(Workspace):
         Returns:
             The drift of its inputs, all features together.
         """
-        from nightshift.monitoring.drift import Night, measure_drift
+        from nightshift.monitoring.drift import ScoredNight, measure_drift
 
         version = self._version_of(night)
-        reference, found = self.calibration(version)
+        reference, baseline = self.drift_baseline(version)
         profile = self._profile(night, reference)
         metrics = self.registry.metrics(version.run_id)
         importance = {
             name.removeprefix(IMPORTANCE): value for name, value in metrics.items() if name.startswith(IMPORTANCE)
         }
-        measured = measure_drift(Night(night, profile, self._watched, version.number, importance), found)
+        measured = measure_drift(ScoredNight(night, profile, self._watched, version.number, importance), baseline)
         self.record("drift", night, measured, run_id)
         return next(one for one in measured if one.statistic == "input_drift")
 
-    def calibration(self, version: Version) -> tuple[dict[str, Any], Calibration | None]:
-        """The reference of a version, and what the stated rate of false alarms comes to there."""
-        from nightshift.monitoring.reference import calibration
+    def drift_baseline(self, version: Version) -> tuple[ModelReference, DriftBaseline | None]:
+        """The reference of a version, and its thresholds for the declared rate of false alarms."""
+        from nightshift.monitoring.reference import drift_baseline
 
         reference = self.registry.reference(version)
-        return reference, calibration(reference, self._watched, self.definition.monitoring.false_alarms)
+        return reference, drift_baseline(reference, self._watched, self.definition.monitoring.false_alarms)
 
     @property
     def _watched(self) -> tuple[str, ...]:
         return self.definition.monitoring.features or tuple(self.definition.feature_types)
 
-    def profiled(self, night: date) -> tuple[dict[str, Any], NightProfile]:
+    def profiled(self, night: date) -> tuple[ModelReference, NightProfile]:
         """The reference of the version that scored a night, and what was counted of the night over its bins."""
         reference = self.registry.reference(self._version_of(night))
         return reference, self._profile(night, reference)
 
-    def _profile(self, night: date, reference: dict[str, Any]) -> NightProfile:
+    def _profile(self, night: date, reference: ModelReference) -> NightProfile:
         """What was counted while a night was scored; counted now, without slices, if it was not."""
-        from nightshift.monitoring.night import PROFILE, NightProfile, Profiler
+        from nightshift.monitoring.night_profile import PROFILE, NightProfile, Profiler
 
         spec = scores_table(self.definition)
         if kept := published_inputs(self.lake, spec, night).get(PROFILE):

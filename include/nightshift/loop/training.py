@@ -16,7 +16,8 @@ from nightshift.definition.load import definition_files, definition_hash, write_
 from nightshift.definition.model import ModelDefinition
 from nightshift.lake.tags import tag_snapshots, untag_snapshots
 from nightshift.loop.workspace import Progress, Workspace
-from nightshift.registry.package import SCORES, package_digest
+from nightshift.registry.package import package_digest
+from nightshift.registry.reference import SCORES
 from nightshift.training.dataset import Split
 from nightshift.types import Measurement
 

@@ -1,5 +1,5 @@
-"""Drift of a night against the reference of the model that scored it: of its inputs, of how they go together, and of
-the scores.
+"""Drift of a night against the reference of the version that scored it: of its inputs, their correlations and the
+scores.
 """
 
 from __future__ import annotations
@@ -11,30 +11,31 @@ from datetime import date
 
 import numpy as np
 
-from nightshift.monitoring.days import LEAST_DAYS, LEAST_ROWS
-from nightshift.monitoring.night import NightProfile
+from nightshift.monitoring.correlations import change_threshold, largest_change, select_columns
+from nightshift.monitoring.day_model import LEAST_DAYS, LEAST_ROWS
+from nightshift.monitoring.night_profile import NightProfile
 from nightshift.monitoring.profile import Counts
-from nightshift.monitoring.reference import Calibration
+from nightshift.monitoring.reference import DriftBaseline
 from nightshift.monitoring.statistics import statistics
-from nightshift.registry.package import SCORES
+from nightshift.registry.reference import SCORES
 from nightshift.types import Measurement
 
 log = logging.getLogger(__name__)
 
-LARGEST = 1e6  # times its threshold, that a value is told to be
+LARGEST = 1e6  # times its threshold, that a value is reported to be
 NAMED = 3  # of those beyond their thresholds, in a sentence
 
 
 @dataclass(frozen=True)
-class Night:
-    """What is known of a night.
+class ScoredNight:
+    """A night whose drift is measured.
 
     Attributes:
         day: Its score date.
-        profile: What was counted of its features and scores, over the bins of the reference.
-        watched: The features to look at, in order.
+        profile: The profile of its features and scores, over the bins of the reference.
+        watched: The monitored features, in order.
         version: The version that scored it.
-        importance: How much each feature matters to it, by name.
+        importance: The importance of each feature for that version, by name.
     """
 
     day: date
@@ -44,111 +45,110 @@ class Night:
     importance: Mapping[str, float]
 
 
-def measure_drift(night: Night, calibration: Calibration | None) -> list[Measurement]:
+def measure_drift(night: ScoredNight, baseline: DriftBaseline | None) -> list[Measurement]:
     """The drift of one night.
 
     Returns:
-        A measurement for every statistic of every watched feature and of the scores, with its threshold; and for the
+        A measurement for every statistic of every monitored feature and of the scores, with its threshold; and for the
         night `input_drift`, `joint_drift` and `prediction_drift`: the largest value in units of its threshold, so above
-        1 is a breach; and `weighted_drift`, the share of importance that features beyond a threshold carry. What cannot
-        be told is `unknown`, with a reason; it never keeps the rest from being told.
+        1 is a breach; and `weighted_drift`, the share of importance that features beyond a threshold have. What cannot
+        be measured is `unknown`, with the reason; the rest is measured all the same.
     """
-    if calibration is None:
-        why = f"version {night.version} does not know the days it learned from: train a new one"
-        return [_unknown(night, name, why) for name in ("input_drift", "joint_drift", "prediction_drift")]
+    if baseline is None:
+        reason = f"version {night.version} does not know the days it learned from: train a new one"
+        return [_unknown(night, name, reason) for name in ("input_drift", "joint_drift", "prediction_drift")]
     if night.profile.features.rows < LEAST_ROWS:
-        why = f"{night.profile.features.rows} rows say nothing, {LEAST_ROWS} are needed"
-        return [_unknown(night, name, why) for name in ("input_drift", "joint_drift", "prediction_drift")]
-    parts: dict[str, Callable[[], list[Measurement]]] = {
-        "input_drift": lambda: _inputs(night, calibration),
-        "joint_drift": lambda: [_joint(night, calibration)],
-        "prediction_drift": lambda: _predictions(night, calibration),
+        reason = f"{night.profile.features.rows} rows are too few, {LEAST_ROWS} are needed"
+        return [_unknown(night, name, reason) for name in ("input_drift", "joint_drift", "prediction_drift")]
+    layers: dict[str, Callable[[], list[Measurement]]] = {
+        "input_drift": lambda: _inputs(night, baseline),
+        "joint_drift": lambda: [_joint(night, baseline)],
+        "prediction_drift": lambda: _predictions(night, baseline),
     }
-    found = []
-    for name, measure in parts.items():
+    measured = []
+    for name, measure in layers.items():
         try:
-            found += measure()
+            measured += measure()
         except Exception as error:
             log.exception("%s of %s was not measured", name, night.day)
-            found.append(_unknown(night, name, f"not measured: {type(error).__name__}: {error}"))
-    return found
+            measured.append(_unknown(night, name, f"not measured: {type(error).__name__}: {error}"))
+    return measured
 
 
-def _inputs(night: Night, calibration: Calibration) -> list[Measurement]:
-    rows, gone = list[Measurement](), list[str]()
+def _inputs(night: ScoredNight, baseline: DriftBaseline) -> list[Measurement]:
+    rows, absent = list[Measurement](), list[str]()
     for name in night.watched:
         if name in night.profile.features.counts:
-            rows += _column(name, name, night, night.profile.features.counts[name], calibration)
+            rows += _column(name, name, night, night.profile.features.counts[name], baseline)
         else:
-            why = (
-                "not in the table any more"
-                if name in calibration.columns
-                else f"version {night.version} has not learned it"
+            reason = (
+                "no longer in the table" if name in baseline.columns else f"version {night.version} has not learned it"
             )
-            gone.append(name)
-            rows.append(_measured(night, name, "psi", None, None, "unknown", why))
-    whole = _whole("input_drift", night, rows, f"of {len(night.watched) - len(gone)} features")
-    beyond = {row.subject for row in rows if row.verdict == "warn"}
+            absent.append(name)
+            rows.append(_measured(night, name, "psi", None, None, "unknown", reason))
+    overall = _overall("input_drift", night, rows, f"of {len(night.watched) - len(absent)} features")
+    drifted = {row.subject for row in rows if row.verdict == "warn"}
     total = sum(max(night.importance.get(name, 0.0), 0.0) for name in night.watched)
-    carried = sum(max(night.importance.get(name, 0.0), 0.0) for name in beyond)
-    weighted = _measured(night, "night", "weighted_drift", carried / total if total else None, None, whole.verdict)
-    if not total and whole.verdict != "unknown":
-        weighted = _unknown(night, "weighted_drift", "no importance of any feature is kept with the version")
-    return [*rows, whole, weighted]
+    weight = sum(max(night.importance.get(name, 0.0), 0.0) for name in drifted)
+    weighted = _measured(night, "night", "weighted_drift", weight / total if total else None, None, overall.verdict)
+    if not total and overall.verdict != "unknown":
+        weighted = _unknown(night, "weighted_drift", "the version has no importance of any feature")
+    return [*rows, overall, weighted]
 
 
-def _predictions(night: Night, calibration: Calibration) -> list[Measurement]:
+def _predictions(night: ScoredNight, baseline: DriftBaseline) -> list[Measurement]:
     if SCORES not in night.profile.scores.counts or night.profile.scores.rows < LEAST_ROWS:
-        return [_unknown(night, "prediction_drift", f"{night.profile.scores.rows} scores say nothing")]
-    rows = _column("scores", SCORES, night, night.profile.scores.counts[SCORES], calibration)
-    return [*rows, _whole("prediction_drift", night, rows, "of the scores")]
+        return [_unknown(night, "prediction_drift", f"{night.profile.scores.rows} scores are too few")]
+    rows = _column("scores", SCORES, night, night.profile.scores.counts[SCORES], baseline)
+    return [*rows, _overall("prediction_drift", night, rows, "of the scores")]
 
 
-def _joint(night: Night, calibration: Calibration) -> Measurement:
-    there = [name for name in night.watched if name in night.profile.features.counts]
-    known = calibration.correlations.of(there) if calibration.correlations else None
-    if known is None:
+def _joint(night: ScoredNight, baseline: DriftBaseline) -> Measurement:
+    present = [name for name in night.watched if name in night.profile.features.counts]
+    correlations = select_columns(baseline.correlations, present) if baseline.correlations else None
+    if correlations is None:
         return _unknown(night, "joint_drift", "no two features have a correlation on the days learned from")
-    change = known.change(night.profile.features)
+    change = largest_change(correlations, night.profile.features)
     if change is None:
         return _unknown(night, "joint_drift", "no two features have a correlation tonight")
-    value = change[0] / known.threshold(calibration.thresholds.level(night.profile.features.rows))
-    return _measured(night, "night", "joint_drift", value, 1.0, "warn" if value > 1 else "pass", change[1])
+    level = baseline.thresholds.level(night.profile.features.rows)
+    value = change.size / change_threshold(correlations, level)
+    return _measured(night, "night", "joint_drift", value, 1.0, "warn" if value > 1 else "pass", change.detail)
 
 
-def _column(subject: str, name: str, night: Night, counts: Counts, calibration: Calibration) -> list[Measurement]:
-    """Every statistic of one column, against what the night's weekday lets expect."""
-    known, rows = calibration.columns.get(name), int(counts.sum())
-    if known is None:
-        why = f"fewer than {LEAST_DAYS} days of the reference with {LEAST_ROWS} rows say how days differ"
-        return [_measured(night, subject, "psi", None, None, "unknown", why)]
-    expected = known.days.base[night.day.weekday()] * known.days.rows
-    found = []
-    for statistic, value in statistics(known.bins, expected, counts.astype(np.float64)).items():
+def _column(subject: str, name: str, night: ScoredNight, counts: Counts, baseline: DriftBaseline) -> list[Measurement]:
+    """Every statistic of one column, against the expectation of the night's weekday."""
+    column, rows = baseline.columns.get(name), int(counts.sum())
+    if column is None:
+        reason = f"fewer than {LEAST_DAYS} days of the reference have {LEAST_ROWS} rows: how days differ is unknown"
+        return [_measured(night, subject, "psi", None, None, "unknown", reason)]
+    expected = column.days.base[night.day.weekday()] * column.days.rows
+    measured = []
+    for statistic, value in statistics(column.bins, expected, counts.astype(np.float64)).items():
         if np.isnan(value):
-            why = "no finite value tonight"
-            found.append(_measured(night, subject, statistic, None, None, "unknown", why))
+            measured.append(_measured(night, subject, statistic, None, None, "unknown", "no finite value tonight"))
             continue
-        threshold = calibration.thresholds.bound(name, statistic, rows)
+        threshold = baseline.thresholds.bound(name, statistic, rows)
         verdict = "warn" if value > threshold else "pass"
-        found.append(_measured(night, subject, statistic, float(value), threshold, verdict))
-    return found
+        measured.append(_measured(night, subject, statistic, float(value), threshold, verdict))
+    return measured
 
 
-def _whole(statistic: str, night: Night, rows: Sequence[Measurement], what: str) -> Measurement:
-    """All values together: the one that is the largest in units of its threshold."""
-    known = [(_times(row), row) for row in rows if row.value is not None and row.threshold is not None]
-    if not known:
-        return _unknown(
-            night, statistic, f"nothing {what} could be told: {rows[0].detail}" if rows else "nothing watched"
-        )
-    most: dict[str, tuple[float, Measurement]] = {}
-    for times, row in sorted(known, key=lambda pair: -pair[0]):
-        most.setdefault(row.subject, (times, row))
-    beyond = [row for times, row in most.values() if times > 1]
-    told = [f"{row.subject} ({row.statistic} {row.value:.3g}, threshold {row.threshold:.3g})" for row in beyond[:NAMED]]
-    detail = f"{len(beyond)} {what} beyond a threshold{', most ' if told else ''}{', '.join(told)}"
-    value = next(iter(most.values()))[0]
+def _overall(statistic: str, night: ScoredNight, rows: Sequence[Measurement], population: str) -> Measurement:
+    """All values together: the largest in units of its threshold."""
+    bounded = [(_times(row), row) for row in rows if row.value is not None and row.threshold is not None]
+    if not bounded:
+        reason = f"nothing {population} could be measured: {rows[0].detail}" if rows else "no feature is monitored"
+        return _unknown(night, statistic, reason)
+    furthest: dict[str, tuple[float, Measurement]] = {}
+    for times, row in sorted(bounded, key=lambda pair: -pair[0]):
+        furthest.setdefault(row.subject, (times, row))
+    beyond = [row for times, row in furthest.values() if times > 1]
+    named = [
+        f"{row.subject} ({row.statistic} {row.value:.3g}, threshold {row.threshold:.3g})" for row in beyond[:NAMED]
+    ]
+    detail = f"{len(beyond)} {population} beyond a threshold{', most ' if named else ''}{', '.join(named)}"
+    value = next(iter(furthest.values()))[0]
     return _measured(night, "night", statistic, value, 1.0, "warn" if beyond else "pass", detail)
 
 
@@ -159,7 +159,7 @@ def _times(row: Measurement) -> float:
 
 
 def _measured(
-    night: Night,
+    night: ScoredNight,
     subject: str,
     statistic: str,
     value: float | None,
@@ -172,5 +172,5 @@ def _measured(
     )
 
 
-def _unknown(night: Night, statistic: str, why: str) -> Measurement:
-    return _measured(night, "night", statistic, None, None, "unknown", why)
+def _unknown(night: ScoredNight, statistic: str, reason: str) -> Measurement:
+    return _measured(night, "night", statistic, None, None, "unknown", reason)

@@ -1,4 +1,4 @@
-"""Profiles: what is counted of a night, over bins that the model's reference has fixed. Profiles add up."""
+"""Profiles: counts of rows over bins that the model's reference has fixed. Profiles add up."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.stats import norm
 
+from nightshift.registry.bins import Bins, CategoryBins, NumberBins
+
 Counts = npt.NDArray[np.int64]
 Vector = npt.NDArray[np.float64]
-Bins = Mapping[str, Any]
 Rows: TypeAlias = "pa.Table | pa.RecordBatch"
 
 BINS = 10  # of a number: deciles
-MOST_VALUES = 50  # of a category that have a bin of their own
+MOST_VALUES = 50  # of a category that have a bin each
 MOST_SLICES = 100  # of a column
 
 
@@ -40,7 +41,7 @@ class Moments:
         return cls(len(finite), mean, float(np.square(finite - mean).sum()))
 
     def __add__(self, other: Moments) -> Moments:
-        """Both together.
+        """The moments of both together.
 
         Source: T. Chan, G. Golub, R. LeVeque, Updating formulae and a pairwise algorithm for computing sample
         variances (1979).
@@ -48,9 +49,10 @@ class Moments:
         count = self.count + other.count
         if count == 0:
             return self
-        apart = other.mean - self.mean
-        mean = self.mean + apart * (other.count / count)
-        return Moments(count, mean, self.m2 + other.m2 + apart * apart * (self.count * (other.count / count)))
+        difference = other.mean - self.mean
+        mean = self.mean + difference * (other.count / count)
+        m2 = self.m2 + other.m2 + difference * difference * (self.count * (other.count / count))
+        return Moments(count, mean, m2)
 
     @property
     def spread(self) -> float:
@@ -60,14 +62,14 @@ class Moments:
 
 @dataclass(frozen=True)
 class Profile:
-    """What is known of some rows. The profiles of two parts add up to that of the whole.
+    """Counts, moments and products of some rows. The profiles of two parts add up to that of all rows.
 
     Attributes:
         rows: How many rows.
-        counts: By column how many fall into each bin; the last but one holds what the bins do not know (a category
-            never seen, an infinite number), the last what is missing.
+        counts: By column how many rows are in each bin; the last but one counts unknown values (a category that the
+            reference does not have, an infinite number), the last missing ones.
         moments: Of each column of numbers.
-        sums: Of the places (see `learn_bins`) of the columns in the order of `counts`, shape (columns,).
+        sums: Of the normal scores (see `learn_bins`) of the columns in the order of `counts`, shape (columns,).
         products: Of every two of them, shape (columns, columns).
     """
 
@@ -91,195 +93,195 @@ class Profile:
         return {
             "rows": self.rows,
             "counts": {name: counts.tolist() for name, counts in self.counts.items()},
-            "moments": {name: [one.count, one.mean, one.m2] for name, one in self.moments.items()},
+            "moments": {name: [moments.count, moments.mean, moments.m2] for name, moments in self.moments.items()},
             "sums": self.sums.tolist(),
             "products": self.products.tolist(),
         }
 
     @classmethod
-    def from_json(cls, told: Mapping[str, Any]) -> Profile:
+    def from_json(cls, document: Mapping[str, Any]) -> Profile:
         """The inverse of `to_json`."""
+        columns = len(document["sums"])
         return cls(
-            told["rows"],
-            {name: np.array(counts, dtype=np.int64) for name, counts in told["counts"].items()},
-            {name: Moments(*one) for name, one in told["moments"].items()},
-            np.array(told["sums"], dtype=np.float64),
-            np.array(told["products"], dtype=np.float64).reshape(len(told["sums"]), len(told["sums"])),
+            document["rows"],
+            {name: np.array(counts, dtype=np.int64) for name, counts in document["counts"].items()},
+            {name: Moments(*moments) for name, moments in document["moments"].items()},
+            np.array(document["sums"], dtype=np.float64),
+            np.array(document["products"], dtype=np.float64).reshape(columns, columns),
         )
 
 
-def learn_bins(rows: pa.Table, types: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+def learn_bins(rows: pa.Table, types: Mapping[str, str]) -> dict[str, Bins]:
     """The bins of columns, fixed by the rows of a reference.
 
-    Numbers are cut at deciles: a value falls into the bin whose upper edge it does not exceed. Categories are told
-    apart by value, the frequent ones of many. Both have one more bin for what the reference does not know (infinite
-    numbers, categories never seen) and one for what is missing.
-
-    Returns:
-        JSON-able, by column: `type`; `edges` of a number, with the mean of each bin's values (`centers`) and the
-        standard deviation (`spread`), or `values` of a category and the `others` that share a bin; and `places`: a
-        standard normal score for each bin, 0 for what is unknown or missing. Places make columns of any type and
-        shape comparable, as in a rank correlation, and no value can outweigh the others.
+    Numbers are cut at deciles: a value is in the bin whose upper edge it does not exceed. Categories have a bin for
+    each value, the frequent ones of many. Both have one more bin for unknown values (infinite numbers, categories that
+    the reference does not have) and one for missing values. The normal scores of bins make columns of any type and
+    shape comparable, as in a rank correlation, and no value outweighs the rest.
     """
 
-    def learn(name: str) -> dict[str, Any]:
-        return _category(rows[name]) if types[name] == "category" else _number(rows[name])
+    def learn(name: str) -> Bins:
+        return _category_bins(rows[name]) if types[name] == "category" else _number_bins(rows[name])
 
     with ThreadPoolExecutor() as pool:
         return dict(zip(types, pool.map(learn, types), strict=True))
 
 
 @dataclass(frozen=True)
-class Placed:
-    """The bins that the values of rows fall into, by column, and the values of numbers."""
+class BinnedRows:
+    """The bin of each value of some rows.
+
+    Attributes:
+        rows: How many rows.
+        bins: By column.
+        codes: By column the bin of each row, shape (rows,).
+        values: Of each column of numbers, shape (rows,).
+    """
 
     rows: int
     bins: Mapping[str, Bins]
-    found: Mapping[str, Counts]
+    codes: Mapping[str, Counts]
     values: Mapping[str, Vector]
 
     @classmethod
-    def of(cls, rows: Rows, bins: Mapping[str, Bins]) -> Placed:
-        """Of rows with a column for each of the bins."""
-        values = {name: numbers(rows.column(name)) for name, one in bins.items() if one["type"] == "number"}
-        found = {name: place(values.get(name, rows.column(name)), one) for name, one in bins.items()}
-        return cls(rows.num_rows, bins, found, values)
+    def of(cls, rows: Rows, bins: Mapping[str, Bins]) -> BinnedRows:
+        """Bins rows that have a column for each of the bins."""
+        numeric = [name for name, column in bins.items() if isinstance(column, NumberBins)]
+        values = {name: numbers(rows.column(name)) for name in numeric}
+        codes = {name: bin_codes(values.get(name, rows.column(name)), column) for name, column in bins.items()}
+        return cls(rows.num_rows, bins, codes, values)
 
-    def beside(self, other: Placed) -> Placed:
-        """With other columns of the same rows."""
-        bins, found = {**self.bins, **other.bins}, {**self.found, **other.found}
-        return Placed(self.rows, bins, found, {**self.values, **other.values})
+    def join(self, other: BinnedRows) -> BinnedRows:
+        """Adds columns of the same rows."""
+        codes, values = {**self.codes, **other.codes}, {**self.values, **other.values}
+        return BinnedRows(self.rows, {**self.bins, **other.bins}, codes, values)
 
-    def part(self, chosen: npt.NDArray[np.int64]) -> Placed:
-        """Some of the rows."""
-        found = {name: one[chosen] for name, one in self.found.items()}
-        return Placed(len(chosen), self.bins, found, {name: one[chosen] for name, one in self.values.items()})
+    def take(self, positions: npt.NDArray[np.int64]) -> BinnedRows:
+        """The rows at some positions."""
+        codes = {name: column[positions] for name, column in self.codes.items()}
+        values = {name: column[positions] for name, column in self.values.items()}
+        return BinnedRows(len(positions), self.bins, codes, values)
 
-    def between(self, start: int, end: int) -> Placed:
+    def slice(self, start: int, end: int) -> BinnedRows:
         """The rows from `start` to `end - 1`."""
-        found = {name: one[start:end] for name, one in self.found.items()}
-        return Placed(end - start, self.bins, found, {name: one[start:end] for name, one in self.values.items()})
+        codes = {name: column[start:end] for name, column in self.codes.items()}
+        values = {name: column[start:end] for name, column in self.values.items()}
+        return BinnedRows(end - start, self.bins, codes, values)
 
-    def places(self) -> Vector:
-        """The place of every value, shape (columns, rows)."""
-        places = np.empty((len(self.bins), self.rows))
-        for position, (name, one) in enumerate(self.bins.items()):
-            np.take(np.asarray(one["places"]), self.found[name], out=places[position])
-        return places
+    def normal_scores(self) -> Vector:
+        """The normal score of every value, shape (columns, rows)."""
+        scores = np.empty((len(self.bins), self.rows))
+        for position, (name, bins) in enumerate(self.bins.items()):
+            np.take(np.asarray(bins.normal_scores), self.codes[name], out=scores[position])
+        return scores
 
     def profile(self, *, joint: bool = True) -> Profile:
-        """The profile of the rows, with sums and products of places or without."""
-        counts = {name: np.bincount(self.found[name], minlength=size(one)) for name, one in self.bins.items()}
+        """The profile of the rows, with or without sums and products of normal scores."""
+        counts = {name: np.bincount(self.codes[name], minlength=bins.size) for name, bins in self.bins.items()}
         moments = {
             name: Moments.of(values if not counts[name][-2:].any() else values[np.isfinite(values)])
             for name, values in self.values.items()
         }
-        places = self.places() if joint else np.zeros((0, self.rows))
-        return Profile(self.rows, counts, moments, places.sum(axis=1), places @ places.T)
+        scores = self.normal_scores() if joint else np.zeros((0, self.rows))
+        return Profile(self.rows, counts, moments, scores.sum(axis=1), scores @ scores.T)
 
 
 def profile_rows(rows: Rows, bins: Mapping[str, Bins], *, joint: bool = True) -> Profile:
-    """The profile of rows, with a column for each of the bins."""
-    return Placed.of(rows, bins).profile(joint=joint)
+    """The profile of rows that have a column for each of the bins."""
+    return BinnedRows.of(rows, bins).profile(joint=joint)
 
 
-def profile_slices(placed: Placed, rows: Rows, columns: Sequence[str]) -> dict[str, Profile]:
+def profile_slices(binned: BinnedRows, rows: Rows, columns: Sequence[str]) -> dict[str, Profile]:
     """The profiles of the slices of rows, by `column=value`; of a column with many values, of the frequent ones."""
-    found = {}
+    profiles = {}
     for column in columns:
         encoded = rows.column(column).cast(pa.string()).dictionary_encode()
-        whole = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
-        codes = pc.fill_null(whole.indices, -1).to_numpy(zero_copy_only=False)
-        counts = np.bincount(codes[codes >= 0], minlength=len(whole.dictionary))
+        chunk = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
+        codes = pc.fill_null(chunk.indices, -1).to_numpy(zero_copy_only=False)
+        counts = np.bincount(codes[codes >= 0], minlength=len(chunk.dictionary))
         for code in np.argsort(-counts, kind="stable")[:MOST_SLICES]:
-            part = placed.part(np.flatnonzero(codes == code))
-            found[f"{column}={whole.dictionary[int(code)]}"] = part.profile(joint=False)
-    return found
+            members = binned.take(np.flatnonzero(codes == code))
+            profiles[f"{column}={chunk.dictionary[int(code)]}"] = members.profile(joint=False)
+    return profiles
 
 
-def size(bins: Bins) -> int:
-    """How many bins there are, with those of the unknown and the missing."""
-    if bins["type"] == "category":
-        return len(bins["values"]) + bool(bins["others"]) + 2
-    return len(bins["edges"]) + 3
-
-
-def place(values: Any, bins: Bins) -> Counts:
+def bin_codes(values: Any, bins: Bins) -> Counts:
     """The bin of each value.
 
     Args:
-        values: Numbers as float64 with NaN for what is missing, or an Arrow column of categories.
+        values: Numbers as float64 with NaN for missing ones, or an Arrow column of categories.
         bins: Those of the reference.
     """
-    last = size(bins) - 1
-    if bins["type"] == "number":
-        found: Counts = np.searchsorted(np.asarray(bins["edges"], dtype=np.float64), values, side="left")
+    missing = bins.size - 1
+    unknown = missing - 1
+    if isinstance(bins, NumberBins):
+        codes: Counts = np.searchsorted(np.asarray(bins.edges, dtype=np.float64), values, side="left")
         if not np.isfinite(values).all():
-            found[np.isinf(values)], found[np.isnan(values)] = last - 1, last
-        return found
-    known = [*bins["values"], *bins["others"]]
-    codes = pc.fill_null(pc.index_in(values, pa.array(known, pa.string())), len(known)).to_numpy(zero_copy_only=False)
-    own, shared = len(bins["values"]), len(bins["others"])
-    codes = np.where(codes < own, codes, np.where(codes < own + shared, own, last - 1)).astype(np.int64)
+            codes[np.isinf(values)], codes[np.isnan(values)] = unknown, missing
+        return codes
+    vocabulary = [*bins.values, *bins.rare]
+    places = pc.index_in(values, pa.array(vocabulary, pa.string()))
+    codes = pc.fill_null(places, len(vocabulary)).to_numpy(zero_copy_only=False)
+    frequent = len(bins.values)
+    codes = np.where(codes < frequent, codes, np.where(codes < len(vocabulary), frequent, unknown)).astype(np.int64)
     if values.null_count:
-        codes[pc.is_null(values).to_numpy(zero_copy_only=False)] = last
+        codes[pc.is_null(values).to_numpy(zero_copy_only=False)] = missing
     return codes
 
 
 def numbers(values: Any) -> Vector:
-    """An Arrow column as float64, with NaN for what is missing."""
-    found: Vector = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
-    return found
+    """An Arrow column as float64, with NaN for missing values."""
+    column: Vector = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    return column
 
 
-def _number(column: pa.ChunkedArray) -> dict[str, Any]:
+def by_day(dates: Sequence[Any]) -> Iterator[tuple[Any, int, int]]:
+    """Each day of dates in ascending order, with its first row and the row after its last."""
+    days, starts = np.unique(np.asarray(dates), return_index=True)
+    yield from zip(days.tolist(), starts.tolist(), [*starts[1:].tolist(), len(dates)], strict=True)
+
+
+def _number_bins(column: pa.ChunkedArray) -> NumberBins:
     values = numbers(column)
     finite = values[np.isfinite(values)]
-    inner = np.unique(np.quantile(finite, np.linspace(0, 1, BINS + 1)[1:-1])) if len(finite) else np.empty(0)
-    found = np.searchsorted(inner, finite, side="left")
-    counts = np.bincount(found, minlength=len(inner) + 1)
-    # A bin that no value falls into lies at its edge.
-    at = np.append(inner, inner[-1:]) if len(inner) else np.zeros(1)
-    centers = np.where(counts > 0, np.bincount(found, finite, minlength=len(inner) + 1) / np.maximum(counts, 1), at)
+    edges = np.unique(np.quantile(finite, np.linspace(0, 1, BINS + 1)[1:-1])) if len(finite) else np.empty(0)
+    codes = np.searchsorted(edges, finite, side="left")
+    counts = np.bincount(codes, minlength=len(edges) + 1)
+    # The center of an empty bin is its edge.
+    empty = np.append(edges, edges[-1:]) if len(edges) else np.zeros(1)
+    sums = np.bincount(codes, finite, minlength=len(edges) + 1)
+    centers = np.where(counts > 0, sums / np.maximum(counts, 1), empty)
     spread = float(finite.std()) if len(finite) else 0.0
-    return {
-        "type": "number",
-        "edges": inner.tolist(),
-        "centers": np.maximum.accumulate(centers).tolist(),
-        "spread": spread or 1.0,
-        "places": _places(counts),
-    }
+    return NumberBins(
+        tuple(edges.tolist()), tuple(np.maximum.accumulate(centers).tolist()), spread or 1.0, _normal_scores(counts)
+    )
 
 
-def _category(column: pa.ChunkedArray) -> dict[str, Any]:
-    found = _frequencies(column)
-    # Of one more value than have a bin, no two need to share one.
-    own = found[:MOST_VALUES] if len(found) > MOST_VALUES + 1 else found
-    values, others = sorted(value for value, _ in own), sorted(value for value, _ in found[len(own) :])
-    counts = dict(found)
-    listed = [counts[value] for value in values] + ([sum(counts[value] for value in others)] if others else [])
-    return {"type": "category", "values": values, "others": others, "places": _places(np.array(listed, dtype=np.int64))}
+def _category_bins(column: pa.ChunkedArray) -> CategoryBins:
+    frequencies = _frequencies(column)
+    # If only one value is beyond the limit, it gets a bin too: a shared bin would hold no other value.
+    shared = len(frequencies) > MOST_VALUES + 1
+    frequent = frequencies[:MOST_VALUES] if shared else frequencies
+    values = sorted(value for value, _ in frequent)
+    rare = sorted(value for value, _ in frequencies[len(frequent) :])
+    by_value = dict(frequencies)
+    counts = [by_value[value] for value in values] + ([sum(by_value[value] for value in rare)] if rare else [])
+    return CategoryBins(tuple(values), tuple(rare), _normal_scores(np.array(counts, dtype=np.int64)))
 
 
 def _frequencies(column: pa.ChunkedArray) -> list[tuple[Any, int]]:
     """The values of a column, the frequent ones first."""
     counted = pc.value_counts(column).to_pylist()
-    pairs = [(one["values"], one["counts"]) for one in counted if one["values"] is not None]
+    pairs = [(entry["values"], entry["counts"]) for entry in counted if entry["values"] is not None]
     return sorted(pairs, key=lambda pair: (-pair[1], pair[0]))
 
 
-def _places(counts: Counts) -> list[float]:
-    """The normal score of the middle rank of each bin, standardised; 0 for the unknown and the missing."""
+def _normal_scores(counts: Counts) -> tuple[float, ...]:
+    """The normal score of the middle rank of each bin, standardised; 0 for unknown and missing values."""
     total = counts.sum()
     if not total:
-        return [0.0] * (len(counts) + 2)
+        return (0.0,) * (len(counts) + 2)
     raw = norm.ppf((np.cumsum(counts) - counts / 2 + 0.5) / (total + 1))
     mean = (raw * counts).sum() / total
     deviation = np.sqrt((np.square(raw - mean) * counts).sum() / total)
-    return [*np.round((raw - mean) / (deviation or 1.0), 6).tolist(), 0.0, 0.0]
-
-
-def by_day(dates: Sequence[Any]) -> Iterator[tuple[Any, int, int]]:
-    """The first and the last row but one of each day, of dates in ascending order."""
-    days, starts = np.unique(np.asarray(dates), return_index=True)
-    yield from zip(days.tolist(), starts.tolist(), [*starts[1:].tolist(), len(dates)], strict=True)
+    return (*np.round((raw - mean) / (deviation or 1.0), 6).tolist(), 0.0, 0.0)

@@ -31,7 +31,7 @@ from nightshift.quality.contract import AuditContext, features_contract, scores_
 from nightshift.quality.distributions import ColumnDistribution, published_distributions
 from nightshift.quality.expectation import NEW_FILE, Contract
 from nightshift.quality.usual import same_weekdays
-from nightshift.registry.package import SCORES
+from nightshift.registry.reference import ReferenceColumn
 from nightshift.registry.store import Registry
 from nightshift.types import Check, Staged
 
@@ -195,11 +195,11 @@ class Auditor:
             self.seen[spec.name] = published_partitions(self.lake, spec)
         return self.seen[spec.name]
 
-    def _holdout(self, staged: Staged) -> Mapping[str, Sequence[float]]:
-        """How the version that made the scores scored its holdout; nothing if it does not say."""
+    def _holdout(self, staged: Staged) -> ReferenceColumn | None:
+        """The histogram of the scores that the version gave to its holdout."""
         registry = self.registry()
         version = registry.version(int(staged.inputs["model_version"]))
-        return dict(registry.reference(version).get(SCORES, {}))
+        return registry.reference(version).scores
 
 
 def _landed(source: Source, staged: Staged) -> dict[date | None, str]:

@@ -39,6 +39,8 @@ from nightshift.quality.expectation import (
     ExpectationSpec,
 )
 from nightshift.quality.usual import multiples, usual_rows, usual_values
+from nightshift.registry.bins import NumberBins
+from nightshift.registry.reference import ReferenceColumn
 
 HOUR, DAY = 3600.0, 86400.0
 
@@ -56,7 +58,7 @@ class AuditContext:
         known: Per reference, what the other source knows, once each.
         alike: How many rows the source of `rows.like` has of the same date.
         observations: How many rows features and scores are to have.
-        scores: The reference of the scores: `edges`, and how many of the holdout's fell between.
+        scores: The histogram of the scores that the version gave to its holdout; None if it has none.
     """
 
     days: int = 1
@@ -67,7 +69,7 @@ class AuditContext:
     known: Mapping[str, pa.Table] = field(default_factory=dict)
     alike: int | None = None
     observations: int = 0
-    scores: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    scores: ReferenceColumn | None = None
 
 
 NO_HISTORY = AuditContext()
@@ -125,16 +127,17 @@ def scores_contract(
     found.append(_expect(BETWEEN, "score", min_value=least, max_value=most))
     found += _one_each(list(spec.key), background)
     contract = _made(spec.name, declared, spec.columns, found, background)
-    if not background.scores:
+    if background.scores is None:
         return contract
-    edges, counts = background.scores["edges"], background.scores["counts"]
+    bins, counts = background.scores.bins, background.scores.counts
+    assert isinstance(bins, NumberBins)
     shares = {str(place): count / sum(counts) for place, count in enumerate(counts)}
     arguments = (("column", "score_bin"), ("shares", shares), ("max_distance", declared.reference.distance))
     note = "what the model gave to its holdout"
     near = ExpectationSpec(MIX, "score", arguments, declared.reference.severity, note, computed=True)
-    bins = ComputedColumn(_bin(edges), ("score",))
+    score_bin = ComputedColumn(_bin(bins.edges), ("score",))
     return replace(
-        contract, expectations=(*contract.expectations, near), computed={**contract.computed, "score_bin": bins}
+        contract, expectations=(*contract.expectations, near), computed={**contract.computed, "score_bin": score_bin}
     )
 
 

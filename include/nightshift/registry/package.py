@@ -22,9 +22,9 @@ import pyarrow.compute as pc
 from nightshift.definition.prediction import NUMBER, PROBABILITY, Prediction
 from nightshift.errors import TerminalError, first_line
 from nightshift.registry.calibration import Calibration, calibration_from_json, calibration_to_json
+from nightshift.registry.reference import ModelReference
 
 SCHEMA, EPOCH = "schema.json", (1980, 1, 1, 0, 0, 0)
-SCORES = "scores of the holdout"  # beside the features, in the reference: no feature can have this name
 ESTIMATOR, ENCODER, REFERENCE = "estimator.skops", "encoder.json", "reference.json"
 CALIBRATION = "calibration.json"  # of a model whose raw scores are calibrated
 TASK = "task.json"  # a model without it predicts a probability
@@ -130,14 +130,14 @@ class ModelPackage:
     Attributes:
         estimator: The fitted estimator.
         encoder: Makes its matrix of feature columns.
-        reference: The profile of what it learned from.
+        reference: The histograms of what it learned from.
         calibration: Makes probabilities of its raw scores; None if they are left as they are.
         prediction: What it predicts.
     """
 
     estimator: Classifier | Regressor
     encoder: Encoder
-    reference: dict[str, Any]
+    reference: ModelReference
     calibration: Calibration | None = None
     prediction: Prediction = PROBABILITY
 
@@ -164,7 +164,7 @@ class ModelPackage:
         files = {
             ESTIMATOR: content,
             ENCODER: json.dumps(encoder, indent=1).encode(),
-            REFERENCE: json.dumps(self.reference).encode(),
+            REFERENCE: json.dumps(self.reference.to_json()).encode(),
         }
         if self.calibration is not None:
             files[CALIBRATION] = json.dumps(calibration_to_json(self.calibration)).encode()
@@ -277,4 +277,9 @@ def load_package(files: dict[str, bytes], digest: str) -> ModelPackage:
     parts = json.loads(files[ENCODER])
     encoder = Encoder(parts["types"], {name: tuple(values) for name, values in parts["categories"].items()})
     calibration = calibration_from_json(json.loads(files[CALIBRATION])) if CALIBRATION in files else None
-    return ModelPackage(estimator, encoder, json.loads(files[REFERENCE]), calibration, _stored_prediction(files))
+    return ModelPackage(estimator, encoder, load_reference(files), calibration, _stored_prediction(files))
+
+
+def load_reference(files: Mapping[str, bytes]) -> ModelReference:
+    """The reference of a package's files; the estimator stays unloaded."""
+    return ModelReference.from_json(json.loads(files[REFERENCE]))

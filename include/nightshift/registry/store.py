@@ -16,7 +16,8 @@ from filelock import FileLock
 
 from nightshift.errors import NotYetAvailable, TerminalError, first_line
 from nightshift.registry.client import Client, absent
-from nightshift.registry.package import REFERENCE, ModelPackage, load_package, package_digest, verify_digest
+from nightshift.registry.package import ModelPackage, load_package, load_reference, package_digest, verify_digest
+from nightshift.registry.reference import ModelReference
 from nightshift.settings import Settings
 
 CHAMPION, CHALLENGER = "champion", "challenger"
@@ -163,9 +164,9 @@ class Registry:
         """A run's package, verified and loaded."""
         return load_package(self.files(run_id, digest), digest)
 
-    def reference(self, version: Version) -> dict[str, Any]:
-        """The profile of what a version learned from; the estimator stays unloaded."""
-        return dict(json.loads(self.files(version.run_id, version.digest)[REFERENCE]))
+    def reference(self, version: Version) -> ModelReference:
+        """The histograms of what a version learned from; the estimator stays unloaded."""
+        return load_reference(self.files(version.run_id, version.digest))
 
     def champion(self) -> Version | None:
         """The version that makes the published scores, if there is one."""

@@ -14,6 +14,7 @@ from nightshift.definition.model import ModelDefinition
 from nightshift.definition.training import Calibration
 from nightshift.errors import TerminalError, first_line
 from nightshift.registry.package import Encoder, ModelPackage
+from nightshift.registry.reference import NO_REFERENCE
 from nightshift.training.calibrate import calibrate
 from nightshift.training.estimator import NO_PARAMS, make_estimator, place_of_estimator
 from nightshift.training.methods import METHODS
@@ -67,7 +68,7 @@ def fit_uncalibrated(
             where=place_of_estimator(definition),
             received=definition.estimator_name,
         ) from error
-    return ModelPackage(estimator, encoder, {}, prediction=definition.prediction)
+    return ModelPackage(estimator, encoder, NO_REFERENCE, prediction=definition.prediction)
 
 
 def _split(definition: ModelDefinition, rows: pa.Table, calibration: Calibration) -> tuple[pa.Table, pa.Table]:

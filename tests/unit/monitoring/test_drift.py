@@ -9,11 +9,12 @@ import pyarrow as pa
 import pytest
 
 from nightshift.monitoring import drift
+from nightshift.monitoring.correlations import FourthMoments, fisher_z, learn_correlations, select_columns
 from nightshift.monitoring.drift import measure_drift
-from nightshift.monitoring.joint import Correlations, Fourth, learn_correlations
-from nightshift.monitoring.profile import Placed, learn_bins, profile_rows
-from nightshift.monitoring.reference import calibration, make_reference, with_thresholds
-from nightshift.registry.package import SCORES
+from nightshift.monitoring.profile import BinnedRows, learn_bins, profile_rows
+from nightshift.monitoring.reference import drift_baseline, make_reference, with_thresholds
+from nightshift.registry.bins import Bins
+from nightshift.registry.reference import NO_REFERENCE, SCORES, ModelReference
 from nightshift.types import Measurement
 from unit.monitoring.worlds import (
     CATEGORIES,
@@ -21,7 +22,7 @@ from unit.monitoring.worlds import (
     NUMBERS,
     ONCE_IN_90,
     TYPES,
-    calibrated,
+    baseline_of,
     dated,
     measured,
     night_of,
@@ -36,7 +37,7 @@ OF_CATEGORIES = ["psi", "jensen_shannon", "chi_square", "total_variation", "unkn
 
 
 @pytest.fixture(scope="module")
-def reference() -> dict[str, Any]:
+def reference() -> ModelReference:
     return reference_of(60, 200)
 
 
@@ -53,7 +54,7 @@ def of(found: list[Measurement], subject: str) -> dict[str, Measurement]:
 
 
 def test_every_statistic_of_every_feature_and_of_the_scores_is_kept_with_its_threshold(
-    reference: dict[str, Any],
+    reference: ModelReference,
 ) -> None:
     found = measured(reference, night())
     expected = [(name, one) for name in NUMBERS for one in OF_NUMBERS]
@@ -67,7 +68,7 @@ def test_every_statistic_of_every_feature_and_of_the_scores_is_kept_with_its_thr
     assert all(one.value is not None and one.threshold is not None and one.value <= one.threshold for one in bounded)
 
 
-def test_the_night_is_as_far_as_its_furthest_value_and_says_which_it_is(reference: dict[str, Any]) -> None:
+def test_the_night_is_as_far_as_its_furthest_value_and_says_which_it_is(reference: ModelReference) -> None:
     found = measured(reference, night(shift=1.0, moved=0.3))
     whole = of_night(found)["input_drift"]
     ratios = {
@@ -85,17 +86,17 @@ def test_the_night_is_as_far_as_its_furthest_value_and_says_which_it_is(referenc
     }
 
 
-def test_drift_is_weighted_by_what_features_matter_to_the_model(reference: dict[str, Any]) -> None:
+def test_drift_is_weighted_by_what_features_matter_to_the_model(reference: ModelReference) -> None:
     """Importances are 0.3 and 0.1; the one below zero counts as none."""
     assert of_night(measured(reference, night(shift=1.0)))["weighted_drift"].value == pytest.approx(0.75)
     assert of_night(measured(reference, night(moved=0.3)))["weighted_drift"].value == pytest.approx(0.25)
     assert of_night(measured(reference, night()))["weighted_drift"].value == 0.0
     unweighted = replace(night_of(reference, night()), importance={})
-    told = of_night(measure_drift(unweighted, calibrated(reference)))["weighted_drift"]
+    told = of_night(measure_drift(unweighted, baseline_of(reference)))["weighted_drift"]
     assert (told.value, told.verdict) == (None, "unknown")
 
 
-def test_scores_that_moved_are_prediction_drift_alone(reference: dict[str, Any]) -> None:
+def test_scores_that_moved_are_prediction_drift_alone(reference: ModelReference) -> None:
     rows = night()
     moved = with_column(rows, SCORES, np.sqrt(rows[SCORES].to_numpy()))
     found = of_night(measured(reference, moved))
@@ -106,7 +107,7 @@ def test_scores_that_moved_are_prediction_drift_alone(reference: dict[str, Any])
 # ---- bad input
 
 
-def test_an_all_null_feature_is_drift_and_says_nothing_of_what_has_no_value(reference: dict[str, Any]) -> None:
+def test_an_all_null_feature_is_drift_and_says_nothing_of_what_has_no_value(reference: ModelReference) -> None:
     found = measured(reference, with_column(night(), "number_3", [None] * 500))
     it = of(found, "number_3")
     assert (it["missing_share"].value, it["missing_share"].verdict) == (1.0, "warn")
@@ -114,7 +115,7 @@ def test_an_all_null_feature_is_drift_and_says_nothing_of_what_has_no_value(refe
     assert of_night(found)["input_drift"].verdict == "warn"
 
 
-def test_an_all_null_night_is_drift(reference: dict[str, Any]) -> None:
+def test_an_all_null_night_is_drift(reference: ModelReference) -> None:
     rows = night()
     for name in FEATURES:
         rows = with_column(rows, name, [None] * 500)
@@ -123,20 +124,20 @@ def test_an_all_null_night_is_drift(reference: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("size", [0, 1, 9])
-def test_a_night_of_hardly_any_rows_is_unknown(reference: dict[str, Any], size: int) -> None:
+def test_a_night_of_hardly_any_rows_is_unknown(reference: ModelReference, size: int) -> None:
     found = measured(reference, night(size))
     assert [(one.statistic, one.value, one.verdict) for one in found] == [(layer, None, "unknown") for layer in LAYERS]
-    assert found[0].detail == f"{size} rows say nothing, 10 are needed"
+    assert found[0].detail == f"{size} rows are too few, 10 are needed"
 
 
-def test_a_category_never_seen_is_told(reference: dict[str, Any]) -> None:
+def test_a_category_never_seen_is_told(reference: ModelReference) -> None:
     rows = night()
     values = ["new"] * 25 + rows["category_1"].to_pylist()[25:]
     it = of(measured(reference, with_column(rows, "category_1", values)), "category_1")
     assert (it["unknown_share"].value, it["unknown_share"].verdict) == (0.05, "warn")
 
 
-def test_infinite_numbers_are_told(reference: dict[str, Any]) -> None:
+def test_infinite_numbers_are_told(reference: ModelReference) -> None:
     rows = night()
     values = [float("inf"), float("-inf")] * 10 + rows["number_1"].to_pylist()[20:]
     it = of(measured(reference, with_column(rows, "number_1", values)), "number_1")
@@ -144,26 +145,26 @@ def test_infinite_numbers_are_told(reference: dict[str, Any]) -> None:
     assert it["wasserstein"].verdict == "pass"
 
 
-def test_a_feature_that_is_gone_or_new_is_unknown_and_the_others_are_measured(reference: dict[str, Any]) -> None:
+def test_a_feature_that_is_gone_or_new_is_unknown_and_the_others_are_measured(reference: ModelReference) -> None:
     told = night_of(reference, night(shift=1.0).drop_columns(["number_4"]))
-    found = measure_drift(replace(told, watched=[*FEATURES, "latest"]), calibrated(reference))
+    found = measure_drift(replace(told, watched=[*FEATURES, "latest"]), baseline_of(reference))
     [gone], [new] = (list(of(found, name).values()) for name in ("number_4", "latest"))
-    assert (gone.verdict, gone.detail) == ("unknown", "not in the table any more")
+    assert (gone.verdict, gone.detail) == ("unknown", "no longer in the table")
     assert (new.verdict, new.detail) == ("unknown", "version 3 has not learned it")
     layers = of_night(found)
     assert layers["input_drift"].detail.startswith("1 of 19 features beyond a threshold, most number_0")
     assert layers["joint_drift"].verdict == "pass"
 
 
-def test_a_version_without_calibration_says_so(reference: dict[str, Any]) -> None:
-    assert calibration({}, FEATURES, ONCE_IN_90) is None
+def test_a_version_without_daily_counts_says_so(reference: ModelReference) -> None:
+    assert drift_baseline(NO_REFERENCE, FEATURES, ONCE_IN_90) is None
     found = measure_drift(night_of(reference, night()), None)
     assert {(one.statistic, one.verdict) for one in found} == {(layer, "unknown") for layer in LAYERS}
     assert found[0].detail == "version 3 does not know the days it learned from: train a new one"
 
 
 def test_a_layer_that_fails_does_not_keep_the_others_from_being_told(
-    reference: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    reference: ModelReference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: Any) -> None:
         raise ZeroDivisionError("by accident")
@@ -183,8 +184,9 @@ def test_a_reference_of_too_few_days_leaves_everything_unknown() -> None:
     assert "fewer than 5 days" in found["input_drift"].detail
 
 
-def test_a_reference_survives_json(reference: dict[str, Any]) -> None:
-    again = json.loads(json.dumps(reference))
+def test_a_reference_survives_json(reference: ModelReference) -> None:
+    again = ModelReference.from_json(json.loads(json.dumps(reference.to_json())))
+    assert again == reference
     assert measured(again, night()) == measured(reference, night())
 
 
@@ -192,14 +194,14 @@ def test_a_reference_survives_json(reference: dict[str, Any]) -> None:
 
 
 def pair(random: np.random.Generator, size: int, correlation: float, curve: float = 1.0) -> pa.Table:
-    one = random.normal(size=size)
-    other = correlation * one + np.sqrt(1 - correlation**2) * random.normal(size=size)
-    return pa.table({"one": one, "other": np.sign(other) * np.abs(other) ** curve})
+    x = random.normal(size=size)
+    y = correlation * x + np.sqrt(1 - correlation**2) * random.normal(size=size)
+    return pa.table({"x": x, "y": np.sign(y) * np.abs(y) ** curve})
 
 
 @pytest.mark.parametrize("correlation", [0.0, 0.6, -0.9])
 def test_the_sampling_variance_of_a_correlation_is_that_of_many_samples(correlation: float) -> None:
-    random, types = np.random.default_rng(2), {"one": "number", "other": "number"}
+    random, types = np.random.default_rng(2), {"x": "number", "y": "number"}
     bins = learn_bins(pair(random, 50_000, correlation), types)
     samples = [profile_rows(pair(random, 400, correlation), bins) for _ in range(1500)]
     learned = learn_correlations(samples, _fourth(pair(random, 100_000, correlation), bins), list(bins))
@@ -211,13 +213,11 @@ def test_the_sampling_variance_of_a_correlation_is_that_of_many_samples(correlat
 
 
 def _z(profile: Any) -> float:
-    from nightshift.monitoring.joint import fisher
-
-    return float(fisher(profile, [0, 1])[0, 1])
+    return float(fisher_z(profile, [0, 1])[0, 1])
 
 
-def _fourth(rows: pa.Table, bins: dict[str, Any]) -> Fourth:
-    return Fourth.of(Placed.of(rows, bins).places())
+def _fourth(rows: pa.Table, bins: dict[str, Bins]) -> FourthMoments:
+    return FourthMoments.of(BinnedRows.of(rows, bins).normal_scores())
 
 
 def test_a_feature_that_stands_still_within_days_has_no_correlation() -> None:
@@ -225,10 +225,10 @@ def test_a_feature_that_stands_still_within_days_has_no_correlation() -> None:
     rows = dated(
         [pair(random, 100, 0.5).append_column("still", pa.array(np.full(100, float(day)))) for day in range(20)]
     )
-    types = {"one": "number", "other": "number", "still": "number"}
+    types = {"x": "number", "y": "number", "still": "number"}
     scores = pa.table({SCORES: random.random(rows.num_rows), "score_date": rows["score_date"]})
-    told = make_reference(rows, types, scores)["calibration of drift"]["correlations"]
-    assert (told["names"], told["pairs"]) == (["one", "other", "still"], [[0, 1]])
-    known = Correlations.from_json(told)
-    assert known.of(["one", "still"]) is None
-    assert known.of(["one", "other"]) is not None
+    correlations = make_reference(rows, types, scores).correlations
+    assert correlations is not None
+    assert (correlations.names, correlations.pairs) == (("x", "y", "still"), ((0, 1),))
+    assert select_columns(correlations, ["x", "still"]) is None
+    assert select_columns(correlations, ["x", "y"]) is not None

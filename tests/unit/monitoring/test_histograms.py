@@ -4,13 +4,15 @@ import numpy as np
 import pyarrow as pa
 
 from nightshift.monitoring.histograms import Histogram, histograms
-from nightshift.monitoring.night import NightProfile
+from nightshift.monitoring.night_profile import NightProfile
 from nightshift.monitoring.profile import learn_bins, profile_rows
-from nightshift.registry.package import SCORES
+from nightshift.registry.reference import SCORES, ModelReference, ReferenceColumn
 
 REFERENCE = pa.table({"kind": ["a", "a", "b", None], "busy": [0.0, 1.0, 2.0, 3.0]})
 BINS = learn_bins(REFERENCE, {"kind": "category", "busy": "number"})
-KNOWN = {name: {**bins, "counts": profile_rows(REFERENCE, BINS).counts[name].tolist()} for name, bins in BINS.items()}
+COUNTS = profile_rows(REFERENCE, BINS).counts
+COLUMNS = {name: ReferenceColumn(bins, tuple(COUNTS[name].tolist())) for name, bins in BINS.items()}
+STORED = ModelReference(COLUMNS)
 
 
 def profiled(**columns: list[object]) -> NightProfile:
@@ -20,13 +22,13 @@ def profiled(**columns: list[object]) -> NightProfile:
 
 def test_shares_of_a_category_are_side_by_side_with_what_is_new_and_missing() -> None:
     night = profiled(kind=["a", "c", "c", None], busy=[1.0] * 4)
-    assert histograms(["kind"], KNOWN, night) == [
+    assert histograms(["kind"], STORED, night) == [
         Histogram("kind", ["a", "b", "new", "missing"], [0.5, 0.25, 0.0, 0.25], [0.25, 0.0, 0.5, 0.25])
     ]
 
 
 def test_numbers_are_named_by_the_edges_of_their_bins() -> None:
-    [found] = histograms(["busy"], KNOWN, profiled(kind=["a"] * 2, busy=[99.0, None]))
+    [found] = histograms(["busy"], STORED, profiled(kind=["a"] * 2, busy=[99.0, None]))
     assert found.bins[-2:] == ["> 2.7", "missing"]
     assert found.night[-2:] == [0.5, 0.5] and found.reference[-1] == 0.0
     assert sum(found.reference) == sum(found.night) == 1.0
@@ -34,13 +36,16 @@ def test_numbers_are_named_by_the_edges_of_their_bins() -> None:
 
 def test_what_is_not_known_of_both_is_left_out() -> None:
     night = profiled(kind=[], busy=[])
-    assert histograms(["kind", "scores", "new feature"], KNOWN, night) == []
-    assert histograms(["gone"], KNOWN | {"gone": KNOWN["busy"]}, profiled(kind=["a"], busy=[1.0])) == []
+    assert histograms(["kind", "scores", "new feature"], STORED, night) == []
+    assert (
+        histograms(["gone"], ModelReference(COLUMNS | {"gone": COLUMNS["busy"]}), profiled(kind=["a"], busy=[1.0]))
+        == []
+    )
 
 
 def test_scores_have_the_name_that_drift_gives_them() -> None:
     bins = learn_bins(pa.table({SCORES: np.linspace(0, 1, 11)}), {SCORES: "number"})
     counted = profile_rows(pa.table({SCORES: [0.05, 0.95]}), bins)
-    known = {SCORES: {**bins[SCORES], "counts": counted.counts[SCORES].tolist()}}
+    known = ModelReference({}, ReferenceColumn(bins[SCORES], tuple(counted.counts[SCORES].tolist())))
     night = NightProfile(profiled(kind=["a"], busy=[1.0]).features, counted)
     assert [one.feature for one in histograms(["scores"], known, night)] == ["scores"]

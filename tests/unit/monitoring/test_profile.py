@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -9,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nightshift.monitoring.profile import MOST_VALUES, Placed, Profile, learn_bins, profile_rows, profile_slices
+from nightshift.monitoring.profile import MOST_VALUES, BinnedRows, Profile, learn_bins, profile_rows, profile_slices
+from nightshift.registry.bins import Bins, CategoryBins, NumberBins, bins_from_json
 
 numbers = st.one_of(st.none(), st.floats(allow_nan=True, allow_infinity=True, width=32), st.integers(-3, 3).map(float))
 kinds = st.one_of(st.none(), st.sampled_from(["a", "b", "c", ""]))
@@ -22,33 +22,35 @@ def table(rows: list[tuple[float | None, str | None]]) -> pa.Table:
     return pa.table({"load": pa.array(loads, pa.float64()), "kind": pa.array(names, pa.string())})
 
 
-def counted(bins: dict[str, Any], values: list[float | None] | list[str | None]) -> list[int]:
-    kind = pa.string() if bins["type"] == "category" else pa.float64()
+def counted(bins: Bins, values: list[float | None] | list[str | None]) -> list[int]:
+    kind = pa.string() if isinstance(bins, CategoryBins) else pa.float64()
     counts: list[int] = profile_rows(pa.table({"it": pa.array(values, kind)}), {"it": bins}).counts["it"].tolist()
     return counts
 
 
-def numbers_of(values: list[float | None]) -> dict[str, Any]:
-    return learn_bins(pa.table({"it": pa.array(values, pa.float64())}), {"it": "number"})["it"]
+def numbers_of(values: list[float | None]) -> NumberBins:
+    bins = learn_bins(pa.table({"it": pa.array(values, pa.float64())}), {"it": "number"})["it"]
+    assert isinstance(bins, NumberBins)
+    return bins
 
 
 def test_numbers_are_cut_at_the_deciles_of_the_reference() -> None:
     bins = numbers_of([float(n) for n in range(1000)])
-    assert bins["edges"] == pytest.approx([99.9, 199.8, 299.7, 399.6, 499.5, 599.4, 699.3, 799.2, 899.1])
-    assert bins["centers"] == pytest.approx([49.5 + 100 * n for n in range(10)])
-    assert bins["spread"] == pytest.approx(np.arange(1000.0).std())
+    assert bins.edges == pytest.approx([99.9, 199.8, 299.7, 399.6, 499.5, 599.4, 699.3, 799.2, 899.1])
+    assert bins.centers == pytest.approx([49.5 + 100 * n for n in range(10)])
+    assert bins.spread == pytest.approx(np.arange(1000.0).std())
     assert counted(bins, [float(n) for n in range(1000)]) == [100] * 10 + [0, 0]
 
 
 def test_a_number_falls_into_the_bin_whose_upper_edge_it_does_not_exceed() -> None:
-    bins = numbers_of([float(n) for n in range(1000)]) | {"edges": [1.0, 2.0], "places": [0.0] * 5}
+    bins = NumberBins((1.0, 2.0), normal_scores=(0.0,) * 5)
     values = [0.5, 1.0, 1.5, 2.0, 2.5, float("-inf"), float("inf"), None, float("nan")]
     assert counted(bins, values) == [2, 2, 1, 2, 2]
 
 
 def test_categories_have_a_bin_each_one_for_what_was_never_seen_and_one_for_what_is_missing() -> None:
     bins = learn_bins(pa.table({"kind": ["b", "a", None, "b"]}), {"kind": "category"})["kind"]
-    assert (bins["values"], bins["others"]) == (["a", "b"], [])
+    assert (bins.values, bins.rare) == (("a", "b"), ())
     assert counted(bins, ["c", "d", "a", None]) == [1, 0, 2, 1]
 
 
@@ -56,7 +58,7 @@ def test_of_many_categories_the_rare_ones_share_a_bin_and_are_still_known() -> N
     names = [f"v{number:03d}" for number in range(MOST_VALUES + 10)]
     values = [name for number, name in enumerate(names) for _ in range(len(names) - number)]
     bins = learn_bins(pa.table({"kind": values}), {"kind": "category"})["kind"]
-    assert (bins["values"], bins["others"]) == (names[:MOST_VALUES], names[MOST_VALUES:])
+    assert (bins.values, bins.rare) == (tuple(names[:MOST_VALUES]), tuple(names[MOST_VALUES:]))
     counts = counted(bins, [names[0], names[-1], names[-2], "new", None])
     assert counts == [1, *[0] * (MOST_VALUES - 1), 2, 1, 1]
 
@@ -67,8 +69,8 @@ def test_values_are_counted_as_one_would_by_hand(
 ) -> None:
     bins = learn_bins(table(reference), TYPES)
     found = profile_rows(table(night), bins)
-    edges, known = bins["load"]["edges"], bins["kind"]["values"]
-    assert edges == sorted(set(edges))
+    edges, known = bins["load"].edges, bins["kind"].values
+    assert list(edges) == sorted(set(edges))
     loads, names = [0] * (len(edges) + 3), [0] * (len(known) + 2)
     for load, kind in night:
         missing = load is None or np.isnan(load)
@@ -120,14 +122,14 @@ def test_products_of_places_are_a_rank_correlation_that_no_value_outweighs() -> 
 @pytest.mark.parametrize("values", [[], [None, None]])
 def test_a_feature_without_any_value_has_a_profile_too(values: list[float | None]) -> None:
     bins = numbers_of(values)
-    assert bins["edges"] == []
+    assert bins.edges == ()
     assert counted(bins, values) == [0, 0, len(values)]
     assert counted(bins, [1.0, None]) == [1, 0, 1]
 
 
 def test_a_feature_that_never_changes_has_few_bins() -> None:
     bins = numbers_of([3.0] * 100)
-    assert bins["edges"] == [3.0]
+    assert bins.edges == (3.0,)
     assert counted(bins, [3.0] * 5) == [5, 0, 0, 0]
     assert counted(bins, [4.0] * 5) == [0, 5, 0, 0]
 
@@ -135,7 +137,7 @@ def test_a_feature_that_never_changes_has_few_bins() -> None:
 def test_slices_are_profiled_apart_and_add_up() -> None:
     rows = table([(1.0, "a"), (2.0, "a"), (3.0, "b"), (4.0, None)])
     bins = learn_bins(rows, {"load": "number"})
-    found = profile_slices(Placed.of(rows, bins), rows, ["kind"])
+    found = profile_slices(BinnedRows.of(rows, bins), rows, ["kind"])
     assert {name: one.rows for name, one in found.items()} == {"kind=a": 2, "kind=b": 1}
     assert found["kind=b"].moments["load"].mean == 3.0
 
@@ -143,7 +145,7 @@ def test_slices_are_profiled_apart_and_add_up() -> None:
 def test_bins_and_profiles_survive_the_way_through_json() -> None:
     rows = table([(1.0, "a"), (None, "b"), (2.5, None)])
     bins = learn_bins(rows, TYPES)
-    assert json.loads(json.dumps(bins)) == bins
+    assert {name: bins_from_json(json.loads(json.dumps(part.to_json()))) for name, part in bins.items()} == bins
     found = profile_rows(rows, bins)
     again = Profile.from_json(json.loads(json.dumps(found.to_json())))
     assert again.to_json() == found.to_json()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from scipy.spatial.distance import jensenshannon
 
-from nightshift.monitoring.profile import learn_bins, place, profile_rows
+from nightshift.monitoring.profile import bin_codes, learn_bins, profile_rows
 from nightshift.monitoring.statistics import (
     chi_square,
     jensen_shannon,
@@ -20,6 +20,7 @@ from nightshift.monitoring.statistics import (
     total_variation,
     wasserstein,
 )
+from nightshift.registry.bins import CategoryBins, NumberBins
 
 pairs = st.integers(1, 12).flatmap(
     lambda size: st.tuples(*[st.lists(st.integers(0, 5000), min_size=size, max_size=size)] * 2)
@@ -90,24 +91,24 @@ def test_binned_numbers_are_within_the_stated_error_of_scipy_on_the_raw_values(n
     binned, raw = float(kolmogorov_smirnov(p, q)), stats.ks_2samp(reference, night).statistic
     assert binned <= raw + 1e-12
     assert raw - binned <= max((p / p.sum()).max(), (q / q.sum()).max()) + 1e-12
-    centers, spread = np.array(bins["centers"]), bins["spread"]
+    centers, spread = np.array(bins.centers), bins.spread
     distance = float(wasserstein(p, q, centers, spread))
-    off = sum(np.abs(one - centers[place(one, bins)]).mean() for one in (reference, night)) / spread
+    off = sum(np.abs(one - centers[bin_codes(one, bins)]).mean() for one in (reference, night)) / spread
     assert abs(distance - stats.wasserstein_distance(reference, night) / spread) <= off + 1e-12
 
 
 @given(filled)
 def test_every_statistic_is_zero_for_equals_and_never_negative(both: tuple[list[int], list[int]]) -> None:
     p, q = (np.append(one, [0.0, 0.0]) for one in arrays(both))
-    number = {"type": "number", "centers": list(range(len(p) - 2)), "spread": 1.0}
-    for bins in (number, {"type": "category"}):
+    number = NumberBins(tuple(range(len(p) - 3)), tuple(range(len(p) - 2)))
+    for bins in (number, CategoryBins(())):
         same, other = statistics(bins, p, p), statistics(bins, p, q)
         assert all(value == pytest.approx(0, abs=1e-7) for value in same.values())
         assert all(value >= 0 for value in other.values())
 
 
 def test_a_night_without_any_value_has_the_statistics_that_mean_something() -> None:
-    bins = {"type": "number", "centers": [0.0, 1.0], "spread": 1.0}
+    bins = NumberBins((0.5,), (0.0, 1.0))
     found = statistics(bins, np.array([50.0, 50.0, 0.0, 0.0]), np.array([0.0, 0.0, 0.0, 100.0]))
     assert found["missing_share"] == 1.0
     assert found["psi"] > 5
@@ -117,6 +118,6 @@ def test_a_night_without_any_value_has_the_statistics_that_mean_something() -> N
 def test_many_nights_are_measured_at_once() -> None:
     random = np.random.default_rng(2)
     night, reference = random.integers(0, 50, (7, 6)).astype(float), random.integers(1, 50, 6).astype(float)
-    bins = {"type": "category"}
+    bins = CategoryBins(())
     for name, values in statistics(bins, reference, night).items():
         assert values == pytest.approx([float(statistics(bins, reference, one)[name]) for one in night])

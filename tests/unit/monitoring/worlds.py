@@ -11,10 +11,10 @@ import numpy as np
 import pyarrow as pa
 
 from nightshift.definition.false_alarms import FalseAlarms
-from nightshift.monitoring.drift import Night, measure_drift
-from nightshift.monitoring.night import Profiler
-from nightshift.monitoring.reference import Calibration, calibration, make_reference, with_thresholds
-from nightshift.registry.package import SCORES
+from nightshift.monitoring.drift import ScoredNight, measure_drift
+from nightshift.monitoring.night_profile import Profiler
+from nightshift.monitoring.reference import DriftBaseline, drift_baseline, make_reference, with_thresholds
+from nightshift.registry.reference import SCORES, ModelReference
 from nightshift.types import Measurement
 
 NUMBERS = [f"number_{number}" for number in range(16)]
@@ -54,7 +54,7 @@ def day_of(number: int) -> date:
 
 
 @cache
-def reference_of(days: int, size: int, seed: int = 1) -> dict[str, Any]:
+def reference_of(days: int, size: int, seed: int = 1) -> ModelReference:
     """The reference of a stationary population."""
     random = np.random.default_rng(seed)
     rows = dated([rows_of(random, size) for _ in range(days)])
@@ -62,16 +62,16 @@ def reference_of(days: int, size: int, seed: int = 1) -> dict[str, Any]:
     return with_thresholds(reference, FEATURES, ONCE_IN_90)
 
 
-def calibrated(reference: dict[str, Any]) -> Calibration:
-    found = calibration(reference, FEATURES, ONCE_IN_90)
-    assert found is not None
-    return found
+def baseline_of(reference: ModelReference) -> DriftBaseline:
+    baseline = drift_baseline(reference, FEATURES, ONCE_IN_90)
+    assert baseline is not None
+    return baseline
 
 
-def night_of(reference: dict[str, Any], rows: pa.Table, number: int = 100) -> Night:
+def night_of(reference: ModelReference, rows: pa.Table, number: int = 100) -> ScoredNight:
     profiler = Profiler.of(reference)
     assert profiler is not None
-    return Night(
+    return ScoredNight(
         day_of(number),
         profiler(rows, rows[SCORES]),
         FEATURES,
@@ -80,10 +80,10 @@ def night_of(reference: dict[str, Any], rows: pa.Table, number: int = 100) -> Ni
     )
 
 
-def measured(reference: dict[str, Any], rows: pa.Table, number: int = 100) -> list[Measurement]:
-    return measure_drift(night_of(reference, rows, number), calibrated(reference))
+def measured(reference: ModelReference, rows: pa.Table, number: int = 100) -> list[Measurement]:
+    return measure_drift(night_of(reference, rows, number), baseline_of(reference))
 
 
-def of_night(found: list[Measurement]) -> dict[str, Measurement]:
-    """The rows about the whole night, by statistic."""
-    return {one.statistic: one for one in found if one.subject == "night"}
+def of_night(measurements: list[Measurement]) -> dict[str, Measurement]:
+    """The measurements of the night as a whole, by statistic."""
+    return {row.statistic: row for row in measurements if row.subject == "night"}

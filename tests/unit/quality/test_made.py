@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -29,6 +30,8 @@ from nightshift.quality.computed import computed_columns
 from nightshift.quality.contract import AuditContext, features_contract, scores_contract
 from nightshift.quality.distributions import ColumnDistribution
 from nightshift.quality.expectation import MEAN, MIX, PRESENT, ComputedColumn, Contract
+from nightshift.registry.bins import NumberBins
+from nightshift.registry.reference import ReferenceColumn
 from nightshift.types import Check
 
 DAY = date(2024, 1, 1)
@@ -122,7 +125,7 @@ def test_a_score_falls_where_numpy_would_place_it_also_on_an_edge(
     assert bins(edges, values) == expected
 
 
-def bins(edges: list[float], values: list[float | None]) -> list[str | None]:
+def bins(edges: Sequence[float], values: list[float | None]) -> list[str | None]:
     """The place of each score as an audit computes it."""
     from nightshift.quality.contract import _bin
 
@@ -134,15 +137,16 @@ def test_the_bins_are_those_in_which_the_holdout_was_counted() -> None:
     values = pa.chunked_array([np.random.default_rng(3).beta(2, 5, 1000).round(2)])
     rows = pa.table({"score": values})
     reference = learn_bins(rows, {"score": "number"})["score"]
-    placed = bins(reference["edges"], values.to_pylist())
-    counts = [placed.count(str(place)) for place in range(len(reference["edges"]) + 1)]
+    assert isinstance(reference, NumberBins)
+    placed = bins(reference.edges, values.to_pylist())
+    counts = [placed.count(str(place)) for place in range(len(reference.edges) + 1)]
     assert [*counts, 0, 0] == profile_rows(rows, {"score": reference}).counts["score"].tolist()
 
 
 def against_holdout(tiny: ModelDefinition, *values: float | None, **reference: Any) -> Check:
     """The check of scores against a holdout of which a quarter lies below 0.25, a quarter above 0.75."""
     definition = with_quality(tiny, scores=ScoreChecks(reference=ReferenceDistance(**reference)))
-    holdout = {"edges": [0.25, 0.75], "counts": [25, 50, 25, 0]}
+    holdout = ReferenceColumn(NumberBins((0.25, 0.75)), (25, 50, 25, 0))
     contract = scores_contract(definition, AuditContext(observations=len(values), scores=holdout))
     [check] = [one for one in audit_table(contract, scores(definition, *values)).verdict.checks if one.name == MIX]
     return check

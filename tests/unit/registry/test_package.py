@@ -21,7 +21,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import FunctionTransformer
 
 from nightshift.errors import TerminalError
+from nightshift.registry.bins import NumberBins
 from nightshift.registry.package import ESTIMATOR, Encoder, ModelPackage, load_package, package_digest
+from nightshift.registry.reference import NO_REFERENCE, ModelReference, ReferenceColumn
 
 TYPES = {"busy": "number", "kind": "category", "old": "number"}
 
@@ -38,13 +40,18 @@ def rows(kinds: list[str | None], busy: list[float | None] | None = None) -> pa.
     )
 
 
+REFERENCE = ModelReference(
+    {"busy": ReferenceColumn(NumberBins((0.5,), (0.2, 0.7), 0.3, (-0.7, 0.7, 0.0, 0.0)), (1, 2, 0, 0))}
+)
+
+
 def trained() -> tuple[ModelPackage, pa.Table]:
     random = np.random.default_rng(3)
     table = rows(random.choice(["a", "b", "c"], 300).tolist(), random.uniform(size=300).tolist())
     encoder = Encoder.fit(table, TYPES)
     estimator = HistGradientBoostingClassifier(max_iter=3, random_state=0, categorical_features=[1])
     estimator.fit(encoder.matrix(table), (random.uniform(size=300) < table["busy"].to_numpy()).astype(int))
-    return ModelPackage(estimator, encoder, {"busy": {"edges": [0.5], "counts": [1, 2, 0]}}), table
+    return ModelPackage(estimator, encoder, REFERENCE), table
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +125,7 @@ class Homemade(ClassifierMixin, BaseEstimator):
 
 
 def test_a_type_nobody_trusts_is_refused_by_name_before_it_is_stored() -> None:
-    package = ModelPackage(Homemade(), Encoder({}, {}), {})
+    package = ModelPackage(Homemade(), Encoder({}, {}), NO_REFERENCE)
     with pytest.raises(TerminalError) as caught:
         package.dump()
     assert "not trusted" in str(caught.value)
@@ -235,7 +242,7 @@ def test_a_package_of_any_text_survives_storing(stored: Stored) -> None:
     table = rows(['ä"\n', "日本", "\\"])
     encoder = Encoder.fit(table, TYPES)
     estimator = LogisticRegression().fit(encoder.matrix(table), [0, 1, 1])
-    files = ModelPackage(estimator, encoder, {}).dump()
+    files = ModelPackage(estimator, encoder, NO_REFERENCE).dump()
     assert load_package(files, package_digest(files)).encoder == encoder
 
 

@@ -17,9 +17,10 @@ from nightshift.definition.model import ModelDefinition
 from nightshift.errors import DataError, TerminalError
 from nightshift.lake.parquet import read_files
 from nightshift.lake.tables import TableSpec, scores_table, shadow_table
-from nightshift.monitoring.night import NightProfile, Profiler
+from nightshift.monitoring.night_profile import NightProfile, Profiler
 from nightshift.monitoring.profile import learn_bins
-from nightshift.registry.package import SCORES, ModelPackage, package_digest
+from nightshift.registry.package import ModelPackage, package_digest
+from nightshift.registry.reference import SCORES
 from nightshift.scoring import batches
 from nightshift.scoring.batches import Scorer, score_and_stage
 from nightshift.training.fit import fit
@@ -190,8 +191,7 @@ def test_a_night_is_profiled_beside_its_scores_whatever_batches_it_comes_in(
     whole, model = pa.Table.from_batches(rows), package(tiny, 1)
     scores = pa.table({SCORES: model.score(whole)})
     types = {name: str(kind) for name, kind in tiny.feature_types.items()}
-    bins = learn_bins(whole, types) | learn_bins(scores, {SCORES: "number"})
-    profiler = Profiler(bins, ("kind",))
+    profiler = Profiler(learn_bins(whole, types), learn_bins(scores, {SCORES: "number"})[SCORES], ("kind",))
     [row] = profiled(rows, scorer(model, scores_table(tiny), tmp_path, 1), profiler)
     found, expected = NightProfile.from_json(json.loads(row["profile"])), profiler(whole, scores[SCORES])
     assert (row["scorer"], found.features.rows) == (0, 300)

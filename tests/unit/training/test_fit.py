@@ -12,7 +12,9 @@ import pytest
 
 from nightshift.definition.model import ModelDefinition
 from nightshift.errors import TerminalError
+from nightshift.registry.bins import CategoryBins
 from nightshift.registry.package import Encoder, load_package, package_digest
+from nightshift.registry.reference import ModelReference, ReferenceColumn
 from nightshift.settings import PROJECT
 from nightshift.training.estimator import make_estimator
 from nightshift.training.fit import fit
@@ -47,12 +49,13 @@ def encoder_of(definition: ModelDefinition) -> Encoder:
 @pytest.mark.parametrize("estimator", [DECLARED, BOOSTING, FOREST], ids=["logistic", "boosting", "forest"])
 def test_a_fitted_model_can_be_stored_and_scores_the_same_when_loaded(edit: Edit, estimator: str) -> None:
     definition = edit(DECLARED, estimator)
-    package = replace(fit(definition, machines()), reference={"busy": 1})
+    reference = ModelReference({"busy": ReferenceColumn(CategoryBins(("a",), (), (0.0, 0.0, 0.0)), (1, 0, 0))})
+    package = replace(fit(definition, machines()), reference=reference)
     files = package.dump()
     loaded = load_package(files, package_digest(files))
     unseen = machines(50, seed=2)
     assert np.array_equal(loaded.score(unseen), package.score(unseen))
-    assert loaded.reference == {"busy": 1}
+    assert loaded.reference == reference
     assert package.score(unseen).std() > 0.05  # it learned something
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
 from nightshift.monitoring.statistics.chi_square import chi_square
@@ -14,28 +11,31 @@ from nightshift.monitoring.statistics.psi import psi
 from nightshift.monitoring.statistics.shares import Vector, shares
 from nightshift.monitoring.statistics.total_variation import total_variation
 from nightshift.monitoring.statistics.wasserstein import wasserstein
+from nightshift.registry.bins import Bins, NumberBins
 
 
-def statistics(bins: Mapping[str, Any], reference: Vector, night: Vector) -> dict[str, Vector]:
+def statistics(bins: Bins, reference: Vector, night: Vector) -> dict[str, Vector]:
     """Every statistic that suits a column's type.
 
     Args:
         bins: The column's bins.
-        reference: Counts over all bins, with those of the unknown and the missing, shape (…, bins).
+        reference: Counts of all bins, with those of unknown and missing values, shape (…, bins).
         night: Counts, shape (…, bins).
 
     Returns:
-        By name, shape (…); not a number where a statistic says nothing, such as of a night without any finite value.
+        By name, shape (…); not a number where a statistic is not defined, such as of a night without any finite value.
     """
-    found = {"psi": psi(reference, night), "jensen_shannon": jensen_shannon(reference, night)}
-    known = np.asarray(reference)[..., :-2], np.asarray(night)[..., :-2]
-    if bins["type"] == "category":
-        found["chi_square"] = chi_square(reference, night)
-        found["total_variation"] = total_variation(reference, night)
+    values = {"psi": psi(reference, night), "jensen_shannon": jensen_shannon(reference, night)}
+    night_shares = shares(night)
+    unknown, missing = night_shares[..., -2], night_shares[..., -1]
+    if isinstance(bins, NumberBins):
+        finite = np.asarray(reference)[..., :-2], np.asarray(night)[..., :-2]
+        values["kolmogorov_smirnov"] = kolmogorov_smirnov(*finite)
+        values["wasserstein"] = wasserstein(*finite, np.asarray(bins.centers), bins.spread)
+        values["infinite_share"] = unknown
     else:
-        found["kolmogorov_smirnov"] = kolmogorov_smirnov(*known)
-        found["wasserstein"] = wasserstein(*known, np.asarray(bins["centers"]), bins["spread"])
-    odd = shares(night)
-    found["unknown_share" if bins["type"] == "category" else "infinite_share"] = odd[..., -2]
-    found["missing_share"] = odd[..., -1]
-    return found
+        values["chi_square"] = chi_square(reference, night)
+        values["total_variation"] = total_variation(reference, night)
+        values["unknown_share"] = unknown
+    values["missing_share"] = missing
+    return values

@@ -23,5 +23,5 @@ def chi_square(reference: Vector, night: Vector) -> Vector:
     n, m = reference.sum(axis=-1, keepdims=True), night.sum(axis=-1, keepdims=True)
     both = reference + night
     with np.errstate(invalid="ignore", divide="ignore"):
-        apart = reference * np.sqrt(m / n) - night * np.sqrt(n / m)
-        return np.asarray(np.where(both > 0, apart * apart / np.where(both > 0, both, 1.0), 0.0).sum(axis=-1))
+        difference = reference * np.sqrt(m / n) - night * np.sqrt(n / m)
+        return np.asarray(np.where(both > 0, difference * difference / np.where(both > 0, both, 1.0), 0.0).sum(axis=-1))

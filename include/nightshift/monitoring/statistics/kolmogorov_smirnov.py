@@ -22,5 +22,5 @@ def kolmogorov_smirnov(reference: Vector, night: Vector) -> Vector:
     Returns:
         Shape (…); not a number where there is no row.
     """
-    apart = np.cumsum(shares(reference) - shares(night), axis=-1)
-    return np.asarray(np.abs(apart).max(axis=-1))
+    difference = np.cumsum(shares(reference) - shares(night), axis=-1)
+    return np.asarray(np.abs(difference).max(axis=-1))

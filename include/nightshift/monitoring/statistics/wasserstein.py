@@ -25,5 +25,5 @@ def wasserstein(reference: Vector, night: Vector, centers: Vector, spread: float
     Returns:
         Shape (…); not a number where there is no row.
     """
-    apart = np.cumsum(shares(reference) - shares(night), axis=-1)[..., :-1]
-    return np.asarray((np.abs(apart) * np.diff(centers)).sum(axis=-1) / spread)
+    difference = np.cumsum(shares(reference) - shares(night), axis=-1)[..., :-1]
+    return np.asarray((np.abs(difference) * np.diff(centers)).sum(axis=-1) / spread)

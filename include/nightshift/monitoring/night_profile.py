@@ -1,0 +1,84 @@
+"""The profile of a night: of its features and scores, and of its slices. It is made batch by batch while scoring."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+
+from nightshift.monitoring.profile import BinnedRows, Profile, Rows, profile_slices
+from nightshift.registry.bins import Bins
+from nightshift.registry.reference import SCORES, ModelReference
+
+PROFILE = "profile"  # the key under which the manifest of staged scores has the night's profile
+
+
+@dataclass(frozen=True)
+class NightProfile:
+    """The profiles of a night, or of a part of it: those of parts add up.
+
+    Attributes:
+        features: Of the model's features that the rows have.
+        scores: Of the scores, under the name `SCORES`.
+        slices: Of features and scores, by `column=value`.
+    """
+
+    features: Profile
+    scores: Profile
+    slices: Mapping[str, Profile] = field(default_factory=dict)
+
+    def __add__(self, other: NightProfile) -> NightProfile:
+        slices = dict(self.slices)
+        for name, profile in other.slices.items():
+            slices[name] = slices[name] + profile if name in slices else profile
+        return NightProfile(self.features + other.features, self.scores + other.scores, slices)
+
+    @classmethod
+    def empty(cls, rows: int) -> NightProfile:
+        """The profile of rows of which nothing could be counted."""
+        return cls(Profile(rows, {}), Profile(rows, {}))
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        slices = {name: profile.to_json() for name, profile in sorted(self.slices.items())}
+        return {"features": self.features.to_json(), "scores": self.scores.to_json(), "slices": slices}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> NightProfile:
+        """The inverse of `to_json`."""
+        slices = {name: Profile.from_json(profile) for name, profile in document["slices"].items()}
+        return cls(Profile.from_json(document["features"]), Profile.from_json(document["scores"]), slices)
+
+
+@dataclass(frozen=True)
+class Profiler:
+    """Profiles rows and their scores over the bins of a reference.
+
+    Attributes:
+        features: The bins of each feature.
+        scores: The bins of the scores.
+        slices: The columns whose values have profiles too.
+    """
+
+    features: Mapping[str, Bins]
+    scores: Bins
+    slices: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, reference: ModelReference, slices: Sequence[str] = ()) -> Profiler | None:
+        """Over the bins of a reference; None if it has none of the scores."""
+        if reference.scores is None or not reference.scores.bins.normal_scores:
+            return None
+        features = {name: column.bins for name, column in reference.features.items() if column.bins.normal_scores}
+        return cls(features, reference.scores.bins, tuple(slices))
+
+    def __call__(self, rows: Rows, scores: pa.Array | pa.ChunkedArray) -> NightProfile:
+        """The profile of rows with features and the columns of slices, and of a score for each."""
+        present = {name: bins for name, bins in self.features.items() if name in rows.schema.names}
+        features = BinnedRows.of(rows, present)
+        scored = BinnedRows.of(pa.table({SCORES: scores}), {SCORES: self.scores})
+        columns = [name for name in self.slices if name in rows.schema.names]
+        slices = profile_slices(features.join(scored), rows, columns)
+        return NightProfile(features.profile(), scored.profile(joint=False), slices)
