@@ -11,7 +11,19 @@ from nightshift.definition.load import load_definition
 from nightshift.definition.model import ModelDefinition
 from nightshift.settings import PROJECT, Settings
 
-TINY = Path(__file__).parent / "models"
+TESTS = Path(__file__).parent
+TINY = TESTS / "models"
+# Tests that share a server or a JVM run in one process, and first: they take longest.
+SHARED = {"airflow": 0, "spark": 1}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Groups the tests for pytest-xdist: a file runs in one process, and so do all tests that share a server."""
+    for item in items:
+        server = next((name for name in SHARED if item.get_closest_marker(name)), None)
+        item.add_marker(pytest.mark.xdist_group(server or str(item.path.relative_to(TESTS))))
+    items.sort(key=lambda item: min((SHARED[name] for name in SHARED if item.get_closest_marker(name)), default=9))
 
 
 @pytest.fixture

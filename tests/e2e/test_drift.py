@@ -2,44 +2,30 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
-from e2e.helpers import free_port, wait_for
+from e2e.drifting import FIRST, LAST, MACHINES, MODEL, NEEDED, REQUEST, SHIFTED
+from e2e.helpers import wait_for
 from nightshift.alerts.deliver import read_alerts
 from nightshift.definition.calendar import nights
 from nightshift.lake.sql import run_sql
 from nightshift.loop import Loop
 from nightshift.registry.events import read_events
-from nightshift.replay.airflow_api import ENDED, AirflowApi
+from nightshift.replay.airflow_api import ENDED
 from nightshift.replay.nights import NightRun, Replay
-from nightshift.replay.servers import Servers
-from nightshift.settings import PROJECT, Settings
 
 # A busy machine takes three times as long as a quiet one.
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(1800)]
-
-# So many nights must breach that the training they ask for learns from a day of the new regime: of the labelled days
-# since the shift, one less than nights have breached, the holdout takes the newest.
-HOLDOUT, NEEDED = 5, 7
-FIRST, SHIFTED = date(2024, 1, 16), date(2024, 1, 18)
-REQUEST = SHIFTED + timedelta(days=NEEDED - 1)
-LAST = REQUEST + timedelta(days=2)
 
 STATIONARY = list(nights(FIRST, SHIFTED - timedelta(days=1)))
 BREACHING = list(nights(SHIFTED, REQUEST))
 AFTERWARDS = list(nights(REQUEST + timedelta(days=1), LAST))
 
 RETRAIN = f"retrain__{REQUEST}"
-MACHINES = 120
 
 
 @dataclass(frozen=True)
@@ -62,7 +48,7 @@ class Replayed:
 
     def runs(self, verb: str) -> dict[str, str]:
         """The state of every run of a DAG."""
-        return {run["dag_run_id"]: run["state"] for run in self.driver.api.runs(f"tiny.{verb}")}
+        return {run["dag_run_id"]: run["state"] for run in self.driver.api.runs(f"{MODEL}.{verb}")}
 
     def kept(self, monitor: str) -> dict[date, dict[str, dict[str, Any]]]:
         """What a monitor kept of each night as a whole, by statistic."""
@@ -73,50 +59,15 @@ class Replayed:
         return found
 
 
-def drifting(folder: Path) -> None:
-    """Makes the tiny model one whose machines are busy from a day on, and fail as often as busy machines do."""
-    tree = YAML().load(file := folder / "model.yaml")
-    tree["schedule"]["end"] = date(2024, 12, 31)  # or the cadence would ask for a training of today
-    tree["training"] |= {"period": "6d", "holdout": f"{HOLDOUT}d"}
-    tree["gate"]["against_champion"] = {"metric": "roc_auc", "margin": 0.05}
-    # Not how often machines failed: it follows the load days later, and would still move under the new version.
-    retrain = {"nights": NEEDED, "of_last": NEEDED, "cooldown": "1d"}
-    tree["monitoring"] = {"features": ["busy", "kind"], "retrain": retrain}
-    YAML().dump(tree, file)
-    landing = folder / "landing.py"
-    text = landing.read_text()
-    for old, new in {
-        "MACHINES = 60": f"MACHINES = {MACHINES}",
-        "random.uniform(size=MACHINES)\n": f"random.uniform(0.5 if str(day) >= '{SHIFTED}' else 0, 1, MACHINES)\n",
-    }.items():
-        assert text.count(old) == 1, old
-        text = text.replace(old, new)
-    landing.write_text(text)
-
-
 @pytest.fixture(scope="module")
-def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replay]:
-    """A built history, and Airflow with a first champion."""
-    models = tmp_path_factory.mktemp("models")
-    shutil.copytree(PROJECT / "tests" / "models" / "tiny", models / "tiny")
-    drifting(models / "tiny")
-    settings = Settings(home=PROJECT, var=tmp_path_factory.mktemp("var"), models_folder=models)
-    loop, servers = Loop("tiny", settings), Servers(settings, free_port(), None)
-    try:
-        with ThreadPoolExecutor(1) as beside:
-            loop.land(FIRST)
-            history = loop.definition.schedule.start, FIRST - timedelta(days=1)
-            built = beside.submit(loop.build_history, *history, lambda text: None)
-            servers.start()
-            servers.start_scheduling()
-            built.result()
-        api = AirflowApi(servers.airflow_url, "admin", servers.password)
-        driver = Replay(loop, servers, api, lambda text: None)
-        driver.prepare()
-        assert driver.train(FIRST, "first champion") == "success"
-        yield driver
-    finally:
-        servers.stop()
+def driver(airflow: Replay) -> Replay:
+    """The drifting model with a built history and a first champion."""
+    driver = Replay(Loop(MODEL, airflow.loop.settings), airflow.servers, airflow.api, lambda text: None)
+    driver.loop.land(FIRST)
+    driver.loop.build_history(driver.loop.definition.schedule.start, FIRST - timedelta(days=1), lambda text: None)
+    driver.prepare()
+    assert driver.train(FIRST, "first champion") == "success"
+    return driver
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +82,7 @@ def replayed(driver: Replay) -> Replayed:
 def doubled(driver: Replay, night: date) -> dict[str, str]:
     """Delivers the event of a night's scores a second time."""
     api, before = driver.api, {run["dag_run_id"] for run in monitor_runs(driver, night)}
-    [asset] = api._call("GET", "/assets", params={"name_pattern": "scores.tiny"})["assets"]
+    [asset] = api._call("GET", "/assets", params={"name_pattern": f"scores.{MODEL}"})["assets"]
     api._call("POST", "/assets/events", json={"asset_id": asset["id"], "partition_key": str(night)})
     woken = wait_for(lambda: [run for run in monitor_runs(driver, night) if run["dag_run_id"] not in before])
     return ended(driver, woken[0]["dag_run_id"])
@@ -140,18 +91,18 @@ def doubled(driver: Replay, night: date) -> dict[str, str]:
 def cleared(driver: Replay, night: date) -> dict[str, str]:
     """Runs the first run that monitored a night again."""
     first = min(monitor_runs(driver, night), key=lambda run: str(run["queued_at"]))["dag_run_id"]
-    driver.api.clear("tiny.monitor", first)
+    driver.api.clear(f"{MODEL}.monitor", first)
     return ended(driver, first)
 
 
 def monitor_runs(driver: Replay, night: date) -> list[dict[str, Any]]:
-    return [run for run in driver.api.runs("tiny.monitor") if run["partition_key"] == str(night)]
+    return [run for run in driver.api.runs(f"{MODEL}.monitor") if run["partition_key"] == str(night)]
 
 
 def ended(driver: Replay, run_id: str) -> dict[str, str]:
     """The states of a run's tasks at its end."""
-    wait_for(lambda: {run["dag_run_id"]: run["state"] for run in driver.api.runs("tiny.monitor")}[run_id] in ENDED)
-    return {task["task_id"]: task["state"] for task in driver.api.tasks("tiny.monitor", run_id)}
+    wait_for(lambda: {run["dag_run_id"]: run["state"] for run in driver.api.runs(f"{MODEL}.monitor")}[run_id] in ENDED)
+    return {task["task_id"]: task["state"] for task in driver.api.tasks(f"{MODEL}.monitor", run_id)}
 
 
 def test_every_run_of_every_night_succeeds_and_nobody_is_told(replayed: Replayed) -> None:
@@ -159,7 +110,7 @@ def test_every_run_of_every_night_succeeds_and_nobody_is_told(replayed: Replayed
     assert [run for run in replayed.nights.values() if not run.succeeded] == []
     for verb in ("score", "monitor", "train"):
         assert set(replayed.runs(verb).values()) == {"success"}, verb
-    assert read_alerts(replayed.loop.settings) == []
+    assert [alert for alert in read_alerts(replayed.loop.settings) if alert["model"] == MODEL] == []
 
 
 def test_nights_breach_from_the_shift_on_until_the_new_version_scores(replayed: Replayed) -> None:
@@ -193,12 +144,13 @@ def test_one_training_runs_however_often_the_night_is_monitored(replayed: Replay
 def test_its_version_passes_the_gate_is_promoted_and_scores_the_nights_that_follow(replayed: Replayed) -> None:
     [verdict] = [row for row in replayed.loop.monitored(REQUEST, REQUEST, "gate") if row["statistic"] == "verdict"]
     assert verdict["verdict"] == "passed" and verdict["detail"].startswith("against version 1")
-    events = read_events(replayed.loop.lake, "tiny")
+    events = read_events(replayed.loop.lake, MODEL)
     assert [(one.event, one.actor, one.from_version, one.to_version) for one in events if one.event == "promoted"] == [
         ("promoted", f"first__{FIRST}", None, 1),
         ("promoted", RETRAIN, 1, 2),
     ]
     assert {one.event for one in events} == {"registered", "promoted"} and len(events) == 4
-    query = "select score_date, min(model_version), max(model_version), count(*) from scores.tiny group by 1 order by 1"
+    query = "select score_date, min(model_version), max(model_version), count(*) "
+    query += f"from scores.{MODEL} group by 1 order by 1"
     versions = dict.fromkeys([*STATIONARY, *BREACHING], 1) | dict.fromkeys(AFTERWARDS, 2)
     assert run_sql(replayed.loop.lake, query)[1] == [(night, one, one, MACHINES) for night, one in versions.items()]

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import csv
-import os
-import shutil
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
 import psutil
 import pytest
 
-from e2e.helpers import free_port, wait_for
+from e2e.conftest import FIRST, LAST, FinishedRun
+from e2e.helpers import wait_for
 from nightshift.alerts.deliver import read_alerts
 from nightshift.definition.calendar import newest_partition
 from nightshift.lake.files import local_path
@@ -25,78 +20,18 @@ from nightshift.lake.sql import run_sql
 from nightshift.lake.tables import raw_table, scores_table
 from nightshift.loop import Loop
 from nightshift.quality.quarantine import quarantined_rows
-from nightshift.replay.airflow_api import AirflowApi
 from nightshift.replay.nights import Replay
-from nightshift.replay.servers import Servers, running
-from nightshift.settings import PROJECT, Settings
+from nightshift.replay.servers import running
+from nightshift.settings import Settings
 from nightshift.status import night_statuses
 
 # A busy machine takes three times as long as a quiet one.
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(1800)]
 
-FIRST, LAST, BAD, ODD = (date(2013, 2, day) for day in range(1, 5))
+BAD, ODD = date(2013, 2, 3), date(2013, 2, 4)
 
 
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """An installation with the example, the tiny model and a broken one."""
-    models = tmp_path_factory.mktemp("models")
-    shutil.copytree(PROJECT / "include" / "models" / "flight_delay", models / "flight_delay")
-    shutil.copytree(PROJECT / "tests" / "models" / "tiny", models / "tiny")
-    (models / "broken").mkdir()
-    (models / "broken" / "model.yaml").write_text("name: broken\n")
-    return Settings(home=PROJECT, var=tmp_path_factory.mktemp("var"), models_folder=models)
-
-
-def replay(settings: Settings, port: int) -> subprocess.Popen[str]:
-    """`make run EXIT=1` over a short span."""
-    command = [Path(sys.executable).parent / "nightshift", "run", "--exit", "--airflow-port", str(port)]
-    command += [
-        "--mlflow-port",
-        str(free_port()),
-        "--first",
-        str(FIRST),
-        "--last",
-        str(LAST),
-        "--champion",
-        "2013-01-31",
-    ]
-    own = {"NIGHTSHIFT_VAR": str(settings.var_path), "NIGHTSHIFT_MODELS_FOLDER": str(settings.models_path)}
-    return subprocess.Popen(command, env=os.environ | own, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-
-
-@pytest.fixture(scope="module")
-def replayed(settings: Settings) -> str:
-    """Two nights; the first attempt is killed without warning in the middle of a night and started again."""
-    port = free_port()
-    first = replay(settings, port)
-    assert first.stdout is not None
-    for line in first.stdout:
-        if f"night {FIRST}: score features.compute" in line:
-            break
-    os.kill(first.pid, signal.SIGKILL)
-    first.wait()
-    second = replay(settings, port)
-    output, _ = second.communicate(timeout=540)
-    assert second.returncode == 0, output
-    return output
-
-
-@pytest.fixture(scope="module")
-def airflow(settings: Settings, replayed: str) -> Iterator[Replay]:
-    servers = Servers(settings, free_port(), None)
-    servers.start()
-    try:
-        servers.start_scheduling()
-        api = AirflowApi(servers.airflow_url, "admin", servers.password)
-        driver = Replay(Loop("flight_delay", settings), servers, api, lambda text: None)
-        driver.prepare()
-        yield driver
-    finally:
-        servers.stop()
-
-
-def test_every_night_holds_exactly_the_scheduled_departures(settings: Settings, replayed: str) -> None:
+def test_every_night_holds_exactly_the_scheduled_departures(settings: Settings, finished_run: FinishedRun) -> None:
     loop = Loop("flight_delay", settings)
     statuses = night_statuses(loop)
     assert [status.night for status in statuses] == [FIRST, LAST]
@@ -106,14 +41,14 @@ def test_every_night_holds_exactly_the_scheduled_departures(settings: Settings, 
         assert status.rows == status.expected == scheduled
         assert status.version == 1 and status.quality.startswith("pass")
         assert status.decision in {"nothing", "request"}
-    assert str(LAST) in replayed and "select * from scores.flight_delay" in replayed
+    assert str(LAST) in finished_run.output and "select * from scores.flight_delay" in finished_run.output
 
 
-def test_no_process_survives(settings: Settings, replayed: str) -> None:
-    assert [process.cmdline() for process in running(settings.var_path)] == []
+def test_no_process_survives(finished_run: FinishedRun) -> None:
+    assert finished_run.survivors == []
 
 
-def test_no_secret_is_logged(settings: Settings, replayed: str) -> None:
+def test_no_secret_is_logged(settings: Settings, finished_run: FinishedRun) -> None:
     secrets = (settings.var_path / "airflow" / "secrets.json").read_text().split('"')[3::4]
     assert len(secrets) == 4
     for file in (settings.var_path / "logs").rglob("*.log"):
@@ -188,12 +123,12 @@ def test_a_row_that_is_set_aside_does_not_stop_the_night_and_is_told(airflow: Re
 def test_a_missing_file_fails_with_the_file_and_the_time_waited(airflow: Replay) -> None:
     api = airflow.api
     wait_for(lambda: api.unpause("tiny.score"))
-    api.trigger("tiny.score", "missing", partition_key="2024-01-10")
+    api.trigger("tiny.score", "missing", partition_key="2024-06-10")
     wait_for(lambda: api.run("tiny.score", "missing")["state"] == "failed")
-    told = wait_for(lambda: [a for a in read_alerts(airflow.loop.settings) if a["night"] == "2024-01-10"], 30)
+    told = wait_for(lambda: [a for a in read_alerts(airflow.loop.settings) if a["night"] == "2024-06-10"], 30)
     assert len(told) == 1
     alert = told[0]
-    assert "plan-2024-01-10.csv.gz" in alert["what"] and "after waiting 2 s" in alert["what"]
+    assert "plan-2024-06-10.csv.gz" in alert["what"] and "after waiting 2 s" in alert["what"]
 
 
 def test_scoring_a_night_again_leaves_the_same_rows(airflow: Replay) -> None:
