@@ -1,16 +1,53 @@
-"""What every part of a definition is made of."""
+"""The base of every part of a definition, and the types of its values with their names in the documentation."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 LONGEST_NAME = 63
-Name = Annotated[str, Field(pattern=rf"^[a-z][a-z0-9_]{{0,{LONGEST_NAME - 1}}}$")]
 
 
 class StrictModel(BaseModel):
     """A frozen part of a definition. Unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class ValueType:
+    """The name of a type in the documentation, attached to the type with `Annotated`.
+
+    Attributes:
+        name: The type of one value.
+        plural: The type of the values of a list; the name itself if left out.
+    """
+
+    name: str
+    plural: str | None = None
+
+
+@dataclass(frozen=True)
+class AlternativeForm:
+    """A second form in which a value may be written, attached to the type with `Annotated`.
+
+    Attributes:
+        form: The JSON schema of the second form.
+    """
+
+    form: dict[str, Any]
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {"anyOf": [handler(schema), self.form]}
+
+
+Name = Annotated[str, Field(pattern=rf"^[a-z][a-z0-9_]{{0,{LONGEST_NAME - 1}}}$"), ValueType("name")]
+SourceName = Annotated[str, ValueType("source", "sources")]
+ColumnName = Annotated[str, ValueType("column", "columns")]
+FeatureName = Annotated[str, ValueType("feature", "features")]
+SparkSql = Annotated[str, ValueType("Spark SQL")]
+DuckDbSql = Annotated[str, ValueType("DuckDB SQL")]

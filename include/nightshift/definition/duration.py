@@ -6,8 +6,10 @@ import re
 from datetime import timedelta
 from typing import Annotated
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
+
+from nightshift.definition.base import ValueType
 
 _PATTERN = re.compile(r"(-?)(\d+)([smhd])")
 LONGEST = timedelta(days=36500)
@@ -52,5 +54,15 @@ def _days(value: timedelta) -> timedelta:
     return value
 
 
-Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
-Days = Annotated[timedelta, BeforeValidator(lambda text: _days(parse_duration(text)))]
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    WithJsonSchema({"type": "string", "pattern": r"^-?\d+[smhd]$"}),
+    ValueType("duration"),
+]
+Days = Annotated[
+    timedelta,
+    BeforeValidator(lambda text: _days(parse_duration(text))),
+    WithJsonSchema({"type": "string", "pattern": r"^\d+[smhd]$"}),
+    ValueType("days"),
+]

@@ -9,56 +9,84 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from nightshift.definition.base import Name, StrictModel
+from nightshift.definition.base import ColumnName, Name, SourceName, SparkSql, StrictModel, ValueType
 from nightshift.definition.duration import Days
 
 FeatureType = Literal["number", "category"]
 Aggregation = Literal["count", "sum", "mean", "rate", "min", "max", "stddev", "approx_distinct", "last"]
 
 
-def _default(value: object) -> object:
-    """One message for what is neither a number nor a text, instead of one for each."""
+def _check_default(value: object) -> object:
+    """Raises one message for a value that is neither a number nor a text, instead of one for each type."""
     if isinstance(value, bool | dict | list | date) or (isinstance(value, float) and not isfinite(value)):
         raise PydanticCustomError("default", "not a number or a text", {"allowed": "a number; a text of a category"})
     return value
 
 
 class RowFeature(StrictModel):
-    """A Spark SQL expression over the observation, `score_date` and the look-ups by name."""
+    """A feature computed from the observation's own row; one expression is one feature.
 
-    expression: str
-    type: FeatureType
-    description: str
+    Spark runs in ANSI mode: division by zero or a cast that fails is an error of the night, not a null. Use
+    `try_divide` and `try_cast` where that may happen.
+    """
+
+    expression: SparkSql = Field(
+        description="Over the observation's columns, landed and derived, `score_date` and the look-ups by name."
+    )
+    type: FeatureType = Field(description="A double, or text that is treated as a category.")
+    description: str = Field(description="What it means.")
 
 
 class Lookup(StrictModel):
-    """A dimension joined by key: its newest version available before the cutoff."""
+    """A dimension joined by its key: the newest version that was published and available at the cutoff.
 
-    source: str
-    key: tuple[str, ...] = Field(min_length=1)
+    A look-up is not a feature. Its columns are written `<look-up>.<column>` in row features.
+    """
+
+    source: SourceName = Field(description="Daily or irregular.")
+    key: tuple[ColumnName, ...] = Field(
+        min_length=1,
+        description="Exactly the source's `key`. The observations must have these columns as well, landed or derived.",
+    )
 
 
 class Aggregate(StrictModel):
-    """A trailing aggregate over a source's newest available days, per key.
+    """A trailing aggregate over the newest available days of a source.
 
-    Makes one feature a window, named `<name>_<window>`. A window of n days ends with the newest partition
-    that was available at the cutoff.
+    Each window is a feature of its own, named `<name>_<days>d`. A window of *n* days ends with the newest partition
+    that was available at the cutoff. With `available: {after: 30h}` and a cutoff at midnight, `7d` on 4 July is 26 June
+    to 2 July.
     """
 
-    source: str
-    by: tuple[str, ...] = Field(description="Columns the observation and the source share; empty: over all rows.")
-    agg: Aggregation
-    value: str | None = Field(None, description="What is aggregated, in Spark SQL; not for count and rate.")
-    where: str | None = Field(None, description="Only rows that satisfy it; of a rate, what it is the share of.")
-    type: FeatureType = Field("number", description="category: the last value of a text column.")
-    windows: tuple[Days, ...] = Field(min_length=1)
-    default: Annotated[float | str | None, BeforeValidator(_default)] = Field(
-        None, description="The value where no row falls into the window."
+    source: SourceName = Field(description="A daily source.")
+    by: tuple[ColumnName, ...] = Field(
+        description="The columns to group by. Both the source and the observations have them, landed or derived, with "
+        "the same type. `[]` aggregates all rows."
     )
-    description: str
+    agg: Aggregation = Field(
+        description="[What each computes](features.md#aggregates). `last` needs the source's `event_time`."
+    )
+    value: SparkSql | None = Field(
+        None,
+        description="The value that is aggregated, over the source's columns and `source_date`. Required by all but "
+        "`count` and `rate`, which do not take it.",
+    )
+    where: SparkSql | None = Field(
+        None, description="A condition: `rate` is the share of rows that satisfy it; the others use only such rows."
+    )
+    type: FeatureType = Field("number", description="`category`: the `last` value of a text column.")
+    windows: tuple[Days, ...] = Field(min_length=1, description="At least one window, none twice.")
+    default: Annotated[
+        float | str | None, BeforeValidator(_check_default), ValueType("number; text for a `category`")
+    ] = Field(
+        None,
+        description="The value if the window has no row. Without it the feature is missing, also a `count`, unless "
+        "`default: 0` is given.",
+    )
+    description: str = Field(description="What it means.")
 
     def features(self, name: str) -> list[str]:
-        """The features it makes under its name, one a window."""
+        """The names of its features, one per window."""
         return [feature_name(name, window.days) for window in self.windows]
 
     @model_validator(mode="after")
@@ -97,19 +125,24 @@ def feature_name(aggregate: str, days: int) -> str:
 
 
 class ComputedFeature(StrictModel):
-    """A column that `transform` in the definition's `features.py` adds."""
+    """A feature that `transform(frame, cutoff)` in the definition's `features.py` adds.
 
-    type: FeatureType
-    description: str
-    sources: tuple[str, ...] = Field(min_length=1, description="The sources it is made from, for the data dictionary.")
+    A definition with `computed` must have a `features.py`, and a definition with a `features.py` must have `computed`.
+    """
+
+    type: FeatureType = Field(description="A double, or text that is treated as a category.")
+    description: str = Field(description="What it means.")
+    sources: tuple[SourceName, ...] = Field(
+        min_length=1, description="The sources it is computed from, at least one; for the data dictionary."
+    )
 
 
 class Features(StrictModel):
-    """Features by how they are made."""
+    """The features, by the way they are computed. At least one under `rows`, `aggregates` or `computed`."""
 
-    lookups: dict[Name, Lookup] = {}
-    rows: dict[Name, RowFeature] = {}
-    aggregates: dict[Name, Aggregate] = {}
+    lookups: dict[Name, Lookup] = Field({}, description="Dimensions whose columns row features may use.")
+    rows: dict[Name, RowFeature] = Field({}, description="Expressions over the observation's own row.")
+    aggregates: dict[Name, Aggregate] = Field({}, description="Trailing aggregates over a source.")
     computed: dict[Name, ComputedFeature] = Field(
-        {}, description="What `transform(frame, cutoff)` in `features.py` adds."
+        {}, description="What `transform(frame, cutoff)` in [`features.py`](features.md#featurespy) adds."
     )

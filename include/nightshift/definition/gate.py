@@ -1,66 +1,112 @@
-"""What a definition may demand of a new model before it scores."""
+"""The rules that a new model must pass before it makes the published scores."""
 
 from __future__ import annotations
 
 from math import ceil, log2
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from nightshift.definition.base import StrictModel
-from nightshift.definition.metrics import Metric
+from nightshift.definition.base import ColumnName, StrictModel, ValueType
+from nightshift.definition.metrics import MetricName
 
 CONFIDENCE, RESAMPLES = 0.95, 1000
 
 
 class AgainstChampion(StrictModel):
-    """How the challenger must compare with the champion, on resamples of the holdout's days."""
+    """How the challenger is compared with the champion, on resamples of the holdout's days."""
 
-    metric: Metric
-    rule: Literal["non_inferior", "superior"] = "non_inferior"
-    margin: float | None = Field(None, gt=0, description="non_inferior: worse by less than this.")
-    confidence: float = Field(CONFIDENCE, ge=0.5, lt=1)
-    resamples: int = Field(RESAMPLES, ge=100, le=100_000)
+    metric: MetricName = Field(description="The metric that is compared, on the same holdout rows.")
+    rule: Literal["non_inferior", "superior"] = Field(
+        "non_inferior",
+        description="With the confidence below, the challenger's gain must be above minus `margin`, or above 0.",
+    )
+    margin: float | None = Field(
+        None,
+        gt=0,
+        description="The loss against the champion that is acceptable. Required by `non_inferior`, not used by "
+        "`superior`.",
+    )
+    confidence: float = Field(
+        CONFIDENCE,
+        ge=0.5,
+        lt=1,
+        description="The confidence of the comparison, the slices and the baseline.",
+    )
+    resamples: int = Field(
+        RESAMPLES,
+        ge=100,
+        le=100_000,
+        description="How often the holdout's days are resampled. At least 10 resamples must lie beyond the confidence.",
+    )
 
 
 class Slices(StrictModel):
     """Parts of the holdout, in none of which the challenger may be worse than the champion."""
 
-    columns: tuple[str, ...] = Field(min_length=1, description="A slice is the rows with one value of one of these.")
+    columns: tuple[ColumnName, ...] = Field(
+        min_length=1,
+        description="Columns of the observations' key, or categories. Each value of each column is a slice.",
+    )
     minimum: int = Field(200, ge=1, description="Slices of fewer rows are not judged.")
-    regression: float = Field(gt=0, description="In each slice, worse by less than this.")
+    regression: float = Field(
+        gt=0,
+        description="In each slice the gain in the metric of the comparison must be above minus this, with the same "
+        "confidence.",
+    )
 
 
 class Gate(StrictModel):
-    """The rules a new model must pass on the holdout before it may score."""
+    """The rules that a new model must pass on the holdout before it makes the published scores.
 
-    minimum: dict[Metric, float] = {}
-    against_champion: AgainstChampion | None = None
-    slices: Slices | None = None
-    baseline: bool = Field(True, description="Better than the constant that suits the training period best.")
-    leak: float | None = Field(0.999, gt=0.5, le=1, description="A roc_auc or r2 from here on is too good to be true.")
-    rows: int = Field(100, ge=1, description="Labelled rows of the holdout at least.")
-    speed: float | None = Field(None, gt=0, description="Rows a second at least, scored by the stored artifact.")
-    size: float | None = Field(None, gt=0, description="MiB of the stored artifact at most.")
+    There must be a `minimum` or `against_champion`. Wherever models are compared, by `against_champion` or `baseline`,
+    the holdout needs 5 days at a confidence of 0.95, 7 at 0.99.
+    """
+
+    minimum: Annotated[dict[MetricName, float], ValueType("metric: number")] = Field(
+        {},
+        description="Absolute bounds: at least this for `roc_auc`, `average_precision` and `r2`, at most this for "
+        "`brier`, `log_loss`, `calibration_error`, `mae`, `rmse` and `bias`.",
+    )
+    against_champion: AgainstChampion | None = Field(None, description="A comparison with the champion.")
+    slices: Slices | None = Field(None, description="The same comparison in parts of the holdout.")
+    baseline: bool = Field(
+        True,
+        description="The model must be better than the [constant](gate.md#rules) that fits the training period best, "
+        "with the same confidence.",
+    )
+    leak: float | None = Field(
+        0.999,
+        gt=0.5,
+        le=1,
+        description="A `roc_auc`, of a number an `r2`, from here on is refused as a suspected leak. `null`: none is.",
+    )
+    rows: int = Field(100, ge=1, description="The fewest labelled rows of the holdout.")
+    speed: float | None = Field(
+        None, gt=0, description="The fewest rows that the stored artifact must score in a second."
+    )
+    size: float | None = Field(None, gt=0, description="The largest size of the stored artifact in MiB.")
 
     @property
     def confidence(self) -> float:
-        """How sure every rule must be that compares."""
+        """The confidence of every rule that compares models."""
         return self.against_champion.confidence if self.against_champion else CONFIDENCE
 
     @property
     def sure(self) -> str:
-        """The same in words."""
+        """The confidence in words: `95% sure`."""
         return f"{100 * self.confidence:.6g}% sure"
 
     @property
     def resamples(self) -> int:
+        """How often the holdout's days are resampled."""
         return self.against_champion.resamples if self.against_champion else RESAMPLES
 
     @property
     def days(self) -> int:
-        """The fewest days a comparison can rest on.
+        """The fewest days that a comparison needs.
 
-        Were the models alike, each of n days would favour the challenger as a coin falls; all of them do once in 2^n.
+        If the models are equally good, each of n days favours the challenger with probability 1/2, and all of them with
+        probability 2^-n.
         """
         return max(2, ceil(log2(1 / (1 - self.confidence))))

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
+from pydantic.json_schema import SkipJsonSchema
 
-from nightshift.definition.base import Name, StrictModel
+from nightshift.definition.base import ColumnName, DuckDbSql, Name, SourceName, StrictModel
 from nightshift.definition.checks import Quality
 from nightshift.definition.features import Aggregate, Features, FeatureType
 from nightshift.definition.gate import Gate
@@ -16,48 +17,64 @@ from nightshift.definition.monitoring import Monitoring
 from nightshift.definition.prediction import PREDICTIONS, Prediction
 from nightshift.definition.promotion import DeclaredPromotion, Promotion
 from nightshift.definition.schedule import Schedule, Wait
-from nightshift.definition.source import Source
+from nightshift.definition.source import DeclaredSource
 from nightshift.definition.training import ESTIMATOR_FILE, Training
 
 
 class Observations(StrictModel):
-    """What is scored: every row of the source's partition dated as the score date."""
+    """What is scored: every row of the source's partition dated as the score date.
 
-    source: str
-    key: tuple[str, ...] = Field(min_length=1)
+    An observation without a key value, or two with the same key, fail the audit: give these columns `required: true`
+    and name them as the source's `key`.
+    """
+
+    source: SourceName = Field(description="A daily source that is available at the cutoff of its own date.")
+    key: tuple[ColumnName, ...] = Field(
+        min_length=1,
+        description="The columns that identify an observation within its night. The label's source has them, too.",
+    )
 
 
 class Label(StrictModel):
-    """The outcome of an observation; a null expression means the observation has none."""
+    """The outcome of an observation.
 
-    source: str
-    expression: str = Field(description="DuckDB SQL over the label source's columns.")
-    type: Literal["boolean", "number"] = Field(
-        "boolean", description="boolean: its probability is predicted; number: its value."
+    The outcomes of score date *D* are in partition *D* of the source, and final once that is available.
+    """
+
+    source: SourceName = Field(description="A daily source.")
+    expression: DuckDbSql = Field(
+        description="Over the source's landed columns and `source_date`. A boolean, or 0 and 1; with `type: number` "
+        "any finite number. Null means that the observation has no outcome."
     )
-    description: str = ""
+    type: Literal["boolean", "number"] = Field(
+        "boolean",
+        description="`boolean`: the probability of a condition is predicted. `number`: a number.",
+    )
+    description: str = Field("", description="What it means.")
 
 
 class ModelDefinition(StrictModel):
-    """Everything Nightshift knows about a model."""
+    """The definition of a model."""
 
-    name: Name
-    description: str
-    owner: str
-    tags: tuple[str, ...] = ()
-    schedule: Schedule
-    wait: Wait
-    sources: dict[Name, Source] = Field(min_length=1)
-    observations: Observations
-    label: Label
-    features: Features
-    training: Training
-    gate: Gate
-    promotion: DeclaredPromotion = Promotion()
-    quality: Quality = Quality()
-    monitoring: Monitoring
-    folder: Path = Field(exclude=True)
-    shared: dict[str, Name] = Field({}, exclude=True)
+    name: Name = Field(
+        description="The folder's name. It names the DAGs, the tables and the MLflow model. Not `registry_events`."
+    )
+    description: str = Field(description="What the model predicts; shown in the UI.")
+    owner: str = Field(description="The owner of the DAGs.")
+    tags: tuple[str, ...] = Field((), description="Further tags of the DAGs.")
+    schedule: Schedule = Field(description="When nights run.")
+    wait: Wait = Field(description="How long a night waits for its files.")
+    sources: dict[Name, DeclaredSource] = Field(min_length=1, description="The data that lands; at least one source.")
+    observations: Observations = Field(description="What is scored.")
+    label: Label = Field(description="The outcome.")
+    features: Features = Field(description="How features are computed.")
+    training: Training = Field(description="How a challenger is trained.")
+    gate: Gate = Field(description="The rules that a challenger must pass; at least one.")
+    promotion: DeclaredPromotion = Field(Promotion(), description="How a version that passed is promoted.")
+    quality: Quality = Field(Quality(), description="The checks of features and scores beyond the fixed ones.")
+    monitoring: Monitoring = Field(description="How a published night is monitored.")
+    folder: SkipJsonSchema[Path] = Field(exclude=True)
+    shared: SkipJsonSchema[dict[str, Name]] = Field({}, exclude=True)
 
     @property
     def prediction(self) -> Prediction:

@@ -1,4 +1,4 @@
-"""What becomes of a version that passed its gate: promoted at once, by a person's word, or by its nights in shadow."""
+"""How a version that passed its gate is promoted: at once, by a person's approval, or by its nights in shadow."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
-from nightshift.definition.base import StrictModel
+from nightshift.definition.base import AlternativeForm, StrictModel
 from nightshift.definition.duration import Duration
 from nightshift.definition.gate import AgainstChampion, Gate, Slices
 
@@ -22,18 +22,30 @@ def _positive(value: timedelta) -> timedelta:
 
 
 class Approval(StrictModel):
-    """A person says whether the version is promoted."""
+    """A person decides whether the version is promoted."""
 
-    timeout: Annotated[Duration, AfterValidator(_positive)] = Field(description="How long the answer is waited for.")
-    default: Literal["approve", "refuse"] = Field("refuse", description="The answer if nobody gave one.")
+    timeout: Annotated[Duration, AfterValidator(_positive)] = Field(
+        description="How long a person's answer is waited for; above 0s."
+    )
+    default: Literal["approve", "refuse"] = Field("refuse", description="The answer if nobody gives one.")
 
 
 class Shadow(AgainstChampion):
-    """The version scores beside the champion, until the outcomes of its nights decide."""
+    """The version scores in shadow of the champion until the outcomes of its nights decide.
 
-    nights: int = Field(ge=2, description="So many labelled nights are compared, once.")
-    within: int = Field(90, description="Retired if so many nights were scored and it could not be compared.")
-    slices: Slices | None = None
+    The keys of the comparison are those of the gate's `against_champion`.
+    """
+
+    nights: int = Field(
+        ge=2,
+        description="How many labelled nights are compared, once. At least 5 at a confidence of 0.95, 7 at 0.99.",
+    )
+    within: int = Field(
+        90,
+        description="If the challenger could not be compared after this many scored nights, it is retired. More than "
+        "`nights`.",
+    )
+    slices: Slices | None = Field(None, description="As of the gate, in the metric of this comparison.")
 
     @property
     def gate(self) -> Gate:
@@ -43,13 +55,17 @@ class Shadow(AgainstChampion):
 
 
 class Promotion(StrictModel):
-    """The policy; promoted at once if it is none of these."""
+    """How a version that passed its gate is promoted.
 
-    approval: Approval | None = None
-    shadow: Shadow | None = None
+    `auto` promotes it at once; otherwise one of the keys below is given. [What each does](promotion.md).
+    """
+
+    approval: Approval | None = Field(None, description="A person decides.")
+    shadow: Shadow | None = Field(None, description="The outcomes of nights scored in shadow decide.")
 
     @property
     def auto(self) -> bool:
+        """Whether the version is promoted at once."""
         return self.approval is None and self.shadow is None
 
 
@@ -62,4 +78,4 @@ def _policy(value: object) -> object:
     return value
 
 
-DeclaredPromotion = Annotated[Promotion, BeforeValidator(_policy)]
+DeclaredPromotion = Annotated[Promotion, BeforeValidator(_policy), AlternativeForm({"const": AUTO})]

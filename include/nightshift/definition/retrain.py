@@ -1,4 +1,4 @@
-"""When a retrain is asked for."""
+"""When a training is requested."""
 
 from __future__ import annotations
 
@@ -9,61 +9,86 @@ from pydantic import Field
 from nightshift.definition.base import StrictModel
 from nightshift.definition.duration import Days
 
-# Not the bias: it has a sign, so that more of it is not worse.
+# Without the bias: it has a sign, so that a larger bias need not be worse.
 Realized = Literal["roc_auc", "average_precision", "brier", "log_loss", "calibration_error", "mae", "rmse", "r2"]
 Estimated = Literal["roc_auc", "brier", "log_loss", "mae", "rmse"]
 
 
 class Trigger(StrictModel):
-    """How long something must last; what is left out is the policy's."""
+    """How many nights must breach before a training is requested; the policy's numbers if left out."""
 
-    nights: int | None = Field(None, ge=1, description="Breaches …")
-    of_last: int | None = Field(None, ge=1, description="… among this many nights, the newest among them.")
+    nights: int | None = Field(None, ge=1, description="How many nights must breach. If left out, `retrain.nights`.")
+    of_last: int | None = Field(None, ge=1, description="Among how many nights. If left out, `retrain.of_last`.")
 
 
 class DriftTrigger(Trigger):
-    """A night breaches that has drifted."""
+    """A night that drifted is a breach."""
 
     share: float | None = Field(
-        None, gt=0, le=1, description="More than this share of the importance on features that drifted; if left out, "
-        "whatever breaches its threshold for the night as a whole."
-    )  # fmt: skip
+        None,
+        gt=0,
+        le=1,
+        description="A night is a breach if features with more than this share of the importance drifted. Without it, "
+        "if any threshold for the night as a whole is exceeded.",
+    )
 
 
 class EstimateTrigger(Trigger):
-    """A night breaches whose performance is estimated, without labels, to be worse than the version's holdout."""
+    """A night whose performance, estimated without labels, is worse than that of the version's holdout is a breach."""
 
-    metric: Estimated | None = Field(None, description="roc_auc if left out; mae where a number is predicted.")
-    worse: float | None = Field(None, gt=0, description="By more than this; if left out, than its days let expect.")
+    metric: Estimated | None = Field(None, description="The metric. If left out, `roc_auc`; of a number `mae`.")
+    worse: float | None = Field(
+        None,
+        gt=0,
+        description="A night is a breach if it is worse than the holdout by more than this. Without it, if it is worse "
+        "than the variation of the holdout's days explains.",
+    )
 
 
 class PerformanceTrigger(Trigger):
-    """A night breaches whose performance turned out worse than the version's holdout, once its labels are final."""
+    """A night whose performance, measured once its labels are final, is worse than the holdout's is a breach."""
 
-    metric: Realized | None = Field(None, description="roc_auc if left out; mae where a number is predicted.")
-    worse: float | None = Field(None, gt=0, description="By more than this; if left out, than its days let expect.")
+    metric: Realized | None = Field(None, description="The metric. If left out, `roc_auc`; of a number `mae`.")
+    worse: float | None = Field(
+        None,
+        gt=0,
+        description="A night is a breach if it is worse than the holdout by more than this. Without it, if it is worse "
+        "than the variation of the holdout's days explains.",
+    )
 
 
 class Retrain(StrictModel):
-    """What asks for a training, and what holds it back."""
+    """What requests a training, and what prevents a request.
 
-    drift: DriftTrigger | None = DriftTrigger()
-    estimated_performance: EstimateTrigger | None = None
-    performance: PerformanceTrigger | None = None
-    age: Days | None = Field(None, description="The version that scores learned up to a date this long ago.")
-    nights: int = Field(2, ge=1, description="Breaches …")
-    of_last: int = Field(3, ge=1, description="… among this many nights, the newest among them.")
-    cooldown: Days = Field(description="No second request sooner than this.")
-    budget: int | None = Field(None, ge=1, description="Requests in a calendar month at most.")
-    bad_data: Literal["warn", "fail"] = Field("warn", description="From this verdict of an audit on, nothing is asked.")
+    Only nights that were scored by the same version are counted together.
+    """
+
+    drift: DriftTrigger | None = Field(DriftTrigger(), description="A night that drifted is a breach. `null`: never.")
+    estimated_performance: EstimateTrigger | None = Field(
+        None, description="A night whose estimated performance is worse than the holdout's is a breach."
+    )
+    performance: PerformanceTrigger | None = Field(
+        None, description="The same of the performance that is measured once the labels are final."
+    )
+    age: Days | None = Field(
+        None, description="A version that learned up to a date longer ago than this requests a training at once."
+    )
+    nights: int = Field(2, ge=1, description="This many breaches …")
+    of_last: int = Field(3, ge=1, description="… among this many nights, the newest among them, request a training.")
+    cooldown: Days = Field(description="The shortest time between two requests.")
+    budget: int | None = Field(None, ge=1, description="The most requests in a calendar month.")
+    bad_data: Literal["warn", "fail"] = Field(
+        "warn",
+        description="A night whose audit has this verdict or a worse one is not counted and requests nothing.",
+    )
 
     def persistence(self, trigger: Trigger) -> tuple[int, int]:
-        """How many nights must breach, of how many."""
+        """How many nights must breach, and among how many."""
         return trigger.nights or self.nights, trigger.of_last or self.of_last
 
     @property
     def triggers(self) -> dict[str, Trigger]:
-        """Those that are declared and that nights breach, by their name."""
+        """The declared triggers that count breaches of nights, by name."""
         named = {
             "drift": self.drift,
             "estimated_performance": self.estimated_performance,

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from nightshift.definition.base import Name, StrictModel
+from nightshift.definition.base import AlternativeForm, ColumnName, Name, SparkSql, StrictModel
 from nightshift.definition.checks import (
     ColumnChecks,
     CustomExpectation,
@@ -24,50 +24,85 @@ ColumnType = Literal["string", "integer", "number", "boolean", "date", "timestam
 
 
 class Column(ColumnChecks):
-    """A column of a source, and what must hold of it."""
+    """A column of a source: its type, and the checks of its values."""
 
-    type: ColumnType
-    description: str = ""
+    type: ColumnType = Field(description="The type that its values are converted to.")
+    description: str = Field("", description="What it contains.")
 
 
 class Availability(StrictModel):
-    """When a partition of a source is there: this long after the midnight its date begins with."""
+    """When a partition of a source is available."""
 
-    after: Duration
+    after: Duration = Field(
+        description="A partition is available this long after the midnight with which its date begins, by the clock "
+        "of `timezone`. Negative for the day before."
+    )
 
 
 class DerivedColumn(StrictModel):
-    """A column computed from the landed columns of the same row, in Spark SQL."""
+    """A column computed from the landed columns of the same row.
 
-    expression: str
-    type: ColumnType
-    description: str = ""
+    It is computed whenever rows are read for features, and not stored. It can be used in `event_time`, in row features
+    and aggregates, in `by` and in a look-up's `key`; not in another derived column, in the label, in a source's `key`
+    or in the observations' `key`.
+    """
+
+    expression: SparkSql = Field(description="Over the landed columns of the same row and `source_date`.")
+    type: ColumnType = Field(description="The type that the result is cast to.")
+    description: str = Field("", description="What it contains.")
 
 
 class Source(StrictModel):
-    """A dated external data set: one file per date in the landing folder."""
+    """A dated external data set: one file per date in the landing folder. It becomes the table `raw.<source>`."""
 
-    description: str
-    path: str = Field(description="Below the landing folder, with `{date}` where the ISO date stands.")
+    description: str = Field(description="What it contains.")
+    path: str = Field(
+        description="The path of its files below the landing folder, with one `{date}` in place of the ISO date and no "
+        "other braces. Ends in `.csv`, `.csv.gz` or `.parquet`."
+    )
     cadence: Literal["daily", "irregular"] = Field(
-        "daily", description="irregular: each file is a full version; a night uses the newest one available."
+        "daily",
+        description="`daily`: a file for every date. `irregular`: each file is a full version, and a night uses the "
+        "newest version available.",
     )
-    available: Availability
-    timezone: TimeZone | None = Field(None, description="Of its dates and clock; the schedule's if left out.")
-    event_time: str | None = Field(
-        None, description="Spark SQL: when what a row tells happened, by the source's own clock."
+    available: Availability = Field(description="When a partition is available.")
+    timezone: TimeZone | None = Field(
+        None,
+        description="The zone of its dates and of its clock: of `available`, of times without an offset, of "
+        "`event_time` and of `freshness`. The schedule's zone if left out.",
     )
-    restates: Days | None = Field(None, description="How long after its date a file may land again, corrected.")
-    columns: dict[Name, Column] = Field(min_length=1)
-    derived: dict[Name, DerivedColumn] = {}
-    key: tuple[str, ...] = Field((), description="Columns that identify a row within its date.")
-    rows: RowCount = RowCount()
-    rules: dict[Name, RowRule] = {}
-    references: dict[Name, Reference] = {}
-    freshness: Freshness | None = None
-    repeats: Repeats = Field("fail", description="Where a daily file is the same, byte for byte, as another date's.")
-    expectations: tuple[CustomExpectation, ...] = ()
-    quarantine: Quarantine = Quarantine()
+    event_time: SparkSql | None = Field(
+        None,
+        description="When the event of a row happened, over its columns, landed and derived, and `source_date`. Needed "
+        "by `last`. [What follows from it](features.md#point-in-time).",
+    )
+    restates: Days | None = Field(
+        None,
+        description="Daily sources only: how long after its date was the newest date a file may "
+        "[land again](features.md#files-that-land-again), corrected.",
+    )
+    columns: dict[Name, Column] = Field(
+        min_length=1, description="The columns to read. Other columns of the file are ignored."
+    )
+    derived: dict[Name, DerivedColumn] = Field({}, description="Columns that are computed from them.")
+    key: tuple[ColumnName, ...] = Field(
+        (), description="The landed columns that identify a row within its date. Checked to be unique."
+    )
+    rows: RowCount = Field(RowCount(), description="How many rows a partition has.")
+    rules: dict[Name, RowRule] = Field(
+        {}, description="Conditions on the [columns of a row](quality.md#rules-between-columns)."
+    )
+    references: dict[Name, Reference] = Field({}, description="Values that must exist in another source.")
+    freshness: Freshness | None = Field(None, description="How close the newest row is to the end of its date.")
+    repeats: Repeats = Field(
+        "fail",
+        description="Daily sources: what follows if a file is, byte for byte, "
+        "[the file of another date](quality.md#files-that-repeat).",
+    )
+    expectations: tuple[CustomExpectation, ...] = Field(
+        (), description="Any other [Great Expectations expectation](quality.md#expectations-of-your-own)."
+    )
+    quarantine: Quarantine = Field(Quarantine(), description="How many rows may be set aside.")
 
     @property
     def landed(self) -> dict[str, str]:
@@ -78,3 +113,12 @@ class Source(StrictModel):
     def types(self) -> dict[str, str]:
         """Every column an expression may use, landed or derived, with its type."""
         return self.landed | {name: str(column.type) for name, column in self.derived.items()}
+
+
+class SharedSource(StrictModel):
+    """A source that another model declares."""
+
+    of: Name = Field(description="The model that declares the source of this name. No other key is allowed.")
+
+
+DeclaredSource = Annotated[Source, AlternativeForm(SharedSource.model_json_schema())]

@@ -2,49 +2,79 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from nightshift.definition.base import StrictModel
+from nightshift.definition.base import StrictModel, ValueType
 from nightshift.definition.duration import Days
-from nightshift.definition.metrics import Metric
+from nightshift.definition.metrics import MetricName
 
 CalibrationMethod = Literal["sigmoid", "isotonic"]
 ESTIMATOR_FILE = "estimator.py"
 
 
 class Estimator(StrictModel):
-    """Any scikit-learn-compatible class; or none, and `make_estimator` of `estimator.py` makes one."""
+    """The estimator that is fitted: any scikit-learn-compatible class, or what `estimator.py` returns."""
 
-    class_: str | None = Field(None, alias="class", pattern=r"^[A-Za-z_][\w.]*\.[A-Za-z_]\w*$")
-    params: dict[str, Any] = {}
+    class_: Annotated[str, ValueType("dotted name")] | None = Field(
+        None,
+        alias="class",
+        pattern=r"^[A-Za-z_][\w.]*\.[A-Za-z_]\w*$",
+        description="A scikit-learn classifier with `predict_proba`; a regressor if the label is a number. Required "
+        "without [`estimator.py`](#an-estimator-of-your-own-estimatorpy), not allowed with it.",
+    )
+    params: dict[str, Any] = Field({}, description="Its arguments. With `estimator.py`, the first argument.")
 
 
 class Search(StrictModel):
-    """A grid of parameters, tried on folds that are ordered by time; the best ones are trained with."""
+    """A grid of parameters, tried on folds that are ordered by time; the best ones are used for training."""
 
-    grid: dict[str, tuple[Any, ...]] = Field(min_length=1, description="The values of each parameter.")
-    folds: int = Field(3, ge=1, le=20)
-    metric: Metric | None = Field(None, description="roc_auc of a condition, rmse of a number if left out.")
+    grid: Annotated[dict[str, tuple[Any, ...]], ValueType("parameter: list of values")] = Field(
+        min_length=1, description="The values to try, in [every combination](training.md#searching-parameters)."
+    )
+    folds: int = Field(3, ge=1, le=20, description="The number of folds, which are ordered by time.")
+    metric: MetricName | None = Field(
+        None, description="The metric that decides. If left out, `roc_auc`; of a number `rmse`."
+    )
 
 
 class Calibration(StrictModel):
-    """How raw scores become probabilities."""
+    """How raw scores become probabilities. Not allowed if the label is a number."""
 
-    method: CalibrationMethod = "sigmoid"
-    period: Days = Field(description="The newest labelled days before the holdout, which only this is fitted on.")
+    method: CalibrationMethod = Field(
+        "sigmoid", description="How raw scores become [probabilities](training.md#calibrated-probabilities)."
+    )
+    period: Days = Field(description="The newest days of `training.period`, on which only the calibration is fitted.")
 
 
 class Training(StrictModel):
-    """How a challenger is trained, and when without being asked."""
+    """How a challenger is trained, and when without a request.
 
-    estimator: Estimator = Estimator()
-    search: Search | None = None
-    calibration: Calibration | None = None
-    period: Days = Field(description="Labelled days before the holdout.")
-    holdout: Days = Field(description="The latest labelled days, kept from training.")
-    min_rows: int = Field(100, ge=1, description="Labelled rows to learn from at least.")
-    max_rows: int | None = Field(None, ge=1000, description="Of more observations, a fixed sample is learned from.")
-    cadence: str = Field(description="Cron expression of the safety net.")
-    seed: int = 0
+    Categories are passed as codes, missing values and categories that are unknown to the training as NaN.
+    `categorical_features` is set if the class takes it. Only types that skops can load without executing code are
+    accepted: most of scikit-learn's own, and pipelines of them.
+    """
+
+    estimator: Estimator = Field(Estimator(), description="The estimator that is fitted.")
+    search: Search | None = Field(None, description="A search for the best parameters. Without it, `params` are used.")
+    calibration: Calibration | None = Field(
+        None, description="How raw scores become probabilities. Without it, they are used as they are."
+    )
+    period: Days = Field(
+        description="How many labelled days before the holdout the model learns from; fewer if the history is shorter."
+    )
+    holdout: Days = Field(description="The newest labelled days, kept from training, on which the gate judges.")
+    min_rows: int = Field(
+        100, ge=1, description="The fewest labelled rows in the period. With fewer rows nothing is trained."
+    )
+    max_rows: int | None = Field(
+        None,
+        ge=1000,
+        description="If the period has more observations than this, the model learns from a "
+        "[fixed sample](training.md#the-training-set) of them.",
+    )
+    cadence: Annotated[str, ValueType("cron")] = Field(
+        description="When to train without a request, as a safety net; in the schedule's time zone."
+    )
+    seed: int = Field(0, description="The `random_state`, if the class takes one.")

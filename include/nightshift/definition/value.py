@@ -1,21 +1,27 @@
-"""What a night was worth."""
+"""The value of a night's decisions."""
 
 from __future__ import annotations
 
 from pydantic import Field
 
-from nightshift.definition.base import StrictModel
+from nightshift.definition.base import DuckDbSql, StrictModel
 
-OBSERVATION = "observation"  # what an observation's columns are fields of
+OBSERVATION = "observation"  # the struct whose fields are the observation's columns
 
 
 class Value(StrictModel):
-    """The worth of a row, once its label is known, by what was decided on its score.
+    """The [value of a night's decisions](retraining.md#value), once its labels are final.
 
-    In every expression the observation's columns are `observation.<column>`.
+    Each expression is over one row. `observation.<column>` is a landed column of the observations' source. The label
+    source's columns must not be called `decision`, `label`, `score` or `observation`.
     """
 
-    decision: str = Field(description="DuckDB SQL over score: what is done about a row.")
-    expression: str = Field(description="DuckDB SQL over decision, label, score and the label source's columns.")
-    naive: str = Field(description="DuckDB SQL without score: what would be done without a model.")
-    unit: str = Field("", description="Of the value, for people.")
+    decision: DuckDbSql = Field(
+        description="The decision about a row, over `score` and `observation.<column>`: a condition or a number."
+    )
+    expression: DuckDbSql = Field(
+        description="The value of the decision, over `decision`, `label`, `score`, the label source's landed columns "
+        "and `observation.<column>`. A row where it is null has no value."
+    )
+    naive: DuckDbSql = Field(description="The decision without a model, over `observation.<column>`.")
+    unit: str = Field("", description="The unit of the value, for people.")
