@@ -1,16 +1,30 @@
-"""What became of each night, read from the published tables alone."""
+"""What became of nights and of the trainings that they requested, read from the published tables alone."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 from nightshift.definition.prediction import PROBABILITY, MetricRoles
 from nightshift.lake.read import published_dates
 from nightshift.lake.sql import run_sql
 from nightshift.lake.tables import raw_table, scores_table
 from nightshift.loop import Loop
-from nightshift.monitoring.evidence import AUDITS, drift_of
+from nightshift.monitoring.evidence import AUDITS, drift_of, is_decision
+from nightshift.registry.events import RegistryEvent
+
+Row = Mapping[str, Any]
+
+# The events by which a training that was requested ends, as people say them.
+_OUTCOMES = {
+    "promoted": "version {version} promoted",
+    "challenging": "version {version} is the challenger",
+    "registered": "version {version} registered",
+    "refused": "the gate refused the model ({gate})",
+}
 
 
 @dataclass(frozen=True)
@@ -21,13 +35,13 @@ class NightStatus:
         night: The score date.
         rows: Published scores.
         expected: Observations in the source.
-        quality: `pass`, or what failed.
+        quality: `pass` with the number of checks, or how many of them warned or failed.
         drift: Whether it drifted, and the share of importance that drifted features carry.
         decision: What the retrain policy decided.
         version: The version that scored it.
-        accuracy: How well the scores met the outcomes, once these are final: ROC AUC of a condition, or the mean
+        accuracy: The headline metric of the scores, once the labels are final: ROC AUC of a condition, or the mean
             absolute error of a number.
-        metric: The title of this metric.
+        metric: Title of that metric.
     """
 
     night: date
@@ -46,6 +60,31 @@ class NightStatus:
         return self.rows == self.expected
 
 
+@dataclass(frozen=True)
+class Retraining:
+    """A training that a night requested.
+
+    Attributes:
+        night: The score date of the night that requested it.
+        reason: Why the policy requested it.
+        outcome: How the training ended; empty while it has not.
+        first_scored: The first night that the trained version scored; None if there is none.
+    """
+
+    night: date
+    reason: str
+    outcome: str
+    first_scored: date | None
+
+    @property
+    def sentence(self) -> str:
+        """The request, its reason and its outcome in one line."""
+        parts = [f"{self.night}: retraining requested ({self.reason})", self.outcome or "no version is trained yet"]
+        if self.first_scored is not None:
+            parts.append(f"nights from {self.first_scored} are scored by it")
+        return "; ".join(parts)
+
+
 def night_statuses(loop: Loop, first: date | None = None, last: date | None = None) -> list[NightStatus]:
     """A row per scored night, oldest first."""
     scored = published_dates(loop.lake, scores_table(loop.definition))
@@ -53,40 +92,73 @@ def night_statuses(loop: Loop, first: date | None = None, last: date | None = No
     if not nights:
         return []
     expected = published_dates(loop.lake, raw_table(loop.definition, loop.definition.observations.source))
-    versions = _versions(loop)
-    kept = loop.monitored(nights[0], nights[-1])
+    versions = _scoring_versions(loop)
+    rows = loop.monitored(nights[0], nights[-1])
     metrics = loop.definition.prediction.metrics
     return [
-        _status(night, scored[night], expected.get(night, 0), versions.get(night), kept, metrics) for night in nights
+        _status(
+            night,
+            scored[night],
+            expected.get(night, 0),
+            versions.get(night),
+            [row for row in rows if row["score_date"] == night],
+            metrics,
+        )
+        for night in nights
     ]
 
 
-def gate_refusals(loop: Loop) -> list[str]:
-    """Every training the gate refused, with its reason."""
+def retrainings(loop: Loop, first: date, last: date) -> list[Retraining]:
+    """The trainings that nights from `first` to `last` requested, oldest first."""
+    decisions = [row for row in loop.monitored(first, last, "decision") if is_decision(row)]
+    events: dict[tuple[str, str], RegistryEvent] = {
+        (event.actor, event.event): event for event in loop.champions.events()
+    }
+    versions = _scoring_versions(loop)
+    return [
+        _retraining(row["score_date"], row["detail"], events, versions)
+        for row in sorted(decisions, key=lambda row: row["score_date"])
+        if row["verdict"] == "request"
+    ]
+
+
+def gate_refusals(loop: Loop) -> dict[date, str]:
+    """The gate's reason for every training that it refused, by the date as of which it was trained."""
     schedule = loop.definition.schedule
-    rows = loop.monitored(schedule.start, schedule.end or schedule.start + timedelta(days=36500))
-    refused = [r for r in rows if r["monitor"] == "gate" and r["statistic"] == "verdict" and r["verdict"] == "refused"]
-    return [f"{row['score_date']}: {row['detail']}" for row in refused]
+    rows = loop.monitored(schedule.start, schedule.end or schedule.start + timedelta(days=36500), "gate")
+    verdicts = [row for row in rows if row["statistic"] == "verdict" and row["verdict"] == "refused"]
+    return {row["score_date"]: row["detail"] for row in verdicts}
+
+
+def _retraining(
+    night: date,
+    reason: str,
+    events: Mapping[tuple[str, str], RegistryEvent],
+    versions: Mapping[date, int],
+) -> Retraining:
+    run_id = f"retrain__{night}"
+    event = next((events[run_id, kind] for kind in _OUTCOMES if (run_id, kind) in events), None)
+    if event is None:
+        return Retraining(night, reason, "", None)
+    gate = json.loads(event.evidence).get("gate", "")
+    outcome = _OUTCOMES[event.event].format(version=event.to_version, gate=gate)
+    scored = [day for day, version in versions.items() if version == event.to_version]
+    return Retraining(night, reason, outcome, min(scored, default=None))
 
 
 def _status(
-    night: date, rows: int, expected: int, version: int | None, kept: list, metrics: MetricRoles
+    night: date, count: int, expected: int, version: int | None, rows: Sequence[Row], metrics: MetricRoles
 ) -> NightStatus:
-    tonight = [row for row in kept if row["score_date"] == night]
+    def measurement(monitor: str, statistic: str) -> Row | None:
+        return next((row for row in rows if row["monitor"] == monitor and row["statistic"] == statistic), None)
 
-    def one(monitor: str, statistic: str) -> dict | None:
-        return next((r for r in tonight if r["monitor"] == monitor and r["statistic"] == statistic), None)
-
-    checks = [row for row in tonight if row["monitor"] in AUDITS]
-    failed = [row for row in checks if row["verdict"] != "pass"]
-    quality = f"{len(failed)} of {len(checks)} failed" if failed else f"pass, {len(checks)}" if checks else "–"
-    decision, accuracy = one("decision", "retrain"), one("outcome", metrics.headline)
+    decision, accuracy = measurement("decision", "retrain"), measurement("outcome", metrics.headline)
     return NightStatus(
         night,
-        rows,
+        count,
         expected,
-        quality,
-        _drift(tonight),
+        _quality([row["verdict"] for row in rows if row["monitor"] in AUDITS]),
+        _drift(rows),
         str(decision["verdict"]) if decision else "–",
         version,
         accuracy["value"] if accuracy else None,
@@ -94,14 +166,30 @@ def _status(
     )
 
 
-def _drift(tonight: list) -> str:
-    drifted, weighted = drift_of(tonight)
+def _quality(verdicts: Sequence[str]) -> str:
+    """The verdicts of a night's checks in words."""
+    if not verdicts:
+        return "–"
+    failures = verdicts.count("fail")
+    warnings = len(verdicts) - failures - verdicts.count("pass")
+    if failures:
+        return f"{failures} of {len(verdicts)} checks failed"
+    if warnings:
+        return f"{warnings} {'warning' if warnings == 1 else 'warnings'} in {len(verdicts)} checks"
+    return f"pass, {len(verdicts)}"
+
+
+def _drift(rows: Sequence[Row]) -> str:
+    drifted, weighted = drift_of(rows)
     if drifted is None:
         return "–"
     return ("warn" if drifted else "pass") + (f", {weighted:.0%}" if weighted is not None else "")
 
 
-def _versions(loop: Loop) -> dict[date, int]:
-    table = scores_table(loop.definition).name
-    _, rows = run_sql(loop.lake, f"select score_date, max(model_version) from {table} group by 1")
+def _scoring_versions(loop: Loop) -> dict[date, int]:
+    """The version that computed the published scores, by night."""
+    spec = scores_table(loop.definition)
+    if not loop.lake.table_exists(spec.name):
+        return {}
+    _, rows = run_sql(loop.lake, f"select score_date, max(model_version) from {spec.name} group by 1")
     return {row[0]: row[1] for row in rows}

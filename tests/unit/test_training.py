@@ -23,7 +23,7 @@ from nightshift.lake.tables import features_table, monitoring_table, raw_table, 
 from nightshift.loop import Loop, Trained
 from nightshift.loop.training import GATE_PAGE
 from nightshift.registry.package import TASK
-from nightshift.replay.report import nights_table
+from nightshift.replay.summary import nights_table
 from nightshift.settings import PROJECT, Settings
 from nightshift.status import night_statuses
 from nightshift.training.results import GateReport

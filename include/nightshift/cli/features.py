@@ -13,6 +13,7 @@ from rich.table import Table
 from nightshift.cli.output import DATE, Format, Model, OutputFormat, console, progress, write_rows
 from nightshift.definition.load import find_definition
 from nightshift.settings import get_settings
+from nightshift.terminal import print_table
 
 if TYPE_CHECKING:
     from nightshift.features.compare import Comparison
@@ -70,7 +71,7 @@ def _report(model: str, nights: str, comparison: Comparison, method: str) -> Non
         table = Table("key", "feature", "published", "computed again", header_style="bold")
         for cell in differences[:LISTED_CELLS]:
             table.add_row(", ".join(map(str, cell.key)), cell.feature, str(cell.published), str(cell.recomputed))
-        console.print(table)
+        print_table(console, table)
         counts = Counter(cell.feature for cell in differences)
         console.print("; ".join(f"{name}: {count}" for name, count in counts.most_common()), highlight=False)
     total = f"{len(differences):,} of {comparison.cells:,} cells differ"

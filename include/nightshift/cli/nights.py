@@ -9,6 +9,7 @@ import typer
 
 from nightshift.cli.output import DATE, Model, console, progress
 from nightshift.settings import get_settings
+from nightshift.terminal import print_table
 
 
 def land(
@@ -41,7 +42,7 @@ def build(
 def status(model: Model) -> None:
     """Show a row per scored night: rows, quality, drift, decision, version, accuracy."""
     from nightshift.loop import Loop
-    from nightshift.replay.report import nights_table
+    from nightshift.replay.summary import nights_table
     from nightshift.status import night_statuses
 
-    console.print(nights_table(model, night_statuses(Loop(model))))
+    print_table(console, nights_table(model, night_statuses(Loop(model))))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nightshift.cli.output import DATE, console
+from nightshift.cli.output import DATE, console, write_line
 from nightshift.settings import get_settings
 
 
@@ -23,15 +23,17 @@ def run(
     mlflow_port: Annotated[int, typer.Option(help="Port of the MLflow UI.")] = 5000,
 ) -> None:
     """Run the whole loop: servers, history, a first champion, and night after night by the scheduler."""
-    from nightshift.replay.run import Plan, replay
+    from nightshift.replay.run import Plan, ReplayEnd, replay
 
     plan = Plan(model, first.date(), last.date(), champion.date(), not exit, airflow_port, mlflow_port)
-    if not replay(plan, get_settings(), console):
-        raise typer.Exit(1)
+    end = replay(plan, get_settings(), console)
+    if end is not ReplayEnd.SUCCEEDED:
+        raise typer.Exit(end)
 
 
 def stop() -> None:
     """Stop servers that an interrupted run left behind."""
     from nightshift.replay.servers import Servers
 
-    Servers(get_settings()).stop_leftovers()
+    count = Servers(get_settings()).stop_leftovers()
+    write_line(f"{count} processes stopped" if count else "no server is running")

@@ -14,7 +14,7 @@ from nightshift.errors import TransientError
 ENDED = {"success", "failed"}
 
 
-def _worth_retrying(error: BaseException) -> bool:
+def _is_retryable(error: BaseException) -> bool:
     if isinstance(error, httpx.HTTPStatusError):
         return error.response.status_code >= 500  # SQLite answers 503 now and then while it is busy
     return isinstance(error, httpx.TransportError)
@@ -25,8 +25,8 @@ class AirflowApi:
 
     Args:
         url: Address of the API server.
-        user: Who logs in.
-        password: With which password.
+        user: Name of the user.
+        password: The user's password.
     """
 
     def __init__(self, url: str, user: str, password: str) -> None:
@@ -40,18 +40,18 @@ class AirflowApi:
             self._call("PATCH", f"/pools/{name}", json={"pool": name, "slots": slots, "include_deferred": False})
 
     def unpause(self, dag_id: str) -> bool:
-        """Unpauses a DAG; false if Airflow does not know it yet."""
+        """Unpauses a DAG; returns false if Airflow has not parsed it yet."""
         return self._call("PATCH", f"/dags/{dag_id}", json={"is_paused": False}, accept={404}) is not None
 
     def import_errors(self) -> dict[str, str]:
         """Every DAG file that could not be imported, and why."""
-        found = self._call("GET", "/importErrors")["import_errors"]
-        return {error["filename"]: error["stack_trace"] for error in found}
+        errors = self._call("GET", "/importErrors")["import_errors"]
+        return {error["filename"]: error["stack_trace"] for error in errors}
 
     def run(self, dag_id: str, run_id: str) -> dict[str, Any] | None:
         """A run, if it exists."""
-        found: dict[str, Any] | None = self._call("GET", f"/dags/{dag_id}/dagRuns/{run_id}", accept={404})
-        return found
+        run: dict[str, Any] | None = self._call("GET", f"/dags/{dag_id}/dagRuns/{run_id}", accept={404})
+        return run
 
     def runs(self, dag_id: str) -> list[dict[str, Any]]:
         """Every run of a DAG."""
@@ -66,19 +66,19 @@ class AirflowApi:
         run_after: datetime | None = None,
         conf: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Starts a run, or continues it: a run of this id that failed is cleared, one that ended well is kept."""
-        found = self.run(dag_id, run_id)
-        if found is None:
+        """Starts a run; if the run exists, clears it if it failed and leaves it alone otherwise."""
+        run = self.run(dag_id, run_id)
+        if run is None:
             body = {"dag_run_id": run_id, "logical_date": None, "partition_key": partition_key, "conf": conf or {}}
             if run_after is not None:
                 body["run_after"] = run_after.isoformat()
-            found = self._call("POST", f"/dags/{dag_id}/dagRuns", json=body, accept={409})
-        elif found["state"] == "failed":
+            run = self._call("POST", f"/dags/{dag_id}/dagRuns", json=body, accept={409})
+        elif run["state"] == "failed":
             self.clear(dag_id, run_id)
-        return found or self.run(dag_id, run_id) or {}
+        return run or self.run(dag_id, run_id) or {}
 
     def clear(self, dag_id: str, run_id: str) -> None:
-        """Runs a run again from its start: a failed check looks at what an earlier task staged."""
+        """Clears every task of a run, so that it starts again: a failed audit needs its rows staged again."""
         self._call("POST", f"/dags/{dag_id}/dagRuns/{run_id}/clear", json={"dry_run": False, "only_failed": False})
 
     def tasks(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
@@ -89,13 +89,13 @@ class AirflowApi:
         try:
             return self._request(method, f"/api/v2{path}", accept, **kwargs)
         except httpx.HTTPStatusError as error:
-            said = error.response.text[:300]
-            raise TransientError(f"Airflow refused {method} {path}: {error.response.status_code} {said}") from None
+            response = f"{error.response.status_code} {error.response.text[:300]}"
+            raise TransientError(f"Airflow refused {method} {path}: {response}") from None
         except httpx.TransportError as error:
             raise TransientError(f"Airflow does not answer {method} {path}: {type(error).__name__}") from None
 
     @retry(
-        retry=retry_if_exception(_worth_retrying),
+        retry=retry_if_exception(_is_retryable),
         wait=wait_random_exponential(multiplier=0.2, max=5),
         stop=stop_after_delay(90),
         reraise=True,
@@ -106,7 +106,7 @@ class AirflowApi:
             self._client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
         response = self._client.request(method, path, **kwargs)
         if response.status_code == 401:
-            del self._client.headers["Authorization"]  # the token's time is up
+            del self._client.headers["Authorization"]  # the token has expired
             return self._request(method, path, accept, **kwargs)
         if response.status_code in accept:
             return None

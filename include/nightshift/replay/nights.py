@@ -1,4 +1,4 @@
-"""Replays nights through a running Airflow: lands what had arrived, lets the scheduler run, and waits."""
+"""Replays nights through a running Airflow: lands the files of a night, triggers its run, waits for its end."""
 
 from __future__ import annotations
 
@@ -20,18 +20,17 @@ POOLS = {
 }
 
 
-# What lands newly for a night is dated within these days before it.
-DELIVERY = timedelta(days=7)
+DELIVERY = timedelta(days=7)  # a file that arrives for a night is dated at most so long before it
 
 
 @dataclass(frozen=True)
 class NightRun:
-    """How a night's runs ended.
+    """The end of a night's runs.
 
     Attributes:
         night: The score date.
-        states: Each run's DAG and state.
-        seconds: From landing to the last run's end.
+        states: The final state of each run, by its DAG.
+        seconds: From landing to the end of the last run.
     """
 
     night: date
@@ -50,7 +49,7 @@ class Replay:
         loop: The model's loop.
         servers: The running servers.
         api: A logged-in client.
-        say: Takes the stage that is running now.
+        say: Receives the stage that is running.
     """
 
     def __init__(self, loop: Loop, servers: Servers, api: AirflowApi, say: Callable[[str], None]) -> None:
@@ -58,10 +57,10 @@ class Replay:
         self.model = loop.definition.name
 
     def prepare(self, timeout: float = 90) -> None:
-        """Makes the pools and unpauses the model's DAGs, once Airflow has parsed them.
+        """Creates the pools and unpauses the model's DAGs, once Airflow has parsed them.
 
         Raises:
-            TerminalError: If a DAG does not appear, with its import error.
+            TerminalError: If Airflow does not parse a DAG in time, with the import error.
         """
         for name, (slots, description) in POOLS.items():
             self.api.pool(name, slots, description)
@@ -76,14 +75,14 @@ class Replay:
                 self._pause()
 
     def train(self, as_of: date, reason: str) -> str:
-        """Runs a training and returns how it ended."""
+        """Runs a training and returns its final state."""
         run_id = f"first__{as_of}"
         conf = {"as_of": str(as_of), "reason": reason}
         self.api.trigger(f"{self.model}.train", run_id, conf=conf)
         return self._wait(f"{self.model}.train", run_id, f"training as of {as_of}")
 
     def night(self, night: date) -> NightRun:
-        """Runs a night: score, monitor, and the training it asked for, if it did."""
+        """Runs a night: score, monitor, and the training if the night requested one."""
         started = time.monotonic()
         self.loop.land(night, since=night - DELIVERY)
         score, monitor, train = (f"{self.model}.{verb}" for verb in ("score", "monitor", "train"))
@@ -100,12 +99,12 @@ class Replay:
         return NightRun(night, states, time.monotonic() - started)
 
     def _monitor_run(self, dag_id: str, night: date, patience: float = 30) -> str:
-        """The run that the night's asset event woke. If the event was lost, the night is monitored all the same."""
+        """The run that the night's asset event triggered; triggers one if no event has done so in time."""
         deadline = time.monotonic() + patience
         while time.monotonic() < deadline:
-            found = [run for run in self.api.runs(dag_id) if run["partition_key"] == str(night)]
-            if found:
-                newest = max(found, key=lambda run: run["queued_at"] or run["run_after"])
+            runs = [run for run in self.api.runs(dag_id) if run["partition_key"] == str(night)]
+            if runs:
+                newest = max(runs, key=lambda run: run["queued_at"] or run["run_after"])
                 if newest["state"] == "failed":
                     self.api.clear(dag_id, newest["dag_run_id"])
                 return str(newest["dag_run_id"])
@@ -114,15 +113,15 @@ class Replay:
         self.api.trigger(dag_id, run_id, partition_key=str(night))
         return run_id
 
-    def _wait(self, dag_id: str, run_id: str, what: str) -> str:
-        """Waits for the end of a run, saying which task is running."""
+    def _wait(self, dag_id: str, run_id: str, subject: str) -> str:
+        """Waits for the end of a run, reports its running task meanwhile, and returns its final state."""
         while True:
             run = self.api.run(dag_id, run_id)
             if run is None:
-                raise TransientError(f"the run {run_id} of {dag_id} is gone")
+                raise TransientError(f"Airflow has no run {run_id} of {dag_id} any more")
             if run["state"] in ENDED:
                 return str(run["state"])
-            self.say(f"{what}: {dag_id.rpartition('.')[2]} {_stage(self.api.tasks(dag_id, run_id))}")
+            self.say(f"{subject}: {dag_id.rpartition('.')[2]} {_stage(self.api.tasks(dag_id, run_id))}")
             self._pause()
 
     def _pause(self) -> None:
@@ -132,5 +131,5 @@ class Replay:
 
 def _stage(tasks: list[dict[str, Any]]) -> str:
     running = [task["task_id"] for task in tasks if task["state"] == "running"]
-    done = sum(task["state"] in {"success", "skipped"} for task in tasks)
-    return f"{', '.join(running) or 'waiting'} ({done} of {len(tasks)} tasks)"
+    ended = sum(task["state"] in {"success", "skipped"} for task in tasks)
+    return f"{', '.join(running) or 'waiting'} ({ended} of {len(tasks)} tasks)"

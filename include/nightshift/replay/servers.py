@@ -54,7 +54,7 @@ class Servers:
 
     @property
     def password_file(self) -> Path:
-        """Where the password of the user `admin` is."""
+        """The file with the password of the user `admin`."""
         return self.home / "passwords.json"
 
     @property
@@ -62,10 +62,10 @@ class Servers:
         return str(json.loads(self.password_file.read_text())["admin"])
 
     def start(self) -> None:
-        """Stops what an earlier run left behind, migrates the database and starts the API server.
+        """Stops leftover servers, migrates the database, and starts the API server and MLflow.
 
         Raises:
-            TerminalError: If a port is taken by somebody else.
+            TerminalError: If another program uses a port.
         """
         self.stop_leftovers()
         for port in filter(None, (self.airflow_port, self.mlflow_port)):
@@ -79,16 +79,16 @@ class Servers:
             self._spawn("mlflow", self._mlflow_command(), self._mlflow_login())
 
     def start_scheduling(self, timeout: float = 180) -> None:
-        """Waits for the API server, then starts the rest: a scheduler without it would fail its first tasks.
+        """Waits for the API server, then starts the rest: a scheduler without it fails its first tasks.
 
         Raises:
-            TerminalError: If a server does not come up.
+            TerminalError: If a server does not become healthy in time.
         """
         self._wait("the API server", lambda health: True, timeout)
         for component, command in COMPONENTS.items():
-            # The scheduler alone: LocalExecutor's tasks are its forks.
-            own = {"NIGHTSHIFT_PRELOAD": "true"} if component == "scheduler" else {}
-            self._spawn(component, command, own)
+            # Only in the scheduler: LocalExecutor's tasks are its forks.
+            preload = {"NIGHTSHIFT_PRELOAD": "true"} if component == "scheduler" else {}
+            self._spawn(component, command, preload)
         self._wait("the scheduler", lambda health: all(part.get("status") == "healthy" for part in health), timeout)
 
     def check(self) -> None:
@@ -103,8 +103,13 @@ class Servers:
                     f"the {name} ended with exit code {process.returncode}", where=str(self.logs / f"{name}.log")
                 )
 
-    def stop(self) -> None:
-        """Stops every server and everything they started."""
+    def stop(self) -> list[str]:
+        """Stops every server and every process that they started.
+
+        Returns:
+            The names of the servers that ran.
+        """
+        names = list(self._processes)
         for process in self._processes.values():
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGTERM)
@@ -114,19 +119,21 @@ class Servers:
                 process.wait(max(0.1, deadline - time.monotonic()))
         self._processes.clear()
         self.stop_leftovers()
+        return names
 
-    def stop_leftovers(self) -> None:
-        """Kills whatever still runs for this installation, such as after a kill -9."""
-        left = running(self.settings.var_path)
-        for process in left:
+    def stop_leftovers(self) -> int:
+        """Kills every process that still runs for this installation, such as after a kill -9, and counts them."""
+        leftovers = running(self.settings.var_path)
+        for process in leftovers:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
-        psutil.wait_procs(left, timeout=10)
+        psutil.wait_procs(leftovers, timeout=10)
+        return len(leftovers)
 
     def environment(self) -> dict[str, str]:
         """The environment of every server: this installation's paths, ports and secrets."""
         secret = self._secrets()
-        own = {
+        variables = {
             MARK: str(self.settings.var_path),
             **self.settings.as_environment(),
             "NIGHTSHIFT_VAR": str(self.settings.var_path),
@@ -147,31 +154,31 @@ class Servers:
             **QUIET,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         }
-        environment = {**os.environ, **own}
-        # Without compiled bytecode every task imports two to four times slower.
+        environment = {**os.environ, **variables}
+        # Without compiled bytecode every task takes two to four times as long to import.
         environment.pop("PYTHONDONTWRITEBYTECODE", None)
         return environment
 
     def _secrets(self) -> dict[str, str]:
-        """Secrets of this installation, made once, readable by its owner only."""
+        """Secrets of this installation: generated once, readable by its owner only."""
         self.home.mkdir(parents=True, exist_ok=True)
         file = self.home / "secrets.json"
-        known = json.loads(file.read_text()) if file.exists() else {}
+        stored = json.loads(file.read_text()) if file.exists() else {}
         if not self.password_file.exists():
             _write_private(self.password_file, {"admin": secrets.token_urlsafe(12)})
-        wanted = {
+        complete = {
             "fernet_key": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
             "api_secret_key": secrets.token_hex(32),
             "jwt_secret": secrets.token_hex(64),
             "mlflow_secret_key": secrets.token_hex(32),
-        } | known
-        if wanted != known:
-            _write_private(file, wanted)
-        return wanted
+        } | stored
+        if complete != stored:
+            _write_private(file, complete)
+        return complete
 
     def _migrate(self) -> None:
-        done = self.home / f"migrated-{version('apache-airflow-core')}"
-        if done.exists():
+        marker = self.home / f"migrated-{version('apache-airflow-core')}"
+        if marker.exists():
             return
         with (self.logs / "migrate.log").open("a") as log:
             code = subprocess.call(
@@ -179,7 +186,7 @@ class Servers:
             )
         if code:
             raise TerminalError("the Airflow database could not be migrated", where=str(self.logs / "migrate.log"))
-        done.touch()
+        marker.touch()
 
     def _mlflow_command(self) -> list[str]:
         return [
@@ -204,11 +211,11 @@ class Servers:
             "MLFLOW_FLASK_SERVER_SECRET_KEY": self._secrets()["mlflow_secret_key"],
         }
 
-    def _spawn(self, name: str, command: list[str], own: dict[str, str] | None = None) -> None:
+    def _spawn(self, name: str, command: list[str], variables: dict[str, str] | None = None) -> None:
         with (self.logs / f"{name}.log").open("a") as log:
             self._processes[name] = subprocess.Popen(
                 _command(command),
-                env=self.environment() | (own or {}),
+                env=self.environment() | (variables or {}),
                 cwd=self.settings.var_path,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -217,7 +224,7 @@ class Servers:
                 preexec_fn=die_with_parent(signal.SIGTERM),
             )
 
-    def _wait(self, what: str, ready: Callable[[list[dict[str, Any]]], bool], timeout: float) -> None:
+    def _wait(self, server: str, ready: Callable[[list[dict[str, Any]]], bool], timeout: float) -> None:
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             self.check()
@@ -226,21 +233,21 @@ class Servers:
                 if ready([health[part] for part in ("scheduler", "dag_processor", "triggerer")]):
                     return
             time.sleep(0.5)
-        raise TerminalError(f"{what} did not become healthy within {timeout:.0f} s", where=str(self.logs))
+        raise TerminalError(f"{server} did not become healthy within {timeout:.0f} s", where=str(self.logs))
 
 
 def running(var: Path) -> list[psutil.Process]:
-    """Every process that was started for an installation, whoever its parent is now."""
-    found = []
+    """Every process that was started for an installation, whatever its parent is now."""
+    processes = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if process.status() != psutil.STATUS_ZOMBIE and process.pid != os.getpid() and _ours(process, var):
-                found.append(process)
-    return found
+            if process.status() != psutil.STATUS_ZOMBIE and process.pid != os.getpid() and _belongs_to(process, var):
+                processes.append(process)
+    return processes
 
 
-def _ours(process: psutil.Process, var: Path) -> bool:
-    """By the mark in its environment; where Airflow has written its title over that, by its folder and title."""
+def _belongs_to(process: psutil.Process, var: Path) -> bool:
+    """Recognises a process by MARK in its environment, or, if Airflow's title overwrote that, by folder and title."""
     with contextlib.suppress(psutil.Error):
         if process.environ().get(MARK) == str(var):
             return True
@@ -263,7 +270,7 @@ def _require_free(port: int) -> None:
 def _command(command: list[str]) -> list[str]:
     program = shutil.which(command[0], path=str(Path(sys.executable).parent))
     if program is None:
-        raise TerminalError(f"{command[0]} is not installed beside this Python", fix="make install")
+        raise TerminalError(f"{command[0]} is not installed next to this Python", fix="make install")
     return [program, *command[1:]]
 
 

@@ -1,0 +1,108 @@
+"""The summary of replayed nights: a row per night, a line per retraining, and where to look further."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from nightshift.alerts.deliver import read_alerts
+from nightshift.definition.calendar import nights
+from nightshift.definition.prediction import PROBABILITY
+from nightshift.loop import Loop
+from nightshift.replay.nights import NightRun
+from nightshift.replay.servers import Servers
+from nightshift.status import NightStatus, gate_refusals, night_statuses, retrainings
+from nightshift.terminal import print_table
+
+
+def print_summary(
+    console: Console,
+    loop: Loop,
+    servers: Servers,
+    runs: Sequence[NightRun],
+    first: date,
+    last: date,
+    seconds: float,
+) -> bool:
+    """Prints what became of the nights from `first` to `last`.
+
+    Args:
+        console: Where to.
+        loop: The model's loop.
+        servers: The running servers.
+        runs: The nights' runs.
+        first: The first night.
+        last: The last night.
+        seconds: Duration of the replay.
+
+    Returns:
+        Whether every run succeeded and the scored tables hold exactly the observations of the source.
+    """
+    model, statuses = loop.definition.name, night_statuses(loop, first, last)
+    console.print()
+    title = f"{model}: {len(statuses)} nights in {seconds:.0f} s"
+    print_table(console, nights_table(title, statuses, {run.night: run.seconds for run in runs}))
+    _print_retrainings(console, loop, first, last)
+    succeeded = all(run.succeeded for run in runs)
+    complete = {status.night for status in statuses if status.complete} == set(nights(first, last))
+    if not succeeded:
+        _print_failure(console, loop)
+    if not complete:
+        console.print("[red]The scored tables do not hold exactly the scheduled observations of every night.[/red]")
+    _print_addresses(console, servers, model, last)
+    return succeeded and complete
+
+
+def nights_table(title: str, statuses: Sequence[NightStatus], seconds: Mapping[date, float] | None = None) -> Table:
+    """A row per night: checks passed, share of features drifted, and the accuracy once its labels are final.
+
+    Args:
+        title: Of the table.
+        statuses: The nights.
+        seconds: How long each night took; without them, the table has no such column.
+    """
+    table = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    metric = statuses[0].metric if statuses else PROBABILITY.metrics.headline_title
+    numbers = {"rows", "version", metric, "seconds"}
+    names = ["night", "rows", "quality", "drift", "decision", "version", metric]
+    for name in [*names, "seconds"] if seconds is not None else names:
+        table.add_column(name, justify="right" if name in numbers else "left")
+    for status in statuses:
+        rows = str(status.rows) if status.complete else f"[red]{status.rows} of {status.expected}[/red]"
+        accuracy = f"{status.accuracy:.3f}" if status.accuracy is not None else "[dim]due[/dim]"
+        cells = [str(status.night), rows, status.quality, status.drift, status.decision, f"{status.version}", accuracy]
+        if seconds is not None:
+            cells.append(f"{seconds[status.night]:.0f}" if status.night in seconds else "–")
+        table.add_row(*cells)
+    return table
+
+
+def _print_retrainings(console: Console, loop: Loop, first: date, last: date) -> None:
+    requests = retrainings(loop, first, last)
+    for retraining in requests:
+        console.print(retraining.sentence, highlight=False, markup=False, soft_wrap=True)
+    reported = {retraining.night for retraining in requests}
+    for day, reason in gate_refusals(loop).items():
+        if day not in reported:
+            console.print(
+                f"{day}: the gate refused a training: {reason}", highlight=False, markup=False, soft_wrap=True
+            )
+
+
+def _print_failure(console: Console, loop: Loop) -> None:
+    for alert in read_alerts(loop.settings)[-1:]:
+        console.print(f"[red]alert[/red] {alert['what']}; {alert['runbook']}", highlight=False, soft_wrap=True)
+    console.print("[red]A run failed.[/red] Its log is in the Airflow UI and below var/logs/tasks.")
+
+
+def _print_addresses(console: Console, servers: Servers, model: str, last: date) -> None:
+    query = f"select * from scores.{model} where score_date = '{last}' order by score desc limit 10"
+    login = f"user admin, password in {servers.password_file}"
+    console.print(f"\nAirflow      {servers.airflow_url}  {login}", highlight=False, soft_wrap=True)
+    if servers.mlflow_url:
+        console.print(f"MLflow       {servers.mlflow_url}  the same user and password", highlight=False, soft_wrap=True)
+    console.print(f'Last night   .venv/bin/nightshift sql "{query}"', highlight=False, soft_wrap=True)
