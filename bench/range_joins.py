@@ -23,7 +23,7 @@ from nightshift.definition.features import Aggregate, feature_name
 from nightshift.definition.load import find_definition
 from nightshift.definition.model import ModelDefinition
 from nightshift.features.brute_force import plain_value
-from nightshift.features.compute import finish, prepare, visible_rows, with_derived
+from nightshift.features.compute import complete_features, prepare_observations, visible_rows, with_derived
 from nightshift.lake.catalog import Lake
 from nightshift.lake.read import data_files, published_dates
 from nightshift.lake.tables import raw_table
@@ -39,14 +39,14 @@ def range_joined(definition: ModelDefinition, first: date, last: date, raw: Mapp
     found = observed
     for name in definition.features.lookups:
         found = found.join(_newest_version(definition, name, first, observed, raw), key, "left")
-    found = prepare(definition, found)
+    found = prepare_observations(definition, found)
     for name, aggregate in definition.features.aggregates.items():
         events, late = raw[aggregate.source], _days_late(definition, aggregate.source, first)
         for window in aggregate.windows:
             joined = _in_window(observed, key, aggregate.by, events, late, window.days)
             values = joined.groupBy(*_aside(key)).agg(_value(aggregate).alias(feature_name(name, window.days)))
             found = found.join(values.withColumnsRenamed(dict(zip(_aside(key), key, strict=True))), key, "left")
-    return finish(definition, found)
+    return complete_features(definition, found)
 
 
 def _in_window(

@@ -18,11 +18,18 @@ from job import Staging, Step, announce, progress, read_table, run, start_sessio
 from nightshift.definition.calendar import nights
 from nightshift.definition.load import definition_hash, find_definition
 from nightshift.definition.model import ModelDefinition
-from nightshift.features.compute import Through, compute_features, day_tiles, longer_tiles, observations, prepare
+from nightshift.features.compute import (
+    TableTransform,
+    compute_features,
+    observations,
+    prepare_observations,
+    write_day_tiles,
+    write_longer_tiles,
+)
 from nightshift.features.plan import SPANS, FeaturePlan, Tile, plan_features
-from nightshift.features.tiles import kept_tiles, plan_tiles, recipe, runs
-from nightshift.features.tiling import TileWriter, Written
-from nightshift.features.windows import Seen
+from nightshift.features.tiles import consecutive_tiles, plan_tiles, published_tiles, recipe
+from nightshift.features.tiling import TileFile, TileWriter
+from nightshift.features.windows import WindowInputs
 from nightshift.lake.catalog import Lake
 from nightshift.lake.groups import aggregate_groups
 from nightshift.lake.read import Partition, published_partitions, snapshot_of
@@ -100,19 +107,21 @@ def stage_features(raw: Raw, first: date, last: date, attempt: str) -> list[Stag
     return [*staged, out.seal(first, last)]
 
 
-def _features(raw: Raw, plan: FeaturePlan, files: dict[str, TileFiles]) -> tuple[DataFrame, Through]:
+def _features(raw: Raw, plan: FeaturePlan, files: dict[str, TileFiles]) -> tuple[DataFrame, TableTransform]:
     definition, observed = raw.definition, raw.definition.observations.source
     rows = {observed: raw.in_runs(observed, plan.first, plan.last)}
     for source, versions in plan.versions.items():
         dates = [seen.tile.start for seen in versions] or [plan.first]
         rows[source] = raw.rows(source, min(dates), max(dates))
-    prepared = prepare(definition, observations(definition, rows, plan.versions))
+    prepared = prepare_observations(definition, observations(definition, rows, plan.versions))
     return compute_features(definition, prepared, [_seen(definition, plan, name, files[name]) for name in plan.windows])
 
 
-def _seen(definition: ModelDefinition, plan: FeaturePlan, source: str, files: TileFiles) -> Seen:
+def _seen(definition: ModelDefinition, plan: FeaturePlan, source: str, files: TileFiles) -> WindowInputs:
     needed = {tile: files[tile] for tile in plan.tiles(source) if tile in files}
-    return Seen(tiles_table(definition, source), aggregate_groups(definition, source), plan.windows[source], needed)
+    return WindowInputs(
+        tiles_table(definition, source), aggregate_groups(definition, source), plan.windows[source], needed
+    )
 
 
 def _stage_tiles(raw: Raw, source: str, plan: FeaturePlan, attempt: str) -> tuple[list[Staged], TileFiles]:
@@ -126,12 +135,12 @@ def _stage_tiles(raw: Raw, source: str, plan: FeaturePlan, attempt: str) -> tupl
         plan.tiles(source),
         {day: partition.version for day, partition in raw.partitions[source].items()},
         recipe(definition, source),
-        lambda tiles: kept_tiles(raw.lake, spec, definition.name, tiles),
+        lambda tiles: published_tiles(raw.lake, spec, definition.name, tiles),
     )
     staged: list[Staged] = []
     files = {tile: tuple(made) for tile, made in work.read.items()}
     for span in SPANS:
-        for tiles in runs(work.build[span]):
+        for tiles in consecutive_tiles(work.build[span]):
             run_attempt = f"{attempt}-{span}d-{tiles[0].start}"
             writer = TileWriter(
                 definition.name,
@@ -139,11 +148,11 @@ def _stage_tiles(raw: Raw, source: str, plan: FeaturePlan, attempt: str) -> tupl
                 aggregate_groups(definition, source),
                 staging_folder(raw.lake.warehouse, spec.name, run_attempt),
             )
-            written: list[Written] = []
+            written: list[TileFile] = []
             bites = _bites(tiles, EVENTS, lambda tile: raw.count(source, tile.start, tile.last))
             for bite in progress(f"tiles.{source} of {span} days", bites):
-                made_from = {tile: work.build[span][tile] for tile in bite}
-                written += _make_tiles(raw, source, made_from, files, writer)
+                fingerprints = {tile: work.build[span][tile] for tile in bite}
+                written += _make_tiles(raw, source, fingerprints, files, writer)
             for one in written:
                 files[one.tile] = (*files.get(one.tile, ()), one.file)
             split: dict[str, str | int] = {"model": definition.name, "days": span}
@@ -155,15 +164,15 @@ def _stage_tiles(raw: Raw, source: str, plan: FeaturePlan, attempt: str) -> tupl
 
 
 def _make_tiles(
-    raw: Raw, source: str, made_from: dict[Tile, str], files: TileFiles, writer: TileWriter
-) -> list[Written]:
+    raw: Raw, source: str, fingerprints: dict[Tile, str], files: TileFiles, writer: TileWriter
+) -> list[TileFile]:
     """Tiles of one span: single days from raw rows, longer ones from the files of their parts."""
-    tiles = list(made_from)
+    tiles = list(fingerprints)
     if tiles[0].days == SPANS[0]:
         rows = raw.rows(source, tiles[0].start, tiles[-1].last)
-        return day_tiles(raw.definition, source, rows, made_from, writer)
+        return write_day_tiles(raw.definition, source, rows, fingerprints, writer)
     shorter = {part: files[part] for tile in tiles for part in tile.parts if part in files}
-    return longer_tiles(raw.spark, made_from, shorter, writer)
+    return write_longer_tiles(raw.spark, fingerprints, shorter, writer)
 
 
 def _bites(steps: Iterable[Step], most: int, rows: Callable[[Step], int]) -> list[list[Step]]:

@@ -14,7 +14,7 @@ from datetime import date
 from features import Raw, stage_features
 from job import announce, progress, run, start_session
 from nightshift.definition.load import find_definition
-from nightshift.features.hindsight import reveal
+from nightshift.features.sandbox import publish_arrived_rows
 from nightshift.lake.catalog import Lake
 from nightshift.settings import Settings, get_settings
 
@@ -30,7 +30,7 @@ def main() -> None:
     definition, world = find_definition(settings.models_path, arguments.model), Lake(settings)
     spark = starting.result()
     for night in progress("nights", sorted(arguments.night)):
-        reveal(world, checked, definition, night)
+        publish_arrived_rows(world, checked, definition, night)
         staged = stage_features(Raw.open(spark, world, definition), night, night, f"leakcheck-{night}")
         announce(staged[-1:])
 

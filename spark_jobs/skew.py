@@ -12,7 +12,7 @@ from features import Raw
 from job import Staging, announce, run, start_session
 from nightshift.definition.load import find_definition
 from nightshift.features.brute_force import brute_force
-from nightshift.features.hindsight import raw_snapshots
+from nightshift.features.sandbox import raw_snapshots
 from nightshift.lake.catalog import Lake
 from nightshift.lake.tables import features_table
 from nightshift.settings import get_settings

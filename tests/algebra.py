@@ -18,9 +18,9 @@ from nightshift.definition.features import Aggregate, feature_name
 from nightshift.definition.load import load_definition
 from nightshift.definition.model import ModelDefinition
 from nightshift.features import plan
-from nightshift.features.plan import Tile, Visible, plan_features
-from nightshift.features.tiles import TileWork, plan_tiles
-from nightshift.features.windows import Seen
+from nightshift.features.plan import Tile, VisibleTile, plan_features
+from nightshift.features.tiles import TilePlan, plan_tiles
+from nightshift.features.windows import WindowInputs
 from nightshift.lake.groups import aggregate_groups
 from nightshift.lake.tables import tiles_table
 
@@ -165,18 +165,18 @@ def define(folder: Path) -> ModelDefinition:
 # ---- the same plan for whoever makes the tiles
 
 
-def work_for(definition: ModelDefinition, events: Iterable[Event], nights: Iterable[date]) -> TileWork:
+def work_for(definition: ModelDefinition, events: Iterable[Event], nights: Iterable[date]) -> TilePlan:
     """The tiles to make for some nights, if none is kept."""
     needed = {one.tile for night in nights for one in _windows(definition, night)}
     return plan_tiles(needed, {event.date: f"{event.date}" for event in events}, "recipe", lambda tiles: {})
 
 
-def seen_by(definition: ModelDefinition, nights: Iterable[date], files: Mapping[Tile, tuple[str, ...]]) -> Seen:
+def seen_by(definition: ModelDefinition, nights: Iterable[date], files: Mapping[Tile, tuple[str, ...]]) -> WindowInputs:
     windows = tuple(one for night in nights for one in _windows(definition, night))
-    return Seen(tiles_table(definition, "events"), aggregate_groups(definition, "events"), windows, files)
+    return WindowInputs(tiles_table(definition, "events"), aggregate_groups(definition, "events"), windows, files)
 
 
-def _windows(definition: ModelDefinition, night: date) -> tuple[Visible, ...]:
+def _windows(definition: ModelDefinition, night: date) -> tuple[VisibleTile, ...]:
     return plan_features(definition, night, night, {}).windows["events"]
 
 

@@ -15,7 +15,13 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from nightshift.definition.model import ModelDefinition
-from nightshift.features.compute import compute_features, day_tiles, longer_tiles, observations, prepare
+from nightshift.features.compute import (
+    compute_features,
+    observations,
+    prepare_observations,
+    write_day_tiles,
+    write_longer_tiles,
+)
 from nightshift.features.partials import lower
 from nightshift.features.plan import SPANS, Tile
 from nightshift.features.tiling import TileWriter
@@ -66,9 +72,9 @@ def made(
         if span == SPANS[0]:
             days = [tile.start for tile in work.build[span]]
             rows = landed(spark, events).where(F.col("source_date").isin(days))
-            written = day_tiles(definition, "events", rows, work.build[span], writer)
+            written = write_day_tiles(definition, "events", rows, work.build[span], writer)
         else:
-            written = longer_tiles(spark, work.build[span], files, writer)
+            written = write_longer_tiles(spark, work.build[span], files, writer)
         for one in written:
             files[one.tile] = (*files.get(one.tile, ()), one.file)
     return files
@@ -83,7 +89,9 @@ def features(
         "k": [k for _ in NIGHTS for k, _ in KEYS],
         "j": pa.array([j for _ in NIGHTS for _, j in KEYS], pa.int64()),
     }
-    prepared = prepare(definition, observations(definition, {"due": spark.createDataFrame(pa.table(due))}, {}))
+    prepared = prepare_observations(
+        definition, observations(definition, {"due": spark.createDataFrame(pa.table(due))}, {})
+    )
     rows, through = compute_features(definition, prepared, [seen_by(definition, NIGHTS, files)])
     found = through(rows.toArrow()).to_pylist()
     return {Observed(row["score_date"], row["k"], row["j"]): row for row in found}

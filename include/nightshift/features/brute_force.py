@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from nightshift.definition.calendar import is_available
 from nightshift.definition.features import Aggregate, feature_name
 from nightshift.definition.model import ModelDefinition
-from nightshift.features.compute import finish, prepare, visible_rows, with_derived
+from nightshift.features.compute import complete_features, prepare_observations, visible_rows, with_derived
 from nightshift.features.windows import observed_key
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def brute_force(
         fields = F.struct(*definition.sources[lookup.source].types)
         dimension = with_derived(definition, lookup.source, version).select(*lookup.key, fields.alias(name))
         observed = observed.join(dimension, [*lookup.key], "left")
-    found = prepare(definition, observed)
+    found = prepare_observations(definition, observed)
     for name, aggregate in definition.features.aggregates.items():
         for window in aggregate.windows:
             last = _newest(definition, aggregate.source, night)
@@ -53,7 +53,7 @@ def brute_force(
             values = inside.groupBy(*keys).agg(plain_value(aggregate).alias(feature_name(name, window.days)))
             by = [observed_key(column) for column in aggregate.by]
             found = found.join(values, by, "left") if by else found.crossJoin(values)
-    return finish(definition, found)
+    return complete_features(definition, found)
 
 
 def _newest(definition: ModelDefinition, source: str, night: date) -> date:

@@ -13,7 +13,7 @@ from pathlib import Path
 from nightshift.definition.model import ModelDefinition
 from nightshift.errors import NotYetAvailable
 from nightshift.features.compare import Comparison, compare, tolerances
-from nightshift.features.hindsight import can_be_checked, raw_snapshots, world_settings
+from nightshift.features.sandbox import has_raw_snapshots, raw_snapshots, sandbox_settings
 from nightshift.lake.catalog import Lake
 from nightshift.lake.read import published_dates, read_dates
 from nightshift.lake.staging import load_staged, new_attempt, read_staged
@@ -35,7 +35,7 @@ def sample_nights(lake: Lake, definition: ModelDefinition, count: int, seed: int
             "no features are published", where=features_table(definition).name, fix="run or build some nights first"
         )
     random.Random(seed).shuffle(published)
-    drawn = list(islice((night for night in published if can_be_checked(lake, definition, night)), count))
+    drawn = list(islice((night for night in published if has_raw_snapshots(lake, definition, night)), count))
     if not drawn:
         raise NotYetAvailable(
             "of no published night the raw rows it was made from are still kept",
@@ -65,7 +65,7 @@ def check_leaks(
     checked = lake.settings.model_dump_json(exclude={"alerts"})
     with tempfile.TemporaryDirectory(prefix="nightshift-leakcheck-") as folder:
         arguments = ["--model", definition.name, *(word for night in nights for word in ("--night", str(night)))]
-        world = world_settings(lake.settings, Path(folder))
+        world = sandbox_settings(lake.settings, Path(folder))
         environment = {"NIGHTSHIFT_CHECKED": checked}
         job = SparkSubmit(world, "leakcheck", arguments, long=len(nights) > 4, environment=environment)
         return _compare(lake, definition, job.run(progress), {})

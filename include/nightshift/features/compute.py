@@ -11,10 +11,10 @@ import pyarrow as pa
 from nightshift.definition.calendar import available_at, zone_of
 from nightshift.definition.features import Aggregate, Lookup
 from nightshift.definition.model import ModelDefinition
-from nightshift.features.plan import Tile, Visible
-from nightshift.features.tiling import AT, TileWriter, Written
+from nightshift.features.plan import Tile, VisibleTile
+from nightshift.features.tiling import AT, TileFile, TileWriter
 from nightshift.features.transform import with_computed
-from nightshift.features.windows import Seen, is_observed_key, observed_key, window_features
+from nightshift.features.windows import WindowInputs, is_observed_key, observed_key, window_features
 from nightshift.lake.parquet import batches_to_tables
 from nightshift.lake.tables import SPARK_TYPES, spark_schema
 
@@ -62,14 +62,14 @@ def visible_rows(definition: ModelDefinition, source: str, rows: DataFrame, days
     return rows.where(F.col(AT).isNull() | (F.col(AT) < F.col("_there"))).drop("_there")
 
 
-def day_tiles(
-    definition: ModelDefinition, source: str, rows: DataFrame, made_from: Mapping[Tile, str], writer: TileWriter
-) -> list[Written]:
+def write_day_tiles(
+    definition: ModelDefinition, source: str, rows: DataFrame, fingerprints: Mapping[Tile, str], writer: TileWriter
+) -> list[TileFile]:
     """Makes tiles of one day each from the raw rows of those days: every worker writes those of the rows it has.
 
     A day whose rows are spread over workers has several files; a key may be in each of them.
     """
-    rows = visible_rows(definition, source, rows, [tile.start for tile in made_from])
+    rows = visible_rows(definition, source, rows, [tile.start for tile in fingerprints])
     aggregates = {name: aggregate for group in writer.groups for name, aggregate in group.stored_aggregates.items()}
     # Aggregates over the same values share a column.
     values = {name: (a.value, a.where, _operand_type(a)) for name, a in aggregates.items()}
@@ -82,42 +82,42 @@ def day_tiles(
 
     def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for table in batches_to_tables(batches):
-            for written in writer.write_days(table, operands, made_from):
+            for written in writer.write_days(table, operands, fingerprints):
                 yield written.to_batch()
 
     return _written(needed, write)
 
 
-def longer_tiles(
-    spark: SparkSession, made_from: Mapping[Tile, str], shorter: Mapping[Tile, Sequence[str]], writer: TileWriter
-) -> list[Written]:
+def write_longer_tiles(
+    spark: SparkSession, fingerprints: Mapping[Tile, str], shorter: Mapping[Tile, Sequence[str]], writer: TileWriter
+) -> list[TileFile]:
     """Makes tiles of several days from the files of their parts: every worker writes some of them."""
-    tiles = list(made_from)
+    tiles = list(fingerprints)
 
     def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for tile in (tiles[number] for batch in batches for number in batch["id"].to_pylist()):
             parts = {part: shorter[part] for part in tile.parts if part in shorter}
-            yield from (written.to_batch() for written in writer.write_longer(tile, made_from[tile], parts))
+            yield from (written.to_batch() for written in writer.write_longer(tile, fingerprints[tile], parts))
 
     return _written(spark.range(len(tiles)), write)
 
 
-def _written(rows: DataFrame, write: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]) -> list[Written]:
+def _written(rows: DataFrame, write: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]) -> list[TileFile]:
     """What the workers wrote of some rows."""
-    return [Written.of(row.asDict()) for row in rows.mapInArrow(write, Written.SCHEMA).collect()]
+    return [TileFile.of(row.asDict()) for row in rows.mapInArrow(write, TileFile.SCHEMA).collect()]
 
 
-Through = Callable[[pa.Table], pa.Table]
+TableTransform = Callable[[pa.Table], pa.Table]
 
 
 def compute_features(
-    definition: ModelDefinition, prepared: DataFrame, seen: Sequence[Seen]
-) -> tuple[DataFrame, Through]:
+    definition: ModelDefinition, prepared: DataFrame, seen: Sequence[WindowInputs]
+) -> tuple[DataFrame, TableTransform]:
     """Computes every feature of prepared observations.
 
     Args:
         definition: The model definition.
-        prepared: What `prepare` gives.
+        prepared: Prepared observations, see `prepare_observations`.
         seen: What their nights see of each source that is aggregated.
 
     Returns:
@@ -137,7 +137,7 @@ def compute_features(
     return with_computed(definition, rows), lambda table: table
 
 
-def _with_windows(definition: ModelDefinition, seen: Sequence[Seen]) -> Through:
+def _with_windows(definition: ModelDefinition, seen: Sequence[WindowInputs]) -> TableTransform:
     """A function that adds every aggregate, for the workers: each reads the tiles that its rows' nights see."""
     defaults = {name: aggregate.default for name, aggregate in definition.aggregate_features.items()}
 
@@ -170,7 +170,7 @@ def _operand_type(aggregate: Aggregate) -> str:
 
 
 def observations(
-    definition: ModelDefinition, raw: Mapping[str, DataFrame], versions: Mapping[str, tuple[Visible, ...]]
+    definition: ModelDefinition, raw: Mapping[str, DataFrame], versions: Mapping[str, tuple[VisibleTile, ...]]
 ) -> DataFrame:
     """The observations of some nights with their derived columns, and their look-ups as structs.
 
@@ -186,7 +186,7 @@ def observations(
     return observed
 
 
-def prepare(definition: ModelDefinition, observed: DataFrame) -> DataFrame:
+def prepare_observations(definition: ModelDefinition, observed: DataFrame) -> DataFrame:
     """Observations with their row features, and what aggregates and `features.py` need of them.
 
     Returns:
@@ -211,7 +211,7 @@ def prepare(definition: ModelDefinition, observed: DataFrame) -> DataFrame:
     return observed.select(*columns)
 
 
-def finish(definition: ModelDefinition, rows: DataFrame) -> DataFrame:
+def complete_features(definition: ModelDefinition, rows: DataFrame) -> DataFrame:
     """Gives prepared observations that have their aggregates the declared defaults, and what `features.py` computes."""
     from pyspark.sql import functions as F
 
@@ -226,7 +226,7 @@ def _look_up(
     lookup: Lookup,
     observed: DataFrame,
     rows: DataFrame,
-    versions: tuple[Visible, ...],
+    versions: tuple[VisibleTile, ...],
 ) -> DataFrame:
     """Observations with the row of a dimension that has their key, as a struct of this name."""
     from pyspark.sql import functions as F

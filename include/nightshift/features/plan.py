@@ -1,4 +1,4 @@
-"""Which data each night may see: the part of the feature computation that knows about time."""
+"""The data that each night may read: the part of the feature computation that handles time."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from datetime import date, timedelta
 from nightshift.definition.calendar import newest_partition, nights
 from nightshift.definition.model import ModelDefinition
 
-# Days a tile spans, longest last. Each is a multiple of the one before, so that long tiles are made of shorter
-# ones, and a window of n days is made of about 7 + n/8 tiles up to 64 days, and 14 + n/64 beyond.
+# Days that a tile spans, longest last. Each is a multiple of the one before, so that long tiles are built from shorter
+# ones. A window of n days consists of about 7 + n/8 tiles up to 64 days, and of 14 + n/64 beyond.
 SPANS = (1, 8, 64)
 
 
 @dataclass(frozen=True, order=True)
 class Tile:
-    """Partial aggregates of `days` consecutive days of a source. Tiles of a span lie side by side."""
+    """Partial aggregates of `days` consecutive days of a source. Tiles of one span do not overlap."""
 
     start: date
     days: int
@@ -31,7 +31,7 @@ class Tile:
 
     @property
     def parts(self) -> tuple[Tile, ...]:
-        """The tiles of the next shorter span that it is made of; none for a single day."""
+        """The tiles of the next shorter span that it is built from; none for a single day."""
         if self.days == SPANS[0]:
             return ()
         span = SPANS[SPANS.index(self.days) - 1]
@@ -39,13 +39,13 @@ class Tile:
 
 
 @dataclass(frozen=True)
-class Visible:
-    """One tile, or one version of a look-up, as seen from one night.
+class VisibleTile:
+    """A tile, or a version of a look-up, that one night may read.
 
     Attributes:
         night: The score date.
-        tile: What is seen; all of its days were available at the night's cutoff.
-        windows: The windows, in days, that it is a part of.
+        tile: The tile; all of its days were available at the night's cutoff.
+        windows: The windows that contain it, in days.
     """
 
     night: date
@@ -55,23 +55,23 @@ class Visible:
 
 @dataclass(frozen=True)
 class FeaturePlan:
-    """What a range of nights reads.
+    """The tiles and versions that a range of nights reads.
 
     Attributes:
         first: The first score date.
         last: The last score date.
-        windows: For each source that is aggregated, the tiles each night sees.
-        versions: For each source that is looked up, the one version each night sees.
+        windows: For each aggregated source, the tiles of every night.
+        versions: For each source that is looked up, the version of every night.
     """
 
     first: date
     last: date
-    windows: dict[str, tuple[Visible, ...]]
-    versions: dict[str, tuple[Visible, ...]]
+    windows: dict[str, tuple[VisibleTile, ...]]
+    versions: dict[str, tuple[VisibleTile, ...]]
 
     def tiles(self, source: str) -> set[Tile]:
-        """Every tile of a source that any night of the plan sees."""
-        return {seen.tile for seen in self.windows[source]}
+        """Every tile of a source that a night of the plan reads."""
+        return {visible.tile for visible in self.windows[source]}
 
 
 def plan_features(
@@ -83,7 +83,7 @@ def plan_features(
         definition: The model definition.
         first: The first score date.
         last: The last score date.
-        published: The dates each source has in its raw table.
+        published: The dates of each source in its raw table.
     """
     lengths: dict[str, set[int]] = {}
     for aggregate in definition.features.aggregates.values():
@@ -95,7 +95,7 @@ def plan_features(
 
 
 def cover(first: date, last: date) -> Iterator[Tile]:
-    """The fewest tiles that make up the days from `first` to `last`, each day once."""
+    """The fewest tiles that cover the days from `first` to `last`, each day once."""
     day, end = first.toordinal(), last.toordinal()
     while day <= end:
         span = max(span for span in SPANS if day % span == 0 and day + span - 1 <= end)
@@ -103,21 +103,23 @@ def cover(first: date, last: date) -> Iterator[Tile]:
         day += span
 
 
-def _windows(definition: ModelDefinition, source: str, first: date, last: date, lengths: set[int]) -> Iterator[Visible]:
+def _windows(
+    definition: ModelDefinition, source: str, first: date, last: date, lengths: set[int]
+) -> Iterator[VisibleTile]:
     for night in nights(first, last):
         newest = newest_partition(definition.schedule, definition.sources[source], night)
-        seen: dict[Tile, list[int]] = {}
+        windows: dict[Tile, list[int]] = {}
         for days in sorted(lengths):
             for tile in cover(newest - timedelta(days=days - 1), newest):
-                seen.setdefault(tile, []).append(days)
-        yield from (Visible(night, tile, tuple(members)) for tile, members in seen.items())
+                windows.setdefault(tile, []).append(days)
+        yield from (VisibleTile(night, tile, tuple(containing)) for tile, containing in windows.items())
 
 
 def _versions(
     definition: ModelDefinition, source: str, first: date, last: date, published: Iterable[date]
-) -> Iterator[Visible]:
-    known = sorted(published)
+) -> Iterator[VisibleTile]:
+    dates = sorted(published)
     for night in nights(first, last):
         newest = newest_partition(definition.schedule, definition.sources[source], night)
-        if available := [day for day in known if day <= newest]:
-            yield Visible(night, Tile(available[-1], 1))
+        if available := [day for day in dates if day <= newest]:
+            yield VisibleTile(night, Tile(available[-1], 1))

@@ -1,4 +1,4 @@
-"""Making tiles and reading them: rows to tiles of a day, tiles to longer ones, and their files.
+"""Building tiles and reading them: raw rows to tiles of a day, tiles to longer tiles, and their files.
 
 Everything here works on Arrow tables within one process; Spark decides which process gets which rows.
 """
@@ -27,8 +27,8 @@ DAY = "source_date"
 
 
 @dataclass(frozen=True)
-class Written:
-    """A file of a tile, and its number of rows."""
+class TileFile:
+    """A file of a tile, with its number of rows."""
 
     tile: Tile
     file: str
@@ -42,20 +42,20 @@ class Written:
         return pa.RecordBatch.from_pylist([row])
 
     @classmethod
-    def of(cls, row: Mapping[str, Any]) -> Written:
+    def of(cls, row: Mapping[str, Any]) -> TileFile:
         """The inverse of `to_batch`."""
         return cls(Tile(row["start"], row["days"]), row["file"], row["rows"])
 
 
 @dataclass(frozen=True)
 class TileWriter:
-    """Makes the tiles of a source and writes them; it travels to the workers.
+    """Builds the tiles of a source and writes them; it is sent to the workers.
 
     Attributes:
         model: The model's name.
         spec: The tiles' table.
         groups: The aggregates by key.
-        folder: Where to write, as a URI.
+        folder: The folder to write to, as a URI.
     """
 
     model: str
@@ -64,60 +64,60 @@ class TileWriter:
     folder: str
 
     def write_days(
-        self, rows: pa.Table, operands: Mapping[str, str], made_from: Mapping[Tile, str]
-    ) -> Iterator[Written]:
-        """Makes and writes tiles of one day each.
+        self, rows: pa.Table, operands: Mapping[str, str], fingerprints: Mapping[Tile, str]
+    ) -> Iterator[TileFile]:
+        """Builds and writes tiles of one day each.
 
         Args:
             rows: Raw rows of some days.
             operands: For each aggregate, the column of the rows that it aggregates.
-            made_from: What each day's tile is made from.
+            fingerprints: The fingerprint of each day's tile.
         """
         for day in pc.unique(rows[DAY]).to_pylist():
             tile = Tile(day, 1)
             of_day = rows.filter(pc.equal(rows[DAY], pa.scalar(day, pa.date32()))).combine_chunks()
-            yield from self._write(tile, tiles_of_rows(self.groups, operands, of_day), made_from[tile])
+            yield from self._write(tile, aggregate_rows(self.groups, operands, of_day), fingerprints[tile])
 
-    def write_longer(self, tile: Tile, made_from: str, shorter: Mapping[Tile, Iterable[str]]) -> Iterator[Written]:
-        """Makes and writes a tile of several days from the files of its parts."""
-        yield from self._write(tile, tiles_of_tiles(self.groups, TileReader(self.spec, shorter), tile.parts), made_from)
+    def write_longer(self, tile: Tile, fingerprint: str, shorter: Mapping[Tile, Iterable[str]]) -> Iterator[TileFile]:
+        """Builds and writes a tile of several days from the files of its parts."""
+        yield from self._write(tile, merge_tiles(self.groups, TileReader(self.spec, shorter), tile.parts), fingerprint)
 
-    def _write(self, tile: Tile, groups: Iterable[pa.Table], made_from: str) -> Iterator[Written]:
-        """Writes each group as a row group of its own, so that one is read without the others; none without rows."""
+    def _write(self, tile: Tile, groups: Iterable[pa.Table], fingerprint: str) -> Iterator[TileFile]:
+        """Writes each group as a row group of its own, so that it is read alone; a tile without rows has no file."""
         tables = [(group, table) for group, table in zip(self.groups, groups, strict=True) if table.num_rows]
         if not tables:
             return
         file = f"{self.folder}/{tile.start}-{uuid4().hex}.parquet"
-        told = {"model": self.model, "days": tile.days, DAY: tile.start, "made_from": made_from}
+        identity = {"model": self.model, "days": tile.days, DAY: tile.start, "made_from": fingerprint}
         schema, (system, path) = self.spec.schema, open_fs(file)
         system.create_dir(path.rsplit("/", 1)[0], recursive=True)
         with (
             system.open_output_stream(path) as stream,
-            # Tiles are read much more often than written, so quick rather than small. They have many columns, of which
-            # few are looked for.
+            # Tiles are read much more often than written: fast matters more than small. Readers filter by few of their
+            # many columns.
             pq.ParquetWriter(
                 stream,
                 schema,
                 compression="lz4",
-                use_dictionary=[*told, "by"],
-                write_statistics=[*told, "by"],
+                use_dictionary=[*identity, "by"],
+                write_statistics=[*identity, "by"],
             ) as writer,
         ):
             for group, table in tables:
-                constants = {**told, "by": group.name}
+                constants = {**identity, "by": group.name}
                 columns = [_column(field, table, constants) for field in schema]
                 writer.write_table(pa.table(columns, schema), row_group_size=table.num_rows)
-        yield Written(tile, file, sum(table.num_rows for _, table in tables))
+        yield TileFile(tile, file, sum(table.num_rows for _, table in tables))
 
 
-def tiles_of_rows(groups: Iterable[Group], operands: Mapping[str, str], rows: pa.Table) -> Iterator[pa.Table]:
+def aggregate_rows(groups: Iterable[Group], operands: Mapping[str, str], rows: pa.Table) -> Iterator[pa.Table]:
     """Aggregates rows by the keys of each group.
 
     Args:
         groups: The aggregates by key.
         operands: For each aggregate, the column of the rows that it aggregates.
         rows: The rows of one day or a part of it, with the keys, the operands and, for `last`, `_at`. A row with a null
-            in a group's key belongs to no key and counts for none.
+            in a group's key is not counted in that group.
 
     Yields:
         For each group a row per key: its key and its partials.
@@ -132,8 +132,8 @@ def tiles_of_rows(groups: Iterable[Group], operands: Mapping[str, str], rows: pa
         yield _merged(group, keys, rows.num_rows, {name: lifted[name] for name in group.stored_aggregates})
 
 
-def tiles_of_tiles(groups: Iterable[Group], reader: TileReader, shorter: Sequence[Tile]) -> Iterator[pa.Table]:
-    """Merges tiles that lie side by side into one.
+def merge_tiles(groups: Iterable[Group], reader: TileReader, shorter: Sequence[Tile]) -> Iterator[pa.Table]:
+    """Merges consecutive tiles into one.
 
     Yields:
         For each group a row per key: its key and its partials.
@@ -145,12 +145,12 @@ def tiles_of_tiles(groups: Iterable[Group], reader: TileReader, shorter: Sequenc
 
 
 def load_partials(rows: pa.Table, holder: str, aggregate: Aggregate) -> Partials:
-    """An aggregate's partials from rows of tiles, in the columns of its holder."""
+    """Loads an aggregate's partials from rows of tiles, where they are the columns of its holder."""
     return load({part: rows[f"{holder}__{part}"] for part in partial_names(aggregate)})
 
 
 class TileReader:
-    """Reads some tiles, group by group; what a file holds is looked at once.
+    """Reads some tiles, group by group; the metadata of each file is read once.
 
     Args:
         spec: The tiles' table.
@@ -159,60 +159,59 @@ class TileReader:
 
     def __init__(self, spec: TableSpec, files: Mapping[Tile, Iterable[str]]) -> None:
         self.spec, self.files = spec, files
-        self._known: dict[str, pq.FileMetaData] = {}
+        self._metadata: dict[str, pq.FileMetaData] = {}
 
     def read(self, group: Group, tiles: Iterable[Tile], keys: Sequence[pa.Array] = ()) -> pa.Table:
         """The rows of a group in some tiles: its key, its partials, `days` and `source_date`.
 
         Args:
             group: The group.
-            tiles: Those of the tiles that are there are read.
-            keys: For each column of the key the values that matter; rows with others may be left out.
+            tiles: The tiles to read; those without files are skipped.
+            keys: For each column of the key the values that are needed; rows with other values may be left out.
         """
         names = [*group.keys, *group.partial_columns, "days", DAY]
-        whole = self.spec.schema
-        schema = pa.schema([whole.field(name) for name in names])
-        found = [schema.empty_table()]
+        schema = pa.schema([self.spec.schema.field(name) for name in names])
+        tables = [schema.empty_table()]
         for file in (file for tile in tiles for file in self.files.get(tile, ())):
             rows = self._rows(file, group, names).cast(schema)
             for column, values in zip(group.keys, keys, strict=False):
-                if rows.num_rows > len(values):  # else there is little to leave out
+                if rows.num_rows > len(values):  # else few rows could be left out
                     rows = rows.filter(pc.is_in(rows[column], values))
-            found.append(rows)
-        return pa.concat_tables(found)
+            tables.append(rows)
+        return pa.concat_tables(tables)
 
     def _rows(self, file: str, group: Group, names: list[str]) -> pa.Table:
-        """The rows of a group in a file. It is not kept open: a worker may need thousands."""
+        """The rows of a group in a file. The file is closed again: a worker may need thousands."""
         system, path = open_fs(file)
         with system.open_input_file(path) as stream:
-            parquet = pq.ParquetFile(stream, metadata=self._known.get(file))
-            metadata = self._known.setdefault(file, parquet.metadata)
+            parquet = pq.ParquetFile(stream, metadata=self._metadata.get(file))
+            metadata = self._metadata.setdefault(file, parquet.metadata)
             column = parquet.schema_arrow.get_field_index("by")
             row_groups = range(metadata.num_row_groups)
-            wanted = [n for n in row_groups if metadata.row_group(n).column(column).statistics.min == group.name]
-            return parquet.read_row_groups(wanted, names, use_threads=False).select(names)
+            of_group = [n for n in row_groups if metadata.row_group(n).column(column).statistics.min == group.name]
+            return parquet.read_row_groups(of_group, names, use_threads=False).select(names)
 
 
 def key_codes(keys: Sequence[pa.Array], rows: int) -> Numbers:
-    """A number for each row, the same for the same key; negative where any part of the key is null."""
-    codes, lacking = np.zeros(rows, np.int64), np.zeros(rows, bool)
+    """A code for each row, equal for equal keys; negative where any column of the key is null."""
+    codes, null_key = np.zeros(rows, np.int64), np.zeros(rows, bool)
     for number, key in enumerate(keys):
         encoded = key.dictionary_encode()
-        found = encoded.indices.fill_null(-1).to_numpy().astype(np.int64)
-        lacking |= found < 0
+        indices = encoded.indices.fill_null(-1).to_numpy().astype(np.int64)
+        null_key |= indices < 0
         if number > 1:  # so that the product of three or more does not overflow
             codes = np.unique(codes, return_inverse=True)[1]
-        codes = codes * len(encoded.dictionary) + found
-    return np.where(lacking, -1, codes)
+        codes = codes * len(encoded.dictionary) + indices
+    return np.where(null_key, -1, codes)
 
 
 def _merged(group: Group, keys: Sequence[pa.Array], rows: int, partials: Mapping[str, Partials]) -> pa.Table:
     """A row per key, from rows in any order."""
     codes = key_codes(keys, rows)
-    known = np.flatnonzero(codes >= 0)
-    # Narrow numbers: NumPy sorts those of two bytes by digits, several times as fast.
-    narrow = codes[known].astype(np.min_scalar_type(codes.max(initial=0)))
-    order = known[np.argsort(narrow, kind="stable")]
+    keyed = np.flatnonzero(codes >= 0)
+    # The narrowest type: NumPy sorts integers of two bytes with a radix sort, several times as fast.
+    narrow = codes[keyed].astype(np.min_scalar_type(codes.max(initial=0)))
+    order = keyed[np.argsort(narrow, kind="stable")]
     starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
     stops = np.append(starts[1:], len(order)) if len(order) else starts
     first = pa.array(order[starts])

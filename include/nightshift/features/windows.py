@@ -1,4 +1,4 @@
-"""From tiles to features: what every observation's windows hold."""
+"""From tiles to features: aggregates the windows of every observation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from nightshift.definition.features import Aggregate, feature_name
 from nightshift.features.partials import Numbers, Partials, lower, merge, stack, take
-from nightshift.features.plan import SPANS, Tile, Visible
+from nightshift.features.plan import SPANS, Tile, VisibleTile
 from nightshift.features.tiling import DAY, TileReader, key_codes, load_partials
 from nightshift.lake.groups import Group, partial_types
 from nightshift.lake.tables import TableSpec
@@ -26,77 +26,77 @@ _EPOCH = date(1970, 1, 1).toordinal()
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What a range of nights sees of a source.
+class WindowInputs:
+    """What the features over one source are computed from, for a range of nights.
 
     Attributes:
         spec: The tiles' table.
         groups: The aggregates by key.
-        windows: The tiles that each night sees, and in which windows, as planned.
-        files: The files of every tile there is.
+        windows: The tiles that each night reads, with the windows that contain them, as planned.
+        files: The files of every tile.
     """
 
     spec: TableSpec
     groups: tuple[Group, ...]
-    windows: tuple[Visible, ...]
+    windows: tuple[VisibleTile, ...]
     files: Mapping[Tile, tuple[str, ...]]
 
 
 def observed_key(column: str) -> str:
-    """A group's key in the observations: no feature can have such a name."""
+    """The column of the observations with a column of a group's key: no feature can have such a name."""
     return f"_{column}"
 
 
 def is_observed_key(name: str) -> bool:
-    """Whether a column of the observations is a group's key."""
+    """Whether a column of the observations belongs to a group's key."""
     return name.startswith(observed_key(""))
 
 
-def window_features(observed: pa.Table, seen: Seen) -> Iterator[tuple[str, pa.Array]]:
+def window_features(observed: pa.Table, inputs: WindowInputs) -> Iterator[tuple[str, pa.Array]]:
     """Computes every aggregate over a source.
 
     Args:
         observed: Observations of one or more nights, with `score_date` and each group's key as `_<column>`.
-        seen: What their nights see.
+        inputs: The tiles of their nights.
 
     Yields:
-        Each feature with a value per observation; null where its window holds nothing for the observation's key.
+        Each feature with a value per observation; null where no row in its window has the observation's key.
     """
     nights = sorted(pc.unique(observed[NIGHT]).to_pylist())
     night = np.searchsorted(np.array(nights, "datetime64[D]"), observed[NIGHT].to_numpy())
     present = set(nights)
-    visible = [one for one in seen.windows if one.night in present]
-    tiles = sorted({one.tile for one in visible})
-    places = _Places.of(tiles)
-    lengths = {days for one in visible for days in one.windows}
-    frames = {days: _frame(_runs(visible, nights, days), places) for days in lengths}
-    reader = TileReader(seen.spec, seen.files)
-    for group in seen.groups:
+    visible_tiles = [visible for visible in inputs.windows if visible.night in present]
+    tiles = sorted({visible.tile for visible in visible_tiles})
+    positions = _TilePositions.of(tiles)
+    lengths = {days for visible in visible_tiles for days in visible.windows}
+    frames = {days: _frame(_runs(visible_tiles, nights, days), positions) for days in lengths}
+    reader = TileReader(inputs.spec, inputs.files)
+    for group in inputs.groups:
         keys = [observed[observed_key(column)].combine_chunks() for column in group.by]
-        # Not kept here: columns are let go as they are used.
+        # No reference is kept here: columns are released as they are used.
         yield from _group_features(
-            group, reader.read(group, tiles, [pc.unique(key) for key in keys]), keys, night, frames, places
+            group, reader.read(group, tiles, [pc.unique(key) for key in keys]), keys, night, frames, positions
         )
 
 
-def _runs(visible: Iterable[Visible], nights: Iterable[date], days: int) -> list[list[list[Tile]]]:
-    """The tiles of each night's window, those of one span that lie side by side together."""
-    tiles: dict[date, list[Tile]] = {night: [] for night in nights}
-    for one in visible:
-        if days in one.windows:
-            tiles[one.night].append(one.tile)
-    return [[list(run) for _, run in groupby(sorted(seen), lambda tile: tile.days)] for seen in tiles.values()]
+def _runs(visible_tiles: Iterable[VisibleTile], nights: Iterable[date], days: int) -> list[list[list[Tile]]]:
+    """The tiles of each night's window, as runs of consecutive tiles of one span."""
+    windows: dict[date, list[Tile]] = {night: [] for night in nights}
+    for visible in visible_tiles:
+        if days in visible.windows:
+            windows[visible.night].append(visible.tile)
+    return [[list(run) for _, run in groupby(sorted(tiles), lambda tile: tile.days)] for tiles in windows.values()]
 
 
 @dataclass(frozen=True)
-class _Places:
-    """Gives every tile a number, such that tiles of a span that lie side by side have successive ones."""
+class _TilePositions:
+    """Numbers the tiles such that consecutive tiles of a span have consecutive positions."""
 
     offsets: dict[int, int]
     width: int
 
     @classmethod
-    def of(cls, tiles: Sequence[Tile]) -> _Places:
+    def of(cls, tiles: Sequence[Tile]) -> _TilePositions:
         offsets, width = {}, 0
         for span in SPANS:
             if numbers := [tile.start.toordinal() // span for tile in tiles if tile.days == span]:
@@ -108,20 +108,20 @@ class _Places:
         return self.offsets[tile.days] + tile.start.toordinal() // tile.days
 
     def of_rows(self, rows: pa.Table) -> Numbers:
-        """The place of each row's tile."""
+        """The position of each row's tile."""
         days, starts = rows["days"].to_numpy(), rows[DAY].cast(pa.int32()).to_numpy() + _EPOCH
-        places = np.zeros(len(days), np.int64)
+        positions = np.zeros(len(days), np.int64)
         for span, offset in self.offsets.items():
-            places = np.where(days == span, offset + starts // span, places)
-        return places
+            positions = np.where(days == span, offset + starts // span, positions)
+        return positions
 
 
-def _frame(nights: Sequence[list[list[Tile]]], places: _Places) -> list[Range]:
+def _frame(nights: Sequence[list[list[Tile]]], positions: _TilePositions) -> list[Range]:
     """Windows of one length: for each run of tiles, where it begins and, exclusively, ends for each night."""
     return [
         (
-            np.array([places[run[0]] if run else 0 for run in runs]),
-            np.array([places[run[-1]] + 1 if run else 0 for run in runs]),
+            np.array([positions[run[0]] if run else 0 for run in runs]),
+            np.array([positions[run[-1]] + 1 if run else 0 for run in runs]),
         )
         for runs in zip_longest(*nights, fillvalue=())
     ]
@@ -133,64 +133,73 @@ def _group_features(
     keys: Sequence[pa.Array],
     night: Numbers,
     frames: Mapping[int, list[Range]],
-    places: _Places,
+    positions: _TilePositions,
 ) -> Iterator[tuple[str, pa.Array]]:
     """The features of one group."""
-    at = places.of_rows(rows)
-    matched = _Matched.of([rows[name] for name in group.keys], at, places.width, keys, night)
-    ranges = {days: matched.ranges(frame) for days, frame in frames.items()}
-    for holder, kept in group.stored_aggregates.items():
-        partials = take(load_partials(rows, holder, kept), matched.order)
-        rows = rows.drop_columns(list(partial_types(holder, kept)))
+    tile_keys = [rows[name] for name in group.keys]
+    match = _KeyMatch.of(tile_keys, positions.of_rows(rows), positions.width, keys, night)
+    ranges = {days: match.ranges(frame) for days, frame in frames.items()}
+    for holder, stored in group.stored_aggregates.items():
+        partials = take(load_partials(rows, holder, stored), match.order)
+        rows = rows.drop_columns(list(partial_types(holder, stored)))
         sharing = {name: a for name, a in group.aggregates.items() if group.holders[name] == holder}
         for days in sorted({window.days for a in sharing.values() for window in a.windows}):
-            merged = _merge_runs(kept, partials, ranges[days])
+            merged = _merge_runs(stored, partials, ranges[days])
             for name, aggregate in sharing.items():
                 if days in {window.days for window in aggregate.windows}:
-                    yield feature_name(name, days), lower(aggregate, merged).take(matched.back)
+                    yield feature_name(name, days), lower(aggregate, merged).take(match.pairs)
 
 
 @dataclass(frozen=True)
-class _Matched:
-    """Rows of tiles in the order of their keys and places, and the observations' keys among them.
+class _KeyMatch:
+    """Rows of tiles sorted by key and position, and the observations' keys among them.
 
-    Observations of a night that share a key share their features: each such pair is looked at once.
+    Observations of a night that share a key share their features: each pair of key and night is computed once.
 
     Attributes:
         order: The order of the rows.
-        at: For each row in this order a number that grows with its key and place.
-        key: For each pair of key and night, where the rows of the key begin on this scale.
+        offsets: For each row in this order a number that grows with its key and position.
+        starts: For each pair of key and night, the offset at which the rows of the key begin.
         night: The night of each pair.
-        back: The pair of each observation.
+        pairs: The pair of each observation.
     """
 
     order: Numbers
-    at: Numbers
-    key: Numbers
+    offsets: Numbers
+    starts: Numbers
     night: Numbers
-    back: pa.Array
+    pairs: pa.Array
 
     @classmethod
     def of(
-        cls, held: Sequence[pa.ChunkedArray], places: Numbers, width: int, observed: Sequence[pa.Array], night: Numbers
-    ) -> _Matched:
-        """Matches the keys of rows, which lie at some of `width` places, with those of observations."""
-        both = [pa.concat_arrays([ours, *theirs.chunks]) for ours, theirs in zip(observed, held, strict=True)]
-        codes = key_codes(both, len(night) + len(places))
-        ours, theirs = codes[: len(night)], codes[len(night) :]
-        at = theirs * width + places
-        order = np.argsort(at, kind="stable")
-        # A null key is that of no row.
-        nights, nobody = night.max() + 1, codes.max() + 1
-        pairs, back = np.unique(np.where(ours < 0, nobody, ours) * nights + night, return_inverse=True)
-        return cls(order, at[order], pairs // nights * width, pairs % nights, pa.array(back))
+        cls,
+        tile_keys: Sequence[pa.ChunkedArray],
+        positions: Numbers,
+        width: int,
+        observed_keys: Sequence[pa.Array],
+        night: Numbers,
+    ) -> _KeyMatch:
+        """Matches the keys of tiles' rows, which have some of `width` positions, with those of observations."""
+        keys = [
+            pa.concat_arrays([observed, *stored.chunks])
+            for observed, stored in zip(observed_keys, tile_keys, strict=True)
+        ]
+        codes = key_codes(keys, len(night) + len(positions))
+        observed_codes, tile_codes = codes[: len(night)], codes[len(night) :]
+        offsets = tile_codes * width + positions
+        order = np.argsort(offsets, kind="stable")
+        # A null key matches no row: it gets a code that no row has.
+        nights, unmatched = night.max() + 1, codes.max() + 1
+        observed_codes = np.where(observed_codes < 0, unmatched, observed_codes)
+        pairs, inverse = np.unique(observed_codes * nights + night, return_inverse=True)
+        return cls(order, offsets[order], pairs // nights * width, pairs % nights, pa.array(inverse))
 
     def ranges(self, frame: list[Range]) -> list[Range]:
-        """For each run of a window the rows that are in it, for each pair."""
+        """For each run of tiles in a window, the range of its rows for each pair."""
         return [
             (
-                np.searchsorted(self.at, self.key + begin[self.night]),
-                np.searchsorted(self.at, self.key + end[self.night]),
+                np.searchsorted(self.offsets, self.starts + begin[self.night]),
+                np.searchsorted(self.offsets, self.starts + end[self.night]),
             )
             for begin, end in frame
         ]

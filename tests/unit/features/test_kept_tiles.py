@@ -14,7 +14,7 @@ import pytest
 from nightshift.definition.load import load_definition
 from nightshift.definition.model import ModelDefinition
 from nightshift.features.plan import SPANS, Tile, cover
-from nightshift.features.tiles import kept_tiles, plan_tiles, recipe, runs
+from nightshift.features.tiles import consecutive_tiles, plan_tiles, published_tiles, recipe
 from nightshift.lake.catalog import Lake
 from nightshift.lake.files import local_path
 from nightshift.lake.publish import publish
@@ -41,7 +41,7 @@ def keep(
     """Stages and publishes tiles as a job does: run by run."""
     staged = []
     for span in SPANS:
-        for run in runs(one for one in tiles if one.days == span):
+        for run in consecutive_tiles(one for one in tiles if one.days == span):
             data = rows_of(spec, model, {one: tiles[one] for one in run}, row or {})
             split: dict[str, str | int] = {"model": model, "days": span}
             staged.append(stage_arrow(lake, spec, data, run[0].start, run[-1].start, {}, split))
@@ -50,7 +50,7 @@ def keep(
 
 
 def kept(lake: Lake, spec: TableSpec, model: str, tiles: Iterable[Tile]) -> dict[Tile, str]:
-    return {one: found.made_from for one, found in kept_tiles(lake, spec, model, set(tiles)).items()}
+    return {one: found.fingerprint for one, found in published_tiles(lake, spec, model, set(tiles)).items()}
 
 
 @pytest.fixture
@@ -66,10 +66,10 @@ def numbered(*tiles: Tile) -> dict[Tile, str]:
 
 
 def test_nothing_is_kept_where_there_is_no_table_and_nothing_is_asked_of_it(lake: Lake, spec: TableSpec) -> None:
-    assert kept_tiles(lake, spec, "tiny", {tile(0, 1)}) == {}
+    assert published_tiles(lake, spec, "tiny", {tile(0, 1)}) == {}
     lake.ensure(spec)
-    assert kept_tiles(lake, spec, "tiny", {tile(0, 1)}) == {}
-    assert kept_tiles(lake, spec, "tiny", set()) == {}
+    assert published_tiles(lake, spec, "tiny", {tile(0, 1)}) == {}
+    assert published_tiles(lake, spec, "tiny", set()) == {}
 
 
 def test_exactly_the_tiles_asked_for_are_found_with_their_files_and_what_they_were_made_from(
@@ -79,14 +79,14 @@ def test_exactly_the_tiles_asked_for_are_found_with_their_files_and_what_they_we
     keep(lake, spec, "tiny", tiles)
     # Tiles of three spans begin on the same day; none is taken for another.
     asked = {tile(0, 1), tile(2, 1), tile(0, 64), tile(8, 8), tile(3, 1), tile(16, 8)}
-    found = kept_tiles(lake, spec, "tiny", asked)
-    assert {one: kept.made_from for one, kept in found.items()} == {t: m for t, m in tiles.items() if t in asked}
+    found = published_tiles(lake, spec, "tiny", asked)
+    assert {one: kept.fingerprint for one, kept in found.items()} == {t: m for t, m in tiles.items() if t in asked}
     for one, there in found.items():
         [(file, size)] = there.files.items()
         assert size == Path(local_path(file)).stat().st_size
         read = pq.ParquetFile(local_path(file)).read().to_pylist()
         assert {(row["days"], row["source_date"], row["made_from"]) for row in read} == {
-            (one.days, one.start, there.made_from)
+            (one.days, one.start, there.fingerprint)
         }
     assert len({file for there in found.values() for file in there.files}) == len(found)
 
@@ -118,10 +118,10 @@ def test_models_with_other_aggregates_over_the_same_source_share_its_table(lake:
 def test_a_tile_that_was_replaced_is_found_as_it_is_now(lake: Lake, spec: TableSpec) -> None:
     tiles = numbered(*(tile(n, 1) for n in range(4)), tile(0, 8))
     keep(lake, spec, "tiny", tiles)
-    before = kept_tiles(lake, spec, "tiny", set(tiles))
+    before = published_tiles(lake, spec, "tiny", set(tiles))
     keep(lake, spec, "tiny", {tile(1, 1): "f" * 16})
-    after = kept_tiles(lake, spec, "tiny", set(tiles))
-    assert after[tile(1, 1)].made_from == "f" * 16
+    after = published_tiles(lake, spec, "tiny", set(tiles))
+    assert after[tile(1, 1)].fingerprint == "f" * 16
     assert not after[tile(1, 1)].files.keys() & before[tile(1, 1)].files.keys()
     assert {one: found for one, found in after.items() if one != tile(1, 1)} == {
         one: found for one, found in before.items() if one != tile(1, 1)
@@ -146,7 +146,7 @@ def test_a_tile_of_several_files_is_all_of_them(lake: Lake, spec: TableSpec) -> 
         pq.write_table(rows.slice(number), file)
     staged = seal(folder, spec.name, attempt, START, START, {}, {"model": "tiny", "days": 8})
     publish(lake, spec, staged)
-    assert set(kept_tiles(lake, spec, "tiny", {tile(0, 8)})[tile(0, 8)].files) == set(staged.files)
+    assert set(published_tiles(lake, spec, "tiny", {tile(0, 8)})[tile(0, 8)].files) == set(staged.files)
     assert len(staged.files) == 2
 
 
@@ -165,7 +165,7 @@ def test_tiles_that_are_kept_are_not_made_again_and_those_of_a_restated_day_are(
     needed, how = set(cover(START + 6 * DAY, START + 18 * DAY)), recipe(tiny, "failures")
 
     def run(there: Versions) -> set[Tile]:
-        work = plan_tiles(needed, there, how, lambda tiles: kept_tiles(lake, spec, "tiny", tiles))
+        work = plan_tiles(needed, there, how, lambda tiles: published_tiles(lake, spec, "tiny", tiles))
         made = {one: origin for tiles in work.build.values() for one, origin in tiles.items()}
         keep(lake, spec, "tiny", made)
         return set(made)
@@ -233,4 +233,4 @@ def test_a_source_may_have_columns_named_as_those_of_the_tiles(lake: Lake, odd: 
     read, *_ = read_dates(lake, spec, EARLY, LATE).to_pylist()
     assert {name: read[name] for name in row} == row
     assert (read["model"], read["days"], read["made_from"]) == ("tiny", 8, "from")
-    assert set(kept_tiles(lake, spec, "tiny", {tile(0, 8), tile(0, 1)})) == {tile(0, 8)}
+    assert set(published_tiles(lake, spec, "tiny", {tile(0, 8), tile(0, 1)})) == {tile(0, 8)}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.source import Availability
-from nightshift.features.plan import SPANS, FeaturePlan, Tile, Visible, cover, plan_features
+from nightshift.features.plan import SPANS, FeaturePlan, Tile, VisibleTile, cover, plan_features
 
 DAY = timedelta(days=1)
 FIRST = date(2013, 3, 8)  # the clocks of New York change two days later
@@ -274,7 +274,7 @@ def test_a_look_up_sees_the_newest_version_that_was_available(
     for score_date in (night + n * DAY for n in range(nights)):
         there = set(available(definition, "planes", score_date))
         if known := [day for day in published if day in there]:
-            expected.append(Visible(score_date, Tile(max(known), 1)))
+            expected.append(VisibleTile(score_date, Tile(max(known), 1)))
     made = plan_features(definition, night, night + (nights - 1) * DAY, {"planes": published})
     assert made.versions["planes"] == tuple(expected)
 
@@ -289,4 +289,4 @@ def test_a_version_is_seen_however_old_it_is_and_in_whatever_order_they_are_know
 ) -> None:
     old, older = date(1999, 12, 31), date(1990, 1, 1)
     [seen] = plan(flight_delay, 1, [old, FIRST + DAY, older]).versions["planes"]
-    assert seen == Visible(FIRST, Tile(old, 1))
+    assert seen == VisibleTile(FIRST, Tile(old, 1))

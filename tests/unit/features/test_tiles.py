@@ -10,13 +10,13 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from nightshift.features.plan import SPANS, Tile, cover
-from nightshift.features.tiles import Kept, TileWork, made_from, plan_tiles, runs
+from nightshift.features.tiles import PublishedTile, TilePlan, consecutive_tiles, plan_tiles, tile_fingerprint
 from unit.features.spans import DAY, START, Versions, tile, versions
 
 Content = frozenset[tuple[date, str]]
 
 
-def building(work: TileWork) -> set[Tile]:
+def building(work: TilePlan) -> set[Tile]:
     return {one for tiles in work.build.values() for one in tiles}
 
 
@@ -24,13 +24,13 @@ class Store:
     """Published tiles as a dictionary, and in each file the versions of the days it was made from."""
 
     def __init__(self) -> None:
-        self.kept: dict[Tile, Kept] = {}
+        self.kept: dict[Tile, PublishedTile] = {}
         self.files: dict[str, Content] = {}
 
-    def find(self, tiles: set[Tile]) -> dict[Tile, Kept]:
+    def find(self, tiles: set[Tile]) -> dict[Tile, PublishedTile]:
         return {one: self.kept[one] for one in tiles if one in self.kept}
 
-    def run(self, needed: Iterable[Tile], there: Versions, how: str = "recipe") -> TileWork:
+    def run(self, needed: Iterable[Tile], there: Versions, how: str = "recipe") -> TilePlan:
         """Plans, makes what is to be made as a job does it, and publishes it."""
         work = plan_tiles(needed, there, how, self.find)
         files = dict(work.read)
@@ -44,7 +44,7 @@ class Store:
                 name = f"{one.start}-{one.days}-{len(self.files)}"
                 self.files[name] = content
                 files[one] = {name: 1}
-                self.kept[one] = Kept({name: 1}, origin)
+                self.kept[one] = PublishedTile({name: 1}, origin)
         self.seen = {one: frozenset().union(*(self.files[name] for name in files.get(one, ()))) for one in needed}
         return work
 
@@ -63,7 +63,7 @@ def test_a_cold_start_makes_everything_that_is_needed_and_its_parts() -> None:
 
 def test_every_span_is_told_even_if_there_is_nothing_to_do() -> None:
     work = plan_tiles([], {}, "recipe", lambda tiles: {})
-    assert work == TileWork({}, {span: {} for span in SPANS})
+    assert work == TilePlan({}, {span: {} for span in SPANS})
 
 
 def test_a_second_run_makes_nothing_and_reads_exactly_what_is_needed() -> None:
@@ -149,7 +149,7 @@ def test_a_tile_of_which_the_source_has_one_day_is_made_of_that_day() -> None:
 def test_only_tiles_of_which_the_source_has_a_day_are_looked_for() -> None:
     asked: list[set[Tile]] = []
 
-    def find(tiles: set[Tile]) -> dict[Tile, Kept]:
+    def find(tiles: set[Tile]) -> dict[Tile, PublishedTile]:
         asked.append(tiles)
         return {}
 
@@ -186,7 +186,7 @@ def test_whatever_happens_between_runs_every_tile_holds_its_days_as_they_are_now
         work = store.run(needed, there, how)
         assert store.seen == {one: frozenset((d, there[d]) for d in one.dates if d in there) for one in needed}
         # Nothing good is made again, and nothing is read or made that nobody needs.
-        good = {one for one, kept in before.items() if kept.made_from == made_from(one, there, how)}
+        good = {one for one, kept in before.items() if kept.fingerprint == tile_fingerprint(one, there, how)}
         assert not building(work) & good
         assert set(work.read) <= good
         used = needed | {part for one in building(work) for part in one.parts}
@@ -201,20 +201,23 @@ def test_whatever_happens_between_runs_every_tile_holds_its_days_as_they_are_now
 
 def test_what_a_tile_was_made_from_follows_the_versions_of_its_days_and_the_recipe() -> None:
     there = versions(0, 9)
-    told = made_from(tile(0, 8), there, "recipe")
-    assert told == made_from(tile(0, 8), dict(reversed(there.items())), "recipe")
-    assert told == made_from(tile(0, 8), there | {START + 8 * DAY: "b"}, "recipe")
+    told = tile_fingerprint(tile(0, 8), there, "recipe")
+    assert told == tile_fingerprint(tile(0, 8), dict(reversed(there.items())), "recipe")
+    assert told == tile_fingerprint(tile(0, 8), there | {START + 8 * DAY: "b"}, "recipe")
     others = [
-        made_from(tile(0, 8), there, "another"),
-        *(made_from(tile(0, 8), there | {START + n * DAY: "b"}, "recipe") for n in range(8)),
-        *(made_from(tile(0, 8), {d: v for d, v in there.items() if d != START + n * DAY}, "recipe") for n in range(8)),
+        tile_fingerprint(tile(0, 8), there, "another"),
+        *(tile_fingerprint(tile(0, 8), there | {START + n * DAY: "b"}, "recipe") for n in range(8)),
+        *(
+            tile_fingerprint(tile(0, 8), {d: v for d, v in there.items() if d != START + n * DAY}, "recipe")
+            for n in range(8)
+        ),
     ]
     assert len({told, *others}) == 1 + len(others)
 
 
 def test_a_tile_without_any_of_its_days_is_made_from_nothing() -> None:
-    assert made_from(tile(0, 8), versions(8, 20), "recipe") is None
-    assert made_from(tile(0, 1), {}, "recipe") is None
+    assert tile_fingerprint(tile(0, 8), versions(8, 20), "recipe") is None
+    assert tile_fingerprint(tile(0, 1), {}, "recipe") is None
 
 
 # ---- runs
@@ -223,7 +226,7 @@ def test_a_tile_without_any_of_its_days_is_made_from_nothing() -> None:
 @given(st.sampled_from(SPANS), st.sets(st.integers(0, 40)))
 def test_runs_hold_every_tile_once_and_none_spans_a_tile_that_is_not_in_it(span: int, numbers: set[int]) -> None:
     tiles = {tile(n * span, span) for n in numbers}
-    found = runs(tiles)
+    found = consecutive_tiles(tiles)
     assert [one for run in found for one in run] == sorted(tiles)
     for run in found:
         # Publishing a run replaces every first day from its first to its last.
@@ -235,4 +238,4 @@ def test_runs_hold_every_tile_once_and_none_spans_a_tile_that_is_not_in_it(span:
 
 
 def test_no_tiles_are_no_runs() -> None:
-    assert runs([]) == []
+    assert consecutive_tiles([]) == []

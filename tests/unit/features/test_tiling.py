@@ -15,8 +15,8 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from nightshift.features.plan import Tile
-from nightshift.features.tiles import kept_tiles
-from nightshift.features.tiling import TileReader, TileWriter, Written, key_codes
+from nightshift.features.tiles import published_tiles
+from nightshift.features.tiling import TileFile, TileReader, TileWriter, key_codes
 from nightshift.lake.catalog import Lake
 from nightshift.lake.files import local_path
 from nightshift.lake.groups import OVERALL, Group
@@ -35,9 +35,9 @@ from unit.features.tile_files import (
     Row,
     by_hand,
     contents,
+    fingerprints,
     landed,
     longer,
-    made_from,
     row,
     some_rows,
     write,
@@ -78,11 +78,11 @@ def test_every_row_tells_its_model_its_span_its_first_day_and_what_it_was_made_f
 
 def test_a_writer_tells_how_many_rows_each_file_has(writer: TileWriter) -> None:
     table = landed([row("a"), row("b"), row("b"), row("c", day=3)])
-    written = list(writer.write_days(table, OPERANDS, made_from(table)))
+    written = list(writer.write_days(table, OPERANDS, fingerprints(table)))
     assert {one.tile for one in written} == {tile(0, 1), tile(3, 1)}
     for one in written:
         assert one.rows == pq.read_metadata(local_path(one.file)).num_rows
-        assert Written.of(one.to_batch().to_pylist()[0]) == one
+        assert TileFile.of(one.to_batch().to_pylist()[0]) == one
 
 
 def test_no_rows_are_no_tiles(writer: TileWriter) -> None:
@@ -266,7 +266,7 @@ def test_what_was_written_is_published_without_a_complaint_and_found_again(
     attempt = new_attempt(START, START + DAY)
     writer = TileWriter("tiny", SPEC, GROUPS, staging_folder(lake.warehouse, SPEC.name, attempt))
     table = landed(rows)
-    written = list(writer.write_days(table, OPERANDS, made_from(table)))
+    written = list(writer.write_days(table, OPERANDS, fingerprints(table)))
     counts = {one.file: one.rows for one in written}
     staged = seal(
         writer.folder, SPEC.name, attempt, START, START + DAY, {}, {"model": "tiny", "days": 1}, written=counts
@@ -274,8 +274,8 @@ def test_what_was_written_is_published_without_a_complaint_and_found_again(
     with caplog.at_level(logging.WARNING):
         publish(lake, SPEC, staged)
     assert not caplog.records
-    kept = kept_tiles(lake, SPEC, "tiny", {tile(0, 1), tile(1, 1), tile(2, 1)})
-    assert {of: one.made_from for of, one in kept.items()} == made_from(table)
+    kept = published_tiles(lake, SPEC, "tiny", {tile(0, 1), tile(1, 1), tile(2, 1)})
+    assert {of: one.fingerprint for of, one in kept.items()} == fingerprints(table)
     files = {of: list(one.files) for of, one in kept.items()}
     assert files == {one.tile: [one.file] for one in written}
     for of in GROUPS:
@@ -287,7 +287,7 @@ def test_a_tile_in_which_no_row_has_any_key_has_no_file_and_is_published_as_noth
     groups, attempt = (BY_NAME, BY_TWO), new_attempt(START, START)
     writer = TileWriter("tiny", SPEC, groups, staging_folder(lake.warehouse, SPEC.name, attempt))
     table = landed([row(None)])
-    assert list(writer.write_days(table, OPERANDS, made_from(table))) == []
+    assert list(writer.write_days(table, OPERANDS, fingerprints(table))) == []
     split: dict[str, str | int] = {"model": "tiny", "days": 1}
     publish(lake, SPEC, seal(writer.folder, SPEC.name, attempt, START, START, {}, split, written={}))
-    assert kept_tiles(lake, SPEC, "tiny", {tile(0, 1)}) == {}
+    assert published_tiles(lake, SPEC, "tiny", {tile(0, 1)}) == {}

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from nightshift.definition.features import Aggregate
 from nightshift.features.partials import load, lower, merge
 from nightshift.features.plan import Tile
-from nightshift.features.tiling import TileReader, TileWriter, Written
+from nightshift.features.tiling import TileFile, TileReader, TileWriter
 from nightshift.lake.groups import Group, partial_names, partial_types
 from nightshift.lake.tables import Layer, TableSpec
 from unit.features.spans import DAY, START
@@ -94,7 +94,7 @@ def row(name: str | None = "a", *, number: int | None = 0, flag: bool | None = T
     return {"source_date": START + day * DAY, **keys, "v": float(v), "text": "x"}
 
 
-def made_from(rows: pa.Table) -> dict[Tile, str]:
+def fingerprints(rows: pa.Table) -> dict[Tile, str]:
     return {Tile(day, 1): f"from {day}" for day in set(rows["source_date"].to_pylist())}
 
 
@@ -102,12 +102,12 @@ def write(writer: TileWriter, rows: Iterable[Row]) -> dict[Tile, list[str]]:
     """Writes the tiles of some rows; their files."""
     table = landed(rows)
     files: dict[Tile, list[str]] = {}
-    for one in writer.write_days(table, OPERANDS, made_from(table)):
+    for one in writer.write_days(table, OPERANDS, fingerprints(table)):
         files.setdefault(one.tile, []).append(one.file)
     return files
 
 
-def longer(writer: TileWriter, of: Tile, files: dict[Tile, list[str]]) -> list[Written]:
+def longer(writer: TileWriter, of: Tile, files: dict[Tile, list[str]]) -> list[TileFile]:
     """A tile of tiles: its file, or none if nothing is in it."""
     return list(writer.write_longer(of, "from its parts", {part: files[part] for part in of.parts if part in files}))
 

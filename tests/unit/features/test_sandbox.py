@@ -10,7 +10,7 @@ from nightshift.definition.load import load_definition
 from nightshift.definition.model import ModelDefinition
 from nightshift.errors import NightshiftError, NotYetAvailable, TerminalError
 from nightshift.features.checks import sample_nights
-from nightshift.features.hindsight import raw_snapshots, reveal, world_settings
+from nightshift.features.sandbox import publish_arrived_rows, raw_snapshots, sandbox_settings
 from nightshift.lake.catalog import Lake
 from nightshift.lake.publish import publish
 from nightshift.lake.read import published_dates, read_dates, snapshot_of
@@ -50,7 +50,7 @@ def compute(lake: Lake, definition: ModelDefinition, night: date) -> dict[str, i
 
 @pytest.fixture
 def world(settings: Settings, tmp_path: Path) -> Lake:
-    return Lake(world_settings(settings, tmp_path / "world"))
+    return Lake(sandbox_settings(settings, tmp_path / "world"))
 
 
 def shown(world: Lake, definition: ModelDefinition, source: str) -> dict[date, list[str]]:
@@ -73,7 +73,7 @@ def test_a_world_shows_what_had_arrived_by_the_cutoff_and_no_more(
     landed: Lake, world: Lake, tiny: ModelDefinition
 ) -> None:
     compute(landed, tiny, day(4))
-    reveal(world, landed, tiny, day(4))
+    publish_arrived_rows(world, landed, tiny, day(4))
     assert shown(world, tiny, "plan") == {day(n): [f"p{n}"] for n in (1, 2, 3, 4)}
     assert shown(world, tiny, "failures") == {day(n): [f"f{n}"] for n in (1, 2)}
 
@@ -83,11 +83,11 @@ def test_a_world_grows_night_by_night_and_what_it_showed_stays(
 ) -> None:
     for number in (2, 5):
         compute(landed, tiny, day(number))
-        reveal(world, landed, tiny, day(number))
+        publish_arrived_rows(world, landed, tiny, day(number))
         assert sorted(shown(world, tiny, "plan")) == [day(n) for n in range(1, number + 1)]
     assert shown(world, tiny, "failures") == {day(n): [f"f{n}"] for n in (1, 2, 4)}
     before = snapshot_of(world, "raw.plan")
-    reveal(world, landed, tiny, day(5))
+    publish_arrived_rows(world, landed, tiny, day(5))
     assert snapshot_of(world, "raw.plan") == before
 
 
@@ -97,16 +97,16 @@ def test_a_world_shows_the_rows_that_the_features_were_made_from(
     """Not those of a day that was restated since; the night after it sees those."""
     compute(landed, tiny, day(4))
     land(landed, tiny, "failures", {day(2): "restated"})
-    reveal(world, landed, tiny, day(4))
+    publish_arrived_rows(world, landed, tiny, day(4))
     assert shown(world, tiny, "failures")[day(2)] == ["f2"]
     compute(landed, tiny, day(5))
-    reveal(world, landed, tiny, day(5))
+    publish_arrived_rows(world, landed, tiny, day(5))
     assert shown(world, tiny, "failures") == {day(1): ["f1"], day(2): ["restated"], day(4): ["f4"]}
 
 
 def test_the_world_is_all_that_changes(landed: Lake, world: Lake, tiny: ModelDefinition) -> None:
     snapshots = compute(landed, tiny, day(6))
-    reveal(world, landed, tiny, day(6))
+    publish_arrived_rows(world, landed, tiny, day(6))
     assert {name: snapshot_of(landed, f"raw.{name}") for name in snapshots} == snapshots
     assert Path(world.warehouse.removeprefix("file://")) != Path(landed.warehouse.removeprefix("file://"))
     assert published_dates(landed, raw_table(tiny, "failures")).keys() == {day(n) for n in (1, 2, 4, 5, 6)}
@@ -140,7 +140,7 @@ def test_a_night_whose_snapshots_are_gone_is_refused_in_words(landed: Lake, worl
     land(landed, tiny, "plan", {day(4): "restated"})
     landed.table("raw.plan").maintenance.expire_snapshots().by_ids([snapshots["plan"]]).commit()
     with pytest.raises(TerminalError, match=r"raw\.plan: snapshot \d+ is gone"):
-        reveal(world, landed, tiny, day(4))
+        publish_arrived_rows(world, landed, tiny, day(4))
 
 
 def test_nights_are_drawn_alike_with_the_same_seed_and_none_twice(landed: Lake, tiny: ModelDefinition) -> None:
