@@ -7,7 +7,7 @@ from pathlib import Path
 
 import duckdb
 
-from nightshift.spark_submit import READY
+from nightshift.compute.job import READY
 
 
 def main(raw: str, out: str) -> None:

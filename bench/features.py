@@ -17,15 +17,18 @@ from bench.events import FIRST, Volume, publish_raw
 from bench.jobs import Say, build_features, submit
 from bench.measure import Run, alternate, run
 from bench.registry import Bench, Figure, measurement
+from nightshift.compute.job import Job
 from nightshift.definition.calendar import nights
 from nightshift.errors import DataError, TerminalError
 from nightshift.features.compare import compare, tolerances
 from nightshift.lake.files import local_path
 from nightshift.lake.read import read_dates
 from nightshift.lake.tables import features_table
-from nightshift.loop import Loop
+from nightshift.project import Project
+from nightshift.replay.landing import land
 from nightshift.settings import PROJECT, Settings
-from nightshift.spark_submit import SparkSubmit
+from nightshift.stages.ingest import ingest_history
+from nightshift.stages.publish import publish
 
 MODELS = Path(__file__).parent / "models"
 DAY = timedelta(days=1)
@@ -49,9 +52,9 @@ def nightly(bench: Bench) -> list[Figure]:
     first_loop = next(iter(loops.values()))
     for first, last in [(FIRST, start - DAY), *zip(measured, measured, strict=True)]:
         publish_raw(first_loop.lake, first_loop.definition, volume, first, last)
-    for loop in loops.values():
-        build_features(loop, start - 31 * DAY, start - DAY, bench.say)
-    seconds = alternate({days: partial(_night, bench, loop, start) for days, loop in loops.items()}, rounds)
+    for project in loops.values():
+        build_features(project, start - 31 * DAY, start - DAY, bench.say)
+    seconds = alternate({days: partial(_night, bench, project, start) for days, project in loops.items()}, rounds)
     short, long = median(seconds["7"]), median(seconds["365"])
     pairs = [one / other for one, other in zip(seconds["365"], seconds["7"], strict=True)]
     result = f"365 days {long:.2f} s, 7 days {short:.2f} s: medians of {rounds} nights"
@@ -67,18 +70,18 @@ def bulk(bench: Bench) -> list[Figure]:
 
     Three nights are compared value by value. The range joins are stopped when they have taken twelve times as long.
     """
-    loop = Loop("flight_delay", Settings(home=PROJECT, var=bench.var))
-    first = loop.definition.schedule.start
+    project = Project("flight_delay", Settings(home=PROJECT, var=bench.var))
+    first = project.definition.schedule.start
     last = first + round(YEAR.days * bench.scale) * DAY - DAY
     bench.say("ingesting flights")
-    loop.land(last)
-    loop.publish(loop.ingest_history(first, last))
-    ours = build_features(loop, first, last, bench.say)
+    land(project, last)
+    publish(project, ingest_history(project, first, last))
+    ours = build_features(project, first, last, bench.say)
     _tell(bench, "in bulk", ours)
     few = last - 2 * DAY
-    _range_joins(bench, loop, few, last, bench.var / "few")
-    _check(loop, bench.var / "few", list(nights(few, last)), bench.note)
-    theirs = _range_joins(bench, loop, first, last, bench.var / "all", limit=12 * ours.work)
+    _range_joins(bench, project, few, last, bench.var / "few")
+    _check(project, bench.var / "few", list(nights(few, last)), bench.note)
+    theirs = _range_joins(bench, project, first, last, bench.var / "all", limit=12 * ours.work)
     _tell(bench, "range joins", theirs)
     ratio = theirs.work / ours.work
     result = f"{ours.work:.0f} s; range joins {theirs.work:.0f} s{' (stopped)' * theirs.stopped}"
@@ -92,14 +95,14 @@ def against_duckdb(bench: Bench) -> list[Figure]:
 
     DuckDB has two threads, reads the same Parquet files and writes Parquet. Five nights are compared value by value.
     """
-    loop, last = _generated(bench, 10, bench.var), FIRST + YEAR - DAY
-    ours = build_features(loop, FIRST, last, bench.say)
+    project, last = _generated(bench, 10, bench.var), FIRST + YEAR - DAY
+    ours = build_features(project, FIRST, last, bench.say)
     _tell(bench, "in bulk", ours)
     bench.say("DuckDB by hand")
     out = bench.var / "by_hand"
-    theirs = run([sys.executable, "-m", "bench.by_hand", f"{local_path(loop.lake.warehouse)}/staged", str(out)])
+    theirs = run([sys.executable, "-m", "bench.by_hand", f"{local_path(project.lake.warehouse)}/staged", str(out)])
     _tell(bench, "by hand", theirs)
-    _check(loop, out, list(nights(FIRST, last))[8::89], bench.note)
+    _check(project, out, list(nights(FIRST, last))[8::89], bench.note)
     result = f"{ours.work:.1f} s; DuckDB {theirs.work:.1f} s with {theirs.peak / GIB:.1f} GiB"
     what = "Ten million payments in bulk"
     return [
@@ -141,7 +144,7 @@ def _growth(millions: int, done: Run, before: tuple[int, Run] | None) -> tuple[s
     return f"{time:.1f} times for {rows:.0f} times the rows", time <= rows
 
 
-def _loops_with_windows(bench: Bench, lengths: Sequence[int]) -> dict[str, Loop]:
+def _loops_with_windows(bench: Bench, lengths: Sequence[int]) -> dict[str, Project]:
     """A loop for each length: the payments' definition with every window as long."""
     text, models = (MODELS / "payments" / "model.yaml").read_text(), bench.var / "models"
     for days in lengths:
@@ -150,45 +153,47 @@ def _loops_with_windows(bench: Bench, lengths: Sequence[int]) -> dict[str, Loop]
         named = text.replace("name: payments", f"name: payments_{days}d")
         file.write_text(re.sub(r"windows: \[.*?\]", f"windows: [{days}d]", named))
     settings = Settings(home=PROJECT, var=bench.var, models_folder=models)
-    return {str(days): Loop(f"payments_{days}d", settings) for days in lengths}
+    return {str(days): Project(f"payments_{days}d", settings) for days in lengths}
 
 
-def _night(bench: Bench, loop: Loop, start: date, number: int) -> float:
-    done = build_features(loop, start + number * DAY, start + number * DAY, bench.say)
-    _tell(bench, f"{loop.definition.name} {start + number * DAY}", done)
+def _night(bench: Bench, project: Project, start: date, number: int) -> float:
+    done = build_features(project, start + number * DAY, start + number * DAY, bench.say)
+    _tell(bench, f"{project.definition.name} {start + number * DAY}", done)
     return done.work
 
 
-def _generated(bench: Bench, millions: int, var: Path) -> Loop:
+def _generated(bench: Bench, millions: int, var: Path) -> Project:
     """A year of payments, published."""
     bench.say(f"generating {millions} million payments")
-    loop = Loop("payments", Settings(home=PROJECT, var=var, models_folder=MODELS))
+    project = Project("payments", Settings(home=PROJECT, var=var, models_folder=MODELS))
     volume = Volume.of(round(millions * 1e6 * bench.scale), YEAR.days)
-    publish_raw(loop.lake, loop.definition, volume, FIRST, FIRST + YEAR - DAY)
-    return loop
+    publish_raw(project.lake, project.definition, volume, FIRST, FIRST + YEAR - DAY)
+    return project
 
 
-def _range_joins(bench: Bench, loop: Loop, first: date, last: date, out: Path, limit: float = float("inf")) -> Run:
+def _range_joins(
+    bench: Bench, project: Project, first: date, last: date, out: Path, limit: float = float("inf")
+) -> Run:
     """The plain job, with adaptive plans and a few partitions: what it runs fastest with here."""
     bench.say(f"range joins of {first} to {last}")
     conf = {"spark.sql.adaptive.enabled": "true", "spark.sql.shuffle.partitions": "8"}
-    spark = loop.settings.spark.model_copy(update={"conf": conf})
+    spark = project.settings.spark.model_copy(update={"conf": conf})
     settings = Settings(home=PROJECT, var=bench.var, spark=spark)
-    arguments = ["--model", loop.definition.name, "--from", str(first), "--to", str(last), "--out", str(out)]
-    return submit(SparkSubmit(settings, "../bench/range_joins", arguments, long=True), bench.say, limit)
+    arguments = ("--model", project.definition.name, "--from", str(first), "--to", str(last), "--out", str(out))
+    return submit(settings, Job("../bench/range_joins", arguments, many_nights=True), bench.say, limit)
 
 
-def _check(loop: Loop, folder: Path, sample: list[date], note: Say) -> None:
+def _check(project: Project, folder: Path, sample: list[date], note: Say) -> None:
     """Compares published features with those in a folder of Parquet files.
 
     Raises:
         DataError: If any value differs by more than rounding.
     """
-    spec, cells = features_table(loop.definition), 0
+    spec, cells = features_table(project.definition), 0
     other = duckdb.sql(f"from read_parquet('{folder}/**/*.parquet', hive_partitioning = false)")
     for night in sample:
         theirs = other.filter(f"score_date = '{night}'").to_arrow_table()
-        found = compare(read_dates(loop.lake, spec, night, night), theirs, spec.key, tolerances(loop.definition))
+        found = compare(read_dates(project.lake, spec, night, night), theirs, spec.key, tolerances(project.definition))
         if found.differences:
             raise DataError("values differ", where=str(folder), received=str(found.differences[0]))
         cells += found.cells

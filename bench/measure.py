@@ -12,9 +12,9 @@ from time import perf_counter, time
 
 import psutil
 
+from nightshift.compute.job import READY
 from nightshift.errors import TerminalError
 from nightshift.processes import kill_group, start_group
-from nightshift.spark_submit import READY
 
 PERIOD = 0.1  # seconds between two samples of memory
 FORK = 1.0  # seconds after which a process surely runs a program of its own

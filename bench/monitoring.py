@@ -20,18 +20,18 @@ from bench.jobs import submit
 from bench.measure import alternate, run
 from bench.registry import Bench, Figure, measurement
 from bench.training import some_rows
+from nightshift.compute.job import Job
 from nightshift.definition.false_alarms import FalseAlarms
 from nightshift.lake.publish import publish
 from nightshift.lake.staging import new_attempt, stage_arrow
 from nightshift.lake.tables import features_table
-from nightshift.loop import Loop
 from nightshift.monitoring.drift import ScoredNight, measure_drift
 from nightshift.monitoring.night_profile import NightProfile, Profiler
 from nightshift.monitoring.reference import drift_baseline, make_reference, with_thresholds
+from nightshift.project import Project
 from nightshift.registry.package import ModelPackage
 from nightshift.registry.reference import SCORES
 from nightshift.settings import PROJECT, Settings
-from nightshift.spark_submit import SparkSubmit
 from nightshift.training.fit import fit
 
 ROWS, NUMBERS, CATEGORIES, DAYS = 500_000, 18, 6, 50
@@ -77,31 +77,30 @@ def profile(bench: Bench) -> list[Figure]:
 
     The same job with a version that has a reference, and with one that has none and is otherwise the same.
     """
-    loop = Loop("flight_delay", Settings(home=PROJECT, var=bench.var))
-    types = {name: str(kind) for name, kind in loop.definition.feature_types.items()}
-    spec, random = features_table(loop.definition), np.random.default_rng(4)
+    project = Project("flight_delay", Settings(home=PROJECT, var=bench.var))
+    types = {name: str(kind) for name, kind in project.definition.feature_types.items()}
+    spec, random = features_table(project.definition), np.random.default_rng(4)
     bench.say("generating rows and training")
     rows = some_rows(spec, FIRST, round(ROWS * bench.scale), random)
     origins = pa.array(np.array(["EWR", "JFK", "LGA"])[random.integers(0, 3, rows.num_rows)])
     rows = rows.set_column(rows.column_names.index("origin"), "origin", origins)
-    publish(loop.lake, spec, stage_arrow(loop.lake, spec, rows, FIRST, FIRST, {}))
+    publish(project.lake, spec, stage_arrow(project.lake, spec, rows, FIRST, FIRST, {}))
     some = rows.slice(0, 50_000)
     label = random.random(some.num_rows) < 1 / (1 + np.exp(-np.nan_to_num(some["departure_minute"].to_numpy()) / 30))
-    without = fit(loop.definition, some.append_column("label", pa.array(label.astype(np.float64))))
+    without = fit(project.definition, some.append_column("label", pa.array(label.astype(np.float64))))
     scores = pa.table({SCORES: without.score(some), "score_date": some["score_date"]})
     versions = {
-        "without": _register(loop, without),
-        "with": _register(loop, replace(without, reference=make_reference(some, types, scores))),
+        "without": _register(project, without),
+        "with": _register(project, replace(without, reference=make_reference(some, types, scores))),
     }
 
     def job(version: int) -> Callable[[int], float]:
         def timed(_: int) -> float:
-            loop.registry.crown(version)
+            project.registry.crown(version)
             bench.say(f"scoring by version {version}")
-            arguments = ["--model", "flight_delay", "--night", str(FIRST), "--attempt", new_attempt(FIRST, FIRST)]
-            return submit(
-                SparkSubmit(loop.settings, "score", [*arguments, "--at", f"{FIRST}T00:00:00Z"]), bench.say
-            ).work
+            arguments = ("--model", "flight_delay", "--night", str(FIRST), "--attempt", new_attempt(FIRST, FIRST))
+            scoring = Job("score", (*arguments, "--at", f"{FIRST}T00:00:00Z"))
+            return submit(project.settings, scoring, bench.say).work
 
         return timed
 
@@ -113,11 +112,11 @@ def profile(bench: Bench) -> list[Figure]:
     return [Figure("A night's profile beside its scores", "adds at most 10%", result, f"{more:+.1%}", more <= 0.1)]
 
 
-def _register(loop: Loop, package: ModelPackage) -> int:
-    run_id = loop.registry.start_run("2023-01-01", "bench", "bench")
-    loop.registry.log_package(run_id, package)
-    loop.registry.end_run(run_id)
-    return loop.registry.register(run_id, "bench").number
+def _register(project: Project, package: ModelPackage) -> int:
+    run_id = project.registry.start_run("2023-01-01", "bench", "bench")
+    project.registry.log_package(run_id, package)
+    project.registry.end_run(run_id)
+    return project.registry.register(run_id, "bench").number
 
 
 def _evidently(bench: Bench, reference: pa.Table, night: pa.Table) -> float:

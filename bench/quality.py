@@ -12,11 +12,11 @@ from bench import wide
 from bench.jobs import submit
 from bench.measure import Run, alternate
 from bench.registry import Bench, Figure, measurement
+from nightshift.compute.job import Job
 from nightshift.errors import DataError
 from nightshift.lake.catalog import Lake
 from nightshift.lake.staging import stage_parts
 from nightshift.settings import PROJECT, Settings
-from nightshift.spark_submit import SparkSubmit
 
 ROWS, FILES, ROUNDS = 3_000_000, 6, 3
 WAYS = ("nightshift", "by-hand", "naive")
@@ -40,8 +40,8 @@ def wide_night(bench: Bench) -> list[Figure]:
 
     def measured(way: str, number: int) -> float:
         bench.say(f"{way}, {number + 1} of {ROUNDS}")
-        job = SparkSubmit(settings, "../bench/wide", ["--way", way, "--staged", staged.location])
-        runs[way].append(submit(job, bench.say))
+        job = Job("../bench/wide", ("--way", way, "--staged", staged.location))
+        runs[way].append(submit(settings, job, bench.say))
         done = runs[way][-1]
         bench.note(f"{way}: {done.work:.1f} s after {done.seconds - done.work:.1f} s, {done.peak / 2**30:.1f} GiB")
         return done.work

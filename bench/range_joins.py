@@ -18,6 +18,7 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from nightshift.compute.job import READY
 from nightshift.definition.calendar import newest_partition
 from nightshift.definition.features import Aggregate, feature_name
 from nightshift.definition.load import find_definition
@@ -28,7 +29,6 @@ from nightshift.lake.catalog import Lake
 from nightshift.lake.read import data_files, published_dates
 from nightshift.lake.tables import raw_table
 from nightshift.settings import get_settings
-from nightshift.spark_submit import READY
 
 
 def range_joined(definition: ModelDefinition, first: date, last: date, raw: Mapping[str, DataFrame]) -> DataFrame:

@@ -12,16 +12,20 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-from nightshift.loop import Loop, Trained
+from nightshift.compute.job import READY
+from nightshift.project import Project
 from nightshift.settings import PROJECT, Settings
-from nightshift.spark_submit import READY
+from nightshift.stages.gate import gate
+from nightshift.stages.register import promote
+from nightshift.stages.train import StoredModel
+from nightshift.stages.train import train as run_training
 from nightshift_airflow.preload import preload
 
 MODEL = "flight_delay"
 READ, FITTED, WEIGHED, TRAINED = "read in ", "fitted in ", "importances in ", "trained "
 
 
-def train(loop: Loop, as_of: date) -> None:
+def train(project: Project, as_of: date) -> None:
     """Trains, and says how long reading, the estimator's own fit and the importances took."""
     from sklearn.ensemble import HistGradientBoostingClassifier
 
@@ -30,7 +34,7 @@ def train(loop: Loop, as_of: date) -> None:
     _time(dataset, "read_labelled", READ)
     _time(HistGradientBoostingClassifier, "fit", FITTED)
     _time(importance, "permutation_importance", WEIGHED)
-    trained = loop.train(as_of, "measured", say)
+    trained = run_training(project, as_of, "measured", say)
     say(f"{TRAINED}{trained.run_id} {trained.digest}")
 
 
@@ -57,14 +61,14 @@ def main(var: str, models: str, as_of: str, stage: str, *trained: str) -> None:
     """Does one stage; gate and registration are told what was trained."""
     preload()
     say(READY)
-    loop = Loop(MODEL, Settings(home=PROJECT, var=Path(var), models_folder=Path(models)))
+    project = Project(MODEL, Settings(home=PROJECT, var=Path(var), models_folder=Path(models)))
     day = date.fromisoformat(as_of)
     if stage == "train":
-        train(loop, day)
+        train(project, day)
     elif stage == "gate":
-        say(loop.gate(Trained(*trained), day, "measured").summary())
+        say(gate(project, StoredModel(*trained), day, "measured").summary())
     else:
-        loop.promote(Trained(*trained), "measured", "measured")
+        promote(project, StoredModel(*trained), "measured", "measured")
 
 
 if __name__ == "__main__":

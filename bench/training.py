@@ -29,7 +29,7 @@ from nightshift.lake.publish import publish
 from nightshift.lake.read import data_files
 from nightshift.lake.staging import stage_arrow
 from nightshift.lake.tables import TableSpec, features_table, raw_table
-from nightshift.loop import Loop
+from nightshift.project import Project
 from nightshift.settings import PROJECT, Settings
 from nightshift.training.bootstrap import Sample, draw_days, estimate
 from nightshift.training.dataset import pin_snapshots, read_labelled, split_dates
@@ -46,16 +46,16 @@ def read(bench: Bench) -> list[Figure]:
 
     Against PyArrow's own reading of the same files, features and labels, without joining them.
     """
-    loop = Loop("flight_delay", Settings(home=PROJECT, var=bench.var))
-    features, labels = features_table(loop.definition), raw_table(loop.definition, "arrivals")
+    project = Project("flight_delay", Settings(home=PROJECT, var=bench.var))
+    features, labels = features_table(project.definition), raw_table(project.definition, "arrivals")
     size, last = round(ROWS * bench.scale / DAYS), FIRST + timedelta(days=DAYS - 1)
     bench.say("generating rows")
-    _history(loop, size, last)
-    snapshots = pin_snapshots(loop.lake, loop.definition)
-    files = [local_path(file) for spec in (features, labels) for file in _files(loop.lake, spec, last)]
+    _history(project, size, last)
+    snapshots = pin_snapshots(project.lake, project.definition)
+    files = [local_path(file) for spec in (features, labels) for file in _files(project.lake, spec, last)]
 
     def ours(_: int) -> float:
-        return _timed(lambda: read_labelled(loop.lake, loop.definition, FIRST, last, snapshots))
+        return _timed(lambda: read_labelled(project.lake, project.definition, FIRST, last, snapshots))
 
     def theirs(_: int) -> float:
         return _timed(lambda: [pq.ParquetFile(file).read() for file in files])
@@ -83,16 +83,20 @@ def overhead(bench: Bench) -> list[Figure]:
     """
     models = bench.var / "models"
     shutil.copytree(PROJECT / "include" / "models" / MODEL, models / MODEL)
-    loop = _loop(bench, TRIED)
+    project = _loop(bench, TRIED)
     last = FIRST + timedelta(days=DAYS - 1)
     bench.say("generating rows")
-    _history(loop, round(ROWS * bench.scale / DAYS), last)
-    as_of = next(day for day in nights(last, last + timedelta(days=9)) if newest_labelled(loop.definition, day) == last)
-    first = split_dates(loop.definition, as_of)
+    _history(project, round(ROWS * bench.scale / DAYS), last)
+    as_of = next(
+        day for day in nights(last, last + timedelta(days=9)) if newest_labelled(project.definition, day) == last
+    )
+    first = split_dates(project.definition, as_of)
     bench.say("trying how long a fit takes")
-    rows = read_labelled(loop.lake, loop.definition, first.first, first.holdout - timedelta(days=1), _pinned(loop))
+    rows = read_labelled(
+        project.lake, project.definition, first.first, first.holdout - timedelta(days=1), _pinned(project)
+    )
     _loop(bench, _rounds(bench, rows))
-    loop.registry.champion()  # the first look creates MLflow's store
+    project.registry.champion()  # the first look creates MLflow's store
 
     def staged(stage: str, *given: str) -> Run:
         command = [sys.executable, "-m", "bench.stage", str(bench.var), str(models), str(as_of), stage, *given]
@@ -129,7 +133,7 @@ def _rounds(bench: Bench, rows: pa.Table) -> int:
     return max(1, more + round((aim - slowly) * (more - TRIED) / (slowly - few)))
 
 
-def _loop(bench: Bench, rounds: int) -> Loop:
+def _loop(bench: Bench, rounds: int) -> Project:
     """The example in a folder of its own, boosted in so many rounds."""
     file, yaml = bench.var / "models" / MODEL / "model.yaml", YAML()
     tree = yaml.load(file)
@@ -137,11 +141,11 @@ def _loop(bench: Bench, rounds: int) -> Loop:
     steady = {"early_stopping": False, "max_leaf_nodes": 127, "min_samples_leaf": 20, "l2_regularization": 0.0}
     tree["training"]["estimator"]["params"] |= {"max_iter": rounds, **steady}
     yaml.dump(tree, file)
-    return Loop(MODEL, Settings(home=PROJECT, var=bench.var, models_folder=bench.var / "models"))
+    return Project(MODEL, Settings(home=PROJECT, var=bench.var, models_folder=bench.var / "models"))
 
 
-def _pinned(loop: Loop) -> dict[str, int]:
-    return pin_snapshots(loop.lake, loop.definition)
+def _pinned(project: Project) -> dict[str, int]:
+    return pin_snapshots(project.lake, project.definition)
 
 
 def _said(done: Run, what: str) -> list[str]:
@@ -149,12 +153,12 @@ def _said(done: Run, what: str) -> list[str]:
     return [line.removeprefix(what) for line in done.lines if line.startswith(what)]
 
 
-def _history(loop: Loop, size: int, last: date) -> None:
+def _history(project: Project, size: int, last: date) -> None:
     """Publishes features and outcomes, so many rows a day; outcomes depend on a feature."""
-    features, labels = features_table(loop.definition), raw_table(loop.definition, "arrivals")
+    features, labels = features_table(project.definition), raw_table(project.definition, "arrivals")
     random = np.random.default_rng(1)
     parts = [some_rows(features, day, size, random) for day in nights(FIRST, last)]
-    numbers = [name for name, kind in loop.definition.feature_types.items() if kind == "number"]
+    numbers = [name for name, kind in project.definition.feature_types.items() if kind == "number"]
     outcomes = [some_rows(labels, part["score_date"][0].as_py(), size, random) for part in parts]
     delays = [pc.add(made["arr_delay"], part[numbers[0]]) for made, part in zip(outcomes, parts, strict=True)]
     place = labels.schema.get_field_index("arr_delay")
@@ -163,7 +167,7 @@ def _history(loop: Loop, size: int, last: date) -> None:
         for made, delay in zip(outcomes, delays, strict=True)
     ]
     for spec, made in ((features, parts), (labels, outcomes)):
-        publish(loop.lake, spec, stage_arrow(loop.lake, spec, pa.concat_tables(made), FIRST, last, {}))
+        publish(project.lake, spec, stage_arrow(project.lake, spec, pa.concat_tables(made), FIRST, last, {}))
 
 
 @measurement("training.bootstrap")

@@ -18,6 +18,7 @@ from pyspark.sql import Column as SparkColumn
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from nightshift.compute.job import READY
 from nightshift.definition.checks import RowCount, UsualValues
 from nightshift.definition.source import Column, Source
 from nightshift.lake.staging import load_staged
@@ -40,7 +41,6 @@ from nightshift.quality.expectation import (
     ExpectationSpec,
 )
 from nightshift.quality.staged_rows import SparkRows
-from nightshift.spark_submit import READY
 
 DAY = date(2026, 1, 5)
 CODES = ["AA", "BB", "CC", "DD", "EE"]

@@ -29,11 +29,20 @@ from nightshift.lake.publish import publish
 from nightshift.lake.read import published_dates, read_dates, snapshot_of
 from nightshift.lake.staging import stage_arrow
 from nightshift.lake.tables import features_table, observation_key, raw_table, scores_table
-from nightshift.loop import Loop
 from nightshift.monitoring.evidence import is_decision
 from nightshift.monitoring.value import CHAMPION, NAIVE, columns_of_value, measure_value
+from nightshift.project import Project
 from nightshift.registry.package import ModelPackage
+from nightshift.replay.landing import land
 from nightshift.settings import PROJECT, Settings
+from nightshift.stages.decide import decide, replay_policy
+from nightshift.stages.drift import measure_drift
+from nightshift.stages.estimate import estimate_performance
+from nightshift.stages.gate import gate
+from nightshift.stages.history import build_history
+from nightshift.stages.outcomes import measure_outcomes
+from nightshift.stages.register import promote
+from nightshift.stages.train import train
 from nightshift.training.bootstrap import metrics
 from nightshift.training.dataset import pin_snapshots, read_labelled, split_dates
 from nightshift.training.fit import fit
@@ -77,7 +86,7 @@ class Month:
 
 
 @dataclass
-class Trained:
+class StoredModel:
     """Which nights trained a model, and which of those models became the champion."""
 
     asked: list[date]
@@ -100,8 +109,8 @@ def main(
     ] = "never,monthly,nightshift",
 ) -> None:
     """Replay a year and write what every policy came to, by month, as a table and as JSON."""
-    loop = Loop(model, Settings(home=PROJECT, var=var.resolve(), models_folder=models and models.resolve()))
-    year = Year(loop, start.date(), first.date(), last.date())
+    project = Project(model, Settings(home=PROJECT, var=var.resolve(), models_folder=models and models.resolve()))
+    year = Year(project, start.date(), first.date(), last.date())
     year.build()
     found = []
     for policy in policies.split(","):
@@ -110,7 +119,7 @@ def main(
         found += months
         console.print(f"{policy}: {sum(one.trainings for one in months)} trainings, {perf_counter() - begun:.0f} s")
     _show(found)
-    decisions = [asdict(one) for one in loop.replay_policy(first.date(), last.date())] if OURS in policies else []
+    decisions = [asdict(one) for one in replay_policy(project, first.date(), last.date())] if OURS in policies else []
     told = {"months": [asdict(one) for one in found], "decisions": decisions}
     (var / "year.json").write_text(json.dumps(told, default=str, indent=1))
 
@@ -125,21 +134,21 @@ class Year:
         last: The last night.
     """
 
-    def __init__(self, loop: Loop, start: date, first: date, last: date) -> None:
-        self.loop, self.start, self.first, self.last = loop, start, first, last
-        self.definition, self.lake = loop.definition, loop.lake
+    def __init__(self, project: Project, start: date, first: date, last: date) -> None:
+        self.project, self.start, self.first, self.last = project, start, first, last
+        self.definition, self.lake = project.definition, project.lake
         self.packages: dict[int, ModelPackage] = {}
 
     def build(self) -> None:
         """Lands the example's data and builds its features, once."""
         begin = self.definition.schedule.start
         if self.last not in published_dates(self.lake, features_table(self.definition), (self.last, self.last)):
-            self.loop.land(self.last + timedelta(days=3))
-            self.loop.build_history(begin, self.last, self._say)
+            land(self.project, self.last + timedelta(days=3))
+            build_history(self.project, begin, self.last, self._say)
 
     def months(self, policy: str) -> Iterator[Month]:
         """What a policy comes to, month by month."""
-        trained = Trained([], [])
+        trained = StoredModel([], [])
         scored = self._ours(trained) if policy == OURS else self._by_calendar(POLICIES[policy], trained)
         by_month: dict[str, list[tuple[date, pa.Table]]] = {}
         for night, rows in scored:
@@ -147,7 +156,7 @@ class Year:
         for month, of in by_month.items():
             yield self._month(policy, month, of, trained)
 
-    def _by_calendar(self, due: Callable[[date], bool], trained: Trained) -> Iterator[tuple[date, pa.Table]]:
+    def _by_calendar(self, due: Callable[[date], bool], trained: StoredModel) -> Iterator[tuple[date, pa.Table]]:
         """Every night's scores by the newest model, trained when the calendar says so."""
         snapshots = pin_snapshots(self.lake, self.definition)
         package: ModelPackage | None = None
@@ -163,53 +172,53 @@ class Year:
             rows = read_dates(self.lake, features_table(self.definition), night, night)
             yield night, self._scores(night, rows, package, len(trained.asked), 0)
 
-    def _ours(self, trained: Trained) -> Iterator[tuple[date, pa.Table]]:
+    def _ours(self, trained: StoredModel) -> Iterator[tuple[date, pa.Table]]:
         """Every night's scores through the real loop: what the night before asked for is trained first."""
-        if self.loop.registry.champion() is None:
+        if self.project.registry.champion() is None:
             self._train(self.first, "first")
         for night in nights(self.first, self.last):
             if not self._is_done(night):
                 self._monitor(night)
             yield night, read_dates(self.lake, scores_table(self.definition), night, night)
-        events = self.loop.champions.events()
+        events = self.project.champions.events()
         trained.asked += [one.effective for one in events if one.event in {"registered", "refused"}]
         trained.promoted += [one.effective for one in events if one.event == "promoted"]
 
     def _is_done(self, night: date) -> bool:
         """Whether a night was decided about before this replay was interrupted, and what it asked for was judged."""
-        decided = {row["verdict"] for row in self.loop.monitored(night, night, "decision") if is_decision(row)}
-        judged = [one for one in self.loop.champions.events() if one.actor == f"retrain__{night}"]
+        decided = {row["verdict"] for row in self.project.monitored(night, night, "decision") if is_decision(row)}
+        judged = [one for one in self.project.champions.events() if one.actor == f"retrain__{night}"]
         return bool(decided) and ("request" not in decided or bool(judged))
 
     def _monitor(self, night: date) -> None:
         """Scores a night, measures it, decides, and trains if that is what was decided."""
         spec, run_id = scores_table(self.definition), f"year__{night}"
-        champion = self.loop.registry.require_champion()
+        champion = self.project.registry.require_champion()
         if champion.number not in self.packages:
-            self.packages[champion.number] = self.loop.registry.package(champion.run_id, champion.digest)
+            self.packages[champion.number] = self.project.registry.package(champion.run_id, champion.digest)
         snapshot = snapshot_of(self.lake, features_table(self.definition).name)
         rows = read_dates(self.lake, features_table(self.definition), night, night, snapshot=snapshot)
         scores = self._scores(night, rows, self.packages[champion.number], champion.number, snapshot)
         publish(self.lake, spec, stage_arrow(self.lake, spec, scores, night, night, {}))
-        self.loop.measure_drift(night, run_id)
-        self.loop.estimate_performance(night, run_id)
-        self.loop.measure_outcomes(night, run_id)
-        decision = self.loop.decide(night, run_id)
+        measure_drift(self.project, night, run_id)
+        estimate_performance(self.project, night, run_id)
+        measure_outcomes(self.project, night, run_id)
+        decision = decide(self.project, night, run_id)
         self._say(f"{night}: {decision.action}, {decision.reason}")
         if decision.action == "request":
             self._train(night, decision.reason)
 
     def _train(self, as_of: date, reason: str) -> None:
-        declared = self.loop.definition
-        self.loop.definition = self._learning_from_start(as_of)
+        declared = self.project.definition
+        self.project.definition = self._learning_from_start(as_of)
         try:
-            made = self.loop.train(as_of, reason, self._say)
-            report = self.loop.gate(made, as_of, f"retrain__{as_of}")
+            made = train(self.project, as_of, reason, self._say)
+            report = gate(self.project, made, as_of, f"retrain__{as_of}")
             self._say(f"gate: {report.summary()}")
             if report.passed:
-                self.loop.promote(made, report.summary(), f"retrain__{as_of}")
+                promote(self.project, made, report.summary(), f"retrain__{as_of}")
         finally:
-            self.loop.definition = declared
+            self.project.definition = declared
 
     def _learning_from_start(self, as_of: date) -> Any:
         """The definition with a training period that reaches back to the start at most."""
@@ -226,7 +235,7 @@ class Year:
             rows = rows.append_column(name, column)
         return rows.select([*observation_key(self.definition), *made]).cast(scores_table(self.definition).schema)
 
-    def _month(self, policy: str, month: str, of: list[tuple[date, pa.Table]], trained: Trained) -> Month:
+    def _month(self, policy: str, month: str, of: list[tuple[date, pa.Table]], trained: StoredModel) -> Month:
         key, first, last = self.definition.observations.key, of[0][0], of[-1][0]
         labels = read_labels(self.lake, self.definition, first, last, extra_columns=columns_of_value(self.definition))
         rows = pa.concat_tables([rows for _, rows in of])

@@ -11,7 +11,7 @@ from nightshift_airflow import tasks
 with DAG(
     "nightshift.maintenance",
     description="Expires snapshots, merges manifests, removes orphan files and the staging left by dead runs.",
-    doc_md=tasks.maintain.function.__doc__,
+    doc_md=tasks.maintenance.function.__doc__,
     schedule=CronTriggerTimetable("30 5 * * *", timezone="UTC"),
     start_date=datetime(2013, 1, 1, tzinfo=UTC),
     catchup=False,
@@ -19,4 +19,4 @@ with DAG(
     tags={"nightshift", "maintenance"},
     default_args={"owner": "nightshift", "retries": 2, "retry_delay": timedelta(minutes=1)},
 ):
-    tasks.maintain()
+    tasks.maintenance()

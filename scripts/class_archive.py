@@ -11,8 +11,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from nightshift.compute.job import Job
+from nightshift.compute.spark_submit import SparkSubmit, class_archive
 from nightshift.settings import get_settings
-from nightshift.spark_submit import SparkSubmit, class_archive
 
 JOB = """
 import pyarrow as pa
@@ -41,18 +42,23 @@ spark.range(0, 2, 1, 2).mapInArrow(lambda batches: batches, "id bigint").collect
 
 def main() -> int:
     """Runs a small job that does what real ones do, and lets the JVM write down what it loaded."""
-    submit, archive = SparkSubmit(get_settings(), "features", []), class_archive(get_settings())
+    submitter, archive = SparkSubmit(get_settings()), class_archive(get_settings())
     with tempfile.TemporaryDirectory() as folder:
-        job = Path(folder) / "job.py"
-        job.write_text(JOB.replace("FOLDER", folder))
+        program = Path(folder) / "job.py"
+        program.write_text(JOB.replace("FOLDER", folder))
         part = archive.with_suffix(".part")
         part.unlink(missing_ok=True)
-        command = [*submit.command(), str(job)]
-        command = [word.split(" -XX:SharedArchiveFile")[0] for word in command[:-2]] + command[-1:]
+        replaced = Job("features")  # whose command this is, but for the program
+        *command, _ = submitter.command(replaced)
+        command = [*(word.split(" -XX:SharedArchiveFile")[0] for word in command), str(program)]
         flags = next(i for i, word in enumerate(command) if word.startswith("spark.driver.extraJavaOptions"))
         command[flags] += f" -XX:ArchiveClassesAtExit={part}"
         done = subprocess.run(
-            command, env=submit.environment() | os.environ, capture_output=True, text=True, check=False
+            command,
+            env=submitter.environment(Job("features")) | os.environ,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode or not part.exists():
             sys.stderr.write(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
@@ -33,6 +34,7 @@ class CatalogSettings(_Group):
 class SparkSettings(_Group):
     """Where Spark jobs run and with what configuration."""
 
+    submitter: Literal["spark-submit"] = "spark-submit"
     master: str = "local[*]"
     driver_memory: str = "2g"
     conf: dict[str, str] = {}

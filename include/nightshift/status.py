@@ -12,8 +12,8 @@ from nightshift.definition.prediction import PROBABILITY, MetricRoles
 from nightshift.lake.read import published_dates
 from nightshift.lake.sql import run_sql
 from nightshift.lake.tables import raw_table, scores_table
-from nightshift.loop import Loop
 from nightshift.monitoring.evidence import AUDITS, drift_of, is_decision
+from nightshift.project import Project
 from nightshift.registry.events import RegistryEvent
 
 Row = Mapping[str, Any]
@@ -85,16 +85,16 @@ class Retraining:
         return "; ".join(parts)
 
 
-def night_statuses(loop: Loop, first: date | None = None, last: date | None = None) -> list[NightStatus]:
+def night_statuses(project: Project, first: date | None = None, last: date | None = None) -> list[NightStatus]:
     """A row per scored night, oldest first."""
-    scored = published_dates(loop.lake, scores_table(loop.definition))
+    scored = published_dates(project.lake, scores_table(project.definition))
     nights = sorted(day for day in scored if (first is None or day >= first) and (last is None or day <= last))
     if not nights:
         return []
-    expected = published_dates(loop.lake, raw_table(loop.definition, loop.definition.observations.source))
-    versions = _scoring_versions(loop)
-    rows = loop.monitored(nights[0], nights[-1])
-    metrics = loop.definition.prediction.metrics
+    expected = published_dates(project.lake, raw_table(project.definition, project.definition.observations.source))
+    versions = _scoring_versions(project)
+    rows = project.monitored(nights[0], nights[-1])
+    metrics = project.definition.prediction.metrics
     return [
         _status(
             night,
@@ -108,13 +108,13 @@ def night_statuses(loop: Loop, first: date | None = None, last: date | None = No
     ]
 
 
-def retrainings(loop: Loop, first: date, last: date) -> list[Retraining]:
+def retrainings(project: Project, first: date, last: date) -> list[Retraining]:
     """The trainings that nights from `first` to `last` requested, oldest first."""
-    decisions = [row for row in loop.monitored(first, last, "decision") if is_decision(row)]
+    decisions = [row for row in project.monitored(first, last, "decision") if is_decision(row)]
     events: dict[tuple[str, str], RegistryEvent] = {
-        (event.actor, event.event): event for event in loop.champions.events()
+        (event.actor, event.event): event for event in project.champions.events()
     }
-    versions = _scoring_versions(loop)
+    versions = _scoring_versions(project)
     return [
         _retraining(row["score_date"], row["detail"], events, versions)
         for row in sorted(decisions, key=lambda row: row["score_date"])
@@ -122,10 +122,10 @@ def retrainings(loop: Loop, first: date, last: date) -> list[Retraining]:
     ]
 
 
-def gate_refusals(loop: Loop) -> dict[date, str]:
+def gate_refusals(project: Project) -> dict[date, str]:
     """The gate's reason for every training that it refused, by the date as of which it was trained."""
-    schedule = loop.definition.schedule
-    rows = loop.monitored(schedule.start, schedule.end or schedule.start + timedelta(days=36500), "gate")
+    schedule = project.definition.schedule
+    rows = project.monitored(schedule.start, schedule.end or schedule.start + timedelta(days=36500), "gate")
     verdicts = [row for row in rows if row["statistic"] == "verdict" and row["verdict"] == "refused"]
     return {row["score_date"]: row["detail"] for row in verdicts}
 
@@ -186,10 +186,10 @@ def _drift(rows: Sequence[Row]) -> str:
     return ("warn" if drifted else "pass") + (f", {weighted:.0%}" if weighted is not None else "")
 
 
-def _scoring_versions(loop: Loop) -> dict[date, int]:
+def _scoring_versions(project: Project) -> dict[date, int]:
     """The version that computed the published scores, by night."""
-    spec = scores_table(loop.definition)
-    if not loop.lake.table_exists(spec.name):
+    spec = scores_table(project.definition)
+    if not project.lake.table_exists(spec.name):
         return {}
-    _, rows = run_sql(loop.lake, f"select score_date, max(model_version) from {spec.name} group by 1")
+    _, rows = run_sql(project.lake, f"select score_date, max(model_version) from {spec.name} group by 1")
     return {row[0]: row[1] for row in rows}

@@ -60,7 +60,7 @@ def _score(definition: ModelDefinition, scores: Asset) -> DAG:
             raw = tasks.publish(name, tasks.audit(name, staged))
         with TaskGroup("features"):
             computed = SparkJobOperator(
-                task_id="compute",
+                task_id="features",
                 job="features",
                 arguments=["--model", name, "--from", night],
                 pool=SPARK_POOL,

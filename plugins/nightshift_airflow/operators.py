@@ -17,7 +17,7 @@ from nightshift_airflow.errors import explained
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from nightshift.spark_submit import SparkSubmit
+    from nightshift.compute.job import Submission
 
 
 class LandedSensor(BaseSensorOperator):
@@ -82,9 +82,10 @@ class LandedSensor(BaseSensorOperator):
 
     def _missing(self) -> list[str]:
         from nightshift.definition.calendar import parse_night
-        from nightshift.loop import Loop
+        from nightshift.project import Project
+        from nightshift.stages.wait import files_not_landed
 
-        return [file.uri for file in Loop(self.model).missing(parse_night(self.night))]
+        return [file.uri for file in files_not_landed(Project(self.model), parse_night(self.night))]
 
 
 class ApprovalOperator(HITLOperator):
@@ -123,7 +124,7 @@ class ApprovalOperator(HITLOperator):
 
 
 class SparkJobOperator(BaseOperator):
-    """Runs a job of `spark_jobs/` with spark-submit, where the settings say Spark is.
+    """Runs a job of `spark_jobs/` where the settings say that Spark is.
 
     The job's lines stream to the task's log; its last line is the task's error. Killing the task kills the job.
 
@@ -142,23 +143,23 @@ class SparkJobOperator(BaseOperator):
     def __init__(self, *, job: str, arguments: list[str], night: str = "{{ partition_key }}", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.job, self.night, self.arguments = job, night, arguments
-        self._submission: SparkSubmit | None = None
+        self._submission: Submission | None = None
 
     def execute(self, context: Context) -> list[str]:
         """Runs the job to its end."""
+        from nightshift.compute.job import Job, complete, submit
         from nightshift.definition.calendar import parse_night
         from nightshift.lake.staging import new_attempt
         from nightshift.settings import get_settings
-        from nightshift.spark_submit import SparkSubmit
 
         with explained():
-            settings, night = get_settings(), parse_night(self.night)
+            night = parse_night(self.night)
             attempt = new_attempt(night, night)
-            self._submission = SparkSubmit(settings, self.job, [*self.arguments, "--attempt", attempt])
             started = time.monotonic()
-            staged = self._submission.run(self.log.info)
+            self._submission = submit(get_settings(), Job(self.job, (*self.arguments, "--attempt", attempt)))
+            result = complete(self._submission, self.log.info)
             self.log.info("Spark job %s took %.1f s", self.job, time.monotonic() - started)
-            return staged
+            return list(result.staged)
 
     def on_kill(self) -> None:
         """Takes the job's JVM along."""

@@ -18,7 +18,7 @@ from corpus.catalogue import FAULTS
 from corpus.fault import Fault, Harmless
 from corpus.not_caught import NOT_CAUGHT
 from corpus.scene import MODEL, Run, Scene, replay, tightened
-from nightshift.loop import Loop
+from nightshift.project import Project
 from nightshift.settings import PROJECT, Settings
 
 YEAR = date(2013, 1, 1), date(2013, 12, 31)
@@ -41,9 +41,9 @@ def table(folder: Path) -> Iterator[str]:
 
 def year(folder: Path) -> Iterator[str]:
     """The verdict of every real night of 2013, with what is usual in force; the alarms, then the counts."""
-    loop = Loop(MODEL, Settings(home=PROJECT, var=folder / "var", models_folder=tightened(folder / "models")))
+    project = Project(MODEL, Settings(home=PROJECT, var=folder / "var", models_folder=tightened(folder / "models")))
     counts: Counter[str] = Counter()
-    for night, run in replay(loop, *YEAR):
+    for night, run in replay(project, *YEAR):
         counts[run.verdict] += 1
         if run.verdict != "pass":
             yield f"{night} {run.verdict}: {'; '.join(run.warnings) or run.says}"
@@ -66,7 +66,7 @@ def _told(scene: Scene, fault: Fault, run: Run) -> tuple[str, str, str]:
 
 def _checks(scene: Scene, fault: Fault, run: Run) -> str:
     """The checks that do not hold, each by its column and in words; rules and references by their names."""
-    source, found = scene.loop().definition.sources[fault.source], []
+    source, found = scene.project().definition.sources[fault.source], []
     for check in run.checks[:3]:
         subject, _, statistic = check.split(": ", 1)[1].rpartition(", ")
         words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", statistic.removeprefix("Expect")).lower()

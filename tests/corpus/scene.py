@@ -27,9 +27,13 @@ from nightshift.lake.landing import LandingFile, landing_file, needed_files
 from nightshift.lake.read import Partition, published_partitions, read_dates, snapshot_of
 from nightshift.lake.staging import load_staged
 from nightshift.lake.tables import quarantine_table, raw_table
-from nightshift.loop import Audited, Loop
+from nightshift.project import Project
+from nightshift.replay.landing import land as land_examples
 from nightshift.replay.nights import DELIVERY
 from nightshift.settings import PROJECT, Settings
+from nightshift.stages.audit import AuditResult, audit
+from nightshift.stages.ingest import ingest, ingest_history
+from nightshift.stages.publish import publish
 
 MODEL = "flight_delay"
 FIRST, NIGHTLY, NIGHT = date(2013, 5, 20), date(2013, 6, 26), date(2013, 7, 3)
@@ -97,31 +101,33 @@ def merged(into: Any, changes: Any) -> Any:
     return into | {key: merged(into.get(key), value) for key, value in changes.items()}
 
 
-def run_night(loop: Loop, night: date) -> Run:
+def run_night(project: Project, night: date) -> Run:
     """Ingest, audit and publish. Anything but an error of the project's own is a defect, and raised."""
     try:
-        staged = loop.ingest(night, progress=lambda text: None)  # a report is what else is printed
+        staged = ingest(project, night, progress=lambda text: None)  # a report is what else is printed
     except NightshiftError as error:
         return Run("ingest", str(error))
     try:
-        audited = loop.audit(staged, night, "corpus")
+        audited = audit(project, staged, night, "corpus")
     except NightshiftError as error:
-        return Run("audit", str(error), checks=broken_checks(loop, night))
-    loop.publish(audited.locations)
-    return Run("published", audited.summary, audited.warnings, broken_checks(loop, night))
+        return Run("audit", str(error), checks=broken_checks(project, night))
+    publish(project, audited.locations)
+    return Run("published", audited.summary, audited.warnings, broken_checks(project, night))
 
 
-def broken_checks(loop: Loop, night: date) -> tuple[str, ...]:
+def broken_checks(project: Project, night: date) -> tuple[str, ...]:
     """The checks of a night that do not hold, as they were kept."""
-    kept = [row for row in loop.monitored(night, night) if row["monitor"] == "quality.raw" and row["verdict"] != "pass"]
+    kept = [
+        row for row in project.monitored(night, night) if row["monitor"] == "quality.raw" and row["verdict"] != "pass"
+    ]
     return tuple(f"{row['subject']}, {row['statistic']}" for row in sorted(kept, key=lambda row: row["verdict"]))
 
 
-def replay(loop: Loop, first: date, last: date) -> Iterator[tuple[date, Run]]:
+def replay(project: Project, first: date, last: date) -> Iterator[tuple[date, Run]]:
     """Every real night from `first` to `last`, one after the other, each landed, checked and published."""
     for night in nights(first, last):
-        loop.land(night, since=max(first, night - DELIVERY))
-        yield night, run_night(loop, night)
+        land_examples(project, night, since=max(first, night - DELIVERY))
+        yield night, run_night(project, night)
 
 
 class Scene:
@@ -133,31 +139,33 @@ class Scene:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._loops: dict[tuple[str, str], Loop] = {}
-        loop = self.loop()
-        loop.land(NIGHT, since=FIRST)
-        shutil.copytree(local_path(loop.settings.landing_uri), folder / "good")
-        audited = loop.audit(loop.ingest_history(EARLY, NIGHTLY - timedelta(days=1)), NIGHTLY, "history")
-        loop.publish(audited.locations)
-        self.history = [(night, run_night(loop, night)) for night in nights(NIGHTLY, NIGHT - timedelta(days=1))]
+        self._loops: dict[tuple[str, str], Project] = {}
+        project = self.project()
+        land_examples(project, NIGHT, since=FIRST)
+        shutil.copytree(local_path(project.settings.landing_uri), folder / "good")
+        audited = audit(project, ingest_history(project, EARLY, NIGHTLY - timedelta(days=1)), NIGHTLY, "history")
+        publish(project, audited.locations)
+        self.history = [(night, run_night(project, night)) for night in nights(NIGHTLY, NIGHT - timedelta(days=1))]
         self._saved = sqlite3.connect(":memory:")
         with closing(self._catalog()) as catalog:
             catalog.backup(self._saved)
         tables = [
-            name for [space] in loop.lake.catalog.list_namespaces() for name in loop.lake.catalog.list_tables(space)
+            name
+            for [space] in project.lake.catalog.list_namespaces()
+            for name in project.lake.catalog.list_tables(space)
         ]
-        metadata = [Path(local_path(loop.lake.catalog.load_table(name).metadata_location)) for name in tables]
+        metadata = [Path(local_path(project.lake.catalog.load_table(name).metadata_location)) for name in tables]
         self._metadata = {file: file.read_bytes() for file in metadata}
         self.before = self.tables()
-        self.good_run = run_night(loop, NIGHT)
+        self.good_run = run_night(project, NIGHT)
         self.good = self.tables()
 
-    def loop(self, source: str = "", form: str = "csv") -> Loop:
+    def project(self, source: str = "", form: str = "csv") -> Project:
         """The loop of the tightened definition, with one source in another form if told."""
         key = ("", "csv") if form == "csv" else (source, form)
         if key not in self._loops:
             models = tightened(self.folder / f"models-{key[0]}-{key[1]}", *key)
-            self._loops[key] = Loop(MODEL, Settings(home=PROJECT, var=self.folder / "var", models_folder=models))
+            self._loops[key] = Project(MODEL, Settings(home=PROJECT, var=self.folder / "var", models_folder=models))
         return self._loops[key]
 
     def reset(self) -> None:
@@ -169,18 +177,20 @@ class Scene:
 
     def tables(self, *sources: str) -> Tables:
         """What readers see: every table's snapshot, and the rows of all sources or of those named."""
-        loop = self.loop()
+        project = self.project()
         specs = [
-            made(loop.definition, name) for name in loop.definition.sources for made in (raw_table, quarantine_table)
+            made(project.definition, name)
+            for name in project.definition.sources
+            for made in (raw_table, quarantine_table)
         ]
-        there = [spec for spec in specs if loop.lake.table_exists(spec.name)]
-        snapshots = {spec.name: snapshot_of(loop.lake, spec.name) for spec in there}
+        there = [spec for spec in specs if project.lake.table_exists(spec.name)]
+        snapshots = {spec.name: snapshot_of(project.lake, spec.name) for spec in there}
         there = [spec for spec in there if not sources or spec.local_name in sources]
-        parts = {spec.name: published_partitions(loop.lake, spec) for spec in there}
+        parts = {spec.name: published_partitions(project.lake, spec) for spec in there}
         # The register's one version is dated before all nights, and yet every night's own.
         recent = {spec.name: EARLY if spec.name == "raw.planes" else RECENT for spec in there}
         old = {name: {day: p for day, p in days.items() if day < recent[name]} for name, days in parts.items()}
-        rows = {spec.name: read_dates(loop.lake, spec, recent[spec.name], LATE) for spec in there}
+        rows = {spec.name: read_dates(project.lake, spec, recent[spec.name], LATE) for spec in there}
         return Tables(
             snapshots,
             {name: days for name, days in old.items() if days},
@@ -203,36 +213,36 @@ class Scene:
 
     def run(self, fault: Fault) -> Run:
         """The night, with whatever has landed."""
-        return run_night(self.loop(fault.source, fault.form), NIGHT)
+        return run_night(self.project(fault.source, fault.form), NIGHT)
 
-    def mend(self, fault: Fault) -> Audited:
+    def mend(self, fault: Fault) -> AuditResult:
         """The good file lands, and what the night does with it and with no other file."""
         self.land_good(fault)
-        loop, day = self.loop(fault.source, fault.form), self.file(fault).day
-        staged = {(one.table, one.first): one.location for one in map(load_staged, loop.ingest(NIGHT))}
+        project, day = self.project(fault.source, fault.form), self.file(fault).day
+        staged = {(one.table, one.first): one.location for one in map(load_staged, ingest(project, NIGHT))}
         # An older day that landed again is published from the good file already, unless the fault got through.
         wanted = staged.get((f"raw.{fault.source}", day))
         if wanted is None:
-            return Audited((), "nothing changed", ())
-        audited = loop.audit([wanted], NIGHT, "corpus")
-        loop.publish(audited.locations)
+            return AuditResult((), "nothing changed", ())
+        audited = audit(project, [wanted], NIGHT, "corpus")
+        publish(project, audited.locations)
         return audited
 
     def file(self, fault: Fault) -> LandingFile:
         """The file that a fault is in."""
-        loop = self.loop(fault.source, fault.form)
+        project = self.project(fault.source, fault.form)
         [needed] = [
-            f for f in needed_files(loop.definition, loop.settings.landing_uri, NIGHT) if f.source == fault.source
+            f for f in needed_files(project.definition, project.settings.landing_uri, NIGHT) if f.source == fault.source
         ]
         return landing_file(
-            loop.settings.landing_uri,
+            project.settings.landing_uri,
             fault.source,
-            loop.definition.sources[fault.source],
+            project.definition.sources[fault.source],
             needed.day - timedelta(days=fault.back),
         )
 
     def _landed(self, fault: Fault) -> Landed:
-        day, definition = self.file(fault).day, self.loop().definition
+        day, definition = self.file(fault).day, self.project().definition
         newest = {n: newest_partition(definition.schedule, s, NIGHT) for n, s in definition.sources.items()}
         others = {name: self._csv(name, when) for name, when in newest.items() if name != fault.source}
         before = [self._csv(fault.source, day - timedelta(days=days)) for days in (0, 1, 7)]

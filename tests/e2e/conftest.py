@@ -16,7 +16,7 @@ import pytest
 
 from e2e import drifting
 from e2e.helpers import free_port
-from nightshift.loop import Loop
+from nightshift.project import Project
 from nightshift.replay.airflow_api import AirflowApi
 from nightshift.replay.nights import Replay
 from nightshift.replay.servers import Servers, running
@@ -84,7 +84,7 @@ def airflow(settings: Settings, finished_run: FinishedRun) -> Iterator[Replay]:
         servers.start()
         servers.start_scheduling()
         api = AirflowApi(servers.airflow_url, "admin", servers.password)
-        driver = Replay(Loop("flight_delay", settings), servers, api, lambda text: None)
+        driver = Replay(Project("flight_delay", settings), servers, api, lambda text: None)
         driver.prepare()
         yield driver
     finally:

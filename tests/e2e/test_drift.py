@@ -13,10 +13,12 @@ from e2e.helpers import wait_for
 from nightshift.alerts.deliver import read_alerts
 from nightshift.definition.calendar import nights
 from nightshift.lake.sql import run_sql
-from nightshift.loop import Loop
+from nightshift.project import Project
 from nightshift.registry.events import read_events
 from nightshift.replay.airflow_api import ENDED
+from nightshift.replay.landing import land
 from nightshift.replay.nights import NightRun, Replay
+from nightshift.stages.history import build_history
 
 # A busy machine takes three times as long as a quiet one.
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(1800)]
@@ -43,8 +45,8 @@ class Replayed:
     again: dict[str, dict[str, str]]
 
     @property
-    def loop(self) -> Loop:
-        return self.driver.loop
+    def project(self) -> Project:
+        return self.driver.project
 
     def runs(self, verb: str) -> dict[str, str]:
         """The state of every run of a DAG."""
@@ -53,7 +55,7 @@ class Replayed:
     def kept(self, monitor: str) -> dict[date, dict[str, dict[str, Any]]]:
         """What a monitor kept of each night as a whole, by statistic."""
         found: dict[date, dict[str, dict[str, Any]]] = {}
-        for row in self.loop.monitored(FIRST, LAST, monitor):
+        for row in self.project.monitored(FIRST, LAST, monitor):
             if row["subject"] == "night":
                 found.setdefault(row["score_date"], {})[row["statistic"]] = row
         return found
@@ -62,9 +64,11 @@ class Replayed:
 @pytest.fixture(scope="module")
 def driver(airflow: Replay) -> Replay:
     """The drifting model with a built history and a first champion."""
-    driver = Replay(Loop(MODEL, airflow.loop.settings), airflow.servers, airflow.api, lambda text: None)
-    driver.loop.land(FIRST)
-    driver.loop.build_history(driver.loop.definition.schedule.start, FIRST - timedelta(days=1), lambda text: None)
+    driver = Replay(Project(MODEL, airflow.project.settings), airflow.servers, airflow.api, lambda text: None)
+    land(driver.project, FIRST)
+    build_history(
+        driver.project, driver.project.definition.schedule.start, FIRST - timedelta(days=1), lambda text: None
+    )
     driver.prepare()
     assert driver.train(FIRST, "first champion") == "success"
     return driver
@@ -110,7 +114,7 @@ def test_every_run_of_every_night_succeeds_and_nobody_is_told(replayed: Replayed
     assert [run for run in replayed.nights.values() if not run.succeeded] == []
     for verb in ("score", "monitor", "train"):
         assert set(replayed.runs(verb).values()) == {"success"}, verb
-    assert [alert for alert in read_alerts(replayed.loop.settings) if alert["model"] == MODEL] == []
+    assert [alert for alert in read_alerts(replayed.project.settings) if alert["model"] == MODEL] == []
 
 
 def test_nights_breach_from_the_shift_on_until_the_new_version_scores(replayed: Replayed) -> None:
@@ -122,7 +126,7 @@ def test_nights_breach_from_the_shift_on_until_the_new_version_scores(replayed: 
     calm = [row for night in (*STATIONARY, *AFTERWARDS) for row in drift[night].values()]
     assert {row["verdict"] for row in calm} == {"pass"}
     breaching = {
-        row["subject"] for row in replayed.loop.monitored(SHIFTED, REQUEST, "drift") if row["verdict"] == "warn"
+        row["subject"] for row in replayed.project.monitored(SHIFTED, REQUEST, "drift") if row["verdict"] == "warn"
     }
     assert "busy" in breaching and "kind" not in breaching
 
@@ -142,9 +146,9 @@ def test_one_training_runs_however_often_the_night_is_monitored(replayed: Replay
 
 
 def test_its_version_passes_the_gate_is_promoted_and_scores_the_nights_that_follow(replayed: Replayed) -> None:
-    [verdict] = [row for row in replayed.loop.monitored(REQUEST, REQUEST, "gate") if row["statistic"] == "verdict"]
+    [verdict] = [row for row in replayed.project.monitored(REQUEST, REQUEST, "gate") if row["statistic"] == "verdict"]
     assert verdict["verdict"] == "passed" and verdict["detail"].startswith("against version 1")
-    events = read_events(replayed.loop.lake, MODEL)
+    events = read_events(replayed.project.lake, MODEL)
     assert [(one.event, one.actor, one.from_version, one.to_version) for one in events if one.event == "promoted"] == [
         ("promoted", f"first__{FIRST}", None, 1),
         ("promoted", RETRAIN, 1, 2),
@@ -153,4 +157,4 @@ def test_its_version_passes_the_gate_is_promoted_and_scores_the_nights_that_foll
     query = "select score_date, min(model_version), max(model_version), count(*) "
     query += f"from scores.{MODEL} group by 1 order by 1"
     versions = dict.fromkeys([*STATIONARY, *BREACHING], 1) | dict.fromkeys(AFTERWARDS, 2)
-    assert run_sql(replayed.loop.lake, query)[1] == [(night, one, one, MACHINES) for night, one in versions.items()]
+    assert run_sql(replayed.project.lake, query)[1] == [(night, one, one, MACHINES) for night, one in versions.items()]

@@ -18,8 +18,9 @@ from nightshift.lake.landing import landing_file
 from nightshift.lake.read import published_dates
 from nightshift.lake.sql import run_sql
 from nightshift.lake.tables import raw_table, scores_table
-from nightshift.loop import Loop
+from nightshift.project import Project
 from nightshift.quality.quarantine import quarantined_rows
+from nightshift.replay.landing import land
 from nightshift.replay.nights import Replay
 from nightshift.replay.servers import running
 from nightshift.settings import Settings
@@ -32,11 +33,11 @@ BAD, ODD = date(2013, 2, 3), date(2013, 2, 4)
 
 
 def test_every_night_holds_exactly_the_scheduled_departures(settings: Settings, finished_run: FinishedRun) -> None:
-    loop = Loop("flight_delay", settings)
-    statuses = night_statuses(loop)
+    project = Project("flight_delay", settings)
+    statuses = night_statuses(project)
     assert [status.night for status in statuses] == [FIRST, LAST]
     for status in statuses:
-        file = landing_file(settings.landing_uri, "schedule", loop.definition.sources["schedule"], status.night)
+        file = landing_file(settings.landing_uri, "schedule", project.definition.sources["schedule"], status.night)
         scheduled = len(Path(local_path(file.uri)).read_text().splitlines()) - 1
         assert status.rows == status.expected == scheduled
         assert status.version == 1 and status.quality.startswith("pass")
@@ -59,7 +60,7 @@ def test_no_secret_is_logged(settings: Settings, finished_run: FinishedRun) -> N
 def test_servers_listen_on_this_machine_only(airflow: Replay) -> None:
     listening = [
         c.laddr.ip
-        for p in running(airflow.loop.settings.var_path)
+        for p in running(airflow.project.settings.var_path)
         for c in p.net_connections("inet")
         if c.status == psutil.CONN_LISTEN
     ]
@@ -73,17 +74,17 @@ def test_a_broken_definition_shows_as_its_own_import_error_only(airflow: Replay)
 
 
 def test_a_bad_night_publishes_nothing_tells_one_alert_and_is_mended_by_clearing(airflow: Replay) -> None:
-    loop, api = airflow.loop, airflow.api
-    loop.land(BAD)
-    file = landing_file(loop.settings.landing_uri, "schedule", loop.definition.sources["schedule"], BAD)
+    project, api = airflow.project, airflow.api
+    land(project, BAD)
+    file = landing_file(project.settings.landing_uri, "schedule", project.definition.sources["schedule"], BAD)
     path = Path(local_path(file.uri))
     good = path.read_text()
     path.write_text(good.replace(",EWR,", ",XXX,", 1))
-    spec = scores_table(loop.definition)
-    before = published_dates(loop.lake, spec)
+    spec = scores_table(project.definition)
+    before = published_dates(project.lake, spec)
     assert airflow.night(BAD).states == {"flight_delay.score": "failed"}
-    assert published_dates(loop.lake, spec) == before
-    alerts = wait_for(lambda: read_alerts(loop.settings), 30)
+    assert published_dates(project.lake, spec) == before
+    alerts = wait_for(lambda: read_alerts(project.settings), 30)
     assert len(alerts) == 1
     alert = alerts[0]
     assert f"raw.schedule {BAD}: 1 of " in alert["what"] and f"schedule/{BAD}.csv" in alert["what"]
@@ -93,16 +94,16 @@ def test_a_bad_night_publishes_nothing_tells_one_alert_and_is_mended_by_clearing
     path.write_text(good)
     run = airflow.night(BAD)  # clears the failed run
     assert run.succeeded, run
-    assert published_dates(loop.lake, spec)[BAD] == len(good.splitlines()) - 1
-    assert len(read_alerts(loop.settings)) == 1
+    assert published_dates(project.lake, spec)[BAD] == len(good.splitlines()) - 1
+    assert len(read_alerts(project.settings)) == 1
     assert api.run("flight_delay.score", f"night__{BAD}")["state"] == "success"
 
 
 def test_a_row_that_is_set_aside_does_not_stop_the_night_and_is_told(airflow: Replay) -> None:
-    loop = airflow.loop
-    loop.land(ODD)
-    arrived = newest_partition(loop.definition.schedule, loop.definition.sources["arrivals"], ODD)
-    file = landing_file(loop.settings.landing_uri, "arrivals", loop.definition.sources["arrivals"], arrived)
+    project = airflow.project
+    land(project, ODD)
+    arrived = newest_partition(project.definition.schedule, project.definition.sources["arrivals"], ODD)
+    file = landing_file(project.settings.landing_uri, "arrivals", project.definition.sources["arrivals"], arrived)
     path = Path(local_path(file.uri))
     rows = list(csv.DictReader(path.read_text().splitlines()))
     odd = next(row for row in rows if row["arr_delay"])
@@ -112,12 +113,12 @@ def test_a_row_that_is_set_aside_does_not_stop_the_night_and_is_told(airflow: Re
         writer.writeheader()
         writer.writerows(rows)
     assert airflow.night(ODD).succeeded
-    [alert] = [one for one in read_alerts(loop.settings) if one["night"] == str(ODD)]
+    [alert] = [one for one in read_alerts(project.settings) if one["night"] == str(ODD)]
     assert f"goes on with a warning: raw.arrivals {arrived}: " in str(alert["what"])
     assert "arr_delay has 1 value outside -120 to 1440, first 9999" in str(alert["what"])
-    [held] = quarantined_rows(loop.lake, loop.definition, "arrivals")
+    [held] = quarantined_rows(project.lake, project.definition, "arrivals")
     assert (held.day, held.rows, held.first) == (arrived, 1, "9999.0")
-    assert published_dates(loop.lake, raw_table(loop.definition, "arrivals"))[arrived] == len(rows) - 1
+    assert published_dates(project.lake, raw_table(project.definition, "arrivals"))[arrived] == len(rows) - 1
 
 
 def test_a_missing_file_fails_with_the_file_and_the_time_waited(airflow: Replay) -> None:
@@ -125,7 +126,7 @@ def test_a_missing_file_fails_with_the_file_and_the_time_waited(airflow: Replay)
     wait_for(lambda: api.unpause("tiny.score"))
     api.trigger("tiny.score", "missing", partition_key="2024-06-10")
     wait_for(lambda: api.run("tiny.score", "missing")["state"] == "failed")
-    told = wait_for(lambda: [a for a in read_alerts(airflow.loop.settings) if a["night"] == "2024-06-10"], 30)
+    told = wait_for(lambda: [a for a in read_alerts(airflow.project.settings) if a["night"] == "2024-06-10"], 30)
     assert len(told) == 1
     alert = told[0]
     assert "plan-2024-06-10.csv.gz" in alert["what"] and "after waiting 2 s" in alert["what"]
@@ -144,13 +145,13 @@ def test_scoring_a_night_again_leaves_the_same_rows(airflow: Replay) -> None:
     def rows() -> object:
         columns = "* exclude (features_snapshot)"
         return run_sql(
-            airflow.loop.lake, f"select {columns} from scores.flight_delay where score_date = '{LAST}' order by all"
+            airflow.project.lake, f"select {columns} from scores.flight_delay where score_date = '{LAST}' order by all"
         )
 
     versions = run_sql(
-        airflow.loop.lake, f"select max(model_version) from scores.flight_delay where score_date = '{LAST}'"
+        airflow.project.lake, f"select max(model_version) from scores.flight_delay where score_date = '{LAST}'"
     )
-    if versions[1] != [(airflow.loop.registry.require_champion().number,)]:
+    if versions[1] != [(airflow.project.registry.require_champion().number,)]:
         again()  # the night itself asked for the retrain: it is scored by the new champion from here on
     before = rows()
     again()

@@ -28,13 +28,13 @@ from airflow.models.hitl import HITLDetail
 from airflow.dag_processing.dagbag import DagBag
 
 from nightshift.alerts.deliver import read_alerts
-from nightshift.loop import Loop
+from nightshift.project import Project
 from nightshift.settings import get_settings
 from unit.registry.trainings import NOTE, told, trained
 
 report = types.SimpleNamespace(passed=True, summary=lambda: NOTE)
-Loop.train = lambda self, as_of, reason, progress: trained(self, as_of.day)
-Loop.gate = lambda self, trained, as_of, run_id: report
+Project.train = lambda self, as_of, reason, progress: trained(self, as_of.day)
+Project.gate = lambda self, trained, as_of, run_id: report
 asked, sleep_really = [], time.sleep
 
 
@@ -66,13 +66,13 @@ for number, how in enumerate(["Approve", "Refuse", None], 3):
     run = DagBag().dags["tiny.train"].test(
         run_conf={"as_of": f"2024-01-0{number}", "reason": None if how == "Approve" else "because"}
     )
-    loop = Loop("tiny")
-    champion, challenger = loop.registry.champion(), loop.registry.challenger()
+    project = Project("tiny")
+    champion, challenger = project.registry.champion(), project.registry.challenger()
     found.append({
         "state": str(run.state), "champion": champion and champion.number,
         "challenger": challenger and challenger.number, "run": run.run_id,
     })
-events = [vars(one) | {"effective": str(one.effective), "recorded_at": ""} for one in Loop("tiny").champions.events()]
+events = [vars(one) | {"effective": str(one.effective), "recorded_at": ""} for one in project.champions.events()]
 alerts = read_alerts(get_settings())
 print("RESULT" + json.dumps({"runs": found, "events": events, "asked": asked, "alerts": alerts}))
 """

@@ -14,16 +14,22 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from nightshift.features.checks import check_leaks, check_skew
+from nightshift.compute.job import Job, run_job
 from nightshift.lake.files import local_path
 from nightshift.lake.landing import landing_file
 from nightshift.lake.publish import publish
 from nightshift.lake.read import read_dates
 from nightshift.lake.staging import load_staged, new_attempt, published_inputs, stage_arrow
 from nightshift.lake.tables import features_table
-from nightshift.loop import Loop
+from nightshift.project import Project
+from nightshift.replay.landing import land
 from nightshift.settings import PROJECT, Settings
-from nightshift.spark_submit import SparkSubmit
+from nightshift.stages.audit import audit
+from nightshift.stages.history import build_history
+from nightshift.stages.ingest import ingest
+from nightshift.stages.leakcheck import check_leaks
+from nightshift.stages.publish import publish as publish_staged
+from nightshift.stages.skew import check_skew
 
 pytestmark = pytest.mark.spark
 
@@ -54,7 +60,7 @@ def transform(frame, cutoff):
 
 
 @pytest.fixture(scope="module")
-def loop(tmp_path_factory: pytest.TempPathFactory) -> Loop:
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A dozen days of a model whose own code looks at what has not arrived."""
     folder = tmp_path_factory.mktemp("leaking")
     models = Path(shutil.copytree(TINY, folder / "models"))
@@ -62,22 +68,22 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Loop:
     text = file.read_text().replace("    available: {after: 24h}\n", "    available: {after: 24h}\n    restates: 3d\n")
     file.write_text(text.replace("\ntraining:", f"{COMPUTED}\ntraining:", 1))
     (models / "tiny" / "features.py").write_text(TRANSFORM)
-    loop = Loop("tiny", Settings(home=PROJECT, var=folder / "var", models_folder=models))
-    loop.land(LAST + timedelta(days=1))  # the outcomes of the last day are there as well
-    loop.build_history(FIRST, LAST, lambda text: None)
-    return loop
+    project = Project("tiny", Settings(home=PROJECT, var=folder / "var", models_folder=models))
+    land(project, LAST + timedelta(days=1))  # the outcomes of the last day are there as well
+    build_history(project, FIRST, LAST, lambda text: None)
+    return project
 
 
-def test_leakcheck_finds_the_feature_that_knows_the_future_and_no_other(loop: Loop) -> None:
-    found = check_leaks(loop.lake, loop.definition, [FIRST + timedelta(days=4), LAST])
+def test_leakcheck_finds_the_feature_that_knows_the_future_and_no_other(project: Project) -> None:
+    found = check_leaks(project, [FIRST + timedelta(days=4), LAST])
     assert {one.feature for one in found.differences} == {"peek"}
     assert len(found.differences) == 2 * 60
     assert {one.recomputed for one in found.differences} == {-1.0}
     assert {one.published for one in found.differences} == {0.0, 1.0}
 
 
-def test_the_command_says_so_and_fails(loop: Loop) -> None:
-    environment = os.environ | loop.settings.as_environment()
+def test_the_command_says_so_and_fails(project: Project) -> None:
+    environment = os.environ | project.settings.as_environment()
     command = [str(Path(sys.executable).parent / "nightshift"), "leakcheck", "tiny", "--dates", str(LAST)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 1, done.stdout + done.stderr
@@ -86,8 +92,8 @@ def test_the_command_says_so_and_fails(loop: Loop) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_a_night_that_is_not_published_is_one_clear_line(loop: Loop) -> None:
-    environment = os.environ | loop.settings.as_environment()
+def test_a_night_that_is_not_published_is_one_clear_line(project: Project) -> None:
+    environment = os.environ | project.settings.as_environment()
     command = [str(Path(sys.executable).parent / "nightshift"), "skew", "tiny", "--night", "2030-01-01"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 2
@@ -95,46 +101,46 @@ def test_a_night_that_is_not_published_is_one_clear_line(loop: Loop) -> None:
     assert "features.tiny: 2030-01-01 is not published" in done.stderr
 
 
-def test_skew_finds_the_one_cell_that_was_changed(loop: Loop) -> None:
-    spec, night = features_table(loop.definition), FIRST + timedelta(days=6)
-    assert not check_skew(loop.lake, loop.definition, night).differences
-    rows, inputs = read_dates(loop.lake, spec, night, night), published_inputs(loop.lake, spec, night)
+def test_skew_finds_the_one_cell_that_was_changed(project: Project) -> None:
+    spec, night = features_table(project.definition), FIRST + timedelta(days=6)
+    assert not check_skew(project, night).differences
+    rows, inputs = read_dates(project.lake, spec, night, night), published_inputs(project.lake, spec, night)
     values = rows["machine_failures_3d"].to_numpy().copy()
     changed = int(np.argmax(values > 0))
     values[changed] = np.nextafter(values[changed], 2) + 1e-6
     broken = rows.set_column(rows.column_names.index("machine_failures_3d"), "machine_failures_3d", pa.array(values))
-    publish(loop.lake, spec, stage_arrow(loop.lake, spec, broken, night, night, inputs))
-    [difference] = check_skew(loop.lake, loop.definition, night).differences
+    publish(project.lake, spec, stage_arrow(project.lake, spec, broken, night, night, inputs))
+    [difference] = check_skew(project, night).differences
     assert difference.feature == "machine_failures_3d"
     assert difference.key[1] == rows["machine"][changed].as_py()
     assert difference.published - difference.recomputed == pytest.approx(1e-6, rel=1e-3)
 
 
-def test_a_restated_day_is_seen_by_the_next_night_and_makes_its_tiles_anew(loop: Loop) -> None:
+def test_a_restated_day_is_seen_by_the_next_night_and_makes_its_tiles_anew(project: Project) -> None:
     restated = NIGHT - timedelta(days=2)
     file = local_path(
-        landing_file(loop.settings.landing_uri, "failures", loop.definition.sources["failures"], restated).uri
+        landing_file(project.settings.landing_uri, "failures", project.definition.sources["failures"], restated).uri
     )
     table = pq.read_table(file)
     everyone = table.set_column(1, "failed", pa.array([True] * table.num_rows))
     pq.write_table(everyone, file)
-    loop.land(NIGHT)
-    staged = loop.ingest(NIGHT)
+    land(project, NIGHT)
+    staged = ingest(project, NIGHT)
     assert [(one.table, one.first) for one in map(load_staged, staged)] == [
         ("raw.plan", NIGHT),
         ("raw.failures", NIGHT - timedelta(days=1)),
         ("raw.failures", restated),
     ]
-    loop.publish(loop.audit(staged, NIGHT, "test").locations)
-    arguments = ["--model", "tiny", "--from", str(NIGHT), "--attempt", new_attempt(NIGHT, NIGHT)]
-    staged = SparkSubmit(loop.settings, "features", arguments).run(lambda line: None)
+    publish_staged(project, audit(project, staged, NIGHT, "test").locations)
+    arguments = ("--model", "tiny", "--from", str(NIGHT), "--attempt", new_attempt(NIGHT, NIGHT))
+    staged = run_job(project.settings, Job("features", arguments), lambda line: None).staged
     tiles = [one for one in map(load_staged, staged) if one.table == "tiles.failures"]
     assert [(one.first, one.split["days"]) for one in tiles] == [(restated, 1)]
-    loop.publish(staged)
-    assert not check_skew(loop.lake, loop.definition, NIGHT).differences
-    seen = read_dates(loop.lake, features_table(loop.definition), NIGHT, NIGHT)["machine_failures_3d"].to_pylist()
+    publish_staged(project, staged)
+    assert not check_skew(project, NIGHT).differences
+    seen = read_dates(project.lake, features_table(project.definition), NIGHT, NIGHT)["machine_failures_3d"].to_pylist()
     assert min(seen) >= 1 / 3
-    assert loop.ingest(NIGHT)[2:] == []  # what has not changed since is not read again
+    assert ingest(project, NIGHT)[2:] == []  # what has not changed since is not read again
     # The night before was published from the day as it was then, and still is what it was.
-    found = check_leaks(loop.lake, loop.definition, [LAST])
+    found = check_leaks(project, [LAST])
     assert {one.feature for one in found.differences} == {"peek"}

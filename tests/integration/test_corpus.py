@@ -14,6 +14,7 @@ from corpus.rows import parse
 from corpus.scene import NIGHT, NIGHTLY, Scene, Tables, in_order
 
 from nightshift.lake.files import read_bytes
+from nightshift.stages.ingest import ingest
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +90,7 @@ def test_no_real_night_raises_an_alarm(scene: Scene) -> None:
 
 
 def test_what_a_source_usually_has_is_in_force(scene: Scene) -> None:
-    subjects = {row["subject"] for row in scene.loop().monitored(NIGHT, NIGHT)}
+    subjects = {row["subject"] for row in scene.project().monitored(NIGHT, NIGHT)}
     assert "raw.schedule: rows of a usual Wednesday" in subjects
 
 
@@ -106,7 +107,7 @@ def test_what_cannot_be_read_as_declared_is_refused_and_named(scene: Scene, land
     assert len(run.says) < 1000
     assert_unchanged(scene, landed.source)
     scene.land_good(landed)
-    assert len(scene.loop(landed.source, landed.form).ingest(NIGHT)) == 4
+    assert len(ingest(scene.project(landed.source, landed.form), NIGHT)) == 4
 
 
 def test_after_many_refused_files_the_good_ones_give_the_good_night(scene: Scene) -> None:

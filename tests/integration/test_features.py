@@ -9,15 +9,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from nightshift.compute.job import Job, run_job
 from nightshift.definition.calendar import nights
-from nightshift.features.checks import check_leaks, check_skew
 from nightshift.lake.landing import landing_file
 from nightshift.lake.read import read_dates
 from nightshift.lake.staging import load_staged, new_attempt, read_staged
 from nightshift.lake.tables import features_table, raw_table
-from nightshift.loop import Loop
+from nightshift.project import Project
+from nightshift.replay.landing import land
 from nightshift.settings import PROJECT, Settings
-from nightshift.spark_submit import SparkSubmit
+from nightshift.stages.history import build_history
+from nightshift.stages.leakcheck import check_leaks
+from nightshift.stages.skew import check_skew
 
 pytestmark = pytest.mark.spark
 
@@ -25,33 +28,33 @@ FIRST, NIGHT, LAST = date(2013, 1, 1), date(2013, 1, 20), date(2013, 1, 24)
 
 
 @pytest.fixture(scope="module")
-def flights(tmp_path_factory: pytest.TempPathFactory) -> Loop:
+def flights(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Three weeks of real flights, built in one session."""
-    loop = Loop("flight_delay", Settings(home=PROJECT, var=tmp_path_factory.mktemp("flights")))
-    loop.land(LAST)
-    loop.build_history(FIRST, LAST, lambda text: None)
-    return loop
+    project = Project("flight_delay", Settings(home=PROJECT, var=tmp_path_factory.mktemp("flights")))
+    land(project, LAST)
+    build_history(project, FIRST, LAST, lambda text: None)
+    return project
 
 
-def published(loop: Loop, night: date) -> pd.DataFrame:
-    rows = read_dates(loop.lake, features_table(loop.definition), night, night).to_pandas()
-    return rows.sort_values(list(loop.definition.observations.key)).reset_index(drop=True)
+def published(project: Project, night: date) -> pd.DataFrame:
+    rows = read_dates(project.lake, features_table(project.definition), night, night).to_pandas()
+    return rows.sort_values(list(project.definition.observations.key)).reset_index(drop=True)
 
 
-def staged_alone(loop: Loop, night: date) -> pd.DataFrame:
+def staged_alone(project: Project, night: date) -> pd.DataFrame:
     """The features of one night, computed by a job for that night only."""
     attempt = new_attempt(night, night)
-    arguments = ["--model", loop.definition.name, "--from", str(night), "--attempt", attempt]
-    *_, folder = SparkSubmit(loop.settings, "features", arguments).run(lambda line: None)
-    rows = read_staged(load_staged(folder), features_table(loop.definition)).to_pandas()
-    return rows.sort_values(list(loop.definition.observations.key)).reset_index(drop=True)
+    arguments = ("--model", project.definition.name, "--from", str(night), "--attempt", attempt)
+    *_, folder = run_job(project.settings, Job("features", arguments), lambda line: None).staged
+    rows = read_staged(load_staged(folder), features_table(project.definition)).to_pandas()
+    return rows.sort_values(list(project.definition.observations.key)).reset_index(drop=True)
 
 
-def raw(loop: Loop, source: str, first: date, last: date) -> pd.DataFrame:
-    return read_dates(loop.lake, raw_table(loop.definition, source), first, last).to_pandas()
+def raw(project: Project, source: str, first: date, last: date) -> pd.DataFrame:
+    return read_dates(project.lake, raw_table(project.definition, source), first, last).to_pandas()
 
 
-def test_every_observation_has_exactly_one_row(flights: Loop) -> None:
+def test_every_observation_has_exactly_one_row(flights: Project) -> None:
     key = list(flights.definition.observations.key)
     for night in (FIRST, NIGHT, LAST):
         features, observed = published(flights, night), raw(flights, "schedule", night, night)
@@ -59,7 +62,7 @@ def test_every_observation_has_exactly_one_row(flights: Loop) -> None:
         assert set(map(tuple, features[key].to_numpy())) == set(map(tuple, observed[key].to_numpy()))
 
 
-def test_aggregates_equal_an_independent_computation_over_the_days_available_at_the_cutoff(flights: Loop) -> None:
+def test_aggregates_equal_an_independent_computation_over_the_days_available_at_the_cutoff(flights: Project) -> None:
     features = published(flights, NIGHT)
     newest = NIGHT - timedelta(days=2)  # arrivals of a day land on the next morning
     week = raw(flights, "arrivals", newest - timedelta(days=6), newest).dropna(subset=["arr_delay"])
@@ -78,7 +81,7 @@ def test_aggregates_equal_an_independent_computation_over_the_days_available_at_
     assert 0 < np.isnan(expected).sum() < len(expected)  # some aircraft were not seen that week
 
 
-def test_lookups_take_the_dimension_by_key(flights: Loop) -> None:
+def test_lookups_take_the_dimension_by_key(flights: Project) -> None:
     features = published(flights, NIGHT)
     planned = raw(flights, "schedule", NIGHT, NIGHT)
     planes = raw(flights, "planes", FIRST, FIRST).set_index("tailnum")
@@ -86,12 +89,12 @@ def test_lookups_take_the_dimension_by_key(flights: Loop) -> None:
     assert features.plane_seats.to_numpy(dtype=float) == pytest.approx(seats.to_numpy(dtype=float), nan_ok=True)
 
 
-def test_a_night_computed_alone_equals_the_same_night_in_a_range(flights: Loop) -> None:
+def test_a_night_computed_alone_equals_the_same_night_in_a_range(flights: Project) -> None:
     pd.testing.assert_frame_equal(staged_alone(flights, NIGHT), published(flights, NIGHT), check_exact=True)
 
 
-def test_nothing_after_the_cutoff_matters(flights: Loop, tmp_path: Path) -> None:
-    blind = Loop("flight_delay", Settings(home=PROJECT, var=tmp_path / "blind"))
+def test_nothing_after_the_cutoff_matters(flights: Project, tmp_path: Path) -> None:
+    blind = Project("flight_delay", Settings(home=PROJECT, var=tmp_path / "blind"))
     blind.land(NIGHT)  # only what had arrived by the cutoff
     assert not any(
         Path(landing_file(blind.settings.landing_uri, "arrivals", source, day).uri.removeprefix("file://")).exists()
@@ -102,21 +105,22 @@ def test_nothing_after_the_cutoff_matters(flights: Loop, tmp_path: Path) -> None
     pd.testing.assert_frame_equal(staged_alone(blind, NIGHT), published(flights, NIGHT), check_exact=True)
 
 
-def test_no_published_feature_of_the_example_knows_the_future(flights: Loop) -> None:
-    found = check_leaks(flights.lake, flights.definition, [FIRST, NIGHT, LAST])
+def test_no_published_feature_of_the_example_knows_the_future(flights: Project) -> None:
+    found = check_leaks(flights, [FIRST, NIGHT, LAST])
     assert not found.differences
     rows = sum(len(published(flights, night)) for night in (FIRST, NIGHT, LAST))
     assert found.cells == rows * len(flights.definition.feature_types)
 
 
-def test_brute_force_finds_the_same_features(flights: Loop) -> None:
-    found = check_skew(flights.lake, flights.definition, LAST)
+def test_brute_force_finds_the_same_features(flights: Project) -> None:
+    found = check_skew(flights, LAST)
     assert not found.differences
     assert found.cells == len(published(flights, LAST)) * len(flights.definition.feature_types)
 
 
-def test_a_night_reads_tiles_and_one_day_of_raw_data(flights: Loop) -> None:
+def test_a_night_reads_tiles_and_one_day_of_raw_data(flights: Project) -> None:
     attempt = new_attempt(LAST, LAST)
-    arguments = ["--model", "flight_delay", "--from", str(LAST), "--attempt", attempt]
-    staged = [load_staged(folder) for folder in SparkSubmit(flights.settings, "features", arguments).run(print)]
+    arguments = ("--model", "flight_delay", "--from", str(LAST), "--attempt", attempt)
+    result = run_job(flights.settings, Job("features", arguments), print)
+    staged = [load_staged(folder) for folder in result.staged]
     assert [one.table for one in staged] == ["features.flight_delay"]  # every tile was there already

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from unit.monitoring.test_nights import drift, fail, score, version
-from unit.registry.conftest import empty_mlflow, loop
+from unit.registry.conftest import empty_mlflow, project
 from unit.tables import day
 
-from nightshift.loop import Loop
+from nightshift.project import Project
 
-__all__ = ["empty_mlflow", "loop"]
+__all__ = ["empty_mlflow", "project"]
 
 # The scheduler gives a run its partition key; where one run is tested alone, it is given here.
 PROBE = """
@@ -28,7 +28,7 @@ from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
 from airflow.models import DagRun
 from airflow.models.dagbundle import DagBundleModel
 from airflow.utils.session import create_session
-from nightshift.loop import Loop
+from nightshift.project import Project
 from nightshift.types import Measurement
 from nightshift_airflow import tasks
 from nightshift_airflow.bundle import ModelsBundle
@@ -39,7 +39,7 @@ bag = DagBag(str(bundle.path))
 with create_session() as session:
     session.add(DagBundleModel(name="models"))
 sync_bag_to_db(bag, "models", None)
-Loop.measure_drift = lambda self, night, run_id: Measurement("night", "input_drift")  # it is measured already
+Project.measure_drift = lambda self, night, run_id: Measurement("night", "input_drift")  # it is measured already
 ran = []
 for text in json.loads(sys.argv[1]):
     night = date.fromisoformat(text)
@@ -56,14 +56,14 @@ print("RESULT" + json.dumps(ran))
 """
 
 
-def monitored(loop: Loop, tmp_path: Path, *nights: int) -> list[dict[str, Any]]:
+def monitored(project: Project, tmp_path: Path, *nights: int) -> list[dict[str, Any]]:
     """What became of the runs of some nights, one after the other."""
     environment = os.environ | {
         "AIRFLOW_HOME": str(tmp_path / "airflow"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path / 'airflow.db'}",
-        **loop.settings.as_environment(),
+        **project.settings.as_environment(),
     }
     command = [sys.executable, "-c", PROBE, json.dumps([str(day(night)) for night in nights])]
     done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
@@ -73,14 +73,14 @@ def monitored(loop: Loop, tmp_path: Path, *nights: int) -> list[dict[str, Any]]:
 
 
 def test_drift_leads_to_one_request_and_one_training_though_an_event_is_lost_and_another_doubled(
-    loop: Loop, tmp_path: Path
+    project: Project, tmp_path: Path
 ) -> None:
-    version(loop, 1)
-    score(loop, 4, 5, 6)
+    version(project, 1)
+    score(project, 4, 5, 6)
     for number in (4, 5, 6):
-        fail(loop, number)
-        drift(loop, number)
-    first, doubled, next_night = monitored(loop, tmp_path, 5, 5, 6)  # the event of the fourth was lost
+        fail(project, number)
+        drift(project, number)
+    first, doubled, next_night = monitored(project, tmp_path, 5, 5, 6)  # the event of the fourth was lost
     assert {first["state"], doubled["state"], next_night["state"]} == {"success"}
     for run in (first, doubled):
         assert {name: run["states"][name] for name in ("estimate", "outcomes", "decide", "report")} == dict.fromkeys(
@@ -93,7 +93,7 @@ def test_drift_leads_to_one_request_and_one_training_though_an_event_is_lost_and
     assert (run_id, conf["as_of"]) == (f"retrain__{day(5)}", str(day(5)))
     kept = {
         row["score_date"]: row["verdict"]
-        for row in loop.monitored(day(1), day(9), "decision")
+        for row in project.monitored(day(1), day(9), "decision")
         if row["statistic"] == "retrain"
     }
     assert kept == {day(4): "missed", day(5): "request", day(6): "suppressed_by_running"}

@@ -43,24 +43,24 @@ def leakcheck(
     seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
 ) -> None:
     """Prove that no published feature knows the future: compute nights again without the data that arrived later."""
-    from nightshift.features.checks import check_leaks, sample_nights
-    from nightshift.loop import Loop
+    from nightshift.features.sandbox import sample_nights
+    from nightshift.project import Project
+    from nightshift.stages.leakcheck import check_leaks
 
-    loop = Loop(model)
-    days = [day.date() for day in dates] if dates else sample_nights(loop.lake, loop.definition, nights, seed)
+    project = Project(model)
+    days = [day.date() for day in dates] if dates else sample_nights(project.lake, project.definition, nights, seed)
     with progress() as show:
-        comparison = check_leaks(loop.lake, loop.definition, days, show)
+        comparison = check_leaks(project, days, show)
     _report(model, f"{len(days)} nights", comparison, "without the data that arrived after their cutoff")
 
 
 def skew(model: Model, night: Annotated[datetime, typer.Option(formats=DATE, help="A published night.")]) -> None:
     """Compute a published night again by brute force from raw rows, and compare every cell."""
-    from nightshift.features.checks import check_skew
-    from nightshift.loop import Loop
+    from nightshift.project import Project
+    from nightshift.stages.skew import check_skew
 
-    loop = Loop(model)
     with progress() as show:
-        comparison = check_skew(loop.lake, loop.definition, night.date(), show)
+        comparison = check_skew(Project(model), night.date(), show)
     _report(model, str(night.date()), comparison, "by brute force from raw rows")
 
 

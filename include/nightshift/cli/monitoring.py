@@ -35,13 +35,13 @@ def replay_policy(
 
     Nights keep the version that scored them: the effect of an additional training is not computed.
     """
-    from nightshift.loop import Loop
+    from nightshift.project import Project
+    from nightshift.stages import decide
 
-    loop = Loop(model)
-    retrain = (
-        load_part(policy, Retrain, lambda part: retrain_problems(part, loop.definition.prediction)) if policy else None
-    )
-    decisions = loop.replay_policy(first.date(), last.date(), retrain)
+    project = Project(model)
+    prediction = project.definition.prediction
+    retrain = load_part(policy, Retrain, lambda part: retrain_problems(part, prediction)) if policy else None
+    decisions = decide.replay_policy(project, first.date(), last.date(), retrain)
     names, rows = _rows_by_night(decisions) if nightly else _rows_by_month(decisions)
     write_rows(names, rows, format)
     if format is Format.table:
@@ -63,18 +63,19 @@ def thresholds(
 ) -> None:
     """Print a version's drift thresholds, and plot them over the days of its training period."""
     from nightshift.errors import TerminalError
-    from nightshift.loop import Loop
     from nightshift.monitoring.thresholds_page import render_thresholds, threshold_rows
+    from nightshift.project import Project
+    from nightshift.stages.drift import drift_baseline
 
-    loop, sizes = Loop(model), sorted(set(rows or NIGHT_SIZES))
-    registered = loop.registry.version(version) if version else loop.registry.require_champion()
-    reference, baseline = loop.drift_baseline(registered)
+    project, sizes = Project(model), sorted(set(rows or NIGHT_SIZES))
+    registered = project.registry.version(version) if version else project.registry.require_champion()
+    reference, baseline = drift_baseline(project, registered)
     where = f"{model}, version {registered.number}"
     if baseline is None:
         raise TerminalError("no daily behaviour is stored with the version", where=where, fix="train a new version")
     names = ["subject", "statistic", *(f"{size:,} rows" for size in sizes)]
     write_rows(names, threshold_rows(baseline, sizes), format)
-    file = page or loop.settings.var_path / "thresholds" / f"{model}-{registered.number}.html"
+    file = page or project.settings.var_path / "thresholds" / f"{model}-{registered.number}.html"
     file.parent.mkdir(parents=True, exist_ok=True)
     title = f"{model}: the thresholds of version {registered.number}"
     file.write_text(render_thresholds(title, reference, baseline, sizes))

@@ -20,9 +20,10 @@ def land(
     ] = None,
 ) -> None:
     """Land the example's files as its source systems would have delivered them by a night's cutoff."""
-    from nightshift.loop import Loop
+    from nightshift.project import Project
+    from nightshift.replay.landing import land
 
-    count = Loop(model).land(until.date(), since.date() if since else None)
+    count = land(Project(model), until.date(), since.date() if since else None)
     console.print(f"{count} files landed in {get_settings().landing_uri}", highlight=False, soft_wrap=True)
 
 
@@ -32,17 +33,18 @@ def build(
     last: Annotated[datetime, typer.Option("--to", formats=DATE, help="Last date.")],
 ) -> None:
     """Ingest every landed date of a range and build its features in one Spark session."""
-    from nightshift.loop import Loop
+    from nightshift.project import Project
+    from nightshift.stages.history import build_history
 
     with progress() as show:
-        Loop(model).build_history(first.date(), last.date(), show)
+        build_history(Project(model), first.date(), last.date(), show)
     console.print(f"features.{model} is built from {first.date()} to {last.date()}", highlight=False)
 
 
 def status(model: Model) -> None:
     """Show a row per scored night: rows, quality, drift, decision, version, accuracy."""
-    from nightshift.loop import Loop
+    from nightshift.project import Project
     from nightshift.replay.summary import nights_table
     from nightshift.status import night_statuses
 
-    print_table(console, nights_table(model, night_statuses(Loop(model))))
+    print_table(console, nights_table(model, night_statuses(Project(model))))

@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from nightshift.spark_submit import PROGRESS
+from nightshift.compute.job import PROGRESS
 from nightshift.terminal import print_table
 
 console = Console()

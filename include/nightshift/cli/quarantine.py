@@ -20,11 +20,11 @@ def list_quarantine(
     format: OutputFormat = Format.table,
 ) -> None:
     """Show which rows were set aside, by source, date and rule. The rows are in the table quarantine.<source>."""
-    from nightshift.loop import Loop
+    from nightshift.project import Project
     from nightshift.quality.quarantine import QuarantinedRows, quarantined_rows
 
-    loop = Loop(model)
-    counts = quarantined_rows(loop.lake, loop.definition, source)
+    project = Project(model)
+    counts = quarantined_rows(project.lake, project.definition, source)
     names = [field.name for field in dataclasses.fields(QuarantinedRows)]
     write_rows(names, [(*vars(count).values(),) for count in counts], format)
 
@@ -37,11 +37,11 @@ def release_quarantine(
     force: Annotated[bool, typer.Option(help="Also release rows that still break a rule.")] = False,
 ) -> None:
     """Publish quarantined rows that satisfy the definition by now; rows that still break a rule stay."""
-    from nightshift.loop import Loop
+    from nightshift.project import Project
     from nightshift.quality.quarantine import release
 
-    loop = Loop(model)
-    released, remaining = release(loop.lake, loop.definition, source, day.date(), force=force)
+    project = Project(model)
+    released, remaining = release(project.lake, project.definition, source, day.date(), force=force)
     console.print(
         f"{released} rows of {day.date()} released into raw.{source}, {remaining} stay in quarantine", highlight=False
     )

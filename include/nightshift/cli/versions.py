@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nightshift.cli.output import DATE, Model, progress, write_line, write_rows
+from nightshift.stages.reproduce import reproduce as reproduce_stage
 
 if TYPE_CHECKING:
-    from nightshift.loop import Loop
+    from nightshift.project import Project
     from nightshift.registry.events import RegistryEvent, Reign
     from nightshift.registry.store import Version
 
@@ -23,19 +24,19 @@ def champion(
     at: Annotated[datetime | None, typer.Option(formats=DATE, help="On this score date; now if left out.")] = None,
 ) -> None:
     """Show which version is the champion, or was on a score date: since when, why, with what evidence."""
-    from nightshift.loop import Loop
+    from nightshift.project import Project
 
-    loop = Loop(model)
+    project = Project(model)
     if at is None:
-        version, event = loop.champions.present(_user_name())
+        version, event = project.champions.present(_user_name())
         write_line(f"{model}: version {version.number} is the champion")
     else:
-        reign = loop.champions.at(at.date())
+        reign = project.champions.at(at.date())
         event = reign.event
         champion = f"version {reign.version}" if reign.version else "no version"
         write_line(f"{model}: {champion} was the champion on {at.date()}, by the effective dates of the events")
         write_line(f"until     {reign.until or 'now'}")
-        write_line(f"scores    of {at.date()}: {_scoring_version(loop, at)}")
+        write_line(f"scores    of {at.date()}: {_scoring_version(project, at)}")
     write_line(f"since     {event.effective}, recorded {event.recorded_at:%Y-%m-%d %H:%M:%S} UTC")
     write_line(f"why       {event.event} by {event.actor}{_predecessor(event)}: {event.reason or 'no reason given'}")
     write_line(f"evidence  {event.evidence}, MLflow run {event.mlflow_run or 'unknown'}")
@@ -43,21 +44,23 @@ def champion(
 
 def versions(model: Model) -> None:
     """Show every version and every event in their history. The events are in monitoring.registry_events."""
-    from nightshift.loop import Loop
+    from nightshift.project import Project
     from nightshift.registry.events import challenges, reigns
     from nightshift.registry.store import REASON, TRAINED
 
-    loop = Loop(model)
-    events = loop.champions.settle(_user_name())
+    project = Project(model)
+    events = project.champions.settle(_user_name())
     challenger = history[-1] if (history := challenges(events)) else None
     rows = []
-    for version in loop.registry.versions().values():
+    for version in project.registry.versions().values():
         training_period = " to before ".join(version.tags.get(tag, "?") for tag in TRAINED)
         periods = _periods(reign for reign in reigns(events) if reign.version == version.number)
         if challenger and challenger[1] == version.number:
             periods = "; ".join(filter(None, [periods, f"challenger since {challenger[0].effective}"]))
         reason = version.tags.get(REASON)
-        rows.append((version.number, version.as_of, training_period, periods, _holdout_metrics(loop, version), reason))
+        rows.append(
+            (version.number, version.as_of, training_period, periods, _holdout_metrics(project, version), reason)
+        )
     write_rows(
         ["version", "as of", "trained on", "champion", "holdout metrics", "reason"], rows, title=f"{model}: versions"
     )
@@ -81,10 +84,10 @@ def rollback(
     ] = False,
 ) -> None:
     """Make an earlier version the champion again; it scores the next night."""
-    from nightshift.loop import Loop
+    from nightshift.project import Project
 
     day = effective.date() if effective else None
-    event = Loop(model).champions.roll_back(_user_name(), to, reason, day, force=force)
+    event = Project(model).champions.roll_back(_user_name(), to, reason, day, force=force)
     write_line(
         f"{model}: version {event.to_version} is the champion from {event.effective} on{_predecessor(event)}; "
         "nights that are published stay as they are"
@@ -96,9 +99,9 @@ def retire(
     reason: Annotated[str, typer.Option(help="Why; stored with the event.")] = "",
 ) -> None:
     """Retire the challenger: it is no longer scored in shadow and is not promoted. The champion is unchanged."""
-    from nightshift.loop import Loop
+    from nightshift.project import Project
 
-    event = Loop(model).challengers.retire(None, _user_name(), reason)
+    event = Project(model).challengers.retire(None, _user_name(), reason)
     if event is None:
         write_line(f"{model}: there is no challenger")
         return
@@ -107,10 +110,10 @@ def retire(
 
 def reproduce(model: Model, version: Annotated[int, typer.Argument(help="Number of a registered version.")]) -> None:
     """Train a registered version again from its recorded inputs; exit code 1 unless it is identical, bit for bit."""
-    from nightshift.loop import Loop
+    from nightshift.project import Project
 
     with progress() as show:
-        reproduction = Loop(model).reproduce(version, show)
+        reproduction = reproduce_stage(Project(model), version, show)
     if reproduction.identical:
         write_line(f"{model} version {version}: identical, digest {reproduction.digest}")
         return
@@ -122,23 +125,23 @@ def reproduce(model: Model, version: Annotated[int, typer.Argument(help="Number 
     raise typer.Exit(1)
 
 
-def _scoring_version(loop: Loop, at: datetime) -> str:
+def _scoring_version(project: Project, at: datetime) -> str:
     """The version that computed the published scores of a date."""
     from nightshift.lake.read import read_dates
     from nightshift.lake.tables import scores_table
 
-    spec = scores_table(loop.definition)
-    if not loop.lake.table_exists(spec.name):
+    spec = scores_table(project.definition)
+    if not project.lake.table_exists(spec.name):
         return "not published"
-    column = read_dates(loop.lake, spec, at.date(), at.date(), columns=("model_version",))[0]
+    column = read_dates(project.lake, spec, at.date(), at.date(), columns=("model_version",))[0]
     numbers = sorted(set(column.to_pylist()))
     return f"by version {', '.join(map(str, numbers))}" if numbers else "not published"
 
 
-def _holdout_metrics(loop: Loop, version: Version) -> str:
+def _holdout_metrics(project: Project, version: Version) -> str:
     metrics = {
         name.removeprefix("holdout_"): value
-        for name, value in sorted(loop.registry.metrics(version.run_id).items())
+        for name, value in sorted(project.registry.metrics(version.run_id).items())
         if name.startswith("holdout_")
     }
     return ", ".join(

@@ -108,3 +108,8 @@ class ModelDefinition(StrictModel):
         types: dict[str, FeatureType] = {name: row.type for name, row in self.features.rows.items()}
         types |= {name: aggregate.type for name, aggregate in self.aggregate_features.items()}
         return types | {name: computed.type for name, computed in self.features.computed.items()}
+
+    @property
+    def watched_features(self) -> tuple[str, ...]:
+        """The features whose drift is measured; all of them if none is declared."""
+        return self.monitoring.features or tuple(self.feature_types)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import random
 from datetime import date
+from itertools import islice
 from pathlib import Path
 
 from nightshift.definition.calendar import is_available
 from nightshift.definition.model import ModelDefinition
-from nightshift.errors import TerminalError
+from nightshift.errors import NotYetAvailable, TerminalError
 from nightshift.features.plan import Tile
 from nightshift.features.tiles import consecutive_tiles
 from nightshift.lake.catalog import Lake
 from nightshift.lake.publish import publish
-from nightshift.lake.read import NO_SNAPSHOT, published_partitions
+from nightshift.lake.read import NO_SNAPSHOT, published_dates, published_partitions
 from nightshift.lake.staging import published_inputs
 from nightshift.lake.tables import Layer, features_table, raw_table
 from nightshift.settings import CatalogSettings, Settings
@@ -63,6 +65,27 @@ def has_raw_snapshots(lake: Lake, definition: ModelDefinition, night: date) -> b
         snapshot == NO_SNAPSHOT or tables[name].snapshot_by_id(snapshot) is not None
         for name, snapshot in snapshots.items()
     )
+
+
+def sample_nights(lake: Lake, definition: ModelDefinition, count: int, seed: int) -> list[date]:
+    """Published nights drawn by chance among those whose raw rows still exist, sorted.
+
+    Raises:
+        NotYetAvailable: If there is none.
+    """
+    table = features_table(definition)
+    published = sorted(published_dates(lake, table))
+    if not published:
+        raise NotYetAvailable("no features are published", where=table.name, fix="run or build some nights first")
+    random.Random(seed).shuffle(published)
+    drawn = list(islice((night for night in published if has_raw_snapshots(lake, definition, night)), count))
+    if not drawn:
+        raise NotYetAvailable(
+            "of no published night the raw rows it was made from are still kept",
+            where=table.name,
+            fix="run or build a night, then check that",
+        )
+    return sorted(drawn)
 
 
 def publish_arrived_rows(sandbox: Lake, lake: Lake, definition: ModelDefinition, night: date) -> None:

@@ -9,7 +9,7 @@ from pyiceberg.table import Table
 
 from nightshift.lake.catalog import Lake
 from nightshift.lake.files import list_files, open_fs
-from nightshift.lake.staging import MANIFEST, staging_folder
+from nightshift.lake.staging import JOBS, MANIFEST, staging_folder
 
 KEEP_SNAPSHOTS = 100
 KEEP_FOR = timedelta(days=7)
@@ -38,6 +38,7 @@ def maintain(lake: Lake, say: Callable[[str], None], *, now: datetime | None = N
             removed = _remove_orphans(lake, name, now)
             done[name] = {"snapshots": expired, "files": removed}
             say(f"{name}: {expired} snapshots expired, {removed} files removed")
+    _remove(_older(staging_folder(lake.warehouse, JOBS, "").rstrip("/"), now - GUARD))
     return done
 
 
@@ -71,11 +72,14 @@ def _remove_orphans(lake: Lake, name: str, now: datetime) -> int:
     needed |= {
         f"{staged}{uri.removeprefix(staged).split('/')[0]}/{MANIFEST}" for uri in needed if uri.startswith(staged)
     }
-    orphans = [uri for uri in candidates if uri not in needed]
-    for uri in orphans:
+    return _remove([uri for uri in candidates if uri not in needed])
+
+
+def _remove(files: list[str]) -> int:
+    for uri in files:
         system, path = open_fs(uri)
         system.delete_file(path)
-    return len(orphans)
+    return len(files)
 
 
 def _older(folder: str, limit: datetime) -> list[str]:

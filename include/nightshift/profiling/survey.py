@@ -10,6 +10,7 @@ from datetime import date
 import pyarrow as pa
 from pydantic import TypeAdapter, ValidationError
 
+from nightshift.compute.job import PROGRESS
 from nightshift.definition.base import Name
 from nightshift.definition.draft import Draft
 from nightshift.definition.problem import RESERVED
@@ -23,7 +24,6 @@ from nightshift.profiling.keys import Key, KeySearch
 from nightshift.profiling.look import Look, Seen, look_at
 from nightshift.profiling.times import Orders
 from nightshift.profiling.written import Kind, Written, look, quote, type_of
-from nightshift.spark_submit import PROGRESS
 
 LAYOUT = 0.8  # of the files have a column that the others are expected to have
 IDENTIFYING = ("string", "integer", "date", "timestamp")  # types of columns that keys are made of

@@ -10,8 +10,9 @@ from typing import Any
 
 from nightshift.definition.calendar import cutoff
 from nightshift.errors import TerminalError, TransientError
-from nightshift.loop import Loop
+from nightshift.project import Project
 from nightshift.replay.airflow_api import ENDED, AirflowApi
+from nightshift.replay.landing import land
 from nightshift.replay.servers import Servers
 
 POOLS = {
@@ -46,15 +47,15 @@ class Replay:
     """Drives one model's nights through Airflow.
 
     Args:
-        loop: The model's loop.
+        project: The model's loop.
         servers: The running servers.
         api: A logged-in client.
         say: Receives the stage that is running.
     """
 
-    def __init__(self, loop: Loop, servers: Servers, api: AirflowApi, say: Callable[[str], None]) -> None:
-        self.loop, self.servers, self.api, self.say = loop, servers, api, say
-        self.model = loop.definition.name
+    def __init__(self, project: Project, servers: Servers, api: AirflowApi, say: Callable[[str], None]) -> None:
+        self.project, self.servers, self.api, self.say = project, servers, api, say
+        self.model = project.definition.name
 
     def prepare(self, timeout: float = 90) -> None:
         """Creates the pools and unpauses the model's DAGs, once Airflow has parsed them.
@@ -84,11 +85,11 @@ class Replay:
     def night(self, night: date) -> NightRun:
         """Runs a night: score, monitor, and the training if the night requested one."""
         started = time.monotonic()
-        self.loop.land(night, since=night - DELIVERY)
+        land(self.project, night, since=night - DELIVERY)
         score, monitor, train = (f"{self.model}.{verb}" for verb in ("score", "monitor", "train"))
         run_id = f"night__{night}"
         self.api.trigger(
-            score, run_id, partition_key=str(night), run_after=cutoff(self.loop.definition.schedule, night)
+            score, run_id, partition_key=str(night), run_after=cutoff(self.project.definition.schedule, night)
         )
         states = {score: self._wait(score, run_id, f"night {night}")}
         if states[score] == "success":

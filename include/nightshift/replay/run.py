@@ -16,13 +16,15 @@ from rich.console import Console
 from nightshift.definition.calendar import nights
 from nightshift.lake.read import published_dates
 from nightshift.lake.tables import features_table
-from nightshift.loop import Loop
+from nightshift.project import Project
 from nightshift.replay.airflow_api import AirflowApi
+from nightshift.replay.landing import land
 from nightshift.replay.nights import NightRun, Replay
 from nightshift.replay.report import Reporter
 from nightshift.replay.servers import Servers
 from nightshift.replay.summary import print_summary
 from nightshift.settings import Settings
+from nightshift.stages.history import build_history
 
 
 @dataclass(frozen=True)
@@ -66,13 +68,13 @@ def replay(plan: Plan, settings: Settings, console: Console) -> ReplayEnd:
     """Runs a plan; run again after any interruption, it continues where it stopped."""
     signal.signal(signal.SIGTERM, _interrupt)
     report = Reporter(console)
-    loop = Loop(plan.model, settings)
+    project = Project(plan.model, settings)
     servers = Servers(settings, plan.airflow_port, plan.mlflow_port)
     end = ReplayEnd.INTERRUPTED
     try:
         with report.live():
-            runs = _run(plan, loop, servers, report)
-        succeeded = print_summary(console, loop, servers, runs, plan.first, plan.last, report.seconds)
+            runs = _run(plan, project, servers, report)
+        succeeded = print_summary(console, project, servers, runs, plan.first, plan.last, report.seconds)
         if not plan.stay:
             return ReplayEnd.SUCCEEDED if succeeded else ReplayEnd.FAILED
         if succeeded:
@@ -89,14 +91,14 @@ def replay(plan: Plan, settings: Settings, console: Console) -> ReplayEnd:
     return end
 
 
-def _run(plan: Plan, loop: Loop, servers: Servers, report: Reporter) -> list[NightRun]:
+def _run(plan: Plan, project: Project, servers: Servers, report: Reporter) -> list[NightRun]:
     report.show("starting Airflow, landing history")
-    history = _BackgroundJob(lambda: _build_history(plan, loop, report))
+    history = _BackgroundJob(lambda: _build_history(plan, project, report))
     servers.start()
     servers.start_scheduling()
     report.log(f"Airflow is up: {servers.airflow_url}")
     api = AirflowApi(servers.airflow_url, "admin", servers.password)
-    driver = Replay(loop, servers, api, report.show)
+    driver = Replay(project, servers, api, report.show)
     driver.prepare()
     history.result()
     state = driver.train(plan.champion_as_of, "first champion")
@@ -137,16 +139,16 @@ class _BackgroundJob(threading.Thread):
             raise self._error
 
 
-def _build_history(plan: Plan, loop: Loop, report: Reporter) -> None:
+def _build_history(plan: Plan, project: Project, report: Reporter) -> None:
     """Lands and builds the dates before the first night, unless they are built."""
     last = plan.first - timedelta(days=1)
-    landed = loop.land(plan.first)
-    start = loop.definition.schedule.start
-    if published_dates(loop.lake, features_table(loop.definition), (last, last)):
+    landed = land(project, plan.first)
+    start = project.definition.schedule.start
+    if published_dates(project.lake, features_table(project.definition), (last, last)):
         report.log(f"the history to {last} is already built")
         return
     report.log(f"{landed} files landed, {start} to {last}")
-    loop.build_history(start, last, report.show)
+    build_history(project, start, last, report.show)
     report.log(f"history built: features of {start} to {last} in one Spark session")
 
 

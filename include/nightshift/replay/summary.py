@@ -12,7 +12,7 @@ from rich.table import Table
 from nightshift.alerts.deliver import read_alerts
 from nightshift.definition.calendar import nights
 from nightshift.definition.prediction import PROBABILITY
-from nightshift.loop import Loop
+from nightshift.project import Project
 from nightshift.replay.nights import NightRun
 from nightshift.replay.servers import Servers
 from nightshift.status import NightStatus, gate_refusals, night_statuses, retrainings
@@ -21,7 +21,7 @@ from nightshift.terminal import print_table
 
 def print_summary(
     console: Console,
-    loop: Loop,
+    project: Project,
     servers: Servers,
     runs: Sequence[NightRun],
     first: date,
@@ -32,7 +32,7 @@ def print_summary(
 
     Args:
         console: Where to.
-        loop: The model's loop.
+        project: The model's loop.
         servers: The running servers.
         runs: The nights' runs.
         first: The first night.
@@ -42,15 +42,15 @@ def print_summary(
     Returns:
         Whether every run succeeded and the scored tables hold exactly the observations of the source.
     """
-    model, statuses = loop.definition.name, night_statuses(loop, first, last)
+    model, statuses = project.definition.name, night_statuses(project, first, last)
     console.print()
     title = f"{model}: {len(statuses)} nights in {seconds:.0f} s"
     print_table(console, nights_table(title, statuses, {run.night: run.seconds for run in runs}))
-    _print_retrainings(console, loop, first, last)
+    _print_retrainings(console, project, first, last)
     succeeded = all(run.succeeded for run in runs)
     complete = {status.night for status in statuses if status.complete} == set(nights(first, last))
     if not succeeded:
-        _print_failure(console, loop)
+        _print_failure(console, project)
     if not complete:
         console.print("[red]The scored tables do not hold exactly the scheduled observations of every night.[/red]")
     _print_addresses(console, servers, model, last)
@@ -81,20 +81,20 @@ def nights_table(title: str, statuses: Sequence[NightStatus], seconds: Mapping[d
     return table
 
 
-def _print_retrainings(console: Console, loop: Loop, first: date, last: date) -> None:
-    requests = retrainings(loop, first, last)
+def _print_retrainings(console: Console, project: Project, first: date, last: date) -> None:
+    requests = retrainings(project, first, last)
     for retraining in requests:
         console.print(retraining.sentence, highlight=False, markup=False, soft_wrap=True)
     reported = {retraining.night for retraining in requests}
-    for day, reason in gate_refusals(loop).items():
+    for day, reason in gate_refusals(project).items():
         if day not in reported:
             console.print(
                 f"{day}: the gate refused a training: {reason}", highlight=False, markup=False, soft_wrap=True
             )
 
 
-def _print_failure(console: Console, loop: Loop) -> None:
-    for alert in read_alerts(loop.settings)[-1:]:
+def _print_failure(console: Console, project: Project) -> None:
+    for alert in read_alerts(project.settings)[-1:]:
         console.print(f"[red]alert[/red] {alert['what']}; {alert['runbook']}", highlight=False, soft_wrap=True)
     console.print("[red]A run failed.[/red] Its log is in the Airflow UI and below var/logs/tasks.")
 

@@ -11,18 +11,18 @@ from pathlib import Path
 import pytest
 
 from nightshift.cli import main
-from nightshift.loop import Loop
+from nightshift.project import Project
 from nightshift.settings import get_settings
 from unit.cli.commands import Command, Ended
-from unit.registry.conftest import empty_mlflow, loop
+from unit.registry.conftest import empty_mlflow, project
 
-__all__ = ["empty_mlflow", "loop"]
+__all__ = ["empty_mlflow", "project"]
 
 
 @pytest.fixture
-def process(loop: Loop) -> Command:
+def process(project: Project) -> Command:
     """Runs a command in a process of its own, by somebody who says that he is somebody else."""
-    environment = os.environ | loop.settings.as_environment() | {"USER": "mallory", "LOGNAME": "mallory"}
+    environment = os.environ | project.settings.as_environment() | {"USER": "mallory", "LOGNAME": "mallory"}
 
     def run(*words: str) -> Ended:
         command = [str(Path(sys.executable).parent / "nightshift"), *words]
@@ -33,9 +33,11 @@ def process(loop: Loop) -> Command:
 
 
 @pytest.fixture
-def nightshift(loop: Loop, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Command]:
+def nightshift(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Command]:
     """Runs a command in this process, which is quicker."""
-    for name, value in loop.settings.as_environment().items():
+    for name, value in project.settings.as_environment().items():
         monkeypatch.setenv(name, value)
     get_settings.cache_clear()
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from nightshift.loop import Loop
+from nightshift.project import Project
 from unit.cli.commands import Command
 from unit.monitoring.test_nights import drift, version
 from unit.tables import day
@@ -14,14 +14,14 @@ RANGE = ("replay-policy", "tiny", "--from", "2024-01-02", "--to", "2024-01-31")
 
 
 @pytest.fixture
-def history(loop: Loop) -> Loop:
-    version(loop, 1)
+def history(project: Project) -> Project:
+    version(project, 1)
     for number, verdict in enumerate(["pass", "warn", "warn", "pass", "warn"], 2):
-        drift(loop, number, verdict)
-    return loop
+        drift(project, number, verdict)
+    return project
 
 
-def test_a_month_is_a_row_and_what_would_have_been_asked_is_said(history: Loop, nightshift: Command) -> None:
+def test_a_month_is_a_row_and_what_would_have_been_asked_is_said(history: Project, nightshift: Command) -> None:
     ended = nightshift(*RANGE)
     assert ended.code == 0
     assert "2024-01" in ended.out and "drift 3" in ended.out and "cooldown 2" in ended.out
@@ -29,7 +29,7 @@ def test_a_month_is_a_row_and_what_would_have_been_asked_is_said(history: Loop, 
     assert history.monitored(day(1), day(31), "decision") == []
 
 
-def test_another_policy_is_read_from_a_file(history: Loop, nightshift: Command, tmp_path: Path) -> None:
+def test_another_policy_is_read_from_a_file(history: Project, nightshift: Command, tmp_path: Path) -> None:
     file = tmp_path / "policy.yaml"
     file.write_text("nights: 2\nof_last: 2\ncooldown: 1d\n")
     ended = nightshift(*RANGE, "--policy", str(file), "--nightly", "--format", "json")
@@ -52,7 +52,7 @@ def test_another_policy_is_read_from_a_file(history: Loop, nightshift: Command, 
     ],
 )
 def test_what_is_wrong_with_the_file_is_one_line(
-    history: Loop, nightshift: Command, tmp_path: Path, content: str, says: str
+    history: Project, nightshift: Command, tmp_path: Path, content: str, says: str
 ) -> None:
     file = tmp_path / "policy.yaml"
     file.write_text(content)
@@ -62,5 +62,5 @@ def test_what_is_wrong_with_the_file_is_one_line(
     assert len(ended.err.strip().splitlines()) == 1
 
 
-def test_without_a_measured_night_there_is_nothing_to_decide(loop: Loop, nightshift: Command) -> None:
+def test_without_a_measured_night_there_is_nothing_to_decide(project: Project, nightshift: Command) -> None:
     assert "tiny: 0 of 0 nights request a training" in nightshift(*RANGE).out

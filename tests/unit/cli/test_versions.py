@@ -7,7 +7,7 @@ import pwd
 from dataclasses import replace
 
 from nightshift.lake.tables import scores_table
-from nightshift.loop import Loop
+from nightshift.project import Project
 from nightshift.registry.store import CHAMPION
 from unit.cli.commands import Command
 from unit.registry.trainings import NOTE, artifact, check_sound, promoted, trained
@@ -17,18 +17,18 @@ ME = pwd.getpwuid(os.getuid()).pw_name
 
 
 def test_going_back_is_one_command_that_says_what_it_did_and_who(
-    loop: Loop, process: Command, nightshift: Command
+    project: Project, process: Command, nightshift: Command
 ) -> None:
-    first, second = promoted(loop, 3, 8)
+    first, second = promoted(project, 3, 8)
     columns = {"score_date": "date", "machine": "string", "model_version": "integer"}
-    put(loop.lake, replace(scores_table(loop.definition), columns=columns), {day(9): [("a", 2)]})
+    put(project.lake, replace(scores_table(project.definition), columns=columns), {day(9): [("a", 2)]})
     done = process("rollback", "tiny", "--reason", "late [flights] are missed")
     assert done.out == (
         "tiny: version 1 is the champion from 2024-01-10 on, in place of version 2; "
         "nights that are published stay as they are\n"
     )
     assert (done.code, done.err) == (0, "")
-    check_sound(loop)
+    check_sound(project)
 
     now = nightshift("champion", "tiny").out.splitlines()
     assert now[0] == "tiny: version 1 is the champion"
@@ -53,10 +53,10 @@ def test_going_back_is_one_command_that_says_what_it_did_and_who(
     assert "allowed: 2024-01-03 or later" in before.err
 
 
-def test_what_is_refused_is_one_line_and_changes_nothing(loop: Loop, nightshift: Command) -> None:
-    first, _ = promoted(loop, 3, 4)
-    loop.registry.register(trained(loop, 5, "").run_id, "by hand")
-    (artifact(loop, first.run_id) / "encoder.json").unlink()
+def test_what_is_refused_is_one_line_and_changes_nothing(project: Project, nightshift: Command) -> None:
+    first, _ = promoted(project, 3, 4)
+    project.registry.register(trained(project, 5, "").run_id, "by hand")
+    (artifact(project, first.run_id) / "encoder.json").unlink()
     for words, line in (
         (["--to", "9"], "no such version"),
         (["--to", "2"], "it is the champion already"),
@@ -69,12 +69,12 @@ def test_what_is_refused_is_one_line_and_changes_nothing(loop: Loop, nightshift:
     check = nightshift("champion", "tiny")
     assert check.out.startswith("tiny: version 2 is the champion\n")
     assert nightshift("rollback", "tiny", "--to", "3", "--force").code == 0
-    assert loop.registry.require_champion().number == 3
+    assert project.registry.require_champion().number == 3
 
 
-def test_every_version_and_everything_that_happened_is_shown(loop: Loop, nightshift: Command) -> None:
-    promoted(loop, 3, 8)
-    loop.champions.roll_back("me", reason="worse [again]", effective=loop.champions.events()[-1].effective)
+def test_every_version_and_everything_that_happened_is_shown(project: Project, nightshift: Command) -> None:
+    promoted(project, 3, 8)
+    project.champions.roll_back("me", reason="worse [again]", effective=project.champions.events()[-1].effective)
     shown = nightshift("versions", "tiny").out
     versions, events = shown.split("\nevents\n")
     rows = [[cell.strip() for cell in line.strip("│┃ ").split("│")] for line in versions.splitlines() if "│" in line]
@@ -88,9 +88,9 @@ def test_every_version_and_everything_that_happened_is_shown(loop: Loop, nightsh
     assert "worse [again]" in events
 
 
-def test_a_champion_that_was_made_in_mlflow_is_warned_of_once(loop: Loop, process: Command) -> None:
-    promoted(loop, 3, 4)
-    loop.registry.client.set_registered_model_alias("tiny", CHAMPION, "1")
+def test_a_champion_that_was_made_in_mlflow_is_warned_of_once(project: Project, process: Command) -> None:
+    promoted(project, 3, 4)
+    project.registry.client.set_registered_model_alias("tiny", CHAMPION, "1")
     first, again = process("champion", "tiny"), process("champion", "tiny")
     assert "is at version 1, by the events it is at 2: it was changed elsewhere" in first.err
     assert (first.err.count("\n"), again.err) == (1, "")
@@ -104,15 +104,15 @@ def test_no_champion_yet_is_one_line(nightshift: Command) -> None:
         assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
 
 
-def test_the_challenger_is_shown_and_can_be_retired_by_whoever_is_on_call(loop: Loop, nightshift: Command) -> None:
-    promoted(loop, 3)
+def test_the_challenger_is_shown_and_can_be_retired(project: Project, nightshift: Command) -> None:
+    promoted(project, 3)
     assert nightshift("retire", "tiny").out == "tiny: there is no challenger\n"
-    loop.challengers.challenge(trained(loop, 4).run_id, NOTE, "run 4")
+    project.challengers.challenge(trained(project, 4).run_id, NOTE, "run 4")
     shown = nightshift("versions", "tiny").out
     assert "challenger since 2024-01-04" in shown and "challenging" in shown
     done = nightshift("retire", "tiny", "--reason", "its scores are late")
     assert done.out == "tiny: version 2 is retired as challenger; the version and its rows are kept\n"
-    event = loop.champions.events()[-1]
+    event = project.champions.events()[-1]
     assert (event.event, event.actor, event.reason, event.to_version) == ("retired", ME, "its scores are late", 2)
     assert "challenger since" not in nightshift("versions", "tiny").out
-    check_sound(loop)
+    check_sound(project)

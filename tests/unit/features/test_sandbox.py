@@ -9,8 +9,7 @@ import pytest
 from nightshift.definition.load import load_definition
 from nightshift.definition.model import ModelDefinition
 from nightshift.errors import NightshiftError, NotYetAvailable, TerminalError
-from nightshift.features.checks import sample_nights
-from nightshift.features.sandbox import publish_arrived_rows, raw_snapshots, sandbox_settings
+from nightshift.features.sandbox import publish_arrived_rows, raw_snapshots, sample_nights, sandbox_settings
 from nightshift.lake.catalog import Lake
 from nightshift.lake.publish import publish
 from nightshift.lake.read import published_dates, read_dates, snapshot_of

@@ -1,5 +1,5 @@
 """What the tests of monitoring share: the tiny model in an installation with a real MLflow."""
 
-from unit.registry.conftest import empty_mlflow, loop
+from unit.registry.conftest import empty_mlflow, project
 
-__all__ = ["empty_mlflow", "loop"]
+__all__ = ["empty_mlflow", "project"]

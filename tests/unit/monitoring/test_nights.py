@@ -20,11 +20,15 @@ from nightshift.lake.files import local_path
 from nightshift.lake.publish import publish
 from nightshift.lake.staging import stage_arrow
 from nightshift.lake.tables import TableSpec, raw_table, scores_table, shadow_table
-from nightshift.loop import Loop
-from nightshift.loop.workspace import Workspace
 from nightshift.monitoring.expectation import Band, Expectation, ProbabilityModel
+from nightshift.project import Project
 from nightshift.registry.calibration import Sigmoid
 from nightshift.settings import Settings
+from nightshift.stages.decide import decide, replay_policy, unmonitored_nights
+from nightshift.stages.estimate import estimate_performance
+from nightshift.stages.outcomes import measure_outcomes
+from nightshift.stages.register import promote
+from nightshift.stages.report import write_report
 from nightshift.types import Measurement
 from unit.registry.trainings import PROCESSES, trained
 from unit.tables import day
@@ -38,21 +42,21 @@ EVERY_NIGHT = Retrain(nights=1, of_last=1, cooldown=timedelta(days=7))
 
 
 def put(
-    loop: Loop, spec: TableSpec, when: date, columns: dict[str, Any], split: Mapping[str, str | int] = NOTHING
+    project: Project, spec: TableSpec, when: date, columns: dict[str, Any], split: Mapping[str, str | int] = NOTHING
 ) -> None:
     """Publishes rows of a date in place of those that are there."""
     rows = len(next(iter(columns.values())))
     given = {name: columns.get(name, pa.nulls(rows)) for name in spec.columns}
     given[spec.date_column] = pa.array([when] * rows, pa.date32())
     data = pa.table(given).cast(spec.schema)
-    publish(loop.lake, spec, stage_arrow(loop.lake, spec, data, when, when, {}, split))
+    publish(project.lake, spec, stage_arrow(project.lake, spec, data, when, when, {}, split))
 
 
-def score(loop: Loop, *numbers: int, version: int = 1, machines: int = len(MACHINES)) -> None:
+def score(project: Project, *numbers: int, version: int = 1, machines: int = len(MACHINES)) -> None:
     for number in numbers:
         put(
-            loop,
-            scores_table(loop.definition),
+            project,
+            scores_table(project.definition),
             day(number),
             {
                 "machine": MACHINES[:machines],
@@ -62,75 +66,77 @@ def score(loop: Loop, *numbers: int, version: int = 1, machines: int = len(MACHI
                 "scored_at": [datetime(2024, 1, number, tzinfo=UTC)] * machines,
             },
         )
-        put(loop, raw_table(loop.definition, "plan"), day(number), {"machine": MACHINES, "load": LOADS})
+        put(project, raw_table(project.definition, "plan"), day(number), {"machine": MACHINES, "load": LOADS})
 
 
-def fail(loop: Loop, number: int, failed: Any = None, machines: list[str] = MACHINES) -> None:
+def fail(project: Project, number: int, failed: Any = None, machines: list[str] = MACHINES) -> None:
     """The outcomes of a day: those fail that have a load above a half, unless told otherwise."""
     told = LOADS[: len(machines)] > 0.5 if failed is None else failed
-    put(loop, raw_table(loop.definition, "failures"), day(number), {"machine": machines, "failed": pa.array(told)})
+    put(
+        project, raw_table(project.definition, "failures"), day(number), {"machine": machines, "failed": pa.array(told)}
+    )
 
 
-def drift(loop: Loop, number: int, verdict: str = "warn", version: int | None = 1) -> None:
+def drift(project: Project, number: int, verdict: str = "warn", version: int | None = 1) -> None:
     """What drift was measured on a night, as it is kept."""
     measured = [Measurement("night", "input_drift", 1.0, 0.5, 40, verdict, "told", version)]
-    loop.record("drift", day(number), measured, "test")
+    project.record("drift", day(number), measured, "test")
 
 
-def version(loop: Loop, number: int) -> int:
+def version(project: Project, number: int) -> int:
     """A version that learned up to a day, and what its holdout lets expect."""
-    one = trained(loop, number)
+    one = trained(project, number)
     expected = Expectation(ProbabilityModel(Sigmoid(1, 0)), {"roc_auc": Band(0.9, 0.8)}, {"roc_auc": Band(0.9, 0.85)})
-    loop.registry.log_expectation(one.run_id, expected.to_json())
-    return loop.promote(one, "passed").number
+    project.registry.log_expectation(one.run_id, expected.to_json())
+    return promote(project, one, "passed").number
 
 
-def rows(loop: Loop, monitor: str, number: int, subject: str = "night") -> dict[str, dict[str, Any]]:
-    kept = loop.monitored(day(number), day(number), monitor)
+def rows(project: Project, monitor: str, number: int, subject: str = "night") -> dict[str, dict[str, Any]]:
+    kept = project.monitored(day(number), day(number), monitor)
     return {row["statistic"]: row for row in kept if row["subject"] == subject}
 
 
-def policy(loop: Loop, given: Retrain = EVERY_NIGHT, value: Value | None = None) -> Loop:
-    monitoring = loop.definition.monitoring.model_copy(update={"retrain": given, "value": value})
-    loop.definition = loop.definition.model_copy(update={"monitoring": monitoring})
-    return loop
+def policy(project: Project, given: Retrain = EVERY_NIGHT, value: Value | None = None) -> Project:
+    monitoring = project.definition.monitoring.model_copy(update={"retrain": given, "value": value})
+    project.definition = project.definition.model_copy(update={"monitoring": monitoring})
+    return project
 
 
 # ---- estimates
 
 
-def test_a_night_is_estimated_by_what_the_version_that_scored_it_lets_expect(loop: Loop) -> None:
-    version(loop, 1)
-    score(loop, 5)
-    loop.estimate_performance(day(5), "test")
-    found = rows(loop, "estimate", 5)
+def test_a_night_is_estimated_by_what_the_version_that_scored_it_lets_expect(project: Project) -> None:
+    version(project, 1)
+    score(project, 5)
+    estimate_performance(project, day(5), "test")
+    found = rows(project, "estimate", 5)
     assert set(found) == {"roc_auc", "brier", "log_loss"}
     assert found["brier"]["value"] == pytest.approx(float(np.mean(LOADS * (1 - LOADS))))
     assert (found["roc_auc"]["threshold"], found["roc_auc"]["model_version"]) == (0.85, 1)
-    assert rows(loop, "estimate", 5, "reference")["roc_auc"]["value"] == 0.9
+    assert rows(project, "estimate", 5, "reference")["roc_auc"]["value"] == 0.9
 
 
 @pytest.mark.parametrize("known", ["no scores", "no version", "no expectation"])
-def test_what_cannot_be_estimated_is_kept_as_unknown(loop: Loop, known: str) -> None:
+def test_what_cannot_be_estimated_is_kept_as_unknown(project: Project, known: str) -> None:
     if known == "no expectation":
-        loop.promote(trained(loop, 1), "passed")
+        promote(project, trained(project, 1), "passed")
     if known != "no scores":
-        score(loop, 5)
-    loop.estimate_performance(day(5), "test")
-    assert {(row["value"], row["verdict"]) for row in rows(loop, "estimate", 5).values()} == {(None, "unknown")}
+        score(project, 5)
+    estimate_performance(project, day(5), "test")
+    assert {(row["value"], row["verdict"]) for row in rows(project, "estimate", 5).values()} == {(None, "unknown")}
 
 
-def test_the_training_keeps_what_its_holdout_lets_expect(loop: Loop) -> None:
+def test_the_training_keeps_what_its_holdout_lets_expect(project: Project) -> None:
     """Of labels that are told by the scores: nothing is lost between the holdout and what is stored."""
-    from nightshift.loop.training import Made
+    from nightshift.stages.train import FittedModel, _expectation
     from nightshift.training.fit import fit
     from unit.training.test_fit import machines
 
     holdout = machines(seed=2)
     dates = pa.array([day(1 + n % 5) for n in range(holdout.num_rows)], pa.date32())
-    package = fit(loop.definition, machines(seed=1))
+    package = fit(project.definition, machines(seed=1))
     judged = holdout.append_column("score_date", dates)
-    kept = loop._expectation(Made(package, machines(seed=1), judged, package.score(judged)))
+    kept = _expectation(project, FittedModel(package, machines(seed=1), judged, package.score(judged)))
     assert kept.realized["roc_auc"].bound is not None
     assert kept.estimated["roc_auc"].value == pytest.approx(kept.realized["roc_auc"].value, abs=0.05)
     assert Expectation.from_json(kept.to_json()) == kept
@@ -139,234 +145,236 @@ def test_the_training_keeps_what_its_holdout_lets_expect(loop: Loop) -> None:
 # ---- outcomes
 
 
-def measured(loop: Loop, number: int) -> list[date]:
-    return loop.measure_outcomes(day(number), "test")
+def measured(project: Project, number: int) -> list[date]:
+    return measure_outcomes(project, day(number), "test")
 
 
-def test_a_night_is_measured_once_its_labels_are_final_and_not_again_while_nothing_changed(loop: Loop) -> None:
-    score(loop, 1, 2, 3)
-    fail(loop, 1)
-    fail(loop, 2)
-    assert measured(loop, 3) == [day(1), day(2)]
-    assert rows(loop, "outcome", 2)["roc_auc"]["value"] == 1.0
-    assert rows(loop, "outcome", 3) == {}  # its labels are not due
-    assert measured(loop, 3) == []
+def test_a_night_is_measured_once_its_labels_are_final_and_not_again_while_nothing_changed(project: Project) -> None:
+    score(project, 1, 2, 3)
+    fail(project, 1)
+    fail(project, 2)
+    assert measured(project, 3) == [day(1), day(2)]
+    assert rows(project, "outcome", 2)["roc_auc"]["value"] == 1.0
+    assert rows(project, "outcome", 3) == {}  # its labels are not due
+    assert measured(project, 3) == []
 
 
-def test_labels_that_are_due_and_never_arrive_are_known_to_be_missing_and_measured_when_they_do(loop: Loop) -> None:
-    score(loop, 1, 2)
-    assert measured(loop, 2) == [day(1)]
-    missing = rows(loop, "outcome", 1)
+def test_labels_that_are_due_and_never_arrive_are_known_to_be_missing_and_measured_when_they_do(
+    project: Project,
+) -> None:
+    score(project, 1, 2)
+    assert measured(project, 2) == [day(1)]
+    missing = rows(project, "outcome", 1)
     assert (missing["label_coverage"]["value"], missing["label_coverage"]["verdict"]) == (0.0, "unknown")
     assert missing["roc_auc"]["verdict"] == "unknown"
-    assert measured(loop, 2) == []
-    fail(loop, 1, machines=MACHINES[:30])
-    assert measured(loop, 30) == [day(1), day(2)]  # however late
-    assert rows(loop, "outcome", 1)["label_coverage"]["value"] == 0.75
+    assert measured(project, 2) == []
+    fail(project, 1, machines=MACHINES[:30])
+    assert measured(project, 30) == [day(1), day(2)]  # however late
+    assert rows(project, "outcome", 1)["label_coverage"]["value"] == 0.75
 
 
-def test_a_night_is_restated_when_its_labels_are_corrected_or_it_is_scored_again(loop: Loop) -> None:
-    score(loop, 1, 2)
-    fail(loop, 1)
-    measured(loop, 5)
-    fail(loop, 1, LOADS <= 0.5)
-    assert measured(loop, 5) == [day(1)]
-    assert rows(loop, "outcome", 1)["roc_auc"]["value"] == 0.0
-    score(loop, 1, version=2, machines=20)
-    assert measured(loop, 5) == [day(1)]
-    assert rows(loop, "outcome", 1)["roc_auc"]["verdict"] == "unknown"  # of the first twenty none failed
-    assert rows(loop, "outcome", 1)["roc_auc"]["model_version"] == 2
+def test_a_night_is_restated_when_its_labels_are_corrected_or_it_is_scored_again(project: Project) -> None:
+    score(project, 1, 2)
+    fail(project, 1)
+    measured(project, 5)
+    fail(project, 1, LOADS <= 0.5)
+    assert measured(project, 5) == [day(1)]
+    assert rows(project, "outcome", 1)["roc_auc"]["value"] == 0.0
+    score(project, 1, version=2, machines=20)
+    assert measured(project, 5) == [day(1)]
+    assert rows(project, "outcome", 1)["roc_auc"]["verdict"] == "unknown"  # of the first twenty none failed
+    assert rows(project, "outcome", 1)["roc_auc"]["model_version"] == 2
 
 
-def test_a_night_that_nobody_measured_is_made_up_for(loop: Loop) -> None:
-    score(loop, *range(1, 7))
+def test_a_night_that_nobody_measured_is_made_up_for(project: Project) -> None:
+    score(project, *range(1, 7))
     for number in range(1, 7):
-        fail(loop, number)
-    assert measured(loop, 2) == [day(1)]
-    assert measured(loop, 6) == [day(number) for number in range(2, 6)]
+        fail(project, number)
+    assert measured(project, 2) == [day(1)]
+    assert measured(project, 6) == [day(number) for number in range(2, 6)]
 
 
-def test_labels_told_twice_count_once_and_what_contradicts_itself_is_said(loop: Loop) -> None:
-    score(loop, 1)
-    fail(loop, 1, [*(LOADS > 0.5), True, True], [*MACHINES, MACHINES[0], MACHINES[-1]])
-    measured(loop, 2)
-    coverage = rows(loop, "outcome", 1)["label_coverage"]
+def test_labels_told_twice_count_once_and_what_contradicts_itself_is_said(project: Project) -> None:
+    score(project, 1)
+    fail(project, 1, [*(LOADS > 0.5), True, True], [*MACHINES, MACHINES[0], MACHINES[-1]])
+    measured(project, 2)
+    coverage = rows(project, "outcome", 1)["label_coverage"]
     assert (coverage["value"], coverage["sample_size"]) == (39 / 40, 39)
     assert coverage["detail"] == "1 observations have two different labels and count as having none"
 
 
 @pytest.mark.parametrize("failed", [[None] * 40, [True] * 40])
-def test_labels_that_say_nothing_or_all_the_same_stop_nothing(loop: Loop, failed: list[bool | None]) -> None:
-    score(loop, 1)
-    fail(loop, 1, pa.array(failed, pa.bool_()))
-    assert measured(loop, 2) == [day(1)]
-    assert rows(loop, "outcome", 1)["roc_auc"]["verdict"] == "unknown"
+def test_labels_that_say_nothing_or_all_the_same_stop_nothing(project: Project, failed: list[bool | None]) -> None:
+    score(project, 1)
+    fail(project, 1, pa.array(failed, pa.bool_()))
+    assert measured(project, 2) == [day(1)]
+    assert rows(project, "outcome", 1)["roc_auc"]["verdict"] == "unknown"
 
 
-def test_a_night_is_worth_what_champion_challenger_and_naive_policy_make_of_it(loop: Loop) -> None:
+def test_a_night_is_worth_what_champion_challenger_and_naive_policy_make_of_it(project: Project) -> None:
     value = Value(
         decision="score >= 0.5",
         expression="case when not decision then 0 when label then 1 else -1 end",
         naive="observation.load > 0.9",
     )
-    policy(loop, value=value)
-    score(loop, 1)
-    fail(loop, 1)
+    policy(project, value=value)
+    score(project, 1)
+    fail(project, 1)
     put(
-        loop, shadow_table(loop.definition), day(1),
+        project, shadow_table(project.definition), day(1),
         {"machine": MACHINES, "score": 1 - LOADS, "model_version": [3] * 40}, {"model_version": 3},
     )  # fmt: skip
-    measured(loop, 2)
-    kept = {row["subject"]: row for row in loop.monitored(day(1), day(1), "value") if row["statistic"] == "value"}
+    measured(project, 2)
+    kept = {row["subject"]: row for row in project.monitored(day(1), day(1), "value") if row["statistic"] == "value"}
     assert {who: row["value"] for who, row in kept.items()} == {"champion": 20, "challenger 3": -20, "naive": 4}
-    fail(loop, 1, LOADS > 2)
-    measured(loop, 2)
-    kept = {row["subject"]: row for row in loop.monitored(day(1), day(1), "value") if row["statistic"] == "value"}
+    fail(project, 1, LOADS > 2)
+    measured(project, 2)
+    kept = {row["subject"]: row for row in project.monitored(day(1), day(1), "value") if row["statistic"] == "value"}
     assert {who: row["value"] for who, row in kept.items()} == {"champion": -20, "challenger 3": -20, "naive": -4}
 
 
-def test_without_a_challenger_there_is_none(loop: Loop) -> None:
-    policy(loop, value=Value(decision="score >= 0.5", expression="cast(decision as integer)", naive="true"))
-    score(loop, 1)
-    measured(loop, 2)
-    kept = loop.monitored(day(1), day(1), "value")
+def test_without_a_challenger_there_is_none(project: Project) -> None:
+    policy(project, value=Value(decision="score >= 0.5", expression="cast(decision as integer)", naive="true"))
+    score(project, 1)
+    measured(project, 2)
+    kept = project.monitored(day(1), day(1), "value")
     assert {(row["subject"], row["verdict"]) for row in kept} == {("champion", "unknown"), ("naive", "unknown")}
 
 
 # ---- decisions
 
 
-def test_a_night_of_which_nothing_is_known_is_decided_all_the_same(loop: Loop) -> None:
-    assert policy(loop).decide(day(5), "test").action == "nothing"
-    assert rows(loop, "decision", 5)["retrain"]["detail"] == "drift: not known"
+def test_a_night_of_which_nothing_is_known_is_decided_all_the_same(project: Project) -> None:
+    assert policy(project).decide(day(5), "test").action == "nothing"
+    assert rows(project, "decision", 5)["retrain"]["detail"] == "drift: not known"
 
 
-def test_a_decision_is_a_row_with_its_evidence(loop: Loop) -> None:
-    version(loop, 1)
-    score(loop, 5)
-    drift(loop, 5)
-    assert policy(loop).decide(day(5), "test").action == "request"
-    kept = {(row["subject"], row["statistic"]): row["verdict"] for row in loop.monitored(day(5), day(5), "decision")}
+def test_a_decision_is_a_row_with_its_evidence(project: Project) -> None:
+    version(project, 1)
+    score(project, 5)
+    drift(project, 5)
+    assert policy(project).decide(day(5), "test").action == "request"
+    kept = {(row["subject"], row["statistic"]): row["verdict"] for row in project.monitored(day(5), day(5), "decision")}
     assert kept == {("night", "retrain"): "request", ("drift", "breaches"): "warn"}
 
 
-def test_a_request_stays_whatever_is_measured_afterwards(loop: Loop) -> None:
+def test_a_request_stays_whatever_is_measured_afterwards(project: Project) -> None:
     """A doubled event, a cleared run: its training may have begun, and is a reason against a second one only."""
-    version(loop, 1)
-    score(loop, 5)
-    drift(loop, 5)
-    policy(loop).decide(day(5), "test")
-    drift(loop, 5, "pass")
-    assert loop.decide(day(5), "again", running=True).action == "request"
-    version(loop, 5)
-    assert loop.decide(day(5), "again").action == "request"
-    assert [row["run_id"] for row in loop.monitored(day(5), day(5), "decision")] == ["test", "test"]
+    version(project, 1)
+    score(project, 5)
+    drift(project, 5)
+    policy(project).decide(day(5), "test")
+    drift(project, 5, "pass")
+    assert decide(project, day(5), "again", running=True).action == "request"
+    version(project, 5)
+    assert decide(project, day(5), "again").action == "request"
+    assert [row["run_id"] for row in project.monitored(day(5), day(5), "decision")] == ["test", "test"]
 
 
-def test_what_was_not_asked_for_is_decided_anew(loop: Loop) -> None:
-    version(loop, 1)
-    drift(loop, 5, "pass")
-    assert policy(loop).decide(day(5), "test").action == "nothing"
-    drift(loop, 5)
-    assert loop.decide(day(5), "again", running=True).action == "suppressed_by_running"
-    assert loop.decide(day(5), "again").action == "request"
+def test_what_was_not_asked_for_is_decided_anew(project: Project) -> None:
+    version(project, 1)
+    drift(project, 5, "pass")
+    assert policy(project).decide(day(5), "test").action == "nothing"
+    drift(project, 5)
+    assert decide(project, day(5), "again", running=True).action == "suppressed_by_running"
+    assert decide(project, day(5), "again").action == "request"
 
 
-def test_after_a_promotion_there_is_calm_until_the_new_version_breaches(loop: Loop) -> None:
-    version(loop, 1)
-    policy(loop, Retrain(nights=2, of_last=3, cooldown=timedelta(days=1)))
+def test_after_a_promotion_there_is_calm_until_the_new_version_breaches(project: Project) -> None:
+    version(project, 1)
+    policy(project, Retrain(nights=2, of_last=3, cooldown=timedelta(days=1)))
     asked = []
     for number in range(2, 9):
-        drift(loop, number, version=1 if number < 5 else 2)
-        asked.append(loop.decide(day(number), "test").action == "request")
+        drift(project, number, version=1 if number < 5 else 2)
+        asked.append(decide(project, day(number), "test").action == "request")
         if number == 4:
-            version(loop, 4)
+            version(project, 4)
     assert asked == [False, True, True, False, True, True, True]
 
 
-def test_a_late_run_of_an_old_night_does_not_ask_for_what_was_replaced(loop: Loop) -> None:
-    version(loop, 1)
-    version(loop, 3)
-    drift(loop, 2)
-    assert policy(loop).decide(day(2), "test").action == "nothing"
-    assert "version 2 is the champion by now" in rows(loop, "decision", 2)["retrain"]["detail"]
+def test_a_late_run_of_an_old_night_does_not_ask_for_what_was_replaced(project: Project) -> None:
+    version(project, 1)
+    version(project, 3)
+    drift(project, 2)
+    assert policy(project).decide(day(2), "test").action == "nothing"
+    assert "version 2 is the champion by now" in rows(project, "decision", 2)["retrain"]["detail"]
 
 
-def test_while_a_challenger_waits_another_training_would_take_its_place(loop: Loop) -> None:
-    version(loop, 1)
-    made = trained(loop, 3)
-    loop.challengers.challenge(made.run_id, "passed", "test")
-    drift(loop, 5)
-    assert policy(loop).decide(day(5), "test").action == "suppressed_by_running"
-    told = rows(loop, "decision", 5)["retrain"]["detail"]
+def test_while_a_challenger_waits_another_training_would_take_its_place(project: Project) -> None:
+    version(project, 1)
+    made = trained(project, 3)
+    project.challengers.challenge(made.run_id, "passed", "test")
+    drift(project, 5)
+    assert policy(project).decide(day(5), "test").action == "suppressed_by_running"
+    told = rows(project, "decision", 5)["retrain"]["detail"]
     assert told.endswith("; version 2 waits to be promoted or declined")
 
 
-def test_bad_data_holds_a_request_back(loop: Loop) -> None:
-    version(loop, 1)
-    drift(loop, 5)
-    loop.record("quality.raw", day(5), [Measurement("raw.plan: load", "not_null", verdict="warn")], "test")
-    assert policy(loop).decide(day(5), "test").action == "suppressed_by_quality"
+def test_bad_data_holds_a_request_back(project: Project) -> None:
+    version(project, 1)
+    drift(project, 5)
+    project.record("quality.raw", day(5), [Measurement("raw.plan: load", "not_null", verdict="warn")], "test")
+    assert policy(project).decide(day(5), "test").action == "suppressed_by_quality"
 
 
-def test_nights_whose_event_was_lost_are_made_up_for_and_ask_for_nothing(loop: Loop) -> None:
-    version(loop, 1)
-    score(loop, 3, 4, 5, 6)
-    policy(loop, Retrain(nights=2, of_last=3, cooldown=timedelta(days=7)))
-    drift(loop, 3, "pass")
-    loop.decide(day(3), "test")
-    assert loop.unmonitored(day(6)) == [day(4), day(5)]
+def test_nights_whose_event_was_lost_are_made_up_for_and_ask_for_nothing(project: Project) -> None:
+    version(project, 1)
+    score(project, 3, 4, 5, 6)
+    policy(project, Retrain(nights=2, of_last=3, cooldown=timedelta(days=7)))
+    drift(project, 3, "pass")
+    decide(project, day(3), "test")
+    assert unmonitored_nights(project, day(6)) == [day(4), day(5)]
     for number in (4, 5, 6):  # as the task does that measures it
-        drift(loop, number)
-    assert loop.decide(day(6), "test").action == "request"
+        drift(project, number)
+    assert decide(project, day(6), "test").action == "request"
     for number in (4, 5):
-        kept = rows(loop, "decision", number)["retrain"]
+        kept = rows(project, "decision", number)["retrain"]
         assert kept["verdict"] == "missed" and kept["detail"].startswith("made up for with 2024-01-06; ")
-    assert loop.unmonitored(day(6)) == []
+    assert unmonitored_nights(project, day(6)) == []
 
 
-def test_nights_that_were_scored_long_ago_are_left(loop: Loop) -> None:
-    score(loop, 1, 20)
-    assert loop.unmonitored(day(25)) == [day(20)]
+def test_nights_that_were_scored_long_ago_are_left(project: Project) -> None:
+    score(project, 1, 20)
+    assert unmonitored_nights(project, day(25)) == [day(20)]
 
 
-def test_a_history_is_decided_anew_under_another_policy(loop: Loop) -> None:
-    version(loop, 1)
+def test_a_history_is_decided_anew_under_another_policy(project: Project) -> None:
+    version(project, 1)
     for number, verdict in enumerate(["pass", "warn", "warn", "pass", "warn", "warn", "warn"], 2):
-        drift(loop, number, verdict)
-    policy(loop)
+        drift(project, number, verdict)
+    policy(project)
     asked = {
-        nights: [one.night.day for one in loop.replay_policy(day(2), day(8), given) if one.action == "request"]
+        nights: [one.night.day for one in replay_policy(project, day(2), day(8), given) if one.action == "request"]
         for nights in (1, 2, 3)
         if (given := Retrain(nights=nights, of_last=nights, cooldown=timedelta(days=3)))
     }
     assert asked == {1: [3, 6], 2: [4, 7], 3: [8]}
-    assert loop.monitored(day(1), day(31), "decision") == []
-    assert [one.action for one in loop.replay_policy(day(2), day(3))] == ["nothing", "request"]
+    assert project.monitored(day(1), day(31), "decision") == []
+    assert [one.action for one in replay_policy(project, day(2), day(3))] == ["nothing", "request"]
 
 
-def test_a_replay_does_not_see_what_had_not_turned_out(loop: Loop) -> None:
-    version(loop, 1)
-    score(loop, *range(1, 6))
+def test_a_replay_does_not_see_what_had_not_turned_out(project: Project) -> None:
+    version(project, 1)
+    score(project, *range(1, 6))
     for number in range(1, 6):
-        fail(loop, number, LOADS <= 0.5 if number >= 3 else None)
-    measured(loop, 6)
+        fail(project, number, LOADS <= 0.5 if number >= 3 else None)
+    measured(project, 6)
     given = Retrain.model_validate(
         {"drift": None, "performance": {"worse": 0.1}, "nights": 1, "of_last": 1, "cooldown": "2d"}
     )
-    asked = [one.night for one in policy(loop).replay_policy(day(1), day(5), given) if one.action == "request"]
+    asked = [one.night for one in policy(project).replay_policy(day(1), day(5), given) if one.action == "request"]
     assert asked == [day(4)]  # the night of the third turned out badly on the fourth
 
 
-def test_a_night_has_a_page_of_what_is_kept_of_it(loop: Loop) -> None:
-    version(loop, 1)
-    score(loop, 5)
-    drift(loop, 5)
-    loop.estimate_performance(day(5), "manual__a/b")
-    policy(loop).decide(day(5), "manual__a/b")
-    written = Path(local_path(loop.write_report(day(5), "manual__a/b"))).read_text()
+def test_a_night_has_a_page_of_what_is_kept_of_it(project: Project) -> None:
+    version(project, 1)
+    score(project, 5)
+    drift(project, 5)
+    estimate_performance(project, day(5), "manual__a/b")
+    policy(project).decide(day(5), "manual__a/b")
+    written = Path(local_path(write_report(project, day(5), "manual__a/b"))).read_text()
     assert "tiny: the night of 2024-01-05" in written and "drift: the night breaches" in written
-    assert Path(local_path(loop.write_report(day(5), "manual__a/b"))).read_text() == written
+    assert Path(local_path(write_report(project, day(5), "manual__a/b"))).read_text() == written
 
 
 # ---- killed in the middle
@@ -376,20 +384,20 @@ STEPS = ("estimate", "value", "outcome", "decision")
 
 def monitor(settings: Settings, number: int, kill_after: str = "") -> None:
     """All of a night's monitoring but its drift, in a process that may die after it has kept something."""
-    loop = Loop("tiny", settings)
-    policy(loop, value=Value(decision="score >= 0.5", expression="cast(decision as integer)", naive="true"))
-    real = Workspace.record
+    project = Project("tiny", settings)
+    policy(project, value=Value(decision="score >= 0.5", expression="cast(decision as integer)", naive="true"))
+    real = Project.record
 
     @wraps(real)
-    def record(self: Workspace, kept: str, *given: Any) -> None:
+    def record(self: Project, kept: str, *given: Any) -> None:
         real(self, kept, *given)
         if kept == kill_after:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    Workspace.record = record  # type: ignore[method-assign]
-    loop.estimate_performance(day(number), "test")
-    loop.measure_outcomes(day(number), "test")
-    loop.decide(day(number), "test")
+    Project.record = record  # type: ignore[method-assign]
+    estimate_performance(project, day(number), "test")
+    measure_outcomes(project, day(number), "test")
+    decide(project, day(number), "test")
 
 
 def in_process(settings: Settings, number: int, kill_after: str = "") -> int | None:
@@ -400,15 +408,15 @@ def in_process(settings: Settings, number: int, kill_after: str = "") -> int | N
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_worker_that_is_killed_between_steps_leaves_what_a_second_one_completes(loop: Loop, step: str) -> None:
-    version(loop, 1)
-    score(loop, 4, 5)
-    fail(loop, 4)
-    drift(loop, 5)
-    assert in_process(loop.settings, 5, step) == -signal.SIGKILL
+def test_a_worker_that_is_killed_between_steps_leaves_what_a_second_one_completes(project: Project, step: str) -> None:
+    version(project, 1)
+    score(project, 4, 5)
+    fail(project, 4)
+    drift(project, 5)
+    assert in_process(project.settings, 5, step) == -signal.SIGKILL
     for _ in range(2):  # and a doubled event
-        assert in_process(loop.settings, 5) == 0
-    kept = loop.monitored(day(1), day(9))
+        assert in_process(project.settings, 5) == 0
+    kept = project.monitored(day(1), day(9))
     told = [(row["monitor"], row["score_date"], row["subject"], row["statistic"]) for row in kept]
     assert len(told) == len(set(told))
     assert {(monitor, when) for monitor, when, *_ in told} == {

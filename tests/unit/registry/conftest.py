@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nightshift.loop import Loop
+from nightshift.project import Project
 from nightshift.registry.store import Registry
 from nightshift.settings import PROJECT, Settings
 
@@ -21,9 +21,9 @@ def empty_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def loop(settings: Settings, empty_mlflow: Path) -> Loop:
+def project(settings: Settings, empty_mlflow: Path) -> Project:
     """The loop of the tiny model, of which nothing was trained yet."""
     folder = settings.var_path / "mlflow"
     folder.mkdir(parents=True)
     shutil.copy(empty_mlflow, folder)
-    return Loop("tiny", settings)
+    return Project("tiny", settings)

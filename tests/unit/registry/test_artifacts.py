@@ -17,7 +17,7 @@ import skops.io
 from sklearn.preprocessing import FunctionTransformer
 
 from nightshift.errors import TerminalError
-from nightshift.loop import Loop
+from nightshift.project import Project
 from nightshift.registry.package import ESTIMATOR, SCHEMA, load_package, package_digest
 from nightshift.registry.store import DIGEST
 from unit.registry.test_package import Bomb
@@ -86,52 +86,52 @@ def changed(folder: Path, mark: Path) -> None:
 PLANTED = [beside, below, instead, untrusted, function, changed]
 
 
-def readers(loop: Loop) -> dict[str, Callable[[], Any]]:
+def readers(project: Project) -> dict[str, Callable[[], Any]]:
     """Whoever reads the first version's artifact."""
-    version = loop.registry.version(1)
+    version = project.registry.version(1)
     return {
-        "who scores or judges": lambda: loop.registry.package(version.run_id, version.digest),
-        "who hands it to Spark's workers": lambda: loop.registry.files(version.run_id, version.digest),
-        "who measures drift": lambda: loop.registry.reference(version),
-        "who goes back": lambda: loop.champions.roll_back("me", 1, force=True),
+        "who scores or judges": lambda: project.registry.package(version.run_id, version.digest),
+        "who hands it to Spark's workers": lambda: project.registry.files(version.run_id, version.digest),
+        "who measures drift": lambda: project.registry.reference(version),
+        "who goes back": lambda: project.champions.roll_back("me", 1, force=True),
     }
 
 
 @pytest.mark.parametrize("plant", PLANTED)
 def test_what_was_planted_is_refused_by_its_digest_and_never_runs(
-    loop: Loop, mark: Path, plant: Callable[[Path, Path], None]
+    project: Project, mark: Path, plant: Callable[[Path, Path], None]
 ) -> None:
-    first, _ = promoted(loop, 3, 4)
-    plant(artifact(loop, first.run_id), mark)
-    for who, read in readers(loop).items():
+    first, _ = promoted(project, 3, 4)
+    plant(artifact(project, first.run_id), mark)
+    for who, read in readers(project).items():
         with pytest.raises(TerminalError, match=r"artifact (is not the one that was registered|cannot be read)"):
             read()
         assert not mark.exists(), who
         assert "evil_module" not in sys.modules, who
-    assert loop.registry.require_champion().number == 2
+    assert project.registry.require_champion().number == 2
 
 
 @pytest.mark.parametrize("plant", [untrusted, function])
 def test_a_type_that_is_not_trusted_never_runs_even_if_the_digest_was_changed_with_it(
-    loop: Loop, mark: Path, plant: Callable[[Path, Path], None]
+    project: Project, mark: Path, plant: Callable[[Path, Path], None]
 ) -> None:
     """Whoever can also write to MLflow's database can make the digest fit, of what scores and is judged."""
-    first, _ = promoted(loop, 3, 4)
-    folder = artifact(loop, first.run_id)
+    first, _ = promoted(project, 3, 4)
+    folder = artifact(project, first.run_id)
     plant(folder, mark)
     digest = package_digest({file.name: file.read_bytes() for file in folder.iterdir()})
-    loop.registry.client.set_model_version_tag("tiny", "1", DIGEST, digest)
+    project.registry.client.set_model_version_tag("tiny", "1", DIGEST, digest)
     with pytest.raises(TerminalError, match=r"the model's artifact was not loaded: .*(evil_module\.Evil|posix\.mkdir)"):
-        loop.registry.package(first.run_id, loop.registry.version(1).digest)
+        project.registry.package(first.run_id, project.registry.version(1).digest)
     with pytest.raises(TerminalError, match="its digest in MLflow is not the one it was registered with"):
-        loop.champions.roll_back("me", 1, force=True)
+        project.champions.roll_back("me", 1, force=True)
     assert not mark.exists()
     assert "evil_module" not in sys.modules
 
 
-def test_what_is_planted_here_would_run_if_it_were_trusted(loop: Loop, mark: Path) -> None:
-    [one] = promoted(loop, 3)
-    folder = artifact(loop, one.run_id)
+def test_what_is_planted_here_would_run_if_it_were_trusted(project: Project, mark: Path) -> None:
+    [one] = promoted(project, 3)
+    folder = artifact(project, one.run_id)
     untrusted(folder, mark)
     content = (folder / ESTIMATOR).read_bytes()
     skops.io.loads(content, trusted=skops.io.get_untrusted_types(data=content))

@@ -9,7 +9,7 @@ import pytest
 
 from nightshift.errors import TerminalError
 from nightshift.lake.catalog import Lake
-from nightshift.loop import Loop
+from nightshift.project import Project
 from nightshift.registry.challengers import Answer
 from nightshift.registry.events import RegistryEvent, challenges, last_challenger
 from nightshift.registry.store import CHALLENGER
@@ -22,297 +22,297 @@ YES, NO = Answer(True, "ada", "looks right"), Answer(False, "ada", "slices")
 
 
 def challenge(settings: Settings, run: str, actor: str) -> None:
-    Loop("tiny", settings).challengers.challenge(run, NOTE, actor)
+    Project("tiny", settings).challengers.challenge(run, NOTE, actor)
 
 
 def retire(settings: Settings, number: int) -> None:
-    Loop("tiny", settings).challengers.retire(number, "run 9", "worse")
+    Project("tiny", settings).challengers.retire(number, "run 9", "worse")
 
 
 def raise_(settings: Settings, number: int) -> None:
-    Loop("tiny", settings).challengers.promote(number, "run 9", "better")
+    Project("tiny", settings).challengers.promote(number, "run 9", "better")
 
 
 def answer(settings: Settings, run: str, given: Answer) -> None:
-    Loop("tiny", settings).challengers.answer(run, given, "run 9")
+    Project("tiny", settings).challengers.answer(run, given, "run 9")
 
 
-def challenged(loop: Loop, number: int) -> str:
+def challenged(project: Project, number: int) -> str:
     """A training that passed and is the challenger now; its MLflow run."""
-    run = trained(loop, number).run_id
-    loop.challengers.challenge(run, NOTE, f"run {number}")
+    run = trained(project, number).run_id
+    project.challengers.challenge(run, NOTE, f"run {number}")
     return run
 
 
-def challenger(loop: Loop) -> int | None:
-    version = loop.registry.challenger()
+def challenger(project: Project) -> int | None:
+    version = project.registry.challenger()
     return version.number if version else None
 
 
-def check(loop: Loop) -> None:
+def check(project: Project) -> None:
     """MLflow and the events say the same of both, before and after somebody looks."""
     for _ in range(2):
-        check_sound(loop)
-        events = loop.champions.events()
-        assert challenger(loop) == last_challenger(events)
+        check_sound(project)
+        events = project.champions.events()
+        assert challenger(project) == last_challenger(events)
         if known := challenges(events):
-            assert loop.registry.settled(CHALLENGER) == known[-1][0].event_id
-        loop.champions.settle("somebody")
+            assert project.registry.settled(CHALLENGER) == known[-1][0].event_id
+        project.champions.settle("somebody")
 
 
 # ---- coming
 
 
-def test_what_challenges_is_a_version_with_an_event_that_says_why_and_the_champion_stays(loop: Loop) -> None:
-    promoted(loop, 3)
-    run = challenged(loop, 4)
-    assert told(loop) == [*FIRST, ("registered", None, 2), ("challenging", None, 2)]
-    event = loop.champions.events()[-1]
+def test_what_challenges_is_a_version_with_an_event_that_says_why_and_the_champion_stays(project: Project) -> None:
+    promoted(project, 3)
+    run = challenged(project, 4)
+    assert told(project) == [*FIRST, ("registered", None, 2), ("challenging", None, 2)]
+    event = project.champions.events()[-1]
     assert (event.actor, event.reason, event.effective, event.mlflow_run) == ("run 4", "reason 4", day(4), run)
-    told_of = {"gate": NOTE, "digest": loop.registry.version(2).digest, "first_night": str(day(4))}
+    told_of = {"gate": NOTE, "digest": project.registry.version(2).digest, "first_night": str(day(4))}
     assert json.loads(event.evidence) == told_of
-    assert (loop.registry.require_champion().number, challenger(loop)) == (1, 2)
-    found = loop.challengers.present("me")
+    assert (project.registry.require_champion().number, challenger(project)) == (1, 2)
+    found = project.challengers.present("me")
     assert found and (found[0].number, found[1]) == (2, event)
-    check(loop)
+    check(project)
 
 
-def test_challenging_again_changes_nothing_whatever_became_of_it(loop: Loop) -> None:
-    promoted(loop, 3)
-    run = challenged(loop, 4)
-    for step in (lambda: None, lambda: loop.challengers.retire(2, "me", "")):
+def test_challenging_again_changes_nothing_whatever_became_of_it(project: Project) -> None:
+    promoted(project, 3)
+    run = challenged(project, 4)
+    for step in (lambda: None, lambda: project.challengers.retire(2, "me", "")):
         step()
-        before = loop.champions.events()
-        assert loop.challengers.challenge(run, NOTE, "run 4").number == 2
-        assert loop.champions.events() == before
-    assert challenger(loop) is None
-    check(loop)
+        before = project.champions.events()
+        assert project.challengers.challenge(run, NOTE, "run 4").number == 2
+        assert project.champions.events() == before
+    assert challenger(project) is None
+    check(project)
 
 
-def test_a_newer_challenger_retires_the_older_one(loop: Loop) -> None:
-    promoted(loop, 3)
-    challenged(loop, 4)
-    challenged(loop, 5)
-    assert told(loop)[4:] == [("registered", None, 3), ("retired", None, 2), ("challenging", None, 3)]
-    retired = loop.champions.events()[-2]
+def test_a_newer_challenger_retires_the_older_one(project: Project) -> None:
+    promoted(project, 3)
+    challenged(project, 4)
+    challenged(project, 5)
+    assert told(project)[4:] == [("registered", None, 3), ("retired", None, 2), ("challenging", None, 3)]
+    retired = project.champions.events()[-2]
     assert (retired.actor, retired.reason, retired.effective) == ("run 5", "version 3 is newer", day(5))
-    assert challenger(loop) == 3
-    check(loop)
+    assert challenger(project) == 3
+    check(project)
 
 
-def test_an_older_training_that_is_registered_late_does_not_displace_a_newer_one(loop: Loop) -> None:
-    promoted(loop, 3)
-    older = trained(loop, 4)
-    loop.registry.register(older.run_id, NOTE)  # and killed before anything else
-    challenged(loop, 5)
-    assert loop.challengers.challenge(older.run_id, NOTE, "run 4").number == 2
-    assert told(loop)[-2:] == [("registered", None, 2), ("retired", None, 2)]
-    assert challenger(loop) == 3
-    check(loop)
+def test_an_older_training_that_is_registered_late_does_not_displace_a_newer_one(project: Project) -> None:
+    promoted(project, 3)
+    older = trained(project, 4)
+    project.registry.register(older.run_id, NOTE)  # and killed before anything else
+    challenged(project, 5)
+    assert project.challengers.challenge(older.run_id, NOTE, "run 4").number == 2
+    assert told(project)[-2:] == [("registered", None, 2), ("retired", None, 2)]
+    assert challenger(project) == 3
+    check(project)
 
 
-def test_a_version_that_is_promoted_at_once_retires_an_older_challenger(loop: Loop) -> None:
-    promoted(loop, 3)
-    challenged(loop, 4)
-    promoted(loop, 5)
-    assert told(loop)[4:] == [("registered", None, 3), ("retired", None, 2), ("promoted", 1, 3)]
-    assert (loop.registry.require_champion().number, challenger(loop)) == (3, None)
-    check(loop)
+def test_a_version_that_is_promoted_at_once_retires_an_older_challenger(project: Project) -> None:
+    promoted(project, 3)
+    challenged(project, 4)
+    promoted(project, 5)
+    assert told(project)[4:] == [("registered", None, 3), ("retired", None, 2), ("promoted", 1, 3)]
+    assert (project.registry.require_champion().number, challenger(project)) == (3, None)
+    check(project)
 
 
 # ---- going
 
 
 def test_a_challenger_that_is_promoted_is_the_champion_from_the_next_night_on_and_challenges_no_more(
-    loop: Loop,
+    project: Project,
 ) -> None:
-    promoted(loop, 3)
-    challenged(loop, 4)
-    scored(loop, day(8), day(9))
-    done = loop.challengers.promote(2, "run 9", "better", {"shadow": "7 nights"}, against=1)
+    promoted(project, 3)
+    challenged(project, 4)
+    scored(project, day(8), day(9))
+    done = project.challengers.promote(2, "run 9", "better", {"shadow": "7 nights"}, against=1)
     assert done and (done.event, done.from_version, done.to_version, done.effective) == ("promoted", 1, 2, day(10))
     assert (done.actor, done.reason, json.loads(done.evidence)["shadow"]) == ("run 9", "better", "7 nights")
-    assert (loop.registry.require_champion().number, challenger(loop)) == (2, None)
-    assert loop.challengers.promote(2, "run 9", "better") is None
-    assert len(told(loop)) == 5
-    check(loop)
+    assert (project.registry.require_champion().number, challenger(project)) == (2, None)
+    assert project.challengers.promote(2, "run 9", "better") is None
+    assert len(told(project)) == 5
+    check(project)
 
 
-def test_a_promotion_that_was_decided_against_another_champion_is_not_made(loop: Loop) -> None:
-    promoted(loop, 3, 4)
-    challenged(loop, 5)
-    loop.champions.roll_back("me")
-    assert loop.challengers.promote(3, "run 9", "better", against=2) is None
-    assert (loop.registry.require_champion().number, challenger(loop)) == (1, 3)
-    check(loop)
+def test_a_promotion_that_was_decided_against_another_champion_is_not_made(project: Project) -> None:
+    promoted(project, 3, 4)
+    challenged(project, 5)
+    project.champions.roll_back("me")
+    assert project.challengers.promote(3, "run 9", "better", against=2) is None
+    assert (project.registry.require_champion().number, challenger(project)) == (1, 3)
+    check(project)
 
 
-def test_a_challenger_that_is_retired_stays_a_version(loop: Loop) -> None:
-    promoted(loop, 3)
-    challenged(loop, 4)
-    done = loop.challengers.retire(None, "me", "not needed")
+def test_a_challenger_that_is_retired_stays_a_version(project: Project) -> None:
+    promoted(project, 3)
+    challenged(project, 4)
+    done = project.challengers.retire(None, "me", "not needed")
     assert done and (done.event, done.to_version, done.actor, done.reason) == ("retired", 2, "me", "not needed")
-    assert loop.challengers.retire(None, "me", "") is None
-    assert challenger(loop) is None and loop.challengers.present("me") is None
-    assert list(loop.registry.versions()) == [1, 2]
-    check(loop)
+    assert project.challengers.retire(None, "me", "") is None
+    assert challenger(project) is None and project.challengers.present("me") is None
+    assert list(project.registry.versions()) == [1, 2]
+    check(project)
 
 
-def test_who_is_meant_must_be_the_challenger(loop: Loop) -> None:
-    promoted(loop, 3)
-    challenged(loop, 4)
-    challenged(loop, 5)
-    before = told(loop)
-    assert loop.challengers.retire(2, "me", "") is None
-    assert loop.challengers.promote(2, "me", "") is None
-    assert told(loop) == before
+def test_who_is_meant_must_be_the_challenger(project: Project) -> None:
+    promoted(project, 3)
+    challenged(project, 4)
+    challenged(project, 5)
+    before = told(project)
+    assert project.challengers.retire(2, "me", "") is None
+    assert project.challengers.promote(2, "me", "") is None
+    assert told(project) == before
 
 
 # ---- an answer
 
 
-def test_an_approval_is_kept_with_the_person_and_the_version_is_promoted(loop: Loop) -> None:
-    promoted(loop, 3)
-    run = challenged(loop, 4)
-    done = loop.challengers.answer(run, YES, "run 4")
-    approved, raised = loop.champions.events()[-2:]
+def test_an_approval_is_kept_with_the_person_and_the_version_is_promoted(project: Project) -> None:
+    promoted(project, 3)
+    run = challenged(project, 4)
+    done = project.challengers.answer(run, YES, "run 4")
+    approved, raised = project.champions.events()[-2:]
     assert done == raised
     assert (approved.event, approved.to_version, approved.actor, approved.reason) == (
         "approved", 2, "ada", "looks right",
     )  # fmt: skip
     assert (raised.event, raised.from_version, raised.to_version) == ("promoted", 1, 2)
     assert (raised.actor, raised.reason) == ("run 4", "approved by ada")
-    assert loop.challengers.answer(run, YES, "run 4") == raised
-    check(loop)
+    assert project.challengers.answer(run, YES, "run 4") == raised
+    check(project)
 
 
-def test_a_refusal_is_kept_with_the_person_and_is_final(loop: Loop) -> None:
-    promoted(loop, 3)
-    run = challenged(loop, 4)
-    done = loop.challengers.answer(run, NO, "run 4")
+def test_a_refusal_is_kept_with_the_person_and_is_final(project: Project) -> None:
+    promoted(project, 3)
+    run = challenged(project, 4)
+    done = project.challengers.answer(run, NO, "run 4")
     assert (done.event, done.to_version, done.actor, done.reason) == ("declined", 2, "ada", "slices")
-    assert loop.challengers.answer(run, NO, "run 4") == done
+    assert project.challengers.answer(run, NO, "run 4") == done
     with pytest.raises(TerminalError, match=r"version 2: it is not the challenger any more.*rollback --to 2"):
-        loop.challengers.answer(run, YES, "run 4")
-    assert (loop.registry.require_champion().number, challenger(loop)) == (1, None)
-    assert loop.champions.roll_back("me", 2).to_version == 2
-    check(loop)
+        project.challengers.answer(run, YES, "run 4")
+    assert (project.registry.require_champion().number, challenger(project)) == (1, None)
+    assert project.champions.roll_back("me", 2).to_version == 2
+    check(project)
 
 
-def test_the_first_version_of_all_can_wait_for_an_answer(loop: Loop) -> None:
-    run = challenged(loop, 3)
-    assert loop.registry.champion() is None
-    loop.challengers.answer(run, YES, "run 3")
-    assert told(loop) == [
+def test_the_first_version_of_all_can_wait_for_an_answer(project: Project) -> None:
+    run = challenged(project, 3)
+    assert project.registry.champion() is None
+    project.challengers.answer(run, YES, "run 3")
+    assert told(project) == [
         ("registered", None, 1), ("challenging", None, 1), ("approved", None, 1), ("promoted", None, 1),
     ]  # fmt: skip
-    check(loop)
+    check(project)
 
 
 # ---- with a champion that changes
 
 
-def test_going_back_leaves_the_challenger_where_it_is(loop: Loop) -> None:
-    promoted(loop, 3, 4)
-    challenged(loop, 5)
-    assert loop.champions.roll_back("me").to_version == 1
-    assert challenger(loop) == 3
-    check(loop)
+def test_going_back_leaves_the_challenger_where_it_is(project: Project) -> None:
+    promoted(project, 3, 4)
+    challenged(project, 5)
+    assert project.champions.roll_back("me").to_version == 1
+    assert challenger(project) == 3
+    check(project)
 
 
-def test_going_back_never_goes_to_a_version_that_only_challenged(loop: Loop) -> None:
-    promoted(loop, 3)
-    challenged(loop, 4)
-    loop.challengers.retire(2, "me", "")
-    promoted(loop, 5)
-    assert loop.champions.roll_back("me").to_version == 1
-    check(loop)
+def test_going_back_never_goes_to_a_version_that_only_challenged(project: Project) -> None:
+    promoted(project, 3)
+    challenged(project, 4)
+    project.challengers.retire(2, "me", "")
+    promoted(project, 5)
+    assert project.champions.roll_back("me").to_version == 1
+    check(project)
 
 
-def test_a_challenger_can_be_made_the_champion_by_hand(loop: Loop) -> None:
-    promoted(loop, 3)
-    challenged(loop, 4)
-    assert loop.champions.roll_back("me", 2).to_version == 2
-    assert challenger(loop) is None
-    check(loop)
+def test_a_challenger_can_be_made_the_champion_by_hand(project: Project) -> None:
+    promoted(project, 3)
+    challenged(project, 4)
+    assert project.champions.roll_back("me", 2).to_version == 2
+    assert challenger(project) is None
+    check(project)
 
 
-def test_a_challenger_that_was_promoted_can_be_gone_back_from(loop: Loop) -> None:
-    promoted(loop, 3)
-    run = challenged(loop, 4)
-    loop.challengers.promote(2, "run 9", "better")
-    assert loop.champions.roll_back("me").to_version == 1
-    assert loop.challengers.challenge(run, NOTE, "run 4").number == 2
-    assert loop.champions.promote(run, NOTE, "run 4").number == 2
-    assert (loop.registry.require_champion().number, challenger(loop)) == (1, None)
-    check(loop)
+def test_a_challenger_that_was_promoted_can_be_gone_back_from(project: Project) -> None:
+    promoted(project, 3)
+    run = challenged(project, 4)
+    project.challengers.promote(2, "run 9", "better")
+    assert project.champions.roll_back("me").to_version == 1
+    assert project.challengers.challenge(run, NOTE, "run 4").number == 2
+    assert project.champions.promote(run, NOTE, "run 4").number == 2
+    assert (project.registry.require_champion().number, challenger(project)) == (1, None)
+    check(project)
 
 
 # ---- changed in MLflow itself
 
 
-def set_challenger(loop: Loop, number: int) -> None:
-    loop.registry.client.set_registered_model_alias("tiny", CHALLENGER, str(number))
+def set_challenger(project: Project, number: int) -> None:
+    project.registry.client.set_registered_model_alias("tiny", CHALLENGER, str(number))
 
 
 def test_a_challenger_that_was_made_or_taken_away_in_mlflow_is_kept_as_an_event_once_with_a_warning(
-    loop: Loop, caplog: pytest.LogCaptureFixture
+    project: Project, caplog: pytest.LogCaptureFixture
 ) -> None:
-    promoted(loop, 3, 4)
-    set_challenger(loop, 1)
+    promoted(project, 3, 4)
+    set_challenger(project, 1)
     with caplog.at_level(logging.WARNING):
-        loop.champions.settle("me")
+        project.champions.settle("me")
     [warning] = caplog.messages
     assert "alias `challenger` is at version 1, by the events it is at none" in warning
-    loop.champions.settle("me")
-    loop.registry.client.delete_registered_model_alias("tiny", CHALLENGER)
-    loop.champions.settle("me")
-    loop.champions.settle("me")
-    made, gone = loop.champions.events()[4:]
+    project.champions.settle("me")
+    project.registry.client.delete_registered_model_alias("tiny", CHALLENGER)
+    project.champions.settle("me")
+    project.champions.settle("me")
+    made, gone = project.champions.events()[4:]
     assert (made.event, made.to_version, made.actor, made.reason) == (
         "challenging", 1, "unknown", "changed in MLflow, noticed by me",
     )  # fmt: skip
     assert (gone.event, gone.to_version, gone.actor) == ("retired", 1, "unknown")
-    check(loop)
+    check(project)
 
 
-def test_a_challenger_that_was_exchanged_in_mlflow_is_the_one_that_was_put_there(loop: Loop) -> None:
-    promoted(loop, 3, 4)
-    challenged(loop, 5)
-    set_challenger(loop, 1)
-    loop.champions.settle("me")
-    assert told(loop)[6:] == [("challenging", 3, 1)]
-    check(loop)
+def test_a_challenger_that_was_exchanged_in_mlflow_is_the_one_that_was_put_there(project: Project) -> None:
+    promoted(project, 3, 4)
+    challenged(project, 5)
+    set_challenger(project, 1)
+    project.champions.settle("me")
+    assert told(project)[6:] == [("challenging", 3, 1)]
+    check(project)
 
 
-def test_a_champion_is_never_its_own_challenger(loop: Loop) -> None:
-    promoted(loop, 3)
-    set_challenger(loop, 1)
-    loop.champions.settle("me")
-    assert challenger(loop) is None and told(loop) == FIRST
-    check(loop)
+def test_a_champion_is_never_its_own_challenger(project: Project) -> None:
+    promoted(project, 3)
+    set_challenger(project, 1)
+    project.champions.settle("me")
+    assert challenger(project) is None and told(project) == FIRST
+    check(project)
 
 
-def test_a_challenger_that_was_made_the_champion_in_mlflow_challenges_no_more(loop: Loop) -> None:
-    promoted(loop, 3)
-    challenged(loop, 4)
-    point(loop, 2)
-    loop.champions.settle("me")
-    assert told(loop)[4:] == [("changed_elsewhere", 1, 2)]
-    assert challenger(loop) is None
-    assert loop.registry.require_champion().number == 2
+def test_a_challenger_that_was_made_the_champion_in_mlflow_challenges_no_more(project: Project) -> None:
+    promoted(project, 3)
+    challenged(project, 4)
+    point(project, 2)
+    project.champions.settle("me")
+    assert told(project)[4:] == [("changed_elsewhere", 1, 2)]
+    assert challenger(project) is None
+    assert project.registry.require_champion().number == 2
 
 
-def test_events_of_an_mlflow_that_is_gone_leave_no_challenger(loop: Loop) -> None:
-    promoted(loop, 3)
-    challenged(loop, 4)
-    loop.registry.client.delete_registered_model("tiny")
-    loop.champions.settle("me")
-    loop.champions.settle("me")
-    assert told(loop)[4:] == [("changed_elsewhere", 1, None), ("retired", None, 2)]
-    promoted(loop, 5)
-    challenged(loop, 6)
-    assert challenger(loop) == 2 and loop.registry.require_champion().number == 1
+def test_events_of_an_mlflow_that_is_gone_leave_no_challenger(project: Project) -> None:
+    promoted(project, 3)
+    challenged(project, 4)
+    project.registry.client.delete_registered_model("tiny")
+    project.champions.settle("me")
+    project.champions.settle("me")
+    assert told(project)[4:] == [("changed_elsewhere", 1, None), ("retired", None, 2)]
+    promoted(project, 5)
+    challenged(project, 6)
+    assert challenger(project) == 2 and project.registry.require_champion().number == 1
 
 
 # ---- killed
@@ -332,18 +332,18 @@ CHALLENGING = [
 @pytest.mark.parametrize(("step", "count"), CHALLENGING)
 @pytest.mark.parametrize("seen", [False, True])
 def test_a_challenge_that_was_killed_is_completed_by_running_it_again(
-    loop: Loop, step: str, count: int, seen: bool
+    project: Project, step: str, count: int, seen: bool
 ) -> None:
     """Also if somebody looked in between."""
-    promoted(loop, 3)
-    challenged(loop, 4)
-    one = trained(loop, 5)
-    killed(step, count, challenge, loop.settings, one.run_id, "run 5")
+    promoted(project, 3)
+    challenged(project, 4)
+    one = trained(project, 5)
+    killed(step, count, challenge, project.settings, one.run_id, "run 5")
     if seen:
-        loop.champions.settle("me")
-    assert loop.challengers.challenge(one.run_id, NOTE, "run 5").number == 3
-    assert told(loop)[4:] == [("registered", None, 3), ("retired", None, 2), ("challenging", None, 3)]
-    check(loop)
+        project.champions.settle("me")
+    assert project.challengers.challenge(one.run_id, NOTE, "run 5").number == 3
+    assert told(project)[4:] == [("registered", None, 3), ("retired", None, 2), ("challenging", None, 3)]
+    check(project)
 
 
 @pytest.mark.parametrize(
@@ -351,28 +351,28 @@ def test_a_challenge_that_was_killed_is_completed_by_running_it_again(
 )
 @pytest.mark.parametrize("again", [False, True])
 def test_a_promotion_of_the_challenger_that_was_killed_is_finished_by_whoever_comes_next(
-    loop: Loop, step: str, again: bool
+    project: Project, step: str, again: bool
 ) -> None:
-    promoted(loop, 3)
-    challenged(loop, 4)
-    killed(step, 1, raise_, loop.settings, 2)
+    promoted(project, 3)
+    challenged(project, 4)
+    killed(step, 1, raise_, project.settings, 2)
     if again:
-        assert loop.challengers.promote(2, "run 9", "better") is None  # it is done by now
-    assert loop.champions.present("me")[0].number == 2
-    assert challenger(loop) is None
-    assert told(loop)[4:] == [("promoted", 1, 2)]
-    check(loop)
+        assert project.challengers.promote(2, "run 9", "better") is None  # it is done by now
+    assert project.champions.present("me")[0].number == 2
+    assert challenger(project) is None
+    assert told(project)[4:] == [("promoted", 1, 2)]
+    check(project)
 
 
 @pytest.mark.parametrize("step", ["an event is kept", "the challenger's alias is moved", "the mark is set"])
-def test_a_retirement_that_was_killed_is_finished_by_whoever_comes_next(loop: Loop, step: str) -> None:
-    promoted(loop, 3)
-    challenged(loop, 4)
-    killed(step, 1, retire, loop.settings, 2)
-    assert loop.challengers.present("me") is None
-    assert loop.challengers.retire(2, "run 9", "worse") is None
-    assert told(loop)[4:] == [("retired", None, 2)]
-    check(loop)
+def test_a_retirement_that_was_killed_is_finished_by_whoever_comes_next(project: Project, step: str) -> None:
+    promoted(project, 3)
+    challenged(project, 4)
+    killed(step, 1, retire, project.settings, 2)
+    assert project.challengers.present("me") is None
+    assert project.challengers.retire(2, "run 9", "worse") is None
+    assert told(project)[4:] == [("retired", None, 2)]
+    check(project)
 
 
 @pytest.mark.parametrize(
@@ -386,22 +386,22 @@ def test_a_retirement_that_was_killed_is_finished_by_whoever_comes_next(loop: Lo
         ("the mark is set", 2),
     ],
 )
-def test_an_approval_that_was_killed_is_completed_by_running_it_again(loop: Loop, step: str, count: int) -> None:
-    promoted(loop, 3)
-    run = challenged(loop, 4)
-    killed(step, count, answer, loop.settings, run, YES)
-    assert loop.challengers.answer(run, YES, "run 9").event == "promoted"
-    assert told(loop)[4:] == [("approved", None, 2), ("promoted", 1, 2)]
-    check(loop)
+def test_an_approval_that_was_killed_is_completed_by_running_it_again(project: Project, step: str, count: int) -> None:
+    promoted(project, 3)
+    run = challenged(project, 4)
+    killed(step, count, answer, project.settings, run, YES)
+    assert project.challengers.answer(run, YES, "run 9").event == "promoted"
+    assert told(project)[4:] == [("approved", None, 2), ("promoted", 1, 2)]
+    check(project)
 
 
-def test_a_challenge_and_a_promotion_at_once_leave_a_sound_registry(loop: Loop) -> None:
-    promoted(loop, 3)
-    challenged(loop, 4)
-    one, other = trained(loop, 5), trained(loop, 6)
-    at_once((challenge, loop.settings, one.run_id, "run 5"), (promote, loop.settings, other, "run 6"))
-    assert [event for event, _, _ in told(loop)].count("promoted") == 2
-    check(loop)
+def test_a_challenge_and_a_promotion_at_once_leave_a_sound_registry(project: Project) -> None:
+    promoted(project, 3)
+    challenged(project, 4)
+    one, other = trained(project, 5), trained(project, 6)
+    at_once((challenge, project.settings, one.run_id, "run 5"), (promote, project.settings, other, "run 6"))
+    assert [event for event, _, _ in told(project)].count("promoted") == 2
+    check(project)
 
 
 # ---- the events alone

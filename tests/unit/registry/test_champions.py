@@ -11,10 +11,11 @@ import pytest
 
 from nightshift.errors import NotYetAvailable, TerminalError
 from nightshift.lake.tables import scores_table
-from nightshift.loop import Loop
+from nightshift.project import Project
 from nightshift.registry import changes
 from nightshift.registry.champions import Champions
 from nightshift.registry.store import CHAMPION, DIGEST, GATE
+from nightshift.stages.register import promote as promote_model
 from unit.registry.trainings import (
     NOTE,
     artifact,
@@ -34,62 +35,62 @@ SECOND = [("registered", None, 2), ("promoted", 1, 2)]
 THIRD = [("registered", None, 3), ("promoted", 2, 3)]
 
 
-def champion(loop: Loop) -> int:
-    return loop.registry.require_champion().number
+def champion(project: Project) -> int:
+    return project.registry.require_champion().number
 
 
-def point(loop: Loop, number: int) -> None:
+def point(project: Project, number: int) -> None:
     """What somebody does in MLflow's UI."""
-    loop.registry.client.set_registered_model_alias("tiny", CHAMPION, str(number))
+    project.registry.client.set_registered_model_alias("tiny", CHAMPION, str(number))
 
 
-def scored(loop: Loop, *nights: date) -> None:
+def scored(project: Project, *nights: date) -> None:
     spec = replace(
-        scores_table(loop.definition), columns={"score_date": "date", "machine": "string", "score": "number"}
+        scores_table(project.definition), columns={"score_date": "date", "machine": "string", "score": "number"}
     )
-    put(loop.lake, spec, {night: [("a", 0.5)] for night in nights})
+    put(project.lake, spec, {night: [("a", 0.5)] for night in nights})
 
 
 # ---- promoting
 
 
-def test_a_promotion_is_two_events_that_say_why_and_on_what_it_rests(loop: Loop) -> None:
-    [one] = promoted(loop, 3)
-    registered, raised = loop.champions.events()
-    assert told(loop) == FIRST
+def test_a_promotion_is_two_events_that_say_why_and_on_what_it_rests(project: Project) -> None:
+    [one] = promoted(project, 3)
+    registered, raised = project.champions.events()
+    assert told(project) == FIRST
     for event in (registered, raised):
         assert (event.actor, event.reason, event.effective) == ("run 3", "reason 3", day(3))
         assert event.mlflow_run == one.run_id
         assert json.loads(event.evidence) == {"gate": NOTE, "digest": one.digest}
-    check_sound(loop)
+    check_sound(project)
 
 
-def test_registering_again_changes_nothing_not_even_when(loop: Loop) -> None:
-    first, _ = promoted(loop, 3, 4)
-    before = loop.champions.events()
-    assert loop.promote(first, NOTE, "run 3").number == 1
-    assert loop.champions.events() == before
-    assert champion(loop) == 2
+def test_registering_again_changes_nothing_not_even_when(project: Project) -> None:
+    first, _ = promoted(project, 3, 4)
+    before = project.champions.events()
+    assert promote_model(project, first, NOTE, "run 3").number == 1
+    assert project.champions.events() == before
+    assert champion(project) == 2
 
 
-def test_registering_again_does_not_undo_a_rollback(loop: Loop) -> None:
-    _, second = promoted(loop, 3, 4)
-    loop.champions.roll_back("me")
-    assert loop.promote(second, NOTE, "run 4").number == 2
-    assert champion(loop) == 1
-    check_sound(loop)
+def test_registering_again_does_not_undo_a_rollback(project: Project) -> None:
+    _, second = promoted(project, 3, 4)
+    project.champions.roll_back("me")
+    assert promote_model(project, second, NOTE, "run 4").number == 2
+    assert champion(project) == 1
+    check_sound(project)
 
 
-def test_what_the_gate_refused_is_kept_once_and_is_no_version(loop: Loop) -> None:
-    one = trained(loop, 5, "refused")
+def test_what_the_gate_refused_is_kept_once_and_is_no_version(project: Project) -> None:
+    one = trained(project, 5, "refused")
     for _ in range(2):
-        loop.champions.refuse(one.run_id, "too bad", "run 5")
-    [event] = loop.champions.events()
+        project.champions.refuse(one.run_id, "too bad", "run 5")
+    [event] = project.champions.events()
     assert (event.event, event.to_version, event.mlflow_run, event.actor) == ("refused", None, one.run_id, "run 5")
     assert json.loads(event.evidence) == {"gate": "too bad"}
     with pytest.raises(TerminalError, match="passed the gate"):
-        loop.promote(one, "by force", "run 5")
-    assert loop.registry.versions() == {}
+        promote_model(project, one, "by force", "run 5")
+    assert project.registry.versions() == {}
 
 
 PROMOTING = [
@@ -102,158 +103,158 @@ PROMOTING = [
 
 
 @pytest.mark.parametrize(("step", "count"), PROMOTING)
-def test_a_promotion_that_was_killed_is_completed_by_running_it_again(loop: Loop, step: str, count: int) -> None:
-    promoted(loop, 3)
-    one = trained(loop, 4)
-    killed(step, count, promote, loop.settings, one, "run 4")
-    assert loop.promote(one, NOTE, "run 4").number == 2
-    assert told(loop) == FIRST + SECOND
-    check_sound(loop)
+def test_a_promotion_that_was_killed_is_completed_by_running_it_again(project: Project, step: str, count: int) -> None:
+    promoted(project, 3)
+    one = trained(project, 4)
+    killed(step, count, promote, project.settings, one, "run 4")
+    assert promote_model(project, one, NOTE, "run 4").number == 2
+    assert told(project) == FIRST + SECOND
+    check_sound(project)
 
 
-def test_the_first_promotion_of_all_may_be_killed_before_it_made_a_version(loop: Loop) -> None:
-    one = trained(loop, 3)
-    killed("the model is there", 1, promote, loop.settings, one, "run 3")
+def test_the_first_promotion_of_all_may_be_killed_before_it_made_a_version(project: Project) -> None:
+    one = trained(project, 3)
+    killed("the model is there", 1, promote, project.settings, one, "run 3")
     with pytest.raises(NotYetAvailable, match="no champion"):
-        loop.champions.present("me")
-    loop.promote(one, NOTE, "run 3")
-    assert told(loop) == FIRST
-    check_sound(loop)
+        project.champions.present("me")
+    promote_model(project, one, NOTE, "run 3")
+    assert told(project) == FIRST
+    check_sound(project)
 
 
 @pytest.mark.parametrize(("step", "count"), PROMOTING)
-def test_a_promotion_that_was_killed_does_not_confuse_the_next_one(loop: Loop, step: str, count: int) -> None:
-    one, other = trained(loop, 3), trained(loop, 4)
-    killed(step, count, promote, loop.settings, one, "run 3")
-    loop.promote(other, NOTE, "run 4")
+def test_a_promotion_that_was_killed_does_not_confuse_the_next_one(project: Project, step: str, count: int) -> None:
+    one, other = trained(project, 3), trained(project, 4)
+    killed(step, count, promote, project.settings, one, "run 3")
+    promote_model(project, other, NOTE, "run 4")
     decided = (step, count) not in PROMOTING[:2]  # with its event, whatever became of the alias
-    assert [event for event, _, _ in told(loop)].count("promoted") == (2 if decided else 1)
-    loop.promote(one, NOTE, "run 3")
-    loop.promote(other, NOTE, "run 4")
-    assert [event for event, _, _ in told(loop)].count("promoted") == 2
-    check_sound(loop)
+    assert [event for event, _, _ in told(project)].count("promoted") == (2 if decided else 1)
+    promote_model(project, one, NOTE, "run 3")
+    promote_model(project, other, NOTE, "run 4")
+    assert [event for event, _, _ in told(project)].count("promoted") == 2
+    check_sound(project)
 
 
-def test_an_interrupted_promotion_is_finished_by_whoever_looks_next(loop: Loop) -> None:
-    promoted(loop, 3)
-    killed("an event is kept", 2, promote, loop.settings, trained(loop, 4), "run 4")
-    assert champion(loop) == 1
-    version, event = loop.champions.present("me")
+def test_an_interrupted_promotion_is_finished_by_whoever_looks_next(project: Project) -> None:
+    promoted(project, 3)
+    killed("an event is kept", 2, promote, project.settings, trained(project, 4), "run 4")
+    assert champion(project) == 1
+    version, event = project.champions.present("me")
     assert (version.number, event.event, event.actor) == (2, "promoted", "run 4")
-    check_sound(loop)
+    check_sound(project)
 
 
-def test_promotions_at_once_make_a_version_a_run_and_one_of_them_the_champion(loop: Loop) -> None:
-    first, second = trained(loop, 3), trained(loop, 4)
-    jobs = [(promote, loop.settings, one, f"run {number}") for number, one in ((3, first), (4, second), (3, first))]
+def test_promotions_at_once_make_a_version_a_run_and_one_of_them_the_champion(project: Project) -> None:
+    first, second = trained(project, 3), trained(project, 4)
+    jobs = [(promote, project.settings, one, f"run {number}") for number, one in ((3, first), (4, second), (3, first))]
     at_once(*jobs)
-    assert sorted(event for event, _, _ in told(loop)) == ["promoted"] * 2 + ["registered"] * 2
-    assert {one.run_id for one in loop.registry.versions().values()} == {first.run_id, second.run_id}
-    check_sound(loop)
+    assert sorted(event for event, _, _ in told(project)) == ["promoted"] * 2 + ["registered"] * 2
+    assert {one.run_id for one in project.registry.versions().values()} == {first.run_id, second.run_id}
+    check_sound(project)
 
 
 # ---- going back
 
 
-def test_going_back_goes_to_the_champion_before_and_then_further(loop: Loop) -> None:
-    promoted(loop, 3, 4, 5)
-    done = loop.champions.roll_back("me", reason="worse")
+def test_going_back_goes_to_the_champion_before_and_then_further(project: Project) -> None:
+    promoted(project, 3, 4, 5)
+    done = project.champions.roll_back("me", reason="worse")
     assert (done.event, done.from_version, done.to_version, done.actor, done.reason) == (
         "rolled_back", 3, 2, "me", "worse",
     )  # fmt: skip
-    assert champion(loop) == 2
-    assert loop.champions.roll_back("me").to_version == 1  # never to the one that was gone back from
+    assert champion(project) == 2
+    assert project.champions.roll_back("me").to_version == 1  # never to the one that was gone back from
     with pytest.raises(TerminalError, match=r"no champion before the present one is known.*--to"):
-        loop.champions.roll_back("me")
-    assert told(loop)[-2:] == [("rolled_back", 3, 2), ("rolled_back", 2, 1)]
-    check_sound(loop)
+        project.champions.roll_back("me")
+    assert told(project)[-2:] == [("rolled_back", 3, 2), ("rolled_back", 2, 1)]
+    check_sound(project)
 
 
-def test_the_same_may_be_done_again_and_is_kept_again(loop: Loop) -> None:
-    promoted(loop, 3, 4)
+def test_the_same_may_be_done_again_and_is_kept_again(project: Project) -> None:
+    promoted(project, 3, 4)
     for to in (1, 2, 1, 2):
-        loop.champions.roll_back("me", to)
-    assert told(loop)[4:] == [("rolled_back", 2, 1), ("rolled_back", 1, 2)] * 2
-    check_sound(loop)
+        project.champions.roll_back("me", to)
+    assert told(project)[4:] == [("rolled_back", 2, 1), ("rolled_back", 1, 2)] * 2
+    check_sound(project)
 
 
-def test_the_next_promotion_follows_the_one_that_was_gone_back_to(loop: Loop) -> None:
-    promoted(loop, 3, 4)
-    loop.champions.roll_back("me")
-    promoted(loop, 5)
-    assert told(loop)[-1] == ("promoted", 1, 3)
-    assert loop.champions.roll_back("me").to_version == 1
-    check_sound(loop)
+def test_the_next_promotion_follows_the_one_that_was_gone_back_to(project: Project) -> None:
+    promoted(project, 3, 4)
+    project.champions.roll_back("me")
+    promoted(project, 5)
+    assert told(project)[-1] == ("promoted", 1, 3)
+    assert project.champions.roll_back("me").to_version == 1
+    check_sound(project)
 
 
-def test_going_back_counts_from_the_night_after_the_newest_scored_one(loop: Loop) -> None:
-    promoted(loop, 3, 4)
-    scored(loop, day(6), day(9), day(7))
-    assert loop.champions.roll_back("me").effective == day(10)
-    assert loop.champions.roll_back("me", 2, effective=day(8)).effective == day(8)
+def test_going_back_counts_from_the_night_after_the_newest_scored_one(project: Project) -> None:
+    promoted(project, 3, 4)
+    scored(project, day(6), day(9), day(7))
+    assert project.champions.roll_back("me").effective == day(10)
+    assert project.champions.roll_back("me", 2, effective=day(8)).effective == day(8)
 
 
 @pytest.mark.parametrize("step", ["an event is kept", "the alias is moved", "the mark is set"])
 @pytest.mark.parametrize("to", [None, 2])
 def test_going_back_that_was_killed_is_finished_by_the_next_call_and_goes_no_further(
-    loop: Loop, step: str, to: int | None
+    project: Project, step: str, to: int | None
 ) -> None:
-    promoted(loop, 3, 4, 5)
-    killed(step, 1, roll_back, loop.settings, to)
+    promoted(project, 3, 4, 5)
+    killed(step, 1, roll_back, project.settings, to)
     if step == "the mark is set":  # it was done, only nobody said so
-        loop.champions.settle("me")
+        project.champions.settle("me")
     else:
-        assert loop.champions.roll_back("me", to).to_version == 2
-    assert champion(loop) == 2
-    assert told(loop)[6:] == [("rolled_back", 3, 2)]
-    check_sound(loop)
+        assert project.champions.roll_back("me", to).to_version == 2
+    assert champion(project) == 2
+    assert told(project)[6:] == [("rolled_back", 3, 2)]
+    check_sound(project)
 
 
-def test_going_back_does_not_take_a_promotion_for_done_that_was_just_finished(loop: Loop) -> None:
-    promoted(loop, 3, 4)
-    killed("an event is kept", 2, promote, loop.settings, trained(loop, 5), "run 5")
+def test_going_back_does_not_take_a_promotion_for_done_that_was_just_finished(project: Project) -> None:
+    promoted(project, 3, 4)
+    killed("an event is kept", 2, promote, project.settings, trained(project, 5), "run 5")
     with pytest.raises(TerminalError, match="version 3 became the champion just now"):
-        loop.champions.roll_back("me")
-    assert told(loop) == FIRST + SECOND + THIRD
-    assert loop.champions.roll_back("me").to_version == 2
-    check_sound(loop)
+        project.champions.roll_back("me")
+    assert told(project) == FIRST + SECOND + THIRD
+    assert project.champions.roll_back("me").to_version == 2
+    check_sound(project)
 
 
-def test_a_promotion_and_going_back_at_once_leave_one_champion(loop: Loop) -> None:
-    promoted(loop, 3, 4)
-    at_once((promote, loop.settings, trained(loop, 5), "run 5"), (roll_back, loop.settings, 1))
-    assert sorted(event for event, _, _ in told(loop)[4:]) == ["promoted", "registered", "rolled_back"]
-    check_sound(loop)
+def test_a_promotion_and_going_back_at_once_leave_one_champion(project: Project) -> None:
+    promoted(project, 3, 4)
+    at_once((promote, project.settings, trained(project, 5), "run 5"), (roll_back, project.settings, 1))
+    assert sorted(event for event, _, _ in told(project)[4:]) == ["promoted", "registered", "rolled_back"]
+    check_sound(project)
 
 
 # ---- what is refused, before anything changes
 
 
 @pytest.fixture
-def three(loop: Loop) -> Loop:
+def three(project: Project) -> Project:
     """Two promoted versions, and a third that was registered without a gate."""
-    promoted(loop, 3, 4)
-    loop.registry.register(trained(loop, 5, "").run_id, "by hand")
-    return loop
+    promoted(project, 3, 4)
+    project.registry.register(trained(project, 5, "").run_id, "by hand")
+    return project
 
 
-def refusal(loop: Loop, to: int, *, force: bool = False) -> str:
-    before = loop.champions.events()
+def refusal(project: Project, to: int, *, force: bool = False) -> str:
+    before = project.champions.events()
     with pytest.raises(TerminalError) as caught:
-        loop.champions.roll_back("me", to, force=force)
-    assert loop.champions.events() == before
-    assert champion(loop) == 2
+        project.champions.roll_back("me", to, force=force)
+    assert project.champions.events() == before
+    assert champion(project) == 2
     return str(caught.value)
 
 
 @pytest.mark.parametrize("force", [False, True])
-def test_a_version_that_is_not_there_or_is_the_champion_is_refused(three: Loop, force: bool) -> None:
+def test_a_version_that_is_not_there_or_is_the_champion_is_refused(three: Project, force: bool) -> None:
     assert refusal(three, 9, force=force) == "tiny: no such version; received 9; allowed: 1, 2, 3"
     assert refusal(three, 2, force=force).startswith("tiny, version 2: it is the champion already")
 
 
 @pytest.mark.parametrize("force", [False, True])
-def test_a_version_whose_artifact_is_gone_or_changed_is_refused(three: Loop, force: bool) -> None:
+def test_a_version_whose_artifact_is_gone_or_changed_is_refused(three: Project, force: bool) -> None:
     folder = artifact(three, three.registry.version(1).run_id)
     file = folder / "encoder.json"
     content = file.read_bytes()
@@ -269,7 +270,7 @@ def test_a_version_whose_artifact_is_gone_or_changed_is_refused(three: Loop, for
 
 
 @pytest.mark.parametrize("force", [False, True])
-def test_a_version_whose_digest_was_changed_with_its_artifact_is_refused(three: Loop, force: bool) -> None:
+def test_a_version_whose_digest_was_changed_with_its_artifact_is_refused(three: Project, force: bool) -> None:
     other = three.registry.version(2)
     three.registry.client.set_model_version_tag("tiny", "1", DIGEST, other.digest)
     assert "its digest in MLflow is not the one it was registered with" in refusal(three, 1, force=force)
@@ -277,7 +278,7 @@ def test_a_version_whose_digest_was_changed_with_its_artifact_is_refused(three: 
     assert "it has no digest" in refusal(three, 1, force=force)
 
 
-def test_a_version_that_never_passed_its_gate_needs_force(three: Loop) -> None:
+def test_a_version_that_never_passed_its_gate_needs_force(three: Project) -> None:
     assert "it never passed the gate; received 'it was never judged'; allowed: passed" in refusal(three, 3)
     three.registry.client.set_model_version_tag("tiny", "3", GATE, "refused")
     assert "received 'refused'" in refusal(three, 3)
@@ -286,7 +287,7 @@ def test_a_version_that_never_passed_its_gate_needs_force(three: Loop) -> None:
     assert champion(three) == 3
 
 
-def test_a_version_that_needs_a_feature_that_is_gone_needs_force(three: Loop) -> None:
+def test_a_version_that_needs_a_feature_that_is_gone_needs_force(three: Project) -> None:
     features = three.definition.features
     rows = {name: row for name, row in features.rows.items() if name != "busy"}
     definition = three.definition.model_copy(update={"features": features.model_copy(update={"rows": rows})})
@@ -299,90 +300,90 @@ def test_a_version_that_needs_a_feature_that_is_gone_needs_force(three: Loop) ->
 
 
 def test_a_champion_made_in_mlflow_is_kept_as_an_event_once_with_a_warning(
-    loop: Loop, caplog: pytest.LogCaptureFixture
+    project: Project, caplog: pytest.LogCaptureFixture
 ) -> None:
-    promoted(loop, 3, 4, 5)
-    point(loop, 1)
+    promoted(project, 3, 4, 5)
+    point(project, 1)
     with caplog.at_level(logging.WARNING):
-        version, event = loop.champions.present("me")
+        version, event = project.champions.present("me")
     assert version.number == 1
     assert (event.event, event.actor, event.reason) == ("changed_elsewhere", "unknown", "noticed by me")
     [warning] = caplog.messages
     assert "is at version 1, by the events it is at 3: it was changed elsewhere" in warning
     caplog.clear()
-    assert loop.champions.present("somebody else")[1] == event
+    assert project.champions.present("somebody else")[1] == event
     assert caplog.messages == []
-    assert told(loop)[6:] == [("changed_elsewhere", 3, 1)]
+    assert told(project)[6:] == [("changed_elsewhere", 3, 1)]
 
 
-def test_a_champion_made_in_mlflow_is_noticed_by_a_promotion_and_by_going_back(loop: Loop) -> None:
-    promoted(loop, 3, 4)
-    point(loop, 1)
-    promoted(loop, 5)
-    assert told(loop)[4:] == [("changed_elsewhere", 2, 1), ("registered", None, 3), ("promoted", 1, 3)]
-    point(loop, 2)
-    assert loop.champions.roll_back("me").to_version == 3
-    assert told(loop)[7:] == [("changed_elsewhere", 3, 2), ("rolled_back", 2, 3)]
+def test_a_champion_made_in_mlflow_is_noticed_by_a_promotion_and_by_going_back(project: Project) -> None:
+    promoted(project, 3, 4)
+    point(project, 1)
+    promoted(project, 5)
+    assert told(project)[4:] == [("changed_elsewhere", 2, 1), ("registered", None, 3), ("promoted", 1, 3)]
+    point(project, 2)
+    assert project.champions.roll_back("me").to_version == 3
+    assert told(project)[7:] == [("changed_elsewhere", 3, 2), ("rolled_back", 2, 3)]
 
 
-def test_a_champion_from_before_there_were_events_is_known_since_it_was_trained(loop: Loop) -> None:
-    loop.registry.register(trained(loop, 3).run_id, NOTE)
-    point(loop, 1)
-    scored(loop, day(20))
-    version, event = loop.champions.present("me")
+def test_a_champion_from_before_there_were_events_is_known_since_it_was_trained(project: Project) -> None:
+    project.registry.register(trained(project, 3).run_id, NOTE)
+    point(project, 1)
+    scored(project, day(20))
+    version, event = project.champions.present("me")
     assert (version.number, event.event, event.from_version, event.effective) == (1, "changed_elsewhere", None, day(3))
 
 
-def test_a_champion_that_was_taken_away_in_mlflow_is_noticed_and_can_be_restored(loop: Loop) -> None:
-    promoted(loop, 3, 4)
-    loop.registry.client.delete_registered_model_alias("tiny", CHAMPION)
+def test_a_champion_that_was_taken_away_in_mlflow_is_noticed_and_can_be_restored(project: Project) -> None:
+    promoted(project, 3, 4)
+    project.registry.client.delete_registered_model_alias("tiny", CHAMPION)
     with pytest.raises(NotYetAvailable, match="no champion"):
-        loop.champions.present("me")
-    assert told(loop)[4:] == [("changed_elsewhere", 2, None)]
-    assert loop.champions.roll_back("me").to_version == 2
-    assert champion(loop) == 2
+        project.champions.present("me")
+    assert told(project)[4:] == [("changed_elsewhere", 2, None)]
+    assert project.champions.roll_back("me").to_version == 2
+    assert champion(project) == 2
 
 
-def test_a_change_that_was_interrupted_yields_to_what_somebody_did_since(loop: Loop) -> None:
-    promoted(loop, 3, 4)
-    killed("an event is kept", 2, promote, loop.settings, trained(loop, 5), "run 5")
-    point(loop, 1)
-    assert loop.champions.present("me")[0].number == 1
-    assert told(loop)[4:] == [*THIRD, ("changed_elsewhere", 3, 1)]
+def test_a_change_that_was_interrupted_yields_to_what_somebody_did_since(project: Project) -> None:
+    promoted(project, 3, 4)
+    killed("an event is kept", 2, promote, project.settings, trained(project, 5), "run 5")
+    point(project, 1)
+    assert project.champions.present("me")[0].number == 1
+    assert told(project)[4:] == [*THIRD, ("changed_elsewhere", 3, 1)]
 
 
-def test_events_of_an_mlflow_that_is_gone_do_not_make_a_champion_in_the_new_one(loop: Loop) -> None:
-    promoted(loop, 3, 4)
-    loop.registry.client.delete_registered_model("tiny")
-    loop.champions.settle("me")
-    loop.champions.settle("me")
-    assert told(loop)[4:] == [("changed_elsewhere", 2, None)]
-    assert loop.registry.champion() is None
-    promoted(loop, 5)
-    assert told(loop)[5:] == [("registered", None, 1), ("promoted", None, 1)]
-    assert champion(loop) == 1
+def test_events_of_an_mlflow_that_is_gone_do_not_make_a_champion_in_the_new_one(project: Project) -> None:
+    promoted(project, 3, 4)
+    project.registry.client.delete_registered_model("tiny")
+    project.champions.settle("me")
+    project.champions.settle("me")
+    assert told(project)[4:] == [("changed_elsewhere", 2, None)]
+    assert project.registry.champion() is None
+    promoted(project, 5)
+    assert told(project)[5:] == [("registered", None, 1), ("promoted", None, 1)]
+    assert champion(project) == 1
 
 
 # ---- who was it when
 
 
-def test_the_champion_of_a_date_is_told_by_effective_dates_whatever_the_clock_says(loop: Loop) -> None:
-    promoted(loop, 3, 8)
-    loop.champions.roll_back("me", reason="worse", effective=day(10))
-    versions = [loop.champions.at(day(number)).version for number in (3, 7, 8, 9, 10, 31)]
+def test_the_champion_of_a_date_is_told_by_effective_dates_whatever_the_clock_says(project: Project) -> None:
+    promoted(project, 3, 8)
+    project.champions.roll_back("me", reason="worse", effective=day(10))
+    versions = [project.champions.at(day(number)).version for number in (3, 7, 8, 9, 10, 31)]
     assert versions == [1, 1, 2, 2, 1, 1]
-    assert loop.champions.at(day(9)).until == day(10)
-    assert loop.champions.at(day(31)).event.reason == "worse"
+    assert project.champions.at(day(9)).until == day(10)
+    assert project.champions.at(day(31)).event.reason == "worse"
     with pytest.raises(NotYetAvailable, match=r"2024-01-02; allowed: 2024-01-03 or later"):
-        loop.champions.at(day(2))
+        project.champions.at(day(2))
 
 
-def test_the_clock_may_be_set_back_between_two_changes(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_clock_may_be_set_back_between_two_changes(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     ahead, real = datetime.now(UTC) + timedelta(hours=1), changes.append_event
     with monkeypatch.context() as patch:
         patch.setattr(changes, "append_event", lambda lake, event: real(lake, replace(event, recorded_at=ahead)))
-        promoted(loop, 3)
-    promoted(loop, 4)
-    assert told(loop)[-1] == ("promoted", 1, 2)
-    assert loop.champions.events()[-1].recorded_at > ahead
-    check_sound(loop)
+        promoted(project, 3)
+    promoted(project, 4)
+    assert told(project)[-1] == ("promoted", 1, 2)
+    assert project.champions.events()[-1].recorded_at > ahead
+    check_sound(project)

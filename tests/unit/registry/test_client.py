@@ -10,9 +10,10 @@ import pytest
 from mlflow.exceptions import MlflowException
 
 from nightshift.errors import TransientError
-from nightshift.loop import Loop
+from nightshift.project import Project
 from nightshift.registry.store import Registry
 from nightshift.settings import PROJECT, Settings
+from nightshift.stages.register import promote
 from unit.registry.trainings import promoted, told, trained
 
 
@@ -36,47 +37,47 @@ def test_a_server_that_is_down_is_named_and_its_password_is_not(settings: Settin
     assert "\n" not in line
 
 
-def test_a_server_that_goes_away_is_a_transient_error_of_every_call(loop: Loop, nobody: str) -> None:
-    one = trained(loop, 3)
-    loop.registry.client = Registry(loop.settings, "tiny").client
+def test_a_server_that_goes_away_is_a_transient_error_of_every_call(project: Project, nobody: str) -> None:
+    one = trained(project, 3)
+    project.registry.client = Registry(project.settings, "tiny").client
     # The same client, as if the address it was given had died since.
     from mlflow import MlflowClient
 
-    loop.registry.client.plain = MlflowClient(f"http://{nobody}", f"http://{nobody}")
+    project.registry.client.plain = MlflowClient(f"http://{nobody}", f"http://{nobody}")
     calls = [
-        loop.registry.champion,
-        loop.registry.versions,
-        loop.registry.settled,
-        lambda: loop.registry.version(1),
-        lambda: loop.registry.files(one.run_id, one.digest),
-        lambda: loop.promote(one, "note", "run 3"),
-        lambda: loop.champions.roll_back("me"),
-        lambda: loop.champions.present("me"),
+        project.registry.champion,
+        project.registry.versions,
+        project.registry.settled,
+        lambda: project.registry.version(1),
+        lambda: project.registry.files(one.run_id, one.digest),
+        lambda: promote(project, one, "note", "run 3"),
+        lambda: project.champions.roll_back("me"),
+        lambda: project.champions.present("me"),
     ]
     for call in calls:
         with pytest.raises(TransientError, match="MLflow does not answer"):
             call()
-    assert told(loop) == []
+    assert told(project) == []
 
 
 def test_a_locked_database_is_a_transient_error_and_nothing_was_changed(
-    loop: Loop, capfd: pytest.CaptureFixture[str]
+    project: Project, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    promoted(loop, 3)
-    one = trained(loop, 4)
-    before = told(loop)
-    holder = sqlite3.connect(loop.settings.var_path / "mlflow" / "mlflow.db")
+    promoted(project, 3)
+    one = trained(project, 4)
+    before = told(project)
+    holder = sqlite3.connect(project.settings.var_path / "mlflow" / "mlflow.db")
     holder.execute("begin exclusive")
     started = time.monotonic()
     with pytest.raises(TransientError, match=r"mlflow\.db: MLflow does not answer: .*database is locked"):
-        loop.promote(one, "note", "run 4")
+        promote(project, one, "note", "run 4")
     assert time.monotonic() - started < 60  # MLflow itself waits for 20 seconds
     holder.rollback()
-    assert told(loop) == before
+    assert told(project) == before
     assert "Traceback" not in capfd.readouterr().err
-    assert loop.promote(one, "note", "run 4").number == 2
+    assert promote(project, one, "note", "run 4").number == 2
 
 
-def test_what_mlflow_does_not_have_is_not_silence(loop: Loop) -> None:
+def test_what_mlflow_does_not_have_is_not_silence(project: Project) -> None:
     with pytest.raises(MlflowException, match="not found"):
-        loop.registry.client.get_run("0" * 32)
+        project.registry.client.get_run("0" * 32)

@@ -14,54 +14,56 @@ from typing import Any
 
 import mlflow
 
-from nightshift.loop import Loop, Trained, workspace
+from nightshift.project import Project
 from nightshift.registry import changes as moves
 from nightshift.registry import store
 from nightshift.registry.events import changes
 from nightshift.registry.store import ARTIFACT
 from nightshift.settings import Settings
+from nightshift.stages.register import promote as promote_model
+from nightshift.stages.train import StoredModel
 from nightshift.training.fit import fit
 from unit.training.test_fit import machines
 
 NOTE = "roc_auc 0.7, at least 0.5"
 
 
-def trained(loop: Loop, number: int, gate: str = "passed") -> Trained:
+def trained(project: Project, number: int, gate: str = "passed") -> StoredModel:
     """A training as of the n-th day of January, and what the gate said of it."""
-    registry = loop.registry
+    registry = project.registry
     run = registry.start_run(str(date(2024, 1, number)), f"reason {number}", f"training {number}")
-    digest = registry.log_package(run, fit(loop.definition, machines(seed=number)))
+    digest = registry.log_package(run, fit(project.definition, machines(seed=number)))
     registry.log(run, params={}, metrics={"holdout_roc_auc": 0.7}, tags={store.GATE: gate} if gate else {})
     registry.end_run(run)
-    return Trained(run, digest)
+    return StoredModel(run, digest)
 
 
-def promoted(loop: Loop, *numbers: int) -> list[Trained]:
+def promoted(project: Project, *numbers: int) -> list[StoredModel]:
     """Trainings that passed, each promoted by a run of its own."""
-    found = [trained(loop, number) for number in numbers]
+    found = [trained(project, number) for number in numbers]
     for number, one in zip(numbers, found, strict=True):
-        loop.promote(one, NOTE, f"run {number}")
+        promote_model(project, one, NOTE, f"run {number}")
     return found
 
 
-def told(loop: Loop) -> list[tuple[str, int | None, int | None]]:
+def told(project: Project) -> list[tuple[str, int | None, int | None]]:
     """What happened, in its order."""
-    return [(one.event, one.from_version, one.to_version) for one in loop.champions.events()]
+    return [(one.event, one.from_version, one.to_version) for one in project.champions.events()]
 
 
-def artifact(loop: Loop, run: str) -> Path:
+def artifact(project: Project, run: str) -> Path:
     """Where a run's package lies."""
-    return Path(loop.settings.artifact_root) / loop.definition.name / run / "artifacts" / ARTIFACT
+    return Path(project.settings.artifact_root) / project.definition.name / run / "artifacts" / ARTIFACT
 
 
-def check_sound(loop: Loop) -> None:
+def check_sound(project: Project) -> None:
     """MLflow and the events say the same, nothing is there twice, and no change is missing between two others."""
-    events, versions = loop.champions.events(), list(loop.registry.versions().values())
-    champion = loop.registry.require_champion()
+    events, versions = project.champions.events(), list(project.registry.versions().values())
+    champion = project.registry.require_champion()
     chain = changes(events)
     assert [one.from_version for one in chain] == [None, *(one.to_version for one in chain[:-1])]
     assert champion.number == chain[-1].to_version
-    assert loop.registry.settled() == chain[-1].event_id
+    assert project.registry.settled() == chain[-1].event_id
     assert len({one.run_id for one in versions}) == len(versions)
     assert len({one.event_id for one in events}) == len(events)
     registered = {one.to_version: json.loads(one.evidence)["digest"] for one in events if one.event == "registered"}
@@ -73,7 +75,12 @@ def check_sound(loop: Loop) -> None:
 
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(
-    ["nightshift.loop", "nightshift.registry.champions", "mlflow.store.tracking.sqlalchemy_store", "skops.io"]
+    [
+        "nightshift.stages.register",
+        "nightshift.registry.champions",
+        "mlflow.store.tracking.sqlalchemy_store",
+        "skops.io",
+    ]
 )
 
 STEPS: dict[str, tuple[Any, str]] = {
@@ -82,18 +89,18 @@ STEPS: dict[str, tuple[Any, str]] = {
     "an event is kept": (moves, "append_event"),
     "the alias is moved": (store.Registry, "crown"),
     "the challenger's alias is moved": (store.Registry, "challenge"),
-    "the values are kept": (workspace.Workspace, "record"),
+    "the values are kept": (Project, "record"),
     "the page is left": (mlflow.MlflowClient, "log_text"),
     "the mark is set": (store.Registry, "settle"),
 }
 
 
-def promote(settings: Settings, one: Trained, actor: str) -> None:
-    Loop("tiny", settings).promote(one, NOTE, actor)
+def promote(settings: Settings, one: StoredModel, actor: str) -> None:
+    promote_model(Project("tiny", settings), one, NOTE, actor)
 
 
 def roll_back(settings: Settings, to: int | None) -> None:
-    Loop("tiny", settings).champions.roll_back("me", to, "worse")
+    Project("tiny", settings).champions.roll_back("me", to, "worse")
 
 
 def killed(step: str, count: int, job: Callable[..., None], *args: Any) -> None:

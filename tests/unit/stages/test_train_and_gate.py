@@ -20,11 +20,14 @@ from nightshift.lake.publish import publish
 from nightshift.lake.read import read_dates
 from nightshift.lake.staging import stage_arrow
 from nightshift.lake.tables import features_table, monitoring_table, raw_table, scores_table
-from nightshift.loop import Loop, Trained
-from nightshift.loop.training import GATE_PAGE
+from nightshift.project import Project
 from nightshift.registry.package import TASK
 from nightshift.replay.summary import nights_table
 from nightshift.settings import PROJECT, Settings
+from nightshift.stages.gate import GATE_PAGE, gate
+from nightshift.stages.register import promote
+from nightshift.stages.reproduce import reproduce
+from nightshift.stages.train import StoredModel, train
 from nightshift.status import night_statuses
 from nightshift.training.results import GateReport
 from nightshift.types import Measurement
@@ -39,16 +42,16 @@ LABEL = ("where: failed", "where: failed > 10")
 AGAINST = ("minimum: {mae: 99}", "minimum: {mae: 99}\n  against_champion: {metric: mae, margin: 0.2}")
 
 
-def built(definition: ModelDefinition, var: Path, **spoilt: Any) -> Loop:
+def built(definition: ModelDefinition, var: Path, **spoilt: Any) -> Project:
     """A month of features and of how many minutes each machine failed."""
-    loop = Loop(definition.name, Settings(home=PROJECT, var=var, models_folder=definition.folder.parent))
-    publish_days(loop, FIRST, LAST, **spoilt)
-    return loop
+    project = Project(definition.name, Settings(home=PROJECT, var=var, models_folder=definition.folder.parent))
+    publish_days(project, FIRST, LAST, **spoilt)
+    return project
 
 
-def publish_days(loop: Loop, first: date, last: date, **spoilt: Any) -> None:
+def publish_days(project: Project, first: date, last: date, **spoilt: Any) -> None:
     """With `features` or `label` in place of what they are; or with a feature that is the label, if it is to `leak`."""
-    features, outcomes = features_table(loop.definition), raw_table(loop.definition, "failures")
+    features, outcomes = features_table(project.definition), raw_table(project.definition, "failures")
     rows: list[dict[str, object]] = []
     failed: list[dict[str, object]] = []
     for offset in range((last - first).days + 1):
@@ -67,29 +70,29 @@ def publish_days(loop: Loop, first: date, last: date, **spoilt: Any) -> None:
             failed.append({"source_date": day, "machine": name, "failed": spoilt.get("label", minutes)})
     for spec, listed in ((features, rows), (outcomes, failed)):
         data = pa.Table.from_pylist(listed, schema=spec.schema)
-        publish(loop.lake, spec, stage_arrow(loop.lake, spec, data, first, last, {}))
+        publish(project.lake, spec, stage_arrow(project.lake, spec, data, first, last, {}))
 
 
-def run(loop: Loop, as_of: date = AS_OF) -> tuple[Trained, GateReport]:
-    trained = loop.train(as_of, "test", lambda line: None)
-    return trained, loop.gate(trained, as_of, "test")
+def run(project: Project, as_of: date = AS_OF) -> tuple[StoredModel, GateReport]:
+    trained = train(project, as_of, "test", lambda line: None)
+    return trained, gate(project, trained, as_of, "test")
 
 
 @pytest.fixture
-def loop(of_number: OfNumber, tmp_path: Path) -> Loop:
+def project(of_number: OfNumber, tmp_path: Path) -> Project:
     return built(of_number(TYPED, LABEL, AGAINST), tmp_path / "var")
 
 
-def test_a_number_is_learned_judged_promoted_and_made_again(loop: Loop) -> None:
-    trained, report = run(loop)
+def test_a_number_is_learned_judged_promoted_and_made_again(project: Project) -> None:
+    trained, report = run(project)
     assert report.passed, report.summary()
-    version = loop.promote(trained, report.summary())
-    assert version.number == loop.registry.require_champion().number == 1
+    version = promote(project, trained, report.summary())
+    assert version.number == project.registry.require_champion().number == 1
 
-    package = loop.registry.package(trained.run_id, trained.digest)
-    assert package.prediction is NUMBER and TASK in loop.registry.files(trained.run_id, trained.digest)
-    told, _ = loop.registry.lineage(trained.run_id)
-    outcomes = read_dates(loop.lake, raw_table(loop.definition, "failures"), FIRST, LAST)
+    package = project.registry.package(trained.run_id, trained.digest)
+    assert package.prediction is NUMBER and TASK in project.registry.files(trained.run_id, trained.digest)
+    told, _ = project.registry.lineage(trained.run_id)
+    outcomes = read_dates(project.lake, raw_table(project.definition, "failures"), FIRST, LAST)
     dates = outcomes["source_date"].to_numpy()
     learned = outcomes["failed"].to_numpy()[
         (dates >= np.datetime64("2024-01-06")) & (dates < np.datetime64("2024-01-26"))
@@ -97,34 +100,34 @@ def test_a_number_is_learned_judged_promoted_and_made_again(loop: Loop) -> None:
     assert told["positives"] is None and told["rows"] == len(learned) == 20 * A_DAY
     assert told["mean"] == pytest.approx(learned.mean()) and told["median"] == pytest.approx(np.median(learned))
 
-    judged = read_dates(loop.lake, features_table(loop.definition), date(2024, 1, 26), LAST)
+    judged = read_dates(project.lake, features_table(project.definition), date(2024, 1, 26), LAST)
     labels = {(row["source_date"], row["machine"]): row["failed"] for row in outcomes.to_pylist()}
     there = [labels[row["score_date"], row["machine"]] for row in judged.to_pylist()]
-    metrics = loop.registry.metrics(trained.run_id)
+    metrics = project.registry.metrics(trained.run_id)
     assert metrics["holdout_mae"] == pytest.approx(mean_absolute_error(there, package.score(judged)))
     assert {"holdout_rmse", "holdout_r2", "holdout_bias"} <= set(metrics) and "holdout_roc_auc" not in metrics
     assert metrics["importance.busy"] > 0.5 > metrics["importance.kind"] > 0
     assert metrics["importance.machine_failures_3d"] == 0
 
-    rows = read_dates(loop.lake, monitoring_table(loop.definition), AS_OF, AS_OF).to_pylist()
+    rows = read_dates(project.lake, monitoring_table(project.definition), AS_OF, AS_OF).to_pylist()
     [baseline] = [row for row in rows if row["statistic"] == "baseline.mae"]
     constant = mean_absolute_error(there, np.full(len(there), told["median"]))
     assert f"against a constant's {constant:.3f}" in baseline["detail"]
-    page = loop.registry.client.plain.download_artifacts(trained.run_id, GATE_PAGE)
+    page = project.registry.client.plain.download_artifacts(trained.run_id, GATE_PAGE)
     assert "Predicted against actual" in Path(page).read_text()
 
-    again = loop.reproduce(1, lambda line: None)
+    again = reproduce(project, 1, lambda line: None)
     assert again.identical, again.differences
 
 
-def test_a_worse_model_is_refused_and_a_better_one_takes_its_place(loop: Loop, models: Path) -> None:
+def test_a_worse_model_is_refused_and_a_better_one_takes_its_place(project: Project, models: Path) -> None:
     file = models / "tiny" / "model.yaml"
     good = file.read_text()
     mean = good.replace("sklearn.linear_model.Ridge", "sklearn.ensemble.RandomForestRegressor, params: {max_depth: 1}")
 
-    def again(text: str, as_of: date) -> tuple[Loop, Trained, GateReport]:
+    def again(text: str, as_of: date) -> tuple[Project, StoredModel, GateReport]:
         file.write_text(text)
-        fresh = Loop("tiny", loop.settings)
+        fresh = Project("tiny", project.settings)
         return fresh, *run(fresh, as_of)
 
     first, trained, report = again(mean, AS_OF)
@@ -144,17 +147,17 @@ def test_a_worse_model_is_refused_and_a_better_one_takes_its_place(loop: Loop, m
 
 
 def test_a_champion_that_predicts_something_else_is_not_compared_with_and_not_gone_back_to(
-    loop: Loop, models: Path
+    project: Project, models: Path
 ) -> None:
-    trained, report = run(loop)
-    loop.promote(trained, report.summary())
+    trained, report = run(project)
+    promote(project, trained, report.summary())
     file = models / "tiny" / "model.yaml"
     condition = file.read_text().replace("  expression: failed\n  type: number\n", "  expression: failed > 12\n")
     condition = condition.replace("minimum: {mae: 99}", "minimum: {roc_auc: 0.5}").replace(
         "metric: mae", "metric: brier"
     )
     file.write_text(condition.replace("sklearn.linear_model.Ridge", "sklearn.linear_model.LogisticRegression"))
-    other = Loop("tiny", loop.settings)
+    other = Project("tiny", project.settings)
     trained, report = run(other)
     assert report.passed and report.difference is None
     assert other.promote(trained, report.summary()).number == 2
@@ -170,19 +173,19 @@ def test_a_version_of_the_definitions_own_code_is_made_again_from_the_code_as_it
 ) -> None:
     code = models / "tiny" / "estimator.py"
     code.write_text(PIPELINE)
-    loop = built(of_number(TYPED, LABEL, (DECLARED, "{params: {alpha: 0.1}}")), tmp_path / "var")
-    trained, report = run(loop)
+    project = built(of_number(TYPED, LABEL, (DECLARED, "{params: {alpha: 0.1}}")), tmp_path / "var")
+    trained, report = run(project)
     assert report.passed, report.summary()
-    loop.promote(trained, report.summary())
-    assert loop.registry.client.get_run(trained.run_id).data.params == {"estimator": "estimator.py", "alpha": "0.1"}
-    told, files = loop.registry.lineage(trained.run_id)
-    assert files["estimator.py"].decode() == PIPELINE and told["definition"] == definition_hash(loop.definition)
+    promote(project, trained, report.summary())
+    assert project.registry.client.get_run(trained.run_id).data.params == {"estimator": "estimator.py", "alpha": "0.1"}
+    told, files = project.registry.lineage(trained.run_id)
+    assert files["estimator.py"].decode() == PIPELINE and told["definition"] == definition_hash(project.definition)
 
     code.write_text(PIPELINE.replace("Ridge(**params, random_state=seed)", "Ridge(alpha=100.0)"))
-    again = Loop("tiny", loop.settings)
+    again = Project("tiny", project.settings)
     assert definition_hash(again.definition) != told["definition"]
-    assert again.reproduce(1, lambda line: None).identical
-    other = again.train(AS_OF, "test", lambda line: None)
+    assert reproduce(again, 1, lambda line: None).identical
+    other = train(again, AS_OF, "test", lambda line: None)
     assert other.digest != trained.digest
 
 
@@ -192,23 +195,23 @@ def test_code_that_could_not_be_loaded_for_scoring_is_refused_and_leaves_nothing
     own = "from sklearn.linear_model import Ridge\n\n\nclass Mine(Ridge): ...\n\n\n"
     made = "def make_estimator(params, seed, categories):\n    return Mine()\n"
     (models / "tiny" / "estimator.py").write_text(own + made)
-    loop = built(of_number(TYPED, LABEL, (DECLARED, "{params: {}}")), tmp_path / "var")
+    project = built(of_number(TYPED, LABEL, (DECLARED, "{params: {}}")), tmp_path / "var")
     with pytest.raises(TerminalError, match=r"holds a type that is not trusted .*received 'estimator\.Mine'"):
-        loop.train(AS_OF, "test", lambda line: None)
-    check_nothing_is_left(loop)
+        train(project, AS_OF, "test", lambda line: None)
+    check_nothing_is_left(project)
 
 
-def test_the_accuracy_of_a_night_is_its_absolute_error(loop: Loop) -> None:
-    scores, plan = scores_table(loop.definition), raw_table(loop.definition, "plan")
+def test_the_accuracy_of_a_night_is_its_absolute_error(project: Project) -> None:
+    scores, plan = scores_table(project.definition), raw_table(project.definition, "plan")
     row = {"score": 12.5, "model_version": 1, "features_snapshot": 1, "scored_at": datetime(2024, 1, 31, tzinfo=UTC)}
     for spec, made in (
         (scores, {"score_date": AS_OF, "machine": "a", **row}),
         (plan, {"source_date": AS_OF, "machine": "a", "load": 0.5}),
     ):
         data = pa.Table.from_pylist([made], schema=spec.schema)
-        publish(loop.lake, spec, stage_arrow(loop.lake, spec, data, AS_OF, AS_OF, {}))
-    loop.record("outcome", AS_OF, [Measurement("night", "mae", 3.25), Measurement("night", "rmse", 4.5)], "test")
-    [status] = night_statuses(loop)
+        publish(project.lake, spec, stage_arrow(project.lake, spec, data, AS_OF, AS_OF, {}))
+    project.record("outcome", AS_OF, [Measurement("night", "mae", 3.25), Measurement("night", "rmse", 4.5)], "test")
+    [status] = night_statuses(project)
     assert (status.accuracy, status.metric) == (3.25, "MAE")
     table = nights_table("tiny", [status])
     assert [column.header for column in table.columns][-1] == "MAE" and list(table.columns[-1].cells) == ["3.250"]
@@ -218,29 +221,29 @@ def test_the_accuracy_of_a_night_is_its_absolute_error(loop: Loop) -> None:
 
 
 def test_a_feature_without_any_value_is_left_out_and_said(of_number: OfNumber, tmp_path: Path) -> None:
-    loop = built(of_number(TYPED, LABEL), tmp_path / "var", features={"machine_failures_3d": None})
+    project = built(of_number(TYPED, LABEL), tmp_path / "var", features={"machine_failures_3d": None})
     said: list[str] = []
-    trained = loop.train(AS_OF, "test", said.append)
+    trained = train(project, AS_OF, "test", said.append)
     assert "the feature 'machine_failures_3d' has no value in any row that was learned from: " in "\n".join(said)
-    package = loop.registry.package(trained.run_id, trained.digest)
+    package = project.registry.package(trained.run_id, trained.digest)
     assert list(package.encoder.types) == ["busy", "kind"]
-    assert loop.registry.lineage(trained.run_id)[0]["without"] == ["machine_failures_3d"]
-    assert loop.registry.run_tags(trained.run_id)["nightshift.without"] == "machine_failures_3d"
-    report = loop.gate(trained, AS_OF, "test")
+    assert project.registry.lineage(trained.run_id)[0]["without"] == ["machine_failures_3d"]
+    assert project.registry.run_tags(trained.run_id)["nightshift.without"] == "machine_failures_3d"
+    report = gate(project, trained, AS_OF, "test")
     assert report.passed, report.summary()
-    page = Path(loop.registry.client.plain.download_artifacts(trained.run_id, GATE_PAGE)).read_text()
+    page = Path(project.registry.client.plain.download_artifacts(trained.run_id, GATE_PAGE)).read_text()
     assert "machine_failures_3d: no value in any row of the training period" in page
-    loop.promote(trained, report.summary())
-    assert loop.reproduce(1, lambda line: None).identical
+    promote(project, trained, report.summary())
+    assert reproduce(project, 1, lambda line: None).identical
 
 
-def check_nothing_is_left(loop: Loop) -> None:
+def check_nothing_is_left(project: Project) -> None:
     """A training that failed has ended its run, keeps no snapshot and registered nothing."""
-    [run] = loop.registry.client.search_runs([loop.registry._experiment()])
+    [run] = project.registry.client.search_runs([project.registry._experiment()])
     assert run.info.status == "FAILED"
-    assert not loop.registry.versions() and loop.registry.champion() is None
-    for table in (features_table(loop.definition).name, "raw.failures"):
-        assert not [name for name in loop.lake.table(table).refs() if name.startswith("nightshift.")]
+    assert not project.registry.versions() and project.registry.champion() is None
+    for table in (features_table(project.definition).name, "raw.failures"):
+        assert not [name for name in project.lake.table(table).refs() if name.startswith("nightshift.")]
 
 
 @pytest.mark.parametrize(
@@ -270,15 +273,15 @@ def check_nothing_is_left(loop: Loop) -> None:
 def test_what_cannot_be_learned_from_ends_the_training_with_a_reason_and_leaves_nothing(
     of_number: OfNumber, tmp_path: Path, spoilt: dict[str, Any], more: tuple[tuple[str, str], ...], says: str
 ) -> None:
-    loop = built(of_number(TYPED, LABEL, *more), tmp_path / "var", **spoilt)
+    project = built(of_number(TYPED, LABEL, *more), tmp_path / "var", **spoilt)
     with pytest.raises(TerminalError, match=says):
-        loop.train(AS_OF, "test", lambda line: None)
-    check_nothing_is_left(loop)
+        train(project, AS_OF, "test", lambda line: None)
+    check_nothing_is_left(project)
 
 
 def test_how_many_rows_are_enough_to_learn_from_can_be_told(of_number: OfNumber, tmp_path: Path) -> None:
-    loop = built(of_number(TYPED, LABEL, ("  period: 20d\n", "  period: 2d\n  min_rows: 80\n")), tmp_path / "var")
-    assert run(loop)[1].rows == 5 * A_DAY
+    project = built(of_number(TYPED, LABEL, ("  period: 20d\n", "  period: 2d\n  min_rows: 80\n")), tmp_path / "var")
+    assert run(project)[1].rows == 5 * A_DAY
 
 
 def test_a_model_that_says_the_same_of_every_row_is_refused(of_number: OfNumber, tmp_path: Path) -> None:
@@ -305,8 +308,8 @@ def test_a_model_that_predicts_what_is_no_finite_number_is_refused_by_the_gate(
     of_number: OfNumber, models: Path, tmp_path: Path
 ) -> None:
     (models / "tiny" / "estimator.py").write_text(BEYOND)
-    loop = built(of_number(TYPED, LABEL, (DECLARED, "{params: {}}")), tmp_path / "var")
-    _, report = run(loop)
+    project = built(of_number(TYPED, LABEL, (DECLARED, "{params: {}}")), tmp_path / "var")
+    _, report = run(project)
     assert [one.rule for one in report.results if not one.passed] == ["scores"]
     assert "scores are no finite numbers" in report.summary()
 
@@ -314,10 +317,10 @@ def test_a_model_that_predicts_what_is_no_finite_number_is_refused_by_the_gate(
 def test_a_feature_that_knows_the_label_is_warned_of_and_the_model_is_not_promoted(
     of_number: OfNumber, tmp_path: Path
 ) -> None:
-    loop = built(of_number(TYPED, LABEL), tmp_path / "var", leak=True)
-    trained, report = run(loop)
+    project = built(of_number(TYPED, LABEL), tmp_path / "var", leak=True)
+    trained, report = run(project)
     assert [one.rule for one in report.results if not one.passed] == ["leak"]
     assert "is too good to be true (0.999 or more): does a feature know the label?" in report.summary()
     with pytest.raises(TerminalError, match="only a model that passed the gate"):
-        loop.promote(trained, report.summary())
-    assert loop.champions.events()[-1].event == "refused" and loop.registry.champion() is None
+        promote(project, trained, report.summary())
+    assert project.champions.events()[-1].event == "refused" and project.registry.champion() is None

@@ -12,27 +12,42 @@ from pathlib import Path
 
 import pytest
 
+from nightshift.compute.job import Job, complete
+from nightshift.compute.outcome import JobOutcome, read_outcome, write_outcome
+from nightshift.compute.spark_submit import SparkSubmission, SparkSubmit
 from nightshift.errors import NightshiftError, TerminalError, TransientError
 from nightshift.settings import PROJECT, Settings, SparkSettings
-from nightshift.spark_submit import SparkSubmit
 
 GONE_WITHIN = 20  # seconds; a bound for a machine under load, not a measurement
 
 
 class Scripted(SparkSubmit):
-    """A job that is a line of plain Python instead of a Spark program."""
+    """Jobs that are a line of plain Python instead of a Spark program."""
 
-    def command(self) -> list[str]:
-        return [sys.executable, "-I", "-S", "-c", *self.arguments]
-
-
-def scripted(settings: Settings, code: str, *arguments: str) -> Scripted:
-    return Scripted(settings, "features", [code, *arguments])
+    def command(self, job: Job) -> list[str]:
+        return [sys.executable, "-I", "-S", "-c", *job.arguments]
 
 
-def outcome(settings: Settings, code: str) -> NightshiftError:
+def scripted(settings: Settings, code: str, *arguments: str) -> SparkSubmission:
+    return Scripted(settings).submit(Job("features", (code, *arguments)))
+
+
+# What a job writes last, into the file that its last argument names.
+OUTCOME = """
+import json, os, sys
+os.makedirs(os.path.dirname(sys.argv[-1].removeprefix("file://")))
+with open(sys.argv[-1].removeprefix("file://"), "w") as file:
+    json.dump({{"staged": {staged!r}, "error": {error!r}, "transient": {transient!r}}}, file)
+"""
+
+
+def with_outcome(staged: list[str] | None = None, error: str = "", *, transient: bool = False) -> str:
+    return OUTCOME.format(staged=staged or [], error=error, transient=transient)
+
+
+def failure(settings: Settings, code: str) -> NightshiftError:
     with pytest.raises(NightshiftError) as caught:
-        scripted(settings, code).run(lambda line: None)
+        complete(scripted(settings, code), lambda line: None)
     return caught.value
 
 
@@ -55,7 +70,7 @@ def confs(command: list[str]) -> dict[str, str]:
 
 
 def test_a_job_is_submitted_with_its_own_arguments_last(settings: Settings) -> None:
-    command = SparkSubmit(settings, "score", ["--model", "tiny", "--night", "2024-01-05"]).command()
+    command = SparkSubmit(settings).command(Job("score", ("--model", "tiny", "--night", "2024-01-05")))
     assert Path(command[0]).name == "spark-submit"
     assert command[1:3] == ["--master", "local[*]"]
     assert command[-5:] == [str(PROJECT / "spark_jobs" / "score.py"), "--model", "tiny", "--night", "2024-01-05"]
@@ -63,7 +78,7 @@ def test_a_job_is_submitted_with_its_own_arguments_last(settings: Settings) -> N
 
 
 def test_a_local_job_is_tuned_for_one_machine_and_logs_as_the_project_says(settings: Settings) -> None:
-    found = confs(SparkSubmit(settings, "score", []).command())
+    found = confs(SparkSubmit(settings).command(Job("score")))
     assert found["spark.driver.memory"] == "2g"
     assert found["spark.ui.enabled"] == "false"
     [logging] = [
@@ -77,16 +92,16 @@ def test_a_local_job_is_tuned_for_one_machine_and_logs_as_the_project_says(setti
 def test_a_class_archive_is_used_once_it_is_there(settings: Settings, tmp_path: Path) -> None:
     archive = tmp_path / "spark.jsa"
     chosen = settings.model_copy(update={"spark": SparkSettings(class_archive=archive)})
-    assert "SharedArchiveFile" not in confs(SparkSubmit(chosen, "score", []).command())["spark.driver.extraJavaOptions"]
+    assert "SharedArchiveFile" not in confs(SparkSubmit(chosen).command(Job("score")))["spark.driver.extraJavaOptions"]
     archive.write_bytes(b"")
-    options = confs(SparkSubmit(chosen, "score", []).command())["spark.driver.extraJavaOptions"]
+    options = confs(SparkSubmit(chosen).command(Job("score")))["spark.driver.extraJavaOptions"]
     assert f"-XX:SharedArchiveFile={archive}" in options.split()
 
 
 def test_what_the_settings_say_goes_before_what_a_local_job_would_do(settings: Settings) -> None:
     own = {"spark.ui.enabled": "true", "spark.custom": "a=b c"}
     chosen = settings.model_copy(update={"spark": SparkSettings(master="local[1]", driver_memory="5g", conf=own)})
-    command = SparkSubmit(chosen, "score", []).command()
+    command = SparkSubmit(chosen).command(Job("score"))
     found = confs(command)
     assert command[2] == "local[1]"
     assert found["spark.driver.memory"] == "5g"
@@ -97,13 +112,13 @@ def test_what_the_settings_say_goes_before_what_a_local_job_would_do(settings: S
 @pytest.mark.parametrize("master", ["yarn", "spark://host:7077", "k8s://https://host"])
 def test_a_cluster_keeps_its_own_configuration(settings: Settings, master: str) -> None:
     chosen = settings.model_copy(update={"spark": SparkSettings(master=master, conf={"spark.a": "1"})})
-    submit = SparkSubmit(chosen, "score", [])
-    assert confs(submit.command()) == {"spark.driver.memory": "2g", "spark.a": "1"}
-    assert "SPARK_LOCAL_IP" not in set(submit.environment()) - set(os.environ)
+    submitter = SparkSubmit(chosen)
+    assert confs(submitter.command(Job("score"))) == {"spark.driver.memory": "2g", "spark.a": "1"}
+    assert "SPARK_LOCAL_IP" not in set(submitter.environment(Job("score"))) - set(os.environ)
 
 
 def test_a_job_runs_with_this_interpreter_and_these_settings(settings: Settings) -> None:
-    environment = SparkSubmit(settings, "score", []).environment()
+    environment = SparkSubmit(settings).environment(Job("score"))
     assert environment["PYSPARK_PYTHON"] == environment["PYSPARK_DRIVER_PYTHON"] == sys.executable
     assert environment["PATH"].split(os.pathsep)[0] == str(Path(sys.executable).parent)
     assert environment["SPARK_LOCAL_IP"] == "127.0.0.1"
@@ -116,76 +131,98 @@ def test_without_spark_the_error_says_how_to_get_it(
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(TerminalError, match="spark-submit is not installed; fix: install the locked requirements"):
-        SparkSubmit(settings, "score", []).command()
+        SparkSubmit(settings).command(Job("score"))
 
 
 # ---- how a job ends
 
 
+def test_a_job_gives_the_sets_it_staged_in_their_order(settings: Settings) -> None:
+    staged = ["file:///lake/tiles", "file:///lake/features"]
+    assert complete(scripted(settings, with_outcome(staged)), lambda line: None).staged == tuple(staged)
+
+
 def test_the_lines_of_a_job_are_passed_on_in_order_whichever_stream_they_came_from(settings: Settings) -> None:
-    said: list[str] = []
+    lines: list[str] = []
     code = (
         "import os; os.write(1, b'one\\n'); os.write(2, b'two  \\n'); "
         "os.write(1, b'\\xff\\n'); os.write(1, b'\\n'); os.write(1, b'end')"
     )
-    scripted(settings, code).run(said.append)
-    assert said == ["one", "two", "\N{REPLACEMENT CHARACTER}", "", "end"]
+    complete(scripted(settings, code + with_outcome()), lines.append)
+    assert lines == ["one", "two", "\N{REPLACEMENT CHARACTER}", "", "end"]
 
 
 def test_lines_arrive_while_the_job_is_still_running(settings: Settings, tmp_path: Path) -> None:
     """The job goes on only when its first line has been read."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    said: list[str] = []
+    lines: list[str] = []
 
     def answer(line: str) -> None:
-        said.append(line)
+        lines.append(line)
         if line == "first":
             pipe.write_text("go on")
 
     code = "import sys; print('first', flush=True); print(open(sys.argv[1]).read())"
-    scripted(settings, code, str(pipe)).run(answer)
-    assert said == ["first", "go on"]
+    complete(scripted(settings, code + with_outcome(), str(pipe)), answer)
+    assert lines == ["first", "go on"]
 
 
-def test_a_job_that_says_why_it_failed_is_quoted(settings: Settings) -> None:
-    code = "import sys; print('error: the model is gone'); print('INFO shutting down'); sys.exit(2)"
-    error = outcome(settings, code)
+def test_the_error_of_a_failed_job_is_the_one_in_its_outcome(settings: Settings) -> None:
+    code = with_outcome(error="the model is gone") + "print('INFO shutting down'); sys.exit(2)"
+    error = failure(settings, code)
     assert isinstance(error, TerminalError)
     assert str(error) == "the model is gone"
 
 
-def test_the_last_reason_given_is_the_one_quoted(settings: Settings) -> None:
-    assert str(outcome(settings, "print('error: first'); print('error: second'); raise SystemExit(2)")) == "second"
+def test_lines_of_the_log_are_not_mistaken_for_the_error(settings: Settings) -> None:
+    code = "print('error: first');" + with_outcome(error="second") + "raise SystemExit(2)"
+    assert str(failure(settings, code)) == "second"
 
 
-def test_a_job_that_gives_no_reason_is_quoted_with_its_last_line_and_exit_code(settings: Settings) -> None:
-    error = outcome(settings, "print('one'); print('two'); print('  '); raise SystemExit(3)")
+def test_a_job_that_left_no_outcome_is_quoted_with_its_last_line_and_exit_code(settings: Settings) -> None:
+    error = failure(settings, "print('one'); print('two'); print('  '); raise SystemExit(3)")
     assert isinstance(error, TerminalError)
     assert str(error) == "Spark job features ended with exit code 3: two"
 
 
-def test_a_job_that_says_nothing_at_all_is_reported_too(settings: Settings) -> None:
-    assert (
-        str(outcome(settings, "raise SystemExit(1)")) == "Spark job features ended with exit code 1: it printed nothing"
-    )
+def test_a_job_that_prints_nothing_at_all_is_reported_too(settings: Settings) -> None:
+    message = "Spark job features ended with exit code 1: it printed nothing"
+    assert str(failure(settings, "raise SystemExit(1)")) == message
 
 
-def test_a_reason_is_found_behind_many_lines_of_noise_only_if_it_is_near_the_end(settings: Settings) -> None:
-    near = "print('error: the reason'); [print('noise', i) for i in range(40)]; raise SystemExit(2)"
-    assert str(outcome(settings, near)) == "the reason"
+def test_a_job_that_ends_well_without_an_outcome_has_failed(settings: Settings) -> None:
+    assert str(failure(settings, "print('done')")) == "Spark job features ended with exit code 0: done"
 
 
-def test_a_job_that_asks_to_be_tried_again_is(settings: Settings) -> None:
-    error = outcome(settings, "print('error: the store is away'); raise SystemExit(75)")
+def test_a_job_that_may_be_tried_again_says_so(settings: Settings) -> None:
+    error = failure(settings, with_outcome(error="the store is away", transient=True) + "raise SystemExit(75)")
     assert isinstance(error, TransientError)
     assert str(error) == "the store is away"
 
 
+def test_a_job_whose_exit_code_asks_for_another_try_gets_it(settings: Settings) -> None:
+    assert isinstance(failure(settings, "raise SystemExit(75)"), TransientError)
+
+
 def test_a_job_killed_from_outside_may_be_tried_again(settings: Settings) -> None:
-    error = outcome(settings, "import os, signal; print('working', flush=True); os.kill(os.getpid(), signal.SIGKILL)")
+    error = failure(settings, "import os, signal; print('working', flush=True); os.kill(os.getpid(), signal.SIGKILL)")
     assert isinstance(error, TransientError)
     assert str(error) == "Spark job features ended with exit code -9: working"
+
+
+def test_every_submission_has_an_outcome_file_of_its_own(settings: Settings) -> None:
+    first, second = scripted(settings, with_outcome(["a"])), scripted(settings, with_outcome(["b"]))
+    assert [complete(job, lambda line: None).staged for job in (first, second)] == [("a",), ("b",)]
+    assert first.outcome != second.outcome
+    assert first.outcome.startswith(f"file://{settings.warehouse_uri}/staged/jobs/features-")
+
+
+def test_an_outcome_reads_as_it_was_written(tmp_path: Path) -> None:
+    outcome = JobOutcome(("file:///a", "file:///b"), "gone \N{SNOWMAN}", transient=True)
+    write_outcome(f"file://{tmp_path}/attempt/outcome.json", outcome)
+    assert read_outcome(f"file://{tmp_path}/attempt/outcome.json") == outcome
+    assert read_outcome(f"file://{tmp_path}/other/outcome.json") is None
 
 
 # ---- that nothing outlives it
@@ -210,7 +247,7 @@ class Running:
 
     def _run(self) -> None:
         try:
-            self.job.run(self._line)
+            complete(self.job, self._line)
         except NightshiftError as error:
             self.errors.append(error)
 
@@ -221,8 +258,7 @@ class Running:
 
 def test_killing_a_job_ends_everything_it_started(settings: Settings) -> None:
     running = Running(settings, STAYING)
-    assert running.job._process is not None
-    with watched(running.job._process.pid) as job_ended, watched(running.child) as child_ended:
+    with watched(running.job.process.pid) as job_ended, watched(running.child) as child_ended:
         running.job.kill()
         assert job_ended()
         assert child_ended()
@@ -233,8 +269,7 @@ def test_killing_a_job_ends_everything_it_started(settings: Settings) -> None:
 
 def test_killing_a_job_that_ended_already_still_ends_what_it_left_behind(settings: Settings) -> None:
     running = Running(settings, PARENT)  # its child keeps the output open
-    process = running.job._process
-    assert process is not None
+    process = running.job.process
     with watched(running.child) as child_ended:
         with watched(process.pid) as job_ended:
             assert job_ended()
@@ -255,10 +290,9 @@ def tidy_up(pid: int) -> None:
         return
 
 
-def test_killing_what_never_started_or_has_ended_is_no_error(settings: Settings) -> None:
-    job = scripted(settings, "")
-    job.kill()
-    job.run(lambda line: None)
+def test_killing_what_has_ended_is_no_error(settings: Settings) -> None:
+    job = scripted(settings, with_outcome())
+    complete(job, lambda line: None)
     job.kill()
 
 
@@ -270,7 +304,7 @@ def test_an_error_while_passing_lines_on_ends_the_job(settings: Settings) -> Non
         raise RuntimeError("no more")
 
     with pytest.raises(RuntimeError, match="no more"):
-        scripted(settings, STAYING).run(write)
+        complete(scripted(settings, STAYING), write)
     assert select.select(children, [], [], GONE_WITHIN)[0] == children
     os.close(children[0])
 
@@ -279,10 +313,10 @@ CALLER = """
 import os, sys
 sys.path.insert(0, {tests!r})
 from nightshift.settings import Settings
-from unit.test_spark_submit import Scripted
+from unit.compute.test_spark_submit import Scripted, complete, Job
 
 code = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
-Scripted(Settings(), "features", [code]).run(lambda line: print(line, flush=True))
+complete(Scripted(Settings()).submit(Job("features", (code,))), lambda line: print(line, flush=True))
 """
 
 

@@ -1,4 +1,4 @@
-"""What every stage of a model's loop works with."""
+"""One model in one installation: what every stage works with."""
 
 from __future__ import annotations
 
@@ -30,12 +30,15 @@ if TYPE_CHECKING:
 Progress = Callable[[str], None]
 
 
-class Workspace:
-    """One model in one installation: its definition, its tables, its registry.
+class Project:
+    """One model's definition, its tables and its registry, in one installation.
 
     Args:
         model: The model's name.
-        settings: This installation's settings.
+        settings: The installation's settings; those of this process if left out.
+
+    Raises:
+        DefinitionError: If the model's definition cannot be used.
     """
 
     def __init__(self, model: str, settings: Settings | None = None) -> None:
@@ -45,6 +48,8 @@ class Workspace:
     @cached_property
     def lake(self) -> Lake:
         return Lake(self.settings)
+
+    # The registry's libraries take a second to import, which most stages need not spend.
 
     @cached_property
     def registry(self) -> Registry:
@@ -59,28 +64,28 @@ class Workspace:
         return Champions(self.registry, self.lake, self.definition)
 
     @cached_property
+    def challengers(self) -> Challengers:
+        from nightshift.registry.challengers import Challengers
+
+        return Challengers(self.registry, self.lake, self.definition)
+
+    @cached_property
     def metrics(self) -> Metrics:
         """The gate's metrics, of whatever is predicted; the bias of numbers is kept with its sign beside them."""
         from nightshift.training.bootstrap import metrics
 
         return partial(metrics, wanted=[name for name in self.definition.metrics if name != "bias"])
 
-    @cached_property
-    def challengers(self) -> Challengers:
-        from nightshift.registry.challengers import Challengers
-
-        return Challengers(self.registry, self.lake, self.definition)
-
-    def record(self, monitor: str, night: date, measured: Sequence[Measurement], run_id: str) -> None:
-        """Keeps monitored values; those of the same monitor and night are replaced."""
+    def record(self, monitor: str, night: date, measurements: Sequence[Measurement], run_id: str) -> None:
+        """Publishes monitored values; those of the same monitor and night are replaced."""
         spec = monitoring_table(self.definition)
-        rows = [{"monitor": monitor, "score_date": night, "run_id": run_id, **vars(one)} for one in measured]
-        data = pa.Table.from_pylist(rows, schema=pa.schema([spec.schema.field(name) for name in spec.columns]))
-        staged = stage_arrow(self.lake, spec, data, night, night, {}, {"monitor": monitor})
+        rows = [{"monitor": monitor, "score_date": night, "run_id": run_id, **vars(value)} for value in measurements]
+        table = pa.Table.from_pylist(rows, schema=pa.schema([spec.schema.field(name) for name in spec.columns]))
+        staged = stage_arrow(self.lake, spec, table, night, night, {}, {"monitor": monitor})
         publish(self.lake, spec, staged)
 
     def monitored(self, first: date, last: date, monitor: str | None = None) -> list[dict[str, Any]]:
-        """Everything monitored from `first` to `last`, or by one monitor; nothing if nothing was yet."""
+        """The rows monitored from `first` to `last`, of one monitor if it is given; none if nothing was yet."""
         split = {"monitor": monitor} if monitor else {}
         return list(self.read(monitoring_table(self.definition), first, last, split=split).to_pylist())
 

@@ -1,0 +1,78 @@
+"""What the program of every Spark job does around its stage: arguments, progress, one clear last line, the outcome."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
+
+from pyspark.errors import PySparkException
+
+from nightshift.compute.job import PROGRESS, TERMINAL, TRANSIENT
+from nightshift.compute.outcome import JobOutcome, write_outcome
+from nightshift.errors import NightshiftError, TransientError
+from nightshift.types import Staged
+
+Step = TypeVar("Step")
+
+
+def run(parser: argparse.ArgumentParser, stage: Callable[[argparse.Namespace], Sequence[Staged]]) -> None:
+    """Runs the stage of a job. Whatever goes wrong, the last line says what, and the exit code whether to try again.
+
+    Args:
+        parser: The job's own arguments; `--model` and `--outcome` are added.
+        stage: Takes the arguments and returns the sets it staged, in the order in which they are to be published.
+    """
+    parser.add_argument("--model", required=True, help="name of the model definition")
+    parser.add_argument("--outcome", help="URI of the file that tells the submitter what was staged, or why not")
+    arguments = parser.parse_args()
+    outcome, code = _outcome(stage, arguments)
+    if arguments.outcome:
+        write_outcome(arguments.outcome, outcome)
+    if code:
+        sys.stderr.write(f"error: {outcome.error}\n")
+        raise SystemExit(code)
+
+
+def progress(subject: str, steps: Sequence[Step]) -> Iterator[Step]:
+    """Says how far a job is, before each of several steps; a single step needs no line."""
+    for number, step in enumerate(steps):
+        if len(steps) > 1:
+            log(f"{PROGRESS}{subject}: {number} of {len(steps)}")
+        yield step
+    if len(steps) > 1:
+        log(f"{PROGRESS}{subject}: {len(steps)} of {len(steps)}")
+
+
+def log(line: str) -> None:
+    """Writes a line of the job's log, at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def reason(error: Exception) -> str:
+    """Why a job failed, as one line."""
+    lines = [line.strip().removeprefix(": ") for line in str(error).splitlines() if line.strip()]
+    if len(lines) > 1 and lines[0].startswith("An error occurred while calling"):  # py4j's own, of what Spark raised
+        del lines[0]
+    # A failure inside a Python worker hides its reason in the last line of a nested stack trace.
+    nested = [line for line in lines if "Error: " in line and not line.startswith(("at ", "File ", "Caused by"))]
+    return (nested or lines or [repr(error)])[0]
+
+
+def _outcome(
+    stage: Callable[[argparse.Namespace], Sequence[Staged]], arguments: argparse.Namespace
+) -> tuple[JobOutcome, int]:
+    try:
+        staged = stage(arguments)
+    except NightshiftError as error:
+        transient = isinstance(error, TransientError)
+        return JobOutcome(error=str(error), transient=transient), TRANSIENT if transient else TERMINAL
+    except PySparkException as error:
+        return JobOutcome(error=reason(error)), TERMINAL
+    except Exception as error:  # the boundary of the process
+        return JobOutcome(error=f"{type(error).__name__}: {reason(error)}"), 1
+    for batch in staged:
+        log(f"staged {batch.rows} rows of {batch.table} from {batch.first} to {batch.last}: {batch.location}")
+    return JobOutcome(tuple(batch.location for batch in staged)), 0

@@ -1,0 +1,51 @@
+"""The outcome file: how a job tells its submitter what it staged or why it failed.
+
+The file is in the attempt's staging folder, so that it reaches a submitter that sees nothing of the driver, as on a
+cluster, where the standard output of a job is not to be had.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from dataclasses import asdict, dataclass
+
+from nightshift.lake.files import as_uri, read_bytes, write_bytes
+from nightshift.lake.staging import JOBS, staging_folder
+from nightshift.settings import Settings
+
+OUTCOME = "outcome.json"
+
+
+@dataclass(frozen=True)
+class JobOutcome:
+    """What a job left.
+
+    Attributes:
+        staged: The locations of the sets it staged, in the order in which they are to be published.
+        error: Why it failed, as one line; empty if it did not.
+        transient: Whether it may succeed when it is tried again.
+    """
+
+    staged: tuple[str, ...] = ()
+    error: str = ""
+    transient: bool = False
+
+
+def new_outcome_uri(settings: Settings, job: str) -> str:
+    """An outcome file that no other attempt writes."""
+    return f"{staging_folder(as_uri(settings.warehouse_uri), JOBS, f'{job}-{uuid.uuid4().hex[:12]}')}/{OUTCOME}"
+
+
+def write_outcome(uri: str, outcome: JobOutcome) -> None:
+    """Writes the outcome of a job, its last act."""
+    write_bytes(uri, json.dumps(asdict(outcome)).encode())
+
+
+def read_outcome(uri: str) -> JobOutcome | None:
+    """The outcome of a job; None if it ended before it could write one."""
+    try:
+        content = json.loads(read_bytes(uri))
+    except FileNotFoundError:
+        return None
+    return JobOutcome(tuple(content["staged"]), content["error"], content["transient"])

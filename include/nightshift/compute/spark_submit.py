@@ -1,0 +1,133 @@
+"""Jobs by spark-submit: a process of this machine, which is the driver or waits for it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+from nightshift.compute.job import TRANSIENT, Job, JobResult
+from nightshift.compute.outcome import new_outcome_uri, read_outcome
+from nightshift.errors import TerminalError, TransientError
+from nightshift.processes import kill_group, start_group
+from nightshift.settings import Settings
+
+# The JVM's best compiler pays after a minute or so. The serial collector leaves memory to the workers.
+MANY_NIGHTS = "-XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m -Xshare:auto"
+ONE_NIGHT = f"{MANY_NIGHTS} -XX:TieredStopAtLevel=1"
+TAIL = 50  # last lines of a job's log, of which the reason is quoted if the job left none
+
+
+class SparkSubmit:
+    """Submits jobs with the `spark-submit` of this environment.
+
+    Args:
+        settings: Where Spark runs and with what configuration.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+
+    def submit(self, job: Job) -> SparkSubmission:
+        """Starts a job.
+
+        Raises:
+            TerminalError: If there is no spark-submit.
+        """
+        outcome = new_outcome_uri(self.settings, job.name)
+        process = start_group([*self.command(job), "--outcome", outcome], self.environment(job))
+        return SparkSubmission(job, process, outcome)
+
+    def command(self, job: Job) -> list[str]:
+        """The spark-submit call.
+
+        Raises:
+            TerminalError: If there is no spark-submit.
+        """
+        spark = self.settings.spark
+        program = shutil.which("spark-submit", path=str(Path(sys.executable).parent)) or shutil.which("spark-submit")
+        if program is None:
+            raise TerminalError("spark-submit is not installed", fix="install the locked requirements: make install")
+        conf = {"spark.driver.memory": spark.driver_memory}
+        if spark.master.startswith("local"):
+            conf |= self._local_conf(job)
+        command = [program, "--master", spark.master]
+        for key, value in (conf | spark.conf).items():
+            command += ["--conf", f"{key}={value}"]
+        return [*command, str(self.settings.home / "spark_jobs" / f"{job.name}.py"), *job.arguments]
+
+    def environment(self, job: Job) -> dict[str, str]:
+        """The environment of a job: ours, with these settings alone and this interpreter for its workers."""
+        # Not our own settings: a variable of theirs that these do not set would still be read.
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("NIGHTSHIFT_")}
+        python = {"PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable, "PYTHONUNBUFFERED": "1"}
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+        local = {"SPARK_LOCAL_IP": "127.0.0.1", "OMP_NUM_THREADS": "1", "SPARK_LAUNCHER_OPTS": ONE_NIGHT}
+        if not self.settings.spark.master.startswith("local"):
+            local = {}
+        return {**inherited, **self.settings.as_environment(), "PATH": path, **python, **local, **job.environment}
+
+    def _local_conf(self, job: Job) -> dict[str, str]:
+        return {
+            "spark.ui.enabled": "false",
+            "spark.ui.showConsoleProgress": "false",
+            "spark.sql.shuffle.partitions": "2",
+            "spark.sql.adaptive.enabled": "false",
+            "spark.sql.debug.maxToStringFields": "1000",
+            # Looking at files takes longer as a job than as a loop while they lie on this machine.
+            "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",
+            "spark.driver.extraJavaOptions": self._jvm_flags(job),
+        }
+
+    def _jvm_flags(self, job: Job) -> str:
+        # Not by SPARK_CONF_DIR: a class archive does not go with folders on the class path.
+        logging = (self.settings.home / "spark_jobs" / "log4j2.properties").as_uri()
+        flags = f"{MANY_NIGHTS if job.many_nights else ONE_NIGHT} -Dlog4j2.configurationFile={logging}"
+        archive = class_archive(self.settings)
+        return f"{flags} -XX:SharedArchiveFile={archive}" if archive.exists() else flags
+
+
+class SparkSubmission:
+    """A running `spark-submit`.
+
+    Args:
+        job: The job.
+        process: The process, whose output is its log.
+        outcome: Where the job writes its outcome.
+    """
+
+    def __init__(self, job: Job, process: subprocess.Popen[str], outcome: str) -> None:
+        self.job, self.process, self.outcome = job, process, outcome
+        self._tail: deque[str] = deque(maxlen=TAIL)
+
+    def stream(self, write: Callable[[str], None]) -> None:
+        """Passes on every line the job prints, as it comes, until it ends."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self._tail.append(line.rstrip())
+            write(self._tail[-1])
+
+    def result(self) -> JobResult:
+        """How the job ended; see `Submission`."""
+        code, outcome = self.process.wait(), read_outcome(self.outcome)
+        if outcome is not None and outcome.error:
+            raise (TransientError if outcome.transient else TerminalError)(outcome.error)
+        if code == 0 and outcome is not None:
+            return JobResult(outcome.staged)
+        last = next((line for line in reversed(self._tail) if line.strip()), "it printed nothing")
+        # A negative code is a signal's: somebody killed it.
+        error = TransientError if code == TRANSIENT or code < 0 else TerminalError
+        raise error(f"Spark job {self.job.name} ended with exit code {code}: {last}")
+
+    def kill(self) -> None:
+        """Kills the job with everything it started."""
+        kill_group(self.process)
+
+
+def class_archive(settings: Settings) -> Path:
+    """Where the JVM's class archive is; it is made once per installation and halves the start of a job."""
+    return settings.spark.class_archive or Path(sys.prefix) / "nightshift-spark.jsa"

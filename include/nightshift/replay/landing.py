@@ -1,0 +1,40 @@
+"""Lands an example's data as its systems would have delivered it."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from nightshift.definition.calendar import is_available
+from nightshift.definition.load import load_replay
+from nightshift.lake.files import write_bytes
+from nightshift.lake.landing import landing_file, missing_files
+from nightshift.project import Project
+
+
+def land(project: Project, night: date, since: date | None = None) -> int:
+    """Lands the example files that had arrived by a night's cutoff.
+
+    Only for definitions that carry a `landing.py`, as the examples do. Files that have landed stay as they are.
+
+    Args:
+        project: The model.
+        night: The score date.
+        since: The first date of the files; the schedule's start if None.
+
+    Returns:
+        How many files landed.
+
+    Raises:
+        TerminalError: If the definition carries no example data.
+    """
+    definition, landing = project.definition, project.settings.landing_uri
+    count = 0
+    for name, text, content in load_replay(definition)(since or definition.schedule.start, night):
+        if (source := definition.sources.get(name)) is None:
+            continue  # the data are another model's, which has more sources
+        day = date.fromisoformat(text)
+        file = landing_file(landing, name, source, day)
+        if is_available(definition.schedule, source, day, night) and missing_files([file]):
+            write_bytes(file.uri, content)
+            count += 1
+    return count

@@ -1,0 +1,97 @@
+"""How far a scored night has drifted from what its version learned."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+
+import pyarrow as pa
+
+from nightshift.errors import NotYetAvailable
+from nightshift.lake.read import read_dates
+from nightshift.lake.staging import published_inputs
+from nightshift.lake.tables import features_table, scores_table
+from nightshift.monitoring.drift import ScoredNight
+from nightshift.monitoring.drift import measure_drift as drift_of_night
+from nightshift.monitoring.night_profile import PROFILE, NightProfile, Profiler
+from nightshift.monitoring.reference import DriftBaseline
+from nightshift.monitoring.reference import drift_baseline as baseline_of_reference
+from nightshift.project import Progress, Project
+from nightshift.registry.reference import ModelReference
+from nightshift.registry.store import Version
+from nightshift.stages.decide import for_missed_nights
+from nightshift.types import Measurement
+
+IMPORTANCE = "importance."  # how the names of a version's metrics of its features begin
+
+
+def drift(project: Project, night: date, run_id: str, progress: Progress = print) -> Measurement:
+    """Measures the drift of a night, and of earlier ones that were scored but not monitored.
+
+    Returns:
+        The drift of the night's inputs, all features together.
+    """
+    for_missed_nights(project, night, lambda missed: measure_drift(project, missed, run_id), progress)
+    return measure_drift(project, night, run_id)
+
+
+def measure_drift(project: Project, night: date, run_id: str) -> Measurement:
+    """Measures a night's drift against the reference of the version that scored it.
+
+    Returns:
+        The drift of its inputs, all features together.
+    """
+    version = _version_of(project, night)
+    reference, baseline = drift_baseline(project, version)
+    profile = _profile(project, night, reference)
+    metrics = project.registry.metrics(version.run_id)
+    importance = {
+        name.removeprefix(IMPORTANCE): value for name, value in metrics.items() if name.startswith(IMPORTANCE)
+    }
+    scored = ScoredNight(night, profile, project.definition.watched_features, version.number, importance)
+    measurements = drift_of_night(scored, baseline)
+    project.record("drift", night, measurements, run_id)
+    return next(measurement for measurement in measurements if measurement.statistic == "input_drift")
+
+
+def drift_baseline(project: Project, version: Version) -> tuple[ModelReference, DriftBaseline | None]:
+    """The reference of a version, and its thresholds for the declared rate of false alarms."""
+    definition, reference = project.definition, project.registry.reference(version)
+    baseline = baseline_of_reference(reference, definition.watched_features, definition.monitoring.false_alarms)
+    return reference, baseline
+
+
+def profile_of(project: Project, night: date) -> tuple[ModelReference, NightProfile]:
+    """The reference of the version that scored a night, and the night's profile over the reference's bins."""
+    reference = project.registry.reference(_version_of(project, night))
+    return reference, _profile(project, night, reference)
+
+
+def scored_features(project: Project, night: date) -> pa.Table:
+    """A published night's features, at the snapshot they were scored from.
+
+    Raises:
+        NotYetAvailable: If the night has no published scores.
+    """
+    spec = scores_table(project.definition)
+    scores = read_dates(project.lake, spec, night, night, columns=("features_snapshot",))
+    if scores.num_rows == 0:
+        raise NotYetAvailable(f"{night} has no published scores", where=spec.name)
+    snapshot = int(scores["features_snapshot"][0].as_py())
+    return read_dates(project.lake, features_table(project.definition), night, night, snapshot=snapshot)
+
+
+def _profile(project: Project, night: date, reference: ModelReference) -> NightProfile:
+    """The profile made while a night was scored; made now, without slices, if there is none."""
+    spec = scores_table(project.definition)
+    if stored := published_inputs(project.lake, spec, night).get(PROFILE):
+        return NightProfile.from_json(json.loads(stored))
+    rows = scored_features(project, night)
+    scores = read_dates(project.lake, spec, night, night, columns=("score",))["score"]
+    profiler = Profiler.of(reference)
+    return profiler(rows, scores) if profiler else NightProfile.empty(rows.num_rows)
+
+
+def _version_of(project: Project, night: date) -> Version:
+    rows = read_dates(project.lake, scores_table(project.definition), night, night, columns=("model_version",))
+    return project.registry.version(int(rows["model_version"][0].as_py()))

@@ -1,0 +1,32 @@
+"""How well a night was scored, as far as that can be estimated before its labels arrive."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from nightshift.lake.tables import scores_table
+from nightshift.monitoring.estimate import estimate_performance as performance_of_scores
+from nightshift.project import Progress, Project
+from nightshift.stages.decide import for_missed_nights
+from nightshift.stages.outcomes import expected_performance, newest_version
+from nightshift.types import Measurement
+
+
+def estimate(project: Project, night: date, run_id: str, progress: Progress = print) -> tuple[Measurement, ...]:
+    """Estimates how well a night was scored, and earlier ones that were scored but not monitored.
+
+    Returns:
+        The night's measurements.
+    """
+    for_missed_nights(project, night, lambda missed: estimate_performance(project, missed, run_id), progress)
+    return estimate_performance(project, night, run_id)
+
+
+def estimate_performance(project: Project, night: date, run_id: str) -> tuple[Measurement, ...]:
+    """Estimates how well a night was scored, without its labels."""
+    rows = project.read(scores_table(project.definition), night, night, columns=("score", "model_version"))
+    version = newest_version(rows)
+    expected, scores = expected_performance(project, version), rows["score"].to_numpy()
+    measurements = performance_of_scores(expected, scores, version, prediction=project.definition.prediction)
+    project.record("estimate", night, measurements, run_id)
+    return tuple(measurements)

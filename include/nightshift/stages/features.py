@@ -1,0 +1,191 @@
+"""The features of a range of nights, with the tiles that are missing: computed on Spark and staged.
+
+This is what the job `spark_jobs/features.py` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import date
+from functools import reduce
+from math import ceil
+
+from pyspark.sql import DataFrame, SparkSession
+
+from nightshift.compute.driver import Step, progress
+from nightshift.compute.session import StagingWriter, read_table
+from nightshift.definition.calendar import nights
+from nightshift.definition.load import definition_hash
+from nightshift.definition.model import ModelDefinition
+from nightshift.features.compute import (
+    TableTransform,
+    compute_features,
+    observations,
+    prepare_observations,
+    write_day_tiles,
+    write_longer_tiles,
+)
+from nightshift.features.plan import SPANS, FeaturePlan, Tile, plan_features
+from nightshift.features.tiles import consecutive_tiles, plan_tiles, published_tiles, recipe
+from nightshift.features.tiling import TileFile, TileWriter
+from nightshift.features.windows import WindowInputs
+from nightshift.lake.catalog import Lake
+from nightshift.lake.groups import aggregate_groups
+from nightshift.lake.read import Partition, published_partitions, snapshot_of
+from nightshift.lake.staging import seal, staging_folder
+from nightshift.lake.tables import Layer, features_table, raw_table, tiles_table
+from nightshift.project import Project
+from nightshift.types import Staged
+
+# Work is done in batches of so many rows, so that memory stays flat however long the range is.
+OBSERVATIONS, EVENTS = 250_000, 5_000_000
+
+TileFiles = dict[Tile, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class RawTables:
+    """The raw tables as they are when a job starts: every read sees these snapshots."""
+
+    spark: SparkSession
+    lake: Lake
+    definition: ModelDefinition
+    snapshots: dict[str, int]
+    partitions: dict[str, dict[date, Partition]]
+
+    @classmethod
+    def open(cls, spark: SparkSession, project: Project, snapshots: dict[str, int] | None = None) -> RawTables:
+        """The raw tables at some snapshots; the newest if left out."""
+        lake, definition = project.lake, project.definition
+        specs = {name: raw_table(definition, name) for name in definition.sources}
+        snapshots = snapshots or {name: snapshot_of(lake, spec.name) for name, spec in specs.items()}
+        partitions = {name: published_partitions(lake, spec, snapshots[name]) for name, spec in specs.items()}
+        return cls(spark, lake, definition, snapshots, partitions)
+
+    def rows(self, source: str, first: date, last: date) -> DataFrame:
+        """The rows of a source dated from `first` to `last`."""
+        spec = raw_table(self.definition, source)
+        return read_table(self.spark, self.lake, spec, first, last, self.snapshots[source])
+
+    def in_runs(self, source: str, first: date, last: date) -> DataFrame:
+        """The rows of a source dated from `first` to `last`, neighbouring dates in one task, a task a core."""
+        days = list(nights(first, last))
+        size = ceil(len(days) / min(len(days), self.spark.sparkContext.defaultParallelism))
+        parts = [self.rows(source, days[start], days[start : start + size][-1]) for start in range(0, len(days), size)]
+        return reduce(DataFrame.union, parts)
+
+    def count(self, source: str, first: date, last: date) -> int:
+        """How many rows a source has from `first` to `last`."""
+        published = self.partitions[source]
+        return sum(published[day].rows for day in nights(first, last) if day in published)
+
+    def inputs(self) -> dict[str, str]:
+        """The snapshots, as staged sets name what they are made from."""
+        return {Layer.RAW.table(name): str(snapshot) for name, snapshot in self.snapshots.items()}
+
+
+def stage_features(raw: RawTables, first: date, last: date, attempt: str) -> list[Staged]:
+    """Stages the tiles that the nights from `first` to `last` need and that are not kept, and their features.
+
+    Returns:
+        The staged sets; the features last.
+    """
+    plan = plan_features(raw.definition, first, last, raw.partitions)
+    staged: list[Staged] = []
+    files: dict[str, TileFiles] = {}
+    for source in plan.windows:
+        tiles, files[source] = _stage_tiles(raw, source, plan, attempt)
+        staged += tiles
+    inputs = raw.inputs() | {"definition": definition_hash(raw.definition)}
+    staging = StagingWriter(raw.lake, features_table(raw.definition), attempt, inputs)
+    observed = raw.definition.observations.source
+    batches = batch_by_rows(nights(first, last), OBSERVATIONS, lambda night: raw.count(observed, night, night))
+    for batch in progress("features", batches):
+        batch_plan = plan_features(raw.definition, batch[0], batch[-1], raw.partitions)
+        staging.write(*_features(raw, batch_plan, files))
+    return [*staged, staging.seal(first, last)]
+
+
+def _features(raw: RawTables, plan: FeaturePlan, files: dict[str, TileFiles]) -> tuple[DataFrame, TableTransform]:
+    definition, observed = raw.definition, raw.definition.observations.source
+    rows = {observed: raw.in_runs(observed, plan.first, plan.last)}
+    for source, versions in plan.versions.items():
+        dates = [version.tile.start for version in versions] or [plan.first]
+        rows[source] = raw.rows(source, min(dates), max(dates))
+    prepared = prepare_observations(definition, observations(definition, rows, plan.versions))
+    return compute_features(
+        definition, prepared, [_window(definition, plan, name, files[name]) for name in plan.windows]
+    )
+
+
+def _window(definition: ModelDefinition, plan: FeaturePlan, source: str, files: TileFiles) -> WindowInputs:
+    needed = {tile: files[tile] for tile in plan.tiles(source) if tile in files}
+    return WindowInputs(
+        tiles_table(definition, source), aggregate_groups(definition, source), plan.windows[source], needed
+    )
+
+
+def _stage_tiles(raw: RawTables, source: str, plan: FeaturePlan, attempt: str) -> tuple[list[Staged], TileFiles]:
+    """Makes what is missing of a source's tiles, short ones first.
+
+    Returns:
+        The staged sets, and the files of every tile there is now.
+    """
+    definition, spec = raw.definition, tiles_table(raw.definition, source)
+    work = plan_tiles(
+        plan.tiles(source),
+        {day: partition.version for day, partition in raw.partitions[source].items()},
+        recipe(definition, source),
+        lambda tiles: published_tiles(raw.lake, spec, definition.name, tiles),
+    )
+    staged: list[Staged] = []
+    files = {tile: tuple(uris) for tile, uris in work.read.items()}
+    for span in SPANS:
+        for tiles in consecutive_tiles(work.build[span]):
+            run_attempt = f"{attempt}-{span}d-{tiles[0].start}"
+            writer = TileWriter(
+                definition.name,
+                spec,
+                aggregate_groups(definition, source),
+                staging_folder(raw.lake.warehouse, spec.name, run_attempt),
+            )
+            written: list[TileFile] = []
+            batches = batch_by_rows(tiles, EVENTS, lambda tile: raw.count(source, tile.start, tile.last))
+            for batch in progress(f"tiles.{source} of {span} days", batches):
+                fingerprints = {tile: work.build[span][tile] for tile in batch}
+                written += _make_tiles(raw, source, fingerprints, files, writer)
+            for tile_file in written:
+                files[tile_file.tile] = (*files.get(tile_file.tile, ()), tile_file.file)
+            split: dict[str, str | int] = {"model": definition.name, "days": span}
+            rows = {tile_file.file: tile_file.rows for tile_file in written}
+            staged.append(
+                seal(writer.folder, spec.name, run_attempt, tiles[0].start, tiles[-1].start, raw.inputs(), split, rows)
+            )
+    return staged, files
+
+
+def _make_tiles(
+    raw: RawTables, source: str, fingerprints: dict[Tile, str], files: TileFiles, writer: TileWriter
+) -> list[TileFile]:
+    """Tiles of one span: single days from raw rows, longer ones from the files of their parts."""
+    tiles = list(fingerprints)
+    if tiles[0].days == SPANS[0]:
+        rows = raw.rows(source, tiles[0].start, tiles[-1].last)
+        return write_day_tiles(raw.definition, source, rows, fingerprints, writer)
+    shorter = {part: files[part] for tile in tiles for part in tile.parts if part in files}
+    return write_longer_tiles(raw.spark, fingerprints, shorter, writer)
+
+
+def batch_by_rows(steps: Iterable[Step], most: int, rows: Callable[[Step], int]) -> list[list[Step]]:
+    """Groups neighbours that have at most so many rows together; a step that has more is alone."""
+    batches: list[list[Step]] = []
+    room = 0
+    for step in steps:
+        count = rows(step)
+        if not batches or count > room:
+            batches.append([])
+            room = most
+        batches[-1].append(step)
+        room -= count
+    return batches

@@ -1,0 +1,100 @@
+"""The gate: a stored model is judged by the rules and against the champion, on the same holdout rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+import pyarrow as pa
+
+from nightshift.lake.tags import untag_snapshots
+from nightshift.project import Project
+from nightshift.registry.package import load_package
+from nightshift.stages.train import StoredModel, snapshot_tag
+from nightshift.training.bootstrap import Vector
+from nightshift.training.dataset import read_labelled
+from nightshift.training.gate import judge
+from nightshift.training.lineage import Lineage
+from nightshift.training.report import render_gate
+from nightshift.training.results import GateReport, Holdout
+from nightshift.training.smoke import try_stored
+from nightshift.types import Measurement
+
+GATE_PAGE = "gate.html"  # among the run's artifacts, beside the model
+
+
+@dataclass(frozen=True)
+class GateResult:
+    """The gate's verdict.
+
+    Attributes:
+        report: The result of every rule.
+        page: The address of the report's page in the MLflow UI.
+    """
+
+    report: GateReport
+    page: str
+
+
+def gate(project: Project, stored: StoredModel, as_of: date, run_id: str) -> GateResult:
+    """Judges a stored model, records every rule's result, and writes the report's page.
+
+    Args:
+        project: The model.
+        stored: What the training stored.
+        as_of: The date that the training learned up to.
+        run_id: The run that asks.
+    """
+    definition, registry, rules = project.definition, project.registry, project.definition.gate
+    lineage = Lineage(**registry.lineage(stored.run_id)[0])
+    days = date.fromisoformat(lineage.holdout), date.fromisoformat(lineage.last)
+    rows = read_labelled(project.lake, definition, *days, lineage.snapshots)
+    files = registry.files(stored.run_id, stored.digest)
+    scores = load_package(files, stored.digest).score(rows)
+    champion_scores, against = _champion_scores(project, stored, rows)
+    columns = rules.slices.columns if rules.slices else ()
+    prediction = definition.prediction
+    holdout = Holdout.of(rows, scores, champion_scores, lineage.baseline, columns, prediction=prediction)
+    smoke = try_stored(files, stored.digest, rows.drop_columns("label"), scores)
+    report = judge(rules, holdout, smoke, definition.training.seed)
+    if not report.passed:
+        untag_snapshots(project.lake, lineage.snapshots, snapshot_tag(definition.name, stored.run_id))
+    project.record("gate", as_of, _measurements(report, against), run_id)
+    title = f"{definition.name}: the gate of {as_of}"
+    page = render_gate(title, rules, holdout, report, against, lineage.without)
+    registry.client.log_text(stored.run_id, page, GATE_PAGE)
+    registry.log(
+        stored.run_id,
+        params={},
+        metrics={f"holdout_{name}": value for name, value in report.metrics.items()} | {"holdout_rows": report.rows},
+        tags={"nightshift.gate": _verdict(report), "nightshift.gate.summary": report.summary()},
+    )
+    if not report.passed:
+        project.champions.refuse(stored.run_id, report.summary(), run_id)
+    return GateResult(report, registry.page(stored.run_id, GATE_PAGE))
+
+
+def _measurements(report: GateReport, against: str) -> list[Measurement]:
+    measurements = [Measurement("gate", r.rule, r.value, r.bound, r.n, r.verdict, r.detail) for r in report.results]
+    summary = f"{against}: {report.summary()}"
+    return [*measurements, Measurement("gate", "verdict", None, None, report.rows, _verdict(report), summary)]
+
+
+def _verdict(report: GateReport) -> str:
+    return "passed" if report.passed else "refused"
+
+
+def _champion_scores(project: Project, stored: StoredModel, rows: pa.Table) -> tuple[Vector | None, str]:
+    """The champion's scores of the same rows, and which version it is; or why there are none."""
+    champion = project.registry.champion()
+    # A task that is run again after it promoted: a model is never compared with itself.
+    if champion is None or champion.run_id == stored.run_id:
+        return None, "no champion to compare with"
+    package = project.registry.package(champion.run_id, champion.digest)
+    if absent := package.encoder.missing(rows):
+        return None, f"version {champion.number} cannot score without the feature {absent[0]}"
+    prediction = project.definition.prediction
+    if package.prediction != prediction:
+        predicted = package.prediction.score
+        return None, f"version {champion.number} predicts a {predicted}, but the label is a {prediction.label}"
+    return package.score(rows), f"against version {champion.number}"

@@ -1,0 +1,49 @@
+"""Many nights at once, up to their features: what a first training learns from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+from nightshift.compute.job import Job, run_job
+from nightshift.definition.calendar import nights
+from nightshift.errors import NotYetAvailable
+from nightshift.lake.staging import new_attempt
+from nightshift.project import Progress, Project
+from nightshift.stages.audit import audit
+from nightshift.stages.ingest import ingest_history
+from nightshift.stages.publish import publish
+
+# How many days of history are ingested at once, so that memory stays flat.
+BATCH_DAYS = 92
+
+
+def build_history(project: Project, first: date, last: date, progress: Progress) -> None:
+    """Ingests every landed date and builds the features of all of them in one Spark session.
+
+    Raises:
+        NotYetAvailable: If no file has landed.
+        DataError: If a check failed.
+    """
+    run_id = f"history-{first}-{last}"
+    landed = False
+    for begin in list(nights(first, last))[::BATCH_DAYS]:
+        end = min(begin + timedelta(days=BATCH_DAYS - 1), last)
+        progress(f"ingesting {begin} to {end}")
+        if staged := ingest_history(project, begin, end):
+            _audit_and_publish(project, staged, end, run_id, progress)
+            landed = True
+    if not landed:
+        landing = project.settings.landing_uri
+        raise NotYetAvailable(f"no file has landed for {first} to {last}", where=landing, fix="land some first")
+    progress("computing features")
+    model, attempt = project.definition.name, new_attempt(first, last)
+    arguments = ("--model", model, "--from", str(first), "--to", str(last), "--attempt", attempt)
+    features = run_job(project.settings, Job("features", arguments, many_nights=True), progress)
+    _audit_and_publish(project, features.staged, last, run_id, progress)
+
+
+def _audit_and_publish(project: Project, staged: Sequence[str], night: date, run_id: str, progress: Progress) -> None:
+    audited = audit(project, staged, night, run_id, progress)
+    progress(audited.summary)
+    publish(project, audited.locations)

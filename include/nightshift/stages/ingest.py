@@ -1,0 +1,85 @@
+"""Landing files to staging, as declared."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+import pyarrow as pa
+
+from nightshift.definition.calendar import zone_of
+from nightshift.errors import NotYetAvailable
+from nightshift.lake.landing import (
+    LandingFile,
+    digest_of,
+    landed_dates,
+    landing_file,
+    needed_files,
+    read_landed,
+    restated_files,
+)
+from nightshift.lake.staging import published_inputs, stage_arrow
+from nightshift.lake.tables import Layer, raw_table
+from nightshift.project import Progress, Project
+from nightshift.types import Measurement
+
+
+def ingest(project: Project, night: date, run_id: str = "by hand", progress: Progress = print) -> tuple[str, ...]:
+    """Stages the files a night needs, and those that landed late or again, corrected, since they were due.
+
+    The latter are recorded in `monitoring`: what is computed of their dates from now on has other rows than before.
+
+    Returns:
+        The locations of the staged sets.
+    """
+    landing = project.settings.landing_uri
+    files = needed_files(project.definition, landing, night)
+    changes = {file: _change(project, file) for file in restated_files(project.definition, landing, night)}
+    restated = {file: change for file, change in changes.items() if change}
+    staged = tuple(_stage(project, file.source, [file], file.day, file.day) for file in (*files, *restated))
+    measurements = [
+        Measurement(f"{Layer.RAW.table(file.source)} of {file.day}", "landed", detail=change)
+        for file, change in restated.items()
+    ]
+    for measurement in measurements:
+        progress(f"{measurement.subject}: {measurement.detail}")
+    if measurements:
+        project.record("ingest", night, measurements, run_id)
+    return staged
+
+
+def ingest_history(project: Project, first: date, last: date) -> tuple[str, ...]:
+    """Stages every landed file dated from `first` to `last`, a set a source.
+
+    Returns:
+        The locations of the staged sets.
+    """
+    landing = project.settings.landing_uri
+    locations: list[str] = []
+    for name, source in project.definition.sources.items():
+        days = [day for day in landed_dates(landing, source) if first <= day <= last]
+        files = [landing_file(landing, name, source, day) for day in days]
+        if files:
+            locations.append(_stage(project, name, files, days[0], days[-1]))
+    return tuple(locations)
+
+
+def _stage(project: Project, name: str, files: Sequence[LandingFile], first: date, last: date) -> str:
+    spec, source = raw_table(project.definition, name), project.definition.sources[name]
+    zone = zone_of(project.definition.schedule, source)
+    tables, digests = zip(*(read_landed(file, source, spec, zone) for file in files), strict=True)
+    inputs = {file.uri: digest for file, digest in zip(files, digests, strict=True)}
+    return stage_arrow(project.lake, spec, pa.concat_tables(tables), first, last, inputs).location
+
+
+def _change(project: Project, file: LandingFile) -> str:
+    """How a landed file differs from the one published for its date; empty if it is the same."""
+    spec = raw_table(project.definition, file.source)
+    name = file.uri.rsplit("/", 1)[-1]
+    try:
+        published = published_inputs(project.lake, spec, file.day)
+    except NotYetAvailable:
+        return f"{name} landed late; nights before did without it"
+    if published.get(file.uri) == digest_of(file.uri):
+        return ""
+    return f"{name} landed again, corrected; nights that are published stay as they are"

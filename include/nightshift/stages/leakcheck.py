@@ -1,0 +1,79 @@
+"""Does a published feature know the future? Nights are computed again without what arrived after their cutoff."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from nightshift.compute.driver import progress as job_progress
+from nightshift.compute.job import Job, run_job
+from nightshift.features.compare import Comparison, compare
+from nightshift.features.sandbox import publish_arrived_rows, raw_snapshots, sandbox_settings
+from nightshift.lake.catalog import Lake
+from nightshift.lake.read import read_dates
+from nightshift.lake.staging import load_staged, read_staged
+from nightshift.lake.tables import features_table
+from nightshift.project import Progress, Project
+from nightshift.settings import Settings
+from nightshift.stages.features import RawTables, stage_features
+from nightshift.types import Staged
+
+log = logging.getLogger(__name__)
+
+CHECKED = "NIGHTSHIFT_CHECKED"  # the settings of the installation that is checked; the job's own are the sandbox's
+
+
+def check_leaks(project: Project, nights: Sequence[date], progress: Progress = log.info) -> Comparison:
+    """Compares published nights, bit by bit, with the same nights computed without anything that arrived later.
+
+    The job runs in a sandbox, so that whatever the definition's own code reads, it reads there.
+
+    Args:
+        project: The model.
+        nights: The score dates.
+        progress: Takes each line the job prints.
+
+    Raises:
+        NotYetAvailable: If a night's features are not published.
+        TerminalError: If the computation fails without what arrived later.
+    """
+    for night in nights:
+        raw_snapshots(project.lake, project.definition, night)  # before a minute is spent on the first night
+    with tempfile.TemporaryDirectory(prefix="nightshift-leakcheck-") as folder:
+        words = [word for night in nights for word in ("--night", str(night))]
+        environment = {CHECKED: project.settings.model_dump_json(exclude={"alerts"})}
+        job = Job("leakcheck", ("--model", project.definition.name, *words), len(nights) > 4, environment)
+        staged = run_job(sandbox_settings(project.settings, Path(folder)), job, progress).staged
+        return compare_staged(project, staged, {})
+
+
+def stage_without_later(sandbox: Project, spark: SparkSession, nights: Sequence[date]) -> list[Staged]:
+    """Stages the features of each night in a sandbox that has only what had arrived by its cutoff; what the job does.
+
+    Args:
+        sandbox: The model in an installation that is empty.
+        spark: The session.
+        nights: The score dates.
+    """
+    checked = Lake(Settings(**json.loads(os.environ[CHECKED])))
+    staged: list[Staged] = []
+    for night in job_progress("nights", sorted(nights)):
+        publish_arrived_rows(sandbox.lake, checked, sandbox.definition, night)
+        staged += stage_features(RawTables.open(spark, sandbox), night, night, f"leakcheck-{night}")[-1:]
+    return staged
+
+
+def compare_staged(project: Project, locations: Sequence[str], tolerance: Mapping[str, float]) -> Comparison:
+    """Compares staged features with the published ones of the same nights, cell by cell."""
+    spec, total = features_table(project.definition), Comparison(0, ())
+    for staged in map(load_staged, locations):
+        published = read_dates(project.lake, spec, staged.first, staged.last)
+        total += compare(published, read_staged(staged, spec), spec.key, tolerance)
+    return total

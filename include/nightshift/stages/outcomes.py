@@ -1,0 +1,114 @@
+"""How well nights were scored, once their labels are final, and what their scores were worth."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nightshift.definition.calendar import newest_labelled
+from nightshift.lake.labels import join_labels, read_labels
+from nightshift.lake.read import Partition, fingerprint, published_partitions
+from nightshift.lake.tables import TableSpec, raw_table, scores_table, shadow_table
+from nightshift.monitoring.expectation import Expectation
+from nightshift.monitoring.outcomes import MADE_FROM, settle_labels
+from nightshift.monitoring.outcomes import measure_outcomes as outcome_of_night
+from nightshift.monitoring.value import CHAMPION, columns_of_value, measure_value
+from nightshift.project import Project
+from nightshift.types import Measurement
+
+LOOKBACK = timedelta(days=60)  # how long late labels are waited for
+NO_PARTITION = Partition((), 0)
+
+
+def measure_outcomes(project: Project, night: date, run_id: str) -> tuple[date, ...]:
+    """Measures every scored night whose labels are final by a night's cutoff, once for the same rows.
+
+    So a night is measured that was missed, and measured again if its labels arrived late or were corrected, or if
+    it was scored again. Labels that should be there and are not are known to be missing.
+
+    Returns:
+        The nights that were measured.
+    """
+    newest = newest_labelled(project.definition, night)
+    within = newest - LOOKBACK, newest
+    scored = published_partitions(project.lake, scores_table(project.definition), within=within)
+    labelled = published_partitions(project.lake, _label_table(project), within=within)
+    fingerprints = _measured_fingerprints(project, *within)
+    measured = []
+    for day, partition in scored.items():
+        rows_fingerprint = fingerprint(partition.version, labelled.get(day, NO_PARTITION).version)
+        if fingerprints.get(day) != rows_fingerprint:
+            _measure(project, day, rows_fingerprint, run_id)
+            measured.append(day)
+    return tuple(measured)
+
+
+def expected_performance(project: Project, version: int | None) -> Expectation | None:
+    """The performance that a version's holdout gives reason to expect; None of one trained before that was stored."""
+    stored = project.registry.expectation(version) if version is not None else None
+    return Expectation.from_json(stored) if stored else None
+
+
+def newest_version(rows: pa.Table) -> int | None:
+    """The version that scored a night; of several, the newest."""
+    newest = pc.max(rows["model_version"]).as_py()
+    return None if newest is None else int(newest)
+
+
+def _measure(project: Project, day: date, rows_fingerprint: str, run_id: str) -> None:
+    definition = project.definition
+    key = definition.observations.key
+    rows = project.read(scores_table(definition), day, day)
+    labels, doubtful = settle_labels(_labels(project, day), key)
+    version = newest_version(rows)
+    labelled = join_labels(rows, labels.select(["score_date", *key, "label"]), key)
+    note = f"{doubtful} observations have two different labels and count as having none" if doubtful else ""
+    measurements = outcome_of_night(
+        labelled,
+        rows.num_rows,
+        version,
+        project.metrics,
+        expected_performance(project, version),
+        prediction=definition.prediction,
+        note=note,
+    )
+    if definition.monitoring.value is not None:
+        _measure_value(project, day, rows, labels, run_id)
+    # Last: the fingerprint says that everything else was recorded.
+    measurements.append(Measurement("night", MADE_FROM, detail=rows_fingerprint, model_version=version))
+    project.record("outcome", day, measurements, run_id)
+
+
+def _measure_value(project: Project, day: date, rows: pa.Table, labels: pa.Table, run_id: str) -> None:
+    definition = project.definition
+    scored = {CHAMPION: (rows, newest_version(rows))}
+    shadow = project.read(shadow_table(definition), day, day)
+    for number in sorted(pc.unique(shadow["model_version"]).to_pylist()):
+        scored[f"challenger {number}"] = shadow.filter(pc.equal(shadow["model_version"], number)), number
+    observed = project.read(raw_table(definition, definition.observations.source), day, day)
+    project.record("value", day, measure_value(definition, scored, labels, observed), run_id)
+
+
+def _labels(project: Project, day: date) -> pa.Table:
+    """A day's labels with the columns that the value needs; no rows if they have not arrived."""
+    definition, labels = project.definition, _label_table(project)
+    value_columns = columns_of_value(definition)
+    if published_partitions(project.lake, labels, within=(day, day)):
+        return read_labels(project.lake, definition, day, day, extra_columns=value_columns)
+    key = ("score_date", *definition.observations.key)
+    scores = scores_table(definition)
+    fields = [scores.schema.field(name) for name in key] + [pa.field("label", pa.float64())]
+    fields += [labels.schema.field(name) for name in value_columns if name not in key]
+    return pa.schema(fields).empty_table()
+
+
+def _measured_fingerprints(project: Project, first: date, last: date) -> dict[date, str]:
+    """Of each night that was measured, the fingerprint of the rows that it was measured on."""
+    rows = project.monitored(first, last, "outcome")
+    return {row["score_date"]: row["detail"] for row in rows if row["statistic"] == MADE_FROM}
+
+
+def _label_table(project: Project) -> TableSpec:
+    return raw_table(project.definition, project.definition.label.source)

@@ -1,0 +1,54 @@
+"""A registered version is made again from its lineage: its definition as it was, its rows as they were."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from nightshift.definition.load import write_definition
+from nightshift.project import Progress, Project
+from nightshift.registry.package import package_digest
+from nightshift.registry.store import Version
+from nightshift.stages.train import fit_model, lineage_of
+from nightshift.training.dataset import Split
+from nightshift.training.lineage import Lineage
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """A version and the model that its lineage gives now.
+
+    Attributes:
+        version: The version.
+        digest: The digest of the model that was made now.
+        differences: What differs between then and now, as sentences; empty if the digest is the same.
+    """
+
+    version: Version
+    digest: str
+    differences: tuple[str, ...]
+
+    @property
+    def identical(self) -> bool:
+        return self.digest == self.version.digest
+
+
+def reproduce(project: Project, number: int, progress: Progress = print) -> Reproduction:
+    """Makes a registered version again.
+
+    Raises:
+        TerminalError: If there is no such version, it has no lineage, or what it was made from no longer exists.
+    """
+    version = project.registry.version(number)
+    stored_lineage, files = project.registry.lineage(version.run_id)
+    then = Lineage(**stored_lineage)
+    dates = Split(*(date.fromisoformat(day) for day in (then.first, then.holdout, then.last)))
+    with tempfile.TemporaryDirectory() as folder:
+        definition = write_definition(Path(folder) / project.definition.name, files)
+        fitted = fit_model(project, definition, dates, then.snapshots, progress)
+        now = lineage_of(project, definition, dates, then.snapshots, then.as_of, then.reason, fitted)
+    digest = package_digest(fitted.package.dump())
+    differences = tuple(then.differences(now)) if digest != version.digest else ()
+    return Reproduction(version, digest, differences)

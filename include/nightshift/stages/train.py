@@ -1,0 +1,180 @@
+"""A training: a model is fitted on what was labelled by a date's cutoff, and stored with its run and its lineage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+
+import numpy as np
+import pyarrow as pa
+
+from nightshift.definition.load import definition_files, definition_hash
+from nightshift.definition.model import ModelDefinition
+from nightshift.lake.tags import tag_snapshots, untag_snapshots
+from nightshift.monitoring.expectation import Expectation, expect
+from nightshift.monitoring.reference import make_reference, with_thresholds
+from nightshift.project import Progress, Project
+from nightshift.registry.package import ModelPackage
+from nightshift.registry.reference import SCORES
+from nightshift.training.bootstrap import Vector
+from nightshift.training.dataset import Split, check_enough, pin_snapshots, read_labelled, split_dates
+from nightshift.training.fit import fit
+from nightshift.training.importance import permutation_importance
+from nightshift.training.lineage import Lineage, environment, rows_digest
+from nightshift.training.methods import METHODS
+from nightshift.training.search import Trial, search
+
+
+@dataclass(frozen=True)
+class FittedModel:
+    """A model with the rows around it.
+
+    Attributes:
+        package: The model.
+        rows: The rows it learned from.
+        holdout: The rows it is judged on.
+        scores: Its scores of the holdout's rows.
+        trials: What the search tried, the best first.
+    """
+
+    package: ModelPackage
+    rows: pa.Table
+    holdout: pa.Table
+    scores: Vector
+    trials: tuple[Trial, ...] = ()
+
+
+@dataclass(frozen=True)
+class StoredModel:
+    """A model that was fitted and stored with its MLflow run, but not judged yet."""
+
+    run_id: str
+    digest: str
+
+
+def train(project: Project, as_of: date, reason: str, progress: Progress = print) -> StoredModel:
+    """Fits a model on what was labelled by a date's cutoff, and stores it with its run and its lineage.
+
+    Args:
+        project: The model.
+        as_of: The date it learns up to.
+        reason: Why, kept with the model.
+        progress: Takes a line of progress.
+
+    Raises:
+        NotYetAvailable: If there are no labelled rows.
+        TerminalError: If there are too few of them.
+    """
+    definition, registry = project.definition, project.registry
+    dates, snapshots = split_dates(definition, as_of), pin_snapshots(project.lake, definition)
+    run_id = registry.start_run(str(as_of), reason, f"{definition.name} {as_of}")
+    try:
+        # Before anything is read: the snapshots must still exist when the model is reproduced.
+        tag_snapshots(project.lake, snapshots, snapshot_tag(definition.name, run_id))
+        fitted = fit_model(project, definition, dates, snapshots, progress)
+        lineage = lineage_of(project, definition, dates, snapshots, str(as_of), reason, fitted)
+        digest = registry.log_package(run_id, fitted.package)
+        registry.log_lineage(run_id, lineage.to_json(), definition_files(definition))
+        if (expectation := _expectation(project, fitted)) is not None:
+            registry.log_expectation(run_id, expectation.to_json())
+        registry.log_trials(run_id, [(trial.params, trial.scores) for trial in fitted.trials])
+        importances = permutation_importance(fitted.package, fitted.holdout, lineage.seed)
+        registry.log(
+            run_id,
+            params={
+                "estimator": definition.estimator_name,
+                **definition.training.estimator.params,
+                **(fitted.trials[0].params if fitted.trials else {}),
+            },
+            metrics={"training_rows": lineage.rows, "features": len(definition.feature_types)}
+            | {f"importance.{name}": value for name, value in importances.items()},
+            tags={f"nightshift.{name}": value for name, value in lineage.tags().items()},
+        )
+    except BaseException:
+        registry.end_run(run_id, failed=True)
+        untag_snapshots(project.lake, snapshots, snapshot_tag(definition.name, run_id))
+        raise
+    registry.end_run(run_id)
+    return StoredModel(run_id, digest)
+
+
+def fit_model(
+    project: Project, definition: ModelDefinition, dates: Split, snapshots: Mapping[str, int], progress: Progress
+) -> FittedModel:
+    """Fits a model on the rows at pinned snapshots: the same inputs give the same model.
+
+    Args:
+        project: The model.
+        definition: Its definition, or the one it had when a version was trained.
+        dates: The periods of training and holdout.
+        snapshots: The snapshot of each table that is read.
+        progress: Takes a line of progress.
+    """
+    last, most = dates.holdout - timedelta(days=1), definition.training.max_rows
+    rows = read_labelled(project.lake, definition, dates.first, last, snapshots, most)
+    progress(f"training on {rows.num_rows} labelled rows from {dates.first} to before {dates.holdout}")
+    check_enough(definition, rows.num_rows)
+    trials = search(definition, rows, progress) if definition.training.search else []
+    package = fit(definition, rows, trials[0].params if trials else {})
+    for name in _unused_features(definition, package):
+        progress(f"the feature '{name}' has no value in any training row: the model does without it")
+    holdout = read_labelled(project.lake, definition, dates.holdout, dates.last, snapshots)
+    scores = package.score(holdout)
+    scored = pa.table({SCORES: scores, "score_date": holdout["score_date"]})
+    types = {name: str(kind) for name, kind in definition.feature_types.items()}
+    reference = make_reference(rows, types, scored)
+    reference = with_thresholds(reference, definition.watched_features, definition.monitoring.false_alarms)
+    return FittedModel(replace(package, reference=reference), rows, holdout, scores, tuple(trials))
+
+
+def lineage_of(
+    project: Project,
+    definition: ModelDefinition,
+    dates: Split,
+    snapshots: Mapping[str, int],
+    as_of: str,
+    reason: str,
+    fitted: FittedModel,
+) -> Lineage:
+    """What a model was made from."""
+    rows = fitted.rows
+    labels = METHODS[definition.prediction].summarize_labels(rows["label"].to_numpy())
+    return Lineage(
+        as_of=as_of,
+        first=str(dates.first),
+        holdout=str(dates.holdout),
+        last=str(dates.last),
+        reason=reason,
+        definition=definition_hash(definition),
+        snapshots=dict(snapshots),
+        data=rows_digest(rows),
+        rows=rows.num_rows,
+        positives=labels.positives,
+        mean=labels.mean,
+        median=labels.median,
+        without=_unused_features(definition, fitted.package),
+        seed=definition.training.seed,
+        **environment(project.settings.home),
+    )
+
+
+def snapshot_tag(model: str, run_id: str) -> str:
+    """The tag that keeps the snapshots of a training."""
+    return f"nightshift.{model}.{run_id}"
+
+
+def _expectation(project: Project, fitted: FittedModel) -> Expectation | None:
+    """The performance on nights to come that the holdout gives reason to expect; None if it says nothing."""
+    finite = np.isfinite(fitted.scores)
+    scores, labels = fitted.scores[finite], fitted.holdout["label"].to_numpy()[finite]
+    days = fitted.holdout["score_date"].cast(pa.int32()).to_numpy().astype("int64")[finite]
+    if len(np.unique(labels)) < 2:
+        return None
+    calibration = METHODS[project.definition.prediction].fit_score_calibration(scores, labels)
+    return expect(labels, scores, days, project.metrics, calibration)
+
+
+def _unused_features(definition: ModelDefinition, package: ModelPackage) -> tuple[str, ...]:
+    """The features that a model does not use, since they had no value in any row it learned from."""
+    return tuple(name for name in definition.feature_types if name not in package.encoder.types)
