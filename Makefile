@@ -8,7 +8,10 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 AIRFLOW_PORT ?= 8080
 MLFLOW_PORT ?= 5000
+WORKERS ?= 2
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --custom-compile-command "make lock"
+# A file's tests run in one process; those that share a server or a JVM do so too, and come first.
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help
@@ -19,12 +22,27 @@ help: ## Show this list
 run: install ## Run the whole loop on real data; EXIT=1 stops the servers after the summary
 	@$(BIN)/nightshift run --airflow-port $(AIRFLOW_PORT) --mlflow-port $(MLFLOW_PORT) $(if $(EXIT),--exit)
 
+.PHONY: check
+check: install style ## Before every commit: style, types, layers, and the tests that need no database, server or JVM
+	@$(PYTEST) -m "not database and not full" tests/unit
+
 .PHONY: test
-test: install ## Check style, types and layers, and run every test
+test: install style ## Check style, types and layers, and run every test but the large simulations
+	@$(PYTEST) -m "not full"
+
+.PHONY: simulate
+simulate: install ## Run the statistical simulations in full
+	@$(PYTEST) tests/simulations
+
+.PHONY: coverage
+coverage: install ## Say how much of the code make test runs
+	@$(PYTEST) -m "not full" --cov --cov-report=term:skip-covered
+
+.PHONY: style
+style: install
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/pytest
 
 .PHONY: bench
 bench: install ## Measure everything against its bar; ONLY=features.nightly runs one, SCALE=0.01 tries it out

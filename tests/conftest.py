@@ -15,15 +15,22 @@ TESTS = Path(__file__).parent
 TINY = TESTS / "models"
 # Tests that share a server or a JVM run in one process, and first: they take longest.
 SHARED = {"airflow": 0, "spark": 1}
+# A test that uses one of these needs a database.
+DATABASES = {"lake", "loop", "project", "empty_mlflow"}
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Groups the tests for pytest-xdist: a file runs in one process, and so do all tests that share a server."""
+    """Marks the tests that need a database, and groups all tests for pytest-xdist: by file, or by what they share."""
     for item in items:
-        server = next((name for name in SHARED if item.get_closest_marker(name)), None)
-        item.add_marker(pytest.mark.xdist_group(server or str(item.path.relative_to(TESTS))))
-    items.sort(key=lambda item: min((SHARED[name] for name in SHARED if item.get_closest_marker(name)), default=9))
+        if DATABASES & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.database)
+        item.add_marker(pytest.mark.xdist_group(_shared(item) or str(item.path.relative_to(TESTS))))
+    items.sort(key=lambda item: SHARED.get(_shared(item), len(SHARED)))
+
+
+def _shared(item: pytest.Item) -> str:
+    return next((name for name in SHARED if item.get_closest_marker(name)), "")
 
 
 @pytest.fixture

@@ -34,6 +34,8 @@ from nightshift.types import Measurement
 from unit.training.test_estimator import PIPELINE
 from unit.training.test_fit import DECLARED
 
+pytestmark = pytest.mark.database
+
 FIRST, LAST, AS_OF = date(2024, 1, 1), date(2024, 1, 30), date(2024, 1, 31)
 A_DAY = 40
 OfNumber = Callable[..., ModelDefinition]
