@@ -30,7 +30,7 @@ from nightshift.lake.read import published_dates, read_dates, snapshot_of
 from nightshift.lake.staging import stage_arrow
 from nightshift.lake.tables import features_table, observation_key, raw_table, scores_table
 from nightshift.monitoring.evidence import is_decision
-from nightshift.monitoring.value import CHAMPION, NAIVE, columns_of_value, measure_value
+from nightshift.monitoring.value import CHAMPION, NAIVE, measure_value, value_columns
 from nightshift.project import Project
 from nightshift.registry.package import ModelPackage
 from nightshift.replay.landing import land
@@ -237,7 +237,7 @@ class Year:
 
     def _month(self, policy: str, month: str, of: list[tuple[date, pa.Table]], trained: StoredModel) -> Month:
         key, first, last = self.definition.observations.key, of[0][0], of[-1][0]
-        labels = read_labels(self.lake, self.definition, first, last, extra_columns=columns_of_value(self.definition))
+        labels = read_labels(self.lake, self.definition, first, last, extra_columns=value_columns(self.definition))
         rows = pa.concat_tables([rows for _, rows in of])
         told = labels.select(["score_date", *key, "label"])
         known = [join_labels(night, told, key) for _, night in of]

@@ -22,7 +22,7 @@ from nightshift.settings import Settings, get_settings
 from nightshift.types import Measurement
 
 if TYPE_CHECKING:
-    from nightshift.monitoring.expectation import Metrics
+    from nightshift.monitoring.expected_performance import Metrics
     from nightshift.registry.challengers import Challengers
     from nightshift.registry.champions import Champions
     from nightshift.registry.store import Registry

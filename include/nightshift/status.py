@@ -12,7 +12,7 @@ from nightshift.definition.prediction import PROBABILITY, MetricRoles
 from nightshift.lake.read import published_dates
 from nightshift.lake.sql import run_sql
 from nightshift.lake.tables import raw_table, scores_table
-from nightshift.monitoring.evidence import AUDITS, drift_of, is_decision
+from nightshift.monitoring.evidence import AUDITS, is_decision, night_drift
 from nightshift.project import Project
 from nightshift.registry.events import RegistryEvent
 
@@ -180,7 +180,7 @@ def _quality(verdicts: Sequence[str]) -> str:
 
 
 def _drift(rows: Sequence[Row]) -> str:
-    drifted, weighted = drift_of(rows)
+    drifted, weighted = night_drift(rows)
     if drifted is None:
         return "–"
     return ("warn" if drifted else "pass") + (f", {weighted:.0%}" if weighted is not None else "")

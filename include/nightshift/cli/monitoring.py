@@ -97,7 +97,7 @@ def _rows_by_month(decisions: Sequence[Decision]) -> tuple[list[str], list[tuple
     rows: list[tuple[object, ...]] = []
     for month, month_decisions in months.items():
         actions = [decision.action for decision in month_decisions]
-        triggers = (finding.trigger for decision in month_decisions for finding in decision.findings if finding.fired)
+        triggers = (result.trigger for decision in month_decisions for result in decision.triggers if result.fired)
         suppressions = (action.removeprefix("suppressed_by_") for action in actions if action.startswith("suppressed"))
         rows.append((month, len(actions), _list_counts(triggers), actions.count("request"), _list_counts(suppressions)))
     return ["month", "nights", "triggers that fired", "requests", "held back by"], rows

@@ -1,4 +1,4 @@
-"""What is known of each night, gathered from the rows of `monitoring.<model>`."""
+"""The evidence about each night, gathered from the rows of `monitoring.<model>`."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from nightshift.types import Outcome
 
 Row = Mapping[str, Any]
 
-# The audits of what a night is made of; what a challenger gave is no part of it.
+# The audits of a night's published data; a challenger's scores are not part of it.
 AUDITS = ("quality.raw", "quality.features", "quality.scores")
 
 
 @dataclass(frozen=True)
-class Held:
+class NightMetric:
     """A metric of a night.
 
     Attributes:
-        value: The metric; None if it is not known.
+        value: The metric; None if it is unknown.
         reference: The same on the holdout of the version that scored the night.
-        beyond: Whether it is worse than the holdout's days let expect; None if that is not known.
+        beyond: Whether it is worse than the range of the holdout's days; None if that is unknown.
     """
 
     value: float | None
@@ -31,87 +31,88 @@ class Held:
 
 
 @dataclass(frozen=True)
-class Night:
-    """What is known of a scored night.
+class NightEvidence:
+    """What was measured of a scored night.
 
     Attributes:
         day: Its score date.
         version: The version that scored it.
-        drifted: Whether it breached as a whole; None if its drift is not known.
-        weighted: The share of importance that its drifted features carry.
+        drifted: Whether the drift of the night breaches; None if its drift is unknown.
+        weighted: The share of importance that its drifted features have.
         estimated: Its performance by metric, estimated without labels.
-        realized: Its performance by metric, as it turned out.
+        realized: Its performance by metric, measured on final labels.
         quality: The worst verdict of its audits.
-        trained: Up to which date the version learned.
+        trained: The last date that the version learned from.
     """
 
     day: date
     version: int | None = None
     drifted: bool | None = None
     weighted: float | None = None
-    estimated: Mapping[str, Held] = field(default_factory=dict)
-    realized: Mapping[str, Held] = field(default_factory=dict)
+    estimated: Mapping[str, NightMetric] = field(default_factory=dict)
+    realized: Mapping[str, NightMetric] = field(default_factory=dict)
     quality: Outcome = "pass"
     trained: date | None = None
 
 
-def gather(rows: Iterable[Row], trained: Mapping[int, date]) -> list[Night]:
-    """Every night that drift or performance was measured of, oldest first.
+def gather_evidence(rows: Iterable[Row], trained: Mapping[int, date]) -> list[NightEvidence]:
+    """Every night whose drift or performance was measured, oldest first.
 
     Args:
         rows: Rows of `monitoring.<model>`, in any order.
-        trained: Up to which date each version learned.
+        trained: The last date that each version learned from.
     """
     by_day: dict[date, list[Row]] = {}
     for row in rows:
         by_day.setdefault(row["score_date"], []).append(row)
-    found = (_night(day, of_day, trained) for day, of_day in sorted(by_day.items()))
-    return [night for night in found if night is not None]
+    nights = (_night(day, night_rows, trained) for day, night_rows in sorted(by_day.items()))
+    return [night for night in nights if night is not None]
 
 
-def requested(rows: Iterable[Row]) -> list[date]:
+def requested_nights(rows: Iterable[Row]) -> list[date]:
     """The nights for which a training was requested."""
     return sorted(row["score_date"] for row in rows if is_decision(row) and row["verdict"] == "request")
 
 
 def is_decision(row: Row) -> bool:
-    """Whether a row is a decision, not the evidence kept with it."""
+    """Whether a row is a decision, not the evidence stored with it."""
     return (row["monitor"], row["statistic"]) == ("decision", "retrain")
 
 
-def drift_of(rows: Iterable[Row]) -> tuple[bool | None, float | None]:
-    """Whether one night breached as a whole, and the share of importance that drifted; None of what is not known."""
+def night_drift(rows: Iterable[Row]) -> tuple[bool | None, float | None]:
+    """Whether the drift of one night breaches, and the share of importance that drifted; None of what is unknown."""
     drift = [row for row in rows if row["monitor"] == "drift" and row["subject"] == "night"]
-    known = {row["verdict"] for row in drift} - {"unknown"}
+    verdicts = {row["verdict"] for row in drift} - {"unknown"}
     weighted = [row["value"] for row in drift if row["statistic"] == "weighted_drift"]
-    return (bool(known & {"warn", "fail"}) if known else None), next(iter(weighted), None)
+    return (bool(verdicts & {"warn", "fail"}) if verdicts else None), next(iter(weighted), None)
 
 
-def _night(day: date, rows: list[Row], trained: Mapping[int, date]) -> Night | None:
+def _night(day: date, rows: list[Row], trained: Mapping[int, date]) -> NightEvidence | None:
     drift = [row for row in rows if row["monitor"] == "drift" and row["subject"] == "night"]
-    told = [row for row in rows if row["monitor"] in {"estimate", "outcome"} and row["subject"] == "night"]
-    versions = [row["model_version"] for row in (*drift, *told) if row["model_version"] is not None]
-    if not drift and not told:
+    metrics = [row for row in rows if row["monitor"] in {"estimate", "outcome"} and row["subject"] == "night"]
+    versions = [row["model_version"] for row in (*drift, *metrics) if row["model_version"] is not None]
+    if not drift and not metrics:
         return None
     version = max(versions, default=None)
-    # Of a night that was scored again by another version, what was measured of the earlier scores does not count.
-    drifted, weighted = drift_of(row for row in drift if row["model_version"] == version)
-    return Night(
+    # If another version scored the night again, measurements of the earlier scores do not count.
+    drifted, weighted = night_drift(row for row in drift if row["model_version"] == version)
+    return NightEvidence(
         day,
         version,
         drifted,
         weighted,
-        _held([row for row in rows if row["monitor"] == "estimate" and row["model_version"] == version]),
-        _held([row for row in rows if row["monitor"] == "outcome" and row["model_version"] == version]),
+        _metrics(row for row in rows if row["monitor"] == "estimate" and row["model_version"] == version),
+        _metrics(row for row in rows if row["monitor"] == "outcome" and row["model_version"] == version),
         _worst(row["verdict"] for row in rows if row["monitor"] in AUDITS),
         trained.get(version) if version is not None else None,
     )
 
 
-def _held(rows: list[Row]) -> dict[str, Held]:
+def _metrics(rows: Iterable[Row]) -> dict[str, NightMetric]:
+    rows = list(rows)
     references = {row["statistic"]: row["value"] for row in rows if row["subject"] == "reference"}
     return {
-        row["statistic"]: Held(
+        row["statistic"]: NightMetric(
             row["value"],
             references.get(row["statistic"]),
             None if row["value"] is None or row["threshold"] is None else row["verdict"] != "pass",
@@ -122,5 +123,5 @@ def _held(rows: list[Row]) -> dict[str, Held]:
 
 
 def _worst(verdicts: Iterable[str]) -> Outcome:
-    found = set(verdicts)
-    return "fail" if "fail" in found else "warn" if "warn" in found else "pass"
+    present = set(verdicts)
+    return "fail" if "fail" in present else "warn" if "warn" in present else "pass"

@@ -1,4 +1,4 @@
-"""What became of a scored night, once its labels are final."""
+"""The outcome of a scored night: its metrics on final labels."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import pyarrow.compute as pc
 
 from nightshift.definition.prediction import PROBABILITY, Prediction
 from nightshift.lake.tables import ROW_NUMBER
-from nightshift.monitoring.estimate import held, references
-from nightshift.monitoring.expectation import Expectation, Metrics
+from nightshift.monitoring.estimate import holdout_means, measure_against_band
+from nightshift.monitoring.expected_performance import ExpectedPerformance, Metrics
 from nightshift.types import Measurement
 
-MADE_FROM = "made_from"  # the statistic whose detail names the rows that a night's outcome was measured on
+INPUTS = "made_from"  # the statistic whose detail is the fingerprint of the rows that an outcome was measured on
 
 
 def measure_outcomes(
@@ -20,48 +20,49 @@ def measure_outcomes(
     observations: int,
     version: int | None,
     metrics: Metrics,
-    expected: Expectation | None = None,
+    expected: ExpectedPerformance | None = None,
     *,
     prediction: Prediction = PROBABILITY,
     note: str = "",
 ) -> list[Measurement]:
-    """How well a night's scores met its outcomes.
+    """Measures a night's scores against its labels.
 
     Args:
         labelled: The night's rows that have a label, with `score` and `label`.
         observations: How many rows were scored.
         version: The version that scored them.
         metrics: The metrics of labels and scores; NaN where one is not defined.
-        expected: What the version's holdout lets expect, if it is known.
+        expected: The performance expected of the version's nights, if it has one.
         prediction: What the version predicts.
-        note: What is to be said of the labels.
+        note: A note about the labels.
 
     Returns:
-        One measurement a statistic, the same ones whatever the rows are. What is not defined, such as the area under
+        One measurement a statistic, the same statistics for any rows. One that is not defined, such as the area under
         a curve of one class, has no value and is unknown.
     """
-    known = labelled.filter(pa.array(np.isfinite(labelled["score"].to_numpy())))
-    labels, scores = known["label"].to_numpy().astype(np.float64), known["score"].to_numpy()
+    scored = labelled.filter(pa.array(np.isfinite(labelled["score"].to_numpy())))
+    labels, scores = scored["label"].to_numpy().astype(np.float64), scored["score"].to_numpy()
     rows, bands = len(labels), expected.realized if expected else {}
-    covered = labelled.num_rows / observations if observations else None
+    coverage = labelled.num_rows / observations if observations else None
     verdict = "pass" if labelled.num_rows else "unknown"
-    measured = [Measurement("night", "label_coverage", covered, None, labelled.num_rows, verdict, note, version)]
+    measured = [Measurement("night", "label_coverage", coverage, None, labelled.num_rows, verdict, note, version)]
     averaged = {prediction.label_mean: labels, "mean_score": scores}
     averaged |= {"bias": scores - labels} if "bias" in prediction.metrics.names else {}
-    why = "no label" if rows == 0 else "all outcomes were the same" if len(np.unique(labels)) == 1 else ""
-    means = {name: float(values.mean()) if rows else None for name, values in averaged.items()}
-    found = metrics(labels, scores) if rows else dict.fromkeys(_named(metrics))
+    undefined = "no label" if rows == 0 else "all labels are the same" if len(np.unique(labels)) == 1 else ""
+    means = {name: float(column.mean()) if rows else None for name, column in averaged.items()}
+    values = metrics(labels, scores) if rows else dict.fromkeys(_metric_names(metrics))
     measured += [
-        held(name, value, bands.get(name), rows, version, why=why) for name, value in {**means, **found}.items()
+        measure_against_band(name, value, bands.get(name), rows, version, undefined=undefined)
+        for name, value in {**means, **values}.items()
     ]
-    return measured if expected is None else [*measured, *references(expected, version, found)]
+    return measured if expected is None else [*measured, *holdout_means(expected, version, values)]
 
 
 def settle_labels(labels: pa.Table, key: tuple[str, ...]) -> tuple[pa.Table, int]:
-    """One label an observation: the same one told twice counts once, of two different ones none is known.
+    """One label an observation: equal labels count once, of different ones none counts.
 
     Args:
-        labels: `score_date`, the key, `label` and whatever is beside it.
+        labels: `score_date`, the key, `label` and any further columns.
         key: The observation's key.
 
     Returns:
@@ -69,12 +70,12 @@ def settle_labels(labels: pa.Table, key: tuple[str, ...]) -> tuple[pa.Table, int
     """
     by = ["score_date", *key]
     numbered = labels.select([*by, "label"]).append_column(ROW_NUMBER, pa.array(np.arange(labels.num_rows)))
-    found = numbered.group_by(by).aggregate([("label", "min"), ("label", "max"), (ROW_NUMBER, "min")])
-    different = pc.not_equal(found["label_min"], found["label_max"])
-    kept = found.filter(pc.invert(different))[f"{ROW_NUMBER}_min"]
-    return labels.take(pc.take(kept, pc.sort_indices(kept))), int(pc.sum(different).as_py() or 0)
+    groups = numbered.group_by(by).aggregate([("label", "min"), ("label", "max"), (ROW_NUMBER, "min")])
+    different = pc.not_equal(groups["label_min"], groups["label_max"])
+    first = groups.filter(pc.invert(different))[f"{ROW_NUMBER}_min"]
+    return labels.take(pc.take(first, pc.sort_indices(first))), int(pc.sum(different).as_py() or 0)
 
 
-def _named(metrics: Metrics) -> list[str]:
-    """The metrics' names, learned from rows that define them all."""
+def _metric_names(metrics: Metrics) -> list[str]:
+    """The metrics' names, from rows on which all are defined."""
     return list(metrics(np.array([0.0, 1.0]), np.array([0.25, 0.75])))

@@ -12,8 +12,8 @@ from jinja2 import Environment
 
 from nightshift.monitoring.correlations import change_threshold
 from nightshift.monitoring.day_model import LEAST_ROWS
+from nightshift.monitoring.history_plots import Section, plot_history
 from nightshift.monitoring.reference import DriftBaseline
-from nightshift.monitoring.report import Section, history
 from nightshift.monitoring.statistics import statistics
 from nightshift.pages import POLICY, templates
 from nightshift.pages.plots import Plot
@@ -78,7 +78,7 @@ def _plots(reference: ModelReference, baseline: DriftBaseline) -> Iterator[Plot]
                 bounds[day] = baseline.thresholds.bound(name, PLOTTED, sum(counts))
         beyond = sum(value > bounds[day] for day, value in values.items())
         note = f"{beyond} of {len(values)} days beyond"
-        yield history(_subject(name), note, PLOTTED, {"challenger dotted": values, "bound": bounds})
+        yield plot_history(_subject(name), note, PLOTTED, {"challenger dotted": values, "bound": bounds})
 
 
 def _subject(name: str) -> str:

@@ -1,8 +1,9 @@
-"""What a night was worth: what was decided on its scores, held against what became of its rows."""
+"""The business value of a night: of the decisions made on its scores, computed with its final labels."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import duckdb
 import pyarrow as pa
@@ -16,62 +17,86 @@ from nightshift.types import Measurement
 CHAMPION, NAIVE = "champion", "naive"
 
 
-def columns_of_value(definition: ModelDefinition) -> tuple[str, ...]:
-    """The columns of the label source that the value looks at."""
+def value_columns(definition: ModelDefinition) -> tuple[str, ...]:
+    """The columns of the label source that the value's expression uses."""
     value = definition.monitoring.value
-    named = set(names_in(value.expression, "duckdb")) if value else set()
-    return tuple(name for name in definition.sources[definition.label.source].landed if name.lower() in named)
+    used = set(names_in(value.expression, "duckdb")) if value else set()
+    return tuple(name for name in definition.sources[definition.label.source].landed if name.lower() in used)
 
 
 def measure_value(
     definition: ModelDefinition, scored: Mapping[str, tuple[pa.Table, int | None]], labels: pa.Table, observed: pa.Table
 ) -> list[Measurement]:
-    """The worth of a night's decisions, by whoever's scores they were made; of rows whose label is known.
+    """Measures the value of a night's decisions, for each version that scored it; of rows with a label.
 
     Args:
         definition: A definition that declares a `monitoring.value`.
         scored: The scores and the version of the champion, subject `champion`, and of each challenger by its subject.
-        labels: `score_date`, the observation's key, `label` and the columns of `columns_of_value`.
+        labels: `score_date`, the observation's key, `label` and the columns of `value_columns`.
         observed: The observations as landed, with `source_date`.
 
     Returns:
-        Of each, and of the naive policy on the champion's rows: `value`, their sum, and `value_per_row`.
+        Of each version, and of the naive policy on the champion's rows: `value`, the sum, and `value_per_row`.
 
     Raises:
         TerminalError: If an expression cannot be evaluated.
     """
     value = definition.monitoring.value
     assert value is not None
-    policies = {who: (rows, version, value.decision) for who, (rows, version) in scored.items()}
+    policies = {subject: (rows, version, value.decision) for subject, (rows, version) in scored.items()}
     if CHAMPION in scored:
         policies[NAIVE] = (scored[CHAMPION][0], None, value.naive)
     measured = []
-    for who, (rows, version, decision) in policies.items():
-        total, count, unvalued, decided = _worth(definition, value, decision, rows, labels, observed)
-        told = f"decided for {decided:,} of {count + unvalued:,} rows" if decided is not None else ""
-        told += f"{'; ' if told else ''}{unvalued:,} have no value" if unvalued else ""
-        verdict = "pass" if count else "unknown"
-        each = total / count if count and total is not None else None
+    for subject, (rows, version, decision) in policies.items():
+        total = _sum_value(definition, value, decision, rows, labels, observed)
+        verdict = "pass" if total.rows else "unknown"
+        mean = total.value / total.rows if total.rows and total.value is not None else None
         measured += [
-            Measurement(who, "value", total, None, count, verdict, told, version),
-            Measurement(who, "value_per_row", each, None, count, verdict, told, version),
+            Measurement(subject, "value", total.value, None, total.rows, verdict, total.detail, version),
+            Measurement(subject, "value_per_row", mean, None, total.rows, verdict, total.detail, version),
         ]
     return measured
 
 
-def _worth(
+@dataclass(frozen=True)
+class ValueTotal:
+    """The value of a policy's decisions on a night.
+
+    Attributes:
+        value: The sum; None if no row has a value.
+        rows: How many rows have a value.
+        unvalued: How many rows have none.
+        positive: For how many rows the decision is true; None if it is not a condition.
+    """
+
+    value: float | None
+    rows: int
+    unvalued: int
+    positive: int | None
+
+    @property
+    def detail(self) -> str:
+        """The counts, as a sentence."""
+        parts = []
+        if self.positive is not None:
+            parts.append(f"decided for {self.positive:,} of {self.rows + self.unvalued:,} rows")
+        if self.unvalued:
+            parts.append(f"{self.unvalued:,} have no value")
+        return "; ".join(parts)
+
+
+def _sum_value(
     definition: ModelDefinition, value: Value, decision: str, rows: pa.Table, labels: pa.Table, observed: pa.Table
-) -> tuple[float | None, int, int, int | None]:
-    """The sum, how many rows it is of, how many have none, and for how many something was decided."""
+) -> ValueTotal:
     key = definition.observations.key
     on = " and ".join(f'scored."{name}" = outcome."{name}"' for name in ("score_date", *key))
-    seen = " and ".join(f'{OBSERVATION}."{name}" = outcome."{name}"' for name in key)
-    # A table's alias, selected, is its whole row as a struct.
+    same = " and ".join(f'{OBSERVATION}."{name}" = outcome."{name}"' for name in key)
+    # A table's alias, selected, is its row as a struct.
     query = f"""
         with matched as (
             select outcome.* replace ({definition.prediction.label_sql} as label), scored.score, {OBSERVATION}
             from scored join outcome on {on}
-            join observed as {OBSERVATION} on {seen} and {OBSERVATION}.source_date = outcome.score_date
+            join observed as {OBSERVATION} on {same} and {OBSERVATION}.source_date = outcome.score_date
         ), decided as (
             select *, ({decision}
             ) as decision from matched
@@ -87,7 +112,7 @@ def _worth(
         with duckdb.connect() as database:
             for name, table in {"scored": rows, "outcome": labels, "observed": observed}.items():
                 database.register(name, table)
-            [(total, count, unvalued, decided)] = database.execute(query).fetchall()
+            [(total, count, unvalued, positive)] = database.execute(query).fetchall()
     except duckdb.Error as error:
         raise TerminalError(
             f"the value cannot be computed: {first_line(error)}",
@@ -95,4 +120,4 @@ def _worth(
             received=f"{decision} | {value.expression}",
             fix="write DuckDB SQL over the columns that docs/definition.md names",
         ) from None
-    return total, int(count), int(unvalued), decided
+    return ValueTotal(total, int(count), int(unvalued), positive)

@@ -11,9 +11,9 @@ from nightshift.definition.retrain import Retrain
 from nightshift.errors import NightshiftError
 from nightshift.lake.read import published_dates
 from nightshift.lake.tables import scores_table
-from nightshift.monitoring.decide import Decision, missed, replay
+from nightshift.monitoring.decide import Decision, as_missed, replay
 from nightshift.monitoring.decide import decide as decide_night
-from nightshift.monitoring.evidence import Night, gather, is_decision, requested
+from nightshift.monitoring.evidence import NightEvidence, gather_evidence, is_decision, requested_nights
 from nightshift.project import Progress, Project
 
 # How far back nights are counted and requests are looked up, and how far back nights are caught up with that nobody
@@ -40,18 +40,18 @@ def decide(project: Project, night: date, run_id: str, *, training_runs: bool = 
     recorded = next((row for row in rows if is_decision(row) and row["score_date"] == night), None)
     if recorded is not None and recorded["verdict"] == "request":
         return Decision(night, "request", recorded["detail"], version=recorded["model_version"])
-    nights = {evidence.day: evidence for evidence in gather(rows, _trained_up_to(project))}
+    nights = {evidence.day: evidence for evidence in gather_evidence(rows, _trained_up_to(project))}
     decision_of = partial(
         decide_night,
         policy,
         earlier=list(nights.values()),
-        requests=requested(rows),
+        requests=requested_nights(rows),
         prediction=definition.prediction,
     )
     for day in unmonitored_nights(project, night):
-        late_decision = decision_of(nights.get(day, Night(day)), matured=newest_labelled(definition, day))
-        project.record("decision", day, missed(late_decision, night).measurements(), run_id)
-    tonight = nights.get(night, Night(night))
+        late_decision = decision_of(nights.get(day, NightEvidence(day)), matured=newest_labelled(definition, day))
+        project.record("decision", day, as_missed(late_decision, night).measurements(), run_id)
+    tonight = nights.get(night, NightEvidence(night))
     decision = decision_of(
         tonight,
         matured=newest_labelled(definition, night),
@@ -77,9 +77,9 @@ def replay_policy(project: Project, first: date, last: date, policy: Retrain | N
     return replay(declared, nights, matured, prediction=project.definition.prediction)
 
 
-def measured_nights(project: Project, first: date, last: date) -> Sequence[Night]:
+def measured_nights(project: Project, first: date, last: date) -> Sequence[NightEvidence]:
     """What was measured of the nights from `first` to `last`."""
-    return gather(project.monitored(first, last), _trained_up_to(project))
+    return gather_evidence(project.monitored(first, last), _trained_up_to(project))
 
 
 def unmonitored_nights(project: Project, night: date) -> list[date]:

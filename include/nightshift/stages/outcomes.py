@@ -11,10 +11,10 @@ from nightshift.definition.calendar import newest_labelled
 from nightshift.lake.labels import join_labels, read_labels
 from nightshift.lake.read import Partition, fingerprint, published_partitions
 from nightshift.lake.tables import TableSpec, raw_table, scores_table, shadow_table
-from nightshift.monitoring.expectation import Expectation
-from nightshift.monitoring.outcomes import MADE_FROM, settle_labels
+from nightshift.monitoring.expected_performance import ExpectedPerformance
+from nightshift.monitoring.outcomes import INPUTS, settle_labels
 from nightshift.monitoring.outcomes import measure_outcomes as outcome_of_night
-from nightshift.monitoring.value import CHAMPION, columns_of_value, measure_value
+from nightshift.monitoring.value import CHAMPION, measure_value, value_columns
 from nightshift.project import Project
 from nightshift.types import Measurement
 
@@ -45,10 +45,10 @@ def measure_outcomes(project: Project, night: date, run_id: str) -> tuple[date, 
     return tuple(measured)
 
 
-def expected_performance(project: Project, version: int | None) -> Expectation | None:
+def expected_performance(project: Project, version: int | None) -> ExpectedPerformance | None:
     """The performance that a version's holdout gives reason to expect; None of one trained before that was stored."""
     stored = project.registry.expectation(version) if version is not None else None
-    return Expectation.from_json(stored) if stored else None
+    return ExpectedPerformance.from_json(stored) if stored else None
 
 
 def newest_version(rows: pa.Table) -> int | None:
@@ -77,7 +77,7 @@ def _measure(project: Project, day: date, rows_fingerprint: str, run_id: str) ->
     if definition.monitoring.value is not None:
         _measure_value(project, day, rows, labels, run_id)
     # Last: the fingerprint says that everything else was recorded.
-    measurements.append(Measurement("night", MADE_FROM, detail=rows_fingerprint, model_version=version))
+    measurements.append(Measurement("night", INPUTS, detail=rows_fingerprint, model_version=version))
     project.record("outcome", day, measurements, run_id)
 
 
@@ -94,20 +94,20 @@ def _measure_value(project: Project, day: date, rows: pa.Table, labels: pa.Table
 def _labels(project: Project, day: date) -> pa.Table:
     """A day's labels with the columns that the value needs; no rows if they have not arrived."""
     definition, labels = project.definition, _label_table(project)
-    value_columns = columns_of_value(definition)
+    columns = value_columns(definition)
     if published_partitions(project.lake, labels, within=(day, day)):
-        return read_labels(project.lake, definition, day, day, extra_columns=value_columns)
+        return read_labels(project.lake, definition, day, day, extra_columns=columns)
     key = ("score_date", *definition.observations.key)
     scores = scores_table(definition)
     fields = [scores.schema.field(name) for name in key] + [pa.field("label", pa.float64())]
-    fields += [labels.schema.field(name) for name in value_columns if name not in key]
+    fields += [labels.schema.field(name) for name in columns if name not in key]
     return pa.schema(fields).empty_table()
 
 
 def _measured_fingerprints(project: Project, first: date, last: date) -> dict[date, str]:
     """Of each night that was measured, the fingerprint of the rows that it was measured on."""
     rows = project.monitored(first, last, "outcome")
-    return {row["score_date"]: row["detail"] for row in rows if row["statistic"] == MADE_FROM}
+    return {row["score_date"]: row["detail"] for row in rows if row["statistic"] == INPUTS}
 
 
 def _label_table(project: Project) -> TableSpec:

@@ -8,7 +8,7 @@ from datetime import date
 from nightshift.errors import NightshiftError
 from nightshift.lake.files import write_bytes
 from nightshift.monitoring.histograms import Histogram, histograms
-from nightshift.monitoring.report import SHOWN, movers, render_night
+from nightshift.monitoring.night_page import HISTORY, movers, render_night
 from nightshift.project import Project
 from nightshift.quality.docs import report_uri
 from nightshift.stages.drift import profile_of
@@ -23,7 +23,7 @@ def write_report(project: Project, night: date, run_id: str) -> str:
         Its URI.
     """
     value = project.definition.monitoring.value
-    rows = project.monitored(night - SHOWN, night)
+    rows = project.monitored(night - HISTORY, night)
     tonight = (row for row in rows if row["score_date"] == night)
     moved = [row["subject"] for row in movers(tonight)][:HISTOGRAMS]
     drawn: list[Histogram] = []

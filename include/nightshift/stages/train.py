@@ -12,7 +12,7 @@ import pyarrow as pa
 from nightshift.definition.load import definition_files, definition_hash
 from nightshift.definition.model import ModelDefinition
 from nightshift.lake.tags import tag_snapshots, untag_snapshots
-from nightshift.monitoring.expectation import Expectation, expect
+from nightshift.monitoring.expected_performance import ExpectedPerformance, learn_expected_performance
 from nightshift.monitoring.reference import make_reference, with_thresholds
 from nightshift.project import Progress, Project
 from nightshift.registry.package import ModelPackage
@@ -164,7 +164,7 @@ def snapshot_tag(model: str, run_id: str) -> str:
     return f"nightshift.{model}.{run_id}"
 
 
-def _expectation(project: Project, fitted: FittedModel) -> Expectation | None:
+def _expectation(project: Project, fitted: FittedModel) -> ExpectedPerformance | None:
     """The performance on nights to come that the holdout gives reason to expect; None if it says nothing."""
     finite = np.isfinite(fitted.scores)
     scores, labels = fitted.scores[finite], fitted.holdout["label"].to_numpy()[finite]
@@ -172,7 +172,7 @@ def _expectation(project: Project, fitted: FittedModel) -> Expectation | None:
     if len(np.unique(labels)) < 2:
         return None
     calibration = METHODS[project.definition.prediction].fit_score_calibration(scores, labels)
-    return expect(labels, scores, days, project.metrics, calibration)
+    return learn_expected_performance(labels, scores, days, project.metrics, calibration)
 
 
 def _unused_features(definition: ModelDefinition, package: ModelPackage) -> tuple[str, ...]:

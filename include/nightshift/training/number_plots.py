@@ -25,9 +25,9 @@ def number_plots(labels: Vector, models: Mapping[str, Vector]) -> list[Plot]:
 
 
 def _predicted(labels: Vector, models: Mapping[str, Vector]) -> Plot:
-    curves = {name: plots.by_bin(scores, BINS, scores, labels) for name, scores in models.items()}
+    curves = {name: plots.bin_means(scores, BINS, scores, labels) for name, scores in models.items()}
     low, high = _room(np.concatenate([curve.ravel() for curve in curves.values()]))
-    x, y = plots.across("mean prediction", low, high), plots.up("mean outcome", low, high)
+    x, y = plots.horizontal_axis("mean prediction", low, high), plots.vertical_axis("mean outcome", low, high)
     lines = [plots.line("ideal", x, y, [(low, low), (high, high)])]
     lines += [plots.line(f"{name} dotted", x, y, curve) for name, curve in curves.items()]
     note = (
@@ -37,10 +37,13 @@ def _predicted(labels: Vector, models: Mapping[str, Vector]) -> Plot:
 
 
 def _errors(labels: Vector, models: Mapping[str, Vector]) -> Plot:
-    curves = {name: plots.by_bin(scores, BINS, scores, np.abs(scores - labels)) for name, scores in models.items()}
+    curves = {name: plots.bin_means(scores, BINS, scores, np.abs(scores - labels)) for name, scores in models.items()}
     low, high = _room(np.concatenate([curve[:, 0] for curve in curves.values()]))
     most = max(float(curve[:, 1].max()) for curve in curves.values())
-    x, y = plots.across("mean prediction", low, high), plots.up("mean absolute error", 0, 1.05 * most or 1.0)
+    x, y = (
+        plots.horizontal_axis("mean prediction", low, high),
+        plots.vertical_axis("mean absolute error", 0, 1.05 * most or 1.0),
+    )
     lines = [plots.line(f"{name} dotted", x, y, curve) for name, curve in curves.items()]
     return Plot("Error by prediction", f"The {BINS} bins of each model: where it is off by how much.", x, y, lines)
 
@@ -48,7 +51,7 @@ def _errors(labels: Vector, models: Mapping[str, Vector]) -> Plot:
 def _residuals(labels: Vector, models: Mapping[str, Vector]) -> Plot:
     drawn = _histograms("outcome minus prediction", {name: labels - scores for name, scores in models.items()})
     x, y, lines = drawn
-    zero = [plots.Mark("zero", x.place(0), "")] if x.low <= 0 <= x.high else []
+    zero = [plots.Mark("zero", x.pixel(0), "")] if x.low <= 0 <= x.high else []
     note = f"How far outcomes are from what was predicted; {SHOWN:.0%} of the rows."
     return Plot("Residuals", note, x, y, lines, marks=zero)
 
@@ -65,7 +68,7 @@ def _histograms(label: str, values: Mapping[str, Vector]) -> tuple[Axis, Axis, l
     low, high = _room(np.array([ends.min(), ends.max()]))
     found = {name: plots.histogram(one, low, high, BARS) for name, one in values.items()}
     most = max(float(shares.max()) for _, shares in found.values())
-    x, y = plots.across(label, low, high), plots.up("share of rows", 0, 1.05 * most or 1.0)
+    x, y = plots.horizontal_axis(label, low, high), plots.vertical_axis("share of rows", 0, 1.05 * most or 1.0)
     return x, y, [plots.steps(name, x, y, *histogram) for name, histogram in found.items()]
 
 

@@ -27,7 +27,7 @@ def probability_plots(labels: Vector, models: Mapping[str, Vector]) -> list[Plot
 def _roc(labels: Vector, models: Mapping[str, Vector]) -> Plot:
     from sklearn.metrics import roc_curve
 
-    x, y = plots.across("false positive rate", 0, 1), plots.up("true positive rate", 0, 1)
+    x, y = plots.horizontal_axis("false positive rate", 0, 1), plots.vertical_axis("true positive rate", 0, 1)
     lines = [plots.line("ideal", x, y, [(0, 0), (1, 1)])]
     for name, scores in models.items():
         false_positives, true_positives, _ = roc_curve(labels, scores)
@@ -37,9 +37,9 @@ def _roc(labels: Vector, models: Mapping[str, Vector]) -> Plot:
 
 
 def _calibration(labels: Vector, models: Mapping[str, Vector]) -> Plot:
-    curves = {name: plots.by_bin(scores, BINS, scores, labels) for name, scores in models.items()}
+    curves = {name: plots.bin_means(scores, BINS, scores, labels) for name, scores in models.items()}
     most = min(1.0, 1.05 * max(float(curve.max()) for curve in curves.values()))
-    x, y = plots.across("mean score", 0, most), plots.up("share of positive rows", 0, most)
+    x, y = plots.horizontal_axis("mean score", 0, most), plots.vertical_axis("share of positive rows", 0, most)
     lines = [plots.line("ideal", x, y, [(0, 0), (most, most)])]
     lines += [plots.line(f"{name} dotted", x, y, curve) for name, curve in curves.items()]
     return Plot("Calibration", f"{BINS} bins of equally many rows; on the diagonal, scores are true.", x, y, lines)
@@ -48,7 +48,7 @@ def _calibration(labels: Vector, models: Mapping[str, Vector]) -> Plot:
 def _scores(models: Mapping[str, Vector]) -> Plot:
     most = max(float(scores.max()) for scores in models.values())
     histograms = {name: plots.histogram(scores, 0, most, BARS) for name, scores in models.items()}
-    x = plots.across("score", 0, most)
-    y = plots.up("share of rows", 0, 1.05 * max(float(shares.max()) for _, shares in histograms.values()))
+    x = plots.horizontal_axis("score", 0, most)
+    y = plots.vertical_axis("share of rows", 0, 1.05 * max(float(shares.max()) for _, shares in histograms.values()))
     lines: list[Line] = [plots.steps(name, x, y, *histogram) for name, histogram in histograms.items()]
     return Plot("Scores", "How many rows get which score.", x, y, lines)

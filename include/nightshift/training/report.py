@@ -104,12 +104,12 @@ def _difference(gate: Gate, report: GateReport) -> Plot:
     room = 0.05 * float(np.ptp(shown)) or 0.01
     least, most = float(shown.min()) - room, float(shown.max()) + room
     edges, shares = plots.histogram(values, least, most, 60)
-    x = plots.across(f"by how much the challenger's {rule.metric} is better", least, most)
-    y = plots.up("share of resamples", 0, 1.35 * float(shares.max(initial=0.01)))
-    marks = [Mark("zero", x.place(0), "", 0), Mark("bound", x.place(bound), f"bound {_gain(bound)}", 0)]
+    x = plots.horizontal_axis(f"by how much the challenger's {rule.metric} is better", least, most)
+    y = plots.vertical_axis("share of resamples", 0, 1.35 * float(shares.max(initial=0.01)))
+    marks = [Mark("zero", x.pixel(0), "", 0), Mark("bound", x.pixel(bound), f"bound {_gain(bound)}", 0)]
     if low is not None:
-        marks.append(Mark("held" if result.passed else "broken", x.place(low), f"lower end {_gain(low)}", 1))
-    marks.append(Mark("value", x.place(difference.value), f"measured {_gain(difference.value)}", 2))
+        marks.append(Mark("passed" if result.passed else "failed", x.pixel(low), f"lower end {_gain(low)}", 1))
+    marks.append(Mark("value", x.pixel(difference.value), f"measured {_gain(difference.value)}", 2))
     note = "The difference on every resample. The lower end must be to the right of the bound."
     return Plot("Challenger against champion", note, x, y, bars=plots.bars(x, y, edges, shares), marks=marks)
 

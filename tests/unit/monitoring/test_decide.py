@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from nightshift.definition.prediction import NUMBER
 from nightshift.definition.retrain import DriftTrigger, EstimateTrigger, PerformanceTrigger, Retrain
-from nightshift.monitoring.decide import Decision, decide, missed, replay
-from nightshift.monitoring.evidence import Held, Night, gather, requested
+from nightshift.monitoring.decide import Decision, as_missed, decide, replay
+from nightshift.monitoring.evidence import NightEvidence, NightMetric, gather_evidence, requested_nights
 from unit.tables import day
 
 FIRST = date(2024, 1, 1)
@@ -35,10 +35,10 @@ def at(number: int) -> date:
     return FIRST + timedelta(days=number - 1)
 
 
-def nights(pattern: str, version: int | None = 1, first: int = 1, **known: Any) -> list[Night]:
-    """Nights in a row, `x` for one that drifted, `?` for one of which that is not known."""
+def nights(pattern: str, version: int | None = 1, first: int = 1, **known: Any) -> list[NightEvidence]:
+    """Nights in a row, `x` for one that drifted, `?` for one whose drift is unknown."""
     drifted = {"x": True, ".": False, "?": None}
-    return [Night(at(first + n), version, drifted[mark], **known) for n, mark in enumerate(pattern)]
+    return [NightEvidence(at(first + n), version, drifted[mark], **known) for n, mark in enumerate(pattern)]
 
 
 def decided(
@@ -74,7 +74,7 @@ def test_drift_becomes_a_request_when_it_persists_up_to_tonight(pattern: str, ac
         ("x.", "drift: the night does not breach; 1 of the last 2 nights, needed 2"),
         ("..x", "drift: the night breaches; 1 of the last 3 nights, needed 2"),
         (".xx", "drift: the night breaches; 2 of the last 3 nights, needed 2"),
-        ("xx?", "drift: not known"),
+        ("xx?", "drift: unknown"),
     ],
 )
 def test_the_reason_says_what_was_counted(pattern: str, reason: str) -> None:
@@ -171,21 +171,24 @@ def test_an_earlier_night_of_bad_data_does_not_count() -> None:
 @pytest.mark.parametrize(("weighted", "action"), [(0.31, "request"), (0.3, "nothing"), (None, "nothing")])
 def test_drift_is_weighted_by_importance_if_the_policy_says_so(weighted: float | None, action: str) -> None:
     policy = Retrain(drift=DriftTrigger(share=0.3, nights=1, of_last=1), cooldown=timedelta(days=7))
-    night = Night(day(1), 1, True, weighted)
+    night = NightEvidence(day(1), 1, True, weighted)
     found = decide(policy, night, [], [], day(1))
     assert found.action == action
     if action == "request":
         assert found.reason.startswith("drift: 31% of the importance drifted, at most 30%")
 
 
-def estimated(*values: float, beyond: bool | None = None, reference: float | None = 0.7) -> list[Night]:
-    return [Night(at(n), 1, estimated={"roc_auc": Held(value, reference, beyond)}) for n, value in enumerate(values, 1)]
+def estimated(*values: float, beyond: bool | None = None, reference: float | None = 0.7) -> list[NightEvidence]:
+    return [
+        NightEvidence(at(n), 1, estimated={"roc_auc": NightMetric(value, reference, beyond)})
+        for n, value in enumerate(values, 1)
+    ]
 
 
-def realized(*values: float | None) -> list[Night]:
+def realized(*values: float | None) -> list[NightEvidence]:
     """Nights in a row of which only some have turned out."""
-    known = [{} if value is None else {"roc_auc": Held(value, 0.7)} for value in values]
-    return [Night(at(n), 1, False, realized=one) for n, one in enumerate(known, 1)]
+    known = [{} if value is None else {"roc_auc": NightMetric(value, 0.7)} for value in values]
+    return [NightEvidence(at(n), 1, False, realized=one) for n, one in enumerate(known, 1)]
 
 
 @pytest.mark.parametrize(
@@ -209,7 +212,7 @@ def test_of_an_error_more_is_worse() -> None:
         drift=None, estimated_performance=EstimateTrigger(worse=1, nights=1, of_last=1), cooldown=timedelta(days=7)
     )
     for value, action in ((12.5, "request"), (10.5, "nothing"), (7.0, "nothing")):
-        night = Night(day(1), 1, estimated={"mae": Held(value, 11.0)})
+        night = NightEvidence(day(1), 1, estimated={"mae": NightMetric(value, 11.0)})
         assert decide(policy, night, [], [], day(1), prediction=NUMBER).action == action
 
 
@@ -219,8 +222,8 @@ def test_performance_is_that_of_nights_that_have_turned_out_by_the_nights_cutoff
     assert decide(policy, tonight, earlier, [], day(3)).action == "request"
     assert decide(policy, tonight, earlier, [], day(4)).action == "nothing"  # the newest that turned out is well
     assert decide(policy, tonight, earlier, [], day(2)).action == "nothing"
-    [finding] = decide(policy, tonight, earlier, [], day(3)).findings
-    assert finding.told == "roc_auc of 2024-01-03 is 0.6, 0.1 worse than the holdout, may be 0.05 worse"
+    [result] = decide(policy, tonight, earlier, [], day(3)).triggers
+    assert result.detail == "roc_auc of 2024-01-03 is 0.6, 0.1 worse than the holdout, tolerance 0.05"
 
 
 def test_a_night_that_never_turned_out_is_left_out_of_the_count() -> None:
@@ -231,8 +234,8 @@ def test_a_night_that_never_turned_out_is_left_out_of_the_count() -> None:
 
 def test_nothing_has_turned_out_yet() -> None:
     policy = Retrain(drift=None, performance=PerformanceTrigger(), cooldown=timedelta(days=7))
-    found = decide(policy, Night(day(1), 1), [], [], day(1))
-    assert (found.action, found.findings[0].newest) == ("nothing", None)
+    found = decide(policy, NightEvidence(day(1), 1), [], [], day(1))
+    assert (found.action, found.triggers[0].newest) == ("nothing", None)
 
 
 @pytest.mark.parametrize(
@@ -240,7 +243,7 @@ def test_nothing_has_turned_out_yet() -> None:
 )
 def test_an_old_version_asks_at_once(trained: date | None, action: str) -> None:
     policy = Retrain(drift=None, age=timedelta(days=30), cooldown=timedelta(days=7))
-    night = Night(day(31), 4, trained=trained)
+    night = NightEvidence(day(31), 4, trained=trained)
     found = decide(policy, night, [], [], day(29))
     assert found.action == action
     if action == "request":
@@ -249,11 +252,11 @@ def test_an_old_version_asks_at_once(trained: date | None, action: str) -> None:
 
 def test_one_trigger_is_enough_and_the_reason_names_those_that_fired() -> None:
     policy = Retrain(age=timedelta(days=30), estimated_performance=EstimateTrigger(), cooldown=timedelta(days=7))
-    night = Night(day(31), 4, False, trained=date(2023, 12, 1))
+    night = NightEvidence(day(31), 4, False, trained=date(2023, 12, 1))
     found = decide(policy, night, [], [], day(29))
     assert found.action == "request"
     assert found.reason.startswith("age: ") and "drift" not in found.reason
-    assert [finding.trigger for finding in found.findings] == ["drift", "estimated_performance", "age"]
+    assert [result.trigger for result in found.triggers] == ["drift", "estimated_performance", "age"]
 
 
 def test_a_trigger_may_have_a_persistence_of_its_own() -> None:
@@ -276,10 +279,10 @@ def test_every_decision_is_kept_with_its_evidence_also_nothing_to_do() -> None:
 
 
 def test_a_night_that_was_missed_asks_for_nothing_and_says_what_would_have_been() -> None:
-    found = missed(decided("xx"), day(3))
+    found = as_missed(decided("xx"), day(3))
     assert found.action == "missed"
     assert found.reason == (
-        "made up for with 2024-01-03; would have been: request; "
+        "decided late, with 2024-01-03; in time it would have been: request; "
         "drift: the night breaches; 2 of the last 2 nights, needed 2"
     )
 
@@ -308,35 +311,35 @@ def test_nights_are_gathered_from_rows() -> None:
         row("gate", "verdict", score_date=day(2), subject="gate", verdict="passed", model_version=None),
         row("decision", "retrain", score_date=day(3), verdict="request"),
     ]
-    assert gather(rows, {1: date(2023, 12, 1)}) == [
-        Night(
+    assert gather_evidence(rows, {1: date(2023, 12, 1)}) == [
+        NightEvidence(
             day(1),
             1,
             True,
             0.4,
-            {"roc_auc": Held(0.66, 0.7, False)},
-            {"roc_auc": Held(0.6, 0.7, True), "brier": Held(None)},
+            {"roc_auc": NightMetric(0.66, 0.7, False)},
+            {"roc_auc": NightMetric(0.6, 0.7, True), "brier": NightMetric(None)},
             "warn",
             date(2023, 12, 1),
         )
     ]
-    assert requested(rows) == [day(3)]
+    assert requested_nights(rows) == [day(3)]
 
 
 def test_what_was_measured_of_the_scores_of_another_version_does_not_count() -> None:
     rows = [row("drift", "input_drift", verdict="warn"), row("estimate", "roc_auc", value=0.6, model_version=2)]
-    assert gather(rows, {}) == [Night(day(1), 2, None, None, {"roc_auc": Held(0.6)})]
+    assert gather_evidence(rows, {}) == [NightEvidence(day(1), 2, None, None, {"roc_auc": NightMetric(0.6)})]
 
 
 def test_drift_that_is_not_known_is_not_taken_for_none() -> None:
-    [night] = gather([row("drift", "input_drift", verdict="unknown", model_version=None)], {})
+    [night] = gather_evidence([row("drift", "input_drift", verdict="unknown", model_version=None)], {})
     assert (night.drifted, night.version) == (None, None)
 
 
 # ---- a whole history
 
 
-def live(policy: Retrain, history: list[Night]) -> list[Decision]:
+def live(policy: Retrain, history: list[NightEvidence]) -> list[Decision]:
     """Decides night by night, as the loop does."""
     decisions: list[Decision] = []
     for number, night in enumerate(history):
@@ -345,7 +348,7 @@ def live(policy: Retrain, history: list[Night]) -> list[Decision]:
     return decisions
 
 
-def history_of(pattern: list[tuple[str, int]]) -> list[Night]:
+def history_of(pattern: list[tuple[str, int]]) -> list[NightEvidence]:
     return [nights(mark, version, first=n)[0] for n, (mark, version) in enumerate(pattern, 1)]
 
 

@@ -12,14 +12,14 @@ from sklearn.metrics import brier_score_loss, log_loss, mean_absolute_error, roc
 
 from nightshift.definition.prediction import NUMBER
 from nightshift.monitoring.estimate import estimate_performance
-from nightshift.monitoring.expectation import (
-    Band,
+from nightshift.monitoring.expected_performance import (
     ErrorModel,
-    Expectation,
+    ExpectedPerformance,
+    MetricBand,
     ProbabilityModel,
     error_model,
-    expect,
     expected_roc_auc,
+    learn_expected_performance,
 )
 from nightshift.registry.calibration import Sigmoid, Vector
 from nightshift.training.bootstrap import metrics
@@ -72,13 +72,13 @@ def world(rows: int, shift: float, seed: int, change: float = 0.0) -> tuple[Vect
     return seen, (random.uniform(size=rows) < chance((1.5 - change) * seen - 1)).astype(float)
 
 
-def model(seed: int = 1) -> tuple[LogisticRegression, Expectation]:
-    """A model, miscalibrated on purpose, and what its holdout of 14 days lets expect."""
+def model(seed: int = 1) -> tuple[LogisticRegression, ExpectedPerformance]:
+    """A model, miscalibrated on purpose, and its expected performance from a holdout of 14 days."""
     seen, labels = world(4000, 0.0, seed)
     fitted = LogisticRegression(C=0.002, class_weight="balanced").fit(seen.reshape(-1, 1), labels)
     seen, labels = world(14 * 600, 0.0, seed + 1)
     given = scores(fitted, seen)
-    return fitted, expect(
+    return fitted, learn_expected_performance(
         labels, given, np.repeat(np.arange(14), 600), metrics, calibrate("isotonic", given, labels)
     )  # fmt: skip
 
@@ -144,11 +144,11 @@ def test_what_the_version_came_to_on_its_holdout_is_kept_beside() -> None:
     [
         ([], True, "no score"),
         ([math.nan, math.inf], True, "no score"),
-        ([0.2, 0.4], False, "the version has no expectation: it was trained before expectations were kept"),
+        ([0.2, 0.4], False, "the version has no expected performance: it was trained by an earlier release"),
     ],
 )
 def test_what_cannot_be_estimated_is_unknown(given: list[float], known: bool, why: str) -> None:
-    expected = Expectation(ProbabilityModel(SAME), {}, {}) if known else None
+    expected = ExpectedPerformance(ProbabilityModel(SAME), {}, {}) if known else None
     measured = estimate_performance(expected, np.array(given), 1)
     assert [(m.statistic, m.value, m.verdict, m.detail) for m in measured] == [
         (name, None, "unknown", why) for name in ("roc_auc", "brier", "log_loss")
@@ -156,15 +156,15 @@ def test_what_cannot_be_estimated_is_unknown(given: list[float], known: bool, wh
 
 
 def test_of_one_row_there_is_no_area_but_an_error() -> None:
-    found = of_night(estimate_performance(Expectation(ProbabilityModel(SAME), {}, {}), np.array([0.2]), 1))
+    found = of_night(estimate_performance(ExpectedPerformance(ProbabilityModel(SAME), {}, {}), np.array([0.2]), 1))
     assert (found["roc_auc"].value, found["roc_auc"].verdict) == (None, "unknown")
     assert found["brier"].value == pytest.approx(0.2 * 0.8)
 
 
 def test_scores_that_are_no_numbers_are_left_out_and_counted() -> None:
-    expected = Expectation(ProbabilityModel(SAME), {}, {})
+    expected = ExpectedPerformance(ProbabilityModel(SAME), {}, {})
     found = of_night(estimate_performance(expected, np.array([0.2, math.nan, 0.6]), 1))["brier"]
-    assert (found.sample_size, found.detail) == (2, "1 scores are no numbers")
+    assert (found.sample_size, found.detail) == (2, "1 scores are not finite numbers")
 
 
 def test_the_worst_to_expect_is_a_prediction_interval_of_the_days() -> None:
@@ -175,14 +175,16 @@ def test_the_worst_to_expect_is_a_prediction_interval_of_the_days() -> None:
         value = day_of[int(labels[0])] if len(labels) == 1 else 0.6
         return {"roc_auc": value, "mae": value}
 
-    found = expect(np.arange(3.0), np.arange(3.0), np.arange(3), told, None).realized
-    assert found["roc_auc"] == Band(0.6, pytest.approx(0.6 - 6.9646 * 0.1 * math.sqrt(4 / 3), abs=1e-4))
+    found = learn_expected_performance(np.arange(3.0), np.arange(3.0), np.arange(3), told, None).realized
+    assert found["roc_auc"] == MetricBand(0.6, pytest.approx(0.6 - 6.9646 * 0.1 * math.sqrt(4 / 3), abs=1e-4))
     assert found["mae"].bound == pytest.approx(0.6 + 6.9646 * 0.1 * math.sqrt(4 / 3), abs=1e-4)
 
 
 def test_of_two_days_nothing_is_to_be_expected() -> None:
-    found = expect(np.arange(2.0), np.arange(2.0), np.arange(2), lambda labels, given: {"mae": 1.0}, None)
-    assert found.realized == {"mae": Band(1.0, None)}
+    found = learn_expected_performance(
+        np.arange(2.0), np.arange(2.0), np.arange(2), lambda labels, given: {"mae": 1.0}, None
+    )
+    assert found.realized == {"mae": MetricBand(1.0, None)}
 
 
 # ---- numbers
@@ -202,7 +204,7 @@ def of_numbers(labels: Vector, scores: Vector) -> dict[str, float]:
 @pytest.mark.parametrize("shift", [-0.4, 0.0, 0.4])
 def test_errors_of_numbers_are_estimated_by_how_large_they_are(shift: float) -> None:
     labels, given = made(14 * 500, 0.0, 1)
-    expected = expect(labels, given, np.repeat(np.arange(14), 500), of_numbers, None)
+    expected = learn_expected_performance(labels, given, np.repeat(np.arange(14), 500), of_numbers, None)
     labels, given = made(5000, shift, 2)
     found = of_night(estimate_performance(expected, given, 1, prediction=NUMBER))
     for name, value in of_numbers(labels, given).items():
@@ -227,5 +229,7 @@ def test_equal_scores_are_one_bin_and_larger_ones_expect_what_all_do() -> None:
 def test_an_expectation_is_the_same_after_it_was_stored(regression: bool) -> None:
     labels, given = world(900, 0.0, 3)
     days, map_ = np.repeat(np.arange(3), 300), calibrate("isotonic", chance(given), labels)
-    found = expect(labels, chance(given), days, of_numbers if regression else metrics, None if regression else map_)
-    assert Expectation.from_json(json.loads(json.dumps(found.to_json()))) == found
+    found = learn_expected_performance(
+        labels, chance(given), days, of_numbers if regression else metrics, None if regression else map_
+    )
+    assert ExpectedPerformance.from_json(json.loads(json.dumps(found.to_json()))) == found

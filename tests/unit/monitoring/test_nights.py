@@ -20,7 +20,7 @@ from nightshift.lake.files import local_path
 from nightshift.lake.publish import publish
 from nightshift.lake.staging import stage_arrow
 from nightshift.lake.tables import TableSpec, raw_table, scores_table, shadow_table
-from nightshift.monitoring.expectation import Band, Expectation, ProbabilityModel
+from nightshift.monitoring.expected_performance import ExpectedPerformance, MetricBand, ProbabilityModel
 from nightshift.project import Project
 from nightshift.registry.calibration import Sigmoid
 from nightshift.settings import Settings
@@ -84,9 +84,11 @@ def drift(project: Project, number: int, verdict: str = "warn", version: int | N
 
 
 def version(project: Project, number: int) -> int:
-    """A version that learned up to a day, and what its holdout lets expect."""
+    """A version that learned up to a day, and its expected performance."""
     one = trained(project, number)
-    expected = Expectation(ProbabilityModel(Sigmoid(1, 0)), {"roc_auc": Band(0.9, 0.8)}, {"roc_auc": Band(0.9, 0.85)})
+    expected = ExpectedPerformance(
+        ProbabilityModel(Sigmoid(1, 0)), {"roc_auc": MetricBand(0.9, 0.8)}, {"roc_auc": MetricBand(0.9, 0.85)}
+    )
     project.registry.log_expectation(one.run_id, expected.to_json())
     return promote(project, one, "passed").number
 
@@ -139,7 +141,7 @@ def test_the_training_keeps_what_its_holdout_lets_expect(project: Project) -> No
     kept = _expectation(project, FittedModel(package, machines(seed=1), judged, package.score(judged)))
     assert kept.realized["roc_auc"].bound is not None
     assert kept.estimated["roc_auc"].value == pytest.approx(kept.realized["roc_auc"].value, abs=0.05)
-    assert Expectation.from_json(kept.to_json()) == kept
+    assert ExpectedPerformance.from_json(kept.to_json()) == kept
 
 
 # ---- outcomes
@@ -246,7 +248,7 @@ def test_without_a_challenger_there_is_none(project: Project) -> None:
 
 def test_a_night_of_which_nothing_is_known_is_decided_all_the_same(project: Project) -> None:
     assert policy(project).decide(day(5), "test").action == "nothing"
-    assert rows(project, "decision", 5)["retrain"]["detail"] == "drift: not known"
+    assert rows(project, "decision", 5)["retrain"]["detail"] == "drift: unknown"
 
 
 def test_a_decision_is_a_row_with_its_evidence(project: Project) -> None:
@@ -329,7 +331,7 @@ def test_nights_whose_event_was_lost_are_made_up_for_and_ask_for_nothing(project
     assert decide(project, day(6), "test").action == "request"
     for number in (4, 5):
         kept = rows(project, "decision", number)["retrain"]
-        assert kept["verdict"] == "missed" and kept["detail"].startswith("made up for with 2024-01-06; ")
+        assert kept["verdict"] == "missed" and kept["detail"].startswith("decided late, with 2024-01-06; ")
     assert unmonitored_nights(project, day(6)) == []
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
 from nightshift.definition.prediction import NUMBER
-from nightshift.monitoring.expectation import Band, ErrorModel, Expectation
+from nightshift.monitoring.expected_performance import ErrorModel, ExpectedPerformance, MetricBand
 from nightshift.monitoring.outcomes import measure_outcomes, settle_labels
 from nightshift.training.bootstrap import metrics
 from nightshift.types import Measurement
@@ -82,7 +82,7 @@ def test_a_night_with_one_outcome_only_has_every_value_but_the_area(
     found = of_night(measure_outcomes(labelled([label, label], [0.2, 0.4]), 2, 1, metrics))
     assert set(found) == STATISTICS
     assert found["roc_auc"].value is None
-    assert (found["roc_auc"].verdict, found["roc_auc"].detail) == ("unknown", "all outcomes were the same")
+    assert (found["roc_auc"].verdict, found["roc_auc"].detail) == ("unknown", "all labels are the same")
     assert found["positive_share"].value == label
     assert found["brier"].value == pytest.approx(brier)
     assert found["brier"].detail == ""
@@ -135,7 +135,7 @@ def test_of_few_numbers_every_statistic_has_a_row(rows: int) -> None:
 
 @pytest.mark.parametrize(("bound", "verdict"), [(0.9, "warn"), (0.7, "pass"), (None, "pass")])
 def test_a_value_is_held_against_the_worst_that_the_holdout_lets_expect(bound: float | None, verdict: str) -> None:
-    expected = Expectation(ErrorModel((), (1.0,), (1.0,)), {"roc_auc": Band(0.95, bound)}, {})
+    expected = ExpectedPerformance(ErrorModel((), (1.0,), (1.0,)), {"roc_auc": MetricBand(0.95, bound)}, {})
     measured = measure_outcomes(labelled([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]), 4, 1, metrics, expected)
     found = of_night(measured)["roc_auc"]
     assert (found.value, found.threshold, found.verdict) == (0.75, bound, verdict)
@@ -146,7 +146,7 @@ def test_a_value_is_held_against_the_worst_that_the_holdout_lets_expect(bound: f
 
 @pytest.mark.parametrize(("bound", "verdict"), [(0.1, "warn"), (0.2, "pass")])
 def test_of_errors_less_is_better(bound: float, verdict: str) -> None:
-    expected = Expectation(ErrorModel((), (1.0,), (1.0,)), {"brier": Band(0.1, bound)}, {})
+    expected = ExpectedPerformance(ErrorModel((), (1.0,), (1.0,)), {"brier": MetricBand(0.1, bound)}, {})
     measured = measure_outcomes(labelled([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]), 4, 1, metrics, expected)
     assert of_night(measured)["brier"].verdict == verdict
 

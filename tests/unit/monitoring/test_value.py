@@ -8,7 +8,7 @@ import pytest
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.value import Value
 from nightshift.errors import DefinitionError, TerminalError
-from nightshift.monitoring.value import columns_of_value, measure_value
+from nightshift.monitoring.value import measure_value, value_columns
 from unit.conftest import Edit
 from unit.tables import day
 
@@ -104,8 +104,8 @@ def test_what_fails_only_when_it_is_computed_names_the_definition(tiny: ModelDef
 
 def test_only_the_columns_that_the_value_looks_at_are_read(flight_delay: ModelDefinition) -> None:
     value = Value(decision="true", expression="ARR_delay + observation.distance", naive="false")
-    assert columns_of_value(valued(flight_delay, value)) == ("arr_delay",)
-    assert columns_of_value(flight_delay.model_copy(update={"monitoring": valued(flight_delay).monitoring})) == ()
+    assert value_columns(valued(flight_delay, value)) == ("arr_delay",)
+    assert value_columns(flight_delay.model_copy(update={"monitoring": valued(flight_delay).monitoring})) == ()
 
 
 GOOD = "value: {decision: score >= 0.5, expression: case when decision and failed then 1 else 0 end, naive: 'false'}"

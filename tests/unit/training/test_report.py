@@ -89,7 +89,7 @@ def test_the_plots_show_both_models_the_difference_and_the_slices(page: Page) ->
     assert [plot.get("class") for plot in page.plots[0].iter("line") if "mark" in str(plot.get("class"))] == [
         "mark zero",
         "mark bound",
-        "mark held",
+        "mark passed",
         "mark value",
     ]
     assert len(list(page.plots[0].iter("rect"))) > 10
@@ -120,7 +120,7 @@ def test_a_refused_model_shows_first_what_it_failed() -> None:
     page = rendered(GATE, with_slices(made(World(3.0, 0.2))))
     assert "tiny: the gate of 2024-01-31 refused" in page.text
     assert page.text.index("against_champion.roc_auc") < page.text.index(" rows 1,400 100 ")
-    assert "mark broken" in page.page
+    assert "mark failed" in page.page
 
 
 def test_a_first_model_has_no_champion_in_its_plots() -> None:
@@ -216,7 +216,7 @@ def test_an_unfit_holdout_has_a_page_without_plots() -> None:
 def test_models_that_score_alike_have_a_page() -> None:
     holdout = with_slices(made(World(0.3, 0.3)))
     page = rendered(GATE, replace(holdout, champion=holdout.challenger.copy()))
-    assert "mark held" in page.page and len(page.plots) == 5
+    assert "mark passed" in page.page and len(page.plots) == 5
 
 
 def test_a_difference_of_which_nothing_is_known_has_a_page() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from nightshift.monitoring.histograms import Histogram
-from nightshift.monitoring.report import movers, render_night
+from nightshift.monitoring.night_page import movers, render_night
 from unit.training.test_report import HOSTILE, Page
 
 FIRST, NIGHT = date(2024, 1, 1), date(2024, 1, 20)
@@ -58,9 +58,9 @@ def page() -> Page:
 
 
 def test_what_was_decided_and_why_comes_first(page: Page) -> None:
-    assert f"tiny: the night of {NIGHT} retraining held back by cooldown requested on {FIRST}" in page.text
+    assert f"tiny: the night of {NIGHT} retraining suppressed by cooldown requested on {FIRST}" in page.text
     assert (
-        "Scored by version 3 Rows 40 Drift input drift 1.6 times its threshold Quality 1 of 2 checks did not pass"
+        "Scored by version 3 Rows 40 Drift input drift 1.6 times its threshold Quality 1 warning in 2 checks"
         in page.text
     )
     assert re.search(r"drift yes breach .*performance no unknown", page.text)

@@ -1,0 +1,182 @@
+"""The performance expected of a version's nights, learned from its holdout and stored with the version."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite, sqrt
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import stdtrit
+
+from nightshift.definition.metrics import LARGER_IS_BETTER
+from nightshift.registry.calibration import Calibration, Vector, calibration_from_json, calibration_to_json
+
+ONCE_IN = 100  # nights like the holdout's days: one is expected beyond the bound
+FEWEST_DAYS = 3
+BINS = 10
+
+Metrics = Callable[[Vector, Vector], Mapping[str, float]]  # of labels and scores
+
+
+@dataclass(frozen=True)
+class MetricBand:
+    """A metric on the holdout's days: their mean, and the worst value expected of one more day; None of few days.
+
+    The mean of days, not the metric of all rows: a model that separates days has a better area over all days than on
+    any of them.
+    """
+
+    value: float
+    bound: float | None
+
+
+@dataclass(frozen=True)
+class ErrorModel:
+    """The error of a predicted number, by its size.
+
+    Attributes:
+        edges: Between the bins: the inner deciles of the holdout's scores.
+        absolute: The mean absolute error in each bin.
+        squared: The mean squared error in each bin.
+    """
+
+    edges: tuple[float, ...]
+    absolute: tuple[float, ...]
+    squared: tuple[float, ...]
+
+    def estimate(self, scores: Vector) -> dict[str, float]:
+        """The errors expected of scores, at least one."""
+        codes = np.searchsorted(self.edges, scores, side="left")
+        absolute, squared = (float(np.asarray(errors)[codes].mean()) for errors in (self.absolute, self.squared))
+        return {"mae": absolute, "rmse": sqrt(squared)}
+
+
+@dataclass(frozen=True)
+class ProbabilityModel:
+    """The probability that a row is positive, by its score."""
+
+    calibration: Calibration
+
+    def estimate(self, scores: Vector) -> dict[str, float]:
+        """The metrics expected of scores, at least one."""
+        chances = np.clip(self.calibration.apply(scores), 0.0, 1.0)
+        least = np.finfo(np.float64).eps
+        inside = np.clip(scores, least, 1 - least)
+        loss = -(chances * np.log(inside) + (1 - chances) * np.log(1 - inside))
+        squared = chances * (1 - scores) ** 2 + (1 - chances) * scores**2
+        return {
+            "roc_auc": expected_roc_auc(scores, chances),
+            "brier": float(squared.mean()),
+            "log_loss": float(loss.mean()),
+        }
+
+
+@dataclass(frozen=True)
+class ExpectedPerformance:
+    """The performance expected of a version's nights.
+
+    Attributes:
+        model: Estimates a night's performance from its scores alone.
+        realized: The metrics of the holdout.
+        estimated: The same, estimated from its scores alone.
+    """
+
+    model: ProbabilityModel | ErrorModel
+    realized: Mapping[str, MetricBand]
+    estimated: Mapping[str, MetricBand]
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        model = self.model
+        if isinstance(model, ProbabilityModel):
+            document: dict[str, Any] = {"calibration": calibration_to_json(model.calibration)}
+        else:
+            document = {"errors": vars(model)}
+        for kind, bands in (("realized", self.realized), ("estimated", self.estimated)):
+            document[kind] = {name: vars(band) for name, band in bands.items()}
+        return document
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> ExpectedPerformance:
+        """The inverse of `to_json`."""
+        realized, estimated = (
+            {name: MetricBand(**band) for name, band in document[kind].items()} for kind in ("realized", "estimated")
+        )
+        if "errors" not in document:
+            return cls(ProbabilityModel(calibration_from_json(document["calibration"])), realized, estimated)
+        errors = ErrorModel(**{name: tuple(values) for name, values in document["errors"].items()})
+        return cls(errors, realized, estimated)
+
+
+def learn_expected_performance(
+    labels: Vector, scores: Vector, days: npt.NDArray[np.int64], metrics: Metrics, calibration: Calibration | None
+) -> ExpectedPerformance:
+    """Learns the expected performance from a holdout.
+
+    Args:
+        labels: The outcomes, shape (rows,).
+        scores: The scores of the same rows.
+        days: Each row's day, as a number.
+        metrics: Computes the metrics.
+        calibration: From scores to probabilities, fitted on this holdout; None if a number is predicted.
+    """
+    model = ProbabilityModel(calibration) if calibration is not None else error_model(labels, scores)
+    by_day = [np.flatnonzero(days == day) for day in np.unique(days)]
+    realized = [metrics(labels[positions], scores[positions]) for positions in by_day]
+    estimated = [model.estimate(scores[positions]) for positions in by_day]
+    return ExpectedPerformance(
+        model, _bands(metrics(labels, scores), realized), _bands(model.estimate(scores), estimated)
+    )
+
+
+def error_model(labels: Vector, scores: Vector) -> ErrorModel:
+    """The errors of a holdout by the deciles of its scores; equal deciles share a bin."""
+    edges = np.unique(np.quantile(scores, np.linspace(0, 1, BINS + 1)[1:-1]))
+    codes, deviations = np.searchsorted(edges, scores, side="left"), np.abs(scores - labels)
+    counts = np.bincount(codes, minlength=len(edges) + 1)
+    # An empty bin, such as beyond the largest of equal scores, has the error of all rows.
+    absolute, squared = (
+        np.where(counts > 0, np.bincount(codes, errors, len(edges) + 1) / np.maximum(counts, 1), errors.mean())
+        for errors in (deviations, deviations**2)
+    )
+    return ErrorModel(tuple(edges.tolist()), tuple(absolute.tolist()), tuple(squared.tolist()))
+
+
+def expected_roc_auc(scores: Vector, chances: Vector) -> float:
+    """The ROC AUC expected of rows whose probabilities of being positive are given; NaN if no pair can be compared.
+
+    The expected number of pairs in order, by the expected number of pairs of a positive and a negative row. A row makes
+    no pair with itself.
+    """
+    order = np.argsort(scores, kind="stable")
+    chances = chances[order]
+    starts = np.flatnonzero(np.append(True, np.diff(scores[order]) != 0)) if len(order) else np.empty(0, np.int64)
+    positive, negative, self_pairs = (
+        np.add.reduceat(part, starts) for part in (chances, 1 - chances, chances * (1 - chances))
+    )
+    below = np.cumsum(negative) - negative
+    ordered = float((positive * below + (positive * negative - self_pairs) / 2).sum())
+    pairs = float(positive.sum() * negative.sum() - self_pairs.sum())
+    return ordered / pairs if pairs > 0 else float("nan")
+
+
+def _bands(overall: Mapping[str, float], by_day: Sequence[Mapping[str, float]]) -> dict[str, MetricBand]:
+    return {
+        name: _band(name, value, np.array([day[name] for day in by_day if isfinite(day[name])]))
+        for name, value in overall.items()
+        if isfinite(value)
+    }
+
+
+def _band(metric: str, overall: float, daily: Vector) -> MetricBand:
+    """The mean of days, or the metric of all rows if no day has a value.
+
+    The bound ends a one-sided prediction interval by Student's law.
+    """
+    if len(daily) < FEWEST_DAYS:
+        return MetricBand(float(daily.mean()) if len(daily) else overall, None)
+    margin = stdtrit(len(daily) - 1, 1 - 1 / ONCE_IN) * daily.std(ddof=1) * sqrt(1 + 1 / len(daily))
+    return MetricBand(float(daily.mean()), float(daily.mean() + (-margin if metric in LARGER_IS_BETTER else margin)))
