@@ -59,6 +59,11 @@ $(INSTALLED): requirements.txt requirements-dev.txt scripts/install.sh
 format: install ## Format the code
 	@$(BIN)/ruff check --fix -q . ; $(BIN)/ruff format .
 
+.PHONY: docs
+docs: install ## Write the documentation and the JSON schema of model.yaml from the types of the definition
+	@$(BIN)/nightshift schema --markdown > docs/definition.md
+	@$(BIN)/nightshift schema > docs/model.schema.json
+
 .PHONY: lock
 lock: ## Pin the packages of pyproject.toml in requirements*.txt; UPGRADE=1 takes their newest versions
 	@$(COMPILE) $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements.txt

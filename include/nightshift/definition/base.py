@@ -35,6 +35,8 @@ class ValueType:
 class AlternativeForm:
     """A second form in which a value may be written, attached to the type with `Annotated`.
 
+    A form with required keys is recognised by them, so that an editor's messages are about the form that is meant.
+
     Attributes:
         form: The JSON schema of the second form.
     """
@@ -42,6 +44,8 @@ class AlternativeForm:
     form: dict[str, Any]
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        if required := self.form.get("required"):
+            return {"if": {"required": required}, "then": self.form, "else": handler(schema)}
         return {"anyOf": [handler(schema), self.form]}
 
 

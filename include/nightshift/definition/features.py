@@ -72,7 +72,8 @@ class Aggregate(StrictModel):
         "`count` and `rate`, which do not take it.",
     )
     where: SparkSql | None = Field(
-        None, description="A condition: `rate` is the share of rows that satisfy it; the others use only such rows."
+        None,
+        description="A condition. Required by `rate`, the share of rows that satisfy it; others use only such rows.",
     )
     type: FeatureType = Field("number", description="`category`: the `last` value of a text column.")
     windows: tuple[Days, ...] = Field(min_length=1, description="At least one window, none twice.")

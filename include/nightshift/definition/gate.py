@@ -14,12 +14,13 @@ CONFIDENCE, RESAMPLES = 0.95, 1000
 
 
 class AgainstChampion(StrictModel):
-    """How the challenger is compared with the champion, on resamples of the holdout's days."""
+    """How the challenger is compared with the champion, on resamples of whole days."""
 
-    metric: MetricName = Field(description="The metric that is compared, on the same holdout rows.")
+    metric: MetricName = Field(description="The metric that is compared, on the same rows.")
     rule: Literal["non_inferior", "superior"] = Field(
         "non_inferior",
-        description="With the confidence below, the challenger's gain must be above minus `margin`, or above 0.",
+        description="`non_inferior`: the challenger's gain must be above minus `margin`, with the given confidence. "
+        "`superior`: above 0.",
     )
     margin: float | None = Field(
         None,
@@ -37,12 +38,12 @@ class AgainstChampion(StrictModel):
         RESAMPLES,
         ge=100,
         le=100_000,
-        description="How often the holdout's days are resampled. At least 10 resamples must lie beyond the confidence.",
+        description="How often whole days are resampled. At least 10 resamples must lie beyond the confidence.",
     )
 
 
 class Slices(StrictModel):
-    """Parts of the holdout, in none of which the challenger may be worse than the champion."""
+    """Parts of the compared rows, in none of which the challenger may be worse than the champion."""
 
     columns: tuple[ColumnName, ...] = Field(
         min_length=1,
@@ -68,7 +69,7 @@ class Gate(StrictModel):
         description="Absolute bounds: at least this for `roc_auc`, `average_precision` and `r2`, at most this for "
         "`brier`, `log_loss`, `calibration_error`, `mae`, `rmse` and `bias`.",
     )
-    against_champion: AgainstChampion | None = Field(None, description="A comparison with the champion.")
+    against_champion: AgainstChampion | None = Field(None, description="A comparison with the champion on the holdout.")
     slices: Slices | None = Field(None, description="The same comparison in parts of the holdout.")
     baseline: bool = Field(
         True,

@@ -61,7 +61,11 @@ class Promotion(StrictModel):
     """
 
     approval: Approval | None = Field(None, description="A person decides.")
-    shadow: Shadow | None = Field(None, description="The outcomes of nights scored in shadow decide.")
+    shadow: Shadow | None = Field(
+        None,
+        description="The outcomes of nights scored in shadow decide. Its keys are those below and those of "
+        "[a comparison](#comparison-with-the-champion).",
+    )
 
     @property
     def auto(self) -> bool:

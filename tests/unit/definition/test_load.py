@@ -74,7 +74,7 @@ PROBLEMS = [
     ),
     pytest.param(
         ("owner: tests\n", ""),
-        ("# A second", "owner"),
+        ("# yaml-language-server", "owner"),
         ["missing key", "fix: add `owner:`"],
         id="missing key at the top",
     ),
