@@ -75,7 +75,7 @@ SPEC = TableSpec(
 def contract() -> Contract:
     """The contract of the wide source, with what is usual of three of its columns."""
     usual = [ColumnDistribution(1000, 10, mean, 10.0) for mean in (49.0, 50.0, 51.0, 50.5, 49.5)]
-    return source_contract("wide", WIDE, AuditContext(day=DAY, profiles={f"amount{n}": usual for n in range(3)}))
+    return source_contract("wide", WIDE, AuditContext(day=DAY, distributions={f"amount{n}": usual for n in range(3)}))
 
 
 def rows(first: int, count: int) -> pa.Table:

@@ -136,7 +136,7 @@ def background() -> AuditContext:
         day = DAY - timedelta(weeks=week)
         for name, profile in column_distributions(readings(week, day=day), SPEC, columns)[day].items():
             profiles.setdefault(name, []).append(profile)
-    return AuditContext(day=DAY, profiles=profiles, known={"listed": KNOWN})
+    return AuditContext(day=DAY, distributions=profiles, known={"listed": KNOWN})
 
 
 def both(

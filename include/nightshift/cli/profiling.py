@@ -30,17 +30,18 @@ def profile_source(
     """Propose what to declare of a source from its landed files, as YAML for its definition."""
     from nightshift.definition.draft import find_draft
     from nightshift.profiling.propose import propose
-    from nightshift.profiling.survey import days_landed, survey
+    from nightshift.profiling.source_profile import profile_landed_files, select_dates
 
     settings = get_settings()
     draft = find_draft(settings.models_path, model, source, path)
     if newest is None and first is None and last is None:
         newest = NEWEST_DATES
-    days = days_landed(
+    days = select_dates(
         settings.landing_uri, draft, first.date() if first else None, last.date() if last else None, newest
     )
-    with progress() as show:
-        proposal = propose(model, source, draft, survey(settings.landing_uri, source, draft, days, show))
-    sys.stdout.write(proposal.text())
+    with progress() as report:
+        profile = profile_landed_files(settings.landing_uri, source, draft, days, report)
+    proposal = propose(model, source, draft, profile)
+    sys.stdout.write(proposal.to_yaml())
     for note in proposal.notes:
         error_console.print(note, style="yellow", highlight=False, soft_wrap=True, markup=False)

@@ -1,4 +1,4 @@
-"""How often what is usual would not have held on the dates that were seen, and what would have held."""
+"""Proposes what is usual of a column and of the rows, by counting the dates that would have raised an alarm."""
 
 from __future__ import annotations
 
@@ -8,104 +8,111 @@ from statistics import median
 from typing import Any
 
 from nightshift.definition.checks import STATISTICS, Statistic, UsualRowCount, UsualValues
-from nightshift.profiling.ranges import rounded
-from nightshift.profiling.text import Told
+from nightshift.profiling.bounds import round_outward
+from nightshift.profiling.proposal import ProposedValue
 from nightshift.quality.distributions import ColumnDistribution
 from nightshift.quality.expectation import DISTINCT, MEAN, MIX, PRESENT, SPREAD, ExpectationSpec
-from nightshift.quality.usual import distance, same_weekdays, usual_values
+from nightshift.quality.usual import mix_distance, same_weekdays, usual_values
 
-DEVIATIONS = (8.0, 10.0, 15.0, 20.0)  # of which the first is taken that rarely alarms
-RARELY = 0.01  # of the dates
-FEWEST_DATES = 14  # with a history: five weeks of files
-WIDER = 1.5  # times as far from the usual number of rows as any date was
-LEAST_ROOM = 0.3  # of the usual number of rows
+DEVIATIONS = (8.0, 10.0, 15.0, 20.0)  # the first that rarely alarms is proposed
+MAX_ALARM_SHARE = 0.01  # of the dates
+MIN_DATES = 14  # with a history: five weeks of files
+ROWS_FACTOR = 1.5  # times the largest distance of a date from the usual number of rows
+MIN_ROWS_ROOM = 0.3  # of the usual number of rows
 
 DEFAULTS = UsualValues()
 
 
 def propose_usual(
-    name: str, kind: str, profiles: Mapping[date, ColumnDistribution], wanted: Sequence[Statistic]
-) -> Told | None:
-    """What to declare as usual of a column: the statistics that hold, and the fewest deviations within which they do.
+    name: str, kind: str, distributions: Mapping[date, ColumnDistribution], statistics: Sequence[Statistic]
+) -> ProposedValue | None:
+    """Proposes the `usual` of a column: the statistics that rarely alarm, with the fewest deviations that allow it.
 
     Args:
         name: The column.
         kind: Its type.
-        profiles: How it is distributed on each date.
-        wanted: The statistics that would say something.
+        distributions: Its distribution on each date.
+        statistics: The statistics that are informative for the column.
     """
-    kept = list(wanted)
-    while kept:
+    candidates = list(statistics)
+    while candidates:
         for deviations in DEVIATIONS:
-            usual = UsualValues(of=tuple(kept), deviations=deviations)
-            outside, days = alarms(name, kind, usual, profiles)
-            if days < FEWEST_DATES:
+            usual = UsualValues(of=tuple(candidates), deviations=deviations)
+            outside, days = alarms(name, kind, usual, distributions)
+            if days < MIN_DATES:
                 return None
-            if len(outside) <= RARELY * days:
-                return Told(_as_declared(kind, usual, profiles), told_alarms(outside, days))
-        most = {one: len(alarms(name, kind, usual.model_copy(update={"of": (one,)}), profiles)[0]) for one in kept}
-        kept.remove(max(kept, key=lambda one: most[one]))
+            if len(outside) <= MAX_ALARM_SHARE * days:
+                return ProposedValue(_shortest_form(kind, usual, distributions), alarm_evidence(outside, days))
+        counts = {
+            statistic: len(alarms(name, kind, usual.model_copy(update={"of": (statistic,)}), distributions)[0])
+            for statistic in candidates
+        }
+        candidates.remove(max(candidates, key=lambda statistic: counts[statistic]))
     return None
 
 
-def _as_declared(kind: str, usual: UsualValues, profiles: Mapping[date, ColumnDistribution]) -> Any:
-    """As short as a definition can say it."""
-    never = {"missing"} if not any(one.missing for one in profiles.values()) else set()
-    told: dict[str, Any] = {}
-    if not set(STATISTICS[kind]) - never <= set(usual.of):
-        told["of"] = list(usual.of)
+def _shortest_form(kind: str, usual: UsualValues, distributions: Mapping[date, ColumnDistribution]) -> Any:
+    """The shortest way to write a `usual` in a definition."""
+    irrelevant = {"missing"} if not any(daily.missing for daily in distributions.values()) else set()
+    entries: dict[str, Any] = {}
+    if not set(STATISTICS[kind]) - irrelevant <= set(usual.of):
+        entries["of"] = list(usual.of)
     if usual.deviations != DEFAULTS.deviations:
-        told["deviations"] = int(usual.deviations)
-    return told or "warn"
+        entries["deviations"] = int(usual.deviations)
+    return entries or "warn"
 
 
 def alarms(
-    name: str, kind: str, usual: UsualValues, profiles: Mapping[date, ColumnDistribution]
+    name: str, kind: str, usual: UsualValues, distributions: Mapping[date, ColumnDistribution]
 ) -> tuple[list[date], int]:
-    """The dates on which a column would not have been as usual, and on how many there was a history to say so."""
+    """The dates on which a column would have raised an alarm, and the number of dates that have a history."""
     outside, measured = [], 0
-    for day, profile in profiles.items():
-        history = [profiles[known] for known in same_weekdays(list(profiles), day, usual.weeks)]
-        expected = list(usual_values(name, kind, usual, day, history))
-        measured += bool(expected)
-        if not all(_holds(one, profile) for one in expected):
+    for day, distribution in distributions.items():
+        history = [distributions[before] for before in same_weekdays(list(distributions), day, usual.weeks)]
+        expectations = list(usual_values(name, kind, usual, day, history))
+        measured += bool(expectations)
+        if not all(_holds(expectation, distribution) for expectation in expectations):
             outside.append(day)
     return outside, measured
 
 
-def told_alarms(outside: Sequence[date], days: int) -> str:
-    """How often something unusual was seen."""
-    when = f", {outside[0]}" if len(outside) == 1 else f", the first {outside[0]}" if outside else ""
-    return f"{len(outside)} of {days} dates were further from the same weekdays before{when}"
+def alarm_evidence(outside: Sequence[date], days: int) -> str:
+    """The number of dates that would have raised an alarm, in words."""
+    first = f", {outside[0]}" if len(outside) == 1 else f", the first {outside[0]}" if outside else ""
+    return f"{len(outside)} of {days} dates outside the range of the same weekdays before{first}"
 
 
-def propose_usual_rows(rows: Mapping[date, int]) -> Told | None:
-    """The number of rows as multiples of that of the same weekday: half as far again from 1 as any date was."""
+def propose_usual_rows(rows: Mapping[date, int]) -> ProposedValue | None:
+    """Proposes `rows.usual`: 1.5 times the largest distance of a date from the median of its weekday."""
     ratios = row_ratios(rows, UsualRowCount().weeks)
-    if len(ratios) < FEWEST_DATES:
+    if len(ratios) < MIN_DATES:
         return None
     least, most = min(ratios.values()), max(ratios.values())
-    below, above = (max(WIDER * away, LEAST_ROOM) for away in (1 - least, most - 1))
-    bounds = {"min": max(rounded(1 - below, 0.1, upper=False), 0), "max": rounded(1 + above, 0.1, upper=True)}
-    return Told(bounds, f"{least:.2f} to {most:.2f} times the same weekday's on {len(ratios)} dates")
+    below, above = (max(ROWS_FACTOR * distance, MIN_ROWS_ROOM) for distance in (1 - least, most - 1))
+    lowest, highest = round_outward(1 - below, 0.1, upper=False), round_outward(1 + above, 0.1, upper=True)
+    evidence = f"{least:.2f} to {most:.2f} times the median of the same weekday on {len(ratios)} dates"
+    return ProposedValue({"min": max(lowest, 0), "max": highest}, evidence)
 
 
 def row_ratios(rows: Mapping[date, int], weeks: int) -> dict[date, float]:
-    """Of each date with a history the number of rows, as a multiple of the median of the same weekdays before."""
+    """The number of rows as a multiple of the median of the same weekdays before, of each date with a history."""
     ratios = {}
     for day, count in rows.items():
-        before = [rows[known] for known in same_weekdays(list(rows), day, weeks)]
-        if before and median(before):
-            ratios[day] = count / median(before)
+        history = [rows[before] for before in same_weekdays(list(rows), day, weeks)]
+        if history and median(history):
+            ratios[day] = count / median(history)
     return ratios
 
 
-def _holds(expected: ExpectationSpec, profile: ColumnDistribution) -> bool:
-    given = dict(expected.arguments)
-    if expected.kind == MIX:
-        return not profile.counts or distance(profile.shares, given["shares"]) <= given["max_distance"]
+def _holds(expectation: ExpectationSpec, distribution: ColumnDistribution) -> bool:
+    arguments = dict(expectation.arguments)
+    if expectation.kind == MIX:
+        if not distribution.counts:
+            return True
+        return mix_distance(distribution.shares, arguments["shares"]) <= float(arguments["max_distance"])
     observed = {
-        MEAN: profile.mean, SPREAD: profile.spread, PRESENT: 1 - profile.missing_share, DISTINCT: profile.distinct,
-    }[expected.kind]  # fmt: skip
-    measured = observed is not None and (expected.kind != DISTINCT or profile.rows > profile.missing)
-    return not measured or bool(given["min_value"] <= observed <= given["max_value"])
+        MEAN: distribution.mean, SPREAD: distribution.spread, PRESENT: 1 - distribution.missing_share,
+        DISTINCT: distribution.distinct,
+    }[expectation.kind]  # fmt: skip
+    measured = observed is not None and (expectation.kind != DISTINCT or distribution.rows > distribution.missing)
+    return not measured or bool(arguments["min_value"] <= observed <= arguments["max_value"])

@@ -1,4 +1,4 @@
-"""The shape that codes have in common, as a regular expression."""
+"""Proposes a regular expression from the shape that the codes of a column share."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from itertools import groupby
 import pyarrow as pa
 import pyarrow.compute as pc
 
-MOST_SHAPES = 300  # free text has more
-LONGEST = 40  # characters of a code
-MOST_PARTS = 8  # between separators
-UNEVEN = 3  # characters by which codes differ in length; beyond, they are words
-LONGEST_WORD = 5  # capitals alone, in codes of uneven length
-ROOM = 1  # character beyond the lengths seen, to either side, where lengths differ
+MAX_SHAPES = 300  # free text has more
+MAX_LENGTH = 40  # characters of a code
+MAX_PARTS = 8  # between separators
+MAX_LENGTH_DIFFERENCE = 3  # characters between the shortest and the longest code; beyond it they are words
+MAX_WORD = 5  # capitals alone, in codes that differ in length
+ROOM = 1  # character on either side of the lengths, where they differ
 
 _CLASSES = (("A", "A-Z"), ("a", "a-z"), ("9", "0-9"))
 _SPECIAL = frozenset(".^$*+?{}[]\\|()")
@@ -27,109 +27,109 @@ class Shapes:
     """The shapes of texts.
 
     Attributes:
-        fine: With A, a and 9 for capitals, small letters and digits, and everything else as itself. None if they are
-            too many, as of random codes.
-        coarse: With 9 for all of these. None if they are too many, as of free text.
-        classes: Which of A, a and 9 there are.
+        fine: A, a and 9 stand for capitals, small letters and digits; other characters stand for themselves. None if
+            there are too many shapes, as of random codes.
+        coarse: 9 stands for letters and digits. None if there are too many shapes, as of free text.
+        classes: Which of A, a and 9 occur.
     """
 
     fine: frozenset[str] | None
     coarse: frozenset[str] | None
     classes: frozenset[str]
 
-    def __or__(self, other: Shapes) -> Shapes:
-        return Shapes(_united(self.fine, other.fine), _united(self.coarse, other.coarse), self.classes | other.classes)
+    def __or__(self, right: Shapes) -> Shapes:
+        return Shapes(_union(self.fine, right.fine), _union(self.coarse, right.coarse), self.classes | right.classes)
 
 
-NONE = Shapes(frozenset(), frozenset(), frozenset())
+NO_SHAPES = Shapes(frozenset(), frozenset(), frozenset())
 
 
 def shapes_of(values: pa.ChunkedArray) -> Shapes:
     """The shapes of texts."""
-    found = pc.unique(values.drop_null())
+    shapes = pc.unique(values.drop_null())
     for letter, members in _CLASSES:
-        found = pc.unique(pc.replace_substring_regex(found, f"[{members}]", letter))
+        shapes = pc.unique(pc.replace_substring_regex(shapes, f"[{members}]", letter))
     letters = frozenset(
-        letter for letter, _ in _CLASSES if pc.any(pc.match_substring(found, letter), min_count=0).as_py()
+        letter for letter, _ in _CLASSES if pc.any(pc.match_substring(shapes, letter), min_count=0).as_py()
     )
-    coarse = pc.unique(pc.replace_substring_regex(found, "[Aa]", "9"))
-    return Shapes(_few(found), _few(coarse), letters)
+    coarse = pc.unique(pc.replace_substring_regex(shapes, "[Aa]", "9"))
+    return Shapes(_limited(shapes), _limited(coarse), letters)
 
 
-def _few(shapes: pa.Array) -> frozenset[str] | None:
-    return frozenset(shapes.to_pylist()) if len(shapes) <= MOST_SHAPES else None
+def _limited(shapes: pa.Array) -> frozenset[str] | None:
+    return frozenset(shapes.to_pylist()) if len(shapes) <= MAX_SHAPES else None
 
 
-def _united(shapes: frozenset[str] | None, others: frozenset[str] | None) -> frozenset[str] | None:
-    both = None if shapes is None or others is None else shapes | others
-    return both if both is not None and len(both) <= MOST_SHAPES else None
+def _union(left: frozenset[str] | None, right: frozenset[str] | None) -> frozenset[str] | None:
+    both = None if left is None or right is None else left | right
+    return both if both is not None and len(both) <= MAX_SHAPES else None
 
 
-def pattern_of(found: Shapes) -> str | None:
-    """A regular expression that texts of these shapes match as a whole; None if it would say little.
+def pattern_of(shapes: Shapes) -> str | None:
+    """A regular expression that texts of these shapes match as a whole; None if it would exclude little.
 
-    Codes consist of parts between the same separators. A part is either the same runs of letters and digits in all of
-    them, or a first character and others. Where parts differ in length, one more and one fewer is allowed. What has
-    blanks, is long, or differs much in length is text, and has no pattern.
+    Codes consist of parts between the same separators. A part is either the same runs of letters and digits in all
+    codes, or a first character and further characters. Where parts differ in length, the pattern allows one character
+    more and one fewer. Texts with blanks, long texts and texts of very different lengths have no pattern.
     """
-    coarse = found.fine is None
-    shapes = found.coarse if coarse else found.fine
-    if not shapes or max(map(len, shapes)) > LONGEST or "" in shapes:
+    coarse = shapes.fine is None
+    texts = shapes.coarse if coarse else shapes.fine
+    if not texts or max(map(len, texts)) > MAX_LENGTH or "" in texts:
         return None
-    parts = [_SEPARATOR.split(shape) for shape in sorted(shapes)]
-    separators = {tuple(one[1::2]) for one in parts}
-    if len(separators) > 1:
+    codes = [_SEPARATOR.split(text) for text in sorted(texts)]
+    separator_lists = {tuple(code[1::2]) for code in codes}
+    if len(separator_lists) > 1:
         return None
-    between = separators.pop()
-    if len(between) >= MOST_PARTS or any(one.isspace() or one.isalnum() for one in between):
+    separators = separator_lists.pop()
+    if len(separators) >= MAX_PARTS or any(char.isspace() or char.isalnum() for char in separators):
         return None
-    classes = found.classes if coarse else frozenset()
-    told = [_part([one[place] for one in parts], classes) for place in range(0, len(between) * 2 + 1, 2)]
-    if any(one is None for one in told) or not any(told):
+    classes = shapes.classes if coarse else frozenset()
+    patterns = [_part_pattern([code[n] for code in codes], classes) for n in range(0, len(separators) * 2 + 1, 2)]
+    if any(pattern is None for pattern in patterns) or not any(patterns):
         return None
-    return "".join(f"{one}{_literal(after)}" for one, after in zip(told, (*between, ""), strict=True))
+    return "".join(f"{pattern}{_literal(after)}" for pattern, after in zip(patterns, (*separators, ""), strict=True))
 
 
 def _literal(character: str) -> str:
     return f"\\{character}" if character in _SPECIAL else character
 
 
-def _part(shapes: Sequence[str], known: Collection[str]) -> str | None:
-    """A part of codes; None if it is none.
+def _part_pattern(shapes: Sequence[str], any_of: Collection[str]) -> str | None:
+    """The pattern of a part of codes; None if there is none.
 
     Args:
-        shapes: How it looks in each shape of the code.
-        known: The classes of which any character may be, if the shapes do not tell.
+        shapes: The part in each shape of the code.
+        any_of: The classes that every character may be of, if the shapes do not distinguish them.
     """
     lengths = [len(shape) for shape in shapes]
     least, most = min(lengths), max(lengths)
-    classes = set(known or "".join(shapes))
+    classes = set(any_of or "".join(shapes))
     if classes == {"9"}:
-        return _run("9", least, most if most - least <= UNEVEN else None)
-    words = "9" not in classes and (classes != {"A"} or most > LONGEST_WORD)
-    if most - least > UNEVEN or (least < most and (words or classes >= {"A", "a"})):
+        return _run_pattern("9", least, most if most - least <= MAX_LENGTH_DIFFERENCE else None)
+    words = "9" not in classes and (classes != {"A"} or most > MAX_WORD)
+    if most - least > MAX_LENGTH_DIFFERENCE or (least < most and (words or classes >= {"A", "a"})):
         return None
-    if known:
-        return _run(classes, least, most)
-    runs = [[(one, len(list(run))) for one, run in groupby(shape)] for shape in shapes]
-    if len({tuple(one for one, _ in shape) for shape in runs}) == 1:
-        return "".join(_runs(runs))
+    if any_of:
+        return _run_pattern(classes, least, most)
+    runs = [[(letter, len(list(run))) for letter, run in groupby(shape)] for shape in shapes]
+    if len({tuple(letter for letter, _ in shape) for shape in runs}) == 1:
+        return "".join(_run_patterns(runs))
     first = {shape[:1] for shape in shapes}
-    others = set("".join(shape[1:] for shape in shapes))
-    if "" in first or first == others:
-        return _run(classes, least, most)
-    return _run(first, 1, 1) + _run(others, least - 1, most - 1)
+    further = set("".join(shape[1:] for shape in shapes))
+    if "" in first or first == further:
+        return _run_pattern(classes, least, most)
+    return _run_pattern(first, 1, 1) + _run_pattern(further, least - 1, most - 1)
 
 
-def _runs(shapes: Sequence[Sequence[tuple[str, int]]]) -> Iterator[str]:
-    for same in zip(*shapes, strict=True):
-        lengths = [length for _, length in same]
-        yield _run(same[0][0], min(lengths), max(lengths))
+def _run_patterns(shapes: Sequence[Sequence[tuple[str, int]]]) -> Iterator[str]:
+    for runs in zip(*shapes, strict=True):
+        lengths = [length for _, length in runs]
+        yield _run_pattern(runs[0][0], min(lengths), max(lengths))
 
 
-def _run(classes: Collection[str], least: int, most: int | None) -> str:
-    """So many characters of some classes; any number from the least on if there is no most."""
-    members = "".join(told for letter, told in _CLASSES if letter in classes)
+def _run_pattern(classes: Collection[str], least: int, most: int | None) -> str:
+    """A run of characters of some classes; its length is unlimited if `most` is None."""
+    members = "".join(members for letter, members in _CLASSES if letter in classes)
     if most is None:
         return f"[{members}]{'*' if least == 0 else '+'}"
     if least < most:

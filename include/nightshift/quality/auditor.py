@@ -73,7 +73,7 @@ class Auditor:
         if layer is Layer.FEATURES:
             spec, columns = features_table(self.definition), self.definition.quality.features.columns
             profiles = self._profiles(spec, columns, staged)
-            background = AuditContext(day=_only(staged), observations=observations, profiles=profiles)
+            background = AuditContext(day=_only(staged), observations=observations, distributions=profiles)
             return features_contract(self.definition, background)
         scores = self._holdout(staged)
         if layer is Layer.SHADOW:  # what is usual is the champions'
@@ -82,7 +82,7 @@ class Auditor:
             )
         spec, columns = scores_table(self.definition), self.definition.quality.scores.columns
         profiles = self._profiles(spec, columns, staged)
-        background = AuditContext(day=_only(staged), observations=observations, profiles=profiles, scores=scores)
+        background = AuditContext(day=_only(staged), observations=observations, distributions=profiles, scores=scores)
         return scores_contract(self.definition, background)
 
     def files(self, staged: Staged) -> list[Check]:
@@ -120,7 +120,7 @@ class Auditor:
             day=_only(staged) if source.cadence == "daily" else None,
             zone=zone_of(self.definition.schedule, source),
             counts=counts,
-            profiles=self._profiles(spec, source.columns, staged),
+            distributions=self._profiles(spec, source.columns, staged),
             known=known,
             alike=self._rows_of(like.source, staged, beside) if like else None,
         )

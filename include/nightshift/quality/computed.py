@@ -13,7 +13,7 @@ from nightshift.lake.tables import ROW_NUMBER
 from nightshift.quality.expectation import ComputedColumn
 
 # Nothing is fetched.
-CONFIGURATION: dict[str, str] = {
+DUCKDB_CONFIG: dict[str, str] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
     "threads": "1",
@@ -37,7 +37,7 @@ def computed_columns(rows: pa.Table, computed: Mapping[str, ComputedColumn]) -> 
 
 
 def _column(rows: pa.Table, numbers: pa.Array, name: str, computed: ComputedColumn) -> pa.ChunkedArray:
-    connection = duckdb.connect(config=CONFIGURATION)
+    connection = duckdb.connect(config=DUCKDB_CONFIG)
     connection.register("landed", rows.append_column(ROW_NUMBER, numbers))
     if computed.known is not None:
         connection.register("known", computed.known)

@@ -54,7 +54,7 @@ class AuditContext:
         day: Its date, if it is one.
         zone: The time zone of the source's clock.
         counts: How many rows each published date has.
-        profiles: Per column with a `usual`, its profiles on the same weekdays before.
+        distributions: Per column with a `usual`, its profiles on the same weekdays before.
         known: Per reference, what the other source knows, once each.
         alike: How many rows the source of `rows.like` has of the same date.
         observations: How many rows features and scores are to have.
@@ -65,7 +65,7 @@ class AuditContext:
     day: date | None = None
     zone: str = "UTC"
     counts: Mapping[date, int] = field(default_factory=dict)
-    profiles: Mapping[str, Sequence[ColumnDistribution]] = field(default_factory=dict)
+    distributions: Mapping[str, Sequence[ColumnDistribution]] = field(default_factory=dict)
     known: Mapping[str, pa.Table] = field(default_factory=dict)
     alike: int | None = None
     observations: int = 0
@@ -231,7 +231,7 @@ def _row_counts(source: Source, background: AuditContext) -> Iterator[Expectatio
 def _usual(
     columns: Mapping[str, ColumnChecks], types: Mapping[str, str], background: AuditContext
 ) -> Iterator[ExpectationSpec]:
-    for name, profiles in background.profiles.items():
+    for name, profiles in background.distributions.items():
         usual = columns[name].usual
         if usual is not None and background.day is not None:
             yield from usual_values(name, types[name], usual, background.day, profiles)

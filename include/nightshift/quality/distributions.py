@@ -14,7 +14,7 @@ from nightshift.lake.catalog import Lake
 from nightshift.lake.files import open_fs
 from nightshift.lake.read import published_partitions
 from nightshift.lake.tables import TableSpec
-from nightshift.quality.computed import CONFIGURATION, quoted
+from nightshift.quality.computed import DUCKDB_CONFIG, quoted
 
 MOST_VALUES = 1000  # of which a mix is kept
 NUMBERS = ("integer", "number")
@@ -71,7 +71,7 @@ def column_distributions(
     rows: pa.Table | ds.Dataset, spec: TableSpec, columns: Sequence[str]
 ) -> dict[date, dict[str, ColumnDistribution]]:
     """The profiles of columns, by the date of the rows and by column."""
-    connection = duckdb.connect(config=CONFIGURATION)
+    connection = duckdb.connect(config=DUCKDB_CONFIG)
     connection.register("landed", rows)
     day = quoted(spec.date_column)
     measures = ", ".join(_measures(name, spec.columns[name]) for name in columns)

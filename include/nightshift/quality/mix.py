@@ -9,7 +9,7 @@ from great_expectations.expectations.expectation import ColumnAggregateExpectati
 from great_expectations.render import LegacyRendererType, RenderedStringTemplateContent
 from great_expectations.render.renderer.renderer import renderer
 
-from nightshift.quality.usual import distance
+from nightshift.quality.usual import mix_distance
 
 
 class ExpectColumnMixToBeNear(ColumnAggregateExpectation):
@@ -42,7 +42,7 @@ class ExpectColumnMixToBeNear(ColumnAggregateExpectation):
         if not total:
             return {"success": True, "result": {"observed_value": None}}
         shares = {value: count / total for value, count in counts.items()}
-        observed = distance(shares, expected)
+        observed = mix_distance(shares, expected)
         gap = {value: shares.get(value, 0.0) - expected.get(value, 0.0) for value in {*shares, *expected}}
         # By size, then by name: the same words for the same data.
         value = min(gap, key=lambda one: (-abs(gap[one]), one))

@@ -82,7 +82,7 @@ def bounds(values: Sequence[float], error: float, deviations: float) -> tuple[fl
     return middle - deviations * deviation, middle + deviations * deviation
 
 
-def distance(mix: Mapping[str, float], other: Mapping[str, float]) -> float:
+def mix_distance(mix: Mapping[str, float], other: Mapping[str, float]) -> float:
     """The total variation distance of two mixes: the share of rows that would need another value.
 
     Args:
@@ -135,7 +135,7 @@ def _distinct(history: Sequence[ColumnDistribution], deviations: float) -> Expec
 def _mix(history: Sequence[ColumnDistribution], deviations: float) -> Expected:
     mixes = [one.shares for one in history if one.counts]
     if len(mixes) >= FEWEST_WEEKS:
-        away = [distance(mix, _pooled([other for other in mixes if other is not mix])) for mix in mixes]
+        away = [mix_distance(mix, _pooled([other for other in mixes if other is not mix])) for mix in mixes]
         _, most = bounds(away, LEAST_SHARE, deviations)
         yield MIX, {"shares": _pooled(mixes), "max_distance": min(most, 1.0)}
 

@@ -72,7 +72,7 @@ def test_notes_go_to_standard_error_and_the_proposal_stays_yaml(run: Command, tm
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["tiny", "plan"], "plan-{date}.csv.gz: no file has landed; fix: land files there, or mend the path"),
+        (["tiny", "plan"], "plan-{date}.csv.gz: no file has landed; fix: land files there, or correct the path"),
         (["tiny", "orders"], "unknown source; received 'orders'; allowed: plan, failures; fix: or give the path"),
         (["other", "orders"], "unknown model; received 'other'; allowed: tiny; fix: or give the path of its files"),
         (

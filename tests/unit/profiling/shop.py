@@ -1,4 +1,4 @@
-"""Days of orders of a shop, as they land: the files that contracts are proposed from in tests."""
+"""Landed orders of a shop, a file a day: contracts are proposed from them in tests."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 from uuid import UUID
 
 from nightshift.definition.draft import Draft, find_draft
+from nightshift.profiling.proposal import Proposal
 from nightshift.profiling.propose import propose
-from nightshift.profiling.survey import days_landed, survey
-from nightshift.profiling.text import Proposal
+from nightshift.profiling.source_profile import profile_landed_files, select_dates
 
 FIRST = date(2024, 3, 1)
 DAYS = 50
@@ -23,7 +23,7 @@ Change = Callable[[Row, date], Row]
 
 
 def orders(day: date) -> list[Row]:
-    """What was ordered on a date; more at the weekend."""
+    """The orders of a date; more at the weekend."""
     luck = random.Random(day.toordinal())
     number = (150 if day.weekday() >= 5 else 120) + luck.randint(-5, 5)
     return [_order(day, 1000 * (day - FIRST).days + n, luck) for n in range(number)]
@@ -64,16 +64,17 @@ def write(landing: Path, day: date, rows: list[Row]) -> None:
 
 
 def proposed(landing: Path, draft: Draft | None = None, path: str = PATH) -> Proposal:
-    """What is proposed of everything that landed."""
+    """The proposal for all files that have landed."""
     draft = draft or find_draft(landing / "no models", "shop", "orders", path)
-    days = days_landed(str(landing), draft)
-    return propose("shop", "orders", draft, survey(str(landing), "orders", draft, days, lambda line: None))
+    days = select_dates(str(landing), draft)
+    profile = profile_landed_files(str(landing), "orders", draft, days, lambda line: None)
+    return propose("shop", "orders", draft, profile)
 
 
 def lines_of(proposal: Proposal, column: str) -> Iterator[str]:
-    """What is written of a column, without the indent."""
+    """The lines of a column, without the indent."""
     inside = False
-    for line in proposal.text().splitlines():
+    for line in proposal.to_yaml().splitlines():
         if line.startswith("      ") and not line.startswith("       "):
             inside = line.strip() == f"{column}:"
         elif not line.startswith("        "):

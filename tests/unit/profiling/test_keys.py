@@ -12,11 +12,11 @@ from nightshift.profiling.keys import KeySearch
 NAMES = ("a", "b", "c", "d")
 
 
-def search(*files: pa.Table, alone: tuple[str, ...] = NAMES, declared: tuple[str, ...] = ()) -> KeySearch:
-    found = KeySearch([name for name in NAMES if name in files[0].column_names], alone, declared)
+def search(*files: pa.Table, single: tuple[str, ...] = NAMES, declared: tuple[str, ...] = ()) -> KeySearch:
+    keys = KeySearch([name for name in NAMES if name in files[0].column_names], single, declared)
     for rows in files:
-        found.look(rows)
-    return found
+        keys.add_file(rows)
+    return keys
 
 
 def flights(number: int) -> pa.Table:
@@ -26,14 +26,14 @@ def flights(number: int) -> pa.Table:
 
 
 def test_the_smallest_set_that_is_unique_on_every_date_is_the_key() -> None:
-    key = search(flights(200), flights(150), alone=("a", "b")).best()
+    key = search(flights(200), flights(150), single=("a", "b")).best()
     assert key is not None and key.columns == ("a", "b")
-    assert 100 < key.chance < 200  # of 200 rows 99.5 pairs would be the same, of 150 some 56
+    assert 100 < key.chance_pairs < 200  # of 200 rows 99.5 pairs would be the same, of 150 some 56
 
 
 def test_a_column_that_is_unique_by_itself_is_a_key_only_if_it_may_be_one() -> None:
-    one = search(flights(200)).best()
-    assert one is not None and one.columns == ("c",)
+    key = search(flights(200)).best()
+    assert key is not None and key.columns == ("c",)
 
 
 def test_what_is_unique_by_chance_is_no_key() -> None:
@@ -42,12 +42,12 @@ def test_what_is_unique_by_chance_is_no_key() -> None:
     assert search(few, few, few, few, few).best() is not None
 
 
-def test_a_set_that_one_date_breaks_is_none() -> None:
+def test_a_set_that_repeats_on_one_date_is_no_key() -> None:
     twice = pa.concat_tables([flights(50), flights(1)])
-    assert search(flights(200), twice, alone=()).best() is None
+    assert search(flights(200), twice, single=()).best() is None
 
 
-def test_a_declared_key_is_looked_at_whatever_its_columns_are() -> None:
+def test_a_declared_key_is_tested_whatever_its_columns_are() -> None:
     rows = flights(100).append_column("x", pa.array([1.5, None] * 50))
     assert search(rows, declared=("a", "b", "x")).is_unique(("a", "b", "x"))
     assert not search(rows, declared=("a", "x")).is_unique(("a", "x"))
@@ -63,13 +63,13 @@ columns = st.lists(st.tuples(*[st.one_of(st.none(), st.integers(0, 3))] * 4), ma
 
 
 @given(files=st.lists(columns, min_size=1, max_size=4))
-def test_exactly_the_sets_that_no_two_rows_share_are_left(files: list[list[tuple[Any, ...]]]) -> None:
+def test_exactly_the_sets_without_equal_rows_are_unique(files: list[list[tuple[Any, ...]]]) -> None:
     tables = [
         pa.table({name: pa.array([row[at] for row in rows], pa.int64()) for at, name in enumerate(NAMES)})
         for rows in files
     ]
-    found = search(*tables)
+    keys = search(*tables)
     for size in range(1, 5):
         for places in combinations(range(4), size):
             unique = all(len({tuple(row[at] for at in places) for row in rows}) == len(rows) for rows in files)
-            assert found.is_unique(tuple(NAMES[at] for at in places)) == unique
+            assert keys.is_unique(tuple(NAMES[at] for at in places)) == unique

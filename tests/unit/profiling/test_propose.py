@@ -1,4 +1,4 @@
-"""Contracts that are proposed: from files to a source that loads, lets those files pass, and finds faults in others."""
+"""Proposed contracts: a proposal loads as a source, passes the profiled files, and finds faults in other files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from nightshift.definition.source import Source
 from nightshift.errors import TerminalError
 from nightshift.lake.landing import landed_dates, landing_file, read_landed
 from nightshift.lake.tables import Layer, TableSpec
-from nightshift.profiling.text import Proposal
+from nightshift.profiling.proposal import Proposal
 from nightshift.quality.audit import Audit, audit_table
 from nightshift.quality.contract import AuditContext, source_contract
 from nightshift.quality.distributions import column_distributions
@@ -57,9 +57,9 @@ def history(shop: Path, proposal: Proposal) -> History:
 
 
 def source_of(proposal: Proposal) -> Source:
-    """The source as somebody reads it who pasted the text."""
-    [(name, told)] = plain(YAML().load(proposal.text()))["sources"].items()
-    source = Source.model_validate(told)
+    """The source as it is read from a definition into which the proposal was pasted."""
+    [(name, values)] = plain(YAML().load(proposal.to_yaml()))["sources"].items()
+    source = Source.model_validate(values)
     assert (name, source) == (proposal.name, Source.model_validate(proposal.values))
     return source
 
@@ -75,7 +75,7 @@ def read(landing: Path, source: Source, day: date) -> pa.Table:
 
 @dataclass(frozen=True)
 class History:
-    """What was published before a night: the rows of each date, as a source declares them."""
+    """The published rows of each date before a night, with the types that a source declares."""
 
     source: Source
     rows: dict[date, pa.Table]
@@ -85,27 +85,29 @@ class History:
         return cls(source, {day: read(landing, source, day) for day in landed_dates(str(landing), source)})
 
     def audit(self, day: date, rows: pa.Table | None = None) -> Audit:
-        """The audit of a date as a night makes it: of these rows, or those that were published."""
+        """The audit of a date by the night: of the given rows, or of the published ones."""
         source, spec = self.source, spec_of(self.source)
-        before = {one: rows for one, rows in self.rows.items() if one < day}
+        before = {other_day: rows for other_day, rows in self.rows.items() if other_day < day}
         usual = [name for name, column in source.columns.items() if column.usual is not None]
         weekdays = same_weekdays(list(before), day, 8)
-        profiles = {one: column_distributions(before[one], spec, usual)[one] for one in weekdays}
-        background = AuditContext(
+        distributions = {
+            other_day: column_distributions(before[other_day], spec, usual)[other_day] for other_day in weekdays
+        }
+        context = AuditContext(
             day=day,
-            counts={one: rows.num_rows for one, rows in before.items()},
-            profiles={name: [profiles[one][name] for one in weekdays] for name in usual},
+            counts={other_day: rows.num_rows for other_day, rows in before.items()},
+            distributions={name: [distributions[other_day][name] for other_day in weekdays] for name in usual},
         )
-        return audit_table(source_contract("orders", source, background), self.rows[day] if rows is None else rows)
+        return audit_table(source_contract("orders", source, context), self.rows[day] if rows is None else rows)
 
 
 def problems(model: ModelDefinition, source: Source) -> list[object]:
-    """What is wrong with a definition that has this source as well."""
+    """The problems of a definition that has this source as well."""
     definition = model.model_copy(update={"sources": {**model.sources, "orders": source}})
     return [problem for rule in RULES for problem in rule(definition)]
 
 
-# ---- what is proposed
+# ---- the proposed entries
 
 
 @pytest.mark.parametrize(
@@ -134,12 +136,14 @@ def problems(model: ModelDefinition, source: Source) -> list[object]:
         ("month", {"type": "integer", "required": True}),
     ],
 )
-def test_a_column_gets_what_its_values_suggest(proposal: Proposal, column: str, expected: dict[str, Any]) -> None:
-    found = {key: value for key, value in proposal.values["columns"][column].items() if key != "usual"}
-    assert found == expected
+def test_a_column_gets_the_checks_that_its_values_suggest(
+    proposal: Proposal, column: str, expected: dict[str, Any]
+) -> None:
+    entries = {key: value for key, value in proposal.values["columns"][column].items() if key != "usual"}
+    assert entries == expected
 
 
-def test_what_is_usual_is_said_of_what_tells_something(proposal: Proposal) -> None:
+def test_the_usual_range_is_proposed_for_informative_statistics(proposal: Proposal) -> None:
     usual = {name: column.get("usual") for name, column in proposal.values["columns"].items()}
     assert usual["shop"] == {"of": ["mix"], "deviations": 15}
     assert usual["amount"] == {"deviations": 10}
@@ -149,12 +153,12 @@ def test_what_is_usual_is_said_of_what_tells_something(proposal: Proposal) -> No
 
 
 def test_the_source_gets_a_key_rows_freshness_and_rules_of_time(proposal: Proposal) -> None:
-    told = proposal.values
-    assert told["key"] == ["order_id"]
-    assert told["rows"] == {"min": 50, "max": 400, "usual": {"min": 0.7, "max": 1.3}}
-    assert told["freshness"] == {"newest": "timezone('UTC', ordered_at)", "within": "3h"}
-    assert told["quarantine"] == {"share": 0.03}
-    assert {name: rule["expression"] for name, rule in told["rules"].items()} == {
+    source = proposal.values
+    assert source["key"] == ["order_id"]
+    assert source["rows"] == {"min": 50, "max": 400, "usual": {"min": 0.7, "max": 1.3}}
+    assert source["freshness"] == {"newest": "timezone('UTC', ordered_at)", "within": "3h"}
+    assert source["quarantine"] == {"share": 0.03}
+    assert {name: rule["expression"] for name, rule in source["rules"].items()} == {
         "hour_has_sixty_minutes": "packed % 100 < 60",
         "ordered_at_is_of_the_date": "cast(timezone('UTC', ordered_at) as date) = source_date",
         "shipped_at_is_near_the_date": "cast(timezone('UTC', shipped_at) as date) between source_date and "
@@ -163,42 +167,42 @@ def test_the_source_gets_a_key_rows_freshness_and_rules_of_time(proposal: Propos
         "month_is_the_month": "month = month(source_date)",
         "ordered_at_before_shipped_at": "ordered_at <= shipped_at",
     }
-    assert {rule["severity"] for rule in told["rules"].values()} == {"quarantine"}
+    assert {rule["severity"] for rule in source["rules"].values()} == {"quarantine"}
 
 
-def test_each_line_has_its_evidence_behind_it(proposal: Proposal) -> None:
-    text = proposal.text()
+def test_each_line_has_its_evidence_as_a_comment(proposal: Proposal) -> None:
+    text = proposal.to_yaml()
     assert text.startswith("# Proposed by nightshift profile-source from shop, orders: 50 files, 2024-03-01 to")
     assert list(lines_of(proposal, "shop")) == [
         "type: string",
         "required: true  # 0 of 6,411 missing",
         "values: [BOS, NYC, SFO]  # 3 values on all 50 dates",
-        "usual: {of: [mix], deviations: 15}  # 0 of 29 dates were further from the same weekdays before",
+        "usual: {of: [mix], deviations: 15}  # 0 of 29 dates outside the range of the same weekdays before",
     ]
     assert list(lines_of(proposal, "amount"))[2:4] == [
-        "min: 0  # 0.42 seen, never negative",
-        "max: 1100  # 701.61 seen",
+        "min: 0  # minimum 0.42, never negative",
+        "max: 1100  # maximum 701.61",
     ]
-    assert "min: 50  # 115 seen" in text
-    assert "key: [order_id]  # no two of 6,411 rows share it on a date" in text
+    assert "min: 50  # minimum 115" in text
+    assert "key: [order_id]  # unique within each date, in 6,411 rows; " in text
     assert "type: string  # digits such as '06820', which a number would not keep" in text
 
 
-# ---- what it is worth
+# ---- the proposal as a contract
 
 
-def test_it_is_a_valid_source_of_a_definition(proposal: Proposal, tiny: ModelDefinition) -> None:
+def test_the_proposal_is_a_valid_source_of_a_definition(proposal: Proposal, tiny: ModelDefinition) -> None:
     assert problems(tiny, source_of(proposal)) == []
 
 
-def test_the_files_it_was_made_from_pass(history: History) -> None:
+def test_the_profiled_files_pass_the_proposal(history: History) -> None:
     for day in (FIRST, FIRST + timedelta(days=30), LAST - timedelta(days=1), LAST):
-        found = history.audit(day)
-        assert [check.detail for check in found.verdict.checks if not check.passed] == []
-        assert found.broken == ()
+        audited = history.audit(day)
+        assert [check.detail for check in audited.verdict.checks if not check.passed] == []
+        assert audited.broken == ()
 
 
-def test_the_next_days_pass_as_well(history: History, tmp_path: Path) -> None:
+def test_the_next_days_pass(history: History, tmp_path: Path) -> None:
     for day in (NEXT, NEXT + timedelta(days=4)):
         write(tmp_path, day, orders(day))
         assert history.audit(day, read(tmp_path, history.source, day)).verdict.outcome == "pass"
@@ -213,7 +217,7 @@ def set_all(column: str, value: object, first: int = 1000) -> Damage:
 
 
 @pytest.mark.parametrize(
-    ("damage", "outcome", "told"),
+    ("damage", "outcome", "detail"),
     [
         pytest.param(set_all("shop", "LAX", 1), "fail", "shop has 1 value outside the 3 allowed", id="unseen code"),
         pytest.param(set_all("order_id", None, 1), "fail", "order_id is missing in 1 row", id="no key"),
@@ -232,23 +236,28 @@ def set_all(column: str, value: object, first: int = 1000) -> Damage:
         ),
     ],
 )
-def test_it_finds_faults(history: History, tmp_path: Path, damage: Damage, outcome: str, told: str) -> None:
+def test_the_proposed_contract_finds_faults(
+    history: History, tmp_path: Path, damage: Damage, outcome: str, detail: str
+) -> None:
     rows = orders(NEXT)
     damage(rows)
     write(tmp_path, NEXT, rows)
-    found = history.audit(NEXT, read(tmp_path, history.source, NEXT)).verdict
-    assert found.outcome == outcome
-    assert any(told in check.detail for check in found.checks if not check.passed), found.summary()
+    verdict = history.audit(NEXT, read(tmp_path, history.source, NEXT)).verdict
+    assert verdict.outcome == outcome
+    assert any(detail in check.detail for check in verdict.checks if not check.passed), verdict.summary()
 
 
-# ---- what is seen of files
+# ---- the evidence of the files
 
 
 def columns(landing: Path, **changes: Callable[[date, int], object]) -> Proposal:
-    """What is proposed if columns of the orders are made of the date and the row's number."""
+    """The proposal for orders with further columns, computed from the date and the order's number."""
 
     def change(row: Row, day: date) -> Row:
-        return {"order_id": row["order_id"], **{name: made(day, row["order_id"]) for name, made in changes.items()}}
+        return {
+            "order_id": row["order_id"],
+            **{name: value_of(day, row["order_id"]) for name, value_of in changes.items()},
+        }
 
     land(landing, change)
     return proposed(landing)
@@ -256,151 +265,151 @@ def columns(landing: Path, **changes: Callable[[date, int], object]) -> Proposal
 
 def test_a_set_that_grows_is_not_closed(tmp_path: Path) -> None:
     late = FIRST + timedelta(days=40)
-    found = columns(tmp_path, shop=lambda day, n: ["BOS", "NYC", "LAX" if day >= late else "BOS"][n % 3])
-    column = found.values["columns"]["shop"]
+    proposal = columns(tmp_path, shop=lambda day, n: ["BOS", "NYC", "LAX" if day >= late else "BOS"][n % 3])
+    column = proposal.values["columns"]["shop"]
     assert "values" not in column
-    assert "3 different values; 1 first seen since 2024-04-03, so there will be others" in found.text()
+    assert "3 distinct values; 1 first on or after 2024-04-03, so other values are likely" in proposal.to_yaml()
 
 
 def test_a_rare_value_leaves_a_set_open(tmp_path: Path) -> None:
-    found = columns(tmp_path, shop=lambda day, n: "LAX" if day.day == 3 and n % 50 == 0 else ["BOS", "NYC"][n % 2])
-    assert "values" not in found.values["columns"]["shop"]
-    assert "'LAX' on 2 of 50 dates, so there may be others" in found.text()
-    assert found.values["columns"]["shop"]["usual"] == "warn"
+    proposal = columns(tmp_path, shop=lambda day, n: "LAX" if day.day == 3 and n % 50 == 0 else ["BOS", "NYC"][n % 2])
+    assert "values" not in proposal.values["columns"]["shop"]
+    assert "'LAX' on 2 of 50 dates, so other values are possible" in proposal.to_yaml()
+    assert proposal.values["columns"]["shop"]["usual"] == "warn"
 
 
-def test_what_stands_apart_is_set_aside_and_not_in_the_bounds(tmp_path: Path) -> None:
+def test_outliers_are_quarantined_and_lie_beyond_the_bounds(tmp_path: Path) -> None:
     def wind(day: date, n: int) -> float:
         return 1048.5 if (day, n) == (FIRST + timedelta(days=20), 20_003) else n * 37 % 100 / 4
 
-    found = columns(tmp_path, wind=wind)
-    column = found.values["columns"]["wind"]
+    proposal = columns(tmp_path, wind=wind)
+    column = proposal.values["columns"]["wind"]
     assert column["max"] == 32 and column["severity"] == "quarantine"
-    assert "1,048.5 in 1 row of 2024-03-21 would be set aside" in found.text()
-    verdict = History.of(tmp_path, source_of(found)).audit(FIRST + timedelta(days=20))
+    assert "1,048.5 in 1 row of 2024-03-21 would be set aside" in proposal.to_yaml()
+    verdict = History.of(tmp_path, source_of(proposal)).audit(FIRST + timedelta(days=20))
     assert verdict.verdict.outcome == "warn" and len(verdict.broken) == 1
 
 
-def test_a_spelling_of_missing_is_named_and_let_pass(tmp_path: Path) -> None:
-    found = columns(tmp_path, load=lambda day, n: -999 if n % 5 == 0 else 20 + n * 7 % 31)
-    assert found.values["columns"]["load"]["min"] <= -999
-    assert "min: -999  # -999 in 1,295 rows of 50 dates: a spelling of missing?" in found.text()
+def test_a_code_for_missing_values_is_named_and_passes(tmp_path: Path) -> None:
+    proposal = columns(tmp_path, load=lambda day, n: -999 if n % 5 == 0 else 20 + n * 7 % 31)
+    assert proposal.values["columns"]["load"]["min"] <= -999
+    assert "min: -999  # -999 in 1,295 rows of 50 dates: a code for missing values?" in proposal.to_yaml()
 
 
 def test_temperatures_get_room_for_other_seasons(tmp_path: Path) -> None:
-    """The means of the dates go from 20 to 60, and those of a date are within 5 of it."""
+    """The means of the dates range from 20 to 60, and the values of a date are within 5 of its mean."""
     luck = random.Random(0)
     level = {FIRST + timedelta(days=n): luck.uniform(20, 60) for n in range(DAYS)}
-    found = columns(tmp_path, temperature=lambda day, n: round(level[day] + n % 100 / 10 - 5, 1))
-    column = found.values["columns"]["temperature"]
+    proposal = columns(tmp_path, temperature=lambda day, n: round(level[day] + n % 100 / 10 - 5, 1))
+    column = proposal.values["columns"]["temperature"]
     assert column["min"] <= -20 and column["max"] >= 100
-    assert "seen, in one season of what differs from date to date" in found.text()
+    assert ", values vary by date and less than a year was read" in proposal.to_yaml()
 
 
-def test_what_grows_has_no_bound_on_that_side(tmp_path: Path) -> None:
-    found = columns(tmp_path, odometer=lambda day, n: n // 3 + n % 7)
-    column = found.values["columns"]["odometer"]
+def test_a_growing_column_has_no_bound_on_that_side(tmp_path: Path) -> None:
+    proposal = columns(tmp_path, odometer=lambda day, n: n // 3 + n % 7)
+    column = proposal.values["columns"]["odometer"]
     assert "max" not in column
-    assert "a new most on most dates, so no bound would last" in found.text()
+    assert "a new maximum on most dates, so no bound would last" in proposal.to_yaml()
 
 
 def test_identifiers_and_dates_in_digits_have_no_bounds(tmp_path: Path) -> None:
-    found = columns(
+    proposal = columns(
         tmp_path,
         customer_id=lambda day, n: n * 7919 % 1000,
         born=lambda day, n: 19500101 + n % 50 * 10000 + n % 28,
         batch=lambda day, n: f"{day:%Y%m%d}",
     )
     for name in ("customer_id", "born", "batch"):
-        assert not {"min", "max", "values", "usual"} & set(found.values["columns"][name]), name
-    assert found.values["rules"]["batch_is_the_date"]["expression"].startswith("batch = cast(strftime(source_date")
-    assert History.of(tmp_path, source_of(found)).audit(LAST).verdict.outcome == "pass"
+        assert not {"min", "max", "values", "usual"} & set(proposal.values["columns"][name]), name
+    assert proposal.values["rules"]["batch_is_the_date"]["expression"].startswith("batch = cast(strftime(source_date")
+    assert History.of(tmp_path, source_of(proposal)).audit(LAST).verdict.outcome == "pass"
 
 
 def test_infinite_numbers_have_no_bounds_and_pass(tmp_path: Path) -> None:
-    found = columns(tmp_path, ratio=lambda day, n: "inf" if n % 90 == 0 else n % 11 / 4)
-    assert set(found.values["columns"]["ratio"]) == {"type", "required"}
-    assert "values are infinite: no bounds" in found.text()
-    assert History.of(tmp_path, source_of(found)).audit(LAST).verdict.outcome == "pass"
+    proposal = columns(tmp_path, ratio=lambda day, n: "inf" if n % 90 == 0 else n % 11 / 4)
+    assert set(proposal.values["columns"]["ratio"]) == {"type", "required"}
+    assert "values are infinite: no bounds" in proposal.to_yaml()
+    assert History.of(tmp_path, source_of(proposal)).audit(LAST).verdict.outcome == "pass"
 
 
 def test_a_type_that_one_file_breaks_is_named_with_the_value(tmp_path: Path) -> None:
-    found = columns(tmp_path, delay=lambda day, n: "late" if (day, n) == (LAST, 49_017) else n % 11)
-    assert found.values["columns"]["delay"]["type"] == "string"
-    assert f"integer on 49 of 50 dates, but 'late' on {LAST}" in found.text()
+    proposal = columns(tmp_path, delay=lambda day, n: "late" if (day, n) == (LAST, 49_017) else n % 11)
+    assert proposal.values["columns"]["delay"]["type"] == "string"
+    assert f"integer on 49 of 50 dates, but 'late' on {LAST}" in proposal.to_yaml()
 
 
 def test_integers_that_some_files_write_with_a_point_stay_integers(tmp_path: Path) -> None:
-    found = columns(
+    proposal = columns(
         tmp_path,
         some=lambda day, n: f"{n % 9}.0" if day.day % 2 else n % 9,
         all=lambda day, n: f"{n % 9}.0",
         id=lambda day, n: f"{n % 9:03d}",
     )
-    kinds = {name: column["type"] for name, column in found.values["columns"].items()}
+    kinds = {name: column["type"] for name, column in proposal.values["columns"].items()}
     assert kinds == {"order_id": "integer", "some": "integer", "all": "number", "id": "string"}
 
 
-def test_what_is_missing_is_missing_however_it_is_spelt(tmp_path: Path) -> None:
+def test_missing_values_are_recognised_in_every_spelling(tmp_path: Path) -> None:
     spelt = ["", "NA", "N/A", "null", "NaN"]
-    found = columns(tmp_path, load=lambda day, n: spelt[n % 10] if n % 10 < 5 else n % 7, none=lambda day, n: "NA")
-    assert found.values["columns"]["load"]["type"] == "integer"
-    assert "required" not in found.values["columns"]["load"]
-    assert found.values["columns"]["none"] == {"type": "string"}
-    assert "type: string  # no value in any file" in found.text()
+    proposal = columns(tmp_path, load=lambda day, n: spelt[n % 10] if n % 10 < 5 else n % 7, none=lambda day, n: "NA")
+    assert proposal.values["columns"]["load"]["type"] == "integer"
+    assert "required" not in proposal.values["columns"]["load"]
+    assert proposal.values["columns"]["none"] == {"type": "string"}
+    assert "type: string  # no value in any file" in proposal.to_yaml()
 
 
-def test_files_that_cannot_be_read_are_named_and_left_out(tmp_path: Path) -> None:
+def test_unreadable_files_are_named_and_skipped(tmp_path: Path) -> None:
     land(tmp_path, days=12)
-    broken, other = FIRST + timedelta(days=3), FIRST + timedelta(days=5)
+    broken, narrow = FIRST + timedelta(days=3), FIRST + timedelta(days=5)
     (tmp_path / PATH.replace("{date}", str(broken))).write_text("a,b\n1,2,3\n")
-    write(tmp_path, other, [{**{k: v for k, v in row.items() if k != "sku"}} for row in orders(other)])
-    found = proposed(tmp_path)
-    assert found.heading.startswith("Proposed by nightshift profile-source from shop, orders: 10 files")
-    assert "sku" in found.values["columns"]
-    [unread, lacking] = found.notes
-    assert f"{broken}.csv: cannot be read: CSV parse error" in unread
-    assert f"{other}.csv: column 'sku' is missing, which 10 of 11 files have" in lacking
+    write(tmp_path, narrow, [{**{k: v for k, v in row.items() if k != "sku"}} for row in orders(narrow)])
+    proposal = proposed(tmp_path)
+    assert proposal.heading.startswith("Proposed by nightshift profile-source from shop, orders: 10 files")
+    assert "sku" in proposal.values["columns"]
+    [unreadable, incomplete] = proposal.notes
+    assert f"{broken}.csv: cannot be read: CSV parse error" in unreadable
+    assert f"{narrow}.csv: column 'sku' is missing, which 10 of 11 files have" in incomplete
 
 
-def test_columns_that_cannot_be_declared_are_named_and_left_out(tmp_path: Path) -> None:
+def test_columns_that_cannot_be_declared_are_named_and_omitted(tmp_path: Path) -> None:
     land(tmp_path, lambda row, day: {**row, "Sold By": 1, "label": 1} | ({"new": 1} if day.month == 4 else {}))
-    found = proposed(tmp_path)
-    assert not {"Sold By", "label", "new"} & set(found.values["columns"])
-    assert found.notes == (
+    proposal = proposed(tmp_path)
+    assert not {"Sold By", "label", "new"} & set(proposal.values["columns"])
+    assert proposal.notes == (
         "column 'Sold By' is left out: not a name: a lower-case letter, then lower-case letters, digits and _",
         "column 'label' is left out: a reserved name",
-        f"column 'new' is left out: in 19 of 50 files only, the last {LAST}",
+        f"column 'new' is left out: in only 19 of 50 files, the last {LAST}",
     )
 
 
-def test_a_file_that_lands_again_for_another_date_is_allowed_to(tmp_path: Path) -> None:
+def test_files_that_repeat_make_repeats_allowed(tmp_path: Path) -> None:
     land(tmp_path, days=10)
     write(tmp_path, FIRST + timedelta(days=8), orders(FIRST + timedelta(days=2)))
-    found = proposed(tmp_path)
-    assert found.values["repeats"] == "allow"
-    assert "repeats: allow  # 1 file is the same as one before, the first of 2024-03-09" in found.text()
+    proposal = proposed(tmp_path)
+    assert proposal.values["repeats"] == "allow"
+    assert "repeats: allow  # 1 file repeats an earlier file, the first on 2024-03-09" in proposal.to_yaml()
 
 
-def test_little_history_promises_little(tmp_path: Path) -> None:
+def test_a_short_history_supports_few_checks(tmp_path: Path) -> None:
     land(tmp_path, days=3)
-    found = proposed(tmp_path)
-    assert not any({"usual", "values"} & set(column) for column in found.values["columns"].values())
-    assert set(found.values["rows"]) == {"min", "max"}
-    assert "freshness" not in found.values
-    assert "3 different values; on 3 dates, so there may be others" in found.text()
+    proposal = proposed(tmp_path)
+    assert not any({"usual", "values"} & set(column) for column in proposal.values["columns"].values())
+    assert set(proposal.values["rows"]) == {"min", "max"}
+    assert "freshness" not in proposal.values
+    assert "3 distinct values; on 3 dates, so other values are possible" in proposal.to_yaml()
 
 
-def test_full_versions_now_and_then_are_irregular(tmp_path: Path) -> None:
+def test_a_file_a_week_is_irregular(tmp_path: Path) -> None:
     for week in range(8):
         write(tmp_path, FIRST + timedelta(days=7 * week), orders(FIRST + timedelta(days=7 * week)))
-    found = proposed(tmp_path)
-    assert found.values["cadence"] == "irregular"
-    assert not any("usual" in column for column in found.values["columns"].values())
-    assert set(found.values["rows"]) == {"min", "max"}
+    proposal = proposed(tmp_path)
+    assert proposal.values["cadence"] == "irregular"
+    assert not any("usual" in column for column in proposal.values["columns"].values())
+    assert set(proposal.values["rows"]) == {"min", "max"}
 
 
-def test_compressed_and_parquet_files_say_the_same(tmp_path: Path) -> None:
+def test_compressed_and_parquet_files_give_the_same_proposal(tmp_path: Path) -> None:
     land(tmp_path, days=8)
     expected = proposed(tmp_path)
     source = source_of(expected)
@@ -409,55 +418,55 @@ def test_compressed_and_parquet_files_say_the_same(tmp_path: Path) -> None:
         (tmp_path / f"{day}.csv.gz").write_bytes(gzip.compress(content))
         pq.write_table(read(tmp_path, source, day).drop(["source_date"]), tmp_path / f"{day}.parquet")
     for ending in ("csv.gz", "parquet"):
-        found = proposed(tmp_path, path=f"{{date}}.{ending}")
-        assert found.values | {"path": PATH} == expected.values
+        proposal = proposed(tmp_path, path=f"{{date}}.{ending}")
+        assert proposal.values | {"path": PATH} == expected.values
 
 
-def test_files_without_rows_are_seen(tmp_path: Path) -> None:
+def test_files_without_rows_count_as_dates(tmp_path: Path) -> None:
     land(tmp_path, days=10)
     file = tmp_path / PATH.replace("{date}", str(FIRST + timedelta(days=4)))
     file.write_text(file.read_text().splitlines()[0] + "\n")
-    found = proposed(tmp_path)
-    assert found.values["rows"]["min"] == 0
-    assert "min: 0  # 0 seen, no row on 1 of 10 dates" in found.text()
+    proposal = proposed(tmp_path)
+    assert proposal.values["rows"]["min"] == 0
+    assert "min: 0  # minimum 0, no row on 1 of 10 dates" in proposal.to_yaml()
 
 
-def test_nothing_but_empty_files_is_still_a_source(tmp_path: Path, tiny: ModelDefinition) -> None:
+def test_empty_files_alone_give_a_source(tmp_path: Path, tiny: ModelDefinition) -> None:
     (tmp_path / "orders").mkdir()
     for day in (FIRST, NEXT):
         (tmp_path / "orders" / f"{day}.csv").write_text("a,b\n")
-    found = proposed(tmp_path)
-    assert problems(tiny, source_of(found)) == []
-    assert found.values["columns"] == {"a": {"type": "string"}, "b": {"type": "string"}}
-    assert found.values["rows"] == {"min": 0}
+    proposal = proposed(tmp_path)
+    assert problems(tiny, source_of(proposal)) == []
+    assert proposal.values["columns"] == {"a": {"type": "string"}, "b": {"type": "string"}}
+    assert proposal.values["rows"] == {"min": 0}
 
 
-def test_nothing_landed_and_nothing_readable_are_one_line(tmp_path: Path) -> None:
+def test_missing_and_unreadable_files_raise_one_line(tmp_path: Path) -> None:
     with pytest.raises(TerminalError, match=r"orders/\{date\}\.csv: no file has landed; fix: land files there"):
         proposed(tmp_path)
     (tmp_path / "orders").mkdir()
     (tmp_path / "orders" / f"{FIRST}.csv").write_text("")
-    with pytest.raises(TerminalError, match=r"not one of 1 files can be read, the first: .*cannot be read"):
+    with pytest.raises(TerminalError, match=r"none of 1 files can be read; the first error: .*cannot be read"):
         proposed(tmp_path)
     (tmp_path / "orders" / f"{FIRST}.csv").write_text("No Name\n1\n")
     with pytest.raises(TerminalError, match=r"no column can be declared; fix: not a name"):
         proposed(tmp_path)
 
 
-# ---- what is declared already
+# ---- declared entries
 
 
 def draft(models: Path, source: str) -> Draft:
-    """A definition that is not complete, with a source."""
+    """An incomplete definition with a source."""
     folder = models / "shop"
     folder.mkdir(parents=True, exist_ok=True)
-    told = "\n".join(f"    {line}" for line in source.strip().splitlines())
-    (folder / "model.yaml").write_text(f"name: shop\nsources:\n  orders:\n{told}\n")
+    lines = "\n".join(f"    {line}" for line in source.strip().splitlines())
+    (folder / "model.yaml").write_text(f"name: shop\nsources:\n  orders:\n{lines}\n")
     return find_draft(models, "shop", "orders")
 
 
-def test_what_is_declared_stays_where_the_files_satisfy_it(shop: Path, tmp_path: Path, tiny: ModelDefinition) -> None:
-    found = proposed(
+def test_declared_entries_stay_where_the_files_pass_them(shop: Path, tmp_path: Path, tiny: ModelDefinition) -> None:
+    proposal = proposed(
         shop,
         draft(
             tmp_path,
@@ -477,25 +486,31 @@ def test_what_is_declared_stays_where_the_files_satisfy_it(shop: Path, tmp_path:
             """.replace("            ", ""),
         ),
     )
-    told = found.values
-    assert (told["description"], told["available"], told["restates"]) == ("What was ordered.", {"after": "30h"}, "2d")
-    assert told["key"] == ["shop", "order_id"]
-    assert (told["rows"]["min"], told["rows"]["max"]) == (1, 5000)
-    assert list(told["columns"])[:4] == ["amount", "shop", "items", "order_id"]
-    amount, shops, items = (told["columns"][name] for name in ("amount", "shop", "items"))
+    entries = proposal.values
+    assert (entries["description"], entries["available"], entries["restates"]) == (
+        "What was ordered.",
+        {"after": "30h"},
+        "2d",
+    )
+    assert entries["key"] == ["shop", "order_id"]
+    assert (entries["rows"]["min"], entries["rows"]["max"]) == (1, 5000)
+    assert list(entries["columns"])[:4] == ["amount", "shop", "items", "order_id"]
+    amount, shops, items = (entries["columns"][name] for name in ("amount", "shop", "items"))
     assert (amount["description"], amount["max"], amount["min"]) == ("Dollars", 1000000, 0)
-    assert "severity" not in amount  # what follows where a declared rule is broken is declared, too
+    assert "severity" not in amount  # a declared check keeps the default severity
     assert shops["pattern"] == "[A-Z]+" and "values" not in shops
     assert (items["required"], items["min"], items["max"], items["severity"]) == (False, 0, 3, "warn")
-    text = found.text()
-    assert "max: 1000000  # 701.61 seen; the files suggest 1100" in text
-    assert "max: 5000  # 155 seen; the files suggest 400" in text
+    text = proposal.to_yaml()
+    assert "max: 1000000  # maximum 701.61; the files suggest 1100" in text
+    assert "max: 5000  # maximum 155; the files suggest 400" in text
     assert "severity: warn}  # 0 of 6,411 rows break it" in text
-    assert problems(tiny, source_of(found)) == []
+    assert problems(tiny, source_of(proposal)) == []
 
 
-def test_what_the_files_break_is_replaced_and_said(shop: Path, tmp_path: Path, tiny: ModelDefinition) -> None:
-    found = proposed(
+def test_declared_entries_that_the_files_break_are_replaced_with_evidence(
+    shop: Path, tmp_path: Path, tiny: ModelDefinition
+) -> None:
+    proposal = proposed(
         shop,
         draft(
             tmp_path,
@@ -517,25 +532,25 @@ def test_what_the_files_break_is_replaced_and_said(shop: Path, tmp_path: Path, t
             """.replace("            ", ""),
         ),
     )
-    text = found.text()
-    assert found.values["key"] == ["order_id"] and "; declared shop, which is not unique" in text
-    assert "min: 50  # 115 seen; declared 200" in text
+    text = proposal.to_yaml()
+    assert proposal.values["key"] == ["order_id"] and "; declared shop, which is not unique" in text
+    assert "min: 50  # minimum 115; declared 200" in text
     assert "dates; declared {min: 0.99, max: 1.01}, 20 of 29 dates were outside" in text
-    told = found.values["columns"]
-    assert told["amount"]["type"] == "number" and told["amount"]["max"] == 1100
+    entries = proposal.values["columns"]
+    assert entries["amount"]["type"] == "number" and entries["amount"]["max"] == 1100
     assert "declared integer, but '" in text and "declared max: 100, which 343 of 6,411 rows break" in text
-    assert "usual: {deviations: 0.5}  # 27 of 29 dates were further" in text
-    assert "required" not in told["note"] and "declared required: True, which 830 of 6,411 rows break" in text
-    assert told["shop"]["values"] == ["BOS", "NYC", "SFO"]
-    assert told["sku"]["pattern"] == "[A-Z]{3}-[0-9]{5}" and told["sku"]["description"] == "Article"
-    assert told["zip"] == {"type": "integer", "required": True, "min": 1000, "severity": "warn"}
+    assert "usual: {deviations: 0.5}  # 27 of 29 dates outside the range" in text
+    assert "required" not in entries["note"] and "declared required: True, which 830 of 6,411 rows break" in text
+    assert entries["shop"]["values"] == ["BOS", "NYC", "SFO"]
+    assert entries["sku"]["pattern"] == "[A-Z]{3}-[0-9]{5}" and entries["sku"]["description"] == "Article"
+    assert entries["zip"] == {"type": "integer", "required": True, "min": 1000, "severity": "warn"}
     assert "type: integer  # declared; the files suggest string: digits such as '06820'" in text
-    assert "rows break it" in "\n".join(lines_of(found, "zip"))
-    assert told["gone"] == {"type": "number", "description": "Not there"}
+    assert "rows break it" in "\n".join(lines_of(proposal, "zip"))
+    assert entries["gone"] == {"type": "number", "description": "Not there"}
     assert "type: number  # in none of the files" in text
     assert "cheap: {expression: amount < 100}  # 343 of 6,411 rows break it, the first on 2024-03-01" in text
     assert "odd: {expression: no_such_column > 1}  # the rule 'odd' cannot be evaluated" in text
-    source = source_of(found).model_copy(update={"rules": {}})
+    source = source_of(proposal).model_copy(update={"rules": {}})
     assert problems(tiny, source) == []
 
 
@@ -568,18 +583,18 @@ def tables(draw: st.DrawFn) -> list[pa.Table]:
     days = []
     for _ in range(draw(st.integers(1, 9))):
         rows = draw(st.integers(0, 12))
-        made = {}
+        columns = {}
         for name in kinds:
             kind, values = KINDS[name]
             values = st.none() | values if name in optional else values
-            made[name] = pa.array(draw(st.lists(values, min_size=rows, max_size=rows)), kind)
-        days.append(pa.table(made))
+            columns[name] = pa.array(draw(st.lists(values, min_size=rows, max_size=rows)), kind)
+        days.append(pa.table(columns))
     return days
 
 
 @examples(max_examples=30, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(days=tables())
-def test_any_files_pass_what_is_proposed_of_them(tiny: ModelDefinition, days: list[pa.Table]) -> None:
+def test_any_files_pass_their_own_proposal(tiny: ModelDefinition, days: list[pa.Table]) -> None:
     with TemporaryDirectory() as folder:
         landing = Path(folder)
         for number, rows in enumerate(days):
@@ -588,5 +603,5 @@ def test_any_files_pass_what_is_proposed_of_them(tiny: ModelDefinition, days: li
         assert problems(tiny, source) == []
         rows = pa.concat_tables(read(landing, source, day) for day in landed_dates(folder, source))
         contract = source_contract("orders", source, AuditContext(days=len(days)))
-        found = audit_table(contract, rows)
-        assert [check.detail for check in found.verdict.checks if not check.passed] == []
+        audited = audit_table(contract, rows)
+        assert [check.detail for check in audited.verdict.checks if not check.passed] == []

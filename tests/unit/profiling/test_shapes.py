@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nightshift.profiling.shapes import MOST_SHAPES, NONE, pattern_of, shapes_of
+from nightshift.profiling.shapes import MAX_SHAPES, NO_SHAPES, pattern_of, shapes_of
 
 UUIDS = [str(uuid.UUID(int=n * 0x9E3779B97F4A7C15F39CC0605CEDC835 % 2**128)) for n in range(1, 1000)]
 
@@ -54,7 +54,7 @@ def test_codes_have_a_pattern(values: list[str], expected: str) -> None:
         pytest.param([], id="nothing"),
     ],
 )
-def test_texts_have_none(values: list[str]) -> None:
+def test_texts_have_no_pattern(values: list[str]) -> None:
     assert pattern(*values) is None
 
 
@@ -70,14 +70,14 @@ texts = st.lists(
 
 @given(files=st.lists(texts, max_size=4))
 def test_a_pattern_holds_for_every_value_of_every_file(files: list[list[str]]) -> None:
-    found = reduce(or_, (shapes_of(pa.chunked_array([values], pa.string())) for values in files), NONE)
+    shapes = reduce(or_, (shapes_of(pa.chunked_array([values], pa.string())) for values in files), NO_SHAPES)
     values = [value for file in files for value in file]
-    assert found == shapes_of(pa.chunked_array([values], pa.string()))
-    told = pattern_of(found)
-    assert told is None or all(re.fullmatch(told, value) for value in values)
+    assert shapes == shapes_of(pa.chunked_array([values], pa.string()))
+    regex = pattern_of(shapes)
+    assert regex is None or all(re.fullmatch(regex, value) for value in values)
 
 
 def test_free_text_takes_no_memory() -> None:
-    found = shapes_of(pa.chunked_array([[f"{'!' * (n % 700)}a{'?' * (n // 700)}" for n in range(1400)]]))
-    assert (found.fine, found.coarse) == (None, None)
-    assert MOST_SHAPES < 700
+    shapes = shapes_of(pa.chunked_array([[f"{'!' * (n % 700)}a{'?' * (n // 700)}" for n in range(1400)]]))
+    assert (shapes.fine, shapes.coarse) == (None, None)
+    assert MAX_SHAPES < 700

@@ -96,7 +96,7 @@ def test_features_are_held_against_what_is_usual_of_one_date_only(tiny: ModelDef
     )
     profiles = {"busy": [ColumnDistribution(100, 0, 0.5, 0.1)] * 3}
     kinds = [
-        {one.kind for one in features_contract(definition, AuditContext(day=day, profiles=profiles)).expectations}
+        {one.kind for one in features_contract(definition, AuditContext(day=day, distributions=profiles)).expectations}
         for day in (DAY, None)
     ]
     assert kinds[0] - kinds[1] == {MEAN, PRESENT}

@@ -14,7 +14,7 @@ from nightshift.quality.audit import audit_table
 from nightshift.quality.docs import render_docs
 from nightshift.quality.expectation import DISTINCT, MEAN, MIX, NEWEST, PRESENT, SPREAD, Contract, ExpectationSpec
 from nightshift.quality.suite import ExpectationResult, suite_result
-from nightshift.quality.usual import distance
+from nightshift.quality.usual import mix_distance
 
 
 def found(values: list[Any], kind: pa.DataType, shares: dict[str, float], most: float = 0.5) -> ExpectationResult:
@@ -31,7 +31,9 @@ def test_the_distance_to_the_expected_mix_is_observed_without_missing_values(val
     shares = {"a": 0.5, "b": 0.5}
     present = [value for value in values if value is not None]
     mix = {value: present.count(value) / len(present) for value in present}
-    assert found(values, pa.string(), shares).result.result["observed_value"] == pytest.approx(distance(mix, shares))
+    assert found(values, pa.string(), shares).result.result["observed_value"] == pytest.approx(
+        mix_distance(mix, shares)
+    )
 
 
 @pytest.mark.parametrize(("most", "passed"), [(0.25, True), (0.2499, False)])

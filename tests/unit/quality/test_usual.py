@@ -12,7 +12,7 @@ from scipy.stats import median_abs_deviation
 from nightshift.definition.checks import STATISTICS, UsualValues
 from nightshift.quality.distributions import ColumnDistribution
 from nightshift.quality.expectation import DISTINCT, MEAN, MIX, PRESENT, SPREAD
-from nightshift.quality.usual import bounds, distance, multiples, same_weekdays, usual_values
+from nightshift.quality.usual import bounds, mix_distance, multiples, same_weekdays, usual_values
 
 DAY = date(2024, 1, 29)
 
@@ -223,18 +223,18 @@ MIXES = st.dictionaries(st.sampled_from("abcde"), st.integers(1, 100), min_size=
 
 @given(MIXES, MIXES, MIXES)
 def test_the_distance_of_mixes_is_a_metric(one: Mix, other: Mix, third: Mix) -> None:
-    assert distance(one, one) == 0
-    assert distance(one, other) == pytest.approx(distance(other, one))
-    assert distance(one, third) <= distance(one, other) + distance(other, third) + 1e-12
-    assert 0 <= distance(one, other) <= 1
-    assert distance(one, other) > 0 or one == pytest.approx(other)
+    assert mix_distance(one, one) == 0
+    assert mix_distance(one, other) == pytest.approx(mix_distance(other, one))
+    assert mix_distance(one, third) <= mix_distance(one, other) + mix_distance(other, third) + 1e-12
+    assert 0 <= mix_distance(one, other) <= 1
+    assert mix_distance(one, other) > 0 or one == pytest.approx(other)
 
 
 @given(MIXES, MIXES)
 def test_the_distance_is_half_of_what_the_shares_differ(one: Mix, other: Mix) -> None:
     shares = [[mix.get(value, 0.0) for value in "abcde"] for mix in (one, other)]
-    assert distance(one, other) == pytest.approx(cityblock(*shares) / 2)
+    assert mix_distance(one, other) == pytest.approx(cityblock(*shares) / 2)
 
 
 def test_mixes_without_a_common_value_are_one_apart() -> None:
-    assert distance({"a": 0.5, "b": 0.5}, {"c": 1.0}) == 1
+    assert mix_distance({"a": 0.5, "b": 0.5}, {"c": 1.0}) == 1

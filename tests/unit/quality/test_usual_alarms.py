@@ -64,7 +64,7 @@ def history() -> list[dict[str, ColumnDistribution]]:
 def alarms(rows: pa.Table, weeks: int = 6) -> list[Check]:
     """What does not hold of a day after some weeks of ordinary ones."""
     profiles = {name: [week[name] for week in history()[:weeks]] for name in TYPES}
-    background = AuditContext(day=DAY, profiles=profiles)
+    background = AuditContext(day=DAY, distributions=profiles)
     verdict = audit_table(source_contract("x", SOURCE, background), rows).verdict
     assert len(verdict.checks) == (18 if weeks >= 3 else 1)
     return list(verdict.failures)

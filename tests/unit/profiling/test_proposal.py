@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from nightshift.definition.load import plain
-from nightshift.profiling.text import Part, Proposal, Told, written
+from nightshift.profiling.proposal import Proposal, ProposedSection, ProposedValue, inline_yaml
 
 texts = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"])), st.text("?!:#,[]{}&*|>'\"%@` -\n\\ab0.~", max_size=8)
@@ -27,14 +27,17 @@ def read(text: str) -> Any:
 
 @given(value=values)
 def test_a_value_is_read_as_it_was_written(value: Any) -> None:
-    assert read(f"k: {written(value)}\nl: 1") == {"k": value, "l": 1}
+    assert read(f"k: {inline_yaml(value)}\nl: 1") == {"k": value, "l": 1}
 
 
-@given(lines=st.dictionaries(texts.filter(bool), values, min_size=1, max_size=4), why=texts)
-def test_a_proposal_is_read_as_it_was_told(lines: dict[str, Any], why: str) -> None:
-    part = Part({name: Told(value, why) for name, value in lines.items()} | {"below": Part({"one": Told(1, why)}, why)})
-    proposal = Proposal("source", part, why)
-    assert read(proposal.text()) == {"sources": {"source": proposal.values}}
+@given(entries=st.dictionaries(texts.filter(bool), values, min_size=1, max_size=4), evidence=texts)
+def test_a_proposal_is_read_as_it_was_written(entries: dict[str, Any], evidence: str) -> None:
+    section = ProposedSection(
+        {name: ProposedValue(value, evidence) for name, value in entries.items()}
+        | {"nested": ProposedSection({"one": ProposedValue(1, evidence)}, evidence)}
+    )
+    proposal = Proposal("source", section, evidence)
+    assert read(proposal.to_yaml()) == {"sources": {"source": proposal.values}}
 
 
 @pytest.mark.parametrize(
@@ -49,21 +52,21 @@ def test_a_proposal_is_read_as_it_was_told(lines: dict[str, Any], why: str) -> N
     ],
 )
 def test_quotes_are_where_they_are_needed(value: Any, expected: str) -> None:
-    assert written(value) == expected
+    assert inline_yaml(value) == expected
 
 
 def test_long_texts_are_folded_and_long_parts_are_blocks() -> None:
-    long = " or ".join(f"column_{n} > {n}" for n in range(12))
-    part = Part(
+    condition = " or ".join(f"column_{n} > {n}" for n in range(12))
+    section = ProposedSection(
         {
-            "rules": Told({"one": {"expression": long, "severity": "warn"}}, "seen"),
-            "expectations": Told([{"type": "Expect", "arguments": {"a": long}}]),
-            "rows": Part({"min": Told(1), "max": Told(2)}),
+            "rules": ProposedValue({"one": {"expression": condition, "severity": "warn"}}, "seen"),
+            "expectations": ProposedValue([{"type": "Expect", "arguments": {"a": condition}}]),
+            "rows": ProposedSection({"min": ProposedValue(1), "max": ProposedValue(2)}),
         }
     )
-    text = Proposal("source", part, "Proposed").text()
+    text = Proposal("source", section, "Proposed").to_yaml()
     assert max(map(len, text.splitlines()[:10])) <= 115
     assert "    rules:  # seen\n      one:\n        expression: >-\n          column_0 > 0 or" in text
     assert "    expectations:\n      - {type: Expect, arguments: {" in text
     assert "    rows: {min: 1, max: 2}\n" in text
-    assert read(text)["sources"]["source"]["rules"]["one"]["expression"] == long
+    assert read(text)["sources"]["source"]["rules"]["one"]["expression"] == condition
