@@ -23,14 +23,14 @@ LISTED_CELLS = 50  # differing cells that are listed; all of them are counted
 
 def features(model: Model, format: OutputFormat = Format.table) -> None:
     """Print the data dictionary: every feature, what it means and where it comes from."""
-    from nightshift.features.dictionary import Entry, data_dictionary
+    from nightshift.features.dictionary import FeatureEntry, data_dictionary
 
     entries = list(data_dictionary(find_definition(get_settings().models_path, model)))
     if format is Format.table:
         rows = [(entry.feature, entry.type, entry.sources, entry.sentence, entry.description) for entry in entries]
         write_rows(["feature", "type", "sources", "computation", "meaning"], rows, format)
     else:
-        names = [field.name for field in dataclasses.fields(Entry)]
+        names = [field.name for field in dataclasses.fields(FeatureEntry)]
         write_rows(names, [(*vars(entry).values(),) for entry in entries], format)
 
 

@@ -1,7 +1,7 @@
-"""The features of one night straight from raw rows: no tiles, no partials, one aggregation a feature.
+"""Computes the features of one night from raw rows: without tiles and partials, one aggregation a feature.
 
-Slow on purpose. It shares with the computation that is published only what a user's expression means; which days
-a window holds and how rows are aggregated are worked out anew, so that a mistake in either shows.
+Slow on purpose. It shares with the published computation only the meaning of a user's expression. The days of a window
+and the aggregation of its rows are computed independently, so that a mistake in either shows.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def brute_force(
         definition: The model definition.
         night: The score date.
         raw: The rows of every source, of any dates.
-        dates: The dates each source has.
+        dates: The dates of each source.
     """
     from pyspark.sql import functions as F
 
@@ -37,12 +37,12 @@ def brute_force(
     rows = raw[source].where(F.col("source_date") == F.lit(night)).withColumnRenamed("source_date", "score_date")
     observed = with_derived(definition, source, rows)
     for name, lookup in definition.features.lookups.items():
-        seen = [day for day in dates[lookup.source] if day <= _newest(definition, lookup.source, night)]
-        version = raw[lookup.source].where(F.col("source_date") == F.lit(max(seen, default=None)))
+        available = [day for day in dates[lookup.source] if day <= _newest(definition, lookup.source, night)]
+        version = raw[lookup.source].where(F.col("source_date") == F.lit(max(available, default=None)))
         fields = F.struct(*definition.sources[lookup.source].types)
         dimension = with_derived(definition, lookup.source, version).select(*lookup.key, fields.alias(name))
         observed = observed.join(dimension, [*lookup.key], "left")
-    found = prepare_observations(definition, observed)
+    features = prepare_observations(definition, observed)
     for name, aggregate in definition.features.aggregates.items():
         for window in aggregate.windows:
             last = _newest(definition, aggregate.source, night)
@@ -52,18 +52,18 @@ def brute_force(
             keys = [F.col(column).alias(observed_key(column)) for column in aggregate.by]
             values = inside.groupBy(*keys).agg(plain_value(aggregate).alias(feature_name(name, window.days)))
             by = [observed_key(column) for column in aggregate.by]
-            found = found.join(values, by, "left") if by else found.crossJoin(values)
-    return complete_features(definition, found)
+            features = features.join(values, by, "left") if by else features.crossJoin(values)
+    return complete_features(definition, features)
 
 
 def _newest(definition: ModelDefinition, source: str, night: date) -> date:
-    """The newest day of a source that was available, found by trying every day around the night."""
+    """The newest available day of a source, by trying every day around the night."""
     around = [night + timedelta(days=offset) for offset in range(-1000, 1000)]
     return max(day for day in around if is_available(definition.schedule, definition.sources[source], day, night))
 
 
 def plain_value(aggregate: Aggregate) -> Column:
-    """A feature by Spark's own aggregate function; null over no rows."""
+    """A feature computed by Spark's own aggregate function; null over no rows."""
     from pyspark.sql import functions as F
 
     if aggregate.agg == "count":

@@ -1,4 +1,4 @@
-"""The feature computation in Spark: the same plan for one night and for a year of them."""
+"""The feature computation in Spark: the same plan for one night and for a year of nights."""
 
 from __future__ import annotations
 
@@ -23,18 +23,20 @@ if TYPE_CHECKING:
 
 
 def with_derived(definition: ModelDefinition, source: str, rows: DataFrame) -> DataFrame:
-    """The rows of a source with its derived columns."""
+    """Adds the derived columns of a source to its rows."""
     from pyspark.sql import functions as F
 
     derived = definition.sources[source].derived.items()
-    return rows.withColumns({name: F.expr(made.expression).cast(SPARK_TYPES[made.type]) for name, made in derived})
+    return rows.withColumns(
+        {name: F.expr(column.expression).cast(SPARK_TYPES[column.type]) for name, column in derived}
+    )
 
 
 def visible_rows(definition: ModelDefinition, source: str, rows: DataFrame, days: Iterable[date]) -> DataFrame:
-    """The rows of a source as aggregates see them: with derived columns, without rows from the future.
+    """The rows of a source that aggregates may use, with derived columns and without rows from the future.
 
-    A row from the future tells of an instant at which its own partition was already there. No clock that is
-    right writes such a row, and it could tell of what lies after a night's cutoff.
+    A row is from the future if its event time is not before the instant at which its own partition was available. No
+    correct clock writes such a row, and it could describe an event after a night's cutoff.
 
     Returns:
         The landed and derived columns, and `_at`, the instant of each row (null without `event_time`).
@@ -51,30 +53,30 @@ def visible_rows(definition: ModelDefinition, source: str, rows: DataFrame, days
         zone = zone_of(definition.schedule, declared)
         local = F.col(AT).cast("timestamp_ntz").cast("timestamp")
         rows = rows.withColumn(AT, F.to_utc_timestamp(local, zone))
-    there = {day: available_at(definition.schedule, declared, day) for day in days}
+    available = {day: available_at(definition.schedule, declared, day) for day in days}
     frame = pa.table(
         {
-            "source_date": pa.array(list(there), pa.date32()),
-            "_there": pa.array(list(there.values()), pa.timestamp("us", "UTC")),
+            "source_date": pa.array(list(available), pa.date32()),
+            "_available": pa.array(list(available.values()), pa.timestamp("us", "UTC")),
         }
     )
     rows = rows.join(F.broadcast(rows.sparkSession.createDataFrame(frame)), "source_date")
-    return rows.where(F.col(AT).isNull() | (F.col(AT) < F.col("_there"))).drop("_there")
+    return rows.where(F.col(AT).isNull() | (F.col(AT) < F.col("_available"))).drop("_available")
 
 
 def write_day_tiles(
     definition: ModelDefinition, source: str, rows: DataFrame, fingerprints: Mapping[Tile, str], writer: TileWriter
 ) -> list[TileFile]:
-    """Makes tiles of one day each from the raw rows of those days: every worker writes those of the rows it has.
+    """Builds tiles of one day each from the raw rows of those days: every worker writes the tiles of its rows.
 
-    A day whose rows are spread over workers has several files; a key may be in each of them.
+    A day whose rows are spread over several workers has several files; a key may be in each of them.
     """
     rows = visible_rows(definition, source, rows, [tile.start for tile in fingerprints])
     aggregates = {name: aggregate for group in writer.groups for name, aggregate in group.stored_aggregates.items()}
     # Aggregates over the same values share a column.
     values = {name: (a.value, a.where, _operand_type(a)) for name, a in aggregates.items()}
-    columns = {told: f"_{number}" for number, told in enumerate(dict.fromkeys(values.values()))}
-    operands = {name: columns[told] for name, told in values.items()}
+    columns = {value: f"_{number}" for number, value in enumerate(dict.fromkeys(values.values()))}
+    operands = {name: columns[value] for name, value in values.items()}
     inputs = {operands[name]: _operand(aggregate).alias(operands[name]) for name, aggregate in aggregates.items()}
     names = dict.fromkeys(["source_date", *(column for group in writer.groups for column in group.by)])
     dated = [AT] if any(aggregate.agg == "last" for aggregate in aggregates.values()) else []
@@ -82,28 +84,30 @@ def write_day_tiles(
 
     def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for table in batches_to_tables(batches):
-            for written in writer.write_days(table, operands, fingerprints):
-                yield written.to_batch()
+            for file in writer.write_days(table, operands, fingerprints):
+                yield file.to_batch()
 
-    return _written(needed, write)
+    return _tile_files(needed, write)
 
 
 def write_longer_tiles(
     spark: SparkSession, fingerprints: Mapping[Tile, str], shorter: Mapping[Tile, Sequence[str]], writer: TileWriter
 ) -> list[TileFile]:
-    """Makes tiles of several days from the files of their parts: every worker writes some of them."""
+    """Builds tiles of several days from the files of their parts: every worker writes some of them."""
     tiles = list(fingerprints)
 
     def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for tile in (tiles[number] for batch in batches for number in batch["id"].to_pylist()):
             parts = {part: shorter[part] for part in tile.parts if part in shorter}
-            yield from (written.to_batch() for written in writer.write_longer(tile, fingerprints[tile], parts))
+            yield from (file.to_batch() for file in writer.write_longer(tile, fingerprints[tile], parts))
 
-    return _written(spark.range(len(tiles)), write)
+    return _tile_files(spark.range(len(tiles)), write)
 
 
-def _written(rows: DataFrame, write: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]) -> list[TileFile]:
-    """What the workers wrote of some rows."""
+def _tile_files(
+    rows: DataFrame, write: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
+) -> list[TileFile]:
+    """Runs a writer on the workers; the files that it wrote."""
     return [TileFile.of(row.asDict()) for row in rows.mapInArrow(write, TileFile.SCHEMA).collect()]
 
 
@@ -111,49 +115,48 @@ TableTransform = Callable[[pa.Table], pa.Table]
 
 
 def compute_features(
-    definition: ModelDefinition, prepared: DataFrame, seen: Sequence[WindowInputs]
+    definition: ModelDefinition, prepared: DataFrame, inputs: Sequence[WindowInputs]
 ) -> tuple[DataFrame, TableTransform]:
     """Computes every feature of prepared observations.
 
     Args:
         definition: The model definition.
         prepared: Prepared observations, see `prepare_observations`.
-        seen: What their nights see of each source that is aggregated.
+        inputs: The tiles of each aggregated source for their nights.
 
     Returns:
-        Rows, and a function that whoever writes them puts them through, which spares them a way between processes.
-        It gives the columns of the feature table.
+        Rows, and a function that their writer applies to them before it writes them, which saves a transfer between
+        processes. The function returns the columns of the feature table.
     """
-    add = _with_windows(definition, seen)
+    add = _with_windows(definition, inputs)
     if not definition.features.computed:
         return prepared, add
     fields = [field for field in prepared.schema if not is_observed_key(field.name)]
-    kept = ", ".join(f"`{field.name}` {field.dataType.simpleString()}" for field in fields)
-    made = {name: str(aggregate.type) for name, aggregate in definition.aggregate_features.items()}
-    wide = f"{kept}, {spark_schema(made)}" if made else kept
+    schema = ", ".join(f"`{field.name}` {field.dataType.simpleString()}" for field in fields)
+    if types := {name: str(aggregate.type) for name, aggregate in definition.aggregate_features.items()}:
+        schema = f"{schema}, {spark_schema(types)}"
     rows = prepared.mapInArrow(
-        lambda batches: (b for t in batches_to_tables(batches) for b in add(t).to_batches()), wide
+        lambda batches: (b for t in batches_to_tables(batches) for b in add(t).to_batches()), schema
     )
     return with_computed(definition, rows), lambda table: table
 
 
-def _with_windows(definition: ModelDefinition, seen: Sequence[WindowInputs]) -> TableTransform:
-    """A function that adds every aggregate, for the workers: each reads the tiles that its rows' nights see."""
+def _with_windows(definition: ModelDefinition, inputs: Sequence[WindowInputs]) -> TableTransform:
+    """A function that adds every aggregate, for the workers: each worker reads the tiles of its rows' nights."""
     defaults = {name: aggregate.default for name, aggregate in definition.aggregate_features.items()}
 
     def add(observed: pa.Table) -> pa.Table:
-        kept = {name: observed[name] for name in observed.column_names if not is_observed_key(name)}
-        made = {name: values for source in seen for name, values in window_features(observed, source)}
-        filled = {
-            name: made[name] if default is None else made[name].fill_null(default) for name, default in defaults.items()
-        }
-        return pa.table(kept | filled)
+        columns = {name: observed[name] for name in observed.column_names if not is_observed_key(name)}
+        features = {name: values for source in inputs for name, values in window_features(observed, source)}
+        for name, default in defaults.items():
+            columns[name] = features[name] if default is None else features[name].fill_null(default)
+        return pa.table(columns)
 
     return add
 
 
 def _operand(aggregate: Aggregate) -> Column:
-    """What an aggregate aggregates: a value a row, null where the row is not to be counted."""
+    """The values that an aggregate aggregates, one a row; null where the row is not counted."""
     from pyspark.sql import functions as F
 
     if aggregate.agg in {"count", "rate"}:
@@ -177,7 +180,7 @@ def observations(
     Args:
         definition: The model definition.
         raw: The raw rows of the observations and of each source that is looked up.
-        versions: For each source that is looked up, the one version each night sees.
+        versions: For each source that is looked up, the version of every night.
     """
     source = definition.observations.source
     observed = with_derived(definition, source, raw[source]).withColumnRenamed("source_date", "score_date")
@@ -187,7 +190,7 @@ def observations(
 
 
 def prepare_observations(definition: ModelDefinition, observed: DataFrame) -> DataFrame:
-    """Observations with their row features, and what aggregates and `features.py` need of them.
+    """Adds row features to observations, and selects the columns that aggregates and `features.py` need.
 
     Returns:
         The key, each group's key as `_<column>`, and the row features; for `features.py` also the columns of the
@@ -201,8 +204,8 @@ def prepare_observations(definition: ModelDefinition, observed: DataFrame) -> Da
     columns += [F.col(name).alias(observed_key(name)) for name in keys]
     columns += [F.expr(row.expression).cast(SPARK_TYPES[row.type]).alias(name) for name, row in features.rows.items()]
     if features.computed:
-        made = {*definition.feature_types, *definition.observations.key}
-        columns += [F.col(name) for name in definition.sources[source].types if name not in made]
+        selected = {*definition.feature_types, *definition.observations.key}
+        columns += [F.col(name) for name in definition.sources[source].types if name not in selected]
         columns += [
             F.col(name)[column].alias(f"{name}.{column}")
             for name, lookup in features.lookups.items()
@@ -212,11 +215,11 @@ def prepare_observations(definition: ModelDefinition, observed: DataFrame) -> Da
 
 
 def complete_features(definition: ModelDefinition, rows: DataFrame) -> DataFrame:
-    """Gives prepared observations that have their aggregates the declared defaults, and what `features.py` computes."""
+    """Fills the aggregates of observations with the declared defaults, and adds what `features.py` computes."""
     from pyspark.sql import functions as F
 
-    made = definition.aggregate_features.items()
-    rows = rows.withColumns({name: F.coalesce(F.col(name), F.lit(aggregate.default)) for name, aggregate in made})
+    aggregates = definition.aggregate_features.items()
+    rows = rows.withColumns({name: F.coalesce(F.col(name), F.lit(aggregate.default)) for name, aggregate in aggregates})
     return with_computed(definition, rows) if definition.features.computed else rows
 
 
@@ -228,13 +231,13 @@ def _look_up(
     rows: DataFrame,
     versions: tuple[VisibleTile, ...],
 ) -> DataFrame:
-    """Observations with the row of a dimension that has their key, as a struct of this name."""
+    """Joins observations with the row of a dimension that has their key, as a struct with the look-up's name."""
     from pyspark.sql import functions as F
 
     frame = pa.table(
         {
-            "score_date": pa.array([seen.night for seen in versions], pa.date32()),
-            "source_date": pa.array([seen.tile.start for seen in versions], pa.date32()),
+            "score_date": pa.array([version.night for version in versions], pa.date32()),
+            "source_date": pa.array([version.tile.start for version in versions], pa.date32()),
         }
     )
     newest = rows.sparkSession.createDataFrame(frame)

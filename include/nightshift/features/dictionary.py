@@ -1,4 +1,4 @@
-"""The data dictionary: every feature with its type, its meaning and where it comes from."""
+"""The data dictionary: every feature with its type, its sources, its computation and its meaning."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from nightshift.definition.model import ModelDefinition
 
 
 @dataclass(frozen=True)
-class Entry:
-    """A feature as people read about it.
+class FeatureEntry:
+    """One feature in the data dictionary.
 
     Attributes:
         feature: Its column in `features.<model>`.
         type: number or category.
-        sources: The sources it is made from.
-        made: How it is made.
+        sources: The sources it is computed from.
+        computation: How it is computed.
         by: The key it is aggregated by; empty if over all rows, or no aggregate.
         window: The days it is aggregated over, if it is an aggregate.
-        default: What it is over an empty window; null if not declared.
-        description: What it means.
+        default: Its value over an empty window; null if not declared.
+        description: Its meaning.
     """
 
     feature: str
     type: str
     sources: str
-    made: str
+    computation: str
     by: str
     window: str
     default: str
@@ -37,40 +37,40 @@ class Entry:
 
     @property
     def sentence(self) -> str:
-        """How it is made, in one line."""
+        """How it is computed, in one line."""
         if not self.window:
-            return self.made
+            return self.computation
         by = f" by {self.by}" if self.by else ""
         default = "" if self.default == "null" else f", else {self.default}"
-        return f"{self.made}{by} over {self.window}{default}"
+        return f"{self.computation}{by} over {self.window}{default}"
 
 
-def data_dictionary(definition: ModelDefinition) -> Iterator[Entry]:
+def data_dictionary(definition: ModelDefinition) -> Iterator[FeatureEntry]:
     """Every feature of a definition, in the order of its table's columns; each text on one line."""
     for entry in _entries(definition):
-        yield Entry(**{name: " ".join(text.split()) for name, text in vars(entry).items()})
+        yield FeatureEntry(**{name: " ".join(text.split()) for name, text in vars(entry).items()})
 
 
-def _entries(definition: ModelDefinition) -> Iterator[Entry]:
+def _entries(definition: ModelDefinition) -> Iterator[FeatureEntry]:
     features = definition.features
     for name, row in features.rows.items():
         sources = ", ".join(_sources(definition, row.expression))
-        yield Entry(name, row.type, sources, row.expression, "", "", "", row.description)
+        yield FeatureEntry(name, row.type, sources, row.expression, "", "", "", row.description)
     for name, aggregate in features.aggregates.items():
         by, default = ", ".join(aggregate.by), "null" if aggregate.default is None else aggregate.default
         for window in aggregate.windows:
-            yield Entry(
+            yield FeatureEntry(
                 feature_name(name, window.days),
                 aggregate.type,
                 aggregate.source,
-                _made(aggregate),
+                _computation(aggregate),
                 by,
                 format_duration(window),
                 str(default),
                 aggregate.description,
             )
     for name, computed in features.computed.items():
-        yield Entry(name, computed.type, ", ".join(computed.sources), COMPUTED, "", "", "", computed.description)
+        yield FeatureEntry(name, computed.type, ", ".join(computed.sources), COMPUTED, "", "", "", computed.description)
 
 
 def dictionary_page(definition: ModelDefinition) -> str:
@@ -79,14 +79,14 @@ def dictionary_page(definition: ModelDefinition) -> str:
         f"| `{entry.feature}` | {entry.type} | {entry.sources} | {_cell(entry.sentence)} | {_cell(entry.description)} |"
         for entry in data_dictionary(definition)
     ]
-    return "\n".join(["| feature | type | sources | how it is made | what it means |", "|---|---|---|---|---|", *lines])
+    return "\n".join(["| feature | type | sources | computation | meaning |", "|---|---|---|---|---|", *lines])
 
 
 def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def _made(aggregate: Aggregate) -> str:
+def _computation(aggregate: Aggregate) -> str:
     if aggregate.agg in {"count", "rate"}:
         return f"{aggregate.agg} of {aggregate.where or 'rows'}"
     where = f" where {aggregate.where}" if aggregate.where else ""
@@ -94,7 +94,7 @@ def _made(aggregate: Aggregate) -> str:
 
 
 def _sources(definition: ModelDefinition, expression: str) -> list[str]:
-    """The sources a row expression looks at: the observations', and those of the look-ups it names."""
+    """The sources that a row expression reads: the observations' source, and those of the look-ups it names."""
     import sqlglot
     from sqlglot import exp
 

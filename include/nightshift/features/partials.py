@@ -1,7 +1,7 @@
 """The algebra of aggregates: each row is lifted to partials, partials merge in any order, and are lowered to a feature.
 
-Merging is exactly associative and commutative, so that a feature is the same, bit for bit, however its days were
-grouped and in whatever order the rows were met. Lift, merge and lower are the terms of Tangwongsan, Hirzel, Schneider
+Merging is exactly associative and commutative, so that a feature is the same, bit for bit, however its days are
+grouped and in whatever order the rows are read. Lift, merge and lower are the terms of Tangwongsan, Hirzel, Schneider
 and Wu, "General incremental sliding-window aggregation" (VLDB 2015).
 
 Sums of floating-point numbers are not associative, so they are kept as five limbs: each value is split, without
@@ -28,14 +28,14 @@ from nightshift.lake.groups import SQUARES_LIMBS, SUM_LIMBS, partial_names
 LIMBS = (38, 12, -14, -40, -66)
 
 Numbers: TypeAlias = np.ndarray[Any, np.dtype[Any]]
-# One value a row or group: numbers of a sum; whole numbers in the order of doubles for a minimum or maximum; instants
-# in microseconds; Arrow's own for the newest value and for sketches. A limb that is left out is 0 everywhere.
+# One value a row or group: numbers for sums; integers in the order of doubles for a minimum or maximum; instants in
+# microseconds; Arrow arrays for the newest value and for sketches. A limb that is left out is 0 everywhere.
 Partial: TypeAlias = Any
 Partials: TypeAlias = dict[str, Partial]
 
 _LIMBS = {*SUM_LIMBS, *SQUARES_LIMBS}
 _LARGEST, _SMALLEST = np.iinfo(np.int64).max, np.iinfo(np.int64).min
-# What stands for nothing, and how two are made one.
+# The value of an empty partial, and how two partials are merged.
 _NOTHING = {"min": _LARGEST, "max": _SMALLEST, "at": _SMALLEST}
 _MERGE = {"min": np.minimum, "max": np.maximum}
 
@@ -45,27 +45,27 @@ def lift(aggregate: Aggregate, operand: pa.Array, at: pa.Array | None = None) ->
 
     Args:
         aggregate: The aggregate.
-        operand: What it aggregates, a value a row: truth for a count or rate; text of which distinct values are
-            counted; else numbers. Null where the row is not to be counted.
+        operand: The values that it aggregates, one a row: booleans for a count or rate; texts for a distinct count;
+            else numbers. Null where the row is not counted.
         at: The rows' instants; only for `last`.
     """
-    known = operand.is_valid().to_numpy(zero_copy_only=False)
+    valid = operand.is_valid().to_numpy(zero_copy_only=False)
     match aggregate.agg:
         case "count" | "rate":
             hits = operand.fill_null(False).to_numpy(zero_copy_only=False).astype(np.int64)
-            return {"n": hits} if aggregate.agg == "count" else {"n": known.astype(np.int64), "hits": hits}
+            return {"n": hits} if aggregate.agg == "count" else {"n": valid.astype(np.int64), "hits": hits}
         case "approx_distinct":
-            return {"n": known.astype(np.int64), "sketch": operand}
+            return {"n": valid.astype(np.int64), "sketch": operand}
         case "last":
             assert at is not None
-            dated = known & at.is_valid().to_numpy(zero_copy_only=False)
-            # There is one zero: else the largest of 0.0 and -0.0 would be the one that was met last.
+            dated = valid & at.is_valid().to_numpy(zero_copy_only=False)
+            # -0.0 becomes 0.0: else the largest of the two would depend on the order of the rows.
             values = operand if aggregate.type == "category" else pc.add(operand, 0.0)
             return {"at": np.where(dated, _instants(at), _SMALLEST), partial_names(aggregate)[1]: values}
     values = operand.fill_null(0.0).to_numpy(zero_copy_only=False)
     if aggregate.agg in {"min", "max"}:
-        return {aggregate.agg: np.where(known, _ordered(values), _NOTHING[aggregate.agg])}
-    lifted: Partials = {"n": known.astype(np.int64)} | _limbs(SUM_LIMBS, values)
+        return {aggregate.agg: np.where(valid, _ordered(values), _NOTHING[aggregate.agg])}
+    lifted: Partials = {"n": valid.astype(np.int64)} | _limbs(SUM_LIMBS, values)
     if aggregate.agg == "stddev":
         with np.errstate(over="ignore"):
             lifted |= _limbs(SQUARES_LIMBS, values * values)
@@ -77,8 +77,8 @@ def merge(aggregate: Aggregate, partials: Partials, starts: Numbers, stops: Numb
 
     Args:
         aggregate: The aggregate.
-        partials: Its partials, one each of some rows or groups.
-        starts: Where each range begins. Ranges may overlap and may be empty; they are quick in the order of starts.
+        partials: Its partials, one value each for some rows or groups.
+        starts: Where each range begins. Ranges may overlap and may be empty; sorted by start they merge fastest.
         stops: Where each range ends, exclusively.
 
     Returns:
@@ -102,7 +102,7 @@ def lower(aggregate: Aggregate, partials: Partials) -> pa.Array:
         case "last":
             return partials[partial_names(aggregate)[1]]
     n: Numbers = partials["n"]
-    # Infinite and huge values: what they come to is told in the type's own numbers.
+    # Infinite and huge values give infinities and NaN; NumPy's warnings add nothing.
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         values = np.broadcast_to(_value(aggregate, partials, n.astype(np.float64)), n.shape)
     lacking = n < (2 if aggregate.agg == "stddev" else 1)
@@ -118,7 +118,7 @@ def take(partials: Mapping[str, Partial], rows: Numbers) -> Partials:
 
 
 def store(part: str, partial: Partial) -> pa.Array:
-    """A partial as a tile's column: null where there is nothing."""
+    """A partial as a tile's column: null where it is empty."""
     if not isinstance(partial, np.ndarray):
         return partial
     if part not in _NOTHING:
@@ -130,7 +130,7 @@ def store(part: str, partial: Partial) -> pa.Array:
 
 
 def load(columns: Mapping[str, pa.ChunkedArray]) -> Partials:
-    """An aggregate's partials from what `store` made of them; a limb that is null everywhere is left out."""
+    """The inverse of `store` for an aggregate's partials; a limb that is null everywhere is left out."""
     return {
         part: _load(part, column.combine_chunks())
         for part, column in columns.items()
@@ -138,20 +138,20 @@ def load(columns: Mapping[str, pa.ChunkedArray]) -> Partials:
     }
 
 
-def stack(several: Sequence[Partials]) -> Partials:
-    """The same partials of several, one after the other."""
+def stack(blocks: Sequence[Partials]) -> Partials:
+    """Concatenates the partials of several blocks of rows or groups."""
     return {
-        part: np.concatenate([one[part] for one in several])
+        part: np.concatenate([partials[part] for partials in blocks])
         if isinstance(first, np.ndarray)
-        else pa.concat_arrays([one[part] for one in several])
-        for part, first in several[0].items()
+        else pa.concat_arrays([partials[part] for partials in blocks])
+        for part, first in blocks[0].items()
     }
 
 
 def _load(part: str, column: pa.Array) -> Partial:
     if part in {"last", "last_text", "sketch"}:
         return column
-    known = column.is_valid().to_numpy(zero_copy_only=False)
+    valid = column.is_valid().to_numpy(zero_copy_only=False)
     filled = column.fill_null(0) if column.null_count else column
     match part:
         case "at":
@@ -160,7 +160,7 @@ def _load(part: str, column: pa.Array) -> Partial:
             values = _ordered(filled.to_numpy())
         case _:
             return filled.to_numpy()
-    return np.where(known, values, _NOTHING[part])
+    return np.where(valid, values, _NOTHING[part])
 
 
 def _value(aggregate: Aggregate, partials: Partials, n: Numbers) -> Numbers | float:
@@ -183,21 +183,21 @@ def _value(aggregate: Aggregate, partials: Partials, n: Numbers) -> Numbers | fl
 def _spread(total: Numbers | float, squares: Numbers | float, n: Numbers) -> Numbers:
     """The sample standard deviation.
 
-    What is left when squares of nearly equal numbers cancel is rounding, not spread: below 2^-48 of the squares, or
-    what keeping each of them to 2^-66 may leave, it is 0.
+    Where the squares of nearly equal numbers cancel, the rest is rounding error, not spread: it is 0 below 2^-48 of the
+    squares plus the error of keeping each of them to 2^-66.
     """
-    left = squares - total * total / n
-    left = np.where(left <= squares * 2.0**-48 + n * 2.0 ** LIMBS[-1], 0.0, left)
-    return np.asarray(np.sqrt(left / (n - 1)))
+    deviations = squares - total * total / n
+    deviations = np.where(deviations <= squares * 2.0**-48 + n * 2.0 ** LIMBS[-1], 0.0, deviations)
+    return np.asarray(np.sqrt(deviations / (n - 1)))
 
 
-def _reduce(how: np.ufunc, values: Numbers, starts: Numbers, stops: Numbers, nothing: int) -> Numbers:
-    # reduceat takes each index to the next as a range: every second one is ours. What follows the last row is there
-    # so that a range may end with it.
-    padded = np.append(values, values.dtype.type(nothing))
+def _reduce(operation: np.ufunc, values: Numbers, starts: Numbers, stops: Numbers, empty: int) -> Numbers:
+    # reduceat reduces from each index to the next: every second result is a range of ours. The padding after the last
+    # row lets a range end with it.
+    padded = np.append(values, values.dtype.type(empty))
     indices = np.stack([starts, stops], axis=1).ravel()
     with np.errstate(invalid="ignore"):
-        merged = how.reduceat(padded, indices)[::2] if len(starts) else padded[:0]
+        merged = operation.reduceat(padded, indices)[::2] if len(starts) else padded[:0]
     return np.where(starts < stops, merged, padded[-1])
 
 
@@ -206,21 +206,21 @@ def _newest(partials: Partials, name: str, starts: Numbers, stops: Numbers) -> P
     at, values = partials["at"], partials[name]
     if not len(at):
         return {"at": np.full(len(starts), _SMALLEST), name: pa.nulls(len(starts), values.type)}
-    # Every row's place in the order of instants and values; a row without either has none.
+    # Every row's rank in the order of instants and values; -1 for a row that has none.
     order = np.lexsort((pc.rank(values, tiebreaker="dense").to_numpy(), at))
-    places = np.empty(len(order), np.int64)
-    places[order] = np.arange(len(order))
-    places[at == _SMALLEST] = -1
-    best = _reduce(np.maximum, places, starts, stops, -1)
-    rows, nothing = order[best], best < 0
-    return {"at": np.where(nothing, _SMALLEST, at[rows]), name: values.take(pa.array(rows, mask=nothing))}
+    ranks = np.empty(len(order), np.int64)
+    ranks[order] = np.arange(len(order))
+    ranks[at == _SMALLEST] = -1
+    newest = _reduce(np.maximum, ranks, starts, stops, -1)
+    rows, empty = order[newest], newest < 0
+    return {"at": np.where(empty, _SMALLEST, at[rows]), name: values.take(pa.array(rows, mask=empty))}
 
 
 def _limbs(names: Sequence[str], values: Numbers) -> Partials:
     """Splits numbers into multiples of powers of two that add up to them exactly.
 
     Adding and subtracting 1.5·2^(52+e) rounds a double to the nearest multiple of 2^e. A limb that is 0 in every
-    number, as the outer ones of most are, is left out.
+    number, as most outer limbs are, is left out.
     """
     limbs, rest = {}, values
     with np.errstate(invalid="ignore", over="ignore"):
@@ -232,7 +232,7 @@ def _limbs(names: Sequence[str], values: Numbers) -> Partials:
 
 
 def _total(names: Sequence[str], partials: Mapping[str, Any]) -> Numbers | float:
-    """The limbs' sum: what a limb holds beyond its size is carried first, so that nothing large is left to cancel."""
+    """The sum of the limbs: the excess of each limb is carried to the next first, so that no large values cancel."""
     rests: list[Numbers | float] = []
     carry: Numbers | float = 0.0
     for name, exponent in zip(reversed(names[1:]), reversed(LIMBS[:-1]), strict=True):
@@ -244,7 +244,7 @@ def _total(names: Sequence[str], partials: Mapping[str, Any]) -> Numbers | float
 
 
 def _ordered(values: Numbers) -> Numbers:
-    """Doubles as whole numbers in the same order; NaN is the largest, as in Spark."""
+    """Doubles as integers in the same order; NaN is the largest, as in Spark."""
     return _flipped(np.where(np.isnan(values), np.nan, values).view(np.int64))
 
 
@@ -254,7 +254,7 @@ def _doubles(ordered: Numbers) -> Numbers:
 
 
 def _flipped(bits: Numbers) -> Numbers:
-    """The bits of negative numbers, save the sign, turned around: doubles count them by magnitude."""
+    """Inverts the bits of negative numbers except the sign: doubles order them by magnitude."""
     return np.asarray(bits ^ ((bits >> 63) & _LARGEST))
 
 

@@ -1,4 +1,4 @@
-"""Distinct counts that merge: HyperLogLog sketches of Apache DataSketches, the format of Spark's own."""
+"""Distinct counts that merge: HyperLogLog sketches of Apache DataSketches, in the format that Spark uses."""
 
 from __future__ import annotations
 
@@ -13,44 +13,44 @@ SKETCH_BITS = 12  # a relative standard error of 1.6 per cent
 
 
 def union(sketches: pa.Array, ranges: Iterable[tuple[int, int]]) -> pa.Array:
-    """A sketch of what each range holds; null where that is nothing.
+    """Merges the sketches or texts of each range into a sketch; null where a range has none.
 
     Args:
-        sketches: Sketches, or texts that are in no sketch yet.
+        sketches: Sketches, or texts that are not in a sketch yet.
         ranges: Where each range begins and, exclusively, ends.
     """
-    # Equal values, or equal sketches, are read once.
+    # Equal values, or equal sketches, are parsed once.
     encoded = sketches.dictionary_encode()
-    read = [_sketch(value) for value in encoded.dictionary.to_pylist()]
+    parsed = [_sketch(value) for value in encoded.dictionary.to_pylist()]
     codes = encoded.indices.fill_null(-1).to_numpy()
-    found: list[bytes | None] = []
+    unions: list[bytes | None] = []
     for start, stop in ranges:
         merged: Any = None
         for code in set(codes[start:stop].tolist()) - {-1}:
             merged = merged or hll_union(SKETCH_BITS)
-            merged.update(read[code])
-        found.append(merged and merged.get_result().serialize_compact())
-    return pa.array(found, pa.binary())
+            merged.update(parsed[code])
+        unions.append(merged and merged.get_result().serialize_compact())
+    return pa.array(unions, pa.binary())
 
 
 def _sketch(value: str | bytes) -> Any:
     if isinstance(value, bytes):
         return hll_sketch.deserialize(value)
     sketch = hll_sketch(SKETCH_BITS)
-    # The library takes an empty text for none; it gets a character of its own, and what begins with that another one.
+    # The library ignores an empty text: it is stored as "\0". A text that begins with "\0" gets one more.
     sketch.update(value if value and not value.startswith("\0") else f"\0{value}")
     return sketch
 
 
 def estimate(sketch: bytes | None) -> float:
-    """How many different values a sketch holds: a whole number, as Spark's `hll_sketch_estimate` gives.
+    """The estimated number of distinct values in a sketch: an integer, as Spark's `hll_sketch_estimate` returns it.
 
-    The estimate of a sketch that was merged depends on nothing but what it holds; that of one that never was depends
-    on the order of its values.
+    The estimate of a merged sketch depends on its content only; that of a sketch that was never merged depends on the
+    order of its values. So the sketch is merged with itself.
     """
     if sketch is None:
         return 0.0
     merged = hll_union(SKETCH_BITS)
-    for one in [_sketch(sketch)] * 2:
-        merged.update(one)
+    for operand in [_sketch(sketch)] * 2:
+        merged.update(operand)
     return float(floor(merged.get_estimate() + 0.5))

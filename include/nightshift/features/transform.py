@@ -1,4 +1,4 @@
-"""The definition's own `transform(frame, cutoff)`: for features that declarations cannot say."""
+"""The definition's own `transform(frame, cutoff)`: for features that declarations cannot express."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def with_computed(definition: ModelDefinition, rows: DataFrame) -> DataFrame:
             declared features.
     """
     file = definition.folder / COMPUTED
-    # The text travels to the workers: they need not have the definition's folder.
+    # The text is sent to the workers: they may not have the definition's folder.
     call = _call(file.read_text(encoding="utf-8"), file, definition)
     return rows.groupBy("score_date").applyInPandas(call, spark_schema(features_table(definition).columns))
 
@@ -40,27 +40,27 @@ def _call(text: str, file: Path, definition: ModelDefinition) -> Callable[[tuple
     columns = ["score_date", *key_columns, *definition.feature_types]
 
     def transformed(key: tuple[date], frame: pd.DataFrame) -> pd.DataFrame:
-        given = frame.sort_values(key_columns, ignore_index=True)  # the order of rows is never by chance
-        made = _transform(text, str(file))(given.copy(), cutoff(schedule, key[0]))
-        for problem in _problems(made, given, key_columns, names):
+        passed = frame.sort_values(key_columns, ignore_index=True)  # a fixed order of rows
+        returned = _transform(text, str(file))(passed.copy(), cutoff(schedule, key[0]))
+        for problem in _problems(returned, passed, key_columns, names):
             raise TerminalError(problem, where=f"{file}: transform", fix="return the frame with these columns added")
-        return given.assign(**{name: made[name] for name in names})[columns]
+        return passed.assign(**{name: returned[name] for name in names})[columns]
 
     return transformed
 
 
-def _problems(made: object, given: pd.DataFrame, key: list[str], names: tuple[str, ...]) -> Iterator[str]:
+def _problems(returned: object, passed: pd.DataFrame, key: list[str], names: tuple[str, ...]) -> Iterator[str]:
     import pandas as pd
 
-    if not isinstance(made, pd.DataFrame):
-        yield f"returned a {type(made).__name__} instead of a DataFrame"
+    if not isinstance(returned, pd.DataFrame):
+        yield f"returned a {type(returned).__name__} instead of a DataFrame"
         return
-    # An index that was numbered anew says nothing about the order; the key does.
-    keyed = set(key) <= set(made.columns)
-    if not made.index.equals(given.index) or not keyed or not made[key].equals(given[key]):
-        yield f"returned {len(made)} rows in another order or number than the {len(given)} it was given"
+    # An index that was reset does not show the order of rows; the key does.
+    keyed = set(key) <= set(returned.columns)
+    if not returned.index.equals(passed.index) or not keyed or not returned[key].equals(passed[key]):
+        yield f"returned {len(returned)} rows in another order or number than the {len(passed)} it was given"
     for name in names:
-        if name not in made.columns:
+        if name not in returned.columns:
             yield f"did not add the declared column '{name}'"
 
 

@@ -6,14 +6,14 @@ import pytest
 
 from nightshift.definition.features import RowFeature
 from nightshift.definition.model import ModelDefinition
-from nightshift.features.dictionary import Entry, data_dictionary, dictionary_page
+from nightshift.features.dictionary import FeatureEntry, data_dictionary, dictionary_page
 from unit.conftest import Edit
 
 ROWS = "rows:\n    busy:"
 WHERE = "where: failed\n"
 
 
-def entry(definition: ModelDefinition, feature: str) -> Entry:
+def entry(definition: ModelDefinition, feature: str) -> FeatureEntry:
     [found] = [one for one in data_dictionary(definition) if one.feature == feature]
     return found
 
@@ -21,7 +21,7 @@ def entry(definition: ModelDefinition, feature: str) -> Entry:
 def test_every_feature_is_told_once_with_its_type_in_the_order_of_the_table(flight_delay: ModelDefinition) -> None:
     told = [(one.feature, one.type) for one in data_dictionary(flight_delay)]
     assert told == list(flight_delay.feature_types.items())
-    assert all(one.sources and one.made and one.description for one in data_dictionary(flight_delay))
+    assert all(one.sources and one.computation and one.description for one in data_dictionary(flight_delay))
     assert all(isinstance(value, str) for one in data_dictionary(flight_delay) for value in dataclasses.astuple(one))
 
 
@@ -29,7 +29,7 @@ def test_an_aggregate_tells_its_source_key_window_and_default(
     flight_delay: ModelDefinition, tiny: ModelDefinition
 ) -> None:
     told = entry(flight_delay, "hour_late_rate_28d")
-    assert (told.sources, told.made, told.by, told.window) == (
+    assert (told.sources, told.computation, told.by, told.window) == (
         "arrivals",
         "rate of arr_delay >= 15",
         "origin, dep_hour",
@@ -37,8 +37,8 @@ def test_an_aggregate_tells_its_source_key_window_and_default(
     )
     assert (told.default, told.description) == ("null", "The same of the departures planned in the same hour")
     assert entry(tiny, "machine_failures_3d").default == "0.5"
-    assert entry(flight_delay, "dest_departures_1d").made == "count of rows"
-    assert entry(flight_delay, "origin_rain_7d").made == "sum of precip"
+    assert entry(flight_delay, "dest_departures_1d").computation == "count of rows"
+    assert entry(flight_delay, "origin_rain_7d").computation == "sum of precip"
 
 
 def test_a_default_of_nothing_at_all_is_not_taken_for_no_default(edit: Edit) -> None:
@@ -48,7 +48,7 @@ def test_a_default_of_nothing_at_all_is_not_taken_for_no_default(edit: Edit) -> 
 def test_a_condition_on_what_is_aggregated_is_told(edit: Edit) -> None:
     changed = edit("agg: rate\n      where: failed", "agg: mean\n      value: cast(failed as int)\n      where: failed")
     told = entry(changed, "machine_failures_3d")
-    assert told.made == "mean of cast(failed as int) where failed"
+    assert told.computation == "mean of cast(failed as int) where failed"
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_a_computed_feature_tells_the_sources_it_is_declared_to_be_made_from(edi
     computed = {"mood": {"type": "category", "description": "How it feels", "sources": ["plan", "failures"]}}
     features = type(tiny.features).model_validate({**tiny.features.model_dump(), "computed": computed})
     told = entry(tiny.model_copy(update={"features": features}), "mood")
-    assert (told.type, told.sources, told.made, told.description) == (
+    assert (told.type, told.sources, told.computation, told.description) == (
         "category",
         "plan, failures",
         "features.py",
