@@ -68,10 +68,10 @@ def has_raw_snapshots(lake: Lake, definition: ModelDefinition, night: date) -> b
 
 
 def sample_nights(lake: Lake, definition: ModelDefinition, count: int, seed: int) -> list[date]:
-    """Published nights drawn by chance among those whose raw rows still exist, sorted.
+    """Draws published nights at random among those whose raw snapshots still exist; sorted.
 
     Raises:
-        NotYetAvailable: If there is none.
+        NotYetAvailable: If there is no such night.
     """
     table = features_table(definition)
     published = sorted(published_dates(lake, table))
@@ -81,9 +81,9 @@ def sample_nights(lake: Lake, definition: ModelDefinition, count: int, seed: int
     drawn = list(islice((night for night in published if has_raw_snapshots(lake, definition, night)), count))
     if not drawn:
         raise NotYetAvailable(
-            "of no published night the raw rows it was made from are still kept",
+            "the raw snapshots of every published night have expired",
             where=table.name,
-            fix="run or build a night, then check that",
+            fix="run or build a night, then check that night",
         )
     return sorted(drawn)
 

@@ -1,6 +1,6 @@
-"""The features of a range of nights, with the tiles that are missing: computed on Spark and staged.
+"""Computes the features of a range of nights on Spark and stages them, with the tiles that are missing.
 
-This is what the job `spark_jobs/features.py` does.
+The job `spark_jobs/features.py` runs it.
 """
 
 from __future__ import annotations
@@ -81,15 +81,15 @@ class RawTables:
         return sum(published[day].rows for day in nights(first, last) if day in published)
 
     def inputs(self) -> dict[str, str]:
-        """The snapshots, as staged sets name what they are made from."""
+        """The snapshots by table, as the inputs of a staged set."""
         return {Layer.RAW.table(name): str(snapshot) for name, snapshot in self.snapshots.items()}
 
 
 def stage_features(raw: RawTables, first: date, last: date, attempt: str) -> list[Staged]:
-    """Stages the tiles that the nights from `first` to `last` need and that are not kept, and their features.
+    """Stages the features of the nights from `first` to `last`, and the tiles they need that are not published.
 
     Returns:
-        The staged sets; the features last.
+        The staged sets; the features are the last one.
     """
     plan = plan_features(raw.definition, first, last, raw.partitions)
     staged: list[Staged] = []
@@ -115,11 +115,11 @@ def _features(raw: RawTables, plan: FeaturePlan, files: dict[str, TileFiles]) ->
         rows[source] = raw.rows(source, min(dates), max(dates))
     prepared = prepare_observations(definition, observations(definition, rows, plan.versions))
     return compute_features(
-        definition, prepared, [_window(definition, plan, name, files[name]) for name in plan.windows]
+        definition, prepared, [_window_inputs(definition, plan, name, files[name]) for name in plan.windows]
     )
 
 
-def _window(definition: ModelDefinition, plan: FeaturePlan, source: str, files: TileFiles) -> WindowInputs:
+def _window_inputs(definition: ModelDefinition, plan: FeaturePlan, source: str, files: TileFiles) -> WindowInputs:
     needed = {tile: files[tile] for tile in plan.tiles(source) if tile in files}
     return WindowInputs(
         tiles_table(definition, source), aggregate_groups(definition, source), plan.windows[source], needed
@@ -127,22 +127,22 @@ def _window(definition: ModelDefinition, plan: FeaturePlan, source: str, files: 
 
 
 def _stage_tiles(raw: RawTables, source: str, plan: FeaturePlan, attempt: str) -> tuple[list[Staged], TileFiles]:
-    """Makes what is missing of a source's tiles, short ones first.
+    """Builds the tiles of a source that are not published, short ones first.
 
     Returns:
-        The staged sets, and the files of every tile there is now.
+        The staged sets, and the files of every tile, published or staged.
     """
     definition, spec = raw.definition, tiles_table(raw.definition, source)
-    work = plan_tiles(
+    tile_plan = plan_tiles(
         plan.tiles(source),
         {day: partition.version for day, partition in raw.partitions[source].items()},
         recipe(definition, source),
         lambda tiles: published_tiles(raw.lake, spec, definition.name, tiles),
     )
     staged: list[Staged] = []
-    files = {tile: tuple(uris) for tile, uris in work.read.items()}
+    files = {tile: tuple(uris) for tile, uris in tile_plan.read.items()}
     for span in SPANS:
-        for tiles in consecutive_tiles(work.build[span]):
+        for tiles in consecutive_tiles(tile_plan.build[span]):
             run_attempt = f"{attempt}-{span}d-{tiles[0].start}"
             writer = TileWriter(
                 definition.name,
@@ -150,25 +150,25 @@ def _stage_tiles(raw: RawTables, source: str, plan: FeaturePlan, attempt: str) -
                 aggregate_groups(definition, source),
                 staging_folder(raw.lake.warehouse, spec.name, run_attempt),
             )
-            written: list[TileFile] = []
+            tile_files: list[TileFile] = []
             batches = batch_by_rows(tiles, EVENTS, lambda tile: raw.count(source, tile.start, tile.last))
             for batch in progress(f"tiles.{source} of {span} days", batches):
-                fingerprints = {tile: work.build[span][tile] for tile in batch}
-                written += _make_tiles(raw, source, fingerprints, files, writer)
-            for tile_file in written:
+                fingerprints = {tile: tile_plan.build[span][tile] for tile in batch}
+                tile_files += _build_tiles(raw, source, fingerprints, files, writer)
+            for tile_file in tile_files:
                 files[tile_file.tile] = (*files.get(tile_file.tile, ()), tile_file.file)
             split: dict[str, str | int] = {"model": definition.name, "days": span}
-            rows = {tile_file.file: tile_file.rows for tile_file in written}
+            rows = {tile_file.file: tile_file.rows for tile_file in tile_files}
             staged.append(
                 seal(writer.folder, spec.name, run_attempt, tiles[0].start, tiles[-1].start, raw.inputs(), split, rows)
             )
     return staged, files
 
 
-def _make_tiles(
+def _build_tiles(
     raw: RawTables, source: str, fingerprints: dict[Tile, str], files: TileFiles, writer: TileWriter
 ) -> list[TileFile]:
-    """Tiles of one span: single days from raw rows, longer ones from the files of their parts."""
+    """Builds tiles of one span: single days from raw rows, longer tiles from the files of their parts."""
     tiles = list(fingerprints)
     if tiles[0].days == SPANS[0]:
         rows = raw.rows(source, tiles[0].start, tiles[-1].last)
@@ -177,15 +177,15 @@ def _make_tiles(
     return write_longer_tiles(raw.spark, fingerprints, shorter, writer)
 
 
-def batch_by_rows(steps: Iterable[Step], most: int, rows: Callable[[Step], int]) -> list[list[Step]]:
-    """Groups neighbours that have at most so many rows together; a step that has more is alone."""
+def batch_by_rows(steps: Iterable[Step], max_rows: int, rows: Callable[[Step], int]) -> list[list[Step]]:
+    """Groups consecutive steps into batches of at most `max_rows` rows; a step with more is a batch of its own."""
     batches: list[list[Step]] = []
     room = 0
     for step in steps:
         count = rows(step)
         if not batches or count > room:
             batches.append([])
-            room = most
+            room = max_rows
         batches[-1].append(step)
         room -= count
     return batches

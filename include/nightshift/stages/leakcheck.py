@@ -1,4 +1,4 @@
-"""Does a published feature know the future? Nights are computed again without what arrived after their cutoff."""
+"""Proves that no published feature knows the future: computes nights again without the data after their cutoff."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ CHECKED = "NIGHTSHIFT_CHECKED"  # the settings of the installation that is check
 
 
 def check_leaks(project: Project, nights: Sequence[date], progress: Progress = log.info) -> Comparison:
-    """Compares published nights, bit by bit, with the same nights computed without anything that arrived later.
+    """Compares published nights, bit by bit, with the same nights computed without the data that arrived later.
 
-    The job runs in a sandbox, so that whatever the definition's own code reads, it reads there.
+    The job runs in a sandbox: the definition's own code reads the sandbox's tables too.
 
     Args:
         project: The model.
         nights: The score dates.
-        progress: Takes each line the job prints.
+        progress: Receives each line that the job prints.
 
     Raises:
         NotYetAvailable: If a night's features are not published.
-        TerminalError: If the computation fails without what arrived later.
+        TerminalError: If the computation fails without the data that arrived later.
     """
     for night in nights:
         raw_snapshots(project.lake, project.definition, night)  # before a minute is spent on the first night
@@ -55,10 +55,10 @@ def check_leaks(project: Project, nights: Sequence[date], progress: Progress = l
 
 
 def stage_without_later(sandbox: Project, spark: SparkSession, nights: Sequence[date]) -> list[Staged]:
-    """Stages the features of each night in a sandbox that has only what had arrived by its cutoff; what the job does.
+    """Stages the features of each night in a sandbox with the data that had arrived by its cutoff; run by the job.
 
     Args:
-        sandbox: The model in an installation that is empty.
+        sandbox: The model in an empty installation.
         spark: The session.
         nights: The score dates.
     """

@@ -1,6 +1,6 @@
-"""The scores of a night, by the champion and in the same pass by the challenger: computed on Spark and staged.
+"""Scores a night on Spark with the champion and, in the same pass, the challenger, and stages the scores.
 
-This is what the job `spark_jobs/score.py` does.
+The job `spark_jobs/score.py` runs it.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ from nightshift.monitoring.night_profile import PROFILE, NightProfile, Profiler
 from nightshift.project import Project
 from nightshift.registry.package import load_reference
 from nightshift.registry.store import Version
-from nightshift.scoring.batches import WRITTEN, Scorer, problem_of, score_and_stage
+from nightshift.scoring.batches import RESULT_SCHEMA, Scorer, format_problem, score_and_stage
 from nightshift.types import PROBLEM, Staged
 
 
 def stage_scores(
     project: Project, spark: Future[SparkSession], night: date, attempt: str, scored_at: datetime
 ) -> list[Staged]:
-    """Stages the score of every observation of a night: the champion's, and in a set of its own the challenger's.
+    """Stages the score of every observation of a night: one set for the champion and one for the challenger.
 
-    A challenger that fails stages no row; what went wrong is among the inputs of its set.
+    A challenger that fails stages no rows; its error is stored among the inputs of its set.
 
     Args:
         project: The model.
@@ -64,8 +64,8 @@ def stage_scores(
         writers.append(staging(challenger, shadow_table(definition)))
         try:
             scorers.append(scorer(challenger, writers[1]))
-        except Exception as error:  # its artifact is gone, or another one: the champion needs neither
-            writers[1].inputs[PROBLEM] = problem_of(error)
+        except Exception as error:  # its artifact is missing or has another digest: the champion does not need it
+            writers[1].inputs[PROBLEM] = format_problem(error)
     rows = read_table(spark.result(), lake, features, night, night, snapshot)
     key = tuple(observation_key(definition))
     profiler = Profiler.of(load_reference(scorers[0].files), definition.monitoring.slices)
@@ -74,7 +74,7 @@ def stage_scores(
     except Exception as error:
         if len(scorers) == 1:
             raise
-        # Only a challenger that took the worker's process along comes this far, or the champion, which raises again.
+        # Either a challenger ended the worker's process, or the champion failed: then the second attempt raises again.
         writers[1].inputs[PROBLEM] = reason(error)
         _write(rows, key, writers[:1], scorers[:1], profiler)
     staged = [writer.seal(night, night) for writer in writers]
@@ -94,14 +94,14 @@ def _write(
     """Scores, stages and profiles all rows in one pass; the profile is among the inputs of the champion's set."""
     champion, *challengers = scorers
     results = rows.mapInArrow(
-        lambda batches: score_and_stage(batches, key, champion, challengers, profiler), WRITTEN
+        lambda batches: score_and_stage(batches, key, champion, challengers, profiler), RESULT_SCHEMA
     ).collect()
     for position, writer in enumerate(writers[: len(scorers)]):
-        own_results = [result for result in results if result.scorer == position]
-        if problems := [result.problem for result in own_results if result.problem]:
-            writer.inputs[PROBLEM], own_results = problems[0], []
-        writer.files = {result.file: result.rows for result in own_results if result.file}
-    # A part that could not be profiled leaves the night without: it is profiled when its drift is measured.
+        scorer_results = [result for result in results if result.scorer == position]
+        if problems := [result.problem for result in scorer_results if result.problem]:
+            writer.inputs[PROBLEM], scorer_results = problems[0], []
+        writer.files = {result.file: result.rows for result in scorer_results if result.file}
+    # Without the profile of a part there is none of the night: it is profiled when its drift is measured.
     parts = [NightProfile.from_json(json.loads(result.profile)) for result in results if result.profile]
     profile = reduce(add, parts) if parts else None
     if profile is not None and profile.features.rows == sum(writers[0].files.values()):

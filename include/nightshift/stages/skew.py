@@ -1,4 +1,4 @@
-"""Are published features what brute force over the raw rows gives? A check of the tiles and windows."""
+"""Checks tiles and windows: computes a published night again by brute force from the raw rows."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ log = logging.getLogger(__name__)
 def check_skew(project: Project, night: date, progress: Progress = log.info) -> Comparison:
     """Compares a published night with the same night computed by brute force from the same raw rows.
 
-    Numbers that are sums in another order may differ by one part in a thousand million, estimated distinct counts by
-    five standard errors from the exact ones; everything else is compared bit by bit.
+    Numbers that are summed in a different order may differ by one part in a thousand million, estimated distinct counts
+    by five standard errors from the exact ones; everything else is compared bit by bit.
 
     Args:
         project: The model.
         night: The score date.
-        progress: Takes each line the job prints.
+        progress: Receives each line that the job prints.
 
     Raises:
         NotYetAvailable: If the night's features are not published.
@@ -44,7 +44,7 @@ def check_skew(project: Project, night: date, progress: Progress = log.info) -> 
 
 
 def stage_by_brute_force(project: Project, spark: SparkSession, night: date, attempt: str) -> list[Staged]:
-    """Stages the features of a published night as brute force computes them; what the job does."""
+    """Stages the features of a published night, computed by brute force; run by the job."""
     definition, lake = project.definition, project.lake
     raw = RawTables.open(spark, project, raw_snapshots(lake, definition, night))
     rows = {source: raw.rows(source, date.min, date.max) for source in definition.sources}

@@ -94,13 +94,13 @@ def score(
 ) -> None:
     """Nights that the champion scored, and the challenger if it was not off altogether."""
     for number in numbers:
-        made_by = {"machine": NAMES, "scored_at": [datetime(2024, 1, number, 6, tzinfo=UTC)] * 90}
+        provenance = {"machine": NAMES, "scored_at": [datetime(2024, 1, number, 6, tzinfo=UTC)] * 90}
         rows = {"score": scores(number, CHAMPION, 5), "model_version": [champion] * 90, "features_snapshot": [7] * 90}
-        put(project, scores_table(project.definition), number, made_by | rows)
+        put(project, scores_table(project.definition), number, provenance | rows)
         if off is not None:
             own = {"score": scores(number, off, 6), "model_version": [version] * 90}
             own |= {"features_snapshot": [snapshot] * 90}
-            put(project, shadow_table(project.definition), number, made_by | own, {"model_version": version})
+            put(project, shadow_table(project.definition), number, provenance | own, {"model_version": version})
 
 
 def rows(project: Project, number: int) -> dict[str, dict]:

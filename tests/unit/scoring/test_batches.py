@@ -64,8 +64,8 @@ def package(tiny: ModelDefinition, seed: int) -> ModelPackage:
 
 
 def scorer(package: ModelPackage, spec: TableSpec, folder: Path, version: int) -> Scorer:
-    files, made_by = package.dump(), {"model_version": version, "features_snapshot": 7, "scored_at": AT}
-    return Scorer(files, package_digest(files), spec, f"file://{folder / str(version)}", made_by)
+    files, provenance = package.dump(), {"model_version": version, "features_snapshot": 7, "scored_at": AT}
+    return Scorer(files, package_digest(files), spec, f"file://{folder / str(version)}", provenance)
 
 
 def broken(scorer: Scorer, how: str, monkeypatch: pytest.MonkeyPatch, tiny: ModelDefinition) -> Scorer:
@@ -111,8 +111,8 @@ def test_each_version_scores_every_row_into_a_table_of_its_own(
     ("how", "problem"),
     [
         ("raises", "RuntimeError: no idea"),
-        ("not numbers", "DataError: 3 of 100 scores are no numbers"),
-        ("infinite", "DataError: 3 of 100 scores are no numbers"),
+        ("not numbers", "DataError: 3 of 100 scores are not finite numbers"),
+        ("infinite", "DataError: 3 of 100 scores are not finite numbers"),
         ("corrupt", "TerminalError: the model's artifact is not the one that was registered"),
         ("a feature is missing", "TerminalError: the model learned from the feature 'busy', which is not there"),
     ],
