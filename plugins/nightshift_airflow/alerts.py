@@ -16,20 +16,18 @@ def send_warning(warnings: Sequence[str], *, challenger: bool = False) -> None:
     """
     if not warnings:
         return
-    from nightshift.alerts.alert import quality_alert
+    from nightshift.alerts.alert import AlertRun, warning_alert
     from nightshift.alerts.deliver import deliver
     from nightshift.settings import get_settings
 
     context, settings = get_current_context(), get_settings()
     run = context["dag_run"]
-    alert = quality_alert(
+    alert_run = AlertRun(
         dag_id=run.dag_id,
         run_id=run.run_id,
+        task=context["task_instance"].task_id,
         night=str(run.partition_key),
         since=run.run_after.isoformat(timespec="seconds"),
-        task=context["task_instance"].task_id,
-        warning="; ".join(warnings),
-        challenger=challenger,
         airflow_url=settings.airflow_url,
     )
-    deliver(alert, settings)
+    deliver(warning_alert(alert_run, "; ".join(warnings), challenger=challenger), settings)

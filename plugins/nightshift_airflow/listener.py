@@ -58,14 +58,14 @@ def on_dag_run_failed(dag_run: Any, msg: str) -> None:
 
 
 def _tell(facts: dict[str, str]) -> None:
-    from nightshift.alerts.alert import failed_run_alert
+    from nightshift.alerts.alert import AlertRun, failed_run_alert
     from nightshift.alerts.deliver import deliver
 
     settings = get_settings()
     try:
         noted = noted_failures(settings, facts["dag_id"], facts["run_id"])
         error = noted.get(facts["task"]) or "it was killed or lost before it could say why"
-        deliver(failed_run_alert(**facts, error=error, airflow_url=settings.airflow_url), settings)
+        deliver(failed_run_alert(AlertRun(**facts, airflow_url=settings.airflow_url), error), settings)
         forget_failures(settings, facts["dag_id"], facts["run_id"])
     except Exception:
         log.exception("the alert for %s %s could not be told", facts["dag_id"], facts["run_id"])

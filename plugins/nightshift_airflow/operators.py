@@ -63,22 +63,21 @@ class LandedSensor(BaseSensorOperator):
             ) from None
 
     def _tell(self, context: Context, missing: list[str], since: datetime) -> None:
-        from nightshift.alerts.alert import late_alert
+        from nightshift.alerts.alert import AlertRun, late_files_alert
         from nightshift.alerts.deliver import deliver
         from nightshift.settings import get_settings
 
         run, settings = context["dag_run"], get_settings()
-        alert = late_alert(
+        alert_run = AlertRun(
             dag_id=run.dag_id,
             run_id=run.run_id,
+            task=self.task_id,
             night=self.night,
             since=since.isoformat(timespec="seconds"),
-            task=self.task_id,
-            missing=", ".join(missing),
-            until=(since + timedelta(seconds=self.timeout)).isoformat(timespec="seconds"),
             airflow_url=settings.airflow_url,
         )
-        deliver(alert, settings)
+        until = (since + timedelta(seconds=self.timeout)).isoformat(timespec="seconds")
+        deliver(late_files_alert(alert_run, ", ".join(missing), until), settings)
 
     def _missing(self) -> list[str]:
         from nightshift.definition.calendar import parse_night
@@ -103,23 +102,22 @@ class ApprovalOperator(HITLOperator):
 
     def execute(self, context: Context) -> Any:
         """Tells whoever may answer, and waits."""
-        from nightshift.alerts.alert import approval_alert
+        from nightshift.alerts.alert import AlertRun, approval_alert
         from nightshift.alerts.deliver import deliver
         from nightshift.settings import get_settings
 
         run, settings = context["dag_run"], get_settings()
         until = datetime.now(UTC) + (self.response_timeout or timedelta())
-        alert = approval_alert(
+        alert_run = AlertRun(
             dag_id=run.dag_id,
             run_id=run.run_id,
-            since=run.run_after.isoformat(timespec="seconds"),
             task=self.task_id,
-            subject=self.subject,
-            until=until.isoformat(timespec="seconds"),
-            default=", ".join(self.defaults or []).lower(),
+            night=None,
+            since=run.run_after.isoformat(timespec="seconds"),
             airflow_url=settings.airflow_url,
         )
-        deliver(alert, settings)
+        default = ", ".join(self.defaults or []).lower()
+        deliver(approval_alert(alert_run, self.subject, until.isoformat(timespec="seconds"), default), settings)
         return super().execute(context)
 
 

@@ -114,7 +114,7 @@ def test_a_row_that_is_set_aside_does_not_stop_the_night_and_is_told(airflow: Re
         writer.writerows(rows)
     assert airflow.night(ODD).succeeded
     [alert] = [one for one in read_alerts(project.settings) if one["night"] == str(ODD)]
-    assert f"goes on with a warning: raw.arrivals {arrived}: " in str(alert["what"])
+    assert f"continues with a warning: raw.arrivals {arrived}: " in str(alert["what"])
     assert "arr_delay has 1 value outside -120 to 1440, first 9999" in str(alert["what"])
     [held] = quarantined_rows(project.lake, project.definition, "arrivals")
     assert (held.day, held.rows, held.first) == (arrived, 1, "9999.0")

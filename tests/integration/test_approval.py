@@ -152,4 +152,4 @@ def test_whoever_is_on_call_is_told_once_a_version(ran: dict[str, Any]) -> None:
     told = [one["what"] for one in ran["alerts"]]
     assert told == [f"tiny: version {number} waits for approval" for number in (1, 2, 3)]
     assert ran["alerts"][0]["runbook"] == "docs/runbook.md#a-version-waits-for-approval"
-    assert "it is: refuse" in ran["alerts"][0]["next_step"]
+    assert "the answer is: refuse" in ran["alerts"][0]["next_step"]

@@ -105,7 +105,7 @@ def test_the_alert_names_every_file_since_when_and_until_when_it_waits(looked: L
     assert (alert["model"], alert["night"]) == ("tiny", "2024-01-03")
     since = datetime.fromisoformat(first["since"]).replace(microsecond=0)
     assert alert["since"] == since.isoformat()
-    assert alert["next_step"].endswith(f"gives up at {(since + timedelta(hours=1)).isoformat()}")
+    assert alert["next_step"].endswith(f"fails at {(since + timedelta(hours=1)).isoformat()}")
     assert since.tzinfo == UTC
     assert alert["runbook"] == "docs/runbook.md#a-nights-files-are-late"
     assert alert["log"].endswith("/dags/tiny.score/runs/late/tasks/wait")

@@ -1,1 +1,1 @@
-"""Alerts: one clear message an incident, to a file, a webhook and mail."""
+"""Alerts: one message per incident, to a file, a webhook and mail."""

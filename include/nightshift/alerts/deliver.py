@@ -1,4 +1,4 @@
-"""Delivers alerts: always to the file, and wherever else the settings say."""
+"""Delivers alerts: always to the file, and to the channels that the settings name."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs addresses, and a
 
 
 def deliver(alert: Alert, settings: Settings) -> list[str]:
-    """Tells an incident once, on every configured channel; one that fails does not keep the others from it.
+    """Delivers an incident once, to every configured channel; a channel that fails does not stop the rest.
 
     Returns:
-        The channels that took it; none if it had been told before.
+        The channels that accepted it; none if it had been delivered before.
     """
-    told = []
+    delivered = []
     try:
         if not _append(alert, settings):
             return []
-        told.append("file")
+        delivered.append("file")
     except OSError as error:
         log.error("alert %s could not be delivered by file: %s", alert.incident, error)
     channels: dict[str, Callable[[], None]] = {}
@@ -40,15 +40,15 @@ def deliver(alert: Alert, settings: Settings) -> list[str]:
     for name, send in channels.items():
         try:
             send()
-            told.append(name)
-        except Exception as error:  # whatever it is, the other channels are still to be tried
+            delivered.append(name)
+        except Exception as error:  # of any kind: the remaining channels are still tried
             # The address may carry a secret: say which channel, not where.
             log.error("alert %s could not be delivered by %s: %s", alert.incident, name, type(error).__name__)
-    return told
+    return delivered
 
 
 def read_alerts(settings: Settings) -> list[dict[str, str | None]]:
-    """Every alert told so far, oldest first."""
+    """Every alert delivered so far, oldest first."""
     if not settings.alerts_file.exists():
         return []
     return [alert for line in settings.alerts_file.read_text().splitlines() if (alert := _parse(line))]
@@ -64,7 +64,7 @@ def _parse(line: str) -> dict[str, str | None] | None:
 def _append(alert: Alert, settings: Settings) -> bool:
     settings.alerts_file.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(settings.alerts_file.with_suffix(".lock")):
-        if any(known["incident"] == alert.incident for known in read_alerts(settings)):
+        if any(earlier["incident"] == alert.incident for earlier in read_alerts(settings)):
             return False
         text = settings.alerts_file.read_text() if settings.alerts_file.exists() else ""
         with settings.alerts_file.open("a") as file:
@@ -78,7 +78,7 @@ def _post(alert: Alert, url: str) -> None:
 
 def _mail(alert: Alert, smtp: SmtpSettings) -> None:
     message = EmailMessage()
-    message["Subject"] = " ".join(f"[nightshift] {alert.what}".split())
+    message["Subject"] = " ".join(f"[nightshift] {alert.summary}".split())
     message["From"], message["To"] = smtp.sender, ", ".join(smtp.to)
     message.set_content(alert.text())
     with smtplib.SMTP(str(smtp.host), smtp.port, timeout=10) as server:

@@ -1,4 +1,4 @@
-"""Why tasks failed, noted by the tasks themselves until the scheduler tells the incident."""
+"""Errors of failed tasks: each task notes its error until the scheduler sends the alert for the run."""
 
 from __future__ import annotations
 

@@ -9,20 +9,20 @@ from dataclasses import replace
 import pytest
 from pydantic import SecretStr
 
-from nightshift.alerts.alert import Alert, failed_run_alert
+from nightshift.alerts.alert import Alert, AlertRun, failed_run_alert
 from nightshift.alerts.deliver import deliver, read_alerts
 from nightshift.settings import AlertSettings, Settings, SmtpSettings
 from unit.alerts.conftest import Mail, Web
 
-ALERT = failed_run_alert(
+RUN = AlertRun(
     dag_id="tiny.score",
     run_id="r1",
     night="2024-01-05",
     since="2024-01-05T06:31:00+00:00",
     task="score",
-    error="the estimator is gone",
     airflow_url="http://127.0.0.1:8080",
 )
+ALERT = failed_run_alert(RUN, "the estimator is gone")
 
 
 def another(number: int) -> Alert:
@@ -56,19 +56,19 @@ def test_before_the_first_alert_there_are_none(settings: Settings) -> None:
     assert read_alerts(settings) == []
 
 
-def test_an_incident_is_told_once_and_another_one_too(settings: Settings, web: Web) -> None:
+def test_an_incident_is_delivered_once_and_another_incident_too(settings: Settings, web: Web) -> None:
     settings = with_channels(settings, web.url)
     assert deliver(ALERT, settings) == ["file", "webhook"]
-    assert deliver(replace(ALERT, what="told differently"), settings) == []
+    assert deliver(replace(ALERT, summary="another sentence"), settings) == []
     assert deliver(another(2), settings) == ["file", "webhook"]
-    assert [one["incident"] for one in read_alerts(settings)] == [ALERT.incident, "tiny.score/r2"]
-    assert [one["incident"] for one in web.received] == [ALERT.incident, "tiny.score/r2"]
+    assert [alert["incident"] for alert in read_alerts(settings)] == [ALERT.incident, "tiny.score/r2"]
+    assert [alert["incident"] for alert in web.received] == [ALERT.incident, "tiny.score/r2"]
 
 
-def test_an_incident_reported_many_times_at_once_is_told_once(settings: Settings) -> None:
+def test_an_incident_reported_many_times_at_once_is_delivered_once(settings: Settings) -> None:
     with ThreadPoolExecutor(8) as pool:
-        told = list(pool.map(lambda n: deliver(another(n % 3), settings), range(24)))
-    assert sorted(map(len, told)) == [0] * 21 + [1] * 3
+        channels = list(pool.map(lambda n: deliver(another(n % 3), settings), range(24)))
+    assert sorted(map(len, channels)) == [0] * 21 + [1] * 3
     assert len(read_alerts(settings)) == 3
 
 
@@ -88,15 +88,15 @@ def test_mail_reaches_everybody_on_call(settings: Settings, mail: Mail) -> None:
 
 
 def test_mail_of_any_language_arrives_as_it_was_written(settings: Settings, mail: Mail) -> None:
-    alert = replace(ALERT, what="tiny.score: Spalte ‘größe’ fehlt — 列がありません")
+    alert = replace(ALERT, summary="tiny.score: Spalte ‘größe’ fehlt — 列がありません")
     assert deliver(alert, with_channels(settings, smtp=to(mail))) == ["file", "mail"]
     [(_, _, message)] = mail.received
-    assert message["Subject"] == f"[nightshift] {alert.what}"
+    assert message["Subject"] == f"[nightshift] {alert.summary}"
     assert message.get_content().replace("\r\n", "\n") == alert.text()
 
 
 def test_mail_of_several_lines_arrives(settings: Settings, mail: Mail) -> None:
-    alert = replace(ALERT, what="tiny.score failed:\nfirst line\nsecond line")
+    alert = replace(ALERT, summary="tiny.score failed:\nfirst line\nsecond line")
     assert deliver(alert, with_channels(settings, smtp=to(mail))) == ["file", "mail"]
     [(_, _, message)] = mail.received
     assert "tiny.score failed:" in message["Subject"]
@@ -187,7 +187,7 @@ def test_a_line_cut_off_by_a_full_disk_does_not_silence_later_alerts(settings: S
     with settings.alerts_file.open("a") as file:
         file.write(json.dumps(another(2).to_json())[:40])
     assert deliver(another(3), with_channels(settings, web.url)) == ["file", "webhook"]
-    assert [one["incident"] for one in read_alerts(settings)] == [ALERT.incident, "tiny.score/r3"]
+    assert [alert["incident"] for alert in read_alerts(settings)] == [ALERT.incident, "tiny.score/r3"]
     assert deliver(another(3), settings) == []
 
 
