@@ -31,7 +31,7 @@ test: install style ## Check style, types and layers, and run every test but the
 	@$(PYTEST) -m "not full"
 
 .PHONY: simulate
-simulate: install ## Run the statistical simulations in full
+simulate: install ## Run the statistical simulations in full: how often thresholds, gates and comparisons err
 	@$(PYTEST) tests/simulations
 
 .PHONY: coverage

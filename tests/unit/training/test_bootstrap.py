@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -22,11 +21,10 @@ from sklearn.metrics import (
     root_mean_squared_error,
 )
 
-from nightshift.definition.metrics import LARGER_IS_BETTER, Metric
+from nightshift.definition.metrics import Metric
 from nightshift.definition.prediction import NUMBER
 from nightshift.training import bootstrap
 from nightshift.training.bootstrap import Draws, Estimate, Sample, Vector, draw_days, estimate, metrics
-from unit.training.worlds import World, scored
 
 METRICS: list[Metric] = ["roc_auc", "average_precision", "brier", "log_loss", "calibration_error"]
 DAYS = 4
@@ -242,57 +240,3 @@ def test_a_resample_that_says_nothing_counts_as_the_worst_and_as_the_best() -> N
     assert Estimate(0.1, few).interval(30, 0.95) == pytest.approx((0.1, 0.1))
     many = np.where(np.arange(1000) < 100, np.nan, 0.1)
     assert Estimate(0.1, many).interval(30, 0.95) == (-math.inf, math.inf)
-
-
-TRIALS = 200
-COMPARED: list[Metric] = ["roc_auc", "average_precision", "brier", "log_loss"]
-WORSE = World(challenger_noise=0.5, champion_noise=0.3)
-STORMY = World(challenger_noise=0.5, champion_noise=0.3, days=0.6, moods=0.6)
-BETTER = World(challenger_noise=0.3, champion_noise=0.9)
-
-
-def promoted(
-    world: World, metric: Metric, margin: float, blocks: Callable[[Sample], Sample] = lambda one: one
-) -> float:
-    """The share of holdouts of two weeks by which the challenger is not worse than the champion by the margin."""
-    passed = 0
-    for trial in range(TRIALS):
-        challenger, champion = (blocks(one) if blocks else one for one in scored(world, 14, 100, trial))
-        drawn = draw_days(int(challenger.days.max()) + 1, 400, 1)
-        difference = estimate(metric, challenger, drawn) - estimate(metric, champion, drawn)
-        gained = difference if metric in LARGER_IS_BETTER else -difference
-        passed += gained.interval(drawn.shape[1], 0.95)[0] > -margin
-    return passed / TRIALS
-
-
-@cache
-def true_gain(world: World, metric: Metric) -> float:
-    """What the challenger gains over so many days that nothing is left to chance."""
-    challenger, champion = scored(world, 3000, 100, 10**6)
-    one, other = (metrics(sample.labels, sample.scores)[metric] for sample in (challenger, champion))
-    return one - other if metric in LARGER_IS_BETTER else other - one
-
-
-@pytest.mark.parametrize("metric", COMPARED)
-def test_a_model_that_is_worse_by_more_than_the_margin_is_promoted_no_more_often_than_one_in_twenty(
-    metric: Metric,
-) -> None:
-    loss = -true_gain(WORSE, metric)
-    assert loss > 0.005
-    assert promoted(WORSE, metric, 0.9 * loss) <= 0.05
-    assert promoted(WORSE, metric, 3 * loss) > 0.9  # what is worse by much less than the margin is not kept out
-
-
-@pytest.mark.parametrize("metric", COMPARED)
-def test_a_model_that_is_better_is_promoted_nearly_always(metric: Metric) -> None:
-    assert true_gain(BETTER, metric) > 0.01
-    assert promoted(BETTER, metric, 0.01) > 0.9
-
-
-def test_were_rows_drawn_and_not_days_a_worse_model_would_be_promoted_too_often() -> None:
-    def rows_alone(sample: Sample) -> Sample:
-        return Sample(sample.labels, sample.scores, np.arange(len(sample.labels)))
-
-    margin = -0.8 * true_gain(STORMY, "log_loss")
-    assert promoted(STORMY, "log_loss", margin) <= 0.05
-    assert promoted(STORMY, "log_loss", margin, rows_alone) > 0.05

@@ -312,21 +312,3 @@ def test_scores_are_not_changed_by_being_judged() -> None:
     before: Vector = holdout.challenger.copy()
     judged(against(), holdout)
     assert np.array_equal(holdout.challenger, before)
-
-
-# How often the whole gate errs; every metric by itself is in test_bootstrap.py.
-
-TRIALS = 200
-
-
-def promoted(world: World, gate: Gate) -> float:
-    """The share of holdouts of two weeks on which the challenger passes every rule."""
-    return sum(judged(gate, made(world, seed=trial)).passed for trial in range(TRIALS)) / TRIALS
-
-
-def test_a_truly_worse_model_is_promoted_no_more_often_than_one_in_twenty_and_a_better_one_nearly_always() -> None:
-    worse, better = World(challenger_noise=0.5, champion_noise=0.3), World(challenger_noise=0.3, champion_noise=0.9)
-    gate = against(margin=0.01, resamples=400).model_copy(update={"minimum": {"roc_auc": 0.6}})
-    assert promoted(worse, gate) <= 0.05
-    assert promoted(better, gate) > 0.9
-    assert promoted(worse, superior().model_copy(update={"minimum": {"roc_auc": 0.6}})) <= 0.05

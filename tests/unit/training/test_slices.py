@@ -100,23 +100,6 @@ def test_without_a_champion_there_are_no_slices(alike: tuple[Sample, Sample], ai
     assert slices_of(judge(gate(), holdout, STORED, 1)) == []
 
 
-def test_a_challenger_that_is_worse_in_a_slice_by_more_than_allowed_passes_no_more_often_for_their_number() -> None:
-    """Twelve slices, in one of which it is worse: the chance to pass is that of the one slice at most."""
-    passed = 0
-    for trial in range(100):
-        challenger, champion = scored(World(0.3, 0.3), 14, 600, trial)
-        random = np.random.default_rng(trial)
-        slices = random.integers(0, 12, len(challenger.labels)).astype(str)
-        worse = scored(World(1.2, 0.3), 14, 600, trial)[0].scores  # of the same rows
-        mixed = Sample(challenger.labels, np.where(slices == "7", worse, challenger.scores), challenger.days)
-        one = Gate(
-            against_champion=AgainstChampion(metric="roc_auc", margin=0.05, resamples=200),
-            slices=Slices(columns=("airport",), regression=0.08),
-        )
-        passed += all(found.passed for found in slices_of(judged(one, mixed, champion, {"airport": slices})))
-    assert passed <= 5
-
-
 def test_the_holdout_takes_its_slices_from_the_rows() -> None:
     rows = pa.table(
         {
