@@ -101,7 +101,7 @@ def _promotion(policy: Promotion) -> str:
 
 def _comparison(rule: AgainstChampion) -> str:
     how = f"not worse than the champion by {rule.margin}" if rule.margin else "better than the champion"
-    return f"{rule.metric} {how}, {Gate(against_champion=rule).sure} by {rule.resamples} resamples of days"
+    return f"{rule.metric} {how}, {Gate(against_champion=rule).confidence_text} by {rule.resamples} resamples of days"
 
 
 def _rules(definition: ModelDefinition) -> Iterator[str]:

@@ -13,9 +13,11 @@ from pydantic_core import ErrorDetails
 from ruamel.yaml.comments import CommentedMap
 
 from nightshift.definition.base import Name
-from nightshift.definition.load import FILE, definition_folders, explain, parse, plain
+from nightshift.definition.load import FILE, definition_folders
+from nightshift.definition.messages import explain
 from nightshift.definition.rules import path_problems
 from nightshift.definition.source import Source
+from nightshift.definition.yaml_tree import parse, plain
 from nightshift.errors import DefinitionError, TerminalError
 
 # Values for keys that a source requires and does not have yet.

@@ -94,7 +94,7 @@ class Gate(StrictModel):
         return self.against_champion.confidence if self.against_champion else CONFIDENCE
 
     @property
-    def sure(self) -> str:
+    def confidence_text(self) -> str:
         """The confidence in words: `95% sure`."""
         return f"{100 * self.confidence:.6g}% sure"
 
@@ -104,7 +104,7 @@ class Gate(StrictModel):
         return self.against_champion.resamples if self.against_champion else RESAMPLES
 
     @property
-    def days(self) -> int:
+    def min_days(self) -> int:
         """The fewest days that a comparison needs.
 
         If the models are equally good, each of n days favours the challenger with probability 1/2, and all of them with

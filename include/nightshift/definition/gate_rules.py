@@ -69,17 +69,17 @@ def check_comparison(definition: ModelDefinition, declared: AgainstChampion, pat
         yield Problem((*path, "margin"), "not used: superior means better by any amount", declared.margin, None, fix)
     needed = ceil(round(TAIL_RESAMPLES / (1 - declared.confidence), 6))
     if declared.resamples < needed:
-        message = f"too few to be {Gate(against_champion=declared).sure}"
+        message = f"too few to be {Gate(against_champion=declared).confidence_text}"
         fix = "draw more resamples, or lower the confidence"
         yield Problem((*path, "resamples"), message, declared.resamples, f"at least {needed}", fix)
 
 
 def holdout_has_enough_days(definition: ModelDefinition) -> Iterator[Problem]:
     gate, days = definition.gate, definition.training.holdout.days
-    if (gate.against_champion or gate.baseline) and days < gate.days:
-        message = f"too short to be {gate.sure} of a comparison: whole days are resampled"
+    if (gate.against_champion or gate.baseline) and days < gate.min_days:
+        message = f"too short to be {gate.confidence_text} of a comparison: whole days are resampled"
         fix = "keep more days" if gate.against_champion else "keep more days, or write `baseline: false` under `gate:`"
-        yield Problem(("training", "holdout"), message, f"{days}d", f"at least {gate.days}d", fix)
+        yield Problem(("training", "holdout"), message, f"{days}d", f"at least {gate.min_days}d", fix)
 
 
 def slices_have_a_champion_and_columns(definition: ModelDefinition) -> Iterator[Problem]:

@@ -12,14 +12,11 @@ from pathlib import Path
 from typing import Any, cast
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from nightshift.definition.base import StrictModel
+from nightshift.definition.messages import as_error, explain, root_causes
 from nightshift.definition.model import ModelDefinition
-from nightshift.definition.problem import KeyPath, Problem
+from nightshift.definition.problem import Problem
 from nightshift.definition.rules import RULES
 from nightshift.definition.shared_sources import (
     owners,
@@ -27,6 +24,7 @@ from nightshift.definition.shared_sources import (
     shared_source_problems,
     with_shared_sources,
 )
+from nightshift.definition.yaml_tree import parse, plain
 from nightshift.errors import DefinitionError, TerminalError
 
 FILE, LANDING = "model.yaml", "landing.py"
@@ -53,14 +51,14 @@ def load_definition(folder: Path) -> ModelDefinition:
     owner_trees = _owner_trees(folder, shared)
     problems = [Problem((key,), "unknown key", key, None, "remove it") for key in INTERNAL_KEYS if key in declared]
     if problems := problems or list(shared_source_problems(declared, owner_trees)):
-        raise DefinitionError([_report(file, tree, problem) for problem in problems])
+        raise DefinitionError([as_error(file, tree, problem) for problem in problems])
     declared = with_shared_sources(declared, owner_trees)
     try:
         definition = ModelDefinition.model_validate({**declared, "folder": folder, "shared": shared})
     except ValidationError as error:
-        raise DefinitionError([explain(file, tree, detail) for detail in _root_causes(error.errors())]) from None
+        raise DefinitionError([explain(file, tree, detail) for detail in root_causes(error.errors())]) from None
     if problems := [problem for rule in RULES for problem in rule(definition)]:
-        raise DefinitionError([_report(file, tree, problem) for problem in problems])
+        raise DefinitionError([as_error(file, tree, problem) for problem in problems])
     return definition
 
 
@@ -167,70 +165,6 @@ def _owner_trees(folder: Path, shared: Mapping[str, str]) -> dict[str, dict[str,
     return {model: plain(parse(file)) for model, file in files.items() if file.exists()}
 
 
-def parse(file: Path) -> CommentedMap:
-    """Parses a definition's file into a tree that keeps line numbers.
-
-    Raises:
-        DefinitionError: If the file does not exist, or is not a mapping in YAML.
-    """
-    try:
-        tree = YAML().load(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DefinitionError([TerminalError("no model definition", where=str(file), fix="create it")]) from None
-    except UnicodeDecodeError as error:
-        raise DefinitionError(
-            [TerminalError("not UTF-8 text", where=f"{file} byte {error.start}", fix="save it as UTF-8")]
-        ) from None
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        message = f"not valid YAML: {error.problem}"
-        raise DefinitionError([TerminalError(message, where=f"{file}:{line}", fix="mend the syntax")]) from None
-    except (YAMLError, ValueError) as error:
-        raise DefinitionError([TerminalError(f"not valid YAML: {error}", where=str(file))]) from None
-    if not isinstance(tree, CommentedMap):
-        raise DefinitionError(
-            [
-                TerminalError(
-                    "not a mapping", where=f"{file}:1", allowed="keys such as `name:`", fix="see docs/definition.md"
-                )
-            ]
-        )
-    return tree
-
-
-def plain(node: Any) -> Any:
-    """The tree as plain dictionaries, lists and numbers, without line numbers and comments."""
-    if isinstance(node, dict):
-        return {plain(key): plain(value) for key, value in node.items()}
-    if isinstance(node, list):
-        return [plain(value) for value in node]
-    for kind in (bool, int, float, str):
-        if isinstance(node, kind):
-            return kind(node)
-    return node
-
-
-def _report(file: Path, tree: CommentedMap, problem: Problem) -> TerminalError:
-    return TerminalError(
-        problem.message,
-        where=f"{file}:{_line(tree, problem.path)}: {_dotted(problem.path)}",
-        received=problem.received,
-        allowed=problem.allowed,
-        fix=problem.fix,
-    )
-
-
-def _root_causes(details: list[ErrorDetails]) -> list[ErrorDetails]:
-    """The errors without consequences of other errors: a misspelt key is not reported as missing as well."""
-    misspelt = {
-        (*detail["loc"][:-1], near)
-        for detail in details
-        if detail["type"] == "extra_forbidden"
-        for near in difflib.get_close_matches(str(detail["loc"][-1]), _allowed_keys(detail["loc"][:-1]), n=1)
-    }
-    return [detail for detail in details if detail["type"] != "missing" or detail["loc"] not in misspelt]
-
-
 def load_part(file: Path, kind: type[P], problems: Callable[[P], Iterator[Problem]]) -> P:
     """Loads and validates a file that holds one part of a definition.
 
@@ -247,67 +181,6 @@ def load_part(file: Path, kind: type[P], problems: Callable[[P], Iterator[Proble
         part = kind.model_validate(plain(tree))
     except ValidationError as error:
         raise DefinitionError([explain(file, tree, detail, kind) for detail in error.errors()]) from None
-    if reports := [_report(file, tree, problem) for problem in problems(part)]:
-        raise DefinitionError(reports)
+    if errors := [as_error(file, tree, problem) for problem in problems(part)]:
+        raise DefinitionError(errors)
     return part
-
-
-def explain(
-    file: Path, tree: CommentedMap, detail: ErrorDetails, root: type[StrictModel] = ModelDefinition
-) -> TerminalError:
-    """One of Pydantic's errors as one line that names the file and the line; `root` is the type of the file."""
-    context: Mapping[str, Any] = detail.get("ctx", {})
-    path: KeyPath = tuple(part for part in detail["loc"] if part != "[key]")
-    received: Any = detail["input"]
-    message, allowed, fix = detail["msg"], context.get("allowed") or context.get("expected"), context.get("fix")
-    match detail["type"]:
-        case "extra_forbidden":
-            keys = _allowed_keys(path[:-1], root)
-            near = difflib.get_close_matches(str(path[-1]), keys, n=1)
-            message, received, allowed = "unknown key", path[-1], keys
-            fix = f"write '{near[0]}'" if near else "remove it"
-        case "missing":
-            message, received, fix = "missing key", None, f"add `{path[-1]}:`"
-        case "string_pattern_mismatch":
-            message, allowed = "not allowed here", f"text that matches {context['pattern']}"
-        case kind if kind.endswith(("_type", "_parsing")):
-            message, allowed = "wrong type", allowed or detail["msg"]
-    if isinstance(received, (dict, list)):
-        received = None
-    return _report(file, tree, Problem(path, message, received, allowed, fix or "change the value"))
-
-
-def _allowed_keys(path: KeyPath, root: type[StrictModel] = ModelDefinition) -> list[str]:
-    """The keys that a part of a file may have."""
-    kind: Any = root
-    for step in path:
-        if isinstance(kind, type) and issubclass(kind, StrictModel):
-            fields = {field.alias or name: field.annotation for name, field in kind.model_fields.items()}
-            kind = fields.get(str(step))
-        else:  # the type of a list's items, of a mapping's values, of an optional part
-            kind = typing.get_args(kind)[0 if typing.get_origin(kind) is tuple else -1]
-        parts = [part for part in typing.get_args(kind) if isinstance(part, type) and issubclass(part, StrictModel)]
-        if parts and typing.get_origin(kind) not in {dict, tuple}:
-            kind = parts[0]
-    if not (isinstance(kind, type) and issubclass(kind, StrictModel)):
-        return []
-    return [field.alias or name for name, field in kind.model_fields.items() if not field.exclude]
-
-
-def _line(tree: Any, path: KeyPath) -> int:
-    """The line of a key, or of its nearest parent that exists."""
-    line, node = 1, tree
-    for part in path:
-        try:
-            if isinstance(node, CommentedMap):
-                line = node.lc.key(part)[0] + 1
-            elif isinstance(node, CommentedSeq) and isinstance(part, int):
-                line = node.lc.item(part)[0] + 1
-            node = node[part]
-        except (KeyError, IndexError, TypeError):
-            break
-    return line
-
-
-def _dotted(path: KeyPath) -> str:
-    return ".".join(str(part) for part in path) or "definition"

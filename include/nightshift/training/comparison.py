@@ -27,10 +27,10 @@ def exceeds_with_confidence(
         rows: How many rows the gain rests on.
         sentence: What was compared, to which the outcome is added.
     """
-    if days < gate.days:
-        few = f"{sentence}: {days} days are too few to be {gate.sure}, {gate.days} are needed"
+    if days < gate.min_days:
+        few = f"{sentence}: {days} days are too few to be {gate.confidence_text}, {gate.min_days} are needed"
         return RuleResult(rule, gained.value, bound, rows, False, few)
     low, high = gained.interval(days, gate.confidence)
     value, end, least = (format_number(number, 4, signed=True) for number in (gained.value, low, bound))
-    outcome = f"{sentence}: {value}, {gate.sure} above {end}, must be above {least}"
+    outcome = f"{sentence}: {value}, {gate.confidence_text} above {end}, must be above {least}"
     return RuleResult(rule, gained.value, bound, rows, low > bound, outcome, low, high)

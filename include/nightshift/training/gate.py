@@ -82,7 +82,7 @@ def _leak(suspicious: float, metric: Metric, challenger: Estimate, rows: int) ->
 def _minimum(metric: Metric, bound: float, challenger: Estimate, gate: Gate, holdout: Holdout) -> RuleResult:
     larger, days = metric in LARGER_IS_BETTER, len(holdout.dates)
     passed = challenger.value >= bound if larger else challenger.value <= bound
-    low, high = challenger.interval(days, gate.confidence) if days >= gate.days else (None, None)
+    low, high = challenger.interval(days, gate.confidence) if days >= gate.min_days else (None, None)
     value, sign = format_number(challenger.value, 3), "≥" if larger else "≤"
     sentence = f"{metric} {value}, bound {sign} {format_number(bound, 3)}"
     return RuleResult(f"minimum.{metric}", challenger.value, bound, len(holdout.labels), passed, sentence, low, high)

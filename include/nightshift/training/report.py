@@ -50,7 +50,7 @@ def render_gate(
         "Learned from": f"a period with {in_training}",
         **({"Without": f"{', '.join(without)}: no value in any row of the training period"} if without else {}),
         "Compared": against,
-        "Intervals": f"{gate.resamples:,} resamples of whole days; each end is one-sided, {gate.sure}",
+        "Intervals": f"{gate.resamples:,} resamples of whole days; each end is one-sided, {gate.confidence_text}",
     }
     judged = [result for result in report.results if result.passed is not None]
     return (

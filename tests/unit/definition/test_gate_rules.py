@@ -171,7 +171,7 @@ def test_the_fewest_days_are_those_that_would_all_favour_one_of_two_like_models_
     confidence: float, days: int
 ) -> None:
     gate = Gate.model_validate({"against_champion": {"metric": "brier", "margin": 0.1, "confidence": confidence}})
-    assert gate.days == days
+    assert gate.min_days == days
     assert 0.5**days <= 1 - confidence + 1e-9
 
 

@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from nightshift.cli import app
 from nightshift.definition.json_schema import definition_schema
-from nightshift.definition.load import FILE, parse, plain
+from nightshift.definition.load import FILE
+from nightshift.definition.yaml_tree import parse, plain
 
 PROJECT = Path(__file__).parents[3]
 SCHEMA_FILE = PROJECT / "docs" / "model.schema.json"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from nightshift.definition.load import plain
+from nightshift.definition.yaml_tree import plain
 from nightshift.profiling.proposal import Proposal, ProposedSection, ProposedValue, inline_yaml
 
 texts = st.one_of(

@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from nightshift.definition.draft import Draft, find_draft
-from nightshift.definition.load import plain
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.rules import RULES
 from nightshift.definition.source import Source
+from nightshift.definition.yaml_tree import plain
 from nightshift.errors import TerminalError
 from nightshift.lake.landing import landed_dates, landing_file, read_landed
 from nightshift.lake.tables import Layer, TableSpec

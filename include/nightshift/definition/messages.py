@@ -1,0 +1,86 @@
+"""Messages about problems of a definition: file, line, key, value received, values allowed, fix."""
+
+from __future__ import annotations
+
+import difflib
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic_core import ErrorDetails
+from ruamel.yaml.comments import CommentedMap
+
+from nightshift.definition.base import StrictModel
+from nightshift.definition.model import ModelDefinition
+from nightshift.definition.problem import KeyPath, Problem
+from nightshift.definition.yaml_tree import line_of
+from nightshift.errors import TerminalError
+
+
+def as_error(file: Path, tree: CommentedMap, problem: Problem) -> TerminalError:
+    """A problem as one line that names the file, the line and the key."""
+    return TerminalError(
+        problem.message,
+        where=f"{file}:{line_of(tree, problem.path)}: {_dotted(problem.path)}",
+        received=problem.received,
+        allowed=problem.allowed,
+        fix=problem.fix,
+    )
+
+
+def root_causes(details: list[ErrorDetails]) -> list[ErrorDetails]:
+    """The errors without consequences of other errors: a misspelt key is not reported as missing as well."""
+    misspelt = {
+        (*detail["loc"][:-1], near)
+        for detail in details
+        if detail["type"] == "extra_forbidden"
+        for near in difflib.get_close_matches(str(detail["loc"][-1]), _allowed_keys(detail["loc"][:-1]), n=1)
+    }
+    return [detail for detail in details if detail["type"] != "missing" or detail["loc"] not in misspelt]
+
+
+def explain(
+    file: Path, tree: CommentedMap, detail: ErrorDetails, root: type[StrictModel] = ModelDefinition
+) -> TerminalError:
+    """One of Pydantic's errors as one line that names the file and the line; `root` is the type of the file."""
+    context: Mapping[str, Any] = detail.get("ctx", {})
+    path: KeyPath = tuple(part for part in detail["loc"] if part != "[key]")
+    received: Any = detail["input"]
+    message, allowed, fix = detail["msg"], context.get("allowed") or context.get("expected"), context.get("fix")
+    match detail["type"]:
+        case "extra_forbidden":
+            keys = _allowed_keys(path[:-1], root)
+            near = difflib.get_close_matches(str(path[-1]), keys, n=1)
+            message, received, allowed = "unknown key", path[-1], keys
+            fix = f"write '{near[0]}'" if near else "remove it"
+        case "missing":
+            message, received, fix = "missing key", None, f"add `{path[-1]}:`"
+        case "string_pattern_mismatch":
+            message, allowed = "not allowed here", f"text that matches {context['pattern']}"
+        case kind if kind.endswith(("_type", "_parsing")):
+            message, allowed = "wrong type", allowed or detail["msg"]
+    if isinstance(received, (dict, list)):
+        received = None
+    return as_error(file, tree, Problem(path, message, received, allowed, fix or "change the value"))
+
+
+def _allowed_keys(path: KeyPath, root: type[StrictModel] = ModelDefinition) -> list[str]:
+    """The keys that a part of a file may have."""
+    kind: Any = root
+    for step in path:
+        if isinstance(kind, type) and issubclass(kind, StrictModel):
+            fields = {field.alias or name: field.annotation for name, field in kind.model_fields.items()}
+            kind = fields.get(str(step))
+        else:  # the type of a list's items, of a mapping's values, of an optional part
+            kind = typing.get_args(kind)[0 if typing.get_origin(kind) is tuple else -1]
+        parts = [part for part in typing.get_args(kind) if isinstance(part, type) and issubclass(part, StrictModel)]
+        if parts and typing.get_origin(kind) not in {dict, tuple}:
+            kind = parts[0]
+    if not (isinstance(kind, type) and issubclass(kind, StrictModel)):
+        return []
+    return [field.alias or name for name, field in kind.model_fields.items() if not field.exclude]
+
+
+def _dotted(path: KeyPath) -> str:
+    return ".".join(str(part) for part in path) or "definition"

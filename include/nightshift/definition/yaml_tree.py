@@ -1,0 +1,71 @@
+"""The content of a YAML file as a tree that keeps line numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from nightshift.definition.problem import KeyPath
+from nightshift.errors import DefinitionError, TerminalError
+
+
+def parse(file: Path) -> CommentedMap:
+    """Parses a definition's file into a tree that keeps line numbers.
+
+    Raises:
+        DefinitionError: If the file does not exist, or is not a mapping in YAML.
+    """
+    try:
+        tree = YAML().load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DefinitionError([TerminalError("no model definition", where=str(file), fix="create it")]) from None
+    except UnicodeDecodeError as error:
+        raise DefinitionError(
+            [TerminalError("not UTF-8 text", where=f"{file} byte {error.start}", fix="save it as UTF-8")]
+        ) from None
+    except MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        message = f"not valid YAML: {error.problem}"
+        raise DefinitionError([TerminalError(message, where=f"{file}:{line}", fix="mend the syntax")]) from None
+    except (YAMLError, ValueError) as error:
+        raise DefinitionError([TerminalError(f"not valid YAML: {error}", where=str(file))]) from None
+    if not isinstance(tree, CommentedMap):
+        raise DefinitionError(
+            [
+                TerminalError(
+                    "not a mapping", where=f"{file}:1", allowed="keys such as `name:`", fix="see docs/definition.md"
+                )
+            ]
+        )
+    return tree
+
+
+def plain(node: Any) -> Any:
+    """The tree as plain dictionaries, lists and numbers, without line numbers and comments."""
+    if isinstance(node, dict):
+        return {plain(key): plain(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [plain(value) for value in node]
+    for kind in (bool, int, float, str):
+        if isinstance(node, kind):
+            return kind(node)
+    return node
+
+
+def line_of(tree: Any, path: KeyPath) -> int:
+    """The line of a key, or of its nearest parent that exists."""
+    line, node = 1, tree
+    for part in path:
+        try:
+            if isinstance(node, CommentedMap):
+                line = node.lc.key(part)[0] + 1
+            elif isinstance(node, CommentedSeq) and isinstance(part, int):
+                line = node.lc.item(part)[0] + 1
+            node = node[part]
+        except (KeyError, IndexError, TypeError):
+            break
+    return line
