@@ -20,7 +20,8 @@ help: ## Show this list
 
 .PHONY: run
 run: install ## Run the whole loop on real data; EXIT=1 stops the servers after the summary
-	@$(BIN)/nightshift run --airflow-port $(AIRFLOW_PORT) --mlflow-port $(MLFLOW_PORT) $(if $(EXIT),--exit)
+	@$(BIN)/nightshift run --airflow-port $(AIRFLOW_PORT) --mlflow-port $(MLFLOW_PORT) $(if $(EXIT),--exit) \
+		|| [ $$? -eq 130 ]  # Ctrl-C is no error
 
 .PHONY: check
 check: install style ## Before every commit: style, types, layers, and the tests that need no database, server or JVM

@@ -13,10 +13,10 @@ def print_table(console: Console, table: Table) -> None:
 
     Args:
         console: Where to.
-        table: The table; its columns' overflow is set.
+        table: The table; how its columns overflow is changed.
     """
     for column in table.columns:
-        column.overflow = "fold"
+        column.overflow, column.no_wrap = "fold", False
     if not console.is_terminal:
         table.width = console.measure(table, options=console.options.update(max_width=UNLIMITED)).maximum
     console.print(table, soft_wrap=not console.is_terminal)

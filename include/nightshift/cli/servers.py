@@ -13,11 +13,11 @@ from nightshift.settings import get_settings
 
 def run(
     model: Annotated[str, typer.Option(help="The model to replay.")] = "flight_delay",
-    first: Annotated[datetime, typer.Option(formats=DATE, help="First night.")] = datetime(2013, 6, 28),
-    last: Annotated[datetime, typer.Option(formats=DATE, help="Last night.")] = datetime(2013, 7, 4),
+    first: Annotated[datetime, typer.Option(formats=DATE, help="First night.")] = datetime(2013, 4, 6),
+    last: Annotated[datetime, typer.Option(formats=DATE, help="Last night.")] = datetime(2013, 4, 13),
     champion: Annotated[
         datetime, typer.Option(formats=DATE, help="Train the first champion as of this date.")
-    ] = datetime(2013, 5, 1),
+    ] = datetime(2013, 3, 1),
     exit: Annotated[bool, typer.Option("--exit", help="Stop the servers after the summary.")] = False,
     airflow_port: Annotated[int, typer.Option(help="Port of the Airflow UI.")] = 8080,
     mlflow_port: Annotated[int, typer.Option(help="Port of the MLflow UI.")] = 5000,

@@ -1,0 +1,86 @@
+"""How a replay ends; the servers themselves are tried end to end."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date
+from io import StringIO
+
+import pytest
+from rich.console import Console
+
+from nightshift.replay import run
+from nightshift.replay.run import Plan, ReplayEnd, replay
+from nightshift.replay.servers import Servers
+from nightshift.settings import Settings
+
+PLAN = Plan("tiny", date(2024, 1, 2), date(2024, 1, 3), date(2024, 1, 1), stay=False)
+
+
+@pytest.fixture(autouse=True)
+def handlers() -> Iterator[None]:
+    """Restores the signal handlers of the tests' own process."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def stops(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """The handlers of Ctrl-C while servers are stopped; no server runs."""
+    stops: list[object] = []
+
+    def stop(servers: Servers) -> list[str]:
+        stops.append(signal.getsignal(signal.SIGINT))
+        return ["api-server", "scheduler"]
+
+    monkeypatch.setattr(Servers, "stop", stop)
+    return stops
+
+
+def ended(settings: Settings, monkeypatch: pytest.MonkeyPatch, plan: Plan, succeeded: bool) -> tuple[ReplayEnd, str]:
+    """A replay without Airflow, whose summary says whether it succeeded."""
+    monkeypatch.setattr(run, "print_summary", lambda *_: succeeded)
+    console = Console(file=StringIO(), width=200)
+    end = replay(plan, settings, console)
+    return end, console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(("succeeded", "code"), [(True, 0), (False, 1)])
+def test_without_servers_that_stay_the_summary_gives_the_exit_code(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, stops: list[object], succeeded: bool, code: int
+) -> None:
+    monkeypatch.setattr(run, "_run", lambda *_: [])
+    end, output = ended(settings, monkeypatch, PLAN, succeeded)
+    assert (int(end), output, len(stops)) == (code, "", 1)
+
+
+@pytest.mark.parametrize(
+    ("interrupted", "succeeded", "code"),
+    [("_run", False, 130), ("_wait_for_interrupt", True, 0), ("_wait_for_interrupt", False, 130)],
+)
+def test_ctrl_c_stops_the_servers_undisturbed_and_says_how_to_go_on(
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    stops: list[object],
+    interrupted: str,
+    succeeded: bool,
+    code: int,
+) -> None:
+    monkeypatch.setattr(run, "_run", lambda *_: [])
+    monkeypatch.setattr(run, interrupted, interrupt)
+    end, output = ended(settings, monkeypatch, replace(PLAN, stay=True), succeeded)
+    assert int(end) == code
+    assert stops == [signal.SIG_IGN]
+    assert output.endswith(
+        "Stopping the servers.\nStopped: api-server, scheduler.\n"
+        "`make run` continues from here; `make reset` deletes all state.\n"
+    )
+    assert signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
