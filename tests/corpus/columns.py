@@ -58,7 +58,7 @@ def header_reordered_without_the_rows(landed: Landed) -> bytes:
     return landed.good.replace(b"origin,dest", b"dest,origin", 1)
 
 
-@fault("schedule", Refused("ingest", "column 'distance' is there more than once"))
+@fault("schedule", Refused("ingest", "column 'distance' occurs more than once"))
 def doubled_column(landed: Landed) -> bytes:
     """A column is there twice."""
     return b"".join(

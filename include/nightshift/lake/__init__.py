@@ -1,1 +1,1 @@
-"""The lake: landed files in, staged Parquet, Iceberg tables published by one atomic commit."""
+"""The lake: reads landed files, stages Parquet, and publishes Iceberg tables by one atomic commit."""

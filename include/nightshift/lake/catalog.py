@@ -1,4 +1,4 @@
-"""Opens the Iceberg catalog and makes tables what their specification says."""
+"""Opens the Iceberg catalog, creates tables and adds columns to them as their specifications say."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from nightshift.lake.tables import TableSpec
 from nightshift.settings import Settings
 
 PROPERTIES = {
-    # Bounded metadata: PyIceberg copies all of it at every access.
+    # Bounded metadata: PyIceberg copies it at every access.
     "write.metadata.previous-versions-max": "10",
     "write.metadata.delete-after-commit.enabled": "true",
     "commit.retry.num-retries": "30",
@@ -59,13 +59,13 @@ class Lake:
         return self.catalog.table_exists(name)
 
     def ensure(self, spec: TableSpec) -> Table:
-        """Creates a table, or adds the columns its specification gained.
+        """Creates a table, or adds the columns that its specification gained.
 
         Returns:
             The table at its newest snapshot.
 
         Raises:
-            TerminalError: If a column changed its type: that is another table.
+            TerminalError: If a column changed its type.
         """
         with self.lock(spec.name):
             try:
@@ -84,7 +84,8 @@ class Lake:
                     )
             if new := [field.name for field in spec.schema if field.name not in kinds]:
                 # By name: fields that are not in a table yet all have the same id.
-                kinds = {one.name: one.field_type for one in self.catalog._convert_schema_if_needed(spec.schema).fields}
+                fields = self.catalog._convert_schema_if_needed(spec.schema).fields
+                kinds = {field.name: field.field_type for field in fields}
                 with table.update_schema() as update:
                     for name in new:
                         update.add_column(name, kinds[name])
@@ -92,13 +93,13 @@ class Lake:
 
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
-        """One writer a table at a time on this machine; other catalogs settle conflicts when they commit."""
+        """Locks a table for one writer on this machine; other catalogs than SQL resolve conflicts at the commit."""
         if self.settings.catalog.type != "sql":
             yield
             return
         folder = self.settings.var_path / "locks"
         folder.mkdir(parents=True, exist_ok=True)
-        # One object a file, so that who holds the lock can take it again.
+        # One object a file, so that the process that holds the lock can take it again.
         with FileLock(folder / f"{name}.lock", is_singleton=True):
             yield
 
@@ -136,8 +137,8 @@ class Lake:
 def _bounds(spec: TableSpec) -> dict[str, str]:
     if spec.bounded is None:
         return {}
-    kept = {f"write.metadata.metrics.column.{column}": "full" for column in spec.bounded}
-    return {"write.metadata.metrics.default": "none", **kept}
+    metrics = {f"write.metadata.metrics.column.{column}": "full" for column in spec.bounded}
+    return {"write.metadata.metrics.default": "none", **metrics}
 
 
 def _same_type(left: object, right: object) -> bool:

@@ -27,7 +27,7 @@ def _file_system(root: str) -> fs.FileSystem:
 
 
 def open_fs(uri: str) -> tuple[fs.FileSystem, str]:
-    """The file system a location lies on, and its path there."""
+    """The file system of a location, and the path in it."""
     if uri.startswith("file://") or "://" not in uri:
         return _file_system("file:///"), local_path(uri)
     scheme, rest = uri.split("://", 1)
@@ -41,23 +41,23 @@ def exists(uri: str) -> bool:
 
 
 def list_files(uri: str, ending: str = "") -> list[str]:
-    """The files below a folder, as URIs, sorted; none if it is not there."""
+    """The files below a folder, as URIs, sorted; none if the folder does not exist."""
     return list(file_sizes(uri, ending))
 
 
 def file_sizes(uri: str, ending: str = "") -> dict[str, int]:
-    """The files below a folder with their sizes in bytes, sorted; none if it is not there."""
+    """The files below a folder with their sizes in bytes, sorted; none if the folder does not exist."""
     system, path = open_fs(uri)
-    found = system.get_file_info(fs.FileSelector(path, allow_not_found=True, recursive=True))
+    entries = system.get_file_info(fs.FileSelector(path, allow_not_found=True, recursive=True))
     prefix = uri.split("://", 1)[0] + "://" if "://" in uri else "file://"
-    files = [info for info in found if info.type == fs.FileType.File and info.path.endswith(ending)]
+    files = [info for info in entries if info.type == fs.FileType.File and info.path.endswith(ending)]
     return dict(sorted((prefix + info.path, info.size) for info in files))
 
 
 def write_bytes(uri: str, content: bytes) -> None:
-    """Writes a file at once: a reader sees all of it or none.
+    """Writes a file atomically: a reader sees the complete file or none.
 
-    On local disks by renaming a finished file, on object stores by their own atomic put.
+    On local disks a finished file is renamed; object stores have an atomic put.
     """
     system, path = open_fs(uri)
     parent = path.rsplit("/", 1)[0]
@@ -77,7 +77,7 @@ def read_bytes(uri: str) -> bytes:
 
 
 def remove(uri: str) -> None:
-    """Removes a file; one that is not there is none to remove."""
+    """Removes a file, if it exists."""
     system, path = open_fs(uri)
     with suppress(FileNotFoundError):
         system.delete_file(path)

@@ -1,7 +1,7 @@
-"""The landing folder: which files a night needs, and reading them as declared.
+"""The landing folder: the files that a night needs, read as their source declares.
 
-Everything is read as text first and converted column by column, so that a message can name the file, the
-column, the line and the first bad value.
+Every CSV column is read as text first and then converted, so that a message can name the file, the column, the row and
+the first bad value.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ TRUE, FALSE = ["true", "True", "TRUE", "1"], ["false", "False", "FALSE", "0"]
 
 @dataclass(frozen=True)
 class LandingFile:
-    """A file a night reads: the source it belongs to, its date, and where it is."""
+    """A file that a night reads: its source, its date, and its location."""
 
     source: str
     day: date
@@ -41,7 +41,7 @@ class LandingFile:
 
 
 def landing_file(landing: str, name: str, source: Source, day: date) -> LandingFile:
-    """Where the file of a source for a date lands."""
+    """The file of a source for a date, whether or not it has landed."""
     path = source.path.replace("{date}", day.isoformat())
     return LandingFile(name, day, f"{as_uri(landing)}/{path}")
 
@@ -49,8 +49,8 @@ def landing_file(landing: str, name: str, source: Source, day: date) -> LandingF
 def needed_files(definition: ModelDefinition, landing: str, night: date) -> list[LandingFile]:
     """The files that a night waits for: of each daily source the newest partition available at its cutoff.
 
-    A source of irregular cadence is needed in the newest version there is; if none has landed yet, the
-    file named after the schedule's start is what the night waits for.
+    Of a source of irregular cadence, the newest version that has landed; if none has, the file named after the
+    schedule's start.
     """
     needed = []
     for name, source in definition.sources.items():
@@ -64,15 +64,15 @@ def needed_files(definition: ModelDefinition, landing: str, night: date) -> list
 
 
 def restated_files(definition: ModelDefinition, landing: str, night: date) -> list[LandingFile]:
-    """Files of days before the newest that have landed and may have landed again, corrected, since."""
-    found = []
+    """The landed files of earlier days that may have been corrected: those within `restates` of the newest day."""
+    restated = []
     for name, source in definition.sources.items():
         if source.restates is not None and source.cadence == "daily":
             newest = newest_partition(definition.schedule, source, night)
             first = max(newest - source.restates, definition.schedule.start)
             files = [landing_file(landing, name, source, day) for day in nights(first, newest - timedelta(days=1))]
-            found += [file for file in files if exists(file.uri)]
-    return found
+            restated += [file for file in files if exists(file.uri)]
+    return restated
 
 
 def digest_of(uri: str) -> str:
@@ -91,46 +91,48 @@ def landed_dates(landing: str, source: Source) -> list[date]:
 
 
 def date_of_landing_file(source: Source, uri: str) -> date | None:
-    """The date of a landed file; None if it is another source's, or an upload under way."""
+    """The date of a landed file; None if the file belongs to another source or is an unfinished upload."""
     before, after = source.path.split("{date}")
-    named = re.search(f"/{re.escape(before)}(\\d{{4}}-\\d{{2}}-\\d{{2}}){re.escape(after)}$", uri)
+    match = re.search(f"/{re.escape(before)}(\\d{{4}}-\\d{{2}}-\\d{{2}}){re.escape(after)}$", uri)
     with suppress(ValueError):
-        return date.fromisoformat(named[1]) if named else None
+        return date.fromisoformat(match[1]) if match else None
     return None
 
 
 def missing_files(files: list[LandingFile]) -> list[LandingFile]:
-    """Those that have not landed."""
+    """Those of the files that have not landed."""
     return [file for file in files if not exists(file.uri)]
 
 
 def read_landed(file: LandingFile, source: Source, spec: TableSpec, zone: str = "UTC") -> tuple[pa.Table, str]:
-    """Reads one landed file as its definition declares it.
+    """Reads one landed file as its source declares it.
 
     Args:
         file: The file.
         source: Its declaration.
-        spec: The raw table it is for.
+        spec: The raw table of the source.
         zone: The time zone of instants that are written without one.
 
     Returns:
         The rows with the columns of `spec`, and the SHA-256 of the file.
 
     Raises:
-        NotYetAvailable: If the file is not there.
+        NotYetAvailable: If the file has not landed.
         DataError: If it cannot be read, lacks a column, or holds a value of another type.
     """
     table, digest = parse_landed(file.uri)
-    if lacking := [name for name in source.columns if name not in table.column_names]:
+    if missing := [name for name in source.columns if name not in table.column_names]:
         raise DataError(
-            f"column '{lacking[0]}' is missing",
+            f"column '{missing[0]}' is missing",
             where=file.uri,
             received=", ".join(table.column_names),
             fix="land the file again with every declared column, or mend `columns` in the definition",
         )
-    if doubled := [name for name in source.columns if table.column_names.count(name) > 1]:
+    if repeated := [name for name in source.columns if table.column_names.count(name) > 1]:
         raise DataError(
-            f"column '{doubled[0]}' is there more than once", where=file.uri, fix="land the file again with it once"
+            f"column '{repeated[0]}' occurs more than once",
+            where=file.uri,
+            fix="land the file again with every column once",
         )
     typed = {name: _typed(file, name, column, table[name], zone) for name, column in source.columns.items()}
     days = pa.repeat(pa.scalar(file.day, pa.date32()), table.num_rows)
@@ -138,13 +140,13 @@ def read_landed(file: LandingFile, source: Source, spec: TableSpec, zone: str = 
 
 
 def parse_landed(uri: str) -> tuple[pa.Table, str]:
-    """Reads a landed file as it is: columns of text from CSV, as they are stored from Parquet.
+    """Reads a landed file without a declaration: text columns from CSV, the stored types from Parquet.
 
     Returns:
         The rows, and the SHA-256 of the file.
 
     Raises:
-        NotYetAvailable: If the file is not there.
+        NotYetAvailable: If the file has not landed.
         DataError: If it cannot be read.
     """
     try:
@@ -155,21 +157,21 @@ def parse_landed(uri: str) -> tuple[pa.Table, str]:
 
 
 def convert(values: pa.ChunkedArray, kind: str, zone: str = "UTC") -> pa.ChunkedArray:
-    """A column of a landed file as a type; what is missing in it is missing, however it is spelt.
+    """Converts a column of a landed file to a type; empty texts and NaN become null.
 
     Raises:
         pyarrow.ArrowInvalid: If a value is not of that type.
-        pyarrow.ArrowNotImplementedError: If no value stored like these is.
+        pyarrow.ArrowNotImplementedError: If the stored type cannot be converted to that type.
     """
-    # Before, since an empty text is no number; and after, since the text "NAN" is one that is not.
+    # Before the cast, since an empty text cannot be cast; and after it, since the text "NAN" becomes NaN.
     return _without_blanks(_cast(_without_blanks(_decoded(values)), ARROW[kind], zone))
 
 
 def first_mistyped_row(values: pa.ChunkedArray, kind: str, zone: str = "UTC") -> int | None:
-    """The place of the first value of a landed column that is not of a type; None if all are."""
+    """The index of the first value of a landed column that is not of a type; None if all are."""
     if _converts(values, kind, zone):
         return None
-    # The first `good` values are of the type, the first `bad` are not: it is often among the very first.
+    # The first `good` values convert, the first `bad` do not. The search starts small: the value is often near the top.
     good, bad = 0, 1
     while bad < len(values) and _converts(values.slice(good, bad - good), kind, zone):
         good, bad = bad, 2 * bad
@@ -193,12 +195,12 @@ def _parse(uri: str, content: bytes) -> pa.Table:
         options = pc_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True)
         return pc_csv.read_csv(io.BytesIO(content), convert_options=options)
     except (pa.ArrowException, OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        why = f"cannot be read: {first_line(error)}"
-        raise DataError(why, where=uri, fix="land the file again, complete") from None
+        problem = f"cannot be read: {first_line(error)}"
+        raise DataError(problem, where=uri, fix="land the complete file again") from None
 
 
 def _typed(file: LandingFile, name: str, column: Column, values: pa.ChunkedArray, zone: str) -> pa.ChunkedArray:
-    """A column converted to its declared type, or an error that shows the first value that resists."""
+    """Converts a column to its declared type, or raises an error with the first value that does not convert."""
     try:
         return convert(values, column.type, zone)
     except TYPE_ERRORS:
@@ -213,7 +215,7 @@ def _typed(file: LandingFile, name: str, column: Column, values: pa.ChunkedArray
 
 
 def _decoded(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """The values themselves instead of codes, and texts as one type, however they are stored."""
+    """Replaces dictionary codes by their values, and every text type by one."""
     if pa.types.is_dictionary(values.type):
         values = values.cast(values.type.value_type)
     if pa.types.is_large_string(values.type) or pa.types.is_string_view(values.type):
@@ -222,7 +224,7 @@ def _decoded(values: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _without_blanks(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Empty texts and numbers that are none as missing values: what a CSV file cannot tell apart, no file does."""
+    """Replaces empty texts and NaN by null: a CSV file cannot distinguish them, so no format does."""
     if pa.types.is_floating(values.type):
         blank = pc.is_nan(values)
     elif pa.types.is_string(values.type):
@@ -236,29 +238,29 @@ def _cast(values: pa.ChunkedArray, target: pa.DataType, zone: str) -> pa.Chunked
     if pa.types.is_timestamp(target):
         return _instants(values, target, zone)
     if pa.types.is_boolean(target) and pa.types.is_string(values.type):
-        known = pc.is_in(values, pa.array(TRUE + FALSE))
-        if pc.any(pc.invert(pc.or_(known, pc.is_null(values)))).as_py():
+        valid = pc.or_(pc.is_in(values, pa.array(TRUE + FALSE)), pc.is_null(values))
+        if pc.any(pc.invert(valid)).as_py():
             raise pa.ArrowInvalid("not a boolean")
         return pc.if_else(pc.is_null(values), pa.scalar(None, pa.bool_()), pc.is_in(values, pa.array(TRUE)))
     if pa.types.is_integer(target) and pa.types.is_string(values.type):
-        values = values.cast(pa.decimal128(38, 9))  # whole numbers written as 17.0 or 2e3, every digit kept
+        values = values.cast(pa.decimal128(38, 9))  # accepts 17.0 and 2e3, and keeps every digit
     return values.cast(target)
 
 
 def _instants(values: pa.ChunkedArray, target: pa.DataType, zone: str) -> pa.ChunkedArray:
-    """Instants as written with an offset, or by the clock of a time zone.
+    """Converts texts, dates and local times to instants: by their own offset, or by the clock of a time zone.
 
-    Where that clock is put back, a time it shows twice is the first of both; a time it skips is the instant it
-    skips to.
+    Where that clock is put back, a time that occurs twice is the first of the two; a time that the clock skips is the
+    instant it skips to.
     """
     if pa.types.is_date(values.type):
         values = values.cast(pa.timestamp(target.unit))
     if pa.types.is_string(values.type):
         offset = pc.match_substring_regex(values, r"[T ]\d\d(:\d\d(:\d\d(\.\d+)?)?)?(Z|[+-]\d\d(:?\d\d)?)$")
-        nothing = pa.scalar(None, values.type)
-        told = pc.if_else(offset, values, nothing).cast(target)
-        local = pc.if_else(offset, nothing, values).cast(pa.timestamp(target.unit))
-        return pc.coalesce(told, _instants(local, target, zone))
+        null = pa.scalar(None, values.type)
+        with_offset = pc.if_else(offset, values, null).cast(target)
+        local = pc.if_else(offset, null, values).cast(pa.timestamp(target.unit))
+        return pc.coalesce(with_offset, _instants(local, target, zone))
     if pa.types.is_timestamp(values.type) and values.type.tz is None:
         values = pc.assume_timezone(values, zone, ambiguous="earliest", nonexistent="latest")
     return values.cast(target)

@@ -1,4 +1,4 @@
-"""Keeps the lake small: snapshots, and files that no snapshot needs."""
+"""Maintenance of the lake: expires old snapshots and removes files that no snapshot needs."""
 
 from __future__ import annotations
 
@@ -11,48 +11,48 @@ from nightshift.lake.catalog import Lake
 from nightshift.lake.files import list_files, open_fs
 from nightshift.lake.staging import JOBS, MANIFEST, staging_folder
 
-KEEP_SNAPSHOTS = 100
-KEEP_FOR = timedelta(days=7)
-# Younger files may belong to a run that is still going.
-GUARD = timedelta(hours=24)
+MIN_SNAPSHOTS = 100
+MIN_SNAPSHOT_AGE = timedelta(days=7)
+# Younger files may belong to a task that is still running.
+MIN_ORPHAN_AGE = timedelta(hours=24)
 
 
-def maintain(lake: Lake, say: Callable[[str], None], *, now: datetime | None = None) -> dict[str, dict[str, int]]:
+def maintain(lake: Lake, progress: Callable[[str], None], *, now: datetime | None = None) -> dict[str, dict[str, int]]:
     """Maintains every table.
 
     Args:
         lake: The lake.
-        say: Takes a line of progress a table.
-        now: What ages are measured against; the wall clock by default, since it is about files' real age.
+        progress: Receives a line for each table.
+        now: The instant that ages are measured against; the wall clock by default, since files have a real age.
 
     Returns:
-        Per table: snapshots expired, files removed.
+        For each table, the number of snapshots expired and of files removed.
     """
     now = now or datetime.now(UTC)
-    done = {}
+    counts = {}
     for namespace in lake.catalog.list_namespaces():
         for identifier in lake.catalog.list_tables(namespace):
             name = ".".join(identifier)
             with lake.lock(name):
                 expired = _expire(lake.table(name), now)
             removed = _remove_orphans(lake, name, now)
-            done[name] = {"snapshots": expired, "files": removed}
-            say(f"{name}: {expired} snapshots expired, {removed} files removed")
-    _remove(_older(staging_folder(lake.warehouse, JOBS, "").rstrip("/"), now - GUARD))
-    return done
+            counts[name] = {"snapshots": expired, "files": removed}
+            progress(f"{name}: {expired} snapshots expired, {removed} files removed")
+    _remove(_files_older_than(staging_folder(lake.warehouse, JOBS, "").rstrip("/"), now - MIN_ORPHAN_AGE))
+    return counts
 
 
 def _expire(table: Table, now: datetime) -> int:
-    """Expires old snapshots, never the newest hundred of the main line and never one that has a name."""
+    """Expires old snapshots, but none of the newest hundred of the main branch and none with a tag."""
     by_id = {snapshot.snapshot_id: snapshot for snapshot in table.metadata.snapshots}
     keep = {reference.snapshot_id for reference in table.refs().values()}
     current = table.metadata.current_snapshot_id
-    for _ in range(KEEP_SNAPSHOTS):
+    for _ in range(MIN_SNAPSHOTS):
         if current is None or current not in by_id:
             break
         keep.add(current)
         current = by_id[current].parent_snapshot_id
-    limit = (now - KEEP_FOR).timestamp() * 1000
+    limit = (now - MIN_SNAPSHOT_AGE).timestamp() * 1000
     old = [s.snapshot_id for s in by_id.values() if s.snapshot_id not in keep and s.timestamp_ms < limit]
     if old:
         table.maintenance.expire_snapshots().by_ids(old).commit()
@@ -60,15 +60,15 @@ def _expire(table: Table, now: datetime) -> int:
 
 
 def _remove_orphans(lake: Lake, name: str, now: datetime) -> int:
-    """Removes data and metadata files that no snapshot reaches and that no running task can be writing.
+    """Removes data and metadata files that no snapshot references and that are too old to be part of a running task.
 
-    The disk is listed before the table is loaded: a commit in between only makes more files reachable.
+    The files are listed before the table is loaded: a commit in between only adds references.
     """
-    location = lake.table(name).location()
-    staged = staging_folder(lake.warehouse, name, "")
-    candidates = _older(staged.rstrip("/"), now - GUARD) + _older(location + "/metadata", now - GUARD)
+    staged, limit = staging_folder(lake.warehouse, name, ""), now - MIN_ORPHAN_AGE
+    candidates = _files_older_than(staged.rstrip("/"), limit)
+    candidates += _files_older_than(lake.table(name).location() + "/metadata", limit)
     needed = _reachable(lake.table(name))
-    # A published set keeps its manifest: it says what the rows were made from, and lets it be published again.
+    # A published set keeps its manifest: it names the inputs of the rows, and the set can be published again.
     needed |= {
         f"{staged}{uri.removeprefix(staged).split('/')[0]}/{MANIFEST}" for uri in needed if uri.startswith(staged)
     }
@@ -82,26 +82,26 @@ def _remove(files: list[str]) -> int:
     return len(files)
 
 
-def _older(folder: str, limit: datetime) -> list[str]:
-    found = []
+def _files_older_than(folder: str, limit: datetime) -> list[str]:
+    old_files = []
     for uri in list_files(folder):
         system, path = open_fs(uri)
         modified = system.get_file_info(path).mtime
         if modified is not None and modified < limit:
-            found.append(uri)
-    return found
+            old_files.append(uri)
+    return old_files
 
 
 def _reachable(table: Table) -> set[str]:
-    """Every file that any snapshot of a table needs."""
+    """Every file that a snapshot of a table references."""
     needed = {table.metadata_location} | {entry.metadata_file for entry in table.metadata.metadata_log}
-    seen: set[str] = set()
+    manifests: set[str] = set()
     for snapshot in table.metadata.snapshots:
         needed.add(snapshot.manifest_list)
         for manifest in snapshot.manifests(table.io):
-            if manifest.manifest_path in seen:
+            if manifest.manifest_path in manifests:
                 continue
-            seen.add(manifest.manifest_path)
+            manifests.add(manifest.manifest_path)
             entries = manifest.fetch_manifest_entry(table.io, discard_deleted=True)
             needed.update(entry.data_file.file_path for entry in entries)
-    return needed | seen
+    return needed | manifests

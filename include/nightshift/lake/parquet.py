@@ -1,4 +1,4 @@
-"""Writing rows as Parquet, each partition into a file of its own: in the loop itself and in Spark's workers."""
+"""Reads and writes Parquet files, one or more for each partition: in the tasks themselves and in Spark's workers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pyarrow.dataset import FileSystemDataset, ParquetFileFormat
 from nightshift.lake.files import open_fs
 from nightshift.lake.tables import TableSpec
 
-MAX_ROWS_IN_MEMORY = 1_000_000  # that a worker holds, so that its memory stays flat
+MAX_ROWS_IN_MEMORY = 1_000_000  # of a worker, so that its memory stays flat
 
 
 def write_files(spec: TableSpec, rows: pa.Table, folder: str) -> dict[str, int]:
@@ -40,43 +40,43 @@ def read_files(uris: Sequence[str], spec: TableSpec, columns: Sequence[str] = ()
 
     Args:
         uris: The files.
-        spec: The table they are for.
-        columns: Only these; all if empty. One that was declared after a file was written is null in its rows.
+        spec: The table of the rows.
+        columns: The columns to read; all if empty. A column that was declared after a file was written is null there.
     """
     schema = pa.schema([spec.schema.field(name) for name in columns or spec.columns])
     parquet = ParquetFileFormat()
-    # From files, not from their paths: those would be searched and their folders' names read.
+    # From fragments, not from paths: paths would be listed, and the names of their folders parsed.
     files = [parquet.make_fragment(path, system) for system, path in map(open_fs, uris)]
     return FileSystemDataset(files, schema, parquet).to_table()
 
 
 def row_count(uri: str) -> int:
-    """How many rows a file has; only its metadata is read."""
+    """The number of rows in a file; only its metadata is read."""
     system, path = open_fs(uri)
     return int(pq.read_metadata(path, filesystem=system).num_rows)
 
 
 def date_of_parquet_file(file: str) -> date:
-    """The date of the rows of a file that `write_files` wrote."""
+    """The date of the rows in a file that `write_files` wrote."""
     return date.fromisoformat(file.rsplit("/", 1)[-1][:10])
 
 
-def batches_to_tables(batches: Iterable[pa.RecordBatch], most: int = MAX_ROWS_IN_MEMORY) -> Iterator[pa.Table]:
-    """What comes in batches, as tables of about so many rows; none if there are no rows."""
-    held: list[pa.RecordBatch] = []
+def batches_to_tables(batches: Iterable[pa.RecordBatch], max_rows: int = MAX_ROWS_IN_MEMORY) -> Iterator[pa.Table]:
+    """Concatenates batches to tables of about `max_rows` rows; none if there are no rows."""
+    pending: list[pa.RecordBatch] = []
     rows = 0
     for batch in batches:
-        held.append(batch)
+        pending.append(batch)
         rows += batch.num_rows
-        if rows >= most:
-            yield pa.Table.from_batches(held)
-            held, rows = [], 0
+        if rows >= max_rows:
+            yield pa.Table.from_batches(pending)
+            pending, rows = [], 0
     if rows:
-        yield pa.Table.from_batches(held)
+        yield pa.Table.from_batches(pending)
 
 
 def _partitions(table: pa.Table, columns: tuple[str, ...]) -> list[pa.Table]:
-    """Slices of a sorted table, one a partition."""
+    """The slices of a sorted table, one for each partition."""
     if table.num_rows == 0:
         return []
     lengths = table.group_by(list(columns), use_threads=False).aggregate([([], "count_all")])["count_all"].to_pylist()

@@ -1,7 +1,7 @@
-"""Publishing: the one commit that makes staged rows visible, all of them at once.
+"""Publishing: one commit makes all staged rows visible at once.
 
-The staged files are registered where they lie and the files they replace are dropped in the same snapshot,
-so a reader sees the old night or the new one, never both and never neither.
+The staged files are registered in place, and the files they replace are removed in the same snapshot: a reader sees
+either the old night or the new one.
 """
 
 from __future__ import annotations
@@ -25,38 +25,39 @@ from nightshift.types import Staged
 log = logging.getLogger(__name__)
 
 ATTEMPT = "nightshift.attempt"
+MAX_INPUT_PROPERTIES = 16
 CONFLICTS = (CommitFailedException, ValidationException, OperationalError)
 
 
 def publish(lake: Lake, spec: TableSpec, staged: Staged, *, replace: bool = True) -> int:
-    """Replaces the partitions a staged set covers by its files, in one snapshot.
+    """Replaces the partitions that a staged set covers by its files, in one snapshot.
 
-    Where these very files are published already, after a lost reply or by a task that is run again, nothing
-    changes. Dates the staged set covers but has no rows for become empty.
+    If the same files are published already, after a lost reply or by a task that is run again, nothing changes. Dates
+    that the staged set covers without having rows for them become empty.
 
     Args:
         lake: The lake.
         spec: The table to publish to.
         staged: The complete staged set.
-        replace: Whether it replaces what is there. If not, partitions that have rows stay as they are.
+        replace: Whether it replaces published rows. If not, and a covered partition has rows, nothing changes.
 
     Returns:
         The id of the snapshot that shows the rows.
 
     Raises:
-        TerminalError: If a staged file is gone.
-        DataError: If a staged file lies outside the partitions the set covers.
+        TerminalError: If a staged file no longer exists.
+        DataError: If a staged file lies outside the partitions that the set covers.
     """
-    if gone := [file for file in staged.files if not exists(file)]:
+    if missing := [file for file in staged.files if not exists(file)]:
         raise TerminalError(
-            "a staged file is gone", where=gone[0], fix="clear the task that stages it and run it again"
+            "a staged file no longer exists", where=missing[0], fix="clear the task that stages it and run it again"
         )
     with lake.lock(spec.name):
         return retry_on_conflict()(_commit, lake, spec, staged, replace)
 
 
 def retry_on_conflict() -> Retrying:
-    """Tries a commit again that met another one."""
+    """Retries a commit that conflicts with a concurrent one."""
     return Retrying(
         retry=retry_if_exception_type(CONFLICTS),
         wait=wait_random_exponential(multiplier=0.05, max=5),
@@ -67,7 +68,7 @@ def retry_on_conflict() -> Retrying:
 
 
 def _commit(lake: Lake, spec: TableSpec, staged: Staged, replace: bool) -> int:
-    table = lake.ensure(spec)  # always fresh: what is replaced is planned against this head
+    table = lake.ensure(spec)  # freshly loaded: the files to replace are planned against its newest snapshot
     predicate = partition_filter(spec, staged.first, staged.last, staged.split)
     new = [f for f in parquet_files_to_data_files(table.io, table.metadata, iter(staged.files)) if f.record_count]
     _check_partitions(spec, staged, new)
@@ -76,11 +77,11 @@ def _commit(lake: Lake, spec: TableSpec, staged: Staged, replace: bool) -> int:
     same = {file.file_path for file in old} == {file.file_path for file in new}
     if head is not None and (same or (old and not replace)):
         return int(head.snapshot_id)
-    # A history is made of hundreds of files; its manifest names them, snapshots are to stay small.
-    told = staged.inputs if len(staged.inputs) <= 16 else {}
-    properties = {ATTEMPT: staged.attempt} | {f"nightshift.input.{name}": value for name, value in told.items()}
+    # A history has hundreds of inputs: its manifest lists them, and the snapshot stays small.
+    inputs = staged.inputs if len(staged.inputs) <= MAX_INPUT_PROPERTIES else {}
+    properties = {ATTEMPT: staged.attempt} | {f"nightshift.input.{name}": value for name, value in inputs.items()}
     replacement = Replacement(table, properties)
-    replacement.delete_by_predicate(predicate)  # what a concurrent commit is validated against
+    replacement.delete_by_predicate(predicate)  # concurrent commits are validated against it
     for file in old:
         replacement.delete_data_file(file)
     for file in new:
@@ -92,13 +93,13 @@ def _commit(lake: Lake, spec: TableSpec, staged: Staged, replace: bool) -> int:
 
 def _check_partitions(spec: TableSpec, staged: Staged, files: list[DataFile]) -> None:
     """Refuses files outside the covered partitions: PyIceberg would register them silently."""
-    fixed = [staged.split[column] for column in spec.split_by]
+    split = [staged.split[column] for column in spec.split_by]
     for file in files:
         *values, day = partition_values(spec, file)
-        if values != fixed or day is None or not staged.first <= day <= staged.last:
+        if values != split or day is None or not staged.first <= day <= staged.last:
             raise DataError(
                 "a staged file lies outside the partitions of its night",
                 where=file.file_path,
                 received=[*values, str(day)],
-                allowed=f"{fixed or spec.date_column} {staged.first} to {staged.last}",
+                allowed=f"{split or spec.date_column} {staged.first} to {staged.last}",
             )

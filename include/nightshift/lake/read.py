@@ -20,14 +20,14 @@ from nightshift.lake.catalog import Lake
 from nightshift.lake.parquet import read_files
 from nightshift.lake.tables import TableSpec
 
-# The snapshot of a table that nothing was published to.
+# The snapshot id of a table that nothing has been published to.
 NO_SNAPSHOT = 0
 
 
 def partition_filter(
     spec: TableSpec, first: date, last: date, split: Mapping[str, str | int] = MappingProxyType({})
 ) -> BooleanExpression:
-    """The partitions from `first` to `last`, of these constant partition values if given."""
+    """Selects the partitions from `first` to `last`, with the given values of the other partition columns."""
     clauses = [f"{spec.date_column} >= '{first}'", f"{spec.date_column} <= '{last}'"]
     clauses += [f"{column} = {value!r}" for column, value in split.items()]
     return parse(" and ".join(clauses))
@@ -56,7 +56,7 @@ def data_files(
     """The files that hold the dates from `first` to `last`, with their sizes in bytes."""
     if snapshot == NO_SNAPSHOT:
         return {}
-    scan = _at(lake, spec.name, snapshot).scan(partition_filter(spec, first, last, split), snapshot_id=snapshot)
+    scan = _table_at(lake, spec.name, snapshot).scan(partition_filter(spec, first, last, split), snapshot_id=snapshot)
     return dict(sorted((task.file.file_path, task.file.file_size_in_bytes) for task in scan.plan_files()))
 
 
@@ -77,70 +77,70 @@ def read_dates(
         spec: The table.
         first: The first date.
         last: The last date.
-        columns: Only these columns; all of the specification's if empty.
-        snapshot: At this snapshot; the newest if None.
-        split: Only the partitions with these constant values.
+        columns: The columns to read; all of the specification's if empty.
+        snapshot: The snapshot to read; the newest if None.
+        split: The values of the other partition columns; any if empty.
     """
     return read_files(list(data_files(lake, spec, first, last, snapshot, split)), spec, columns)
 
 
 def published_dates(lake: Lake, spec: TableSpec, within: tuple[date, date] | None = None) -> dict[date, int]:
-    """How many rows each published date has, of those within two dates if given; nothing if there is no table."""
+    """The number of rows of each published date, within two dates if given; empty if the table does not exist."""
     return {day: partition.rows for day, partition in published_partitions(lake, spec, within=within).items()}
 
 
 @dataclass(frozen=True)
 class Partition:
-    """One published date of a table: its files, and how many rows they hold."""
+    """One published date of a table: its files and their number of rows."""
 
     files: tuple[str, ...]
     rows: int
 
     @property
     def version(self) -> str:
-        """What identifies the rows: other files, another version."""
+        """Identifies the rows: it changes with the files."""
         return fingerprint(*self.files)
 
 
 def published_partitions(
     lake: Lake, spec: TableSpec, snapshot: int | None = None, within: tuple[date, date] | None = None
 ) -> dict[date, Partition]:
-    """Every published date at a snapshot, the newest if None; nothing if the table does not exist.
+    """Every published date of a table; empty if the table does not exist.
 
     Args:
         lake: The lake.
         spec: The table.
-        snapshot: At this snapshot; the newest if None.
-        within: Only from the first to the last of these dates, so that older ones cost nothing.
+        snapshot: The snapshot to read; the newest if None.
+        within: The first and the last date to read, so that older dates cost nothing.
     """
     if snapshot == NO_SNAPSHOT:
         return {}
     try:
-        table = _at(lake, spec.name, snapshot)
+        table = _table_at(lake, spec.name, snapshot)
     except NotYetAvailable:
         return {}
-    found: dict[date, list[DataFile]] = {}
-    where = partition_filter(spec, *within) if within else AlwaysTrue()
-    for task in table.scan(where, snapshot_id=snapshot).plan_files():
-        found.setdefault(partition_values(spec, task.file)[-1], []).append(task.file)
+    files_by_date: dict[date, list[DataFile]] = {}
+    row_filter = partition_filter(spec, *within) if within else AlwaysTrue()
+    for task in table.scan(row_filter, snapshot_id=snapshot).plan_files():
+        files_by_date.setdefault(partition_values(spec, task.file)[-1], []).append(task.file)
     return {
         day: Partition(tuple(sorted(file.file_path for file in files)), sum(file.record_count for file in files))
-        for day, files in sorted(found.items())
+        for day, files in sorted(files_by_date.items())
     }
 
 
 def fingerprint(*parts: str) -> str:
-    """Sixteen hexadecimal digits that differ where any part differs."""
+    """Sixteen hexadecimal digits of a hash over all parts."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
 
-def _at(lake: Lake, name: str, snapshot: int | None) -> Table:
-    """A table that still has a snapshot."""
+def _table_at(lake: Lake, name: str, snapshot: int | None) -> Table:
+    """A table, once the snapshot is known to exist in it."""
     table = lake.table(name)
     if snapshot and table.snapshot_by_id(snapshot) is None:
         raise TerminalError(
             f"snapshot {snapshot} is gone: maintenance expires snapshots",
             where=name,
-            fix="run the night or training anew",
+            fix="run the night or the training again",
         )
     return table

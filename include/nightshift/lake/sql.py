@@ -14,9 +14,9 @@ from nightshift.lake.files import local_path
 
 
 def connect_sql(lake: Lake) -> duckdb.DuckDBPyConnection:
-    """A DuckDB connection with a view per published table, under its own name.
+    """Opens a DuckDB connection with a view of each published table, under the table's name.
 
-    The views show each table as it is now; nothing is copied and no server is needed.
+    The views show each table at its newest snapshot; nothing is copied and no server is needed.
     """
     connection = duckdb.connect()
     for namespace in sorted(lake.catalog.list_namespaces()):
@@ -46,14 +46,14 @@ def run_sql(lake: Lake, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
 def _select(lake: Lake, name: str) -> str:
     table = lake.table(name)
     files = sorted(local_path(task.file.file_path) for task in table.scan().plan_files())
-    # An older file lacks the columns added since: the empty relation declares them all.
+    # An older file lacks the columns that were added later: the empty relation declares all of them.
     empty = ", ".join(f'null::{_sql_type(field.type)} as "{field.name}"' for field in schema_to_pyarrow(table.schema()))
     if not files:
         return f"select {empty} where false"
-    listed = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
+    literals = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
     return (
         f"select {empty} where false union all by name "
-        f"select * from read_parquet([{listed}], union_by_name=true, hive_partitioning=false)"
+        f"select * from read_parquet([{literals}], union_by_name=true, hive_partitioning=false)"
     )
 
 

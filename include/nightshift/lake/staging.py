@@ -1,4 +1,4 @@
-"""Staging: where a job writes before anybody may see it."""
+"""Staging: the folders that jobs write to before their rows are audited and published."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ JOBS = "jobs"  # beside the tables' folders: a folder an attempt of a Spark job,
 
 
 def new_attempt(first: date, last: date) -> str:
-    """A name no other attempt has had: a folder that may be published is never written to again."""
+    """A unique name of an attempt: a folder that may be published is never written to again."""
     span = f"{first}" if first == last else f"{first}_{last}"
     return f"{span}-{uuid.uuid4().hex[:12]}"
 
 
 def staging_folder(warehouse: str, table: str, attempt: str) -> str:
-    """A folder of this attempt's own. Publishing registers its files where they are, without a copy."""
+    """The folder of one attempt. Publishing registers its files in place, without a copy."""
     return f"{as_uri(warehouse)}/staged/{table}/{attempt}"
 
 
@@ -42,15 +42,15 @@ def stage_arrow(
     inputs: dict[str, str],
     split: Mapping[str, str | int] = MappingProxyType({}),
 ) -> Staged:
-    """Stages an Arrow table, one file a partition.
+    """Stages an Arrow table, one file for each partition.
 
     Args:
         lake: The lake.
-        spec: The table it is meant for.
+        spec: The table of the rows.
         data: Rows with the columns of `spec`, sorted or not.
-        first: The first date the rows cover.
-        last: The last date they cover.
-        inputs: What they were made from.
+        first: The first date that the rows cover.
+        last: The last date that they cover.
+        inputs: The names of their inputs, each with its version.
         split: The values of the table's other partition columns.
     """
     return stage_parts(lake, spec, [data], first, last, inputs, split)
@@ -65,13 +65,13 @@ def stage_parts(
     inputs: dict[str, str],
     split: Mapping[str, str | int] = MappingProxyType({}),
 ) -> Staged:
-    """Stages rows that come in parts, each of which fits into memory; see `stage_arrow`."""
+    """Stages rows in parts that fit into memory; see `stage_arrow`."""
     attempt = new_attempt(first, last)
     folder = staging_folder(lake.warehouse, spec.name, attempt)
-    written: dict[str, int] = {}
+    row_counts: dict[str, int] = {}
     for part in parts:
-        written |= write_files(spec, part, folder)
-    return seal(folder, spec.name, attempt, first, last, inputs, split, written)
+        row_counts |= write_files(spec, part, folder)
+    return seal(folder, spec.name, attempt, first, last, inputs, split, row_counts)
 
 
 def seal(
@@ -82,22 +82,24 @@ def seal(
     last: date,
     inputs: dict[str, str],
     split: Mapping[str, str | int] = MappingProxyType({}),
-    written: Mapping[str, int] | None = None,
+    row_counts: Mapping[str, int] | None = None,
 ) -> Staged:
     """Declares a staging folder complete by writing its manifest, the last file of every attempt.
 
     Args:
         folder: The folder.
-        table: The table the rows are meant for.
-        attempt: Names the attempt.
-        first: The first date the rows cover.
-        last: The last date they cover.
-        inputs: What they were made from.
+        table: The identifier of the rows' table.
+        attempt: The name of the attempt.
+        first: The first date that the rows cover.
+        last: The last date that they cover.
+        inputs: The names of their inputs, each with its version.
         split: The values of the table's other partition columns.
-        written: The files with their numbers of rows; every Parquet file in the folder if None.
+        row_counts: The files with their numbers of rows; every Parquet file in the folder if None.
     """
-    rows = dict(written) if written is not None else {file: row_count(file) for file in list_files(folder, ".parquet")}
-    staged = Staged(table, attempt, folder, tuple(rows), sum(rows.values()), first, last, inputs, dict(split))
+    if row_counts is None:
+        row_counts = {file: row_count(file) for file in list_files(folder, ".parquet")}
+    rows = sum(row_counts.values())
+    staged = Staged(table, attempt, folder, tuple(row_counts), rows, first, last, inputs, dict(split))
     write_bytes(f"{folder}/{MANIFEST}", json.dumps(staged.to_json()).encode())
     return staged
 
@@ -106,34 +108,36 @@ def load_staged(folder: str) -> Staged:
     """Reads the manifest of a staging folder.
 
     Raises:
-        TerminalError: If the attempt never finished, or maintenance has removed it.
+        TerminalError: If the attempt did not finish, or maintenance has removed it.
     """
     try:
         return Staged.from_json(json.loads(read_bytes(f"{folder}/{MANIFEST}")))
     except FileNotFoundError:
         raise TerminalError(
-            "nothing complete is staged here", where=folder, fix="clear the task that stages it and run it again"
+            "the folder holds no complete staged set",
+            where=folder,
+            fix="clear the task that stages it and run it again",
         ) from None
 
 
 def published_inputs(lake: Lake, spec: TableSpec, day: date) -> dict[str, str]:
-    """What the published rows of a date were made from, as their staging folder says.
+    """The inputs of the published rows of a date, from the manifest of their staging folder.
 
     Raises:
         NotYetAvailable: If nothing is published for the date.
     """
     partition = published_partitions(lake, spec, within=(day, day)).get(day)
     if partition is None:
-        raise NotYetAvailable(f"{day} is not published", where=spec.name, fix="run the night, or build it, first")
+        raise NotYetAvailable(f"{day} is not published", where=spec.name, fix="run or build the night first")
     return load_staged(published_folder(lake, spec, partition)).inputs
 
 
 def published_folder(lake: Lake, spec: TableSpec, partition: Partition) -> str:
-    """The staging folder that the files of a published date lie in."""
+    """The staging folder of the files of a published date."""
     folders = staging_folder(lake.warehouse, spec.name, "")
     return folders + partition.files[0].removeprefix(folders).split("/")[0]
 
 
 def read_staged(staged: Staged, spec: TableSpec) -> pa.Table:
-    """The staged rows as they would be published."""
+    """Reads the staged rows as they would be published."""
     return read_files(staged.files, spec)

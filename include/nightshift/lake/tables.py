@@ -1,4 +1,4 @@
-"""Which tables a definition has, with which columns, and how they are partitioned."""
+"""The tables of a model definition: their layers, columns, keys and partitions."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ SPARK_TYPES = {
     "boolean": "boolean", "date": "date", "timestamp": "timestamp", "binary": "binary",
 }  # fmt: skip
 
-# The number of a row in its set, where rows are told apart by it.
+# The column with the number of a row in its set, where rows are identified by number.
 ROW_NUMBER = "nightshift_row"
 
-# What a row in quarantine says of itself beside its own columns: the first rule it breaks, the column with its value,
-# every reason, and the run that set it aside.
-QUARANTINE_COLUMNS = tuple(f"quarantine_{told}" for told in ("rule", "column", "value", "reason", "run"))
+# The further columns of a row in quarantine: the first rule that it breaks, the column and the value that break it, all
+# reasons, and the run that quarantined it.
+QUARANTINE_COLUMNS = tuple(f"quarantine_{name}" for name in ("rule", "column", "value", "reason", "run"))
 
 REGISTRY_EVENTS = "registry_events"
 
 
 class Layer(StrEnum):
-    """What a table is for: the namespace of its identifier."""
+    """The layer of a table in the lake: the namespace of its identifier."""
 
     RAW = "raw"
     QUARANTINE = "quarantine"
@@ -53,23 +53,23 @@ class Layer(StrEnum):
         """The identifier of a table in this layer.
 
         Args:
-            name: The source or the model whose table it is.
+            name: The source or the model that the table belongs to.
         """
         return f"{self}.{name}"
 
 
 @dataclass(frozen=True)
 class TableSpec:
-    """A table: its columns by type name, and how they are laid out.
+    """The specification of a table: its columns, its key and its partitions.
 
     Attributes:
         layer: The layer it belongs to.
-        local_name: Its name within the layer: the source or the model whose table it is.
-        columns: Its columns, with their types by name.
-        date_column: The date it is partitioned by.
-        key: The columns that identify a row, which rows are sorted by.
+        local_name: Its name within the layer: the source or the model that it belongs to.
+        columns: Its columns, each with the name of its type.
+        date_column: The date column that it is partitioned by.
+        key: The columns that identify a row; rows are sorted by them.
         split_by: Further partition columns, constant in a staged set.
-        bounded: The columns whose bounds the metadata keep; all if None.
+        bounded: The columns whose bounds are stored in the metadata; all if None.
     """
 
     layer: Layer
@@ -91,7 +91,7 @@ class TableSpec:
 
     @property
     def schema(self) -> pa.Schema:
-        """Every field optional: engines disagree about what is required, checks do not."""
+        """The Arrow schema. Every field is optional: engines disagree about required fields, so checks ensure them."""
         return pa.schema([pa.field(name, ARROW[kind]) for name, kind in self.columns.items()])
 
 
@@ -141,14 +141,14 @@ def spark_schema(columns: Mapping[str, str]) -> str:
 
 
 def raw_table(definition: ModelDefinition, source: str) -> TableSpec:
-    """`raw.<source>`: the source as landed, typed, with the date of its file."""
+    """`raw.<source>`: the landed rows of a source, typed, with the date of their file."""
     declared = definition.sources[source]
     columns = {"source_date": "date", **declared.landed}
     return TableSpec(Layer.RAW, source, columns, "source_date", ("source_date", *declared.key))
 
 
 def quarantine_table(definition: ModelDefinition, source: str) -> TableSpec:
-    """`quarantine.<source>`: a row that was set aside, as landed, with the rule it breaks and why."""
+    """`quarantine.<source>`: the quarantined rows of a source as landed, with the rules that they break."""
     raw = raw_table(definition, source)
     return TableSpec(
         Layer.QUARANTINE, source, raw.columns | dict.fromkeys(QUARANTINE_COLUMNS, "string"), "source_date", raw.key
@@ -156,14 +156,14 @@ def quarantine_table(definition: ModelDefinition, source: str) -> TableSpec:
 
 
 def features_table(definition: ModelDefinition) -> TableSpec:
-    """`features.<model>`: one row an observation: its key and every feature."""
+    """`features.<model>`: a row for each observation with its key and every feature."""
     types = {name: str(kind) for name, kind in definition.feature_types.items()}
     key = observation_key(definition)
     return TableSpec(Layer.FEATURES, definition.name, {**key, **types}, "score_date", tuple(key))
 
 
 def tiles_table(definition: ModelDefinition, source: str) -> TableSpec:
-    """`tiles.<source>`: a row per model, span, first day, group and key."""
+    """`tiles.<source>`: a row for each model, span, first day, group and key."""
     types, groups = definition.sources[source].types, aggregate_groups(definition, source)
     keys = {key_column(column): types[column] for group in groups for column in group.by}
     partials = {
@@ -185,7 +185,7 @@ def tiles_table(definition: ModelDefinition, source: str) -> TableSpec:
 
 
 def scores_table(definition: ModelDefinition) -> TableSpec:
-    """`scores.<model>`: one row an observation: its score, and what made it."""
+    """`scores.<model>`: a row for each observation with its score and the score's provenance."""
     provenance = {"model_version": "integer", "features_snapshot": "integer", "scored_at": "timestamp"}
     key = observation_key(definition)
     columns = {**key, "score": "number", **provenance}
@@ -193,7 +193,7 @@ def scores_table(definition: ModelDefinition) -> TableSpec:
 
 
 def shadow_table(definition: ModelDefinition) -> TableSpec:
-    """`shadow.<model>`: the same of every challenger, each version apart; nobody publishes by them."""
+    """`shadow.<model>`: the scores of challengers, partitioned by version; analysts do not read them."""
     scores, by = scores_table(definition), ("model_version",)
     return TableSpec(Layer.SHADOW, definition.name, scores.columns, scores.date_column, (*by, *scores.key), split_by=by)
 
@@ -218,9 +218,9 @@ def monitoring_table(definition: ModelDefinition) -> TableSpec:
 
 
 def registry_events_table() -> TableSpec:
-    """`monitoring.registry_events`: what happened to the versions of every model.
+    """`monitoring.registry_events`: the events in the life of every model's versions.
 
-    A partition an event: none of them shares its files with another one, so none is ever written again.
+    Each event is a partition of its own, so that publishing an event never rewrites another one.
     """
     columns = {
         "model": "string",

@@ -269,7 +269,7 @@ def test_what_was_written_is_published_without_a_complaint_and_found_again(
     written = list(writer.write_days(table, OPERANDS, fingerprints(table)))
     counts = {one.file: one.rows for one in written}
     staged = seal(
-        writer.folder, SPEC.name, attempt, START, START + DAY, {}, {"model": "tiny", "days": 1}, written=counts
+        writer.folder, SPEC.name, attempt, START, START + DAY, {}, {"model": "tiny", "days": 1}, row_counts=counts
     )
     with caplog.at_level(logging.WARNING):
         publish(lake, SPEC, staged)
@@ -289,5 +289,5 @@ def test_a_tile_in_which_no_row_has_any_key_has_no_file_and_is_published_as_noth
     table = landed([row(None)])
     assert list(writer.write_days(table, OPERANDS, fingerprints(table))) == []
     split: dict[str, str | int] = {"model": "tiny", "days": 1}
-    publish(lake, SPEC, seal(writer.folder, SPEC.name, attempt, START, START, {}, split, written={}))
+    publish(lake, SPEC, seal(writer.folder, SPEC.name, attempt, START, START, {}, split, row_counts={}))
     assert published_tiles(lake, SPEC, "tiny", {tile(0, 1)}) == {}

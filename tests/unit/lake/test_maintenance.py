@@ -104,7 +104,7 @@ def test_every_table_is_told_about(lake: Lake, readings: TableSpec) -> None:
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> int:
     """A hundred snapshots take long to make: keep three here."""
-    monkeypatch.setattr(maintenance, "KEEP_SNAPSHOTS", 3)
+    monkeypatch.setattr(maintenance, "MIN_SNAPSHOTS", 3)
     return 3
 
 
@@ -205,7 +205,7 @@ def test_a_set_that_nothing_reaches_goes_whole(lake: Lake, readings: TableSpec, 
     run(lake, later(days=8))
     for staged in (abandoned, replaced):
         assert list_files(staged.location) == []
-        with pytest.raises(TerminalError, match="nothing complete is staged here"):
+        with pytest.raises(TerminalError, match="the folder holds no complete staged set"):
             load_staged(staged.location)
     assert seen(lake, readings) == {day(1): [("a", 5.0)]}
 

@@ -192,7 +192,7 @@ def test_a_staged_file_that_is_gone_is_a_clear_terminal_error(lake: Lake, readin
     with pytest.raises(TerminalError) as caught:
         publish(lake, readings, staged)
     assert str(caught.value) == (
-        f"{staged.files[1]}: a staged file is gone; fix: clear the task that stages it and run it again"
+        f"{staged.files[1]}: a staged file no longer exists; fix: clear the task that stages it and run it again"
     )
     assert snapshot_of(lake, readings.name) == before
 

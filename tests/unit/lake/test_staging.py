@@ -58,7 +58,7 @@ def test_files_that_a_killed_worker_left_in_the_folder_are_not_staged(lake: Lake
     write_files(readings, rows, folder)
     Path(local_path(folder), "2024-01-01-broken.parquet").write_bytes(b"PAR1 and no more")
     written = write_files(readings, rows, folder)
-    staged = seal(folder, readings.name, attempt, DAY, DAY, {}, written=written)
+    staged = seal(folder, readings.name, attempt, DAY, DAY, {}, row_counts=written)
     assert (set(staged.files), staged.rows) == (set(written), 2)
     assert load_staged(folder) == staged
     assert read_staged(staged, readings).equals(rows)
@@ -70,7 +70,7 @@ def test_where_nothing_was_written_nothing_is_staged_whatever_is_in_the_folder(l
     attempt = new_attempt(DAY, DAY)
     folder = staging_folder(lake.warehouse, readings.name, attempt)
     write_files(readings, arrow(readings, {DAY: [("a", 1.0)]}), folder)
-    staged = seal(folder, readings.name, attempt, DAY, DAY, {}, written={})
+    staged = seal(folder, readings.name, attempt, DAY, DAY, {}, row_counts={})
     assert (staged.files, staged.rows) == ((), 0)
     assert load_staged(folder) == staged
 
@@ -86,10 +86,12 @@ def test_every_file_of_the_folder_is_staged_if_nobody_says_which(lake: Lake, rea
 def test_an_attempt_that_never_finished_is_nothing_to_publish(lake: Lake, readings: TableSpec) -> None:
     staged = stage(lake, readings, {DAY: [("a", 1.0)]})
     Path(local_path(staged.location), "_staged.json").unlink()
-    with pytest.raises(TerminalError, match="nothing complete is staged here; fix: clear the task that stages it"):
+    with pytest.raises(
+        TerminalError, match="the folder holds no complete staged set; fix: clear the task that stages it"
+    ):
         load_staged(staged.location)
 
 
 def test_a_folder_that_is_gone_is_nothing_to_publish(lake: Lake) -> None:
-    with pytest.raises(TerminalError, match="nothing complete is staged here"):
+    with pytest.raises(TerminalError, match="the folder holds no complete staged set"):
         load_staged(staging_folder(lake.warehouse, "raw.readings", new_attempt(DAY, DAY)))
