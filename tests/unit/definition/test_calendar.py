@@ -93,7 +93,7 @@ def test_the_example_scores_a_night_from_its_own_plan_and_the_arrivals_of_two_da
     assert newest_labelled(flight_delay, night) == date(2013, 7, 2)
 
 
-def test_nights_include_both_ends_and_are_none_when_the_end_is_before_the_start() -> None:
+def test_nights_include_both_ends_and_are_empty_if_the_end_precedes_the_start() -> None:
     assert list(nights(date(2013, 2, 27), date(2013, 3, 1))) == [date(2013, 2, 27), date(2013, 2, 28), date(2013, 3, 1)]
     assert list(nights(date(2013, 3, 1), date(2013, 3, 1))) == [date(2013, 3, 1)]
     assert list(nights(date(2013, 3, 2), date(2013, 3, 1))) == []
@@ -105,7 +105,7 @@ def test_a_night_reads_back_from_its_iso_date(night: date) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2013-02-30", "2013-7-4", "2013-07-04T00:00:00", "04.07.2013"])
-def test_a_score_date_that_is_no_date_is_refused_with_what_was_received_and_what_to_do(text: str) -> None:
+def test_a_score_date_that_is_not_a_date_is_refused_with_what_was_received_and_what_to_do(text: str) -> None:
     with pytest.raises(TerminalError) as caught:
         parse_night(text)
     assert f"received {text!r}; allowed: an ISO date such as 2013-07-04; fix: trigger" in str(caught.value)
@@ -122,25 +122,25 @@ FAR = ["America/New_York", "Asia/Tokyo", "Australia/Lord_Howe", "Pacific/Kiritim
 
 
 @given(some_nights, some_delays, some_times, st.sampled_from(FAR), st.sampled_from(FAR))
-def test_the_newest_partition_of_a_source_elsewhere_is_the_last_one_there_at_the_instant_of_the_cutoff(
-    night: date, after: timedelta, at: str, zone: str, other: str
+def test_the_newest_partition_of_a_source_in_another_zone_is_the_last_available_at_the_cutoff(
+    night: date, after: timedelta, at: str, zone: str, source_zone: str
 ) -> None:
-    assume(zone != other)
-    schedule, source = schedule_at(at, zone), source_after(after, other)
+    assume(zone != source_zone)
+    schedule, source = schedule_at(at, zone), source_after(after, source_zone)
     limit = cutoff(schedule, night).astimezone(UTC)
 
-    def there(day: date) -> datetime:
+    def available_there(day: date) -> datetime:
         shown = datetime.combine(day, time()) + after
-        return shown.replace(tzinfo=ZoneInfo(other)).astimezone(UTC)
+        return shown.replace(tzinfo=ZoneInfo(source_zone)).astimezone(UTC)
 
     days = [night + timedelta(days=offset) for offset in range(-8, 9)]
-    assert newest_partition(schedule, source, night) == max(day for day in days if there(day) <= limit)
+    assert newest_partition(schedule, source, night) == max(day for day in days if available_there(day) <= limit)
     for day in days:
-        assert available_at(schedule, source, day).astimezone(UTC) == there(day)
+        assert available_at(schedule, source, day).astimezone(UTC) == available_there(day)
 
 
 @pytest.mark.parametrize(
-    ("zone", "at", "other", "hours", "ahead"),
+    ("zone", "at", "source_zone", "hours", "ahead"),
     [
         ("UTC", "00:00", None, 0, 0),
         ("UTC", "00:00", "Asia/Tokyo", 9, 0),
@@ -158,18 +158,20 @@ def test_the_newest_partition_of_a_source_elsewhere_is_the_last_one_there_at_the
         ("Pacific/Kiritimati", "02:00", "Etc/GMT+12", -24, 0),
     ],
 )
-def test_a_clock_ahead_sees_a_date_begin_sooner_and_one_behind_later(
-    zone: str, at: str, other: str | None, hours: int, ahead: int
+def test_dates_begin_sooner_where_the_clock_is_ahead_and_later_where_it_is_behind(
+    zone: str, at: str, source_zone: str | None, hours: int, ahead: int
 ) -> None:
-    source, night = source_after(timedelta(hours=hours), other), date(2013, 1, 15)
+    source, night = source_after(timedelta(hours=hours), source_zone), date(2013, 1, 15)
     assert newest_partition(schedule_at(at, zone), source, night) == night + timedelta(days=ahead)
 
 
-def test_a_source_with_the_schedules_own_time_zone_is_as_one_without() -> None:
+def test_naming_the_schedules_time_zone_changes_nothing() -> None:
     schedule = schedule_at("06:00", "America/New_York")
     for day in (*CHANGES, date(2013, 7, 4)):
-        told, untold = (source_after(timedelta(hours=2, minutes=30), zone) for zone in ("America/New_York", None))
-        assert available_at(schedule, told, day) == available_at(schedule, untold, day)
+        with_zone, without_zone = (
+            source_after(timedelta(hours=2, minutes=30), zone) for zone in ("America/New_York", None)
+        )
+        assert available_at(schedule, with_zone, day) == available_at(schedule, without_zone, day)
 
 
 def test_a_delay_is_by_the_sources_clock_when_that_clock_changes() -> None:
@@ -194,9 +196,7 @@ GAP = date(2013, 3, 10)  # New York goes from 02:00 to 03:00
 @pytest.mark.parametrize(
     ("at", "newest"), [("03:00", GAP - timedelta(days=1)), ("03:29", GAP - timedelta(days=1)), ("03:30", GAP)]
 )
-def test_what_comes_within_the_hour_that_the_clocks_skip_comes_after_it_and_is_not_used_before(
-    zone: str | None, at: str, newest: date
-) -> None:
+def test_a_partition_due_within_a_skipped_hour_is_available_after_it(zone: str | None, at: str, newest: date) -> None:
     """Two and a half hours past that midnight it is half past three, whatever the zone's name is."""
     schedule, source = schedule_at(at, "America/New_York"), source_after(timedelta(hours=2, minutes=30), zone)
     night = newest_partition(schedule, source, GAP)
@@ -204,6 +204,6 @@ def test_what_comes_within_the_hour_that_the_clocks_skip_comes_after_it_and_is_n
     assert night == newest
 
 
-def test_a_cutoff_within_the_hour_that_comes_twice_is_the_first_of_both() -> None:
+def test_a_cutoff_within_a_repeated_hour_is_the_first() -> None:
     schedule = schedule_at("01:30", "America/New_York")
     assert cutoff(schedule, date(2013, 11, 3)).astimezone(UTC) == datetime(2013, 11, 3, 5, 30, tzinfo=UTC)

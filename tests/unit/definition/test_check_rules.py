@@ -1,4 +1,4 @@
-"""Every rule of the checks a definition declares: what breaks it, and what the message says, where."""
+"""Every rule of the checks that a definition declares: a change that breaks it, and its message."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ FAILED = "failed: {type: boolean}"
 
 
 def column(more: str) -> tuple[str, str]:
-    """The planned load with more."""
+    """Adds to the declaration of the planned load."""
     return "min: 0, max: 1}", f"min: 0, max: 1, {more}}}"
 
 
 def failed(declared: str) -> tuple[str, str]:
-    """Whether it failed, declared otherwise."""
+    """Replaces the declaration of the column `failed`."""
     return FAILED, f"failed: {{{declared}}}"
 
 
 def plan(more: str) -> tuple[str, str]:
-    """The plan with another key."""
+    """Adds a key to the plan."""
     return COLUMN, f"{COLUMN}    {more}\n"
 
 
@@ -34,7 +34,7 @@ def quality(table: str, more: str) -> tuple[str, str]:
     return "gate:", f"quality:\n  {table}: {{{more}}}\n\ngate:"
 
 
-# The rule, what is replaced by what, the fragment whose line is named, the key, and what the message says.
+# The rule; the change that breaks it; the fragment whose line is named, and the key; the parts of the message.
 BROKEN = [
     (
         "bounds_are_for_numbers",
@@ -237,7 +237,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize(("rule", "change", "place", "says"), BROKEN)
-def test_what_breaks_a_rule_is_one_line_with_its_place_and_repair_and_comes_from_that_rule(
+def test_a_broken_rule_is_one_line_with_its_place_and_repair_from_that_rule(
     models: Path,
     monkeypatch: pytest.MonkeyPatch,
     rule: str,
@@ -251,7 +251,9 @@ def test_what_breaks_a_rule_is_one_line_with_its_place_and_repair_and_comes_from
     assert line.startswith(f"{folder / 'model.yaml'}:{line_of(text, fragment)}: {key}: {says[0]}")
     for part in [*says, "; fix: "]:
         assert part in line
-    monkeypatch.setattr("nightshift.definition.load.RULES", [one for one in RULES if one.__name__ != rule])
+    monkeypatch.setattr(
+        "nightshift.definition.load.RULES", [other_rule for other_rule in RULES if other_rule.__name__ != rule]
+    )
     assert load_definition(folder).name == "tiny"
 
 
@@ -259,7 +261,7 @@ def test_every_rule_is_broken_by_a_definition_here() -> None:
     assert {rule.__name__ for rule in check_rules.RULES} <= {rule for rule, *_ in BROKEN}
 
 
-def test_a_column_of_another_type_in_the_other_source_cannot_be_looked_up(models: Path) -> None:
+def test_a_reference_column_must_have_the_same_type_in_both_sources(models: Path) -> None:
     reference = plan("references: {x: {source: failures, columns: [load]}}")
     folder = models / "tiny"
     [line] = broken(folder, changed(folder, reference, (FAILED, f"{FAILED}\n      load: {{type: string}}")))

@@ -28,7 +28,7 @@ def test_usual_warn_is_short_for_its_severity(edit: Edit) -> None:
         pytest.param(("poll: 1s", "poll: 1s\n  alert: 1s"), id="an alert before the end"),
     ],
 )
-def test_what_breaks_no_rule_loads(edit: Edit, change: tuple[str, str]) -> None:
+def test_valid_checks_load(edit: Edit, change: tuple[str, str]) -> None:
     assert edit(*change).name == "tiny"
 
 
@@ -46,7 +46,7 @@ def test_what_breaks_no_rule_loads(edit: Edit, change: tuple[str, str]) -> None:
         (quality("scores", "reference: {distanc: 1}"), "quality.scores.reference.distanc", "distance"),
     ],
 )
-def test_a_misspelt_key_of_a_check_is_answered_with_the_right_one(
+def test_a_misspelt_key_of_a_check_is_answered_with_the_correct_key(
     models: Path, change: tuple[str, str], key: str, suggestion: str
 ) -> None:
     [line] = broken(models / "tiny", changed(models / "tiny", change))

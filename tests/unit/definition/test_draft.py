@@ -14,26 +14,26 @@ def draft(models: Path, text: str, source: str = "orders", path: str | None = No
     return find_draft(models, "shop", source, path)
 
 
-def test_a_source_of_a_whole_definition_is_as_declared(models: Path) -> None:
-    found = find_draft(models, "tiny", "plan")
-    assert found.given["columns"]["load"] == {"type": "number", "required": True, "min": 0, "max": 1}
-    assert found.source.columns["load"].max == 1
-    assert (found.source.path, found.zone) == ("plan-{date}.csv.gz", "UTC")
+def test_a_source_of_a_complete_definition_is_as_declared(models: Path) -> None:
+    loaded = find_draft(models, "tiny", "plan")
+    assert loaded.given["columns"]["load"] == {"type": "number", "required": True, "min": 0, "max": 1}
+    assert loaded.source.columns["load"].max == 1
+    assert (loaded.source.path, loaded.zone) == ("plan-{date}.csv.gz", "UTC")
 
 
 def test_a_definition_need_not_be_complete(tmp_path: Path) -> None:
-    found = draft(tmp_path, "schedule: {timezone: Asia/Tokyo}\nsources: {orders: {path: 'orders/{date}.csv'}}\n")
-    assert dict(found.given) == {"path": "orders/{date}.csv"}
-    assert (found.source.cadence, found.zone) == ("daily", "Asia/Tokyo")
+    loaded = draft(tmp_path, "schedule: {timezone: Asia/Tokyo}\nsources: {orders: {path: 'orders/{date}.csv'}}\n")
+    assert dict(loaded.given) == {"path": "orders/{date}.csv"}
+    assert (loaded.source.cadence, loaded.zone) == ("daily", "Asia/Tokyo")
 
 
 def test_columns_need_no_type(tmp_path: Path) -> None:
-    found = draft(tmp_path, "sources: {orders: {path: '{date}.csv', columns: {a: {max: 3}, b: }}}\n")
-    assert (found.source.columns["a"].max, found.source.columns["b"].type) == (3, "string")
-    assert found.given["columns"] == {"a": {"max": 3}, "b": None}
+    loaded = draft(tmp_path, "sources: {orders: {path: '{date}.csv', columns: {a: {max: 3}, b: }}}\n")
+    assert (loaded.source.columns["a"].max, loaded.source.columns["b"].type) == (3, "string")
+    assert loaded.given["columns"] == {"a": {"max": 3}, "b": None}
 
 
-def test_a_time_zone_of_its_own_comes_first_and_an_unknown_one_is_none(tmp_path: Path) -> None:
+def test_the_sources_time_zone_takes_precedence_and_an_unknown_zone_is_ignored(tmp_path: Path) -> None:
     text = "schedule: {timezone: Asia/Tokyo}\nsources: {orders: {path: '{date}.csv', timezone: Europe/Rome}}\n"
     assert draft(tmp_path, text).zone == "Europe/Rome"
     assert draft(tmp_path, "schedule: {timezone: 7}\nsources: {orders: {path: '{date}.csv'}}\n").zone == "UTC"
@@ -41,14 +41,14 @@ def test_a_time_zone_of_its_own_comes_first_and_an_unknown_one_is_none(tmp_path:
 
 @pytest.mark.parametrize("text", ["name: shop\n", "sources: []\n", "sources: {orders: }\n", "sources: {other: {}}\n"])
 def test_with_a_path_nothing_needs_to_be_declared(tmp_path: Path, text: str) -> None:
-    found = draft(tmp_path, text, path="orders/{date}.parquet")
-    assert dict(found.given) == {"path": "orders/{date}.parquet"}
+    loaded = draft(tmp_path, text, path="orders/{date}.parquet")
+    assert dict(loaded.given) == {"path": "orders/{date}.parquet"}
     assert find_draft(tmp_path, "new", "orders", "orders/{date}.csv").zone == "UTC"
 
 
-def test_a_path_that_is_told_replaces_the_declared_one(tmp_path: Path) -> None:
-    found = draft(tmp_path, "sources: {orders: {path: '{date}.csv', restates: 2d}}\n", path="new/{date}.csv")
-    assert found.source.path == "new/{date}.csv" and found.given["restates"] == "2d"
+def test_a_given_path_replaces_the_declared_path(tmp_path: Path) -> None:
+    loaded = draft(tmp_path, "sources: {orders: {path: '{date}.csv', restates: 2d}}\n", path="new/{date}.csv")
+    assert loaded.source.path == "new/{date}.csv" and loaded.given["restates"] == "2d"
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_path_that_is_told_replaces_the_declared_one(tmp_path: Path) -> None:
         ("sources: {orders: {path: '{date}.txt'}}\n", r"unknown file format; received '\{date\}.txt'; allowed: .csv"),
     ],
 )
-def test_what_is_lacking_is_said_in_one_line(tmp_path: Path, text: str, message: str) -> None:
+def test_a_missing_declaration_is_one_line(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(TerminalError, match=message):
         draft(tmp_path, text)
 
@@ -77,7 +77,7 @@ def test_names_are_checked(tmp_path: Path) -> None:
         find_draft(tmp_path, "shop", "orders", "orders.csv")
 
 
-def test_what_is_wrong_with_the_source_is_said_with_its_line(tmp_path: Path) -> None:
+def test_problems_of_the_source_name_their_lines(tmp_path: Path) -> None:
     text = "sources:\n  orders:\n    path: '{date}.csv'\n    columns:\n      a: {type: text, required: maybe}\n"
     with pytest.raises(DefinitionError) as caught:
         draft(tmp_path, text)

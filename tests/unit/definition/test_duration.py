@@ -48,6 +48,6 @@ def test_a_duration_is_written_in_its_largest_exact_unit(value: timedelta, text:
 
 
 @pytest.mark.parametrize("text", ["", "7", "h", "1.5h", "7 days", "1h30m", "--1h", "1w", None, True, 3600])
-def test_what_is_not_a_number_with_a_unit_is_refused(text: object) -> None:
+def test_text_without_a_number_and_a_unit_is_refused(text: object) -> None:
     with pytest.raises(PydanticCustomError, match="not a duration"):
         parse_duration(text)

@@ -136,7 +136,7 @@ def test_duckdb_sql_over_one_row_has_no_fault_and_duckdb_agrees(expression: str)
 # Names
 
 
-def test_an_unknown_column_is_marked_with_what_is_known_and_what_is_near() -> None:
+def test_an_unknown_column_is_marked_with_the_names_there_are_and_the_closest() -> None:
     assert faults("arr_delai * 2") == [Fault("no such column", ">>>arr_delai<<< * 2", NAMES, "write 'arr_delay'")]
 
 
@@ -151,8 +151,10 @@ def test_an_unknown_column_may_be_a_look_ups_field(expression: str, fix: str) ->
 def test_names_may_be_declared_in_any_case_and_are_proposed_as_declared() -> None:
     columns, structs = {"ArrDelay": "number"}, {"Plane": {"Year": "integer"}}
     assert find_faults("arrdelay + plane.YEAR + ARRDELAY", "spark", columns, structs) == []
-    found = find_faults("arrdelai + plane.yeer + plan.year + yar", "spark", columns, structs)
-    assert [fault.fix for fault in found] == [f"write '{name}'" for name in ("ArrDelay", "Year", "Plane", "Plane.Year")]
+    faults_of_names = find_faults("arrdelai + plane.yeer + plan.year + yar", "spark", columns, structs)
+    assert [fault.fix for fault in faults_of_names] == [
+        f"write '{name}'" for name in ("ArrDelay", "Year", "Plane", "Plane.Year")
+    ]
 
 
 def test_a_columns_name_goes_before_the_same_name_of_a_field() -> None:
@@ -216,7 +218,7 @@ def test_only_look_ups_have_fields(expression: str, marked: str, fix: str) -> No
         ("unheard_of(a, d)", "spark", "unheard_of(a, >>>d<<<)"),
     ],
 )
-def test_an_unknown_name_is_found_wherever_it_stands(expression: str, dialect: Dialect, marked: str) -> None:
+def test_an_unknown_name_is_reported_wherever_it_is(expression: str, dialect: Dialect, marked: str) -> None:
     assert [mark for _, mark in marks(expression, dialect)] == [marked]
 
 
@@ -230,7 +232,7 @@ def test_the_same_name_wrong_twice_is_one_fault() -> None:
     ]
 
 
-def test_all_faults_are_found_in_the_order_of_the_text() -> None:
+def test_all_faults_are_reported_in_the_order_of_the_text() -> None:
     assert marks("foo + rand() + plane.bar + sum(baz) + now()") == [
         ("no such column", ">>>foo<<< + rand() + plane.bar + sum(baz) + now()"),
         (CHANCE, "foo + >>>rand<<<() + plane.bar + sum(baz) + now()"),
@@ -264,7 +266,7 @@ def test_all_faults_are_found_in_the_order_of_the_text() -> None:
         (f"{'a + ' * 200}b d", "spark", f"{'a + ' * 200}b >>>d<<<", None),
     ],
 )
-def test_what_cannot_be_read_is_marked_where_reading_ended(
+def test_a_syntax_error_is_marked_where_parsing_stopped(
     expression: str, dialect: Dialect, marked: str, fix: str | None
 ) -> None:
     [fault] = faults(expression, dialect)
@@ -272,7 +274,7 @@ def test_what_cannot_be_read_is_marked_where_reading_ended(
     assert fix is None or fault.fix == fix
 
 
-def test_what_is_refused_is_told_even_if_the_rest_cannot_be_read() -> None:
+def test_refused_parts_are_reported_even_after_a_syntax_error() -> None:
     assert marks("rand() + (a") == [(CHANCE, ">>>rand<<<() + (a"), (INVALID, "rand() + (>>>a<<<")]
 
 
@@ -338,7 +340,7 @@ def test_an_empty_expression_is_a_fault(expression: str, dialect: Dialect) -> No
         ("broadcast(a)", "spark", ">>>broadcast(a)<<<"),
     ],
 )
-def test_what_is_not_an_expression_over_one_row_is_refused(expression: str, dialect: Dialect, marked: str) -> None:
+def test_anything_but_an_expression_over_one_row_is_refused(expression: str, dialect: Dialect, marked: str) -> None:
     assert marks(expression, dialect) == [(REFUSED, marked)]
 
 
@@ -349,14 +351,14 @@ def test_both_the_function_and_its_window_are_marked() -> None:
     ]
 
 
-def test_names_in_a_query_are_not_judged_but_those_beside_it_are() -> None:
+def test_names_inside_a_query_are_not_checked_but_names_outside_it_are() -> None:
     assert marks("a in (select d from e) or foo") == [
         (REFUSED, "a in (>>>select<<< d from e) or foo"),
         ("no such column", "a in (select d from e) or >>>foo<<<"),
     ]
 
 
-def test_every_statement_is_judged() -> None:
+def test_every_statement_is_checked() -> None:
     assert marks("foo; bar")[::2] == [("no such column", ">>>foo<<<; bar"), ("no such column", "foo; >>>bar<<<")]
 
 
@@ -386,7 +388,7 @@ def test_every_statement_is_judged() -> None:
         ("x.age()", "duckdb", "x.>>>age<<<()"),
     ],
 )
-def test_what_reads_the_clock_is_refused(expression: str, dialect: Dialect, marked: str) -> None:
+def test_reading_the_clock_is_refused(expression: str, dialect: Dialect, marked: str) -> None:
     assert marks(expression, dialect) == [(CLOCK, marked)]
     assert faults(expression, dialect)[0].fix == "use a date of the row: dates come from the run"
 
@@ -394,13 +396,13 @@ def test_what_reads_the_clock_is_refused(expression: str, dialect: Dialect, mark
 @pytest.mark.parametrize(
     "expression", ["rand()", "randn(1)", "random()", "uuid()", "shuffle(array(a))", "uniform(0, 1)"]
 )
-def test_what_depends_on_chance_is_refused_by_its_name(expression: str) -> None:
+def test_functions_that_return_another_value_on_every_call_are_refused(expression: str) -> None:
     name, rest = expression.split("(", 1)
     assert marks(expression) == [(CHANCE, f">>>{name}<<<({rest}")]
 
 
 @pytest.mark.parametrize("name", ["current_date", "rand", "count", "now", "first", "select"])
-def test_a_quoted_column_may_have_the_name_of_what_is_refused(name: str) -> None:
+def test_a_quoted_column_may_have_a_refused_name(name: str) -> None:
     columns, structs = {name: "number"}, {"plane": {name: "number"}}
     assert find_faults(f"`{name}` + plane.`{name}`", "spark", columns, structs) == []
     assert find_faults(f'"{name}" + 1', "duckdb", columns) == []
@@ -412,7 +414,7 @@ def test_a_quoted_name_is_a_name_and_no_keyword() -> None:
 
 
 @pytest.mark.parametrize("name", ["current_date", "rand", "count", "now", "first", "over"])
-def test_a_column_may_have_the_name_of_what_is_refused(name: str) -> None:
+def test_a_column_may_have_a_refused_name(name: str) -> None:
     assert find_faults(f"{name} + 1", "spark", {name: "number"}) == []
     assert find_faults(f"plane.{name}", "spark", {}, {"plane": {name: "number"}}) == []
 
@@ -430,20 +432,20 @@ def spark_functions() -> tuple[set[str], set[str]]:
     spec = importlib.util.find_spec("pyspark")
     assert spec is not None and spec.origin is not None
     folder = Path(spec.origin).parent / "sql/functions"
-    many, one, heading = set(), set(), ""
+    many, single, heading = set(), set(), ""
     for line in (folder / "__init__.py").read_text(encoding="utf-8").splitlines():
-        if found := re.fullmatch(r"    # ([\w ,]+)", line):
-            heading = found[1]
-        elif found := re.fullmatch(r'    "(\w+)",', line):
-            (many if heading in {"Aggregate Functions", "Window Functions", "Generator Functions"} else one).add(
-                found[1]
+        if match := re.fullmatch(r"    # ([\w ,]+)", line):
+            heading = match[1]
+        elif match := re.fullmatch(r'    "(\w+)",', line):
+            (many if heading in {"Aggregate Functions", "Window Functions", "Generator Functions"} else single).add(
+                match[1]
             )
     for part in ast.parse((folder / "builtin.py").read_text(encoding="utf-8")).body:
         if isinstance(part, ast.FunctionDef) and (ast.get_docstring(part) or "").startswith(("Aggregate", "Window")):
             many.add(part.name)
     many -= {"sumDistinct"}  # is no function of SQL
-    assert len(many) > 100 and len(one) > 300
-    return many, one - many
+    assert len(many) > 100 and len(single) > 300
+    return many, single - many
 
 
 def refused(names: Iterable[str], dialect: Dialect, *whats: str) -> set[str]:
@@ -542,7 +544,7 @@ def expressions(draw: st.DrawFn, dialect: Dialect) -> tuple[str, list[str]]:
 
 
 def render(text: str, columns: list[str]) -> str:
-    return re.sub(r"<(\d)>", lambda found: columns[int(found[1])], text)
+    return re.sub(r"<(\d)>", lambda match: columns[int(match[1])], text)
 
 
 def spelled(name: str, style: str, dialect: Dialect) -> str:
@@ -558,22 +560,22 @@ def test_an_expression_over_known_columns_has_no_fault(
     dialect: Dialect, data: st.DataObject, styles: list[str]
 ) -> None:
     text, columns = data.draw(expressions(dialect))
-    written = [spelled(name, style, dialect) for name, style in zip(columns, styles, strict=False)]
-    assert find_faults(render(text, written), dialect, dict.fromkeys(columns, "number")) == []
+    spellings = [spelled(name, style, dialect) for name, style in zip(columns, styles, strict=False)]
+    assert find_faults(render(text, spellings), dialect, dict.fromkeys(columns, "number")) == []
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-@given(data=st.data(), other=names, styles=styles)
+@given(data=st.data(), unknown_name=names, styles=styles)
 def test_one_unknown_name_is_one_fault_that_marks_each_of_its_places(
-    dialect: Dialect, data: st.DataObject, other: str, styles: list[str]
+    dialect: Dialect, data: st.DataObject, unknown_name: str, styles: list[str]
 ) -> None:
-    text, columns = data.draw(expressions(dialect).filter(lambda drawn: other not in drawn[1]))
-    unknown, *written = [
-        spelled(name, style, dialect) for name, style in zip([other, *columns[1:]], styles, strict=False)
+    text, columns = data.draw(expressions(dialect).filter(lambda drawn: unknown_name not in drawn[1]))
+    unknown, *spellings = [
+        spelled(name, style, dialect) for name, style in zip([unknown_name, *columns[1:]], styles, strict=False)
     ]
-    [fault] = find_faults(render(text, [unknown, *written]), dialect, dict.fromkeys(columns, "number"))
+    [fault] = find_faults(render(text, [unknown, *spellings]), dialect, dict.fromkeys(columns, "number"))
     assert fault.message == "no such column"
-    assert fault.marked == render(text, [f">>>{unknown}<<<", *written])
+    assert fault.marked == render(text, [f">>>{unknown}<<<", *spellings])
     assert fault.allowed == tuple(columns)
 
 
@@ -588,7 +590,7 @@ PIECES = re.findall(
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 @given(expression=st.text(max_size=20) | st.lists(st.sampled_from(PIECES), max_size=8).map(" ".join))
-def test_any_text_is_judged_in_single_lines(dialect: Dialect, expression: str) -> None:
+def test_the_faults_of_any_text_are_single_lines(dialect: Dialect, expression: str) -> None:
     for fault in faults(expression, dialect):
         assert ">>>" in fault.marked and "<<<" in fault.marked
         assert fault.marked.splitlines() == [fault.marked]
@@ -600,7 +602,7 @@ def test_any_text_is_judged_in_single_lines(dialect: Dialect, expression: str) -
 # Weight
 
 
-def test_importing_the_module_does_not_import_what_it_needs_only_to_check() -> None:
+def test_importing_the_module_does_not_import_sqlglot() -> None:
     code = (
         "import sys; import nightshift.definition.expressions as e; assert 'sqlglot' not in sys.modules; "
         "e.find_faults('a', 'spark', {}); e.find_faults('a', 'duckdb', {}); assert 'sqlglot' in sys.modules; "

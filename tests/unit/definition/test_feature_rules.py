@@ -48,7 +48,7 @@ def happens(text: str) -> Change:
 PAST = looks_up("past: {source: failures, key: [machine]}")
 
 
-def told(models: Path, *changes: Change, code: str | None = None) -> tuple[str, list[str]]:
+def problem_lines(models: Path, *changes: Change, code: str | None = None) -> tuple[str, list[str]]:
     """The text of a definition that is changed, and what is said about it, without the folder."""
     folder = models / "tiny"
     if code is not None:
@@ -240,22 +240,22 @@ PROBLEMS = [
         [("windows: [3d]", "windows: [3d, 7d, 72h]")],
         ("windows:", "features.aggregates.machine_failures.windows"),
         ["a window is listed twice", "received ['3d', '7d', '3d']", "fix: remove one"],
-        id="a window is listed twice in other words",
+        id="a window is listed twice in different units",
     ),
 ]
 
 
 @pytest.mark.parametrize(("changes", "place", "says"), PROBLEMS)
-def test_a_problem_is_told_with_its_place_what_is_wrong_there_and_its_repair(
+def test_a_problem_is_one_line_with_its_place_and_repair(
     models: Path, changes: list[Change], place: tuple[str, str], says: list[str]
 ) -> None:
-    text, lines = told(models, *changes)
+    text, lines = problem_lines(models, *changes)
     fragment, key = place
-    found = [line for line in lines if line.startswith(f"{line_of(text, fragment)}: {key}: ")]
-    assert len(found) == 1, lines
+    matches = [line for line in lines if line.startswith(f"{line_of(text, fragment)}: {key}: ")]
+    assert len(matches) == 1, lines
     for part in says:
-        assert part in found[0]
-    # Nothing else is said, but of a window is listed twice: that its features collide.
+        assert part in matches[0]
+    # The only further problem: a window that is listed twice gives two features of the same name.
     assert len(lines) == 1 or key.endswith("windows"), lines
 
 
@@ -297,12 +297,12 @@ def test_a_problem_is_told_with_its_place_what_is_wrong_there_and_its_repair(
 def test_names_that_spark_could_not_tell_apart_at_night_are_refused(
     models: Path, changes: list[Change], named: str
 ) -> None:
-    _, lines = told(models, *changes)
+    _, lines = problem_lines(models, *changes)
     assert any(named in line and "fix: " in line for line in lines)
 
 
-def test_every_fault_of_every_expression_is_told(models: Path) -> None:
-    _, lines = told(
+def test_every_fault_of_every_expression_is_reported(models: Path) -> None:
+    _, lines = problem_lines(
         models,
         ("expression: load,", "expression: lod + machin + rand(),"),
         ("      where: failed\n", "      where: faild\n"),
@@ -326,13 +326,15 @@ def test_every_fault_of_every_expression_is_told(models: Path) -> None:
     ]
 
 
-def test_an_expression_over_several_lines_is_told_on_one(models: Path) -> None:
-    _, [line] = told(models, ("      where: failed\n", "      where: >-\n        failed\n\n        and lod > 1\n"))
+def test_an_expression_over_several_lines_is_reported_on_one_line(models: Path) -> None:
+    _, [line] = problem_lines(
+        models, ("      where: failed\n", "      where: >-\n        failed\n\n        and lod > 1\n")
+    )
     assert "no such column in failed and >>>lod<<< > 1; " in line
 
 
-def test_an_unknown_source_is_not_told_a_second_time_by_its_expressions(models: Path) -> None:
-    _, [line] = told(models, ("      source: failures\n", "      source: faults\n"))
+def test_the_expressions_of_an_unknown_source_are_not_reported(models: Path) -> None:
+    _, [line] = problem_lines(models, ("      source: failures\n", "      source: faults\n"))
     assert "features.aggregates.machine_failures.source: unknown source" in line
 
 
@@ -342,37 +344,37 @@ MOOD = "mood: {type: number, description: d, sources: [plan]}"
 
 
 def test_computed_features_without_their_code_are_refused_with_what_to_write(models: Path) -> None:
-    text, [line] = told(models, computes(MOOD))
+    text, [line] = problem_lines(models, computes(MOOD))
     assert line.startswith(f"{line_of(text, '  computed:')}: features.computed: the definition has no features.py; ")
     assert line.endswith(f"fix: write transform(frame, cutoff) in {models / 'tiny' / 'features.py'}")
 
 
 def test_code_without_any_computed_feature_is_refused(models: Path) -> None:
-    text, [line] = told(models, code=TRANSFORM)
+    text, [line] = problem_lines(models, code=TRANSFORM)
     assert line.startswith(f"{line_of(text, 'features:')}: features: features.py adds features that are not declared; ")
     assert "fix: declare them under `computed:`" in line
 
 
 def test_a_computed_feature_of_an_unknown_source_is_refused(models: Path) -> None:
-    text, [line] = told(models, computes(MOOD.replace("[plan]", "[plan, plans]")), code=TRANSFORM)
+    text, [line] = problem_lines(models, computes(MOOD.replace("[plan]", "[plan, plans]")), code=TRANSFORM)
     assert line.startswith(f"{line_of(text, 'mood:')}: features.computed.mood.sources: unknown source; ")
     assert "received 'plans'; allowed: plan, failures; fix: name a source" in line
 
 
 @pytest.mark.parametrize("sources", ["[]", "plan"])
-def test_a_computed_feature_names_the_sources_it_is_made_from(models: Path, sources: str) -> None:
-    text, [line] = told(models, computes(MOOD.replace("[plan]", sources)), code=TRANSFORM)
+def test_a_computed_feature_names_its_sources(models: Path, sources: str) -> None:
+    text, [line] = problem_lines(models, computes(MOOD.replace("[plan]", sources)), code=TRANSFORM)
     assert line.startswith(f"{line_of(text, 'mood:')}: features.computed.mood.sources: ")
 
 
 @pytest.mark.parametrize("name", ["busy", "machine_failures_3d", "machine", "score_date", "source_date", "label"])
-def test_a_computed_feature_with_a_name_that_is_taken_is_refused(models: Path, name: str) -> None:
-    text, [line] = told(models, computes(MOOD.replace("mood", name)), code=TRANSFORM)
+def test_a_computed_feature_with_a_used_name_is_refused(models: Path, name: str) -> None:
+    text, [line] = problem_lines(models, computes(MOOD.replace("mood", name)), code=TRANSFORM)
     assert line.startswith(f"{line_of(text, '  computed:') + 1}: features.computed.{name}: the name is already used; ")
     assert f"received '{name}'; fix: choose another name" in line
 
 
-def test_computed_features_with_their_code_are_features_like_others(models: Path) -> None:
+def test_computed_features_with_code_are_features(models: Path) -> None:
     definition = good(
         models,
         computes(f"{MOOD}\n    state: {{type: category, description: d, sources: [failures, plan]}}"),
@@ -444,11 +446,11 @@ GOOD = [
 
 
 @pytest.mark.parametrize("changes", GOOD)
-def test_what_is_right_is_not_refused(models: Path, changes: list[Change]) -> None:
+def test_valid_features_load(models: Path, changes: list[Change]) -> None:
     assert good(models, *changes).feature_types
 
 
-def test_a_derived_column_is_of_its_declared_type(models: Path) -> None:
+def test_a_derived_column_has_its_declared_type(models: Path) -> None:
     source = good(models, plan_derives(KIND)).sources["plan"]
     assert source.types == {"machine": "string", "load": "number", "kind_": "string"}
     assert set(source.columns) == {"machine", "load"}

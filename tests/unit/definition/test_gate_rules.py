@@ -17,7 +17,7 @@ def declare(*lines: str) -> str:
     return "gate:\n" + "\n".join(f"  {line}" for line in lines)
 
 
-def test_a_gate_says_what_it_says_by_default(edit: Edit) -> None:
+def test_a_gate_has_defaults(edit: Edit) -> None:
     gate = edit(DECLARED, declare(AGAINST, "slices: {columns: [kind], regression: 0.03}")).gate
     assert gate.against_champion and gate.slices
     assert (gate.against_champion.rule, gate.confidence, gate.resamples) == ("non_inferior", 0.95, 1000)

@@ -15,20 +15,20 @@ from unit.conftest import Edit
 VALUED = ["sum", "mean", "min", "max", "stddev", "approx_distinct", "last"]
 
 
-def aggregate(agg: str, **told: Any) -> Aggregate:
+def aggregate(agg: str, **changes: Any) -> Aggregate:
     base: dict[str, Any] = {"source": "s", "by": ["a"], "agg": agg, "windows": ["7d"], "description": "d"}
-    return Aggregate.model_validate(base | told)
+    return Aggregate.model_validate(base | changes)
 
 
-def refusal(agg: str, **told: Any) -> tuple[str, dict[str, Any]]:
+def refusal(agg: str, **changes: Any) -> tuple[str, dict[str, Any]]:
     with pytest.raises(ValidationError) as caught:
-        aggregate(agg, **told)
+        aggregate(agg, **changes)
     [error] = caught.value.errors()
     return error["msg"], dict(error.get("ctx", {}))
 
 
 @pytest.mark.parametrize("agg", VALUED)
-def test_what_aggregates_a_value_needs_one(agg: str) -> None:
+def test_aggregations_of_a_value_need_a_value(agg: str) -> None:
     msg, context = refusal(agg)
     assert msg == "aggregation without operand"
     assert context == {"allowed": f"agg: {agg} with `value: …`", "fix": "add `value:`"}
@@ -37,28 +37,28 @@ def test_what_aggregates_a_value_needs_one(agg: str) -> None:
     assert aggregate(agg, value="x", where="y").where == "y"
 
 
-def test_a_rate_needs_what_it_is_the_share_of_and_nothing_else() -> None:
+def test_a_rate_needs_a_condition_and_no_value() -> None:
     msg, context = refusal("rate")
     assert (msg, context["fix"]) == ("aggregation without operand", "add `where:`")
     assert refusal("rate", where="x", value="y")[1]["fix"] == "remove `value:`"
     assert aggregate("rate", where="x").where == "x"
 
 
-def test_a_count_needs_nothing_and_has_no_value() -> None:
+def test_a_count_takes_no_value() -> None:
     assert aggregate("count").where is None
     assert aggregate("count", where="x").where == "x"
     assert refusal("count", value="y")[1]["fix"] == "remove `value:`"
 
 
-@pytest.mark.parametrize("agg", [one for one in [*VALUED, "count", "rate"] if one != "last"])
+@pytest.mark.parametrize("agg", [name for name in [*VALUED, "count", "rate"] if name != "last"])
 def test_only_the_last_value_can_be_a_category(agg: str) -> None:
-    told = {"where": "x"} if agg == "rate" else {} if agg == "count" else {"value": "x"}
-    msg, context = refusal(agg, type="category", **told)
+    changes = {"where": "x"} if agg == "rate" else {} if agg == "count" else {"value": "x"}
+    msg, context = refusal(agg, type="category", **changes)
     assert msg == "an aggregation that is a number"
     assert context == {"allowed": "type: category with agg: last", "fix": "remove `type:`"}
 
 
-def test_the_last_value_is_a_number_unless_it_is_told_to_be_a_category() -> None:
+def test_the_last_value_is_a_number_unless_declared_a_category() -> None:
     assert aggregate("last", value="x").type == "number"
     assert aggregate("last", value="x", type="category").type == "category"
 
@@ -106,22 +106,22 @@ def test_windows_are_whole_days_and_at_least_one(windows: object) -> None:
     assert aggregate("count", windows=["24h", "90d"]).windows == (timedelta(days=1), timedelta(days=90))
 
 
-@pytest.mark.parametrize("told", [{"agg": "median"}, {"type": "integer"}, {"filter": "x"}, {"by": "a"}])
-def test_what_an_aggregate_does_not_know_is_refused(told: dict[str, Any]) -> None:
+@pytest.mark.parametrize("changes", [{"agg": "median"}, {"type": "integer"}, {"filter": "x"}, {"by": "a"}])
+def test_unknown_keys_and_values_of_an_aggregate_are_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
-        Aggregate.model_validate(aggregate("count").model_dump() | told)
+        Aggregate.model_validate(aggregate("count").model_dump() | changes)
 
 
 # ---- sources
 
 
-def source(**told: Any) -> Source:
+def source(**changes: Any) -> Source:
     base: dict[str, Any] = {"description": "d", "path": "{date}.csv", "available": {"after": "1h"}}
-    return Source.model_validate(base | {"columns": {"machine": {"type": "string"}}} | told)
+    return Source.model_validate(base | {"columns": {"machine": {"type": "string"}}} | changes)
 
 
 @pytest.mark.parametrize("zone", ["Mars/Olympus", "", "+01:00", "../../etc/passwd", "America"])
-def test_a_time_zone_there_is_not_is_refused(zone: str) -> None:
+def test_an_unknown_time_zone_is_refused(zone: str) -> None:
     with pytest.raises(ValidationError, match="unknown time zone"):
         source(timezone=zone)
     assert source(timezone="Asia/Tokyo").timezone == "Asia/Tokyo"
@@ -142,11 +142,11 @@ def test_a_derived_column_is_named_as_a_column_is(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "told", [{"expression": "machine"}, {"type": "string"}, {"expression": "machine", "type": "text"}]
+    "changes", [{"expression": "machine"}, {"type": "string"}, {"expression": "machine", "type": "text"}]
 )
-def test_a_derived_column_has_an_expression_and_a_type(told: dict[str, str]) -> None:
+def test_a_derived_column_has_an_expression_and_a_type(changes: dict[str, str]) -> None:
     with pytest.raises(ValidationError):
-        source(derived={"kind": told})
+        source(derived={"kind": changes})
 
 
 # ---- features

@@ -15,21 +15,21 @@ def declare(promotion: str) -> tuple[str, str]:
     return AFTER, f"promotion: {promotion}\n\n{AFTER}"
 
 
-def test_a_version_that_passed_is_promoted_at_once_if_nothing_else_is_said(edit: Edit) -> None:
+def test_a_version_that_passed_is_promoted_at_once_by_default(edit: Edit) -> None:
     assert edit("gate:", "gate:").promotion.auto
 
 
-def test_the_same_can_be_said(edit: Edit) -> None:
+def test_auto_can_be_declared(edit: Edit) -> None:
     assert edit(*declare("auto")).promotion.auto
 
 
-def test_an_approval_says_what_it_says(edit: Edit) -> None:
+def test_an_approval_can_be_declared(edit: Edit) -> None:
     promotion = edit(*declare("{approval: {timeout: 2d}}")).promotion
     assert promotion.approval and not promotion.auto
     assert (promotion.approval.timeout, promotion.approval.default) == (timedelta(days=2), "refuse")
 
 
-def test_a_shadow_is_a_comparison_as_the_gate_makes_it_and_nothing_else_of_the_gate(edit: Edit) -> None:
+def test_a_shadow_is_the_gates_comparison_alone(edit: Edit) -> None:
     declared = f"{{shadow: {{nights: 7, {RULE}, confidence: 0.9, slices: {{columns: [kind], regression: 0.1}}}}}}"
     shadow = edit(*declare(declared)).promotion.shadow
     assert shadow and (shadow.nights, shadow.within) == (7, 90)
@@ -89,7 +89,7 @@ def test_a_shadow_is_a_comparison_as_the_gate_makes_it_and_nothing_else_of_the_g
         ),
     ],
 )  # fmt: skip
-def test_what_cannot_be_declared_is_refused_with_its_key(edit: Edit, promotion: str, key: str, says: list[str]) -> None:
+def test_an_invalid_policy_is_refused_with_its_key(edit: Edit, promotion: str, key: str, says: list[str]) -> None:
     with pytest.raises(DefinitionError) as caught:
         edit(*declare(promotion))
     [problem] = caught.value.problems

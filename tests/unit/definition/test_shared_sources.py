@@ -39,34 +39,34 @@ def problems(folder: Path) -> list[str]:
     return [str(problem) for problem in caught.value.problems]
 
 
-def test_a_source_of_another_model_is_as_it_is_declared_there(models: Path, tiny: ModelDefinition) -> None:
+def test_a_shared_source_is_as_its_owner_declares_it(models: Path, tiny: ModelDefinition) -> None:
     twin = load_definition(borrowing(models))
     assert twin.sources == tiny.sources
     assert twin.shared == {"plan": "tiny", "failures": "tiny"}
     assert list(check_shared_sources([load_definition(models / "tiny"), twin])) == []
 
 
-def test_its_clock_is_that_of_the_model_that_declares_it(models: Path) -> None:
+def test_its_clock_is_its_owners(models: Path) -> None:
     twin = load_definition(borrowing(models, ("timezone: UTC", "timezone: America/New_York")))
     assert {source.timezone for source in twin.sources.values()} == {"UTC"}
     assert list(check_shared_sources([load_definition(models / "tiny"), twin])) == []
 
 
-def test_its_example_data_are_that_models(models: Path) -> None:
+def test_its_example_data_are_its_owners(models: Path) -> None:
     twin = load_definition(borrowing(models))
     assert load_replay(twin).__module__ == "nightshift_landing_twin"
 
 
-def test_a_definition_that_was_kept_needs_no_other_model(models: Path, tmp_path: Path) -> None:
+def test_a_stored_definition_needs_no_other_model(models: Path, tmp_path: Path) -> None:
     twin = load_definition(borrowing(models))
-    kept = definition_files(twin)
-    assert set(kept) == {"model.yaml", "sources_of_tiny.yaml"}
-    again = write_definition(tmp_path / "again" / "twin", kept)
+    files = definition_files(twin)
+    assert set(files) == {"model.yaml", "sources_of_tiny.yaml"}
+    again = write_definition(tmp_path / "again" / "twin", files)
     assert again.sources == twin.sources
-    assert definition_files(again) == kept
+    assert definition_files(again) == files
 
 
-def test_its_version_follows_the_words_of_the_other_model_that_it_uses(models: Path) -> None:
+def test_the_hash_follows_the_owners_declaration_of_used_sources_only(models: Path) -> None:
     folder, tiny = borrowing(models), models / "tiny" / "model.yaml"
     first = definition_hash(load_definition(folder))
     tiny.write_text(tiny.read_text().replace("C: 1.0", "C: 2.0"))
@@ -76,7 +76,7 @@ def test_its_version_follows_the_words_of_the_other_model_that_it_uses(models: P
 
 
 @pytest.mark.parametrize(
-    ("plan", "told"),
+    ("plan", "message"),
     [
         ("{of: tinny}", "sources.plan.of: no such model; received 'tinny'"),
         ("{of: tiny, key: [machine]}", "sources.plan.key: not allowed together with `of`; received 'key'"),
@@ -84,18 +84,18 @@ def test_its_version_follows_the_words_of_the_other_model_that_it_uses(models: P
         ("{of: [tiny]}", "sources.plan.of: no such model"),
     ],
 )
-def test_what_cannot_be_meant_is_said(models: Path, plan: str, told: str) -> None:
+def test_an_invalid_owner_is_refused(models: Path, plan: str, message: str) -> None:
     [problem] = problems(borrowing(models, ("plan: {of: tiny}", f"plan: {plan}")))
-    assert told in problem
+    assert message in problem
     assert "model.yaml:" in problem
 
 
-def test_a_source_that_the_other_model_has_not_is_said(models: Path) -> None:
+def test_a_source_that_the_owner_lacks_is_refused(models: Path) -> None:
     [problem] = problems(borrowing(models, ("plan: {of", "plans: {of")))
     assert "sources.plans.of: tiny has no source 'plans'; received 'tiny'; allowed: plan, failures" in problem
 
 
-def test_a_model_that_is_broken_is_named(models: Path) -> None:
+def test_a_broken_owner_is_named(models: Path) -> None:
     folder = borrowing(models)
     (models / "tiny" / "model.yaml").write_text("sources: [\n")
     [problem] = problems(folder)
@@ -104,8 +104,8 @@ def test_a_model_that_is_broken_is_named(models: Path) -> None:
     assert all("no such model" in problem for problem in problems(folder))
 
 
-def test_a_source_is_declared_by_the_model_that_is_named(models: Path) -> None:
-    """Not by one that it names in its turn: whoever reads finds it at once."""
+def test_the_named_owner_must_declare_the_source_itself(models: Path) -> None:
+    """Not take it from a third model, so that a reader finds the declaration at once."""
     shutil.copytree(borrowing(models), models / "third")
     file = models / "third" / "model.yaml"
     file.write_text(file.read_text().replace("name: twin", "name: third").replace("plan: {of: tiny", "plan: {of: twin"))
