@@ -1,1 +1,1 @@
-"""Model definitions: what a user writes, validated, and time as the loop sees it."""
+"""Model definitions: their types, their validation, and the calendar of nights and partitions."""

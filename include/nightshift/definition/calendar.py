@@ -1,4 +1,4 @@
-"""Time as the loop sees it: cutoffs, and which partitions were available before them."""
+"""The calendar of nights: cutoffs, and the partitions that are available before them."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def zone_of(schedule: Schedule, source: Source) -> str:
 
 
 def available_at(schedule: Schedule, source: Source, partition: date) -> datetime:
-    """The instant from which a partition of a source can be used: so long after its date's midnight there."""
+    """The instant from which a partition of a source can be used, by the source's clock."""
     midnight = datetime.combine(partition, time(), ZoneInfo(zone_of(schedule, source)))
     # Wall-clock arithmetic on purpose: "06:00 the day after" stays 06:00 when the clocks change.
     return midnight + source.available.after
@@ -48,13 +48,13 @@ def available_at(schedule: Schedule, source: Source, partition: date) -> datetim
 
 def is_available(schedule: Schedule, source: Source, partition: date, night: date) -> bool:
     """Whether a partition of a source can be used at the cutoff of a night."""
-    # As instants: Python compares times of one zone by their clock, which skips and repeats hours.
+    # Compared as instants: Python compares times of one zone by their clock, which skips and repeats hours.
     return available_at(schedule, source, partition).astimezone(UTC) <= cutoff(schedule, night).astimezone(UTC)
 
 
 def newest_partition(schedule: Schedule, source: Source, night: date) -> date:
     """The newest date of a daily source that is available at the cutoff of a night."""
-    # Two days more than its own delay: the source's clock may be most of a day ahead.
+    # Two days more than its own delay, because the source's clock may be most of a day ahead.
     partition = night - timedelta(days=source.available.after.days - 2)
     while not is_available(schedule, source, partition, night):
         partition -= timedelta(days=1)

@@ -121,7 +121,7 @@ class Aggregate(StrictModel):
 
 
 def feature_name(aggregate: str, days: int) -> str:
-    """The column of an aggregate over a window: `carrier_late_rate` and 7 make `carrier_late_rate_7d`."""
+    """The feature of an aggregate over a window: `carrier_late_rate_7d` of `carrier_late_rate` and 7 days."""
     return f"{aggregate}_{days}d"
 
 

@@ -88,19 +88,20 @@ class ModelDefinition(StrictModel):
 
     @property
     def search_metric(self) -> Metric:
-        """What decides a search."""
+        """The metric that decides a search."""
         declared = self.training.search.metric if self.training.search else None
         return declared or self.prediction.metrics.search
 
     @property
     def estimator_name(self) -> str:
-        """What is fitted, for people: the class, or the file that makes it."""
+        """The name of the estimator for people: its class, or the file that defines it."""
         return self.training.estimator.class_ or ESTIMATOR_FILE
 
     @property
     def aggregate_features(self) -> dict[str, Aggregate]:
-        """The aggregate behind every feature that is made of one, by the feature's name."""
-        return {feature: a for name, a in self.features.aggregates.items() for feature in a.features(name)}
+        """The aggregate of every feature that an aggregate computes, by the feature's name."""
+        aggregates = self.features.aggregates.items()
+        return {feature: aggregate for name, aggregate in aggregates for feature in aggregate.features(name)}
 
     @property
     def feature_types(self) -> dict[str, FeatureType]:

@@ -18,7 +18,7 @@ def one_estimator(definition: ModelDefinition) -> Iterator[Problem]:
         yield Problem((*path, "class"), f"{ESTIMATOR_FILE} makes an estimator as well", declared, None, fix)
     if not declared and not file.exists():
         fix = f"add `class:`, or write make_estimator(params, seed, categories) in {file}"
-        yield Problem(path, "no estimator", None, f"class, or {ESTIMATOR_FILE} beside the definition", fix)
+        yield Problem(path, "no estimator", None, f"class, or {ESTIMATOR_FILE} in the definition's folder", fix)
 
 
 def estimator_fits_the_label(definition: ModelDefinition) -> Iterator[Problem]:
