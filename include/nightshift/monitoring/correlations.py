@@ -34,22 +34,22 @@ class CorrelationChange:
 def select_columns(correlations: Correlations, names: Collection[str]) -> Correlations | None:
     """The correlations among some of the columns; None if there is none."""
     chosen = set(names)
-    kept = [
+    selected = [
         position
         for position, (first, second) in enumerate(correlations.pairs)
         if {correlations.names[first], correlations.names[second]} <= chosen
     ]
-    if not kept:
+    if not selected:
         return None
     order = {old: new for new, old in enumerate(n for n, name in enumerate(correlations.names) if name in chosen)}
-    pairs = [correlations.pairs[position] for position in kept]
+    pairs = [correlations.pairs[position] for position in selected]
     return replace(
         correlations,
         names=tuple(name for name in correlations.names if name in chosen),
         pairs=tuple((order[first], order[second]) for first, second in pairs),
-        mean=tuple(correlations.mean[position] for position in kept),
-        between=tuple(correlations.between[position] for position in kept),
-        within=tuple(correlations.within[position] for position in kept),
+        mean=tuple(correlations.mean[position] for position in selected),
+        between=tuple(correlations.between[position] for position in selected),
+        within=tuple(correlations.within[position] for position in selected),
     )
 
 
@@ -111,12 +111,12 @@ def learn_correlations(
     positions = [list(days[0].counts).index(name) for name in names]
     upper = np.triu_indices(len(names), 1)
     z = np.array([fisher_z(day, positions)[upper] for day in days])
-    kept = (~np.isnan(z)).mean(axis=0) >= LEAST_SHARE
-    if not kept.any():
+    frequent = (~np.isnan(z)).mean(axis=0) >= LEAST_SHARE
+    if not frequent.any():
         return None
-    z, pairs = z[:, kept], np.column_stack(upper)[kept]
+    z, pairs = z[:, frequent], np.column_stack(upper)[frequent]
     rows = 1 / float(np.mean([1 / day.rows for day in days]))
-    within = fourth_moments.variance(positions)[upper][kept]
+    within = fourth_moments.variance(positions)[upper][frequent]
     mean, variance = np.nanmean(z, axis=0), np.nanvar(z, axis=0, ddof=1)
     between = np.maximum(variance - within / (rows - 3), 0.0)
     learned = Correlations(
@@ -165,12 +165,12 @@ class FourthMoments:
         squares = u * u
         return cls(u.shape[1], u @ u.T, squares @ squares.T, (squares * u) @ u.T)
 
-    def __add__(self, other: FourthMoments) -> FourthMoments:
+    def __add__(self, moments: FourthMoments) -> FourthMoments:
         return FourthMoments(
-            self.rows + other.rows,
-            self.products + other.products,
-            self.squares + other.squares,
-            self.cubes + other.cubes,
+            self.rows + moments.rows,
+            self.products + moments.products,
+            self.squares + moments.squares,
+            self.cubes + moments.cubes,
         )
 
     def variance(self, positions: Sequence[int]) -> Vector:

@@ -238,11 +238,11 @@ def _drift(trigger: DriftTrigger, night: NightEvidence) -> tuple[bool | None, st
     return night.weighted > trigger.share, detail
 
 
-def _compare(metric: str, tolerance: float | None, measured: NightMetric | None, which: str) -> tuple[bool | None, str]:
+def _compare(metric: str, tolerance: float | None, measured: NightMetric | None, scope: str) -> tuple[bool | None, str]:
     """Whether a metric is worse than on the holdout by more than a tolerance, or than the range of its days."""
     if measured is None or measured.value is None:
-        return None, f"{metric} {which} is unknown"
-    value = f"{metric} {which} is {measured.value:.4g}"
+        return None, f"{metric} {scope} is unknown"
+    value = f"{metric} {scope} is {measured.value:.4g}"
     if tolerance is None:
         return measured.beyond, f"{value}, {_RANGE[measured.beyond]}"
     if measured.reference is None:

@@ -29,11 +29,11 @@ class NightProfile:
     scores: Profile
     slices: Mapping[str, Profile] = field(default_factory=dict)
 
-    def __add__(self, other: NightProfile) -> NightProfile:
+    def __add__(self, night: NightProfile) -> NightProfile:
         slices = dict(self.slices)
-        for name, profile in other.slices.items():
+        for name, profile in night.slices.items():
             slices[name] = slices[name] + profile if name in slices else profile
-        return NightProfile(self.features + other.features, self.scores + other.scores, slices)
+        return NightProfile(self.features + night.features, self.scores + night.scores, slices)
 
     @classmethod
     def empty(cls, rows: int) -> NightProfile:

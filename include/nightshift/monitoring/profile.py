@@ -40,18 +40,18 @@ class Moments:
         mean = float(finite.mean())
         return cls(len(finite), mean, float(np.square(finite - mean).sum()))
 
-    def __add__(self, other: Moments) -> Moments:
+    def __add__(self, moments: Moments) -> Moments:
         """The moments of both together.
 
         Source: T. Chan, G. Golub, R. LeVeque, Updating formulae and a pairwise algorithm for computing sample
         variances (1979).
         """
-        count = self.count + other.count
+        count = self.count + moments.count
         if count == 0:
             return self
-        difference = other.mean - self.mean
-        mean = self.mean + difference * (other.count / count)
-        m2 = self.m2 + other.m2 + difference * difference * (self.count * (other.count / count))
+        difference = moments.mean - self.mean
+        mean = self.mean + difference * (moments.count / count)
+        m2 = self.m2 + moments.m2 + difference * difference * (self.count * (moments.count / count))
         return Moments(count, mean, m2)
 
     @property
@@ -79,13 +79,13 @@ class Profile:
     sums: Vector = field(default_factory=lambda: np.zeros(0))
     products: Vector = field(default_factory=lambda: np.zeros((0, 0)))
 
-    def __add__(self, other: Profile) -> Profile:
+    def __add__(self, profile: Profile) -> Profile:
         return Profile(
-            self.rows + other.rows,
-            {name: counts + other.counts[name] for name, counts in self.counts.items()},
-            {name: moments + other.moments[name] for name, moments in self.moments.items()},
-            self.sums + other.sums,
-            self.products + other.products,
+            self.rows + profile.rows,
+            {name: counts + profile.counts[name] for name, counts in self.counts.items()},
+            {name: column + profile.moments[name] for name, column in self.moments.items()},
+            self.sums + profile.sums,
+            self.products + profile.products,
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -151,10 +151,10 @@ class BinnedRows:
         codes = {name: bin_codes(values.get(name, rows.column(name)), column) for name, column in bins.items()}
         return cls(rows.num_rows, bins, codes, values)
 
-    def join(self, other: BinnedRows) -> BinnedRows:
+    def join(self, binned: BinnedRows) -> BinnedRows:
         """Adds columns of the same rows."""
-        codes, values = {**self.codes, **other.codes}, {**self.values, **other.values}
-        return BinnedRows(self.rows, {**self.bins, **other.bins}, codes, values)
+        codes, values = {**self.codes, **binned.codes}, {**self.values, **binned.values}
+        return BinnedRows(self.rows, {**self.bins, **binned.bins}, codes, values)
 
     def take(self, positions: npt.NDArray[np.int64]) -> BinnedRows:
         """The rows at some positions."""
