@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from unit.monitoring.test_nights import drift, fail, score, version
+from unit.monitoring.test_night_stages import drift, fail, score, version
 from unit.registry.conftest import empty_mlflow, project
 from unit.tables import day
 

@@ -7,7 +7,7 @@ import pytest
 
 from nightshift.project import Project
 from unit.cli.commands import Command
-from unit.monitoring.test_nights import drift, version
+from unit.monitoring.test_night_stages import drift, version
 from unit.tables import day
 
 RANGE = ("replay-policy", "tiny", "--from", "2024-01-02", "--to", "2024-01-31")

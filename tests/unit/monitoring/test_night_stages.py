@@ -107,7 +107,7 @@ def policy(project: Project, given: Retrain = EVERY_NIGHT, value: Value | None =
 # ---- estimates
 
 
-def test_a_night_is_estimated_by_what_the_version_that_scored_it_lets_expect(project: Project) -> None:
+def test_a_night_is_estimated_by_the_version_that_scored_it(project: Project) -> None:
     version(project, 1)
     score(project, 5)
     estimate_performance(project, day(5), "test")
@@ -118,9 +118,9 @@ def test_a_night_is_estimated_by_what_the_version_that_scored_it_lets_expect(pro
     assert rows(project, "estimate", 5, "reference")["roc_auc"]["value"] == 0.9
 
 
-@pytest.mark.parametrize("known", ["no scores", "no version", "no expectation"])
-def test_what_cannot_be_estimated_is_kept_as_unknown(project: Project, known: str) -> None:
-    if known == "no expectation":
+@pytest.mark.parametrize("known", ["no scores", "no version", "no expected performance"])
+def test_an_estimate_that_is_not_possible_is_unknown(project: Project, known: str) -> None:
+    if known == "no expected performance":
         promote(project, trained(project, 1), "passed")
     if known != "no scores":
         score(project, 5)
@@ -128,8 +128,8 @@ def test_what_cannot_be_estimated_is_kept_as_unknown(project: Project, known: st
     assert {(row["value"], row["verdict"]) for row in rows(project, "estimate", 5).values()} == {(None, "unknown")}
 
 
-def test_the_training_keeps_what_its_holdout_lets_expect(project: Project) -> None:
-    """Of labels that are told by the scores: nothing is lost between the holdout and what is stored."""
+def test_a_training_stores_the_expected_performance_of_its_holdout(project: Project) -> None:
+    """Labels follow the scores, so the estimate is close to the realized value."""
     from nightshift.stages.train import FittedModel, _expectation
     from nightshift.training.fit import fit
     from unit.training.test_fit import machines
@@ -148,7 +148,7 @@ def test_the_training_keeps_what_its_holdout_lets_expect(project: Project) -> No
 
 
 def measured(project: Project, number: int) -> list[date]:
-    return measure_outcomes(project, day(number), "test")
+    return list(measure_outcomes(project, day(number), "test"))
 
 
 def test_a_night_is_measured_once_its_labels_are_final_and_not_again_while_nothing_changed(project: Project) -> None:
@@ -161,7 +161,7 @@ def test_a_night_is_measured_once_its_labels_are_final_and_not_again_while_nothi
     assert measured(project, 3) == []
 
 
-def test_labels_that_are_due_and_never_arrive_are_known_to_be_missing_and_measured_when_they_do(
+def test_labels_that_are_late_are_missing_and_measured_when_they_arrive(
     project: Project,
 ) -> None:
     score(project, 1, 2)
@@ -188,7 +188,7 @@ def test_a_night_is_restated_when_its_labels_are_corrected_or_it_is_scored_again
     assert rows(project, "outcome", 1)["roc_auc"]["model_version"] == 2
 
 
-def test_a_night_that_nobody_measured_is_made_up_for(project: Project) -> None:
+def test_a_night_that_was_not_measured_is_measured_later(project: Project) -> None:
     score(project, *range(1, 7))
     for number in range(1, 7):
         fail(project, number)
@@ -196,7 +196,7 @@ def test_a_night_that_nobody_measured_is_made_up_for(project: Project) -> None:
     assert measured(project, 6) == [day(number) for number in range(2, 6)]
 
 
-def test_labels_told_twice_count_once_and_what_contradicts_itself_is_said(project: Project) -> None:
+def test_duplicate_labels_count_once_and_contradictions_are_counted(project: Project) -> None:
     score(project, 1)
     fail(project, 1, [*(LOADS > 0.5), True, True], [*MACHINES, MACHINES[0], MACHINES[-1]])
     measured(project, 2)
@@ -206,14 +206,14 @@ def test_labels_told_twice_count_once_and_what_contradicts_itself_is_said(projec
 
 
 @pytest.mark.parametrize("failed", [[None] * 40, [True] * 40])
-def test_labels_that_say_nothing_or_all_the_same_stop_nothing(project: Project, failed: list[bool | None]) -> None:
+def test_missing_labels_and_labels_of_one_class_do_not_fail(project: Project, failed: list[bool | None]) -> None:
     score(project, 1)
     fail(project, 1, pa.array(failed, pa.bool_()))
     assert measured(project, 2) == [day(1)]
     assert rows(project, "outcome", 1)["roc_auc"]["verdict"] == "unknown"
 
 
-def test_a_night_is_worth_what_champion_challenger_and_naive_policy_make_of_it(project: Project) -> None:
+def test_the_value_of_a_night_is_measured_for_champion_challenger_and_naive_policy(project: Project) -> None:
     value = Value(
         decision="score >= 0.5",
         expression="case when not decision then 0 when label then 1 else -1 end",
@@ -235,7 +235,7 @@ def test_a_night_is_worth_what_champion_challenger_and_naive_policy_make_of_it(p
     assert {who: row["value"] for who, row in kept.items()} == {"champion": -20, "challenger 3": -20, "naive": -4}
 
 
-def test_without_a_challenger_there_is_none(project: Project) -> None:
+def test_without_a_challenger_it_has_no_value(project: Project) -> None:
     policy(project, value=Value(decision="score >= 0.5", expression="cast(decision as integer)", naive="true"))
     score(project, 1)
     measured(project, 2)
@@ -246,8 +246,8 @@ def test_without_a_challenger_there_is_none(project: Project) -> None:
 # ---- decisions
 
 
-def test_a_night_of_which_nothing_is_known_is_decided_all_the_same(project: Project) -> None:
-    assert policy(project).decide(day(5), "test").action == "nothing"
+def test_a_night_without_any_measurement_is_decided_too(project: Project) -> None:
+    assert decide(policy(project), day(5), "test").action == "nothing"
     assert rows(project, "decision", 5)["retrain"]["detail"] == "drift: unknown"
 
 
@@ -255,7 +255,7 @@ def test_a_decision_is_a_row_with_its_evidence(project: Project) -> None:
     version(project, 1)
     score(project, 5)
     drift(project, 5)
-    assert policy(project).decide(day(5), "test").action == "request"
+    assert decide(policy(project), day(5), "test").action == "request"
     kept = {(row["subject"], row["statistic"]): row["verdict"] for row in project.monitored(day(5), day(5), "decision")}
     assert kept == {("night", "retrain"): "request", ("drift", "breaches"): "warn"}
 
@@ -265,20 +265,20 @@ def test_a_request_stays_whatever_is_measured_afterwards(project: Project) -> No
     version(project, 1)
     score(project, 5)
     drift(project, 5)
-    policy(project).decide(day(5), "test")
+    decide(policy(project), day(5), "test")
     drift(project, 5, "pass")
-    assert decide(project, day(5), "again", running=True).action == "request"
+    assert decide(project, day(5), "again", training_runs=True).action == "request"
     version(project, 5)
     assert decide(project, day(5), "again").action == "request"
     assert [row["run_id"] for row in project.monitored(day(5), day(5), "decision")] == ["test", "test"]
 
 
-def test_what_was_not_asked_for_is_decided_anew(project: Project) -> None:
+def test_a_night_without_a_request_is_decided_again(project: Project) -> None:
     version(project, 1)
     drift(project, 5, "pass")
-    assert policy(project).decide(day(5), "test").action == "nothing"
+    assert decide(policy(project), day(5), "test").action == "nothing"
     drift(project, 5)
-    assert decide(project, day(5), "again", running=True).action == "suppressed_by_running"
+    assert decide(project, day(5), "again", training_runs=True).action == "suppressed_by_running"
     assert decide(project, day(5), "again").action == "request"
 
 
@@ -294,11 +294,11 @@ def test_after_a_promotion_there_is_calm_until_the_new_version_breaches(project:
     assert asked == [False, True, True, False, True, True, True]
 
 
-def test_a_late_run_of_an_old_night_does_not_ask_for_what_was_replaced(project: Project) -> None:
+def test_a_late_run_of_an_old_night_does_not_request_a_training_for_a_replaced_version(project: Project) -> None:
     version(project, 1)
     version(project, 3)
     drift(project, 2)
-    assert policy(project).decide(day(2), "test").action == "nothing"
+    assert decide(policy(project), day(2), "test").action == "nothing"
     assert "version 2 is the champion by now" in rows(project, "decision", 2)["retrain"]["detail"]
 
 
@@ -307,19 +307,19 @@ def test_while_a_challenger_waits_another_training_would_take_its_place(project:
     made = trained(project, 3)
     project.challengers.challenge(made.run_id, "passed", "test")
     drift(project, 5)
-    assert policy(project).decide(day(5), "test").action == "suppressed_by_running"
+    assert decide(policy(project), day(5), "test").action == "suppressed_by_running"
     told = rows(project, "decision", 5)["retrain"]["detail"]
     assert told.endswith("; version 2 waits to be promoted or declined")
 
 
-def test_bad_data_holds_a_request_back(project: Project) -> None:
+def test_bad_data_suppresses_a_request(project: Project) -> None:
     version(project, 1)
     drift(project, 5)
     project.record("quality.raw", day(5), [Measurement("raw.plan: load", "not_null", verdict="warn")], "test")
-    assert policy(project).decide(day(5), "test").action == "suppressed_by_quality"
+    assert decide(policy(project), day(5), "test").action == "suppressed_by_quality"
 
 
-def test_nights_whose_event_was_lost_are_made_up_for_and_ask_for_nothing(project: Project) -> None:
+def test_nights_whose_event_was_lost_are_decided_late_and_request_nothing(project: Project) -> None:
     version(project, 1)
     score(project, 3, 4, 5, 6)
     policy(project, Retrain(nights=2, of_last=3, cooldown=timedelta(days=7)))
@@ -335,12 +335,12 @@ def test_nights_whose_event_was_lost_are_made_up_for_and_ask_for_nothing(project
     assert unmonitored_nights(project, day(6)) == []
 
 
-def test_nights_that_were_scored_long_ago_are_left(project: Project) -> None:
+def test_nights_that_were_scored_long_ago_are_not_monitored_later(project: Project) -> None:
     score(project, 1, 20)
     assert unmonitored_nights(project, day(25)) == [day(20)]
 
 
-def test_a_history_is_decided_anew_under_another_policy(project: Project) -> None:
+def test_a_history_is_decided_again_under_another_policy(project: Project) -> None:
     version(project, 1)
     for number, verdict in enumerate(["pass", "warn", "warn", "pass", "warn", "warn", "warn"], 2):
         drift(project, number, verdict)
@@ -355,7 +355,7 @@ def test_a_history_is_decided_anew_under_another_policy(project: Project) -> Non
     assert [one.action for one in replay_policy(project, day(2), day(3))] == ["nothing", "request"]
 
 
-def test_a_replay_does_not_see_what_had_not_turned_out(project: Project) -> None:
+def test_a_replay_does_not_use_labels_that_were_not_final(project: Project) -> None:
     version(project, 1)
     score(project, *range(1, 6))
     for number in range(1, 6):
@@ -364,16 +364,16 @@ def test_a_replay_does_not_see_what_had_not_turned_out(project: Project) -> None
     given = Retrain.model_validate(
         {"drift": None, "performance": {"worse": 0.1}, "nights": 1, "of_last": 1, "cooldown": "2d"}
     )
-    asked = [one.night for one in policy(project).replay_policy(day(1), day(5), given) if one.action == "request"]
+    asked = [one.night for one in replay_policy(policy(project), day(1), day(5), given) if one.action == "request"]
     assert asked == [day(4)]  # the night of the third turned out badly on the fourth
 
 
-def test_a_night_has_a_page_of_what_is_kept_of_it(project: Project) -> None:
+def test_a_night_has_a_page_of_its_measurements(project: Project) -> None:
     version(project, 1)
     score(project, 5)
     drift(project, 5)
     estimate_performance(project, day(5), "manual__a/b")
-    policy(project).decide(day(5), "manual__a/b")
+    decide(policy(project), day(5), "manual__a/b")
     written = Path(local_path(write_report(project, day(5), "manual__a/b"))).read_text()
     assert "tiny: the night of 2024-01-05" in written and "drift: the night breaches" in written
     assert Path(local_path(write_report(project, day(5), "manual__a/b"))).read_text() == written
