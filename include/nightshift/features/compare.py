@@ -75,8 +75,8 @@ def compare(
         differences += [Difference(_plain_key(row), WHOLE_ROW, observed, "once a key") for row in repeated]
     left, right = (rows[~rows.index.duplicated()].sort_index() for rows in (left, right))
     lacking, new = left.index[~left.index.isin(right.index)], right.index[~right.index.isin(left.index)]
-    differences += [Difference(_plain_key(row), WHOLE_ROW, "there", "missing") for row in lacking]
-    differences += [Difference(_plain_key(row), WHOLE_ROW, "missing", "there") for row in new]
+    differences += [Difference(_plain_key(row), WHOLE_ROW, "present", "missing") for row in lacking]
+    differences += [Difference(_plain_key(row), WHOLE_ROW, "missing", "present") for row in new]
     both = left.index[left.index.isin(right.index)]
     left, right = left.loc[both], right.loc[both]
     for name in features:

@@ -36,7 +36,7 @@ Partials: TypeAlias = dict[str, Partial]
 _LIMBS = {*SUM_LIMBS, *SQUARES_LIMBS}
 _LARGEST, _SMALLEST = np.iinfo(np.int64).max, np.iinfo(np.int64).min
 # The value of an empty partial, and how two partials are merged.
-_NOTHING = {"min": _LARGEST, "max": _SMALLEST, "at": _SMALLEST}
+_EMPTY = {"min": _LARGEST, "max": _SMALLEST, "at": _SMALLEST}
 _MERGE = {"min": np.minimum, "max": np.maximum}
 
 
@@ -64,7 +64,7 @@ def lift(aggregate: Aggregate, operand: pa.Array, at: pa.Array | None = None) ->
             return {"at": np.where(dated, _instants(at), _SMALLEST), partial_names(aggregate)[1]: values}
     values = operand.fill_null(0.0).to_numpy(zero_copy_only=False)
     if aggregate.agg in {"min", "max"}:
-        return {aggregate.agg: np.where(valid, _ordered(values), _NOTHING[aggregate.agg])}
+        return {aggregate.agg: np.where(valid, _ordered(values), _EMPTY[aggregate.agg])}
     lifted: Partials = {"n": valid.astype(np.int64)} | _limbs(SUM_LIMBS, values)
     if aggregate.agg == "stddev":
         with np.errstate(over="ignore"):
@@ -89,7 +89,7 @@ def merge(aggregate: Aggregate, partials: Partials, starts: Numbers, stops: Numb
     return {
         part: union(partial, zip(starts.tolist(), stops.tolist(), strict=True))
         if isinstance(partial, pa.Array)
-        else _reduce(_MERGE.get(part, np.add), partial, starts, stops, _NOTHING.get(part, 0))
+        else _reduce(_MERGE.get(part, np.add), partial, starts, stops, _EMPTY.get(part, 0))
         for part, partial in partials.items()
     }
 
@@ -121,12 +121,12 @@ def store(part: str, partial: Partial) -> pa.Array:
     """A partial as a tile's column: null where it is empty."""
     if not isinstance(partial, np.ndarray):
         return partial
-    if part not in _NOTHING:
+    if part not in _EMPTY:
         return pa.array(partial)
-    nothing = partial == _NOTHING[part]
+    empty = partial == _EMPTY[part]
     if part == "at":
-        return pa.array(partial, pa.int64(), mask=nothing).cast(pa.timestamp("us", "UTC"))
-    return pa.array(_doubles(np.where(nothing, 0, partial)), pa.float64(), mask=nothing, from_pandas=False)
+        return pa.array(partial, pa.int64(), mask=empty).cast(pa.timestamp("us", "UTC"))
+    return pa.array(_doubles(np.where(empty, 0, partial)), pa.float64(), mask=empty, from_pandas=False)
 
 
 def load(columns: Mapping[str, pa.ChunkedArray]) -> Partials:
@@ -160,7 +160,7 @@ def _load(part: str, column: pa.Array) -> Partial:
             values = _ordered(filled.to_numpy())
         case _:
             return filled.to_numpy()
-    return np.where(valid, values, _NOTHING[part])
+    return np.where(valid, values, _EMPTY[part])
 
 
 def _value(aggregate: Aggregate, partials: Partials, n: Numbers) -> Numbers | float:

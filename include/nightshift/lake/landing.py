@@ -126,7 +126,7 @@ def read_landed(file: LandingFile, source: Source, spec: TableSpec, zone: str = 
             f"column '{missing[0]}' is missing",
             where=file.uri,
             received=", ".join(table.column_names),
-            fix="land the file again with every declared column, or mend `columns` in the definition",
+            fix="land the file again with every declared column, or correct `columns` in the definition",
         )
     if repeated := [name for name in source.columns if table.column_names.count(name) > 1]:
         raise DataError(
@@ -210,7 +210,7 @@ def _typed(file: LandingFile, name: str, column: Column, values: pa.ChunkedArray
         where=f"{file.uri} row {row + 1}",
         received=values[row].as_py() if len(values) else str(values.type),
         allowed=column.type,
-        fix="land the file again, or mend the type in the definition",
+        fix="land the file again, or correct the type in the definition",
     )
 
 

@@ -19,7 +19,7 @@ from nightshift.lake.tables import TableSpec
 from nightshift.types import Staged
 
 MANIFEST = "_staged.json"
-JOBS = "jobs"  # beside the tables' folders: a folder an attempt of a Spark job, for what concerns no single table
+JOBS = "jobs"  # next to the tables' folders: a folder for each attempt of a Spark job, for files of no single table
 
 
 def new_attempt(first: date, last: date) -> str:

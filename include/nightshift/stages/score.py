@@ -101,7 +101,7 @@ def _write(
         if problems := [result.problem for result in scorer_results if result.problem]:
             writer.inputs[PROBLEM], scorer_results = problems[0], []
         writer.files = {result.file: result.rows for result in scorer_results if result.file}
-    # Without the profile of a part there is none of the night: it is profiled when its drift is measured.
+    # If a part has no profile, the night has none: it is profiled when its drift is measured.
     parts = [NightProfile.from_json(json.loads(result.profile)) for result in results if result.profile]
     profile = reduce(add, parts) if parts else None
     if profile is not None and profile.features.rows == sum(writers[0].files.values()):

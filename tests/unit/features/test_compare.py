@@ -56,9 +56,11 @@ def test_every_cell_and_row_that_differs_is_told_and_no_other(
     orders = [chance.sample(sorted(rows), len(rows)) for rows in (left, right)]
     found = compare(table(left, orders[0]), table(right, orders[1]), KEY)
     both = sorted(left.keys() & right.keys())
-    expected = [Difference((NIGHT, name), WHOLE_ROW, "there", "missing") for name in sorted(left.keys() - right.keys())]
+    expected = [
+        Difference((NIGHT, name), WHOLE_ROW, "present", "missing") for name in sorted(left.keys() - right.keys())
+    ]
     expected += [
-        Difference((NIGHT, name), WHOLE_ROW, "missing", "there") for name in sorted(right.keys() - left.keys())
+        Difference((NIGHT, name), WHOLE_ROW, "missing", "present") for name in sorted(right.keys() - left.keys())
     ]
     for place, feature in enumerate(("load", "kind")):
         cells = [(name, left[name][place], right[name][place]) for name in both]
@@ -207,8 +209,8 @@ def test_a_key_of_one_column_is_a_key_like_any_other() -> None:
 
     left, right = numbered({2**53 + 1: 1.0, 7: 2.0, 8: 3.0}), numbered({8: 4.0, 2**53: 1.0, 7: 2.0})
     assert compare(left, right, ("flight",)).differences == (
-        Difference((2**53 + 1,), WHOLE_ROW, "there", "missing"),
-        Difference((2**53,), WHOLE_ROW, "missing", "there"),
+        Difference((2**53 + 1,), WHOLE_ROW, "present", "missing"),
+        Difference((2**53,), WHOLE_ROW, "missing", "present"),
         Difference((8,), "load", 3.0, 4.0),
     )
 
