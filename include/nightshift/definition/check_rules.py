@@ -51,7 +51,7 @@ def checked_columns_exist(definition: ModelDefinition) -> Iterator[Problem]:
 
 
 def no_observation_is_quarantined(definition: ModelDefinition) -> Iterator[Problem]:
-    """Features and scores have exactly one row an observation."""
+    """Features and scores have exactly one row per observation."""
     for table, checks, _ in _checked_tables(definition):
         severities: dict[KeyPath, str] = {("columns", name): column.severity for name, column in checks.columns.items()}
         severities |= {("rules", name): rule.severity for name, rule in checks.rules.items()}

@@ -101,7 +101,7 @@ def _syntax_fault(error: Exception, expression: str, dialect: Dialect) -> Locate
     from sqlglot.errors import ParseError
 
     start, end, message = 0, len(expression), "not valid SQL"
-    fix = f"mend the syntax; write a name that is also a word of SQL as {QUOTED[dialect]}"
+    fix = f"correct the syntax; write a name that is also a word of SQL as {QUOTED[dialect]}"
     if isinstance(error, RecursionError):
         message, fix = "nested too deeply", "nest it less, such as by a case of many branches"
     elif isinstance(error, ParseError) and error.errors:
@@ -109,7 +109,7 @@ def _syntax_fault(error: Exception, expression: str, dialect: Dialect) -> Locate
         start = len(place["start_context"])
         end = start + len(place["highlight"])
         if place["description"].startswith("Expecting"):
-            fix = f"mend the syntax: {place['description'].lower()}"
+            fix = f"correct the syntax: {place['description'].lower()}"
     elif unclosed := re.match(r"Missing (.+) from \d+:(\d+)", str(error.__cause__)):
         start, fix = int(unclosed[2]), f"close it with {unclosed[1]}"
     return LocatedFault((start, end), "", message, fix)

@@ -101,7 +101,7 @@ def cadence_fits_use(definition: ModelDefinition) -> Iterator[Problem]:
         if source and set(source.key) != set(lookup.key):
             yield Problem(
                 ("features", "lookups", name, "key"),
-                f"a look-up needs exactly one row a key, and '{lookup.source}' is not declared unique by it",
+                f"a look-up needs exactly one row per key, and '{lookup.source}' is not declared unique by it",
                 list(lookup.key),
                 [list(source.key)],
                 f"look up by the key of '{lookup.source}'",
@@ -183,7 +183,7 @@ def one_outcome_per_observation(definition: ModelDefinition) -> Iterator[Problem
     if source and not (source.key and set(source.key) <= set(key)):
         yield Problem(
             ("label", "source"),
-            "needs at most one row an observation, and is not declared unique by the observations' key",
+            "needs at most one row per observation, and is not declared unique by the observations' key",
             list(source.key),
             [list(key)],
             f"declare `key:` of '{definition.label.source}' as columns of the observations' key",

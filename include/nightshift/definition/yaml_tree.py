@@ -30,7 +30,7 @@ def parse(file: Path) -> CommentedMap:
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         message = f"not valid YAML: {error.problem}"
-        raise DefinitionError([TerminalError(message, where=f"{file}:{line}", fix="mend the syntax")]) from None
+        raise DefinitionError([TerminalError(message, where=f"{file}:{line}", fix="correct the syntax")]) from None
     except (YAMLError, ValueError) as error:
         raise DefinitionError([TerminalError(f"not valid YAML: {error}", where=str(file))]) from None
     if not isinstance(tree, CommentedMap):

@@ -249,12 +249,12 @@ def test_all_faults_are_reported_in_the_order_of_the_text() -> None:
 @pytest.mark.parametrize(
     ("expression", "dialect", "marked", "fix"),
     [
-        ("a b", "spark", "a >>>b<<<", "mend the syntax; write a name that is also a word of SQL as `name`"),
-        ("a b", "duckdb", "a >>>b<<<", 'mend the syntax; write a name that is also a word of SQL as "name"'),
+        ("a b", "spark", "a >>>b<<<", "correct the syntax; write a name that is also a word of SQL as `name`"),
+        ("a b", "duckdb", "a >>>b<<<", 'correct the syntax; write a name that is also a word of SQL as "name"'),
         ("a + b as d", "spark", "a + b >>>as<<< d", None),
         ("a, b", "spark", "a>>>,<<< b", None),
         ("a +", "spark", "a >>>+<<<", None),
-        ("(a + (b", "spark", "(a + (>>>b<<<", "mend the syntax: expecting )"),
+        ("(a + (b", "spark", "(a + (>>>b<<<", "correct the syntax: expecting )"),
         ("a) + b", "spark", "a>>>)<<< + b", None),
         ("a + 'it\\'s", "spark", "a + >>>'it\\'s<<<", "close it with '"),
         ("a + `b", "spark", "a + >>>`b<<<", "close it with `"),

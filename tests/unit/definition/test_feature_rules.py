@@ -149,7 +149,7 @@ PROBLEMS = [
     pytest.param(
         [plan_derives("one: {expression: load +, type: number}")],
         ("one: {", "sources.plan.derived.one.expression"),
-        ["not valid SQL", "fix: mend the syntax"],
+        ["not valid SQL", "fix: correct the syntax"],
         id="a derived column of half an expression",
     ),
     pytest.param(

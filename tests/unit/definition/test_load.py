@@ -683,7 +683,7 @@ def test_a_key_column_with_the_name_of_a_column_of_the_scores_is_refused(models:
         load_definition(models / "tiny")
 
 
-def test_a_label_source_with_several_rows_an_observation_is_refused(models: Path) -> None:
+def test_a_label_source_with_several_rows_per_observation_is_refused(models: Path) -> None:
     file = models / "tiny" / "model.yaml"
     file.write_text(file.read_text().replace("after: 24h}\n    key: [machine]", "after: 24h}"))
     with pytest.raises(DefinitionError, match=r"label\.source"):
