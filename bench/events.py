@@ -1,7 +1,7 @@
 """Generated payments, and the accounts that are due for scoring.
 
-The same volume makes the same rows. Each day is made by itself, so memory does not grow with their number. A few
-accounts, merchants and countries make most of the payments, as in life: keys follow Zipf's law.
+Equal volumes generate equal rows. Each day is generated separately, so memory does not grow with the number of days. A
+few accounts, merchants and countries have most of the payments, as in practice: keys follow Zipf's law.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ MONTH = timedelta(days=31)
 
 @dataclass(frozen=True)
 class Volume:
-    """How much is generated.
+    """The size of the generated data.
 
     Attributes:
         daily: Payments a day; a tenth as many accounts are due.
-        accounts: How many accounts there are.
-        seed: Another seed, other rows.
+        accounts: The number of accounts.
+        seed: The seed of the random rows.
     """
 
     daily: int
@@ -42,7 +42,7 @@ class Volume:
 
     @classmethod
     def of(cls, events: int, days: int) -> Volume:
-        """So many payments over so many days; an account makes a hundred of them on average."""
+        """The volume of a number of payments over a number of days, with a hundred payments an account on average."""
         return cls(-(-events // days), max(events // 100, 100))
 
     @property
@@ -82,9 +82,9 @@ def publish_raw(lake: Lake, definition: ModelDefinition, volume: Volume, first: 
     """Publishes the rows of the dates from `first` to `last`, a month at a time, as if they had been ingested."""
     while first <= last:
         end = min(first + MONTH - timedelta(days=1), last)
-        for source, make in SOURCES.items():
+        for source, generate in SOURCES.items():
             spec = raw_table(definition, source)
-            rows = pa.concat_tables([_dated(make(volume, day), day) for day in nights(first, end)])
+            rows = pa.concat_tables([_dated(generate(volume, day), day) for day in nights(first, end)])
             publish(lake, spec, stage_arrow(lake, spec, rows, first, end, {}))
         first = end + timedelta(days=1)
 
@@ -97,13 +97,13 @@ def _generator(volume: Volume, day: date, stream: int) -> np.random.Generator:
 
 
 def _zipf(rng: np.random.Generator, rows: int, names: int) -> np.ndarray:
-    """Numbers below `names`, each about as frequent as its inverse."""
+    """Numbers below `names`, each with a frequency of about its inverse."""
     ranks: np.ndarray = np.exp(rng.random(rows) * np.log(names)).astype(np.int64)
     return ranks
 
 
-def _names(what: str, numbers: np.ndarray) -> pa.Array:
-    return pc.binary_join_element_wise(what, pa.array(numbers).cast(pa.string()), "-")
+def _names(prefix: str, numbers: np.ndarray) -> pa.Array:
+    return pc.binary_join_element_wise(prefix, pa.array(numbers).cast(pa.string()), "-")
 
 
 def _dated(rows: pa.Table, day: date) -> pa.Table:

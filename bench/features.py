@@ -41,26 +41,27 @@ MEMORY = 4 * GIB
 def nightly(bench: Bench) -> list[Figure]:
     """The features of one night, with 365-day windows against 7-day windows.
 
-    Two definitions that differ in nothing else, over the same 400 days of 20,000 payments. Everything up to the night
-    before is published; each measured night is a job and a publish. Time is the job's, after session start-up.
+    The two definitions differ only in the windows, over the same 400 days of 20,000 payments. Everything up to the
+    night before is published; each measured night is a job and a publish. Only the job is timed, after its session has
+    started.
     """
     history, rounds = 400 * DAY, 7
-    loops = _loops_with_windows(bench, (7, 365))
+    projects = _projects_with_windows(bench, (7, 365))
     volume, start = Volume.of(round(8e6 * bench.scale), history.days), FIRST + history
     measured = [start + number * DAY for number in range(rounds)]
     bench.say("generating payments")
-    first_loop = next(iter(loops.values()))
+    any_project = projects["7"]
     for first, last in [(FIRST, start - DAY), *zip(measured, measured, strict=True)]:
-        publish_raw(first_loop.lake, first_loop.definition, volume, first, last)
-    for project in loops.values():
+        publish_raw(any_project.lake, any_project.definition, volume, first, last)
+    for project in projects.values():
         build_features(project, start - 31 * DAY, start - DAY, bench.say)
-    seconds = alternate({days: partial(_night, bench, project, start) for days, project in loops.items()}, rounds)
+    seconds = alternate({days: partial(_night, bench, project, start) for days, project in projects.items()}, rounds)
     short, long = median(seconds["7"]), median(seconds["365"])
-    pairs = [one / other for one, other in zip(seconds["365"], seconds["7"], strict=True)]
+    ratios = [long_night / short_night for long_night, short_night in zip(seconds["365"], seconds["7"], strict=True)]
     result = f"365 days {long:.2f} s, 7 days {short:.2f} s: medians of {rounds} nights"
-    result += f", which differ by {min(pairs):.2f} to {max(pairs):.2f} times"
+    result += f", with ratios of {min(ratios):.2f} to {max(ratios):.2f}"
     return [
-        Figure("A night with 365-day windows", "at most 1.3 times 7-day windows", result, *_most(long / short, 1.3))
+        Figure("A night with 365-day windows", "at most 1.3 times 7-day windows", result, *_at_most(long / short, 1.3))
     ]
 
 
@@ -68,7 +69,7 @@ def nightly(bench: Bench) -> list[Figure]:
 def bulk(bench: Bench) -> list[Figure]:
     """The features of a year of flights in one job, against range joins in plain PySpark (`bench/range_joins.py`).
 
-    Three nights are compared value by value. The range joins are stopped when they have taken twelve times as long.
+    Three nights are compared value by value. The range joins are stopped after twelve times the time of the job.
     """
     project = Project("flight_delay", Settings(home=PROJECT, var=bench.var))
     first = project.definition.schedule.start
@@ -77,16 +78,16 @@ def bulk(bench: Bench) -> list[Figure]:
     land(project, last)
     publish(project, ingest_history(project, first, last))
     ours = build_features(project, first, last, bench.say)
-    _tell(bench, "in bulk", ours)
-    few = last - 2 * DAY
-    _range_joins(bench, project, few, last, bench.var / "few")
-    _check(project, bench.var / "few", list(nights(few, last)), bench.note)
+    _note(bench, "in bulk", ours)
+    sample = last - 2 * DAY
+    _range_joins(bench, project, sample, last, bench.var / "sample")
+    _check(project, bench.var / "sample", list(nights(sample, last)), bench.note)
     theirs = _range_joins(bench, project, first, last, bench.var / "all", limit=12 * ours.work)
-    _tell(bench, "range joins", theirs)
+    _note(bench, "range joins", theirs)
     ratio = theirs.work / ours.work
     result = f"{ours.work:.0f} s; range joins {theirs.work:.0f} s{' (stopped)' * theirs.stopped}"
-    told = f"more than {ratio:.0f} times (stopped)" if theirs.stopped else f"{ratio:.1f} times"
-    return [Figure("A year of flights in bulk", "10 times as fast as range joins", result, told, ratio >= 10)]
+    speed_up = f"more than {ratio:.0f} times (stopped)" if theirs.stopped else f"{ratio:.1f} times"
+    return [Figure("A year of flights in bulk", "10 times as fast as range joins", result, speed_up, ratio >= 10)]
 
 
 @measurement("features.duckdb")
@@ -97,17 +98,17 @@ def against_duckdb(bench: Bench) -> list[Figure]:
     """
     project, last = _generated(bench, 10, bench.var), FIRST + YEAR - DAY
     ours = build_features(project, FIRST, last, bench.say)
-    _tell(bench, "in bulk", ours)
+    _note(bench, "in bulk", ours)
     bench.say("DuckDB by hand")
     out = bench.var / "by_hand"
     theirs = run([sys.executable, "-m", "bench.by_hand", f"{local_path(project.lake.warehouse)}/staged", str(out)])
-    _tell(bench, "by hand", theirs)
+    _note(bench, "by hand", theirs)
     _check(project, out, list(nights(FIRST, last))[8::89], bench.note)
     result = f"{ours.work:.1f} s; DuckDB {theirs.work:.1f} s with {theirs.peak / GIB:.1f} GiB"
-    what = "Ten million payments in bulk"
+    subject = "Ten million payments in bulk"
     return [
-        Figure(f"{what}, time", "at most 4 times DuckDB by hand", result, *_most(ours.work / theirs.work, 4)),
-        Figure(f"{what}, memory", "below 4 GiB", f"{ours.peak / GIB:.2f} GiB", "", ours.peak < MEMORY),
+        Figure(f"{subject}, time", "at most 4 times DuckDB by hand", result, *_at_most(ours.work / theirs.work, 4)),
+        Figure(f"{subject}, memory", "below 4 GiB", f"{ours.peak / GIB:.2f} GiB", "", ours.peak < MEMORY),
     ]
 
 
@@ -115,51 +116,51 @@ def against_duckdb(bench: Bench) -> list[Figure]:
 def scale(bench: Bench) -> list[Figure]:
     """The features of a year of 1, 10 and 50 million payments in one job.
 
-    There are as many accounts as a hundredth of the payments, so keys grow with rows.
+    The number of accounts is a hundredth of the number of payments, so keys grow with rows.
     """
     figures: list[Figure] = []
-    before: tuple[int, Run] | None = None
+    previous: tuple[int, Run] | None = None
     for millions in (1, 10, 50):
-        what, bar = f"{millions} million payments in bulk", "time grows no faster than rows; below 4 GiB"
+        subject, bar = f"{millions} million payments in bulk", "time grows no faster than rows; below 4 GiB"
         var = bench.var / str(millions)
         try:
-            done = build_features(_generated(bench, millions, var), FIRST, FIRST + YEAR - DAY, bench.say)
+            job = build_features(_generated(bench, millions, var), FIRST, FIRST + YEAR - DAY, bench.say)
         except TerminalError as error:
             bench.note(str(error))
-            return [*figures, Figure(what, bar, "the job failed", "", False)]
+            return [*figures, Figure(subject, bar, "the job failed", "", False)]
         shutil.rmtree(var)
-        _tell(bench, f"{millions} million", done)
-        result = f"{done.work:.1f} s, {done.work / millions:.2f} s a million; {done.peak / GIB:.2f} GiB"
-        ratio, fast = _growth(millions, done, before)
-        figures.append(Figure(what, bar, result, ratio, fast and done.peak < MEMORY))
-        before = millions, done
+        _note(bench, f"{millions} million", job)
+        result = f"{job.work:.1f} s, {job.work / millions:.2f} s a million; {job.peak / GIB:.2f} GiB"
+        ratio, fast = _growth(millions, job, previous)
+        figures.append(Figure(subject, bar, result, ratio, fast and job.peak < MEMORY))
+        previous = millions, job
     return figures
 
 
-def _growth(millions: int, done: Run, before: tuple[int, Run] | None) -> tuple[str, bool]:
-    """How much longer a size took than the one before it, and whether that is no more than its rows."""
-    if before is None:
+def _growth(millions: int, job: Run, previous: tuple[int, Run] | None) -> tuple[str, bool]:
+    """The growth of time from the previous size, and whether it is at most the growth of rows."""
+    if previous is None:
         return "", True
-    time, rows = done.work / before[1].work, millions / before[0]
+    time, rows = job.work / previous[1].work, millions / previous[0]
     return f"{time:.1f} times for {rows:.0f} times the rows", time <= rows
 
 
-def _loops_with_windows(bench: Bench, lengths: Sequence[int]) -> dict[str, Project]:
-    """A loop for each length: the payments' definition with every window as long."""
+def _projects_with_windows(bench: Bench, lengths: Sequence[int]) -> dict[str, Project]:
+    """A project for each length: the payments' definition with every window of that length."""
     text, models = (MODELS / "payments" / "model.yaml").read_text(), bench.var / "models"
     for days in lengths:
         file = models / f"payments_{days}d" / "model.yaml"
         file.parent.mkdir(parents=True)
-        named = text.replace("name: payments", f"name: payments_{days}d")
-        file.write_text(re.sub(r"windows: \[.*?\]", f"windows: [{days}d]", named))
+        renamed = text.replace("name: payments", f"name: payments_{days}d")
+        file.write_text(re.sub(r"windows: \[.*?\]", f"windows: [{days}d]", renamed))
     settings = Settings(home=PROJECT, var=bench.var, models_folder=models)
     return {str(days): Project(f"payments_{days}d", settings) for days in lengths}
 
 
 def _night(bench: Bench, project: Project, start: date, number: int) -> float:
-    done = build_features(project, start + number * DAY, start + number * DAY, bench.say)
-    _tell(bench, f"{project.definition.name} {start + number * DAY}", done)
-    return done.work
+    job = build_features(project, start + number * DAY, start + number * DAY, bench.say)
+    _note(bench, f"{project.definition.name} {start + number * DAY}", job)
+    return job.work
 
 
 def _generated(bench: Bench, millions: int, var: Path) -> Project:
@@ -174,7 +175,7 @@ def _generated(bench: Bench, millions: int, var: Path) -> Project:
 def _range_joins(
     bench: Bench, project: Project, first: date, last: date, out: Path, limit: float = float("inf")
 ) -> Run:
-    """The plain job, with adaptive plans and a few partitions: what it runs fastest with here."""
+    """The plain job, with adaptive plans and few partitions: its fastest configuration here."""
     bench.say(f"range joins of {first} to {last}")
     conf = {"spark.sql.adaptive.enabled": "true", "spark.sql.shuffle.partitions": "8"}
     spark = project.settings.spark.model_copy(update={"conf": conf})
@@ -190,19 +191,20 @@ def _check(project: Project, folder: Path, sample: list[date], note: Say) -> Non
         DataError: If any value differs by more than rounding.
     """
     spec, cells = features_table(project.definition), 0
-    other = duckdb.sql(f"from read_parquet('{folder}/**/*.parquet', hive_partitioning = false)")
+    computed = duckdb.sql(f"from read_parquet('{folder}/**/*.parquet', hive_partitioning = false)")
     for night in sample:
-        theirs = other.filter(f"score_date = '{night}'").to_arrow_table()
-        found = compare(read_dates(project.lake, spec, night, night), theirs, spec.key, tolerances(project.definition))
-        if found.differences:
-            raise DataError("values differ", where=str(folder), received=str(found.differences[0]))
-        cells += found.cells
+        theirs = computed.filter(f"score_date = '{night}'").to_arrow_table()
+        ours = read_dates(project.lake, spec, night, night)
+        comparison = compare(ours, theirs, spec.key, tolerances(project.definition))
+        if comparison.differences:
+            raise DataError("values differ", where=str(folder), received=str(comparison.differences[0]))
+        cells += comparison.cells
     note(f"{cells} values of {len(sample)} nights are the same")
 
 
-def _most(ratio: float, bar: float) -> tuple[str, bool]:
+def _at_most(ratio: float, bar: float) -> tuple[str, bool]:
     return f"{ratio:.2f} times", ratio <= bar
 
 
-def _tell(bench: Bench, what: str, done: Run) -> None:
-    bench.note(f"{what}: {done.work:.2f} s after {done.seconds - done.work:.2f} s, {done.peak / GIB:.2f} GiB")
+def _note(bench: Bench, subject: str, job: Run) -> None:
+    bench.note(f"{subject}: {job.work:.2f} s after {job.seconds - job.work:.2f} s, {job.peak / GIB:.2f} GiB")

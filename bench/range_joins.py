@@ -1,8 +1,8 @@
-"""The features of a range of nights in plain PySpark, as one would write them first: a range join a feature.
+"""The features of a range of nights in plain PySpark, written in the obvious way: a range join for each feature.
 
 Each aggregate and window joins the observations to the events of their key and dates, groups by observation and
-aggregates with Spark's own function; the results are joined together. What a row of a source means, its derived
-columns and which rows are from the future, is taken from the library.
+aggregates with Spark's own function; the results are joined together. Derived columns and the filter of rows from the
+future come from the library.
 
 spark-submit bench/range_joins.py --model flight_delay --from 2013-03-01 --to 2013-03-03 --out /tmp/features
 """
@@ -36,45 +36,46 @@ def range_joined(definition: ModelDefinition, first: date, last: date, raw: Mapp
     key = ["score_date", *definition.observations.key]
     rows = raw[definition.observations.source].where(F.col("source_date").between(first, last))
     observed = rows.drop("_at").withColumnRenamed("source_date", "score_date")
-    found = observed
+    features = observed
     for name in definition.features.lookups:
-        found = found.join(_newest_version(definition, name, first, observed, raw), key, "left")
-    found = prepare_observations(definition, found)
+        features = features.join(_newest_version(definition, name, first, observed, raw), key, "left")
+    features = prepare_observations(definition, features)
     for name, aggregate in definition.features.aggregates.items():
         events, late = raw[aggregate.source], _days_late(definition, aggregate.source, first)
         for window in aggregate.windows:
             joined = _in_window(observed, key, aggregate.by, events, late, window.days)
-            values = joined.groupBy(*_aside(key)).agg(_value(aggregate).alias(feature_name(name, window.days)))
-            found = found.join(values.withColumnsRenamed(dict(zip(_aside(key), key, strict=True))), key, "left")
-    return complete_features(definition, found)
+            values = joined.groupBy(*_observed(key)).agg(_value(aggregate).alias(feature_name(name, window.days)))
+            values = values.withColumnsRenamed(dict(zip(_observed(key), key, strict=True)))
+            features = features.join(values, key, "left")
+    return complete_features(definition, features)
 
 
 def _in_window(
     observed: DataFrame, key: Sequence[str], by: Sequence[str], events: DataFrame, late: int, days: int
 ) -> DataFrame:
-    """Each observation's key, set aside under names of its own, with every event of its window."""
+    """Each observation's key, as columns named `observed_…`, with every event of its window."""
     columns = dict.fromkeys((*key, *by))
-    observed = observed.select(*[F.col(name).alias(_aside([name])[0]) for name in columns])
+    observed = observed.select(*[F.col(name).alias(_observed([name])[0]) for name in columns])
     night, day = F.col("observed_score_date"), F.col("source_date")
     inside = day.between(F.date_sub(night, late + days - 1), F.date_sub(night, late))
-    same = [F.col(name) == F.col(aside) for name, aside in zip(by, _aside(by), strict=True)]
-    return observed.join(events, reduce(Column.__and__, same, inside))
+    same_key = [F.col(name) == F.col(observed_name) for name, observed_name in zip(by, _observed(by), strict=True)]
+    return observed.join(events, reduce(Column.__and__, same_key, inside))
 
 
 def _newest_version(
     definition: ModelDefinition, name: str, first: date, observed: DataFrame, raw: Mapping[str, DataFrame]
 ) -> DataFrame:
-    """Each observation's key with the newest row that a look-up had then, as a struct."""
+    """Each observation's key with the newest row of a look-up at that night, as a struct."""
     lookup, key = definition.features.lookups[name], ["score_date", *definition.observations.key]
     late = _days_late(definition, lookup.source, first)
     joined = _in_window(observed, key, lookup.key, raw[lookup.source], late, 10_000)
     fields = F.struct(*definition.sources[lookup.source].types)
-    newest = joined.groupBy(*_aside(key)).agg(F.max_by(fields, "source_date").alias(name))
-    return newest.withColumnsRenamed(dict(zip(_aside(key), key, strict=True)))
+    newest = joined.groupBy(*_observed(key)).agg(F.max_by(fields, "source_date").alias(name))
+    return newest.withColumnsRenamed(dict(zip(_observed(key), key, strict=True)))
 
 
 def _value(aggregate: Aggregate) -> Column:
-    """A feature by Spark's own aggregate function; distinct values estimated, as one would over many rows."""
+    """A feature computed by Spark's own aggregate function; distinct counts are estimated, as usual for many rows."""
     if aggregate.agg != "approx_distinct":
         return plain_value(aggregate)
     value = F.expr(str(aggregate.value))
@@ -86,7 +87,7 @@ def _days_late(definition: ModelDefinition, source: str, night: date) -> int:
     return (night - newest_partition(definition.schedule, definition.sources[source], night)).days
 
 
-def _aside(columns: Sequence[str]) -> list[str]:
+def _observed(columns: Sequence[str]) -> list[str]:
     return [f"observed_{name}" for name in columns]
 
 
