@@ -1,4 +1,4 @@
-"""The commands about features: what they mean, and that no published value knows the future."""
+"""The commands about features: what they mean, and that no published value depends on later data."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def leakcheck(
     nights: Annotated[int, typer.Option(min=1, help="Number of published nights to draw if no date is given.")] = 20,
     seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
 ) -> None:
-    """Prove that no published feature knows the future: compute nights again without the data that arrived later."""
+    """Compute published nights again without the data that arrived after their cutoff, and compare every cell."""
     from nightshift.features.sandbox import sample_nights
     from nightshift.project import Project
     from nightshift.stages.leakcheck import check_leaks

@@ -26,7 +26,7 @@ class Reporter:
 
     def log(self, text: str) -> None:
         """Writes a line that stays."""
-        self.console.print(f"[dim]{self._elapsed()}[/dim]  {text}", highlight=False)
+        self.console.print(f"[dim]{self._elapsed()}[/dim]  {text}", highlight=False, soft_wrap=True)
 
     def show(self, text: str) -> None:
         """Shows the running stage; what is in parentheses changes without a new line."""
@@ -35,7 +35,7 @@ class Reporter:
             self._status.update(f"[dim]{self._elapsed()}[/dim]  {text}")
         elif stage != self._last_stage:
             self._last_stage = stage
-            self.console.print(f"{self._elapsed()}    {text}", highlight=False, markup=False)
+            self.console.print(f"{self._elapsed()}    {text}", highlight=False, markup=False, soft_wrap=True)
 
     @contextmanager
     def live(self) -> Iterator[None]:
