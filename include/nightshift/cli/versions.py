@@ -28,10 +28,10 @@ def champion(
 
     project = Project(model)
     if at is None:
-        version, event = project.champions.present(_user_name())
+        version, event = project.champions.reconcile_and_get_champion(_user_name())
         write_line(f"{model}: version {version.number} is the champion")
     else:
-        reign = project.champions.at(at.date())
+        reign = project.champions.reign_on(at.date())
         event = reign.event
         champion = f"version {reign.version}" if reign.version else "no version"
         write_line(f"{model}: {champion} was the champion on {at.date()}, by the effective dates of the events")
@@ -45,12 +45,12 @@ def champion(
 def versions(model: Model) -> None:
     """Show every version and every event in their history. The events are in monitoring.registry_events."""
     from nightshift.project import Project
-    from nightshift.registry.events import challenges, reigns
+    from nightshift.registry.events import challenger_changes, reigns
     from nightshift.registry.store import REASON, TRAINED
 
     project = Project(model)
-    events = project.champions.settle(_user_name())
-    challenger = history[-1] if (history := challenges(events)) else None
+    events = project.champions.reconcile_aliases(_user_name())
+    challenger = history[-1] if (history := challenger_changes(events)) else None
     rows = []
     for version in project.registry.versions().values():
         training_period = " to before ".join(version.tags.get(tag, "?") for tag in TRAINED)

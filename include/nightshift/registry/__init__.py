@@ -1,1 +1,1 @@
-"""Models as they are kept: an artifact that cannot execute code, its digest, and MLflow's aliases."""
+"""Stored models: an artifact that cannot execute code, its digest, and MLflow's aliases."""

@@ -1,4 +1,4 @@
-"""From raw scores to probabilities: a map that is stored as numbers."""
+"""The map from raw scores to probabilities, which is stored as numbers."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import numpy as np
 import numpy.typing as npt
 
 Vector = npt.NDArray[np.float64]
-CLOSEST = 1e-6  # to 0 and 1, of raw scores whose log-odds are taken
+MARGIN = 1e-6  # log-odds are taken of scores at least this far from 0 and 1
 
 
 @dataclass(frozen=True)
 class Isotonic:
-    """Straight lines between knots, level outside of them.
+    """Linear between knots, constant outside of them.
 
     Attributes:
         scores: Raw scores, ascending.
-        probabilities: What each becomes, never descending.
+        probabilities: The probability of each, never descending.
     """
 
     scores: tuple[float, ...]
@@ -45,8 +45,8 @@ Calibration = Isotonic | Sigmoid
 
 
 def log_odds(raw: Vector) -> Vector:
-    """The log-odds of raw scores, which are kept off 0 and 1."""
-    inside = np.clip(raw, CLOSEST, 1 - CLOSEST)
+    """The log-odds of raw scores, which are clipped near 0 and 1."""
+    inside = np.clip(raw, MARGIN, 1 - MARGIN)
     return np.asarray(np.log(inside / (1 - inside)))
 
 
@@ -55,8 +55,8 @@ def calibration_to_json(calibration: Calibration) -> dict[str, Any]:
     return {"method": type(calibration).__name__.lower(), **vars(calibration)}
 
 
-def calibration_from_json(told: dict[str, Any]) -> Calibration:
+def calibration_from_json(stored: dict[str, Any]) -> Calibration:
     """The inverse of `calibration_to_json`."""
-    if told["method"] == "sigmoid":
-        return Sigmoid(told["slope"], told["intercept"])
-    return Isotonic(tuple(told["scores"]), tuple(told["probabilities"]))
+    if stored["method"] == "sigmoid":
+        return Sigmoid(stored["slope"], stored["intercept"])
+    return Isotonic(tuple(stored["scores"]), tuple(stored["probabilities"]))

@@ -1,4 +1,4 @@
-"""The version beside the champion: how it comes to be there, and what becomes of it."""
+"""The challenger: how a version becomes it, and how it is promoted, retired or declined."""
 
 from __future__ import annotations
 
@@ -9,167 +9,183 @@ from types import MappingProxyType
 from typing import Literal
 
 from nightshift.errors import TerminalError
-from nightshift.registry.changes import Changes
-from nightshift.registry.events import RegistryEvent, challenges, last_challenger, last_champion, newest_change
+from nightshift.registry.changes import AliasChanges
+from nightshift.registry.events import (
+    RegistryEvent,
+    challenger_changes,
+    current_challenger,
+    current_champion,
+    newest_champion_change,
+)
 from nightshift.registry.store import Version
 
 Evidence = Mapping[str, object]
-NOTHING: Evidence = MappingProxyType({})
+NO_EVIDENCE: Evidence = MappingProxyType({})
 FIRST_NIGHT = "first_night"  # in the evidence of a challenge
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What somebody said of a challenger, or what counts as said since nobody did.
+    """An answer to the question whether a challenger is promoted, or the default answer if nobody gave one.
 
     Attributes:
-        approved: Whether it is to be the champion.
-        who: The person; who waited, if nobody said anything.
-        why: In their words.
+        approved: Whether it is promoted.
+        person: Who gave it; the person who waited, if nobody did.
+        reason: Why, in their words.
     """
 
     approved: bool
-    who: str
-    why: str
+    person: str
+    reason: str
 
 
-class Challengers(Changes):
-    """A model's challengers: a version that passed its gate and is not the champion yet. There is one at a time."""
+class Challengers(AliasChanges):
+    """A model's challengers: versions that passed their gate and are not the champion, one at a time."""
 
-    def present(self, actor: str) -> tuple[Version, RegistryEvent] | None:
-        """The present challenger and the event that made it; None if there is none."""
+    def reconcile_and_get_challenger(self, actor: str) -> tuple[Version, RegistryEvent] | None:
+        """Reconciles the aliases with the events, which may move an alias.
+
+        Returns:
+            The challenger and the event that made it; None if there is none.
+        """
         with self.registry.lock():
-            events, _ = self._settle(actor)
-            number = last_challenger(events)
-            return None if number is None else (self.registry.version(number), challenges(events)[-1][0])
+            events, _ = self._reconcile(actor)
+            number = current_challenger(events)
+            return None if number is None else (self.registry.version(number), challenger_changes(events)[-1][0])
 
-    def challenge(self, mlflow_run: str, note: str, actor: str) -> Version:
+    def register_challenger(self, mlflow_run: str, note: str, actor: str) -> Version:
         """Registers a run's package and makes it the challenger, once; an older challenger is retired.
 
         Args:
             mlflow_run: The MLflow run of the training.
-            note: What the gate said.
-            actor: The run that does it.
+            note: The gate's summary.
+            actor: The Airflow run that registers it.
         """
         with self.registry.lock():
-            events, _ = self._settle(actor)
-            for one in events:
-                if one.event in {"challenging", "promoted"} and one.mlflow_run == mlflow_run and one.to_version:
-                    return self.registry.version(one.to_version)
-            version, made, events = self._register(mlflow_run, note, actor, events)
-            if newer := last_challenger(events):  # of an older training that was run again
+            events, _ = self._reconcile(actor)
+            for event in events:
+                if event.event in {"challenging", "promoted"} and event.mlflow_run == mlflow_run and event.to_version:
+                    return self.registry.version(event.to_version)
+            version, registered, events = self._register_version(mlflow_run, note, actor, events)
+            if newer := current_challenger(events):  # of an older training that was run again
                 why = f"version {newer} is newer"
-                self._keep(self._event("retired", made.effective, actor, version, why, note=note), events)
+                self._append(self._event("retired", registered.effective, actor, version, why, note=note), events)
                 return version
-            known = challenges(events)
-            after = known[-1][0] if known else None
-            # What it learned is from before it was there: its nights are counted from the first that it can score.
-            first = {FIRST_NIGHT: str(max(made.effective, self._next_night(events)))}
-            event = self._event(
-                "challenging", made.effective, actor, version, made.reason, after=after, note=note, evidence=first
-            )
+            earlier = challenger_changes(events)
+            after = earlier[-1][0] if earlier else None
+            # Its training data ends before it is registered: its nights count from the first that it can score.
+            first = {FIRST_NIGHT: str(max(registered.effective, self._next_night(events)))}
+            night, reason = registered.effective, registered.reason
+            event = self._event("challenging", night, actor, version, reason, after=after, note=note, evidence=first)
             self._change_challenger(event, events)
             return version
 
     def promote(
-        self, number: int, actor: str, reason: str, evidence: Evidence = NOTHING, against: int | None = None
+        self, number: int, actor: str, reason: str, evidence: Evidence = NO_EVIDENCE, against: int | None = None
     ) -> RegistryEvent | None:
         """Makes the challenger the champion, from the next night on.
 
         Args:
-            number: The version that is meant.
-            actor: The run that does it.
+            number: The challenger's version.
+            actor: The Airflow run that promotes it.
             reason: Why.
-            evidence: What it rests on.
-            against: The champion it was compared with; any if None.
+            evidence: The evidence for it.
+            against: The champion that it was compared with; any if None.
 
         Returns:
-            What was done; None if that version is not the challenger any more, or another one is the champion by now,
-            and nothing is changed.
+            The event; None, and nothing changes, if that version is no longer the challenger, or another version is the
+            champion by now.
         """
         with self.registry.lock():
-            events, _ = self._settle(actor)
-            if not self._is(number, events) or against not in (None, last_champion(events)):
+            events, _ = self._reconcile(actor)
+            if not self._is_challenger(number, events) or against not in (None, current_champion(events)):
                 return None
             return self._promote(number, actor, reason, events, evidence)
 
-    def retire(self, number: int | None, actor: str, reason: str, evidence: Evidence = NOTHING) -> RegistryEvent | None:
-        """Lets the challenger be none any more. It stays a version.
+    def retire(
+        self, number: int | None, actor: str, reason: str, evidence: Evidence = NO_EVIDENCE
+    ) -> RegistryEvent | None:
+        """Retires the challenger; the champion is unchanged. The retired version stays registered.
 
         Args:
-            number: The version that is meant; whichever it is if None.
-            actor: The person or the run that does it.
+            number: The challenger's version; whichever it is if None.
+            actor: The person or the Airflow run that retires it.
             reason: Why.
-            evidence: What it rests on.
+            evidence: The evidence for it.
 
         Returns:
-            What was done; None if that version is not the challenger, and nothing is changed.
+            The event; None, and nothing changes, if that version is not the challenger.
         """
         with self.registry.lock():
-            events, _ = self._settle(actor)
-            number = number or last_challenger(events)
-            if number is None or not self._is(number, events):
+            events, _ = self._reconcile(actor)
+            number = number or current_challenger(events)
+            if number is None or not self._is_challenger(number, events):
                 return None
-            return self._end("retired", number, actor, reason, events, evidence)
+            return self._end_challenge("retired", number, actor, reason, events, evidence)
 
-    def answer(self, mlflow_run: str, answer: Answer, actor: str) -> RegistryEvent:
-        """Does what was said of the challenger that a run made, once.
+    def apply_answer(self, mlflow_run: str, answer: Answer, actor: str) -> RegistryEvent:
+        """Promotes or declines the challenger that a run registered, once.
 
         Args:
             mlflow_run: The MLflow run of the training.
-            answer: What was said.
-            actor: The run that does it.
+            answer: The answer.
+            actor: The Airflow run that applies it.
 
         Returns:
-            What was done, now or before.
+            The event of the promotion or the refusal, from this call or an earlier one.
 
         Raises:
-            TerminalError: If it is not the challenger any more, and not because of this answer.
+            TerminalError: If the version is no longer the challenger for another reason than this answer.
         """
         with self.registry.lock():
-            events, _ = self._settle(actor)
-            done = "promoted" if answer.approved else "declined"
-            for one in events:
-                if one.event == done and one.mlflow_run == mlflow_run:
-                    return one
-            meant = next((one.to_version for one in events if one.mlflow_run == mlflow_run and one.to_version), None)
-            if meant is None or not self._is(meant, events):
+            events, _ = self._reconcile(actor)
+            result = "promoted" if answer.approved else "declined"
+            of_run = [event for event in events if event.mlflow_run == mlflow_run]
+            for event in of_run:
+                if event.event == result:
+                    return event
+            number = next((event.to_version for event in of_run if event.to_version), None)
+            if number is None or not self._is_challenger(number, events):
                 raise TerminalError(
-                    "it is not the challenger any more: no answer can promote or decline it",
-                    where=f"{self.definition.name}, version {meant}",
+                    "the version is no longer the challenger: no answer can promote or decline it",
+                    where=f"{self.definition.name}, version {number}",
                     received="approve" if answer.approved else "refuse",
-                    fix=f"see `nightshift versions`; `nightshift rollback --to {meant}` promotes it all the same",
+                    fix=f"see `nightshift versions`; `nightshift rollback --to {number}` promotes it nevertheless",
                 )
             if not answer.approved:
-                return self._end("declined", meant, answer.who, answer.why, events)
-            version, known = self.registry.version(meant), challenges(events)
+                return self._end_challenge("declined", number, answer.person, answer.reason, events)
+            version, earlier = self.registry.version(number), challenger_changes(events)
             as_of = date.fromisoformat(version.as_of)
-            approved = self._event("approved", as_of, answer.who, version, answer.why, after=known[-1][0])
-            events.append(self._keep(approved, events))
-            return self._promote(meant, actor, f"approved by {answer.who}", events)
+            approved = self._event("approved", as_of, answer.person, version, answer.reason, after=earlier[-1][0])
+            events.append(self._append(approved, events))
+            return self._promote(number, actor, f"approved by {answer.person}", events)
 
     @staticmethod
-    def _is(number: int, events: list[RegistryEvent]) -> bool:
-        return last_challenger(events) == number
+    def _is_challenger(number: int, events: list[RegistryEvent]) -> bool:
+        return current_challenger(events) == number
 
     def _promote(
-        self, number: int, actor: str, reason: str, events: list[RegistryEvent], evidence: Evidence = NOTHING
+        self, number: int, actor: str, reason: str, events: list[RegistryEvent], evidence: Evidence = NO_EVIDENCE
     ) -> RegistryEvent:
-        version, night, newest = self.registry.version(number), self._next_night(events), newest_change(events)
-        champion = last_champion(events)
+        version, night, newest = self.registry.version(number), self._next_night(events), newest_champion_change(events)
+        champion = current_champion(events)
         event = self._event("promoted", night, actor, version, reason, champion, newest, evidence=evidence)
-        return self._change(event, events)
+        return self._change_champion(event, events)
 
-    def _end(
+    def _end_challenge(
         self,
         kind: Literal["retired", "declined"],
         number: int,
         actor: str,
         reason: str,
         events: list[RegistryEvent],
-        evidence: Evidence = NOTHING,
+        evidence: Evidence = NO_EVIDENCE,
     ) -> RegistryEvent:
-        version, night, made = self.registry.version(number), self._next_night(events), challenges(events)[-1][0]
+        version, night, after = (
+            self.registry.version(number),
+            self._next_night(events),
+            challenger_changes(events)[-1][0],
+        )
         return self._change_challenger(
-            self._event(kind, night, actor, version, reason, after=made, evidence=evidence), events
+            self._event(kind, night, actor, version, reason, after=after, evidence=evidence), events
         )

@@ -1,4 +1,4 @@
-"""Which version makes the published scores, which did, and how that changes."""
+"""The champion, whose scores are published: which version it is, which it was on a date, and how it changes."""
 
 from __future__ import annotations
 
@@ -6,78 +6,81 @@ import json
 from datetime import date
 
 from nightshift.errors import NotYetAvailable, TerminalError
-from nightshift.registry.changes import Changes
+from nightshift.registry.changes import AliasChanges
 from nightshift.registry.events import (
     RegistryEvent,
     Reign,
-    champion_before,
-    changes,
-    last_champion,
-    newest_change,
+    champion_changes,
+    current_champion,
+    newest_champion_change,
+    previous_champion,
     reigns,
 )
-from nightshift.registry.fitness import fit_version
+from nightshift.registry.rollback import require_rollback_version
 from nightshift.registry.store import NIGHT, REASON, Version
 
 
-class Champions(Changes):
-    """A model's champions: the present one, those before it, and the next."""
+class Champions(AliasChanges):
+    """A model's champions: the current one, the earlier ones, and the next."""
 
-    def present(self, actor: str) -> tuple[Version, RegistryEvent]:
-        """The present champion, as MLflow says, and the event that made it.
+    def reconcile_and_get_champion(self, actor: str) -> tuple[Version, RegistryEvent]:
+        """Reconciles the aliases with the events, which may move an alias.
+
+        Returns:
+            The champion according to MLflow, and the event that made it.
 
         Raises:
             NotYetAvailable: If there is none.
         """
         with self.registry.lock():
-            events, _ = self._settle(actor)
-            return self.registry.require_champion(), changes(events)[-1]
+            events, _ = self._reconcile(actor)
+            return self.registry.require_champion(), champion_changes(events)[-1]
 
-    def at(self, day: date) -> Reign:
-        """The champion on a score date, as the events say.
+    def reign_on(self, day: date) -> Reign:
+        """The champion on a score date, according to the events.
 
         Raises:
             NotYetAvailable: If no event is effective by then.
         """
-        known = reigns(self.events())
-        for one in known:
-            if one.since <= day and (one.until is None or day < one.until):
-                return one
+        all_reigns = reigns(self.events())
+        for reign in all_reigns:
+            if reign.since <= day and (reign.until is None or day < reign.until):
+                return reign
         raise NotYetAvailable(
-            f"no version is known to have been the champion on {day}",
+            f"no version was the champion on {day}",
             where=self.definition.name,
-            allowed=f"{known[0].since} or later" if known else None,
+            allowed=f"{all_reigns[0].since} or later" if all_reigns else None,
             fix="see `nightshift versions`",
         )
 
     def promote(self, mlflow_run: str, note: str, actor: str) -> Version:
         """Registers a run's package and makes it the champion, once.
 
-        A run that was promoted before is not promoted again: whoever went back from its version meant it.
+        A run that was promoted before is not promoted again: a rollback from its version stays in force.
 
         Args:
             mlflow_run: The MLflow run of the training.
-            note: What the gate said.
-            actor: The run that does it.
+            note: The gate's summary.
+            actor: The Airflow run of the training.
         """
         with self.registry.lock():
-            events, _ = self._settle(actor)
-            for one in events:
-                if one.event == "promoted" and one.mlflow_run == mlflow_run and one.to_version:
-                    return self.registry.version(one.to_version)
-            version, made, events = self._register(mlflow_run, note, actor, events)
-            champion = last_champion(events)
-            event = self._event("promoted", made.effective, actor, version, made.reason, champion, note=note)
-            self._change(event, events)
+            events, _ = self._reconcile(actor)
+            for event in events:
+                if event.event == "promoted" and event.mlflow_run == mlflow_run and event.to_version:
+                    return self.registry.version(event.to_version)
+            version, registered, events = self._register_version(mlflow_run, note, actor, events)
+            night, reason = registered.effective, registered.reason
+            event = self._event("promoted", night, actor, version, reason, current_champion(events), note=note)
+            self._change_champion(event, events)
             return version
 
-    def refuse(self, mlflow_run: str, note: str, actor: str) -> None:
-        """Keeps that the gate refused what a run trained.
+    def record_refusal(self, mlflow_run: str, note: str, actor: str) -> None:
+        """Records that the gate refused the model of a run.
 
         Args:
             mlflow_run: The MLflow run of the training.
-            note: What the gate said.
-            actor: The run that does it.
+            note: The gate's summary.
+            actor: The Airflow run of the training.
         """
         tags = self.registry.run_tags(mlflow_run)
         refused = RegistryEvent(
@@ -89,40 +92,42 @@ class Champions(Changes):
             reason=tags.get(REASON, ""),
             evidence=json.dumps({"gate": note}, ensure_ascii=False),
         )
-        self._keep(refused, ())
+        self._append(refused, ())
 
     def roll_back(
         self, actor: str, to: int | None = None, reason: str = "", effective: date | None = None, *, force: bool = False
     ) -> RegistryEvent:
-        """Makes an earlier version the champion again; a rolling back that was interrupted is finished instead.
+        """Makes an earlier version the champion again; an interrupted rollback is finished instead.
 
         Args:
-            actor: The person who does it.
-            to: The version; the champion before the present one if None.
+            actor: The person who rolls back.
+            to: The version; the previous champion if None.
             reason: Why.
-            effective: The first score date it is for; the night after the newest scored one if None.
-            force: Also a version that no gate has passed, or that needs a feature that is not there any more.
+            effective: The first score date of the version; the night after the newest scored one if None.
+            force: Accept a version that no gate has passed, or that needs a feature that is no longer declared.
 
         Returns:
-            What was done.
+            The event.
 
         Raises:
-            TerminalError: If there is no such version, it is the champion already, or it is not fit to be.
+            TerminalError: If there is no such version, it is already the champion, or it cannot be one.
         """
         with self.registry.lock():
-            seen = self.registry.champion()
-            events, finished = self._settle(actor)
+            alias_before = self.registry.champion()
+            events, finished = self._reconcile(actor)
             if finished and finished.event == "rolled_back" and to in (None, finished.to_version):
                 return finished
-            if finished and to is None and (seen is None or seen.number != finished.to_version):
+            if finished and to is None and (alias_before is None or alias_before.number != finished.to_version):
                 raise TerminalError(
                     f"version {finished.to_version} became the champion just now: its promotion had been interrupted",
                     where=self.definition.name,
-                    fix="run the command again if it is to go back from that one",
+                    fix="run the command again to roll back from it",
                 )
-            version = fit_version(self.registry, self.definition, events, to or champion_before(events), force)
-            night, champion = effective or self._next_night(events), last_champion(events)
-            newest = newest_change(events)
+            version = require_rollback_version(
+                self.registry, self.definition, events, to or previous_champion(events), force
+            )
+            night, champion = effective or self._next_night(events), current_champion(events)
+            newest = newest_champion_change(events)
             forced = {"forced": force}
             event = self._event("rolled_back", night, actor, version, reason, champion, newest, evidence=forced)
-            return self._change(event, events)
+            return self._change_champion(event, events)

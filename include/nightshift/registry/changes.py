@@ -1,9 +1,9 @@
-"""How the champion and the challenger change, and how each change is kept.
+"""How the champion and the challenger change, and how each change is recorded.
 
 A change takes three steps under the model's lock: its event is appended, MLflow's alias is moved, and the registered
-model is marked with the event. So no version is ever the champion or the challenger without a row that says why, and
-whoever comes next can tell a change that was interrupted, which has no mark and is finished, from one that somebody
-made in MLflow itself, which is kept as an event of its own.
+model is tagged with the event, which confirms it. So no version is ever the champion or the challenger without a row
+that says why. The next caller can distinguish an interrupted change, which is not confirmed and is finished, from one
+that was made in MLflow itself, which is recorded as an event of its own.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ from nightshift.lake.catalog import Lake
 from nightshift.lake.read import published_dates
 from nightshift.lake.tables import scores_table
 from nightshift.registry.events import (
-    Kind,
+    EventKind,
     RegistryEvent,
     append_event,
-    challenges,
-    last_champion,
-    newest_change,
+    challenger_changes,
+    current_champion,
+    newest_champion_change,
     read_events,
 )
 from nightshift.registry.store import CHALLENGER, REASON, Registry, Version
 
 log = logging.getLogger(__name__)
 
-SOMEBODY = "unknown"  # who changed something in MLflow itself
+UNKNOWN_ACTOR = "unknown"  # of changes that were made in MLflow itself
 
 
-class Changes:
-    """What the champion's and the challenger's changes have in common.
+class AliasChanges:
+    """The changes of the champion's and the challenger's alias, and their events.
 
     Args:
         registry: The model's versions.
-        lake: Where the events are kept.
+        lake: The lake, which has the table of events.
         definition: The model's definition.
     """
 
@@ -48,103 +48,108 @@ class Changes:
         self.registry, self.lake, self.definition = registry, lake, definition
 
     def events(self) -> list[RegistryEvent]:
-        """Everything that happened to the model's versions, in its order."""
+        """Every event of the model's versions, in order."""
         return read_events(self.lake, self.definition.name)
 
-    def settle(self, actor: str) -> list[RegistryEvent]:
-        """Makes the events and MLflow say the same.
+    def reconcile_aliases(self, actor: str) -> list[RegistryEvent]:
+        """Makes MLflow's aliases and the events agree, which may move an alias or append an event.
 
-        A change that was interrupted is finished; one that was made in MLflow itself is kept as an event.
+        An interrupted change is finished; a change that was made in MLflow itself is recorded as an event.
 
         Returns:
-            Every event, in its order.
+            Every event, in order.
         """
         with self.registry.lock():
-            return self._settle(actor)[0]
+            return self._reconcile(actor)[0]
 
     # The caller of everything below holds the lock.
 
-    def _settle(self, actor: str) -> tuple[list[RegistryEvent], RegistryEvent | None]:
-        """Every event, and the newest change of the champion if it had been interrupted."""
-        events, finished = self._settle_champion(actor)
-        return self._settle_challenger(events, actor), finished
+    def _reconcile(self, actor: str) -> tuple[list[RegistryEvent], RegistryEvent | None]:
+        """Reconciles both aliases.
 
-    def _settle_champion(self, actor: str) -> tuple[list[RegistryEvent], RegistryEvent | None]:
+        Returns:
+            Every event, and the newest change of the champion if it had been interrupted.
+        """
+        events, finished = self._reconcile_champion(actor)
+        return self._reconcile_challenger(events, actor), finished
+
+    def _reconcile_champion(self, actor: str) -> tuple[list[RegistryEvent], RegistryEvent | None]:
         events, finished = self.events(), None
-        newest = newest_change(events)
-        present = self.registry.champion()
-        number, told = present.number if present else None, last_champion(events)
-        if newest and self.registry.settled() != newest.event_id:
-            if number != told and number == newest.from_version and self._can_be_finished(newest):
-                self.registry.crown(newest.to_version or 0)
-                number = told
-            if number == told:
-                self.registry.settle(newest.event_id)
+        newest = newest_champion_change(events)
+        version = self.registry.champion()
+        actual, expected = version.number if version else None, current_champion(events)
+        if newest and self.registry.confirmed_event() != newest.event_id:
+            if actual != expected and actual == newest.from_version and self._can_be_finished(newest):
+                self.registry.set_champion_alias(newest.to_version or 0)
+                actual = expected
+            if actual == expected:
+                self.registry.confirm_event(newest.event_id)
                 finished = newest
-        if number == told:
+        if actual == expected:
             return events, finished
-        night = self._next_night(events, present)
-        found = self._event("changed_elsewhere", night, SOMEBODY, present, f"noticed by {actor}", told, newest)
-        self._warn("champion", number, told)
-        return [*events, self._crown(found, events)], None
+        night, reason = self._next_night(events, version), f"noticed by {actor}"
+        event = self._event("changed_elsewhere", night, UNKNOWN_ACTOR, version, reason, expected, newest)
+        self._warn("champion", actual, expected)
+        return [*events, self._record_champion_change(event, events)], None
 
-    def _settle_challenger(self, events: list[RegistryEvent], actor: str) -> list[RegistryEvent]:
-        known = challenges(events)
-        newest, told = known[-1] if known else (None, None)
-        present = self.registry.challenger()
-        if present and present.number == last_champion(events):
-            self.registry.challenge(None)  # it was promoted, and no model is compared with itself
-            present = None
-        number = present.number if present else None
-        if newest and self.registry.settled(CHALLENGER) != newest.event_id:
-            before = known[-2][1] if len(known) > 1 else None
-            if number != told and number == before and (told is None or self._can_be_finished(newest)):
-                self.registry.challenge(told)
-                number = told
-            if number == told:
-                self.registry.settle(newest.event_id, CHALLENGER)
-        if number == told:
+    def _reconcile_challenger(self, events: list[RegistryEvent], actor: str) -> list[RegistryEvent]:
+        changes = challenger_changes(events)
+        newest, expected = changes[-1] if changes else (None, None)
+        version = self.registry.challenger()
+        if version and version.number == current_champion(events):
+            self.registry.set_challenger_alias(None)  # it was promoted, and no model is compared with itself
+            version = None
+        actual = version.number if version else None
+        if newest and self.registry.confirmed_event(CHALLENGER) != newest.event_id:
+            before = changes[-2][1] if len(changes) > 1 else None
+            if actual != expected and actual == before and (expected is None or self._can_be_finished(newest)):
+                self.registry.set_challenger_alias(expected)
+                actual = expected
+            if actual == expected:
+                self.registry.confirm_event(newest.event_id, CHALLENGER)
+        if actual == expected:
             return events
         reason, night = f"changed in MLflow, noticed by {actor}", self._next_night(events)
-        if present:
-            found = self._event("challenging", night, SOMEBODY, present, reason, told, newest)
+        if version:
+            event = self._event("challenging", night, UNKNOWN_ACTOR, version, reason, expected, newest)
         else:
-            found = replace(self._event("retired", night, SOMEBODY, None, reason, after=newest), to_version=told)
-        self._warn("challenger", number, told)
-        return [*events, self._change_challenger(found, events)]
+            event = self._event("retired", night, UNKNOWN_ACTOR, None, reason, after=newest)
+            event = replace(event, to_version=expected)
+        self._warn("challenger", actual, expected)
+        return [*events, self._change_challenger(event, events)]
 
-    def _change(self, event: RegistryEvent, before: Sequence[RegistryEvent]) -> RegistryEvent:
-        """The three steps of a change of the champion, who is no challenger any more."""
-        event = self._crown(event, before)
-        self._settle_challenger([*before, event], event.actor)
+    def _change_champion(self, event: RegistryEvent, before: Sequence[RegistryEvent]) -> RegistryEvent:
+        """The three steps of a change of the champion, which is then no longer the challenger."""
+        event = self._record_champion_change(event, before)
+        self._reconcile_challenger([*before, event], event.actor)
         return event
 
-    def _crown(self, event: RegistryEvent, before: Sequence[RegistryEvent]) -> RegistryEvent:
-        event = self._keep(event, before)
+    def _record_champion_change(self, event: RegistryEvent, before: Sequence[RegistryEvent]) -> RegistryEvent:
+        event = self._append(event, before)
         if event.event != "changed_elsewhere" and event.to_version:
-            self.registry.crown(event.to_version)
-        self.registry.settle(event.event_id)
+            self.registry.set_champion_alias(event.to_version)
+        self.registry.confirm_event(event.event_id)
         return event
 
     def _change_challenger(self, event: RegistryEvent, before: Sequence[RegistryEvent]) -> RegistryEvent:
         """The three steps of a change of the challenger."""
-        event = self._keep(event, before)
-        if event.actor != SOMEBODY:
-            self.registry.challenge(event.to_version if event.event == "challenging" else None)
-        self.registry.settle(event.event_id, CHALLENGER)
+        event = self._append(event, before)
+        if event.actor != UNKNOWN_ACTOR:
+            self.registry.set_challenger_alias(event.to_version if event.event == "challenging" else None)
+        self.registry.confirm_event(event.event_id, CHALLENGER)
         return event
 
-    def _keep(self, event: RegistryEvent, before: Sequence[RegistryEvent]) -> RegistryEvent:
-        """Appends an event. The order of events is that of what happened, whatever becomes of the clock."""
-        earliest = [one.recorded_at + timedelta(microseconds=1) for one in before]
-        event = replace(event, recorded_at=max([event.recorded_at, *earliest]))
+    def _append(self, event: RegistryEvent, before: Sequence[RegistryEvent]) -> RegistryEvent:
+        """Appends an event, later than all before it even if the clock was set back."""
+        later = [event.recorded_at + timedelta(microseconds=1) for event in before]
+        event = replace(event, recorded_at=max([event.recorded_at, *later]))
         append_event(self.lake, event)
         return event
 
-    def _register(
+    def _register_version(
         self, mlflow_run: str, note: str, actor: str, events: list[RegistryEvent]
     ) -> tuple[Version, RegistryEvent, list[RegistryEvent]]:
-        """Makes a version of a run's package, once, in place of a challenger that is older.
+        """Registers a run's package as a version, once, and retires an older challenger.
 
         Returns:
             The version, the event of its registration, and every event.
@@ -152,10 +157,10 @@ class Changes:
         version = self.registry.register(mlflow_run, note)
         reason = self.registry.run_tags(mlflow_run).get(REASON, "")
         as_of = date.fromisoformat(version.as_of)
-        registered = self._keep(self._event("registered", as_of, actor, version, reason, note=note), events)
+        registered = self._append(self._event("registered", as_of, actor, version, reason, note=note), events)
         events = [*events, registered]
-        known = challenges(events)
-        newest, older = known[-1] if known else (None, None)
+        changes = challenger_changes(events)
+        newest, older = changes[-1] if changes else (None, None)
         if older is not None and older < version.number:
             versions, why = self.registry.versions(), f"version {version.number} is newer"
             retired = self._event("retired", as_of, actor, versions.get(older), why, after=newest)
@@ -164,7 +169,7 @@ class Changes:
 
     def _event(
         self,
-        kind: Kind,
+        kind: EventKind,
         effective: date,
         actor: str,
         version: Version | None,
@@ -174,8 +179,8 @@ class Changes:
         note: str = "",
         evidence: Mapping[str, object] = MappingProxyType({}),
     ) -> RegistryEvent:
-        """An event about a version; its evidence is what the gate said, its digest, and what is told beside."""
-        told = {"gate": note or version.gate, "digest": version.digest, **evidence} if version else evidence
+        """An event about a version; its evidence is the gate's summary, the digest, and what is given."""
+        values = {"gate": note or version.gate, "digest": version.digest, **evidence} if version else evidence
         return RegistryEvent(
             self.definition.name,
             kind,
@@ -185,30 +190,30 @@ class Changes:
             version.number if version else None,
             version.run_id if version else None,
             reason,
-            json.dumps({name: value for name, value in told.items() if value}, ensure_ascii=False),
+            json.dumps({name: value for name, value in values.items() if value}, ensure_ascii=False),
             after.event_id if after else "",
         )
 
     def _can_be_finished(self, event: RegistryEvent) -> bool:
-        """Whether the version that was to be it is there, and is the one that was meant."""
+        """Whether the event's version exists and is of the run that the event names."""
         version = self.registry.versions().get(event.to_version or 0)
         return event.event != "changed_elsewhere" and version is not None and version.run_id == event.mlflow_run
 
-    def _next_night(self, events: Sequence[RegistryEvent], found: Version | None = None) -> date:
-        """The night after the newest scored one: the first that a change made now is for."""
-        if found and found.as_of and not events:
-            return date.fromisoformat(found.as_of)  # it was the champion before events were kept
+    def _next_night(self, events: Sequence[RegistryEvent], version: Version | None = None) -> date:
+        """The night after the newest scored one, from which a change that is made now is effective."""
+        if version and version.as_of and not events:
+            return date.fromisoformat(version.as_of)  # it was the champion before events were recorded
         if scored := published_dates(self.lake, scores_table(self.definition)):
             return max(scored) + timedelta(days=1)
-        newest = newest_change(events)
+        newest = newest_champion_change(events)
         return newest.effective if newest else self.definition.schedule.start
 
-    def _warn(self, alias: str, number: int | None, told: int | None) -> None:
+    def _warn(self, alias: str, actual: int | None, expected: int | None) -> None:
         log.warning(
-            "%s: MLflow's alias `%s` is at version %s, by the events it is at %s: it was changed elsewhere, "
-            "which is kept as an event now",
+            "%s: MLflow's alias `%s` points to version %s, according to the events to %s: it was changed elsewhere, "
+            "which is now recorded as an event",
             self.definition.name,
             alias,
-            number or "none",
-            told or "none",
+            actual or "none",
+            expected or "none",
         )

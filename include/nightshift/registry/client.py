@@ -1,4 +1,4 @@
-"""MLflow's client, whose silence is a transient error with one clear line."""
+"""MLflow's client: an MLflow that does not answer is a transient error with one clear line."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 # A connection that is refused and a server's own failure are both an INTERNAL_ERROR.
-SILENT = {"TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR", "DEADLINE_EXCEEDED", "REQUEST_LIMIT_EXCEEDED"}
-ABSENT = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
+UNAVAILABLE_CODES = {"TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR", "DEADLINE_EXCEEDED", "REQUEST_LIMIT_EXCEEDED"}
+ABSENT_CODES = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
 
 
 class Client:
@@ -32,7 +32,7 @@ class Client:
         uri: Where MLflow is, for tracking and registry.
 
     Attributes:
-        plain: The client itself, for calls that fail for other reasons than its silence.
+        mlflow: The client itself, for calls that fail for other reasons than an MLflow that does not answer.
 
     Raises:
         TransientError: If MLflow does not answer; so does every call.
@@ -43,11 +43,11 @@ class Client:
 
         self._uri = uri
         with self._answering():
-            self.plain = MlflowClient(tracking_uri=uri, registry_uri=uri)
-            self.plain.search_experiments(max_results=1)
+            self.mlflow = MlflowClient(tracking_uri=uri, registry_uri=uri)
+            self.mlflow.search_experiments(max_results=1)
 
     def __getattr__(self, name: str) -> Any:
-        call = getattr(self.plain, name)
+        call = getattr(self.mlflow, name)
 
         @wraps(call)
         def answered(*args: Any, **options: Any) -> Any:
@@ -63,23 +63,23 @@ class Client:
         try:
             yield
         except (MlflowException, OperationalError) as error:
-            if isinstance(error, MlflowException) and error.error_code not in SILENT:
+            if isinstance(error, MlflowException) and error.error_code not in UNAVAILABLE_CODES:
                 raise
             secret = f":{urlsplit(self._uri).password}@"
             raise TransientError(
                 f"MLflow does not answer: {first_line(error).replace(secret, ':***@')}",
                 where=self._uri.replace(secret, ":***@"),
-                fix="see that it is up and that nothing holds its database, then run this again",
+                fix="check that it is running and that nothing locks its database, then run this again",
             ) from None
 
 
 @contextmanager
-def absent() -> Iterator[None]:
-    """Goes on where MLflow does not have what was asked for."""
+def ignore_absent() -> Iterator[None]:
+    """Continues after the block if MLflow has no such run, model, version or alias."""
     from mlflow.exceptions import MlflowException
 
     try:
         yield
     except MlflowException as error:
-        if error.error_code not in ABSENT:
+        if error.error_code not in ABSENT_CODES:
             raise

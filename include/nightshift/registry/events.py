@@ -1,8 +1,9 @@
-"""What happened to a model's versions: one row an event, for good, in `monitoring.registry_events`."""
+"""The events of a model's versions: one row an event in `monitoring.registry_events`, never changed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any, Literal
@@ -15,37 +16,37 @@ from nightshift.lake.read import fingerprint, read_dates
 from nightshift.lake.staging import stage_arrow
 from nightshift.lake.tables import registry_events_table
 
-Kind = Literal[
+EventKind = Literal[
     "registered", "refused", "challenging", "retired", "approved", "declined",
     "promoted", "rolled_back", "changed_elsewhere",
 ]  # fmt: skip
 
-# The events after which another version is the champion, and those after which a version is no challenger any more.
-CHANGES = ("promoted", "rolled_back", "changed_elsewhere")
-ENDS = ("retired", "declined", *CHANGES)
+# The events after which another version is the champion, and those after which a version is no longer the challenger.
+CHAMPION_EVENTS = ("promoted", "rolled_back", "changed_elsewhere")
+CHALLENGER_END_EVENTS = ("retired", "declined", *CHAMPION_EVENTS)
 
 
 @dataclass(frozen=True)
 class RegistryEvent:
-    """One thing that happened to a model's versions.
+    """A change of a model's versions, or of which version is the champion or the challenger.
 
     Attributes:
         model: The model.
-        event: What happened. A champion that was made in MLflow itself is `changed_elsewhere`; a challenger that was
-            made or taken away there has `unknown` as its actor.
+        event: The kind of event. A champion that was set in MLflow itself is `changed_elsewhere`; a challenger that was
+            set or removed there has `unknown` as its actor.
         effective: The score date from which it counts, which in a replay is years before `recorded_at`.
-        actor: The run that did it, or the person.
-        from_version: The champion before, if that changed.
-        to_version: The version it is about; none if no version came of it.
-        mlflow_run: The MLflow run that made the version.
+        actor: The Airflow run or the person that caused it.
+        from_version: The previous champion, if the champion changed.
+        to_version: The version that the event is about; None if no version was registered.
+        mlflow_run: The MLflow run that trained the version.
         reason: Why.
-        evidence: What it rests on, as JSON: the gate's summary, the artifact's digest.
-        after: The id of the change before, for what one actor may do more than once.
+        evidence: The evidence for it as JSON text: the gate's summary, the artifact's digest, …
+        after: The id of the change before, for changes that one actor may make more than once.
         recorded_at: When it happened.
     """
 
     model: str
-    event: Kind
+    event: EventKind
     effective: date
     actor: str
     from_version: int | None = None
@@ -58,15 +59,20 @@ class RegistryEvent:
 
     @property
     def event_id(self) -> str:
-        """The same for the same thing done by the same actor, whenever it is told."""
-        versions = f"{self.from_version}", f"{self.to_version}"
-        told = (self.model, self.event, str(self.effective), self.actor, *versions, self.mlflow_run or "", self.after)
-        return fingerprint(*told)
+        """Equal for the same change by the same actor, whenever it is recorded."""
+        change = self.model, self.event, str(self.effective), self.actor
+        versions = f"{self.from_version}", f"{self.to_version}", self.mlflow_run or ""
+        return fingerprint(*change, *versions, self.after)
+
+    @property
+    def parsed_evidence(self) -> Mapping[str, Any]:
+        """The evidence by its name."""
+        return dict(json.loads(self.evidence))
 
 
 @dataclass(frozen=True)
 class Reign:
-    """The score dates on which a version was the champion: from `since` until before `until`, if that has come."""
+    """The score dates on which a version was the champion: from `since` to before `until`, or until now if None."""
 
     version: int | None
     since: date
@@ -75,7 +81,7 @@ class Reign:
 
 
 def append_event(lake: Lake, event: RegistryEvent) -> None:
-    """Keeps an event; one that is kept already stays as it is."""
+    """Appends an event; an event that is already there is not changed."""
     spec = registry_events_table()
     row: dict[str, Any] = vars(event) | {"event_id": event.event_id}
     data = pa.Table.from_pylist([row], schema=spec.schema)
@@ -85,71 +91,71 @@ def append_event(lake: Lake, event: RegistryEvent) -> None:
 
 
 def read_events(lake: Lake, model: str) -> list[RegistryEvent]:
-    """Every event of a model, in the order in which they happened."""
+    """Every event of a model, in the order of time."""
     spec = registry_events_table()
     if not lake.table_exists(spec.name):
         return []
     rows = read_dates(lake, spec, date.min, date.max, split={"model": model}).drop(["event_id"])
-    return sorted((RegistryEvent(**row) for row in rows.to_pylist()), key=lambda one: one.recorded_at)
+    return sorted((RegistryEvent(**row) for row in rows.to_pylist()), key=lambda event: event.recorded_at)
 
 
-def changes(events: Sequence[RegistryEvent]) -> list[RegistryEvent]:
+def champion_changes(events: Sequence[RegistryEvent]) -> list[RegistryEvent]:
     """The events after which another version is the champion."""
-    return [one for one in events if one.event in CHANGES]
+    return [event for event in events if event.event in CHAMPION_EVENTS]
 
 
-def newest_change(events: Sequence[RegistryEvent]) -> RegistryEvent | None:
-    """The event that made the present champion; none if there never was one."""
-    return next((one for one in reversed(events) if one.event in CHANGES), None)
+def newest_champion_change(events: Sequence[RegistryEvent]) -> RegistryEvent | None:
+    """The event that made the current champion; None if there never was one."""
+    return next((event for event in reversed(events) if event.event in CHAMPION_EVENTS), None)
 
 
-def last_champion(events: Sequence[RegistryEvent]) -> int | None:
-    """The present champion, as the events say."""
-    return newest.to_version if (newest := newest_change(events)) else None
+def current_champion(events: Sequence[RegistryEvent]) -> int | None:
+    """The current champion's version, according to the events."""
+    return newest.to_version if (newest := newest_champion_change(events)) else None
 
 
-def challenges(events: Sequence[RegistryEvent]) -> list[tuple[RegistryEvent, int | None]]:
+def challenger_changes(events: Sequence[RegistryEvent]) -> list[tuple[RegistryEvent, int | None]]:
     """The events after which another version is the challenger, or none is, each with that version."""
-    found: list[tuple[RegistryEvent, int | None]] = []
-    held: int | None = None
-    for one in events:
-        now = one.to_version if one.event == "challenging" else held
-        if one.event in ENDS and one.to_version == held:
-            now = None
-        if now != held:
-            found.append((one, now))
-            held = now
-    return found
+    changes: list[tuple[RegistryEvent, int | None]] = []
+    challenger: int | None = None
+    for event in events:
+        after = event.to_version if event.event == "challenging" else challenger
+        if event.event in CHALLENGER_END_EVENTS and event.to_version == challenger:
+            after = None
+        if after != challenger:
+            changes.append((event, after))
+            challenger = after
+    return changes
 
 
-def last_challenger(events: Sequence[RegistryEvent]) -> int | None:
-    """The present challenger, as the events say."""
-    return known[-1][1] if (known := challenges(events)) else None
+def current_challenger(events: Sequence[RegistryEvent]) -> int | None:
+    """The current challenger's version, according to the events."""
+    return changes[-1][1] if (changes := challenger_changes(events)) else None
 
 
 def reigns(events: Sequence[RegistryEvent]) -> list[Reign]:
     """Which version was the champion on which score dates, in the order of the events.
 
-    What happened last counts from its effective date on, whatever was said of later dates before. A reign of no
-    date is left out.
+    The newest event counts from its effective date on and overrides earlier events about later dates. A reign without
+    any date is left out.
     """
-    found: list[Reign] = []
+    newest_first: list[Reign] = []
     until: date | None = None
-    for one in reversed(changes(events)):
-        if until is None or one.effective < until:
-            found.append(Reign(one.to_version, one.effective, until, one))
-            until = one.effective
-    return found[::-1]
+    for event in reversed(champion_changes(events)):
+        if until is None or event.effective < until:
+            newest_first.append(Reign(event.to_version, event.effective, until, event))
+            until = event.effective
+    return newest_first[::-1]
 
 
-def champion_before(events: Sequence[RegistryEvent]) -> int | None:
-    """The champion to go back to: the one before the present one, of those that nobody went back from."""
+def previous_champion(events: Sequence[RegistryEvent]) -> int | None:
+    """The version to roll back to: the champion before the current one, without versions that were rolled back from."""
     line: list[int] = []
-    for one in changes(events):
-        if one.to_version in line:
-            del line[line.index(one.to_version) + 1 :]
-        elif one.to_version is not None:
-            line.append(one.to_version)
-    if line and last_champion(events) is not None:
+    for event in champion_changes(events):
+        if event.to_version in line:
+            del line[line.index(event.to_version) + 1 :]
+        elif event.to_version is not None:
+            line.append(event.to_version)
+    if line and current_champion(events) is not None:
         line.pop()
     return line[-1] if line else None

@@ -1,4 +1,4 @@
-"""A model package: everything scoring needs, as files that cannot execute code.
+"""A model package: all that scoring needs, as files that cannot execute code.
 
 The estimator is stored by skops and loaded with an explicit list of trusted types; the rest is JSON. A digest
 over all files, recorded at registration, is verified before anything is loaded.
@@ -30,8 +30,8 @@ CALIBRATION = "calibration.json"  # of a model whose raw scores are calibrated
 TASK = "task.json"  # a model without it predicts a probability
 STORED_TASKS: Mapping[Prediction, str] = {NUMBER: "regression"}
 
-# What scikit-learn's estimators need beyond skops' own list: arrays of tree nodes, the state of an optimiser, losses,
-# the type of an array, and a check of arrays bound to its arguments. None of it can reach the system.
+# Types of scikit-learn's estimators that are not on skops' own list: arrays of tree nodes, the state of an optimiser,
+# losses, the type of an array, and a check of arrays bound to its arguments. None of them can reach the system.
 TRUSTED = (
     "functools.partial",
     "numpy.dtype",
@@ -43,7 +43,7 @@ TRUSTED = (
     "sklearn.tree._tree.Tree",
     "sklearn.utils.validation.check_array",
 )
-OWN = "scikit-learn's own estimators"
+ALLOWED = "scikit-learn's own estimators"
 
 
 Matrix = npt.NDArray[np.float64]
@@ -63,12 +63,12 @@ class Regressor(Protocol):
 
 @dataclass(frozen=True)
 class Encoder:
-    """Turns feature columns into the matrix the estimator was fitted on.
+    """Encodes feature columns as the matrix of the estimator.
 
     Attributes:
         types: Each feature's name and type, in the order of the matrix's columns.
-        categories: The values of each category feature met in training; a value's place is its code.
-            A value never met and a missing one are both missing.
+        categories: The values of each category feature in the training rows; a value's position is its code.
+            Other values are encoded as missing.
     """
 
     types: dict[str, str]
@@ -77,19 +77,19 @@ class Encoder:
     @classmethod
     def fit(cls, rows: pa.Table, types: dict[str, str]) -> Encoder:
         """Learns the categories from training rows."""
-        named = [name for name, kind in types.items() if kind == "category"]
-        found = {name: tuple(sorted(pc.drop_null(pc.unique(rows[name])).to_pylist())) for name in named}
-        return cls(dict(types), found)
+        names = [name for name, kind in types.items() if kind == "category"]
+        categories = {name: tuple(sorted(pc.drop_null(pc.unique(rows[name])).to_pylist())) for name in names}
+        return cls(dict(types), categories)
 
     def matrix(self, rows: pa.Table | pa.RecordBatch) -> Matrix:
         """The rows as float64, shape (rows, features), missing values as NaN.
 
         Raises:
-            TerminalError: If a feature the model learned from is not there.
+            TerminalError: If a feature that the model needs is missing.
         """
-        if gone := self.missing(rows):
+        if missing := self.missing(rows):
             raise TerminalError(
-                f"the model learned from the feature '{gone[0]}', which is not there any more",
+                f"the model needs the feature '{missing[0]}', which is no longer declared",
                 fix="declare it again, or train a new model: it is judged without this one",
             )
         columns = np.empty((rows.num_rows, len(self.types)), dtype=np.float64)
@@ -101,7 +101,7 @@ class Encoder:
         return columns
 
     def missing(self, rows: pa.Table | pa.RecordBatch) -> list[str]:
-        """The features the model learned from that the rows lack."""
+        """The features that the model needs and the rows lack."""
         return [name for name in self.types if name not in rows.schema.names]
 
     @property
@@ -125,13 +125,13 @@ _RAW_SCORES: Mapping[Prediction, Callable[[Classifier | Regressor, Matrix], Matr
 
 @dataclass(frozen=True)
 class ModelPackage:
-    """A fitted model with its preprocessing and the profile of the data it learned from.
+    """A fitted model with its preprocessing and the profile of its training rows.
 
     Attributes:
         estimator: The fitted estimator.
-        encoder: Makes its matrix of feature columns.
-        reference: The histograms of what it learned from.
-        calibration: Makes probabilities of its raw scores; None if they are left as they are.
+        encoder: Encodes feature columns as its matrix.
+        reference: The histograms of its training rows.
+        calibration: Maps its raw scores to probabilities; None if they are not calibrated.
         prediction: What it predicts.
     """
 
@@ -144,8 +144,7 @@ class ModelPackage:
     def score(self, rows: pa.Table | pa.RecordBatch) -> Matrix:
         """The probability of the positive class of every row, or the number predicted for it, shape (rows,).
 
-        Nothing is left out or put right: what is no probability, or no finite number, is for the gate and for the
-        night's audit to refuse.
+        Invalid scores are returned as they are: the gate and the night's audit refuse them.
         """
         if rows.num_rows == 0:
             return np.empty(0)
@@ -174,7 +173,7 @@ class ModelPackage:
 
 
 def store_estimator(estimator: Any) -> bytes:
-    """An estimator as an archive that can be loaded without executing code; the same of the same.
+    """An estimator as an archive that can be loaded without executing code; equal estimators give equal bytes.
 
     Raises:
         TerminalError: If it holds a type that is not trusted.
@@ -183,13 +182,13 @@ def store_estimator(estimator: Any) -> bytes:
 
     try:
         content = canonical(skops.io.dumps(estimator))
-    except Exception as error:  # whatever an estimator of somebody's own holds
-        raise TerminalError(f"the estimator cannot be stored: {first_line(error)}", allowed=OWN) from None
+    except Exception as error:  # an estimator of the user's own may hold anything
+        raise TerminalError(f"the estimator cannot be stored: {first_line(error)}", allowed=ALLOWED) from None
     if unknown := sorted(set(skops.io.get_untrusted_types(data=content)) - set(TRUSTED)):
         raise TerminalError(
             "the estimator holds a type that is not trusted and could not be loaded for scoring",
             received=unknown[0],
-            allowed=OWN,
+            allowed=ALLOWED,
             fix="use another estimator class",
         )
     return content
@@ -198,8 +197,8 @@ def store_estimator(estimator: Any) -> bytes:
 def canonical(archive: bytes) -> bytes:
     """A skops archive that depends on the estimator alone.
 
-    skops names the parts by where they happened to lie in memory and stamps them with the time; here they are
-    numbered in the order of the archive's schema, so that equal estimators make equal files.
+    skops names the parts by their addresses in memory and adds timestamps; here they are numbered in the order of the
+    archive's schema, so that equal estimators make equal files.
     """
     source = zipfile.ZipFile(io.BytesIO(archive))
     numbers: dict[int, int] = {}
@@ -236,15 +235,15 @@ def package_digest(files: dict[str, bytes]) -> str:
 
 
 def verify_digest(files: dict[str, bytes], digest: str) -> None:
-    """Refuses files that are not those the digest was taken of.
+    """Verifies that files have a digest.
 
     Raises:
         TerminalError: Naming both digests.
     """
-    if (found := package_digest(files)) != digest:
+    if (received := package_digest(files)) != digest:
         raise TerminalError(
             "the model's artifact is not the one that was registered",
-            received=found,
+            received=received,
             allowed=digest,
             fix="restore the artifact, or roll back to another version",
         )
@@ -259,10 +258,10 @@ def _stored_prediction(files: Mapping[str, bytes]) -> Prediction:
 
 
 def load_package(files: dict[str, bytes], digest: str) -> ModelPackage:
-    """Loads a package after verifying that it is the one that was registered.
+    """Loads a package after verifying its digest.
 
     Raises:
-        TerminalError: If the files are not those the digest was taken of, or hold a type that is not trusted.
+        TerminalError: If the digest differs, or the estimator holds a type that is not trusted.
     """
     verify_digest(files, digest)
     import skops.io

@@ -15,7 +15,7 @@ from typing import Any
 from filelock import FileLock
 
 from nightshift.errors import NotYetAvailable, TerminalError, first_line
-from nightshift.registry.client import Client, absent
+from nightshift.registry.client import Client, ignore_absent
 from nightshift.registry.package import ModelPackage, load_package, load_reference, package_digest, verify_digest
 from nightshift.registry.reference import ModelReference
 from nightshift.settings import Settings
@@ -23,8 +23,8 @@ from nightshift.settings import Settings
 CHAMPION, CHALLENGER = "champion", "challenger"
 DIGEST, NIGHT, REASON, GATE = "nightshift.digest", "nightshift.as_of", "nightshift.reason", "nightshift.gate"
 TRAINED = "nightshift.trained_from", "nightshift.trained_before"
-# Of the registered model: the event that its alias is known to agree with.
-SETTLED = {CHAMPION: "nightshift.settled", CHALLENGER: "nightshift.settled.challenger"}
+# Tags of the registered model: the event that each alias is confirmed to agree with.
+CONFIRMED_EVENT_TAGS = {CHAMPION: "nightshift.settled", CHALLENGER: "nightshift.settled.challenger"}
 ARTIFACT, LINEAGE, DEFINITION, EXPECTATION = "model", "lineage", "definition", "expectation"
 MLFLOW_PARENT_RUN_ID = "mlflow.parentRunId"
 
@@ -35,10 +35,10 @@ class Version:
 
     Attributes:
         number: Its number.
-        run_id: The MLflow run that made it.
-        digest: Of its artifact; empty if it was not registered by a training.
-        as_of: The date it learned up to.
-        tags: What its run said of itself when it was registered.
+        run_id: The MLflow run that trained it.
+        digest: The digest of its artifact; empty if it was not registered by a training.
+        as_of: The date it was trained as of.
+        tags: The tags of its run when it was registered.
     """
 
     number: int
@@ -49,7 +49,7 @@ class Version:
 
     @property
     def gate(self) -> str:
-        """What the gate said of it; empty if it was never asked."""
+        """The gate's verdict; empty if it was never judged."""
         return self.tags.get(GATE, "")
 
 
@@ -57,7 +57,7 @@ class Registry:
     """One model's runs and versions.
 
     Args:
-        settings: Where MLflow is.
+        settings: The settings, which name the MLflow store.
         model: The model's name; its experiment and its registered model carry it.
 
     Raises:
@@ -94,12 +94,12 @@ class Registry:
         return digest
 
     def log_lineage(self, run_id: str, lineage: dict[str, Any], definition: Mapping[str, bytes]) -> None:
-        """Stores what a run's model is made from, with the definition as it is."""
+        """Stores the lineage of a run's model, with the files of its definition."""
         files = {f"{DEFINITION}/{name}": content for name, content in definition.items()}
         self._upload(run_id, LINEAGE, files | {"lineage.json": json.dumps(lineage, indent=1).encode()})
 
     def log_trials(self, run_id: str, trials: Sequence[tuple[Mapping[str, Any], Sequence[float]]]) -> None:
-        """Keeps what a search tried, each as a child of the run: the parameters, and the metric of each fold."""
+        """Stores the trials of a search, each as a child of the run: the parameters, and the metric of each fold."""
         for params, scores in trials:
             name = ", ".join(f"{key} {value}" for key, value in params.items())
             child = self.client.create_run(self._experiment(), run_name=name, tags={MLFLOW_PARENT_RUN_ID: run_id})
@@ -108,22 +108,22 @@ class Registry:
             self.client.set_terminated(child.info.run_id)
 
     def lineage(self, run_id: str) -> tuple[dict[str, Any], dict[str, bytes]]:
-        """What a run's model was made from, and its definition as it was.
+        """The lineage of a run's model, and the files of its definition.
 
         Raises:
-            TerminalError: If the run does not say.
+            TerminalError: If the run has no lineage.
         """
-        fix = "restore the artifact store; a version trained before lineage was kept cannot be made again"
+        fix = "restore the artifact store; a version that was trained before lineage was stored cannot be reproduced"
         files = self._download(run_id, LINEAGE, "lineage", fix)
-        told = json.loads(files.pop("lineage.json"))
-        return told, {name.removeprefix(f"{DEFINITION}/"): content for name, content in files.items()}
+        lineage = json.loads(files.pop("lineage.json"))
+        return lineage, {name.removeprefix(f"{DEFINITION}/"): content for name, content in files.items()}
 
-    def log_expectation(self, run_id: str, told: dict[str, Any]) -> None:
-        """Stores what a run's holdout lets expect of nights that its model will score."""
-        self._upload(run_id, EXPECTATION, {"expectation.json": json.dumps(told).encode()})
+    def log_expectation(self, run_id: str, expectation: dict[str, Any]) -> None:
+        """Stores the performance to expect of nights that a run's model will score."""
+        self._upload(run_id, EXPECTATION, {"expectation.json": json.dumps(expectation).encode()})
 
     def expectation(self, number: int) -> dict[str, Any] | None:
-        """What a version's holdout lets expect; None if the version or what is to be expected is not there."""
+        """The performance to expect of a version's nights; None if there is no such version or expectation."""
         try:
             files = self._download(self.version(number).run_id, EXPECTATION, "expectation", "train a new version")
             return dict(json.loads(files["expectation.json"]))
@@ -138,43 +138,43 @@ class Registry:
         """The tags of a run."""
         return dict(self.client.get_run(run_id).data.tags)
 
-    def page(self, run_id: str, name: str) -> str:
-        """The address of a page among a run's artifacts, in MLflow's UI."""
+    def artifact_url(self, run_id: str, name: str) -> str:
+        """The address of a run's artifact in MLflow's UI."""
         experiment = self.client.get_run(run_id).info.experiment_id
         return f"{self.settings.mlflow_url}/#/experiments/{experiment}/runs/{run_id}/artifacts/{name}"
 
     def metrics(self, run_id: str) -> dict[str, float]:
-        """The metrics of a run; none if it is gone."""
-        with absent():
+        """The metrics of a run; none if the run was deleted."""
+        with ignore_absent():
             return dict(self.client.get_run(run_id).data.metrics)
         return {}
 
-    def files(self, run_id: str, digest: str) -> dict[str, bytes]:
-        """A run's package as files, verified to be those that were registered.
+    def package_files(self, run_id: str, digest: str) -> dict[str, bytes]:
+        """A run's package as files, whose digest is verified.
 
         Raises:
-            TerminalError: If the artifact is gone or is not the one that was registered.
+            TerminalError: If the artifact is missing or is not the one that was registered.
         """
         fix = "restore the artifact store, or roll back to another version"
-        found = self._download(run_id, ARTIFACT, "artifact", fix)
-        verify_digest(found, digest)
-        return found
+        files = self._download(run_id, ARTIFACT, "artifact", fix)
+        verify_digest(files, digest)
+        return files
 
     def package(self, run_id: str, digest: str) -> ModelPackage:
         """A run's package, verified and loaded."""
-        return load_package(self.files(run_id, digest), digest)
+        return load_package(self.package_files(run_id, digest), digest)
 
     def reference(self, version: Version) -> ModelReference:
-        """The histograms of what a version learned from; the estimator stays unloaded."""
-        return load_reference(self.files(version.run_id, version.digest))
+        """The histograms of a version's training rows; the estimator is not loaded."""
+        return load_reference(self.package_files(version.run_id, version.digest))
 
     def champion(self) -> Version | None:
-        """The version that makes the published scores, if there is one."""
-        return self._at(CHAMPION)
+        """The version whose scores are published; None if there is none."""
+        return self._aliased_version(CHAMPION)
 
     def challenger(self) -> Version | None:
-        """The version that is scored beside the champion, if there is one."""
-        return self._at(CHALLENGER)
+        """The version that is scored in shadow of the champion; None if there is none."""
+        return self._aliased_version(CHALLENGER)
 
     def require_champion(self) -> Version:
         """The champion.
@@ -191,9 +191,9 @@ class Registry:
         return champion
 
     def versions(self) -> dict[int, Version]:
-        """Every version by its number, in their order."""
-        found = [_version(one) for one in self.client.search_model_versions(f"name = '{self.model}'")]
-        return {one.number: one for one in sorted(found, key=lambda one: one.number)}
+        """Every version by its number, ascending."""
+        versions = [_version(entity) for entity in self.client.search_model_versions(f"name = '{self.model}'")]
+        return {version.number: version for version in sorted(versions, key=lambda version: version.number)}
 
     def version(self, number: int) -> Version:
         """A version by its number.
@@ -201,12 +201,12 @@ class Registry:
         Raises:
             TerminalError: If there is no such version.
         """
-        with absent():
+        with ignore_absent():
             return _version(self.client.get_model_version(self.model, str(number)))
         raise TerminalError("no such version", where=self.model, received=number, allowed=self.versions() or "none yet")
 
     def register(self, run_id: str, note: str) -> Version:
-        """Makes a version of a run's package, once; the caller holds the lock."""
+        """Registers a run's package as a version, once; the caller holds the lock."""
         from mlflow.exceptions import MlflowException
 
         try:
@@ -215,33 +215,33 @@ class Registry:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
         if same := self.client.search_model_versions(f"name = '{self.model}' and run_id = '{run_id}'"):
-            return min(map(_version, same), key=lambda one: one.number)
+            return min(map(_version, same), key=lambda version: version.number)
         tags = {name: value for name, value in self.run_tags(run_id).items() if name.startswith("nightshift.")}
         source = f"{self.client.get_run(run_id).info.artifact_uri}/{ARTIFACT}"
         return _version(self.client.create_model_version(self.model, source, run_id, tags=tags, description=note))
 
-    def crown(self, number: int) -> None:
-        """Makes a version the champion; the caller holds the lock."""
+    def set_champion_alias(self, number: int) -> None:
+        """Sets the alias `champion` to a version; the caller holds the lock."""
         self.client.set_registered_model_alias(self.model, CHAMPION, str(number))
 
-    def challenge(self, number: int | None) -> None:
-        """Makes a version the challenger, or none; the caller holds the lock."""
+    def set_challenger_alias(self, number: int | None) -> None:
+        """Sets the alias `challenger` to a version, or deletes it if None; the caller holds the lock."""
         if number is not None:
             self.client.set_registered_model_alias(self.model, CHALLENGER, str(number))
             return
-        with absent():
+        with ignore_absent():
             self.client.delete_registered_model_alias(self.model, CHALLENGER)
 
-    def settled(self, alias: str = CHAMPION) -> str:
-        """The event that an alias is known to agree with; empty if none is known."""
-        with absent():
-            return str(self.client.get_registered_model(self.model).tags.get(SETTLED[alias], ""))
+    def confirmed_event(self, alias: str = CHAMPION) -> str:
+        """The id of the event that an alias is confirmed to agree with; empty if there is none."""
+        with ignore_absent():
+            return str(self.client.get_registered_model(self.model).tags.get(CONFIRMED_EVENT_TAGS[alias], ""))
         return ""
 
-    def settle(self, event_id: str, alias: str = CHAMPION) -> None:
-        """Says that an alias agrees with an event; the caller holds the lock."""
-        with absent():
-            self.client.set_registered_model_tag(self.model, SETTLED[alias], event_id)
+    def confirm_event(self, event_id: str, alias: str = CHAMPION) -> None:
+        """Confirms that an alias agrees with an event; the caller holds the lock."""
+        with ignore_absent():
+            self.client.set_registered_model_tag(self.model, CONFIRMED_EVENT_TAGS[alias], event_id)
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -257,40 +257,40 @@ class Registry:
                 (Path(folder) / name).write_bytes(content)
             self.client.log_artifacts(run_id, folder, artifact)
 
-    def _download(self, run_id: str, artifact: str, what: str, fix: str) -> dict[str, bytes]:
-        """The files that a run keeps below an artifact, by their paths there.
+    def _download(self, run_id: str, artifact: str, title: str, fix: str) -> dict[str, bytes]:
+        """The files of a run below an artifact, by their paths there.
 
         Raises:
-            TerminalError: If they cannot be read.
+            TerminalError: If the files cannot be read.
         """
         from mlflow.exceptions import MlflowException
 
         try:
-            self.client.get_run(run_id)  # whether MLflow answers at all
+            self.client.get_run(run_id)  # fails as a transient error if MLflow does not answer
             with tempfile.TemporaryDirectory() as folder:
-                path = Path(self.client.plain.download_artifacts(run_id, artifact, folder))
+                path = Path(self.client.mlflow.download_artifacts(run_id, artifact, folder))
                 return {str(file.relative_to(path)): file.read_bytes() for file in path.rglob("*") if file.is_file()}
         except (MlflowException, OSError) as error:
             where = f"{self.model}, run {run_id}"
             raise TerminalError(
-                f"the model's {what} cannot be read: {first_line(error)}", where=where, fix=fix
+                f"the model's {title} cannot be read: {first_line(error)}", where=where, fix=fix
             ) from None
 
-    def _at(self, alias: str) -> Version | None:
-        with absent():
+    def _aliased_version(self, alias: str) -> Version | None:
+        with ignore_absent():
             return _version(self.client.get_model_version_by_alias(self.model, alias))
         return None
 
     def _experiment(self) -> str:
         with self.lock():
-            found = self.client.get_experiment_by_name(self.model)
-            if found is not None:
-                return str(found.experiment_id)
+            experiment = self.client.get_experiment_by_name(self.model)
+            if experiment is not None:
+                return str(experiment.experiment_id)
             return str(self.client.create_experiment(self.model, f"{self.settings.artifact_root}/{self.model}"))
 
 
 def _client(settings: Settings) -> Client:
-    """An MLflow client; the first one of an installation creates the store, alone."""
+    """An MLflow client; the first client of an installation creates the store, under a lock."""
     uri = settings.tracking_uri
     if uri.startswith("sqlite:///"):
         Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
@@ -304,6 +304,6 @@ def _lock_folder(settings: Settings) -> Path:
     return folder
 
 
-def _version(found: Any) -> Version:
-    tags = dict(found.tags)
-    return Version(int(found.version), str(found.run_id), tags.get(DIGEST, ""), tags.get(NIGHT, ""), tags)
+def _version(entity: Any) -> Version:
+    tags = dict(entity.tags)
+    return Version(int(entity.version), str(entity.run_id), tags.get(DIGEST, ""), tags.get(NIGHT, ""), tags)

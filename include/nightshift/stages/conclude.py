@@ -14,4 +14,4 @@ def conclude(project: Project, stored: StoredModel, answer: Answer, run_id: str)
     Returns:
         The event that says what was done.
     """
-    return project.challengers.answer(stored.run_id, answer, run_id)
+    return project.challengers.apply_answer(stored.run_id, answer, run_id)

@@ -49,7 +49,7 @@ def gate(project: Project, stored: StoredModel, as_of: date, run_id: str) -> Gat
     lineage = Lineage(**registry.lineage(stored.run_id)[0])
     days = date.fromisoformat(lineage.holdout), date.fromisoformat(lineage.last)
     rows = read_labelled(project.lake, definition, *days, lineage.snapshots)
-    files = registry.files(stored.run_id, stored.digest)
+    files = registry.package_files(stored.run_id, stored.digest)
     scores = load_package(files, stored.digest).score(rows)
     champion_scores, against = _champion_scores(project, stored, rows)
     columns = rules.slices.columns if rules.slices else ()
@@ -70,8 +70,8 @@ def gate(project: Project, stored: StoredModel, as_of: date, run_id: str) -> Gat
         tags={"nightshift.gate": _verdict(report), "nightshift.gate.summary": report.summary()},
     )
     if not report.passed:
-        project.champions.refuse(stored.run_id, report.summary(), run_id)
-    return GateResult(report, registry.page(stored.run_id, GATE_PAGE))
+        project.champions.record_refusal(stored.run_id, report.summary(), run_id)
+    return GateResult(report, registry.artifact_url(stored.run_id, GATE_PAGE))
 
 
 def _measurements(report: GateReport, against: str) -> list[Measurement]:

@@ -38,7 +38,7 @@ def register(project: Project, stored: StoredModel, note: str, run_id: str) -> R
     if policy.auto or (policy.shadow and project.registry.champion() is None):
         return Registration(promote(project, stored, note, run_id), "champion")
     _check_passed(project, stored)
-    return Registration(project.challengers.challenge(stored.run_id, note, run_id), "challenger")
+    return Registration(project.challengers.register_challenger(stored.run_id, note, run_id), "challenger")
 
 
 def promote(project: Project, stored: StoredModel, note: str, run_id: str = "by hand") -> Version:

@@ -54,7 +54,7 @@ def stage_scores(
 
     def scorer(version: Version, writer: StagingWriter) -> Scorer:
         provenance = {"model_version": version.number, "features_snapshot": snapshot, "scored_at": scored_at}
-        files = registry.files(version.run_id, version.digest)
+        files = registry.package_files(version.run_id, version.digest)
         return Scorer(files, version.digest, writer.spec, writer.folder, provenance)
 
     champion, challenger = registry.require_champion(), registry.challenger()

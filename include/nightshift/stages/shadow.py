@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import date
 
 import pyarrow as pa
@@ -35,7 +34,7 @@ def judge_challenger(project: Project, night: date, run_id: str) -> str:
         What became of it, as a sentence.
     """
     policy = project.definition.promotion.shadow
-    challenge = project.challengers.present(run_id) if policy else None
+    challenge = project.challengers.reconcile_and_get_challenger(run_id) if policy else None
     if policy is None or challenge is None:
         return "no challenger is to be judged by its nights"
     (challenger, since), champion = challenge, project.registry.champion()
@@ -57,7 +56,7 @@ def _wait(
     run_id: str,
 ) -> str:
     """Waits for further nights, or retires a challenger whose time is up."""
-    first = date.fromisoformat(json.loads(since.evidence).get(FIRST_NIGHT, str(since.effective)))
+    first = date.fromisoformat(since.parsed_evidence.get(FIRST_NIGHT, str(since.effective)))
     published = published_dates(project.lake, scores_table(project.definition), (since.effective, night))
     scored = sum(day >= first for day in published)
     progress = f"{nights} of {policy.nights} nights that can be compared, of {scored} that were scored"

@@ -59,7 +59,7 @@ def test_what_is_refused_is_one_line_and_changes_nothing(project: Project, night
     (artifact(project, first.run_id) / "encoder.json").unlink()
     for words, line in (
         (["--to", "9"], "no such version"),
-        (["--to", "2"], "it is the champion already"),
+        (["--to", "2"], "it is already the champion"),
         (["--to", "3"], "it never passed the gate"),
         ([], "the model's artifact is not the one that was registered"),
     ):
@@ -92,7 +92,7 @@ def test_a_champion_that_was_made_in_mlflow_is_warned_of_once(project: Project, 
     promoted(project, 3, 4)
     project.registry.client.set_registered_model_alias("tiny", CHAMPION, "1")
     first, again = process("champion", "tiny"), process("champion", "tiny")
-    assert "is at version 1, by the events it is at 2: it was changed elsewhere" in first.err
+    assert "points to version 1, according to the events to 2: it was changed elsewhere" in first.err
     assert (first.err.count("\n"), again.err) == (1, "")
     assert first.out == again.out
     assert f"why       changed_elsewhere by unknown, in place of version 2: noticed by {ME}" in first.out
@@ -107,7 +107,7 @@ def test_no_champion_yet_is_one_line(nightshift: Command) -> None:
 def test_the_challenger_is_shown_and_can_be_retired(project: Project, nightshift: Command) -> None:
     promoted(project, 3)
     assert nightshift("retire", "tiny").out == "tiny: there is no challenger\n"
-    project.challengers.challenge(trained(project, 4).run_id, NOTE, "run 4")
+    project.challengers.register_challenger(trained(project, 4).run_id, NOTE, "run 4")
     shown = nightshift("versions", "tiny").out
     assert "challenger since 2024-01-04" in shown and "challenging" in shown
     done = nightshift("retire", "tiny", "--reason", "its scores are late")

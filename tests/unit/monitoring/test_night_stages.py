@@ -305,7 +305,7 @@ def test_a_late_run_of_an_old_night_does_not_request_a_training_for_a_replaced_v
 def test_while_a_challenger_waits_another_training_would_take_its_place(project: Project) -> None:
     version(project, 1)
     made = trained(project, 3)
-    project.challengers.challenge(made.run_id, "passed", "test")
+    project.challengers.register_challenger(made.run_id, "passed", "test")
     drift(project, 5)
     assert decide(policy(project), day(5), "test").action == "suppressed_by_running"
     told = rows(project, "decision", 5)["retrain"]["detail"]

@@ -91,7 +91,7 @@ def readers(project: Project) -> dict[str, Callable[[], Any]]:
     version = project.registry.version(1)
     return {
         "who scores or judges": lambda: project.registry.package(version.run_id, version.digest),
-        "who hands it to Spark's workers": lambda: project.registry.files(version.run_id, version.digest),
+        "who hands it to Spark's workers": lambda: project.registry.package_files(version.run_id, version.digest),
         "who measures drift": lambda: project.registry.reference(version),
         "who goes back": lambda: project.champions.roll_back("me", 1, force=True),
     }

@@ -11,7 +11,7 @@ from nightshift.errors import TerminalError
 from nightshift.lake.catalog import Lake
 from nightshift.project import Project
 from nightshift.registry.challengers import Answer
-from nightshift.registry.events import RegistryEvent, challenges, last_challenger
+from nightshift.registry.events import RegistryEvent, challenger_changes, current_challenger
 from nightshift.registry.store import CHALLENGER
 from nightshift.settings import Settings
 from unit.registry.test_champions import FIRST, point, scored
@@ -22,7 +22,7 @@ YES, NO = Answer(True, "ada", "looks right"), Answer(False, "ada", "slices")
 
 
 def challenge(settings: Settings, run: str, actor: str) -> None:
-    Project("tiny", settings).challengers.challenge(run, NOTE, actor)
+    Project("tiny", settings).challengers.register_challenger(run, NOTE, actor)
 
 
 def retire(settings: Settings, number: int) -> None:
@@ -34,13 +34,13 @@ def raise_(settings: Settings, number: int) -> None:
 
 
 def answer(settings: Settings, run: str, given: Answer) -> None:
-    Project("tiny", settings).challengers.answer(run, given, "run 9")
+    Project("tiny", settings).challengers.apply_answer(run, given, "run 9")
 
 
 def challenged(project: Project, number: int) -> str:
     """A training that passed and is the challenger now; its MLflow run."""
     run = trained(project, number).run_id
-    project.challengers.challenge(run, NOTE, f"run {number}")
+    project.challengers.register_challenger(run, NOTE, f"run {number}")
     return run
 
 
@@ -54,10 +54,10 @@ def check(project: Project) -> None:
     for _ in range(2):
         check_sound(project)
         events = project.champions.events()
-        assert challenger(project) == last_challenger(events)
-        if known := challenges(events):
-            assert project.registry.settled(CHALLENGER) == known[-1][0].event_id
-        project.champions.settle("somebody")
+        assert challenger(project) == current_challenger(events)
+        if known := challenger_changes(events):
+            assert project.registry.confirmed_event(CHALLENGER) == known[-1][0].event_id
+        project.champions.reconcile_aliases("somebody")
 
 
 # ---- coming
@@ -72,7 +72,7 @@ def test_what_challenges_is_a_version_with_an_event_that_says_why_and_the_champi
     told_of = {"gate": NOTE, "digest": project.registry.version(2).digest, "first_night": str(day(4))}
     assert json.loads(event.evidence) == told_of
     assert (project.registry.require_champion().number, challenger(project)) == (1, 2)
-    found = project.challengers.present("me")
+    found = project.challengers.reconcile_and_get_challenger("me")
     assert found and (found[0].number, found[1]) == (2, event)
     check(project)
 
@@ -83,7 +83,7 @@ def test_challenging_again_changes_nothing_whatever_became_of_it(project: Projec
     for step in (lambda: None, lambda: project.challengers.retire(2, "me", "")):
         step()
         before = project.champions.events()
-        assert project.challengers.challenge(run, NOTE, "run 4").number == 2
+        assert project.challengers.register_challenger(run, NOTE, "run 4").number == 2
         assert project.champions.events() == before
     assert challenger(project) is None
     check(project)
@@ -105,7 +105,7 @@ def test_an_older_training_that_is_registered_late_does_not_displace_a_newer_one
     older = trained(project, 4)
     project.registry.register(older.run_id, NOTE)  # and killed before anything else
     challenged(project, 5)
-    assert project.challengers.challenge(older.run_id, NOTE, "run 4").number == 2
+    assert project.challengers.register_challenger(older.run_id, NOTE, "run 4").number == 2
     assert told(project)[-2:] == [("registered", None, 2), ("retired", None, 2)]
     assert challenger(project) == 3
     check(project)
@@ -153,7 +153,7 @@ def test_a_challenger_that_is_retired_stays_a_version(project: Project) -> None:
     done = project.challengers.retire(None, "me", "not needed")
     assert done and (done.event, done.to_version, done.actor, done.reason) == ("retired", 2, "me", "not needed")
     assert project.challengers.retire(None, "me", "") is None
-    assert challenger(project) is None and project.challengers.present("me") is None
+    assert challenger(project) is None and project.challengers.reconcile_and_get_challenger("me") is None
     assert list(project.registry.versions()) == [1, 2]
     check(project)
 
@@ -174,7 +174,7 @@ def test_who_is_meant_must_be_the_challenger(project: Project) -> None:
 def test_an_approval_is_kept_with_the_person_and_the_version_is_promoted(project: Project) -> None:
     promoted(project, 3)
     run = challenged(project, 4)
-    done = project.challengers.answer(run, YES, "run 4")
+    done = project.challengers.apply_answer(run, YES, "run 4")
     approved, raised = project.champions.events()[-2:]
     assert done == raised
     assert (approved.event, approved.to_version, approved.actor, approved.reason) == (
@@ -182,18 +182,18 @@ def test_an_approval_is_kept_with_the_person_and_the_version_is_promoted(project
     )  # fmt: skip
     assert (raised.event, raised.from_version, raised.to_version) == ("promoted", 1, 2)
     assert (raised.actor, raised.reason) == ("run 4", "approved by ada")
-    assert project.challengers.answer(run, YES, "run 4") == raised
+    assert project.challengers.apply_answer(run, YES, "run 4") == raised
     check(project)
 
 
 def test_a_refusal_is_kept_with_the_person_and_is_final(project: Project) -> None:
     promoted(project, 3)
     run = challenged(project, 4)
-    done = project.challengers.answer(run, NO, "run 4")
+    done = project.challengers.apply_answer(run, NO, "run 4")
     assert (done.event, done.to_version, done.actor, done.reason) == ("declined", 2, "ada", "slices")
-    assert project.challengers.answer(run, NO, "run 4") == done
-    with pytest.raises(TerminalError, match=r"version 2: it is not the challenger any more.*rollback --to 2"):
-        project.challengers.answer(run, YES, "run 4")
+    assert project.challengers.apply_answer(run, NO, "run 4") == done
+    with pytest.raises(TerminalError, match=r"version 2: the version is no longer the challenger.*rollback --to 2"):
+        project.challengers.apply_answer(run, YES, "run 4")
     assert (project.registry.require_champion().number, challenger(project)) == (1, None)
     assert project.champions.roll_back("me", 2).to_version == 2
     check(project)
@@ -202,7 +202,7 @@ def test_a_refusal_is_kept_with_the_person_and_is_final(project: Project) -> Non
 def test_the_first_version_of_all_can_wait_for_an_answer(project: Project) -> None:
     run = challenged(project, 3)
     assert project.registry.champion() is None
-    project.challengers.answer(run, YES, "run 3")
+    project.challengers.apply_answer(run, YES, "run 3")
     assert told(project) == [
         ("registered", None, 1), ("challenging", None, 1), ("approved", None, 1), ("promoted", None, 1),
     ]  # fmt: skip
@@ -242,7 +242,7 @@ def test_a_challenger_that_was_promoted_can_be_gone_back_from(project: Project) 
     run = challenged(project, 4)
     project.challengers.promote(2, "run 9", "better")
     assert project.champions.roll_back("me").to_version == 1
-    assert project.challengers.challenge(run, NOTE, "run 4").number == 2
+    assert project.challengers.register_challenger(run, NOTE, "run 4").number == 2
     assert project.champions.promote(run, NOTE, "run 4").number == 2
     assert (project.registry.require_champion().number, challenger(project)) == (1, None)
     check(project)
@@ -261,13 +261,13 @@ def test_a_challenger_that_was_made_or_taken_away_in_mlflow_is_kept_as_an_event_
     promoted(project, 3, 4)
     set_challenger(project, 1)
     with caplog.at_level(logging.WARNING):
-        project.champions.settle("me")
+        project.champions.reconcile_aliases("me")
     [warning] = caplog.messages
-    assert "alias `challenger` is at version 1, by the events it is at none" in warning
-    project.champions.settle("me")
+    assert "alias `challenger` points to version 1, according to the events to none" in warning
+    project.champions.reconcile_aliases("me")
     project.registry.client.delete_registered_model_alias("tiny", CHALLENGER)
-    project.champions.settle("me")
-    project.champions.settle("me")
+    project.champions.reconcile_aliases("me")
+    project.champions.reconcile_aliases("me")
     made, gone = project.champions.events()[4:]
     assert (made.event, made.to_version, made.actor, made.reason) == (
         "challenging", 1, "unknown", "changed in MLflow, noticed by me",
@@ -280,7 +280,7 @@ def test_a_challenger_that_was_exchanged_in_mlflow_is_the_one_that_was_put_there
     promoted(project, 3, 4)
     challenged(project, 5)
     set_challenger(project, 1)
-    project.champions.settle("me")
+    project.champions.reconcile_aliases("me")
     assert told(project)[6:] == [("challenging", 3, 1)]
     check(project)
 
@@ -288,7 +288,7 @@ def test_a_challenger_that_was_exchanged_in_mlflow_is_the_one_that_was_put_there
 def test_a_champion_is_never_its_own_challenger(project: Project) -> None:
     promoted(project, 3)
     set_challenger(project, 1)
-    project.champions.settle("me")
+    project.champions.reconcile_aliases("me")
     assert challenger(project) is None and told(project) == FIRST
     check(project)
 
@@ -297,7 +297,7 @@ def test_a_challenger_that_was_made_the_champion_in_mlflow_challenges_no_more(pr
     promoted(project, 3)
     challenged(project, 4)
     point(project, 2)
-    project.champions.settle("me")
+    project.champions.reconcile_aliases("me")
     assert told(project)[4:] == [("changed_elsewhere", 1, 2)]
     assert challenger(project) is None
     assert project.registry.require_champion().number == 2
@@ -307,8 +307,8 @@ def test_events_of_an_mlflow_that_is_gone_leave_no_challenger(project: Project) 
     promoted(project, 3)
     challenged(project, 4)
     project.registry.client.delete_registered_model("tiny")
-    project.champions.settle("me")
-    project.champions.settle("me")
+    project.champions.reconcile_aliases("me")
+    project.champions.reconcile_aliases("me")
     assert told(project)[4:] == [("changed_elsewhere", 1, None), ("retired", None, 2)]
     promoted(project, 5)
     challenged(project, 6)
@@ -340,8 +340,8 @@ def test_a_challenge_that_was_killed_is_completed_by_running_it_again(
     one = trained(project, 5)
     killed(step, count, challenge, project.settings, one.run_id, "run 5")
     if seen:
-        project.champions.settle("me")
-    assert project.challengers.challenge(one.run_id, NOTE, "run 5").number == 3
+        project.champions.reconcile_aliases("me")
+    assert project.challengers.register_challenger(one.run_id, NOTE, "run 5").number == 3
     assert told(project)[4:] == [("registered", None, 3), ("retired", None, 2), ("challenging", None, 3)]
     check(project)
 
@@ -358,7 +358,7 @@ def test_a_promotion_of_the_challenger_that_was_killed_is_finished_by_whoever_co
     killed(step, 1, raise_, project.settings, 2)
     if again:
         assert project.challengers.promote(2, "run 9", "better") is None  # it is done by now
-    assert project.champions.present("me")[0].number == 2
+    assert project.champions.reconcile_and_get_champion("me")[0].number == 2
     assert challenger(project) is None
     assert told(project)[4:] == [("promoted", 1, 2)]
     check(project)
@@ -369,7 +369,7 @@ def test_a_retirement_that_was_killed_is_finished_by_whoever_comes_next(project:
     promoted(project, 3)
     challenged(project, 4)
     killed(step, 1, retire, project.settings, 2)
-    assert project.challengers.present("me") is None
+    assert project.challengers.reconcile_and_get_challenger("me") is None
     assert project.challengers.retire(2, "run 9", "worse") is None
     assert told(project)[4:] == [("retired", None, 2)]
     check(project)
@@ -390,7 +390,7 @@ def test_an_approval_that_was_killed_is_completed_by_running_it_again(project: P
     promoted(project, 3)
     run = challenged(project, 4)
     killed(step, count, answer, project.settings, run, YES)
-    assert project.challengers.answer(run, YES, "run 9").event == "promoted"
+    assert project.challengers.apply_answer(run, YES, "run 9").event == "promoted"
     assert told(project)[4:] == [("approved", None, 2), ("promoted", 1, 2)]
     check(project)
 
@@ -412,7 +412,7 @@ def test_the_challenger_follows_from_the_events(lake: Lake) -> None:
         return RegistryEvent("tiny", kind, day(1), "me", to_version=version)  # type: ignore[arg-type]
 
     def after(*kinds: tuple[str, int]) -> list[int | None]:
-        return [version for _, version in challenges([event(*one) for one in kinds])]
+        return [version for _, version in challenger_changes([event(*one) for one in kinds])]
 
     assert after(("registered", 1), ("promoted", 1)) == []
     assert after(("challenging", 2), ("retired", 2), ("retired", 2)) == [2, None]

@@ -84,7 +84,7 @@ def test_registering_again_does_not_undo_a_rollback(project: Project) -> None:
 def test_what_the_gate_refused_is_kept_once_and_is_no_version(project: Project) -> None:
     one = trained(project, 5, "refused")
     for _ in range(2):
-        project.champions.refuse(one.run_id, "too bad", "run 5")
+        project.champions.record_refusal(one.run_id, "too bad", "run 5")
     [event] = project.champions.events()
     assert (event.event, event.to_version, event.mlflow_run, event.actor) == ("refused", None, one.run_id, "run 5")
     assert json.loads(event.evidence) == {"gate": "too bad"}
@@ -116,7 +116,7 @@ def test_the_first_promotion_of_all_may_be_killed_before_it_made_a_version(proje
     one = trained(project, 3)
     killed("the model is there", 1, promote, project.settings, one, "run 3")
     with pytest.raises(NotYetAvailable, match="no champion"):
-        project.champions.present("me")
+        project.champions.reconcile_and_get_champion("me")
     promote_model(project, one, NOTE, "run 3")
     assert told(project) == FIRST
     check_sound(project)
@@ -139,7 +139,7 @@ def test_an_interrupted_promotion_is_finished_by_whoever_looks_next(project: Pro
     promoted(project, 3)
     killed("an event is kept", 2, promote, project.settings, trained(project, 4), "run 4")
     assert champion(project) == 1
-    version, event = project.champions.present("me")
+    version, event = project.champions.reconcile_and_get_champion("me")
     assert (version.number, event.event, event.actor) == (2, "promoted", "run 4")
     check_sound(project)
 
@@ -164,7 +164,7 @@ def test_going_back_goes_to_the_champion_before_and_then_further(project: Projec
     )  # fmt: skip
     assert champion(project) == 2
     assert project.champions.roll_back("me").to_version == 1  # never to the one that was gone back from
-    with pytest.raises(TerminalError, match=r"no champion before the present one is known.*--to"):
+    with pytest.raises(TerminalError, match=r"there is no previous champion.*--to"):
         project.champions.roll_back("me")
     assert told(project)[-2:] == [("rolled_back", 3, 2), ("rolled_back", 2, 1)]
     check_sound(project)
@@ -202,7 +202,7 @@ def test_going_back_that_was_killed_is_finished_by_the_next_call_and_goes_no_fur
     promoted(project, 3, 4, 5)
     killed(step, 1, roll_back, project.settings, to)
     if step == "the mark is set":  # it was done, only nobody said so
-        project.champions.settle("me")
+        project.champions.reconcile_aliases("me")
     else:
         assert project.champions.roll_back("me", to).to_version == 2
     assert champion(project) == 2
@@ -250,7 +250,7 @@ def refusal(project: Project, to: int, *, force: bool = False) -> str:
 @pytest.mark.parametrize("force", [False, True])
 def test_a_version_that_is_not_there_or_is_the_champion_is_refused(three: Project, force: bool) -> None:
     assert refusal(three, 9, force=force) == "tiny: no such version; received 9; allowed: 1, 2, 3"
-    assert refusal(three, 2, force=force).startswith("tiny, version 2: it is the champion already")
+    assert refusal(three, 2, force=force).startswith("tiny, version 2: it is already the champion")
 
 
 @pytest.mark.parametrize("force", [False, True])
@@ -292,7 +292,7 @@ def test_a_version_that_needs_a_feature_that_is_gone_needs_force(three: Project)
     rows = {name: row for name, row in features.rows.items() if name != "busy"}
     definition = three.definition.model_copy(update={"features": features.model_copy(update={"rows": rows})})
     three.champions = Champions(three.registry, three.lake, definition)
-    assert "it learned from the feature 'busy', which is not there any more" in refusal(three, 1)
+    assert "the model needs the feature 'busy', which is no longer declared" in refusal(three, 1)
     assert three.champions.roll_back("me", 1, force=True).to_version == 1
 
 
@@ -305,13 +305,13 @@ def test_a_champion_made_in_mlflow_is_kept_as_an_event_once_with_a_warning(
     promoted(project, 3, 4, 5)
     point(project, 1)
     with caplog.at_level(logging.WARNING):
-        version, event = project.champions.present("me")
+        version, event = project.champions.reconcile_and_get_champion("me")
     assert version.number == 1
     assert (event.event, event.actor, event.reason) == ("changed_elsewhere", "unknown", "noticed by me")
     [warning] = caplog.messages
-    assert "is at version 1, by the events it is at 3: it was changed elsewhere" in warning
+    assert "points to version 1, according to the events to 3: it was changed elsewhere" in warning
     caplog.clear()
-    assert project.champions.present("somebody else")[1] == event
+    assert project.champions.reconcile_and_get_champion("somebody else")[1] == event
     assert caplog.messages == []
     assert told(project)[6:] == [("changed_elsewhere", 3, 1)]
 
@@ -330,7 +330,7 @@ def test_a_champion_from_before_there_were_events_is_known_since_it_was_trained(
     project.registry.register(trained(project, 3).run_id, NOTE)
     point(project, 1)
     scored(project, day(20))
-    version, event = project.champions.present("me")
+    version, event = project.champions.reconcile_and_get_champion("me")
     assert (version.number, event.event, event.from_version, event.effective) == (1, "changed_elsewhere", None, day(3))
 
 
@@ -338,7 +338,7 @@ def test_a_champion_that_was_taken_away_in_mlflow_is_noticed_and_can_be_restored
     promoted(project, 3, 4)
     project.registry.client.delete_registered_model_alias("tiny", CHAMPION)
     with pytest.raises(NotYetAvailable, match="no champion"):
-        project.champions.present("me")
+        project.champions.reconcile_and_get_champion("me")
     assert told(project)[4:] == [("changed_elsewhere", 2, None)]
     assert project.champions.roll_back("me").to_version == 2
     assert champion(project) == 2
@@ -348,15 +348,15 @@ def test_a_change_that_was_interrupted_yields_to_what_somebody_did_since(project
     promoted(project, 3, 4)
     killed("an event is kept", 2, promote, project.settings, trained(project, 5), "run 5")
     point(project, 1)
-    assert project.champions.present("me")[0].number == 1
+    assert project.champions.reconcile_and_get_champion("me")[0].number == 1
     assert told(project)[4:] == [*THIRD, ("changed_elsewhere", 3, 1)]
 
 
 def test_events_of_an_mlflow_that_is_gone_do_not_make_a_champion_in_the_new_one(project: Project) -> None:
     promoted(project, 3, 4)
     project.registry.client.delete_registered_model("tiny")
-    project.champions.settle("me")
-    project.champions.settle("me")
+    project.champions.reconcile_aliases("me")
+    project.champions.reconcile_aliases("me")
     assert told(project)[4:] == [("changed_elsewhere", 2, None)]
     assert project.registry.champion() is None
     promoted(project, 5)
@@ -370,12 +370,12 @@ def test_events_of_an_mlflow_that_is_gone_do_not_make_a_champion_in_the_new_one(
 def test_the_champion_of_a_date_is_told_by_effective_dates_whatever_the_clock_says(project: Project) -> None:
     promoted(project, 3, 8)
     project.champions.roll_back("me", reason="worse", effective=day(10))
-    versions = [project.champions.at(day(number)).version for number in (3, 7, 8, 9, 10, 31)]
+    versions = [project.champions.reign_on(day(number)).version for number in (3, 7, 8, 9, 10, 31)]
     assert versions == [1, 1, 2, 2, 1, 1]
-    assert project.champions.at(day(9)).until == day(10)
-    assert project.champions.at(day(31)).event.reason == "worse"
+    assert project.champions.reign_on(day(9)).until == day(10)
+    assert project.champions.reign_on(day(31)).event.reason == "worse"
     with pytest.raises(NotYetAvailable, match=r"2024-01-02; allowed: 2024-01-03 or later"):
-        project.champions.at(day(2))
+        project.champions.reign_on(day(2))
 
 
 def test_the_clock_may_be_set_back_between_two_changes(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -35,7 +35,7 @@ def test_a_server_that_is_down_is_named_and_its_password_is_not(settings: Settin
         Registry(away, "tiny")
     line = str(caught.value)
     assert line.startswith(f"http://me:***@{nobody}: MLflow does not answer: ")
-    assert "; fix: see that it is up" in line
+    assert "; fix: check that it is running" in line
     assert "secret" not in line
     assert "\n" not in line
 
@@ -46,16 +46,16 @@ def test_a_server_that_goes_away_is_a_transient_error_of_every_call(project: Pro
     # The same client, as if the address it was given had died since.
     from mlflow import MlflowClient
 
-    project.registry.client.plain = MlflowClient(f"http://{nobody}", f"http://{nobody}")
+    project.registry.client.mlflow = MlflowClient(f"http://{nobody}", f"http://{nobody}")
     calls = [
         project.registry.champion,
         project.registry.versions,
-        project.registry.settled,
+        project.registry.confirmed_event,
         lambda: project.registry.version(1),
-        lambda: project.registry.files(one.run_id, one.digest),
+        lambda: project.registry.package_files(one.run_id, one.digest),
         lambda: promote(project, one, "note", "run 3"),
         lambda: project.champions.roll_back("me"),
-        lambda: project.champions.present("me"),
+        lambda: project.champions.reconcile_and_get_champion("me"),
     ]
     for call in calls:
         with pytest.raises(TransientError, match="MLflow does not answer"):

@@ -19,8 +19,8 @@ from nightshift.lake.tables import registry_events_table
 from nightshift.registry.events import (
     RegistryEvent,
     append_event,
-    champion_before,
-    last_champion,
+    current_champion,
+    previous_champion,
     read_events,
     reigns,
 )
@@ -162,7 +162,7 @@ def test_reigns_follow_each_other_and_the_last_one_goes_on(told: list[tuple[str,
     assert [one.until for one in found[:-1]] == [one.since for one in found[1:]]
     assert all(one.until is None or one.since < one.until for one in found)
     if found:
-        assert (found[-1].until, found[-1].version) == (None, last_champion(history(told)))
+        assert (found[-1].until, found[-1].version) == (None, current_champion(history(told)))
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_the_champion_to_go_back_to(steps: str, before: int | None) -> None:
         for number, step in enumerate(steps.split(), 1)
     ]
     registered = [replace(one, event="registered") for one in events]
-    assert champion_before([*registered, *events]) == before
+    assert previous_champion([*registered, *events]) == before
 
 
 def test_dates_are_effective_ones_not_those_of_the_clock() -> None:

@@ -17,7 +17,7 @@ import mlflow
 from nightshift.project import Project
 from nightshift.registry import changes as moves
 from nightshift.registry import store
-from nightshift.registry.events import changes
+from nightshift.registry.events import champion_changes
 from nightshift.registry.store import ARTIFACT
 from nightshift.settings import Settings
 from nightshift.stages.register import promote as promote_model
@@ -60,10 +60,10 @@ def check_sound(project: Project) -> None:
     """MLflow and the events say the same, nothing is there twice, and no change is missing between two others."""
     events, versions = project.champions.events(), list(project.registry.versions().values())
     champion = project.registry.require_champion()
-    chain = changes(events)
+    chain = champion_changes(events)
     assert [one.from_version for one in chain] == [None, *(one.to_version for one in chain[:-1])]
     assert champion.number == chain[-1].to_version
-    assert project.registry.settled() == chain[-1].event_id
+    assert project.registry.confirmed_event() == chain[-1].event_id
     assert len({one.run_id for one in versions}) == len(versions)
     assert len({one.event_id for one in events}) == len(events)
     registered = {one.to_version: json.loads(one.evidence)["digest"] for one in events if one.event == "registered"}
@@ -87,11 +87,11 @@ STEPS: dict[str, tuple[Any, str]] = {
     "the model is there": (mlflow.MlflowClient, "create_registered_model"),
     "the version is there": (store.Registry, "register"),
     "an event is kept": (moves, "append_event"),
-    "the alias is moved": (store.Registry, "crown"),
-    "the challenger's alias is moved": (store.Registry, "challenge"),
+    "the alias is moved": (store.Registry, "set_champion_alias"),
+    "the challenger's alias is moved": (store.Registry, "set_challenger_alias"),
     "the values are kept": (Project, "record"),
     "the page is left": (mlflow.MlflowClient, "log_text"),
-    "the mark is set": (store.Registry, "settle"),
+    "the mark is set": (store.Registry, "confirm_event"),
 }
 
 

@@ -92,7 +92,7 @@ def test_a_number_is_learned_judged_promoted_and_made_again(project: Project) ->
     assert version.number == project.registry.require_champion().number == 1
 
     package = project.registry.package(trained.run_id, trained.digest)
-    assert package.prediction is NUMBER and TASK in project.registry.files(trained.run_id, trained.digest)
+    assert package.prediction is NUMBER and TASK in project.registry.package_files(trained.run_id, trained.digest)
     told, _ = project.registry.lineage(trained.run_id)
     outcomes = read_dates(project.lake, raw_table(project.definition, "failures"), FIRST, LAST)
     dates = outcomes["source_date"].to_numpy()
@@ -115,7 +115,7 @@ def test_a_number_is_learned_judged_promoted_and_made_again(project: Project) ->
     [baseline] = [row for row in rows if row["statistic"] == "baseline.mae"]
     constant = mean_absolute_error(there, np.full(len(there), told["median"]))
     assert f"against a constant's {constant:.3f}" in baseline["detail"]
-    page = project.registry.client.plain.download_artifacts(trained.run_id, GATE_PAGE)
+    page = project.registry.client.mlflow.download_artifacts(trained.run_id, GATE_PAGE)
     assert "Predicted against actual" in Path(page).read_text()
 
     again = reproduce(project, 1, lambda line: None)
@@ -233,7 +233,7 @@ def test_a_feature_without_any_value_is_left_out_and_said(of_number: OfNumber, t
     assert project.registry.run_tags(trained.run_id)["nightshift.without"] == "machine_failures_3d"
     report = gate(project, trained, AS_OF, "test")
     assert report.passed, report.summary()
-    page = Path(project.registry.client.plain.download_artifacts(trained.run_id, GATE_PAGE)).read_text()
+    page = Path(project.registry.client.mlflow.download_artifacts(trained.run_id, GATE_PAGE)).read_text()
     assert "machine_failures_3d: no value in any row of the training period" in page
     promote(project, trained, report.summary())
     assert reproduce(project, 1, lambda line: None).identical

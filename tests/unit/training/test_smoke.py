@@ -81,7 +81,7 @@ def test_an_artifact_that_cannot_be_loaded_is_told_and_raises_nothing(stored: St
 def test_a_feature_it_needs_and_does_not_get_is_told(stored: Stored_) -> None:
     rows = machines(20).drop_columns("busy")
     problem = try_stored(*stored, rows, np.zeros(20)).problem
-    assert "the model learned from the feature 'busy', which is not there any more" in problem
+    assert "the model needs the feature 'busy', which is no longer declared" in problem
 
 
 def test_one_that_takes_too_long_is_ended(stored: Stored_) -> None:

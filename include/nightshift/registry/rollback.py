@@ -1,0 +1,68 @@
+"""The checks of a version before it is rolled back to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nightshift.definition.model import ModelDefinition
+from nightshift.errors import TerminalError
+from nightshift.registry.events import RegistryEvent, current_champion
+from nightshift.registry.store import Registry, Version
+
+
+def require_rollback_version(
+    registry: Registry, definition: ModelDefinition, events: Sequence[RegistryEvent], number: int | None, force: bool
+) -> Version:
+    """A version that can score the next night: its artifact is verified and loaded.
+
+    Args:
+        registry: The model's versions.
+        definition: The model's definition.
+        events: The model's events.
+        number: The version; None if there is no previous champion.
+        force: Accept a version that has not passed the gate, or that needs a feature that is no longer declared.
+
+    Raises:
+        TerminalError: If the version cannot score, or may not be the champion.
+    """
+    if number is None:
+        fix = "name a version with --to"
+        raise TerminalError("there is no previous champion", where=definition.name, fix=fix)
+    version, where = registry.version(number), f"{definition.name}, version {number}"
+    if number == current_champion(events):
+        raise TerminalError("it is already the champion", where=where, fix="see `nightshift versions`")
+    _check_digest(version, events, where)
+    package = registry.package(version.run_id, version.digest)
+    if package.prediction != definition.prediction:
+        fix = "name another version, or change `label.type` back"
+        problem = f"it predicts a {package.prediction.score}, but the label is a {definition.prediction.label}"
+        raise TerminalError(problem, where=where, fix=fix)
+    if force:
+        return version
+    if missing := [name for name in package.encoder.types if name not in definition.feature_types]:
+        raise TerminalError(
+            f"the model needs the feature '{missing[0]}', which is no longer declared",
+            where=where,
+            fix="declare it again; with --force nights fail until it is declared",
+        )
+    if version.gate != "passed":
+        verdict = version.gate or "it was never judged"
+        fix = "name another version, or use --force"
+        raise TerminalError("it never passed the gate", where=where, received=verdict, allowed="passed", fix=fix)
+    return version
+
+
+def _check_digest(version: Version, events: Sequence[RegistryEvent], where: str) -> None:
+    """Requires a digest, and the one of the event: somebody who can change an artifact may be able to change a tag."""
+    if not version.digest:
+        raise TerminalError("it has no digest to verify its artifact with", where=where, fix="name another version")
+    registered = [event for event in events if event.event == "registered" and event.to_version == version.number]
+    allowed = [event.parsed_evidence["digest"] for event in registered if event.mlflow_run == version.run_id]
+    if allowed and version.digest not in allowed:
+        raise TerminalError(
+            "its digest in MLflow is not the one it was registered with",
+            where=where,
+            received=version.digest,
+            allowed=allowed,
+            fix="name another version",
+        )
