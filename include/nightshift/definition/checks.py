@@ -115,7 +115,9 @@ class Reference(StrictModel):
 class Freshness(StrictModel):
     """How close the newest row must be to the end of its date."""
 
-    newest: DuckDbSql = Field(description="When the event of a row happened, by the source's clock.")
+    newest: DuckDbSql = Field(
+        description="When the event of a row happened, by the source's clock. Over landed columns and `source_date`."
+    )
     within: Duration = Field(description="How long before the end of its date the newest row may be.")
     severity: PartitionSeverity = Field("fail", description="What follows if the newest row is older.")
 

@@ -59,7 +59,9 @@ class Training(StrictModel):
     estimator: Estimator = Field(Estimator(), description="The estimator that is fitted.")
     search: Search | None = Field(None, description="A search for the best parameters. Without it, `params` are used.")
     calibration: Calibration | None = Field(
-        None, description="How raw scores become probabilities. Without it, they are used as they are."
+        None,
+        description="How raw scores become probabilities. Without it, they are used as they are. Not allowed if the "
+        "label is a number.",
     )
     period: Days = Field(
         description="How many labelled days before the holdout the model learns from; fewer if the history is shorter."
