@@ -21,7 +21,7 @@ def declared(*expectations: str) -> str:
     return PLAN + "    expectations:\n" + "".join(f"      - {text}\n" for text in expectations)
 
 
-def test_every_expectation_that_cannot_be_is_told_with_its_place(edit: Edit) -> None:
+def test_every_impossible_expectation_is_named_with_its_place(edit: Edit) -> None:
     definition = edit(
         PLAN,
         declared(
@@ -35,10 +35,13 @@ def test_every_expectation_that_cannot_be_is_told_with_its_place(edit: Edit) -> 
     assert "sources.plan.expectations: the expectation does not take these arguments: " in second
 
 
-def test_expectations_of_features_and_scores_are_looked_at_too(edit: Edit) -> None:
+def test_expectations_of_features_and_scores_are_checked_too(edit: Edit) -> None:
     parts = [f"  {table}: {{expectations: [{{type: ExpectNothing}}]}}\n" for table in ("features", "scores")]
-    found = [str(one) for one in expectation_problems(edit("gate:", f"quality:\n{''.join(parts)}\ngate:"))]
-    assert ["quality.features.expectations" in found[0], "quality.scores.expectations" in found[1]] == [True, True]
+    problems = [str(problem) for problem in expectation_problems(edit("gate:", f"quality:\n{''.join(parts)}\ngate:"))]
+    assert ["quality.features.expectations" in problems[0], "quality.scores.expectations" in problems[1]] == [
+        True,
+        True,
+    ]
 
 
 @pytest.fixture
@@ -50,17 +53,17 @@ def installed(models: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     get_settings.cache_clear()
 
 
-def test_validate_says_what_is_wrong_with_them_and_fails(installed: Path) -> None:
+def test_validate_names_the_faults_of_expectations_and_fails(installed: Path) -> None:
     file = installed / "tiny" / "model.yaml"
     good = file.read_text()
     (installed / "tiny" / "expectations.py").write_text(OWN)
     file.write_text(
         good.replace(PLAN, declared("{type: ExpectColumnMaxToBeRound, arguments: {column: load, digits: x}}"))
     )
-    done = CliRunner().invoke(app, ["validate", "tiny"])
-    assert done.exit_code == 2
-    assert "sources.plan.expectations: the expectation does not take these arguments: " in done.stderr
-    assert "value is not a valid integer" in done.stderr
+    ended = CliRunner().invoke(app, ["validate", "tiny"])
+    assert ended.exit_code == 2
+    assert "sources.plan.expectations: the expectation does not take these arguments: " in ended.stderr
+    assert "value is not a valid integer" in ended.stderr
     file.write_text(good.replace(PLAN, declared("{type: ExpectColumnMaxToBeRound, arguments: {column: load}}")))
-    done = CliRunner().invoke(app, ["validate", "tiny"])
-    assert (done.exit_code, done.stderr) == (0, "")
+    ended = CliRunner().invoke(app, ["validate", "tiny"])
+    assert (ended.exit_code, ended.stderr) == (0, "")

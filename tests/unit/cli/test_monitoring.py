@@ -21,7 +21,7 @@ def history(project: Project) -> Project:
     return project
 
 
-def test_a_month_is_a_row_and_what_would_have_been_asked_is_said(history: Project, nightshift: Command) -> None:
+def test_a_month_is_a_row_and_the_requests_are_listed(history: Project, nightshift: Command) -> None:
     ended = nightshift(*RANGE)
     assert ended.code == 0
     assert "2024-01" in ended.out and "drift 3" in ended.out and "cooldown 2" in ended.out
@@ -33,12 +33,12 @@ def test_another_policy_is_read_from_a_file(history: Project, nightshift: Comman
     file = tmp_path / "policy.yaml"
     file.write_text("nights: 2\nof_last: 2\ncooldown: 1d\n")
     ended = nightshift(*RANGE, "--policy", str(file), "--nightly", "--format", "json")
-    told = json.loads(ended.out)
-    assert [(one["night"], one["action"]) for one in told] == [
+    decisions = json.loads(ended.out)
+    assert [(row["night"], row["action"]) for row in decisions] == [
         ("2024-01-02", "nothing"), ("2024-01-03", "nothing"), ("2024-01-04", "request"),
         ("2024-01-05", "nothing"), ("2024-01-06", "nothing"),
     ]  # fmt: skip
-    assert {one["version"] for one in told} == {1}
+    assert {row["version"] for row in decisions} == {1}
 
 
 @pytest.mark.parametrize(
@@ -47,11 +47,11 @@ def test_another_policy_is_read_from_a_file(history: Project, nightshift: Comman
         ("cooldown: 7d\nbudgett: 2\n", "policy.yaml:2: budgett: unknown key; received 'budgett'"),
         ("nights: 2\n", "policy.yaml:1: cooldown: missing key"),
         ("cooldown: 7d\nnights: 4\n", "policy.yaml:2: nights: can never be reached"),
-        ("cooldown: 7d\nperformance: {metric: rmse}\n", "policy.yaml:2: performance.metric: is no metric"),
+        ("cooldown: 7d\nperformance: {metric: rmse}\n", "policy.yaml:2: performance.metric: is not a metric"),
         ("- 1\n", "policy.yaml:1: not a mapping"),
     ],
 )
-def test_what_is_wrong_with_the_file_is_one_line(
+def test_a_fault_of_the_policy_file_is_one_line(
     history: Project, nightshift: Command, tmp_path: Path, content: str, says: str
 ) -> None:
     file = tmp_path / "policy.yaml"

@@ -1,4 +1,4 @@
-"""The commands about versions, as a person calls them."""
+"""The commands about versions, as users call them."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from unit.tables import day, put
 ME = pwd.getpwuid(os.getuid()).pw_name
 
 
-def test_going_back_is_one_command_that_says_what_it_did_and_who(
+def test_rolling_back_is_one_command_that_names_the_version_and_the_user(
     project: Project, process: Command, nightshift: Command
 ) -> None:
     first, second = promoted(project, 3, 8)
     columns = {"score_date": "date", "machine": "string", "model_version": "integer"}
     put(project.lake, replace(scores_table(project.definition), columns=columns), {day(9): [("a", 2)]})
-    done = process("rollback", "tiny", "--reason", "late [flights] are missed")
-    assert done.out == (
+    ended = process("rollback", "tiny", "--reason", "late [flights] are missed")
+    assert ended.out == (
         "tiny: version 1 is the champion from 2024-01-10 on, in place of version 2; "
         "nights that are published stay as they are\n"
     )
-    assert (done.code, done.err) == (0, "")
+    assert (ended.code, ended.err) == (0, "")
     check_sound(project)
 
     now = nightshift("champion", "tiny").out.splitlines()
@@ -53,7 +53,7 @@ def test_going_back_is_one_command_that_says_what_it_did_and_who(
     assert "allowed: 2024-01-03 or later" in before.err
 
 
-def test_what_is_refused_is_one_line_and_changes_nothing(project: Project, nightshift: Command) -> None:
+def test_a_refusal_is_one_line_and_changes_nothing(project: Project, nightshift: Command) -> None:
     first, _ = promoted(project, 3, 4)
     project.registry.register(trained(project, 5, "").run_id, "by hand")
     (artifact(project, first.run_id) / "encoder.json").unlink()
@@ -63,16 +63,16 @@ def test_what_is_refused_is_one_line_and_changes_nothing(project: Project, night
         (["--to", "3"], "it never passed the gate"),
         ([], "the model's artifact is not the one that was registered"),
     ):
-        done = nightshift("rollback", "tiny", *words)
-        assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
-        assert line in done.err
+        ended = nightshift("rollback", "tiny", *words)
+        assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
+        assert line in ended.err
     check = nightshift("champion", "tiny")
     assert check.out.startswith("tiny: version 2 is the champion\n")
     assert nightshift("rollback", "tiny", "--to", "3", "--force").code == 0
     assert project.registry.require_champion().number == 3
 
 
-def test_every_version_and_everything_that_happened_is_shown(project: Project, nightshift: Command) -> None:
+def test_every_version_and_every_event_is_shown(project: Project, nightshift: Command) -> None:
     promoted(project, 3, 8)
     project.champions.roll_back("me", reason="worse [again]", effective=project.champions.events()[-1].effective)
     shown = nightshift("versions", "tiny").out
@@ -88,7 +88,7 @@ def test_every_version_and_everything_that_happened_is_shown(project: Project, n
     assert "worse [again]" in events
 
 
-def test_a_champion_that_was_made_in_mlflow_is_warned_of_once(project: Project, process: Command) -> None:
+def test_a_champion_alias_that_was_set_in_mlflow_is_warned_of_once(project: Project, process: Command) -> None:
     promoted(project, 3, 4)
     project.registry.client.set_registered_model_alias("tiny", CHAMPION, "1")
     first, again = process("champion", "tiny"), process("champion", "tiny")
@@ -100,8 +100,8 @@ def test_a_champion_that_was_made_in_mlflow_is_warned_of_once(project: Project, 
 
 def test_no_champion_yet_is_one_line(nightshift: Command) -> None:
     for words in (["champion", "tiny"], ["champion", "tiny", "--at", "2024-01-03"], ["rollback", "tiny"]):
-        done = nightshift(*words)
-        assert (done.code, done.out, done.err.count("\n")) == (2, "", 1)
+        ended = nightshift(*words)
+        assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
 
 
 def test_the_challenger_is_shown_and_can_be_retired(project: Project, nightshift: Command) -> None:
@@ -110,8 +110,8 @@ def test_the_challenger_is_shown_and_can_be_retired(project: Project, nightshift
     project.challengers.register_challenger(trained(project, 4).run_id, NOTE, "run 4")
     shown = nightshift("versions", "tiny").out
     assert "challenger since 2024-01-04" in shown and "challenging" in shown
-    done = nightshift("retire", "tiny", "--reason", "its scores are late")
-    assert done.out == "tiny: version 2 is retired as challenger; the version and its rows are kept\n"
+    ended = nightshift("retire", "tiny", "--reason", "its scores are late")
+    assert ended.out == "tiny: version 2 is retired as challenger; the version and its rows are kept\n"
     event = project.champions.events()[-1]
     assert (event.event, event.actor, event.reason, event.to_version) == ("retired", ME, "its scores are late", 2)
     assert "challenger since" not in nightshift("versions", "tiny").out

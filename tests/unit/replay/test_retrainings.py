@@ -57,5 +57,5 @@ def test_a_refused_training_says_what_the_gate_found(project: Project) -> None:
 def test_a_challenger_is_told_apart_from_a_champion(project: Project) -> None:
     promote(project, trained(project, 3), NOTE, "first__2024-01-03")
     decide(project, 10, "request")
-    project.challengers.challenge(trained(project, 10).run_id, NOTE, "retrain__2024-01-10")
+    project.challengers.register_challenger(trained(project, 10).run_id, NOTE, "retrain__2024-01-10")
     assert sentences(project) == ["2024-01-10: retraining requested (reason of night 10); version 2 is the challenger"]
