@@ -17,7 +17,7 @@ from nightshift.training.gate import judge
 from nightshift.training.lineage import Lineage
 from nightshift.training.report import render_gate
 from nightshift.training.results import GateReport, Holdout
-from nightshift.training.smoke import try_stored
+from nightshift.training.smoke import smoke_test
 from nightshift.types import Measurement
 
 GATE_PAGE = "gate.html"  # among the run's artifacts, beside the model
@@ -55,7 +55,7 @@ def gate(project: Project, stored: StoredModel, as_of: date, run_id: str) -> Gat
     columns = rules.slices.columns if rules.slices else ()
     prediction = definition.prediction
     holdout = Holdout.of(rows, scores, champion_scores, lineage.baseline, columns, prediction=prediction)
-    smoke = try_stored(files, stored.digest, rows.drop_columns("label"), scores)
+    smoke = smoke_test(files, stored.digest, rows.drop_columns("label"), scores)
     report = judge(rules, holdout, smoke, definition.training.seed)
     if not report.passed:
         untag_snapshots(project.lake, lineage.snapshots, snapshot_tag(definition.name, stored.run_id))

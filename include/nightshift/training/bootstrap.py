@@ -1,11 +1,11 @@
-"""The bootstrap over days: how sure a holdout makes a metric, or the difference of two models' metrics.
+"""The bootstrap over days: the uncertainty of a holdout's metric, or of the difference of two models' metrics.
 
 Rows of one day share its weather, its promotions, its faults: they are not independent. So whole days are drawn with
-replacement, and every row of a drawn day counts as often as its day (a cluster bootstrap: Davison and Hinkley,
-Bootstrap Methods and their Application, 1997, 3.8). Two models are compared on the same draws, which makes it paired.
+replacement, and every row of a day counts as often as the day is drawn (a cluster bootstrap: Davison and Hinkley,
+Bootstrap Methods and their Application, 1997, 3.8). Two models are compared on the same draws (a paired bootstrap).
 
-A resample is a vector of how often each day is drawn. No row is copied for it: a metric is computed for all resamples
-at once from sums by day, and by score where the order of scores matters, which is exact with ties.
+A resample is a vector of how often each day is drawn. No row is copied: a metric is computed for all resamples at once
+from sums by day, and by score where the order of scores matters, which is exact with ties.
 """
 
 from __future__ import annotations
@@ -48,18 +48,18 @@ class Sample:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number of a holdout, or the difference of two, and the same of every resample.
+    """A value of a holdout, or the difference of two values, with its value on every resample.
 
     Attributes:
-        value: Of the holdout itself.
-        resamples: Of each resample, shape (resamples,); NaN where it is not defined.
+        value: The value of the holdout itself.
+        resamples: The value of each resample, shape (resamples,); NaN where it is not defined.
     """
 
     value: float
     resamples: Vector
 
-    def __sub__(self, other: Estimate) -> Estimate:
-        return Estimate(self.value - other.value, self.resamples - other.resamples)
+    def __sub__(self, subtracted: Estimate) -> Estimate:
+        return Estimate(self.value - subtracted.value, self.resamples - subtracted.resamples)
 
     def __neg__(self) -> Estimate:
         return Estimate(-self.value, -self.resamples)
@@ -72,8 +72,8 @@ class Estimate:
         value is not defined counts as the worst below and as the best above.
 
         Args:
-            days: How many days were drawn from.
-            confidence: How sure each end is to be.
+            days: How many days the holdout has.
+            confidence: The confidence of each end.
         """
         share = _tail(days, confidence)
         low = float(np.quantile(np.nan_to_num(self.resamples, nan=-np.inf), share, method="lower"))
@@ -92,24 +92,24 @@ def estimate(metric: Metric, sample: Sample, drawn: Draws) -> Estimate:
 
     Args:
         metric: The metric.
-        sample: What it is of.
+        sample: The scores and labels.
         drawn: How often each day is drawn, shape (resamples, days).
     """
     with np.errstate(invalid="ignore", divide="ignore"):
-        found = _METRICS[metric](sample, np.vstack([np.ones_like(drawn[:1]), drawn]))
-    return Estimate(float(found[0]), found[1:])
+        values = _METRICS[metric](sample, np.vstack([np.ones_like(drawn[:1]), drawn]))
+    return Estimate(float(values[0]), values[1:])
 
 
 def metrics(labels: Vector, scores: Vector, wanted: Sequence[Metric] = PROBABILITY.metrics.names) -> dict[str, float]:
-    """Some metrics of scored rows: those of probabilities, or `NUMBER.metrics.names`; NaN where one is not defined."""
-    sample, whole = Sample(labels, scores, np.zeros(len(labels), dtype=np.int64)), np.ones((1, 1), dtype=np.int64)
-    return {str(metric): estimate(metric, sample, whole).value for metric in wanted}
+    """Metrics of scored rows by their name, those of probabilities by default; NaN where a metric is not defined."""
+    sample, one_draw = Sample(labels, scores, np.zeros(len(labels), dtype=np.int64)), np.ones((1, 1), dtype=np.int64)
+    return {str(metric): estimate(metric, sample, one_draw).value for metric in wanted}
 
 
 def _tail(days: int, confidence: float) -> float:
     """The share of resamples beyond an end of an interval.
 
-    Resamples of few days spread too little, and by the normal's law instead of Student's; a smaller share makes up for
+    Resamples of few days vary too little, and by the normal distribution instead of Student's; a smaller share corrects
     both (the expanded percentile interval: Hesterberg, What Teachers Should Know about the Bootstrap, 2015, 5.2).
     """
     return float(ndtr(sqrt(days / (days - 1)) * stdtrit(days - 1, 1 - confidence)))
@@ -127,32 +127,32 @@ def _root_mean_squared(sample: Sample, drawn: Draws) -> Vector:
 
 
 def _bias(sample: Sample, drawn: Draws) -> Vector:
-    """By how much the scores are off on average, whichever way."""
+    """The absolute mean error of the scores."""
     return np.abs(_mean_of(_surplus)(sample, drawn))
 
 
 def _r2(sample: Sample, drawn: Draws) -> Vector:
     """The share of the labels' variance, within each resample, that the scores explain."""
-    labels = sample.labels - sample.labels.mean()  # so that little is lost where they are far from 0
+    labels = sample.labels - sample.labels.mean()  # for precision where labels are far from 0
     rows = drawn @ _by_day(sample, drawn)
     squares = drawn @ _by_day(sample, drawn, np.square(labels))
     varied: Vector = squares - np.square(drawn @ _by_day(sample, drawn, labels)) / rows
-    varied[varied <= ROUNDING * squares] = np.nan  # days whose labels are all the same
+    varied[varied <= ROUNDING * squares] = np.nan  # all labels of these days are the same
     return 1 - drawn @ _by_day(sample, drawn, _squared(sample.labels, sample.scores)) / varied
 
 
 def _roc_auc(sample: Sample, drawn: Draws) -> Vector:
-    """By pairs of days: how many pairs of a positive row of one and a negative row of the other are in order.
+    """By pairs of days: how many pairs of a positive row of the first and a negative row of the second are in order.
 
     Those counts are the Mann-Whitney statistics of every pair of days, so that a resample is a quadratic form.
     """
-    days, hit = drawn.shape[1], sample.labels == 1
-    order = np.argsort(sample.scores[hit])
-    scores, of_day = sample.scores[hit][order], sample.days[hit][order]
+    days, is_positive = drawn.shape[1], sample.labels == 1
+    order = np.argsort(sample.scores[is_positive])
+    scores, of_day = sample.scores[is_positive][order], sample.days[is_positive][order]
     ordered = np.empty((days, days))
     for day in range(days):
-        missed = np.sort(sample.scores[~hit & (sample.days == day)])
-        below = np.searchsorted(missed, scores, "left") + np.searchsorted(missed, scores, "right")
+        negatives = np.sort(sample.scores[~is_positive & (sample.days == day)])
+        below = np.searchsorted(negatives, scores, "left") + np.searchsorted(negatives, scores, "right")
         ordered[:, day] = np.bincount(of_day, below, days) / 2
     positive = _by_day(sample, drawn, sample.labels)
     negative = _by_day(sample, drawn) - positive
@@ -163,29 +163,29 @@ def _roc_auc(sample: Sample, drawn: Draws) -> Vector:
 def _average_precision(sample: Sample, drawn: Draws) -> Vector:
     """The precision at every distinct score, weighted by the positive rows that have it."""
     total = np.zeros(len(drawn))
-    seen_before = hits_before = np.zeros((len(drawn), 1), dtype=np.int64)
+    rows_before = positives_before = np.zeros((len(drawn), 1), dtype=np.int64)
     for block in _blocks(sample, -1):
-        hit = np.flatnonzero(block.positive)
-        seen = _running(drawn, block.day, block.rows, seen_before)
-        hits = _running(drawn, block.day[hit], block.positive[hit], hits_before)
+        cells = np.flatnonzero(block.positive)
+        rows = _running(drawn, block.day, block.rows, rows_before)
+        positives = _running(drawn, block.day[cells], block.positive[cells], positives_before)
         # The last rows of every score that positive rows have.
-        ends = np.unique(block.ends[np.searchsorted(block.ends, hit)])
-        reached = hits[:, np.searchsorted(hit, ends, "right")]
-        gained = np.diff(reached, axis=1, prepend=hits_before)
-        total += (gained * reached / np.maximum(seen[:, ends + 1], 1)).sum(axis=1)  # without a row nothing is gained
-        seen_before, hits_before = seen[:, -1:].copy(), hits[:, -1:].copy()
-    return total / hits_before[:, 0]
+        ends = np.unique(block.ends[np.searchsorted(block.ends, cells)])
+        reached = positives[:, np.searchsorted(cells, ends, "right")]
+        gained = np.diff(reached, axis=1, prepend=positives_before)
+        total += (gained * reached / np.maximum(rows[:, ends + 1], 1)).sum(axis=1)  # without a row nothing is gained
+        rows_before, positives_before = rows[:, -1:].copy(), positives[:, -1:].copy()
+    return total / positives_before[:, 0]
 
 
 def _calibration_error(sample: Sample, drawn: Draws) -> Vector:
     """The expected calibration error over bins of equally many rows, in the order of scores.
 
-    With the surplus of score over label added up from the lowest row, a bin's share of the error is by how much that
-    sum changes within it. Where a bin ends among rows of the same score, each of them is in both bins in proportion: no
-    order among them is arbitrary.
+    The surplus of score over label is summed from the lowest row; a bin's share of the error is the change of that sum
+    within it. Where a bin ends among rows of the same score, each of them is in both bins in proportion, so that the
+    result does not depend on their order.
     """
     rows = drawn @ _by_day(sample, drawn)
-    wanted = rows[:, None] * np.arange(1, BINS) / BINS
+    bin_ends = rows[:, None] * np.arange(1, BINS) / BINS
     at_end = np.zeros((len(drawn), BINS + 1))
     at_end[:, BINS] = drawn @ _by_day(sample, drawn, sample.scores - sample.labels)
     rows_before = surplus_before = np.zeros((len(drawn), 1))
@@ -195,18 +195,19 @@ def _calibration_error(sample: Sample, drawn: Draws) -> Vector:
             before + drawn @ np.bincount(block.day, part, drawn.shape[1])[:, None]
             for before, part in ((rows_before, block.rows), (surplus_before, surplus))
         )
-        here = (wanted > rows_before) & (wanted <= rows_after)
-        some = np.flatnonzero(here.any(axis=1))
+        here = (bin_ends > rows_before) & (bin_ends <= rows_after)
+        resamples = np.flatnonzero(here.any(axis=1))
         ends = np.append(-1, block.ends) + 1
-        reached = _running(drawn[some], block.day, block.rows, rows_before[some])[:, ends]
-        surpluses = _running(drawn[some], block.day, surplus, surplus_before[some])[:, ends]
+        reached = _running(drawn[resamples], block.day, block.rows, rows_before[resamples])[:, ends]
+        surpluses = _running(drawn[resamples], block.day, surplus, surplus_before[resamples])[:, ends]
         for end in np.flatnonzero(here.any(axis=0)):
-            among = np.flatnonzero(here[some, end])
-            asked = wanted[some[among], end]
-            score = (reached[among] < asked[:, None]).sum(axis=1)
+            among = np.flatnonzero(here[resamples, end])
+            position = bin_ends[resamples[among], end]
+            score = (reached[among] < position[:, None]).sum(axis=1)
             low, high = reached[among, score - 1], reached[among, score]
             low_surplus, high_surplus = surpluses[among, score - 1], surpluses[among, score]
-            at_end[some[among], end + 1] = low_surplus + (asked - low) / (high - low) * (high_surplus - low_surplus)
+            share = (position - low) / (high - low)
+            at_end[resamples[among], end + 1] = low_surplus + share * (high_surplus - low_surplus)
         rows_before, surplus_before = rows_after, surplus_after
     error: Vector = np.abs(np.diff(at_end, axis=1)).sum(axis=1)
     return error / rows
@@ -214,14 +215,14 @@ def _calibration_error(sample: Sample, drawn: Draws) -> Vector:
 
 @dataclass(frozen=True)
 class _Block:
-    """Rows of some consecutive scores, those of the same score and day together.
+    """Rows of consecutive scores; the rows of the same score and day are one cell.
 
     Attributes:
-        scores: Ascending or descending, shape (cells,).
-        day: Of the same.
-        rows: How many rows have this score and day.
+        scores: The score of each cell, ascending or descending, shape (cells,).
+        day: The day of each cell.
+        rows: How many rows each cell has.
         positive: How many of them are positive.
-        ends: Where each distinct score ends.
+        ends: The last cell of each distinct score.
     """
 
     scores: Vector
@@ -235,11 +236,11 @@ def _blocks(sample: Sample, direction: int) -> Iterator[_Block]:
     """All rows in the order of scores, ascending (1) or descending (-1); a score is never in two blocks."""
     order = np.lexsort((sample.days, direction * sample.scores))
     scores, day, labels = sample.scores[order], sample.days[order], sample.labels[order]
-    other = np.append(True, scores[1:] != scores[:-1])
-    starts = np.flatnonzero(other | np.append(True, day[1:] != day[:-1]))
+    is_new_score = np.append(True, scores[1:] != scores[:-1])
+    starts = np.flatnonzero(is_new_score | np.append(True, day[1:] != day[:-1]))
     rows = np.diff(np.append(starts, len(scores)))
     positive = np.add.reduceat(labels, starts).astype(np.int64)
-    ends = np.append(np.flatnonzero(other[starts])[1:], len(starts)) - 1
+    ends = np.append(np.flatnonzero(is_new_score[starts])[1:], len(starts)) - 1
     first = 0
     while first < len(starts):
         to = np.searchsorted(ends, min(first + BLOCK, len(starts)) - 1)
@@ -250,11 +251,11 @@ def _blocks(sample: Sample, direction: int) -> Iterator[_Block]:
 
 
 def _running(drawn: Draws, day: Integers, amounts: Integers | Vector, before: Any) -> Any:
-    """What has come together after every cell, and before the first, in each resample: shape (resamples, cells + 1)."""
-    found = np.empty((len(drawn), len(day) + 1), dtype=np.result_type(amounts, before))
-    found[:, :1] = before
-    np.multiply(drawn[:, day], amounts, out=found[:, 1:])
-    return np.cumsum(found, axis=1, out=found)
+    """The running sum before the first cell and after every cell of each resample, shape (resamples, cells + 1)."""
+    sums = np.empty((len(drawn), len(day) + 1), dtype=np.result_type(amounts, before))
+    sums[:, :1] = before
+    np.multiply(drawn[:, day], amounts, out=sums[:, 1:])
+    return np.cumsum(sums, axis=1, out=sums)
 
 
 def _by_day(sample: Sample, drawn: Draws, values: Vector | None = None) -> Vector:
@@ -274,7 +275,7 @@ def _surplus(labels: Vector, scores: Vector) -> Vector:
 
 
 def _logarithmic(labels: Vector, scores: Vector) -> Vector:
-    # As scikit-learn clips, so that a certain prediction that is wrong costs much and not everything.
+    # Clipped as in scikit-learn, so that a wrong prediction of 0 or 1 costs much but not infinitely.
     least = np.finfo(np.float64).eps
     return np.asarray(-np.log(np.clip(np.where(labels == 1, scores, 1 - scores), least, 1 - least)))
 

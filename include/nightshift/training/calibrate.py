@@ -11,19 +11,19 @@ from nightshift.registry.calibration import Calibration, Isotonic, Sigmoid, Vect
 
 
 def calibrate(method: CalibrationMethod, raw: Vector, labels: Vector) -> Calibration:
-    """Fits a map from raw scores to probabilities on rows the model did not learn from.
+    """Fits a map from raw scores to probabilities on rows that the model was not fitted on.
 
     Sources: J. Platt, Probabilistic outputs for support vector machines (1999); B. Zadrozny and C. Elkan, Transforming
     classifier scores into accurate multiclass probability estimates, KDD (2002).
 
     Args:
-        method: `isotonic`: any rising curve, for thousands of rows; `sigmoid`: a logistic one.
-        raw: Raw scores, shape (rows,).
-        labels: Their outcomes, of both classes.
+        method: `isotonic`: any rising curve, for thousands of rows; `sigmoid`: a logistic curve.
+        raw: The raw scores, shape (rows,).
+        labels: The labels of the same rows, of both classes.
     """
     if method == "isotonic":
         fitted = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(raw, labels)
         return Isotonic(tuple(fitted.X_thresholds_.tolist()), tuple(fitted.y_thresholds_.tolist()))
-    # As good as no penalty, and it converges where the classes do not overlap.
+    # Practically without a penalty, but it converges where the classes do not overlap.
     line = LogisticRegression(C=1e6).fit(log_odds(raw).reshape(-1, 1), labels.astype(np.int64))
     return Sigmoid(float(line.coef_[0, 0]), float(line.intercept_[0]))

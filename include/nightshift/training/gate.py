@@ -12,22 +12,22 @@ from nightshift.definition.prediction import Prediction
 from nightshift.training.bootstrap import Estimate, draw_days, estimate, metrics
 from nightshift.training.comparison import exceeds_with_confidence, gain
 from nightshift.training.methods import METHODS
-from nightshift.training.results import GateReport, Holdout, RuleResult, Stored, format_number
+from nightshift.training.results import GateReport, Holdout, RuleResult, SmokeResult, format_number
 from nightshift.training.slices import judge_slices
 
 
-def judge(gate: Gate, holdout: Holdout, stored: Stored | None, seed: int) -> GateReport:
-    """Holds a challenger against every rule.
+def judge(gate: Gate, holdout: Holdout, smoke: SmokeResult | None, seed: int) -> GateReport:
+    """Judges a challenger by every rule.
 
     Args:
         gate: The rules.
         holdout: The outcomes, and the scores of challenger and champion.
-        stored: What became of the challenger's artifact in a process of its own; None if that was judged before.
-        seed: Of the resamples: the same holdout gets the same verdict.
+        smoke: The smoke test of the challenger's artifact; None if that was judged before.
+        seed: The seed of the resamples: the same holdout gets the same verdict.
     """
-    artifact = [_smoke(stored)] if stored else []
-    artifact += [_speed(gate.speed, stored)] if stored and gate.speed is not None else []
-    artifact += [_size(gate.size, stored)] if stored and gate.size is not None else []
+    artifact = [_smoke(smoke)] if smoke else []
+    artifact += [_speed(gate.speed, smoke)] if smoke and gate.speed is not None else []
+    artifact += [_size(gate.size, smoke)] if smoke and gate.size is not None else []
     methods, metric_roles, rows = METHODS[holdout.prediction], holdout.prediction.metrics, len(holdout.labels)
     results = [_rows(gate.rows, holdout), methods.label_rule(holdout), _scores(holdout)]
     if not all(result.passed for result in results):
@@ -68,7 +68,7 @@ def _scores(holdout: Holdout) -> RuleResult:
     different = len(np.unique(scores))
     sentence = f"{different} different scores from {format_number(scores.min(), 3)} to {format_number(scores.max(), 3)}"
     if different == 1:
-        sentence = f"every row has the score {format_number(scores[0], 3)}: the model tells no row from another"
+        sentence = f"every row has the score {format_number(scores[0], 3)}: the model does not distinguish rows"
     return RuleResult("scores", different, 2, rows, different > 1, sentence)
 
 
@@ -113,18 +113,18 @@ def _against_champion(
     return exceeds_with_confidence(name, gained, bound, gate, days, len(holdout.labels), sentence)
 
 
-def _smoke(stored: Stored) -> RuleResult:
-    sentence = stored.problem or f"loaded in a process of its own, it gave the same {stored.rows} scores"
-    return RuleResult("smoke", None, None, stored.rows, not stored.problem, sentence)
+def _smoke(smoke: SmokeResult) -> RuleResult:
+    sentence = smoke.problem or f"loaded in a process of its own, it gave the same {smoke.rows} scores"
+    return RuleResult("smoke", None, None, smoke.rows, not smoke.problem, sentence)
 
 
-def _speed(least: float, stored: Stored) -> RuleResult:
-    if stored.speed is None:
-        return RuleResult("speed", None, least, stored.rows, False, "its speed could not be measured")
-    sentence = f"{stored.speed:,.0f} rows a second, bound ≥ {least:,.0f}"
-    return RuleResult("speed", stored.speed, least, stored.rows, stored.speed >= least, sentence)
+def _speed(least: float, smoke: SmokeResult) -> RuleResult:
+    if smoke.speed is None:
+        return RuleResult("speed", None, least, smoke.rows, False, "its speed could not be measured")
+    sentence = f"{smoke.speed:,.0f} rows a second, bound ≥ {least:,.0f}"
+    return RuleResult("speed", smoke.speed, least, smoke.rows, smoke.speed >= least, sentence)
 
 
-def _size(most: float, stored: Stored) -> RuleResult:
-    sentence = f"{stored.size:.3g} MiB, bound ≤ {most:.3g}"
-    return RuleResult("size", stored.size, most, stored.rows, stored.size <= most, sentence)
+def _size(most: float, smoke: SmokeResult) -> RuleResult:
+    sentence = f"{smoke.size:.3g} MiB, bound ≤ {most:.3g}"
+    return RuleResult("size", smoke.size, most, smoke.rows, smoke.size <= most, sentence)

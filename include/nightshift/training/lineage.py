@@ -1,4 +1,4 @@
-"""What a model was made from: everything that is needed to make it again."""
+"""The lineage of a model: all that is needed to reproduce it."""
 
 from __future__ import annotations
 
@@ -16,37 +16,37 @@ from threadpoolctl import threadpool_info
 
 from nightshift.training.results import Baseline
 
-# What decides the bits of a model beside its rows and its declaration.
+# A model's bits depend on these libraries as well as on its rows and its declaration.
 LIBRARIES = ("numpy", "pyarrow", "scikit-learn", "scipy", "skops")
 UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True)
 class Lineage:
-    """What a model was made from.
+    """What a model was trained from.
 
     Attributes:
         as_of: The date it was trained as of.
-        first: The first date it learned from.
-        holdout: The first date it was judged on; it learned from those before.
-        last: The last date it was judged on.
+        first: The first date of the training period.
+        holdout: The first date of the holdout; the training period ends on the day before.
+        last: The last date of the holdout.
         reason: Why it was trained.
         definition: The hash of the definition's folder.
         snapshots: The snapshot of each table that was read.
-        data: The digest of the rows it learned from.
-        rows: Their number.
+        data: The digest of the training rows.
+        rows: The number of training rows.
         positives: How many of them are positive; None where the label is a number.
         seed: The seed.
         revision: The commit of the project's code; `unknown` outside of a repository.
         changed: Whether the code differs from that commit; `unknown` outside of a repository.
         lock: The hash of the locked requirements.
-        libraries: The versions of what computes.
+        libraries: The versions of the libraries that compute.
         python: The version of Python.
         machine: The processor's architecture.
-        mean: The mean of their labels where these are numbers.
-        median: The median of the same.
-        without: The features that had no value in any of them, which the model does not know.
-        threads: How many threads computed, by what they are for: sums that are made in parallel depend on it.
+        mean: The mean of the training rows' labels where these are numbers.
+        median: Their median.
+        without: The features that had no value in any training row, which the model does not use.
+        threads: The number of threads by kind: sums that are computed in parallel depend on it.
     """
 
     as_of: str
@@ -84,17 +84,17 @@ class Lineage:
         return asdict(self)
 
     def tags(self) -> dict[str, str]:
-        """What of it is worth a search: MLflow's tags."""
-        told = {
+        """The values that runs are searched by, as MLflow tags."""
+        tags = {
             name: str(getattr(self, name)) for name in ("definition", "data", "revision", "changed", "lock", "seed")
         }
-        told |= {"trained_from": self.first, "trained_before": self.holdout}
-        told |= {"without": ", ".join(self.without)} if self.without else {}
-        return told | {f"snapshot.{table}": str(snapshot) for table, snapshot in self.snapshots.items()}
+        tags |= {"trained_from": self.first, "trained_before": self.holdout}
+        tags |= {"without": ", ".join(self.without)} if self.without else {}
+        return tags | {f"snapshot.{table}": str(snapshot) for table, snapshot in self.snapshots.items()}
 
-    def differences(self, other: Lineage) -> Iterator[str]:
-        """What differs between this and another making of the same model, as sentences."""
-        mine, theirs = self.to_json(), other.to_json()
+    def differences(self, reproduced: Lineage) -> Iterator[str]:
+        """The differences between this training and its reproduction, as sentences."""
+        original, repeated = self.to_json(), reproduced.to_json()
         for name in (
             "definition",
             "data",
@@ -107,21 +107,21 @@ class Lineage:
             "python",
             "machine",
         ):
-            if mine[name] != theirs[name]:
-                yield f"{_WORDS.get(name, name)}: {mine[name]} then, {theirs[name]} now"
-        for name in sorted({*self.libraries, *other.libraries}):
-            then, now = self.libraries.get(name), other.libraries.get(name)
+            if original[name] != repeated[name]:
+                yield f"{_TITLES.get(name, name)}: {original[name]} then, {repeated[name]} now"
+        for name in sorted({*self.libraries, *reproduced.libraries}):
+            then, now = self.libraries.get(name), reproduced.libraries.get(name)
             if then != now:
                 yield f"{name}: {then} then, {now} now"
-        if self.threads and self.threads != other.threads:
-            yield f"threads: {self.threads} then, {other.threads} now"
-        if UNKNOWN in (self.revision, other.revision):
+        if self.threads and self.threads != reproduced.threads:
+            yield f"threads: {self.threads} then, {reproduced.threads} now"
+        if UNKNOWN in (self.revision, reproduced.revision):
             yield "the code's revision is not known"
-        elif "yes" in (self.changed, other.changed):
+        elif "yes" in (self.changed, reproduced.changed):
             yield "the code was changed without a commit"
 
 
-_WORDS = {
+_TITLES = {
     "data": "the rows",
     "rows": "the number of rows",
     "revision": "the code",
@@ -151,7 +151,7 @@ def rows_digest(rows: pa.Table) -> str:
 
 
 def environment(home: Path) -> dict[str, Any]:
-    """The code's revision, the locked requirements, and the versions of what computes."""
+    """The code's revision, the locked requirements, and the versions of the libraries that compute."""
     lock = home / "requirements.txt"
     revision = _git(home, "rev-parse", "HEAD") or UNKNOWN
     changes = _git(home, "status", "--porcelain", "--untracked-files=no")
@@ -167,19 +167,19 @@ def environment(home: Path) -> dict[str, Any]:
 
 
 def _threads() -> dict[str, int]:
-    """How many threads the libraries that compute may use, by what they are for."""
+    """How many threads the libraries that compute may use, by kind."""
     most: dict[str, int] = {}
-    for one in threadpool_info():
-        most[one["user_api"]] = max(one["num_threads"], most.get(one["user_api"], 0))
+    for pool in threadpool_info():
+        most[pool["user_api"]] = max(pool["num_threads"], most.get(pool["user_api"], 0))
     return most
 
 
 def _git(home: Path, *arguments: str) -> str:
-    """What git says of the project's folder; nothing without git, or outside of a repository."""
+    """The output of git in the project's folder; empty without git, or outside of a repository."""
     try:
-        told = subprocess.run(
+        process = subprocess.run(
             ["git", "-C", str(home), *arguments], capture_output=True, text=True, timeout=30, check=True
         )
     except (OSError, subprocess.SubprocessError):
         return ""
-    return told.stdout.strip()
+    return process.stdout.strip()

@@ -62,7 +62,7 @@ def label_rule(holdout: Holdout) -> RuleResult:
     labels, different = holdout.labels, len(np.unique(holdout.labels))
     sentence = f"{different} different labels from {format_number(labels.min(), 3)} to {format_number(labels.max(), 3)}"
     if different == 1:
-        sentence = f"every row has the label {format_number(labels[0], 3)}: no model can be told from another"
+        sentence = f"every row has the label {format_number(labels[0], 3)}: models cannot be compared"
     return RuleResult("labels", different, 2, len(labels), different > 1, sentence)
 
 

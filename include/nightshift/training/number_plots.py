@@ -10,12 +10,12 @@ from nightshift.pages import plots
 from nightshift.pages.plots import Axis, Line, Plot
 from nightshift.training.bootstrap import BINS, Vector
 
-SHOWN = 0.99  # of the rows a histogram shows: few that are far off would make all others one bar
+SHOWN = 0.99  # of the rows are in a histogram: a few outliers would squeeze all other rows into one bar
 BARS = 40
 
 
 def number_plots(labels: Vector, models: Mapping[str, Vector]) -> list[Plot]:
-    """What models predicted, how far they are off, and where.
+    """Predictions against outcomes, errors by prediction, residuals, and the distributions of both.
 
     Args:
         labels: The outcomes.
@@ -49,8 +49,8 @@ def _errors(labels: Vector, models: Mapping[str, Vector]) -> Plot:
 
 
 def _residuals(labels: Vector, models: Mapping[str, Vector]) -> Plot:
-    drawn = _histograms("outcome minus prediction", {name: labels - scores for name, scores in models.items()})
-    x, y, lines = drawn
+    residuals = {name: labels - scores for name, scores in models.items()}
+    x, y, lines = _histograms("outcome minus prediction", residuals)
     zero = [plots.Mark("zero", x.pixel(0), "")] if x.low <= 0 <= x.high else []
     note = f"How far outcomes are from what was predicted; {SHOWN:.0%} of the rows."
     return Plot("Residuals", note, x, y, lines, marks=zero)
@@ -64,16 +64,16 @@ def _spread(labels: Vector, models: Mapping[str, Vector]) -> Plot:
 
 def _histograms(label: str, values: Mapping[str, Vector]) -> tuple[Axis, Axis, list[Line]]:
     tail = (1 - SHOWN) / 2
-    ends = np.array([np.quantile(one, [tail, 1 - tail]) for one in values.values()])
+    ends = np.array([np.quantile(series, [tail, 1 - tail]) for series in values.values()])
     low, high = _room(np.array([ends.min(), ends.max()]))
-    found = {name: plots.histogram(one, low, high, BARS) for name, one in values.items()}
-    most = max(float(shares.max()) for _, shares in found.values())
+    histograms = {name: plots.histogram(series, low, high, BARS) for name, series in values.items()}
+    most = max(float(shares.max()) for _, shares in histograms.values())
     x, y = plots.horizontal_axis(label, low, high), plots.vertical_axis("share of rows", 0, 1.05 * most or 1.0)
-    return x, y, [plots.steps(name, x, y, *histogram) for name, histogram in found.items()]
+    return x, y, [plots.steps(name, x, y, *histogram) for name, histogram in histograms.items()]
 
 
 def _room(values: Vector) -> tuple[float, float]:
-    """From where to where an axis goes that shows values."""
+    """The ends of an axis that shows values, with some room."""
     least, most = float(values.min()), float(values.max())
     room = 0.03 * (most - least) or max(abs(least), 1.0) * 1e-3
     return least - room, most + room

@@ -1,4 +1,4 @@
-"""Nights that the champion and a challenger both scored, with what became of them."""
+"""Nights that the champion and a challenger both scored, with their labels."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def paired_nights(
         lake: The lake.
         definition: The model definition.
         challenger: The version in shadow.
-        champion: The version that made the published scores; nights that another one made are left out.
+        champion: The version of the published scores; nights that another version scored are left out.
         first: The first date.
         last: The last date whose outcomes are final.
-        columns: Categories of the features that are wanted beside the key.
+        columns: Category features to add to the key.
 
     Yields:
         A night's rows: the key, `columns`, `score` (the challenger's), `champion_score` and `label`.
@@ -43,18 +43,19 @@ def paired_nights(
     shadow, scores = shadow_table(definition), scores_table(definition)
     if not (lake.table_exists(shadow.name) and lake.table_exists(scores.name)):
         return
-    mine = {"model_version": challenger}
-    nights = {date_of_parquet_file(file) for file in data_files(lake, shadow, first, last, split=mine)}
+    of_challenger = {"model_version": challenger}
+    nights = {date_of_parquet_file(file) for file in data_files(lake, shadow, first, last, split=of_challenger)}
     outcomes = raw_table(definition, definition.label.source)
     for night in sorted(nights & published_dates(lake, outcomes, (first, last)).keys()):
-        theirs = _scored(lake, scores, night, {})
-        own = _scored(lake, shadow, night, mine)
-        if _made_by(theirs) != (champion, _made_by(own)[1]):
+        published = _scored(lake, scores, night, {})
+        shadowed = _scored(lake, shadow, night, of_challenger)
+        if _origin(published) != (champion, _origin(shadowed)[1]):
             continue
         key = [*scores.key]
-        rows = own.select([*key, CHALLENGER]).join(theirs.select([*key, "score"]).rename_columns([*key, CHAMPION]), key)
-        if wanted := [name for name in columns if name not in key]:
-            features = read_dates(lake, features_table(definition), night, night, columns=(*key, *wanted))
+        champion_scores = published.select([*key, "score"]).rename_columns([*key, CHAMPION])
+        rows = shadowed.select([*key, CHALLENGER]).join(champion_scores, key)
+        if added := [name for name in columns if name not in key]:
+            features = read_dates(lake, features_table(definition), night, night, columns=(*key, *added))
             rows = rows.join(features, key)
         rows = join_labels(rows, read_labels(lake, definition, night, night), definition.observations.key)
         if rows.num_rows:
@@ -66,6 +67,6 @@ def _scored(lake: Lake, spec: TableSpec, night: date, split: Mapping[str, str | 
     return rows.filter(rows["score"].is_valid())
 
 
-def _made_by(rows: pa.Table) -> tuple[int | None, int | None]:
-    """The version and the features' snapshot that a night's scores are from."""
+def _origin(rows: pa.Table) -> tuple[int | None, int | None]:
+    """The version and the snapshot of the features that a night's scores were computed from."""
     return (rows["model_version"][0].as_py(), rows["features_snapshot"][0].as_py()) if rows.num_rows else (None, None)

@@ -64,16 +64,16 @@ class LabelSummary:
 
 @dataclass(frozen=True)
 class Holdout:
-    """The holdout's outcomes and both models' scores of it.
+    """The holdout's outcomes and both models' scores.
 
     Attributes:
         labels: The outcomes, 0 or 1 of a condition, shape (rows,).
-        days: Each row's day, as a place in `dates`.
+        days: Each row's day, as a position in `dates`.
         dates: The days that have labelled rows, ascending.
         challenger: The challenger's scores.
-        champion: The champion's scores; None while there is no champion, or it cannot score these rows.
+        champion: The champion's scores; None if there is no champion, or it cannot score these rows.
         baseline: The mean and the median of the training period's labels.
-        columns: The values of the columns that slices are made of, by the column's name.
+        columns: The values of the slices' columns, by the column's name.
         prediction: What the scores predict.
     """
 
@@ -105,21 +105,21 @@ class Holdout:
         return cls(labels, days, tuple(dates), challenger, champion, baseline, texts, prediction)
 
     def sample(self, scores: Vector, rows: npt.NDArray[np.bool_] | None = None) -> Sample:
-        """Scores of its rows, or of some of them."""
+        """Scores of all rows, or of those that a mask selects."""
         if rows is None:
             return Sample(self.labels, scores, self.days)
         return Sample(self.labels[rows], scores[rows], self.days[rows])
 
 
 @dataclass(frozen=True)
-class Stored:
-    """What became of the stored artifact in a process of its own.
+class SmokeResult:
+    """The result of loading and scoring the stored artifact in a new process.
 
     Attributes:
-        size: MiB of all its files.
-        rows: How many rows it was to score there.
-        speed: Rows a second; None if it did not come to that.
-        problem: What was wrong, in words; empty if it gave the same scores.
+        size: The size of all its files in MiB.
+        rows: How many rows it was given to score.
+        speed: Scored rows a second; None if it could not score.
+        problem: What failed, in words; empty if it gave the same scores.
     """
 
     size: float
@@ -130,16 +130,16 @@ class Stored:
 
 @dataclass(frozen=True)
 class RuleResult:
-    """One rule of the gate: what was measured, and whether it holds.
+    """The result of a rule of the gate.
 
     Attributes:
-        rule: Its name, as in the definition.
-        value: What was measured.
-        bound: What it was held against.
-        n: The rows it rests on.
-        passed: Whether it holds; None if it could not be judged, which does not keep the gate shut.
-        sentence: The same in words.
-        low: The lower end of its interval, one-sided at the gate's confidence; None if it has none.
+        rule: The rule's name, as in the definition.
+        value: The measured value.
+        bound: The bound of the value.
+        n: The number of rows that were measured.
+        passed: Whether it passed; None if it could not be judged, which does not refuse the model.
+        sentence: The result in words.
+        low: The lower end of its interval, one-sided at the gate's confidence; None if it has no interval.
         high: The upper end.
     """
 
@@ -170,14 +170,14 @@ class RuleResult:
 
 @dataclass(frozen=True)
 class GateReport:
-    """Every rule's result on the holdout.
+    """The results of every rule on the holdout.
 
     Attributes:
-        results: In the order in which they were judged.
-        rows: The labelled rows of the holdout.
-        metrics: Every metric of the challenger; none if the holdout or the scores are unfit for any.
-        difference: By how much the challenger is better than the champion in the metric they are compared by; None if
-            they are not.
+        results: The results in the order in which they were judged.
+        rows: The number of labelled rows of the holdout.
+        metrics: Every metric of the challenger; empty if the holdout or the scores are unfit for any.
+        difference: By how much the challenger is better than the champion in the compared metric; None if they are
+            not compared.
     """
 
     results: tuple[RuleResult, ...]
@@ -190,7 +190,7 @@ class GateReport:
         return all(result.passed is not False for result in self.results)
 
     def reasons(self) -> list[str]:
-        """Why the gate opened or stayed shut: what failed, or else what was compared."""
+        """Why the model passed or was refused: the failed rules, or else the metrics and comparisons."""
         if not self.passed:
             failed = [result.sentence for result in self.results if result.passed is False]
             return [*failed[:LISTED], *([f"and {len(failed) - LISTED} more"] if len(failed) > LISTED else [])]
@@ -202,5 +202,5 @@ class GateReport:
         return listed or [result.sentence for result in self.results if result.passed]
 
     def summary(self) -> str:
-        """The same as one sentence."""
+        """The reasons as one sentence."""
         return "; ".join(self.reasons())

@@ -21,7 +21,7 @@ from nightshift.training.fit import fit_uncalibrated
 
 @dataclass(frozen=True)
 class Trial:
-    """One point of the grid.
+    """A combination of the grid's parameters.
 
     Attributes:
         params: The parameters of the grid.
@@ -33,22 +33,22 @@ class Trial:
 
     @property
     def score(self) -> float:
-        """Its mean over the folds."""
+        """The mean of the metric over the folds."""
         return mean(self.scores)
 
 
 def search(definition: ModelDefinition, rows: pa.Table, progress: Callable[[str], None]) -> list[Trial]:
-    """Tries every point of the declared grid.
+    """Tries every combination of the declared grid.
 
-    Each fold learns from the days before its own, more from fold to fold, as a training does.
+    Each fold is judged by a model that is fitted on all days before it, as in a training.
 
     Args:
         definition: A definition with a `training.search`.
         rows: Labelled rows.
-        progress: Takes a line a trial.
+        progress: Receives a line for each trial.
 
     Returns:
-        The trials, the best first; of equal ones the one that the grid names first.
+        The trials, the best first; of equal trials, the first in the grid's order comes first.
     """
     declared = definition.training.search
     assert declared is not None
@@ -64,10 +64,10 @@ def search(definition: ModelDefinition, rows: pa.Table, progress: Callable[[str]
 
 
 def time_folds(rows: pa.Table, folds: int) -> Iterator[tuple[pa.Table, pa.Table]]:
-    """What each fold learns from and is judged on: its days, and all days before them.
+    """The rows that each fold fits on and is judged on: all days before it, and its own days.
 
     Raises:
-        TerminalError: If there are fewer days than folds need, or all labels of a part are the same.
+        TerminalError: If there are too few days, or all labels of a part are the same.
     """
     days = sorted(pc.unique(rows["score_date"]).to_pylist())
     ends = [round(len(days) * part / (folds + 1)) for part in range(folds + 2)]
@@ -85,8 +85,8 @@ def time_folds(rows: pa.Table, folds: int) -> Iterator[tuple[pa.Table, pa.Table]
 
 
 def _score(
-    definition: ModelDefinition, params: dict[str, Any], metric: Metric, learned: pa.Table, judged: pa.Table
+    definition: ModelDefinition, params: dict[str, Any], metric: Metric, training: pa.Table, holdout: pa.Table
 ) -> float:
     # Without calibration: a fold has too few days for it.
-    package = fit_uncalibrated(definition, learned, params)
-    return metrics(judged["label"].to_numpy(), package.score(judged), (metric,))[metric]
+    package = fit_uncalibrated(definition, training, params)
+    return metrics(holdout["label"].to_numpy(), package.score(holdout), (metric,))[metric]

@@ -1,6 +1,6 @@
-"""The gate's rule for parts of the holdout: a model that is better on the whole may be worse for some.
+"""The gate's rule for slices of the holdout: a model that is better overall may be worse in a slice.
 
-Every slice is held against its bound on its own, at the gate's confidence, and all of them have to pass. That is an
+Every slice is compared with its bound separately, at the gate's confidence, and all slices have to pass. That is an
 intersection-union test (Berger, Multiparameter Hypothesis Testing and Acceptance Sampling, 1982): a challenger that is
 worse by `regression` in even one judged slice passes no more often than one minus the confidence, however many slices
 there are, so nothing has to be corrected for their number. What grows with their number, and the smaller they are, is
@@ -21,13 +21,13 @@ from nightshift.training.results import Holdout, RuleResult, format_number
 
 
 def judge_slices(gate: Gate, metric: Metric, holdout: Holdout, drawn: Draws) -> list[RuleResult]:
-    """Holds every slice against the champion; those that are too small are listed as not judged.
+    """Compares challenger and champion in every slice; slices that are too small are listed as not judged.
 
     Args:
-        gate: Which slices, and what is demanded of them.
-        metric: What is compared.
+        gate: The gate, which declares the slices and their bound.
+        metric: The metric to compare.
         holdout: The outcomes and both models' scores.
-        drawn: The resamples: the whole holdout's.
+        drawn: The resamples of the holdout.
     """
     if gate.slices is None or holdout.champion is None:
         return []

@@ -1,4 +1,4 @@
-"""The smoke test of a stored model: it is loaded, and scores rows, in a process that saw nothing of its training."""
+"""The smoke test of a stored model: it is loaded and scores rows in a new process."""
 
 from __future__ import annotations
 
@@ -18,62 +18,64 @@ from nightshift.errors import first_line, shown
 from nightshift.processes import kill_group, start_group
 from nightshift.registry.package import load_package
 from nightshift.training.bootstrap import Vector
-from nightshift.training.results import Stored
+from nightshift.training.results import SmokeResult
 
 ROWS, ROUNDS = 10_000, 3
 LIMIT = 600.0  # seconds
-# A sum may be taken in another order where another number of rows is scored at once.
-SAME = 1e-9
-PACKAGE, GIVEN, SCORES, SECONDS = "package", "rows.arrow", "scores.npy", "seconds.npy"
+# The order of a sum may depend on the number of rows that are scored at once.
+TOLERANCE = 1e-9
+PACKAGE, ROWS_FILE, SCORES, SECONDS = "package", "rows.arrow", "scores.npy", "seconds.npy"
 MIB = 2**20
 
 
-def try_stored(files: Mapping[str, bytes], digest: str, rows: pa.Table, scores: Vector, limit: float = LIMIT) -> Stored:
-    """Loads a stored package in a clean process, scores some rows there and compares.
+def smoke_test(
+    files: Mapping[str, bytes], digest: str, rows: pa.Table, scores: Vector, limit: float = LIMIT
+) -> SmokeResult:
+    """Loads a stored package in a new process, scores rows there and compares the scores.
 
     Args:
-        files: The package as it is stored.
-        digest: What it was registered with.
-        rows: Features of the holdout.
+        files: The files of the stored package.
+        digest: The digest of the package.
+        rows: The features of the holdout.
         scores: The scores of these rows that the gate judges.
-        limit: The seconds it is given.
+        limit: The time limit in seconds.
     """
     chosen = np.unique(np.linspace(0, rows.num_rows - 1, min(ROWS, rows.num_rows)).astype(np.int64))
     size = sum(map(len, files.values())) / MIB
-    with tempfile.TemporaryDirectory(prefix="nightshift-smoke-") as made:
-        folder = Path(made)
+    with tempfile.TemporaryDirectory(prefix="nightshift-smoke-") as path:
+        folder = Path(path)
         (folder / PACKAGE).mkdir()
         for name, content in files.items():
             (folder / PACKAGE / name).write_bytes(content)
-        feather.write_feather(rows.take(chosen), folder / GIVEN)
+        feather.write_feather(rows.take(chosen), folder / ROWS_FILE)
         if problem := _run(folder, digest, limit):
-            return Stored(size, len(chosen), None, problem)
-        found, seconds = np.load(folder / SCORES), float(np.load(folder / SECONDS))
-    different = int((~np.isclose(found, scores[chosen], rtol=SAME, atol=SAME, equal_nan=True)).sum())
-    problem = f"in a process of its own it scored {different} of {len(chosen)} rows otherwise" if different else ""
-    return Stored(size, len(chosen), len(chosen) / seconds, problem)
+            return SmokeResult(size, len(chosen), None, problem)
+        reproduced, seconds = np.load(folder / SCORES), float(np.load(folder / SECONDS))
+    different = int((~np.isclose(reproduced, scores[chosen], rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True)).sum())
+    problem = f"in a process of its own it scored {different} of {len(chosen)} rows differently" if different else ""
+    return SmokeResult(size, len(chosen), len(chosen) / seconds, problem)
 
 
 def _run(folder: Path, digest: str, limit: float) -> str:
-    """Runs this module's `main`; what went wrong, if anything did."""
+    """Runs this module's `main`; returns the problem in words, empty if there is none."""
     library = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, [library, os.environ.get("PYTHONPATH")]))
     command = [sys.executable, "-P", "-m", __name__, str(folder), digest]
     process = start_group(command, os.environ | {"PYTHONPATH": path})
     try:
-        said, _ = process.communicate(timeout=limit)
+        output, _ = process.communicate(timeout=limit)
     except subprocess.TimeoutExpired:
-        return f"in a process of its own it had not scored after {limit:g} s"
+        return f"in a process of its own it had not finished scoring after {limit:g} s"
     finally:
         kill_group(process)
-    last = next((line for line in reversed(said.splitlines()) if line.strip()), "it said nothing")
+    last = next((line for line in reversed(output.splitlines()) if line.strip()), "no output")
     return f"in a process of its own it could not score: {shown(last)}" if process.returncode else ""
 
 
 def main(folder: Path, digest: str) -> None:
-    """What the clean process does: load, score, and leave the scores and the seconds a round took."""
+    """Loads the package, scores the rows, and saves the scores and the seconds of the fastest round."""
     package = load_package({file.name: file.read_bytes() for file in (folder / PACKAGE).iterdir()}, digest)
-    rows = feather.read_table(folder / GIVEN)
+    rows = feather.read_table(folder / ROWS_FILE)
     np.save(folder / SCORES, package.score(rows))
     seconds = []
     for _ in range(ROUNDS):

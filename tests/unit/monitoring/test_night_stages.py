@@ -132,7 +132,7 @@ def test_a_training_stores_the_expected_performance_of_its_holdout(project: Proj
     """Labels follow the scores, so the estimate is close to the realized value."""
     from nightshift.stages.train import FittedModel, _expectation
     from nightshift.training.fit import fit
-    from unit.training.test_fit import machines
+    from unit.training.machines import machines
 
     holdout = machines(seed=2)
     dates = pa.array([day(1 + n % 5) for n in range(holdout.num_rows)], pa.date32())

@@ -25,7 +25,7 @@ from nightshift.scoring import batches
 from nightshift.scoring.batches import Scorer, score_and_stage
 from nightshift.training.fit import fit
 from unit.tables import day
-from unit.training.test_fit import machines
+from unit.training.machines import machines
 
 KEY = ("score_date", "machine")
 AT = datetime(2024, 1, 31, 6, tzinfo=UTC)

@@ -290,7 +290,7 @@ def test_a_model_that_says_the_same_of_every_row_is_refused(of_number: OfNumber,
     lasso = (DECLARED, "{class: sklearn.linear_model.Lasso, params: {alpha: 1.0e+9}}")
     _, report = run(built(of_number(TYPED, LABEL, lasso), tmp_path / "var"))
     assert [one.rule for one in report.results if not one.passed] == ["scores"]
-    assert "the model tells no row from another" in report.summary()
+    assert "the model does not distinguish rows" in report.summary()
 
 
 BEYOND = """

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -16,9 +16,9 @@ from nightshift.registry.package import load_package, package_digest
 from nightshift.training.calibrate import calibrate
 from nightshift.training.fit import fit
 from unit.conftest import Edit
+from unit.training.machines import FIRST, dated_machines
 
 METHODS: tuple[CalibrationMethod, ...] = ("sigmoid", "isotonic")
-FIRST = date(2024, 1, 1)
 
 
 def overconfident(rows: int, seed: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -64,34 +64,20 @@ def test_a_calibration_survives_json(calibration: Sigmoid | Isotonic) -> None:
     assert calibration_from_json(calibration_to_json(calibration)) == calibration
 
 
-def machines(days: int = 20, a_day: int = 40) -> pa.Table:
-    random = np.random.default_rng(3)
-    busy = random.uniform(size=days * a_day)
-    return pa.table(
-        {
-            "score_date": pa.array([FIRST + timedelta(days=day) for day in range(days) for _ in range(a_day)]),
-            "busy": busy,
-            "kind": random.choice(["a", "b"], days * a_day),
-            "machine_failures_3d": random.uniform(size=days * a_day),
-            "label": (random.uniform(size=days * a_day) < busy).astype(float),
-        }
-    )
-
-
 @pytest.mark.parametrize("method", METHODS)
 def test_a_calibrated_model_is_stored_and_scores_the_same_when_loaded(edit: Edit, method: str) -> None:
     definition = edit("  period: 20d\n", f"  period: 20d\n  calibration: {{method: {method}, period: 5d}}\n")
-    package, plain = fit(definition, machines()), fit(edit("5d}\n  holdout", "6d}\n  holdout"), machines())
+    package, plain = fit(definition, dated_machines()), fit(edit("5d}\n  holdout", "6d}\n  holdout"), dated_machines())
     files = package.dump()
     assert "calibration.json" in files
     loaded = load_package(files, package_digest(files))
-    assert np.array_equal(loaded.score(machines()), package.score(machines()))
-    assert not np.array_equal(plain.score(machines()), package.score(machines()))
+    assert np.array_equal(loaded.score(dated_machines()), package.score(dated_machines()))
+    assert not np.array_equal(plain.score(dated_machines()), package.score(dated_machines()))
 
 
 def test_the_estimator_does_not_learn_from_the_days_that_calibrate(edit: Edit) -> None:
     definition = edit("  period: 20d\n", "  period: 20d\n  calibration: {period: 5d}\n")
-    rows = machines()
+    rows = dated_machines()
     late = rows["score_date"].to_numpy() >= np.datetime64(FIRST + timedelta(days=15))
     spoilt = rows.set_column(
         rows.schema.get_field_index("label"),
@@ -105,7 +91,7 @@ def test_the_estimator_does_not_learn_from_the_days_that_calibrate(edit: Edit) -
 
 def test_days_of_one_class_cannot_calibrate(edit: Edit) -> None:
     definition = edit("  period: 20d\n", "  period: 20d\n  calibration: {period: 5d}\n")
-    rows = machines()
+    rows = dated_machines()
     late = rows["score_date"].to_numpy() >= np.datetime64(FIRST + timedelta(days=15))
     spoilt = rows.set_column(
         rows.schema.get_field_index("label"), "label", pa.array(np.where(late, 1.0, rows["label"]))

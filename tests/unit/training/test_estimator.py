@@ -18,7 +18,8 @@ from nightshift.errors import DefinitionError, TerminalError
 from nightshift.registry.package import TASK, load_package, package_digest
 from nightshift.training.fit import fit
 from unit.conftest import Edit
-from unit.training.test_fit import DECLARED, machines
+from unit.training.machines import machines
+from unit.training.test_fit import DECLARED
 
 Own = OfNumber = Callable[..., ModelDefinition]
 NUMBER_LABEL = (("  expression: failed\n", "  expression: failed\n  type: number\n"), ("{roc_auc: 0.5}", "{mae: 99}"))

@@ -19,6 +19,7 @@ from nightshift.settings import PROJECT
 from nightshift.training.estimator import make_estimator
 from nightshift.training.fit import fit
 from unit.conftest import Edit
+from unit.training.machines import machines
 
 DECLARED = "{class: sklearn.linear_model.LogisticRegression, params: {C: 1.0}}"
 BOOSTING = (
@@ -26,20 +27,6 @@ BOOSTING = (
     "params: {max_iter: 5, min_samples_leaf: 5, learning_rate: 0.3}}"
 )
 FOREST = "{class: sklearn.ensemble.RandomForestClassifier, params: {n_estimators: 5, max_depth: 3}}"
-
-
-def machines(count: int = 200, seed: int = 1) -> pa.Table:
-    """Labelled rows of the tiny model: the busier a machine, the likelier it failed."""
-    random = np.random.default_rng(seed)
-    busy = random.uniform(size=count)
-    return pa.table(
-        {
-            "busy": busy,
-            "kind": random.choice(["a", "b", "c"], count),
-            "machine_failures_3d": random.uniform(size=count),
-            "label": (random.uniform(size=count) < busy).astype(float),
-        }
-    )
 
 
 def encoder_of(definition: ModelDefinition) -> Encoder:
@@ -93,7 +80,7 @@ from pathlib import Path
 from nightshift.definition.load import load_definition
 from nightshift.registry.package import package_digest
 from nightshift.training.fit import fit
-from unit.training.test_fit import machines
+from unit.training.machines import machines
 
 padding = [object() for _ in range(int(sys.argv[1]))]
 definition = load_definition(Path(sys.argv[2]))

@@ -11,12 +11,12 @@ from nightshift.definition.gate import AgainstChampion, Gate
 from nightshift.definition.metrics import Metric
 from nightshift.training.bootstrap import Sample, Vector, metrics
 from nightshift.training.gate import judge
-from nightshift.training.results import Baseline, GateReport, Holdout, RuleResult, Stored
+from nightshift.training.results import Baseline, GateReport, Holdout, RuleResult, SmokeResult
 from unit.training.worlds import World, scored
 
 GOOD, FAIR, BAD = 0.2, 0.5, 3.0
 ALIKE = World(FAIR, FAIR)
-STORED = Stored(size=1.5, rows=100, speed=20_000.0)
+STORED = SmokeResult(size=1.5, rows=100, speed=20_000.0)
 LARGER = ["roc_auc", "average_precision"]
 SMALLER = ["brier", "log_loss"]
 
@@ -36,8 +36,8 @@ def alone(holdout: Holdout) -> Holdout:
     return replace(holdout, champion=None)
 
 
-def judged(gate: Gate, holdout: Holdout, stored: Stored = STORED) -> GateReport:
-    return judge(gate, holdout, stored, seed=1)
+def judged(gate: Gate, holdout: Holdout, smoke: SmokeResult = STORED) -> GateReport:
+    return judge(gate, holdout, smoke, seed=1)
 
 
 def result(report: GateReport, rule: str) -> RuleResult:
@@ -159,7 +159,7 @@ def labelled(positive: int, rows: int) -> Holdout:
         (
             replace(labelled(40, 120), challenger=np.full(120, 0.3)),
             Gate(minimum={"brier": 0.5}),
-            "every row has the score 0.300: the model tells no row from another",
+            "every row has the score 0.300: the model does not distinguish rows",
         ),
         (
             replace(labelled(40, 120), challenger=np.append(np.linspace(0, 1, 119), np.nan)),
@@ -271,7 +271,7 @@ def test_a_class_that_is_on_one_day_alone_says_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("gate", "stored", "failed", "says"),
+    ("gate", "smoke", "failed", "says"),
     [
         ({}, replace(STORED, problem="in a process of its own it could not score: x"), "smoke", "could not score: x"),
         ({"speed": 20_001}, STORED, "speed", "20,000 rows a second, bound ≥ 20,001"),
@@ -280,9 +280,9 @@ def test_a_class_that_is_on_one_day_alone_says_nothing() -> None:
     ],
 )
 def test_the_stored_artifact_has_to_work_as_demanded(
-    gate: dict[str, float], stored: Stored, failed: str, says: str
+    gate: dict[str, float], smoke: SmokeResult, failed: str, says: str
 ) -> None:
-    report = judged(Gate.model_validate({"minimum": {"roc_auc": 0.6}, **gate}), alone(made(ALIKE)), stored)
+    report = judged(Gate.model_validate({"minimum": {"roc_auc": 0.6}, **gate}), alone(made(ALIKE)), smoke)
     assert [one.rule for one in report.results if not one.passed] == [failed]
     assert says in report.summary()
 

@@ -11,8 +11,8 @@ from nightshift.definition.model import ModelDefinition
 from nightshift.registry.package import ModelPackage
 from nightshift.training.fit import fit
 from nightshift.training.importance import permutation_importance
+from unit.training.machines import machines
 from unit.training.test_estimator import numbers
-from unit.training.test_fit import machines
 
 
 def test_what_a_number_depends_on_matters_as_much_as_scikit_learn_says(

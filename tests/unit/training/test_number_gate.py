@@ -95,7 +95,7 @@ def test_bias_alone_is_no_reason_to_spare_a_model_the_comparison_with_a_constant
 @pytest.mark.parametrize(
     ("challenger", "says"),
     [
-        (np.full(1400, 12.5), "every row has the score 12.500: the model tells no row from another"),
+        (np.full(1400, 12.5), "every row has the score 12.500: the model does not distinguish rows"),
         (np.append(np.linspace(0, 40, 1399), np.nan), "1 of 1400 scores are no finite numbers"),
         (np.append(np.linspace(0, 40, 1398), [np.inf, -np.inf]), "2 of 1400 scores are no finite numbers"),
     ],

@@ -11,28 +11,14 @@ from nightshift.definition.model import ModelDefinition
 from nightshift.errors import TerminalError
 from nightshift.training.search import search, time_folds
 from unit.conftest import Edit
+from unit.training.machines import FIRST, dated_machines
 
-FIRST = date(2024, 1, 1)
 SEARCHED = "  period: 20d\n  search: {grid: {C: [1.0e-9, 1.0]}, folds: 3, metric: log_loss}\n"
-
-
-def machines(days: int = 20, a_day: int = 40, failing: float = 0.5) -> pa.Table:
-    random = np.random.default_rng(3)
-    busy = random.uniform(size=days * a_day)
-    return pa.table(
-        {
-            "score_date": pa.array([FIRST + timedelta(days=day) for day in range(days) for _ in range(a_day)]),
-            "busy": busy,
-            "kind": random.choice(["a", "b"], days * a_day),
-            "machine_failures_3d": random.uniform(size=days * a_day),
-            "label": (busy > 1 - failing).astype(float),
-        }
-    )
 
 
 def test_the_best_point_of_the_grid_comes_first_whatever_the_order(edit: Edit) -> None:
     said: list[str] = []
-    trials = search(edit("  period: 20d\n", SEARCHED), machines(), said.append)
+    trials = search(edit("  period: 20d\n", SEARCHED), dated_machines(failing=0.5), said.append)
     assert [trial.params for trial in trials] == [{"C": 1.0}, {"C": 1e-9}]
     assert trials[0].score < trials[1].score  # of a loss the smaller one
     assert [len(trial.scores) for trial in trials] == [3, 3]
@@ -41,7 +27,7 @@ def test_the_best_point_of_the_grid_comes_first_whatever_the_order(edit: Edit) -
 
 def test_every_combination_is_tried_and_of_equal_ones_the_first_named_wins(edit: Edit) -> None:
     grid = "  period: 20d\n  search: {grid: {C: [1.0, 2.0], max_iter: [100, 200]}, folds: 2}\n"
-    trials = search(edit("  period: 20d\n", grid), machines(), lambda line: None)
+    trials = search(edit("  period: 20d\n", grid), dated_machines(failing=0.5), lambda line: None)
     assert {tuple(trial.params.values()) for trial in trials} == {(1.0, 100), (1.0, 200), (2.0, 100), (2.0, 200)}
     equal = [trial.params for trial in trials if trial.score == trials[0].score]
     assert trials[0].params == equal[0]
@@ -51,7 +37,7 @@ def test_every_combination_is_tried_and_of_equal_ones_the_first_named_wins(edit:
 @pytest.mark.parametrize("folds", [1, 3, 7])
 def test_a_fold_learns_from_all_days_before_its_own_and_from_none_after(folds: int) -> None:
     judged: set[date] = set()
-    for learned, own in time_folds(machines(), folds):
+    for learned, own in time_folds(dated_machines(failing=0.5), folds):
         assert max(learned["score_date"].to_pylist()) < min(own["score_date"].to_pylist())
         assert not judged & set(own["score_date"].to_pylist())
         judged |= set(own["score_date"].to_pylist())
@@ -61,7 +47,7 @@ def test_a_fold_learns_from_all_days_before_its_own_and_from_none_after(folds: i
 
 def test_a_fold_without_both_classes_is_refused() -> None:
     with pytest.raises(TerminalError, match=r"training\.search\.folds: a fold .* no rows of different labels"):
-        list(time_folds(machines(failing=0.0), 3))
+        list(time_folds(dated_machines(failing=0.0), 3))
 
 
 def test_the_search_of_a_number_minimises_its_error(of_number: Callable[..., ModelDefinition]) -> None:
@@ -73,7 +59,7 @@ def test_the_search_of_a_number_minimises_its_error(of_number: Callable[..., Mod
 
 
 def minutes() -> pa.Table:
-    rows = machines()
+    rows = dated_machines(failing=0.5)
     place = rows.schema.get_field_index("label")
     return rows.set_column(place, "label", pa.array(20 * rows["busy"].to_numpy() ** 2))
 

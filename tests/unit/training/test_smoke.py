@@ -12,8 +12,8 @@ from nightshift.definition.model import ModelDefinition
 from nightshift.registry.package import ENCODER, ModelPackage, load_package, package_digest
 from nightshift.training import smoke
 from nightshift.training.fit import fit
-from nightshift.training.smoke import try_stored
-from unit.training.test_fit import machines
+from nightshift.training.smoke import smoke_test
+from unit.training.machines import machines
 
 Stored_ = tuple[dict[str, bytes], str]
 
@@ -27,7 +27,7 @@ def stored(tiny: ModelDefinition) -> Stored_:
 def test_a_stored_model_gives_the_same_scores_in_a_process_of_its_own(stored: Stored_) -> None:
     files, digest = stored
     rows = machines(500, seed=2)
-    found = try_stored(files, digest, rows.drop_columns("label"), load_package(files, digest).score(rows))
+    found = smoke_test(files, digest, rows.drop_columns("label"), load_package(files, digest).score(rows))
     assert found.problem == ""
     assert found.rows == 500 and found.speed is not None and found.speed > 0
     assert found.size == sum(map(len, files.values())) / 2**20
@@ -39,9 +39,9 @@ def test_of_many_rows_some_are_scored_from_the_first_to_the_last(
     monkeypatch.setattr(smoke, "ROWS", 10)
     rows = machines(500, seed=2)
     scores = load_package(*stored).score(rows)
-    assert try_stored(*stored, rows, scores).rows == 10
+    assert smoke_test(*stored, rows, scores).rows == 10
     scores[499] += 1e-6
-    assert "otherwise" in try_stored(*stored, rows, scores).problem
+    assert "differently" in smoke_test(*stored, rows, scores).problem
 
 
 def test_large_and_infinite_predictions_are_the_same_if_they_are(
@@ -52,9 +52,9 @@ def test_large_and_infinite_predictions_are_the_same_if_they_are(
     files = fit(of_number(), large).dump()
     digest = package_digest(files)
     scores = load_package(files, digest).score(rows)
-    assert try_stored(files, digest, rows, scores * (1 + 1e-12)).problem == ""
-    assert "300 of 300 rows otherwise" in try_stored(files, digest, rows, scores * 1.001).problem
-    assert "1 of 300 rows otherwise" in try_stored(files, digest, rows, np.append(scores[:-1], np.inf)).problem
+    assert smoke_test(files, digest, rows, scores * (1 + 1e-12)).problem == ""
+    assert "300 of 300 rows differently" in smoke_test(files, digest, rows, scores * 1.001).problem
+    assert "1 of 300 rows differently" in smoke_test(files, digest, rows, np.append(scores[:-1], np.inf)).problem
 
 
 def test_a_model_that_scores_otherwise_there_is_found(stored: Stored_, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,24 +66,24 @@ def test_a_model_that_scores_otherwise_there_is_found(stored: Stored_, monkeypat
 
     monkeypatch.setattr(ModelPackage, "score", changed)
     rows = machines(300, seed=3)
-    found = try_stored(*stored, rows, load_package(*stored).score(rows))
-    assert found.problem == "in a process of its own it scored 20 of 300 rows otherwise"
+    found = smoke_test(*stored, rows, load_package(*stored).score(rows))
+    assert found.problem == "in a process of its own it scored 20 of 300 rows differently"
 
 
 def test_an_artifact_that_cannot_be_loaded_is_told_and_raises_nothing(stored: Stored_) -> None:
     files, digest = stored
     rows = machines(20)
-    found = try_stored(files | {ENCODER: b"{}"}, digest, rows, np.zeros(20))
+    found = smoke_test(files | {ENCODER: b"{}"}, digest, rows, np.zeros(20))
     assert found.problem.startswith("in a process of its own it could not score: TerminalError: the model's artifact")
     assert found.speed is None
 
 
 def test_a_feature_it_needs_and_does_not_get_is_told(stored: Stored_) -> None:
     rows = machines(20).drop_columns("busy")
-    problem = try_stored(*stored, rows, np.zeros(20)).problem
+    problem = smoke_test(*stored, rows, np.zeros(20)).problem
     assert "the model needs the feature 'busy', which is no longer declared" in problem
 
 
 def test_one_that_takes_too_long_is_ended(stored: Stored_) -> None:
-    found = try_stored(*stored, machines(20), np.zeros(20), limit=0.05)
-    assert found.problem == "in a process of its own it had not scored after 0.05 s"
+    found = smoke_test(*stored, machines(20), np.zeros(20), limit=0.05)
+    assert found.problem == "in a process of its own it had not finished scoring after 0.05 s"
