@@ -43,7 +43,7 @@ RATE, FIRST, ROUNDS = FalseAlarms(1, 90), date(2023, 1, 1), 5
 def drift(bench: Bench) -> list[Figure]:
     """The drift of 500,000 rows of 24 columns against a reference of as many, from the profile made while scoring.
 
-    With every statistic, its threshold, and joint drift; from the kept JSON to the verdicts. Against Evidently's
+    With every statistic, its threshold, and joint drift; from the stored JSON to the verdicts. Against Evidently's
     `DataDriftPreset` on the same two frames in memory, in an environment of its own.
     """
     size = round(ROWS * bench.scale / DAYS)
@@ -53,29 +53,30 @@ def drift(bench: Bench) -> list[Figure]:
     dates = pa.array(np.repeat([FIRST + timedelta(days=day) for day in range(DAYS)], size), pa.date32())
     scores = pa.table({SCORES: np.random.default_rng(3).random(size * DAYS), "score_date": dates})
     bench.say("a reference")
-    learned = make_reference(reference.append_column("score_date", dates), types, scores)
-    learned = with_thresholds(learned, list(types), RATE)
-    profiler = Profiler.of(learned)
+    stored = make_reference(reference.append_column("score_date", dates), types, scores)
+    stored = with_thresholds(stored, list(types), RATE)
+    profiler = Profiler.of(stored)
     assert profiler is not None
-    kept = json.dumps(profiler(night, scores[SCORES]).to_json())
+    manifest = json.dumps(profiler(night, scores[SCORES]).to_json())
 
-    def ours() -> None:
-        scored = ScoredNight(date(2023, 6, 1), NightProfile.from_json(json.loads(kept)), list(types), 1, {})
-        measure_drift(scored, drift_baseline(learned, list(types), RATE))
+    def measure() -> None:
+        scored = ScoredNight(date(2023, 6, 1), NightProfile.from_json(json.loads(manifest)), list(types), 1, {})
+        measure_drift(scored, drift_baseline(stored, list(types), RATE))
 
-    ours()
-    mine = median(_seconds(ours) for _ in range(ROUNDS))
-    theirs = _evidently(bench, reference, night)
-    result = f"{mine * 1000:.0f} ms; Evidently {EVIDENTLY} {theirs:.1f} s"
-    what = f"Drift of {night.num_rows:,} rows, {len(types)} columns"
-    return [Figure(what, "100 times as fast as Evidently", result, f"{theirs / mine:.0f} times", theirs >= 100 * mine)]
+    measure()
+    seconds = median(_seconds(measure) for _ in range(ROUNDS))
+    evidently = _evidently(bench, reference, night)
+    result = f"{seconds * 1000:.0f} ms; Evidently {EVIDENTLY} {evidently:.1f} s"
+    ratio = evidently / seconds
+    name = f"Drift of {night.num_rows:,} rows, {len(types)} columns"
+    return [Figure(name, "100 times as fast as Evidently", result, f"{ratio:.0f} times", ratio >= 100)]
 
 
 @measurement("monitoring.profile")
 def profile(bench: Bench) -> list[Figure]:
     """What profiling adds to the job that scores 500,000 rows of the example's 43 features, with three slices.
 
-    The same job with a version that has a reference, and with one that has none and is otherwise the same.
+    The same job by two versions that differ only in having a reference.
     """
     project = Project("flight_delay", Settings(home=PROJECT, var=bench.var))
     types = {name: str(kind) for name, kind in project.definition.feature_types.items()}
@@ -85,13 +86,14 @@ def profile(bench: Bench) -> list[Figure]:
     origins = pa.array(np.array(["EWR", "JFK", "LGA"])[random.integers(0, 3, rows.num_rows)])
     rows = rows.set_column(rows.column_names.index("origin"), "origin", origins)
     publish(project.lake, spec, stage_arrow(project.lake, spec, rows, FIRST, FIRST, {}))
-    some = rows.slice(0, 50_000)
-    label = random.random(some.num_rows) < 1 / (1 + np.exp(-np.nan_to_num(some["departure_minute"].to_numpy()) / 30))
-    without = fit(project.definition, some.append_column("label", pa.array(label.astype(np.float64))))
-    scores = pa.table({SCORES: without.score(some), "score_date": some["score_date"]})
+    sample = rows.slice(0, 50_000)
+    minutes = np.nan_to_num(sample["departure_minute"].to_numpy())
+    label = random.random(sample.num_rows) < 1 / (1 + np.exp(-minutes / 30))
+    without = fit(project.definition, sample.append_column("label", pa.array(label.astype(np.float64))))
+    scores = pa.table({SCORES: without.score(sample), "score_date": sample["score_date"]})
     versions = {
         "without": _register(project, without),
-        "with": _register(project, replace(without, reference=make_reference(some, types, scores))),
+        "with": _register(project, replace(without, reference=make_reference(sample, types, scores))),
     }
 
     def job(version: int) -> Callable[[int], float]:
@@ -106,7 +108,7 @@ def profile(bench: Bench) -> list[Figure]:
 
     jobs = {name: job(version) for name, version in versions.items()}
     jobs["without"](0)
-    seconds = {name: median(found) for name, found in alternate(jobs, ROUNDS).items()}
+    seconds = {name: median(times) for name, times in alternate(jobs, ROUNDS).items()}
     result = f"{seconds['without']:.2f} s without, {seconds['with']:.2f} s with, medians of {ROUNDS} jobs"
     more = seconds["with"] / seconds["without"] - 1
     return [Figure("A night's profile beside its scores", "adds at most 10%", result, f"{more:+.1%}", more <= 0.1)]
@@ -133,8 +135,8 @@ def _evidently(bench: Bench, reference: pa.Table, night: pa.Table) -> float:
     bench.say("Evidently")
     script = Path(__file__).with_name("evidently_drift.py")
     environment = {**os.environ, "DO_NOT_TRACK": "1", "PYTHONPATH": ""}
-    done = run([str(python), str(script), *map(str, files), "3"], environment)
-    return median(float(line.split()[1]) for line in done.lines if line.startswith("seconds "))
+    ended = run([str(python), str(script), *map(str, files), "3"], environment)
+    return median(float(line.split()[1]) for line in ended.lines if line.startswith("seconds "))
 
 
 def _rows(count: int, seed: int) -> pa.Table:

@@ -55,7 +55,7 @@ def measure_drift(night: ScoredNight, baseline: DriftBaseline | None) -> list[Me
         be measured is `unknown`, with the reason; the rest is measured all the same.
     """
     if baseline is None:
-        reason = f"version {night.version} does not know the days it learned from: train a new one"
+        reason = f"no daily behaviour is stored with version {night.version}: train a new version"
         return [_unknown(night, name, reason) for name in ("input_drift", "joint_drift", "prediction_drift")]
     if night.profile.features.rows < LEAST_ROWS:
         reason = f"{night.profile.features.rows} rows are too few, {LEAST_ROWS} are needed"

@@ -48,28 +48,28 @@ def serving(server: socketserver.TCPServer) -> Iterator[int]:
 
 @pytest.fixture
 def web() -> Iterator[Web]:
-    known = Web()
+    web = Web()
 
-    class Handler(http.server.BaseHTTPRequestHandler):
+    class WebHandler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            known.received.append({"path": self.path, **json.loads(body)})
-            self.send_response(known.status)
+            web.received.append({"path": self.path, **json.loads(body)})
+            self.send_response(web.status)
             self.end_headers()
 
         def log_message(self, format: str, *args: Any) -> None:
             pass
 
-    with serving(http.server.HTTPServer(("127.0.0.1", 0), Handler)) as port:
-        known.url = f"http://127.0.0.1:{port}/hooks/s3cret-token"
-        yield known
+    with serving(http.server.HTTPServer(("127.0.0.1", 0), WebHandler)) as port:
+        web.url = f"http://127.0.0.1:{port}/hooks/s3cret-token"
+        yield web
 
 
 @pytest.fixture
 def mail() -> Iterator[Mail]:
-    known = Mail()
+    mail = Mail()
 
-    class Handler(socketserver.StreamRequestHandler):
+    class MailHandler(socketserver.StreamRequestHandler):
         """As much of RFC 5321 as a sender needs."""
 
         def handle(self) -> None:
@@ -77,7 +77,7 @@ def mail() -> Iterator[Mail]:
             self.say("220 here")
             while line := self.rfile.readline().decode().strip():
                 match line.split(":")[0].split(" ")[0].upper():
-                    case "MAIL" if known.refuse:
+                    case "MAIL" if mail.refuse:
                         self.say("550 not from you")
                     case "MAIL":
                         sender = address(line)
@@ -90,7 +90,7 @@ def mail() -> Iterator[Mail]:
                     case "DATA":
                         self.say("354 go on")
                         body = b"".join(iter(self.rfile.readline, b".\r\n"))
-                        known.received.append((sender, receivers, message_from_bytes(body, policy=policy.default)))
+                        mail.received.append((sender, receivers, message_from_bytes(body, policy=policy.default)))
                         self.say("250 taken")
                     case "QUIT":
                         self.say("221 bye")
@@ -101,9 +101,9 @@ def mail() -> Iterator[Mail]:
         def say(self, text: str) -> None:
             self.wfile.write(f"{text}\r\n".encode())
 
-    with serving(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)) as port:
-        known.port = port
-        yield known
+    with serving(socketserver.ThreadingTCPServer(("127.0.0.1", 0), MailHandler)) as port:
+        mail.port = port
+        yield mail
 
 
 def address(line: str) -> str:

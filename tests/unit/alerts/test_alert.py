@@ -146,8 +146,8 @@ def test_a_dag_of_an_unknown_kind_still_leads_somewhere() -> None:
 def test_the_same_run_that_fails_again_later_is_another_incident() -> None:
     first = failed_run_alert(RUN, ERROR)
     again = failed_run_alert(replace(RUN, since="2013-07-05T04:31:00+00:00"), ERROR)
-    other = failed_run_alert(replace(RUN, run_id="manual__1"), ERROR)
-    assert len({first.incident, again.incident, other.incident}) == 3
+    manual = failed_run_alert(replace(RUN, run_id="manual__1"), ERROR)
+    assert len({first.incident, again.incident, manual.incident}) == 3
 
 
 def test_a_night_that_continues_with_a_warning_is_one_incident_per_task() -> None:

@@ -46,7 +46,7 @@ def dead_url() -> str:
         return f"http://127.0.0.1:{free.getsockname()[1]}/hooks/s3cret-token"
 
 
-def test_an_alert_is_always_kept_in_the_file(settings: Settings) -> None:
+def test_an_alert_is_always_written_to_the_file(settings: Settings) -> None:
     assert deliver(ALERT, settings) == ["file"]
     assert [json.loads(line) for line in settings.alerts_file.read_text().splitlines()] == [ALERT.to_json()]
     assert read_alerts(settings) == [ALERT.to_json()]
@@ -111,7 +111,7 @@ BROKEN_URLS = [
 
 
 @pytest.mark.parametrize("url", BROKEN_URLS)
-def test_a_webhook_that_is_configured_wrong_keeps_nobody_from_the_mail_and_no_secret_is_logged(
+def test_a_misconfigured_webhook_does_not_stop_the_mail_and_no_secret_is_logged(
     settings: Settings, mail: Mail, caplog: pytest.LogCaptureFixture, url: str
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -122,7 +122,7 @@ def test_a_webhook_that_is_configured_wrong_keeps_nobody_from_the_mail_and_no_se
 
 
 @pytest.mark.parametrize("status", [400, 404, 500])
-def test_a_webhook_that_refuses_keeps_nobody_from_the_mail_and_no_secret_is_logged(
+def test_a_webhook_that_refuses_does_not_stop_the_mail_and_no_secret_is_logged(
     settings: Settings, web: Web, mail: Mail, caplog: pytest.LogCaptureFixture, status: int
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -132,7 +132,7 @@ def test_a_webhook_that_refuses_keeps_nobody_from_the_mail_and_no_secret_is_logg
     assert "s3cret" not in caplog.text
 
 
-def test_a_webhook_that_is_down_keeps_nobody_from_the_mail_and_no_secret_is_logged(
+def test_a_webhook_that_is_down_does_not_stop_the_mail_and_no_secret_is_logged(
     settings: Settings, mail: Mail, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
@@ -157,7 +157,7 @@ def test_a_webhook_that_works_logs_no_secret(settings: Settings, web: Web, caplo
         pytest.param({"sender": "line\nbreak@example.org"}, id="a sender of two lines"),
     ],
 )
-def test_mail_that_fails_keeps_nobody_from_the_webhook_and_no_secret_is_logged(
+def test_mail_that_fails_does_not_stop_the_webhook_and_no_secret_is_logged(
     settings: Settings, web: Web, mail: Mail, caplog: pytest.LogCaptureFixture, wrong: dict[str, object]
 ) -> None:
     caplog.set_level(logging.WARNING)
@@ -174,7 +174,7 @@ def test_a_mail_server_that_refuses_is_reported(
     assert "could not be delivered by mail: SMTPSenderRefused" in caplog.text
 
 
-def test_a_file_that_cannot_be_written_keeps_nobody_from_the_webhook(
+def test_a_file_that_cannot_be_written_does_not_stop_the_webhook(
     settings: Settings, web: Web, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings.alerts_file.mkdir(parents=True)  # as a full or read-only disk: it cannot be written

@@ -6,7 +6,7 @@ from nightshift.settings import Settings
 RUN = ("tiny.score", "scheduled__2024-01-05T06:00:00+00:00")
 
 
-def test_what_tasks_noted_is_known_by_task(settings: Settings) -> None:
+def test_the_errors_of_a_run_are_by_task(settings: Settings) -> None:
     note_failure(settings, *RUN, "ingest", "the file is gone")
     note_failure(settings, *RUN, "publish.raw/../x", "größe — 列")
     assert noted_failures(settings, *RUN) == {"ingest": "the file is gone", "publish.raw/../x": "größe — 列"}
@@ -29,7 +29,7 @@ def test_runs_do_not_share_notes(settings: Settings) -> None:
     assert noted_failures(settings, "tiny.train", "r1") == {"ingest": "three"}
 
 
-def test_forgetting_what_was_never_noted_is_no_error(settings: Settings) -> None:
+def test_forgetting_a_run_without_errors_is_no_error(settings: Settings) -> None:
     forget_failures(settings, *RUN)
     assert noted_failures(settings, *RUN) == {}
 

@@ -35,10 +35,10 @@ def at(number: int) -> date:
     return FIRST + timedelta(days=number - 1)
 
 
-def nights(pattern: str, version: int | None = 1, first: int = 1, **known: Any) -> list[NightEvidence]:
+def nights(pattern: str, version: int | None = 1, first: int = 1, **metrics: Any) -> list[NightEvidence]:
     """Nights in a row, `x` for one that drifted, `?` for one whose drift is unknown."""
     drifted = {"x": True, ".": False, "?": None}
-    return [NightEvidence(at(first + n), version, drifted[mark], **known) for n, mark in enumerate(pattern)]
+    return [NightEvidence(at(first + n), version, drifted[mark], **metrics) for n, mark in enumerate(pattern)]
 
 
 def decided(
@@ -77,7 +77,7 @@ def test_drift_becomes_a_request_when_it_persists_up_to_tonight(pattern: str, ac
         ("xx?", "drift: unknown"),
     ],
 )
-def test_the_reason_says_what_was_counted(pattern: str, reason: str) -> None:
+def test_the_reason_states_the_counts(pattern: str, reason: str) -> None:
     assert decided(pattern).reason == reason
 
 
@@ -104,21 +104,21 @@ def test_nights_after_it_do_not_count() -> None:
 
 def test_the_order_of_the_earlier_nights_does_not_matter() -> None:
     *earlier, tonight = nights("x...x.x")
-    one, other = (decide(TWO_OF_THREE, tonight, given, [], at(7)) for given in (earlier, earlier[::-1]))
-    assert one == other
+    first, second = (decide(TWO_OF_THREE, tonight, given, [], at(7)) for given in (earlier, earlier[::-1]))
+    assert first == second
 
 
 # ---- what holds a request back
 
 
 @pytest.mark.parametrize(
-    ("asked", "action"),
+    ("requested", "action"),
     [(1, "request"), (2, "suppressed_by_cooldown"), (7, "suppressed_by_cooldown"), (14, "suppressed_by_cooldown")],
 )
-def test_a_second_request_has_to_wait_for_the_cool_down_also_if_the_first_was_for_a_later_night(
-    asked: int, action: str
+def test_a_second_request_waits_for_the_cool_down_even_if_the_first_was_for_a_later_night(
+    requested: int, action: str
 ) -> None:
-    assert decided("......xx", [day(asked)]).action == action
+    assert decided("......xx", [day(requested)]).action == action
 
 
 def test_a_suppressed_request_says_since_when_and_how_long() -> None:
@@ -133,31 +133,31 @@ def test_a_request_of_the_night_itself_does_not_hold_it_back() -> None:
 
 def test_a_month_has_a_budget() -> None:
     policy = Retrain(nights=1, of_last=1, cooldown=timedelta(days=2), budget=2)
-    asked = [day(3), day(10)]
-    assert decided("." * 19 + "x", asked, policy).action == "suppressed_by_budget"
-    assert decided("." * 19 + "x", asked, policy).reason.endswith("2 requested in January, budget 2")
-    assert decided("." * 19 + "x", asked[:1], policy).action == "request"
-    assert decided("." * 33 + "x", asked, policy).action == "request"  # on the third of February
+    requests = [day(3), day(10)]
+    assert decided("." * 19 + "x", requests, policy).action == "suppressed_by_budget"
+    assert decided("." * 19 + "x", requests, policy).reason.endswith("2 requested in January, budget 2")
+    assert decided("." * 19 + "x", requests[:1], policy).action == "request"
+    assert decided("." * 33 + "x", requests, policy).action == "request"  # on the third of February
 
 
-def test_while_a_training_runs_nothing_is_asked() -> None:
+def test_while_a_training_runs_nothing_is_requested() -> None:
     assert decided("xx", running="a training is running").action == "suppressed_by_running"
     assert decided("..", running="a training is running").action == "nothing"
 
 
-def test_a_night_whose_version_was_replaced_since_asks_for_nothing() -> None:
-    found = decided("xx", replaced_by=2)
-    assert (found.action, found.reason.split("; ")[-1]) == ("nothing", "version 2 is the champion by now")
+def test_a_night_of_a_replaced_version_requests_nothing() -> None:
+    decision = decided("xx", replaced_by=2)
+    assert (decision.action, decision.reason.split("; ")[-1]) == ("nothing", "version 2 is the champion by now")
 
 
-@pytest.mark.parametrize(("quality", "held"), [("pass", False), ("warn", True), ("fail", True)])
-def test_bad_data_is_not_drift(quality: str, held: bool) -> None:
+@pytest.mark.parametrize(("quality", "suppressed"), [("pass", False), ("warn", True), ("fail", True)])
+def test_bad_data_is_not_drift(quality: str, suppressed: bool) -> None:
     *earlier, tonight = nights("xx")
-    found = decide(TWO_OF_THREE, replace(tonight, quality=quality), earlier, [], tonight.day)
-    assert found.action == ("suppressed_by_quality" if held else "request")
+    decision = decide(TWO_OF_THREE, replace(tonight, quality=quality), earlier, [], tonight.day)
+    assert decision.action == ("suppressed_by_quality" if suppressed else "request")
     lenient = TWO_OF_THREE.model_copy(update={"bad_data": "fail"})
-    found = decide(lenient, replace(tonight, quality=quality), earlier, [], tonight.day)
-    assert found.action == ("suppressed_by_quality" if quality == "fail" else "request")
+    decision = decide(lenient, replace(tonight, quality=quality), earlier, [], tonight.day)
+    assert decision.action == ("suppressed_by_quality" if quality == "fail" else "request")
 
 
 def test_an_earlier_night_of_bad_data_does_not_count() -> None:
@@ -172,10 +172,10 @@ def test_an_earlier_night_of_bad_data_does_not_count() -> None:
 def test_drift_is_weighted_by_importance_if_the_policy_says_so(weighted: float | None, action: str) -> None:
     policy = Retrain(drift=DriftTrigger(share=0.3, nights=1, of_last=1), cooldown=timedelta(days=7))
     night = NightEvidence(day(1), 1, True, weighted)
-    found = decide(policy, night, [], [], day(1))
-    assert found.action == action
+    decision = decide(policy, night, [], [], day(1))
+    assert decision.action == action
     if action == "request":
-        assert found.reason.startswith("drift: 31% of the importance drifted, at most 30%")
+        assert decision.reason.startswith("drift: 31% of the importance drifted, at most 30%")
 
 
 def estimated(*values: float, beyond: bool | None = None, reference: float | None = 0.7) -> list[NightEvidence]:
@@ -187,27 +187,27 @@ def estimated(*values: float, beyond: bool | None = None, reference: float | Non
 
 def realized(*values: float | None) -> list[NightEvidence]:
     """Nights in a row of which only some have turned out."""
-    known = [{} if value is None else {"roc_auc": NightMetric(value, 0.7)} for value in values]
-    return [NightEvidence(at(n), 1, False, realized=one) for n, one in enumerate(known, 1)]
+    metrics = [{} if value is None else {"roc_auc": NightMetric(value, 0.7)} for value in values]
+    return [NightEvidence(at(n), 1, False, realized=metric) for n, metric in enumerate(metrics, 1)]
 
 
 @pytest.mark.parametrize(
     ("values", "action"), [((0.64, 0.64), "request"), ((0.64, 0.66), "nothing"), ((0.66, 0.64), "nothing")]
 )
-def test_an_estimate_far_below_the_holdout_asks_when_it_persists(values: tuple[float, ...], action: str) -> None:
+def test_an_estimate_far_below_the_holdout_requests_a_training(values: tuple[float, ...], action: str) -> None:
     policy = Retrain(drift=None, estimated_performance=EstimateTrigger(worse=0.05), cooldown=timedelta(days=7))
     *earlier, tonight = estimated(*values)
     assert decide(policy, tonight, earlier, [], tonight.day).action == action
 
 
-def test_without_a_bound_what_the_holdout_lets_expect_decides() -> None:
+def test_without_a_tolerance_the_range_of_the_holdout_decides() -> None:
     policy = Retrain(drift=None, estimated_performance=EstimateTrigger(), cooldown=timedelta(days=7))
     for beyond, action in ((True, "request"), (False, "nothing"), (None, "nothing")):
         *earlier, tonight = estimated(0.6, 0.6, beyond=beyond)
         assert decide(policy, tonight, earlier, [], tonight.day).action == action
 
 
-def test_of_an_error_more_is_worse() -> None:
+def test_a_larger_error_is_worse() -> None:
     policy = Retrain(
         drift=None, estimated_performance=EstimateTrigger(worse=1, nights=1, of_last=1), cooldown=timedelta(days=7)
     )
@@ -216,7 +216,7 @@ def test_of_an_error_more_is_worse() -> None:
         assert decide(policy, night, [], [], day(1), prediction=NUMBER).action == action
 
 
-def test_performance_is_that_of_nights_that_have_turned_out_by_the_nights_cutoff() -> None:
+def test_performance_is_that_of_nights_with_final_labels_at_the_cutoff() -> None:
     policy = Retrain(drift=None, performance=PerformanceTrigger(worse=0.05), cooldown=timedelta(days=7))
     *earlier, tonight = realized(0.7, 0.6, 0.6, 0.7, None)
     assert decide(policy, tonight, earlier, [], day(3)).action == "request"
@@ -226,40 +226,40 @@ def test_performance_is_that_of_nights_that_have_turned_out_by_the_nights_cutoff
     assert result.detail == "roc_auc of 2024-01-03 is 0.6, 0.1 worse than the holdout, tolerance 0.05"
 
 
-def test_a_night_that_never_turned_out_is_left_out_of_the_count() -> None:
+def test_a_night_without_labels_is_not_counted() -> None:
     policy = Retrain(drift=None, performance=PerformanceTrigger(worse=0.05), of_last=2, cooldown=timedelta(days=7))
     *earlier, tonight = realized(0.6, None, 0.6, None)
     assert decide(policy, tonight, earlier, [], day(4)).action == "request"
 
 
-def test_nothing_has_turned_out_yet() -> None:
+def test_no_night_has_final_labels_yet() -> None:
     policy = Retrain(drift=None, performance=PerformanceTrigger(), cooldown=timedelta(days=7))
-    found = decide(policy, NightEvidence(day(1), 1), [], [], day(1))
-    assert (found.action, found.triggers[0].newest) == ("nothing", None)
+    decision = decide(policy, NightEvidence(day(1), 1), [], [], day(1))
+    assert (decision.action, decision.triggers[0].newest) == ("nothing", None)
 
 
 @pytest.mark.parametrize(
     ("trained", "action"), [(day(1), "nothing"), (date(2023, 12, 31), "request"), (None, "nothing")]
 )
-def test_an_old_version_asks_at_once(trained: date | None, action: str) -> None:
+def test_an_old_version_requests_a_training_without_persistence(trained: date | None, action: str) -> None:
     policy = Retrain(drift=None, age=timedelta(days=30), cooldown=timedelta(days=7))
     night = NightEvidence(day(31), 4, trained=trained)
-    found = decide(policy, night, [], [], day(29))
-    assert found.action == action
+    decision = decide(policy, night, [], [], day(29))
+    assert decision.action == action
     if action == "request":
-        assert found.reason == "age: version 4 learned up to 2023-12-31, 31 days ago, at most 30"
+        assert decision.reason == "age: version 4 learned up to 2023-12-31, 31 days ago, at most 30"
 
 
-def test_one_trigger_is_enough_and_the_reason_names_those_that_fired() -> None:
+def test_a_single_trigger_is_enough_and_the_reason_names_the_triggers_that_fired() -> None:
     policy = Retrain(age=timedelta(days=30), estimated_performance=EstimateTrigger(), cooldown=timedelta(days=7))
     night = NightEvidence(day(31), 4, False, trained=date(2023, 12, 1))
-    found = decide(policy, night, [], [], day(29))
-    assert found.action == "request"
-    assert found.reason.startswith("age: ") and "drift" not in found.reason
-    assert [result.trigger for result in found.triggers] == ["drift", "estimated_performance", "age"]
+    decision = decide(policy, night, [], [], day(29))
+    assert decision.action == "request"
+    assert decision.reason.startswith("age: ") and "drift" not in decision.reason
+    assert [result.trigger for result in decision.triggers] == ["drift", "estimated_performance", "age"]
 
 
-def test_a_trigger_may_have_a_persistence_of_its_own() -> None:
+def test_a_trigger_may_declare_its_persistence() -> None:
     policy = TWO_OF_THREE.model_copy(update={"drift": DriftTrigger(nights=3, of_last=4)})
     assert decided("xx", policy=policy).action == "nothing"
     assert decided("x.xx", policy=policy).action == "request"
@@ -268,20 +268,20 @@ def test_a_trigger_may_have_a_persistence_of_its_own() -> None:
 # ---- rows
 
 
-def test_every_decision_is_kept_with_its_evidence_also_nothing_to_do() -> None:
-    kept = decided("x.").measurements()
-    assert [(m.subject, m.statistic, m.value, m.threshold, m.sample_size, m.verdict) for m in kept] == [
+def test_every_decision_is_stored_with_its_evidence() -> None:
+    measurements = decided("x.").measurements()
+    assert [(m.subject, m.statistic, m.value, m.threshold, m.sample_size, m.verdict) for m in measurements] == [
         ("night", "retrain", None, None, None, "nothing"),
         ("drift", "breaches", 1.0, 2.0, 2, "pass"),
     ]
-    assert {m.model_version for m in kept} == {1}
+    assert {m.model_version for m in measurements} == {1}
     assert decided("?").measurements()[1].verdict == "unknown"
 
 
-def test_a_night_that_was_missed_asks_for_nothing_and_says_what_would_have_been() -> None:
-    found = as_missed(decided("xx"), day(3))
-    assert found.action == "missed"
-    assert found.reason == (
+def test_a_missed_night_requests_nothing_and_states_the_action_it_would_have_been() -> None:
+    decision = as_missed(decided("xx"), day(3))
+    assert decision.action == "missed"
+    assert decision.reason == (
         "decided late, with 2024-01-03; in time it would have been: request; "
         "drift: the night breaches; 2 of the last 2 nights, needed 2"
     )
@@ -326,25 +326,25 @@ def test_nights_are_gathered_from_rows() -> None:
     assert requested_nights(rows) == [day(3)]
 
 
-def test_what_was_measured_of_the_scores_of_another_version_does_not_count() -> None:
+def test_measurements_of_the_scores_of_another_version_do_not_count() -> None:
     rows = [row("drift", "input_drift", verdict="warn"), row("estimate", "roc_auc", value=0.6, model_version=2)]
     assert gather_evidence(rows, {}) == [NightEvidence(day(1), 2, None, None, {"roc_auc": NightMetric(0.6)})]
 
 
-def test_drift_that_is_not_known_is_not_taken_for_none() -> None:
+def test_unknown_drift_is_not_taken_for_no_drift() -> None:
     [night] = gather_evidence([row("drift", "input_drift", verdict="unknown", model_version=None)], {})
     assert (night.drifted, night.version) == (None, None)
 
 
-# ---- a whole history
+# ---- a history
 
 
 def live(policy: Retrain, history: list[NightEvidence]) -> list[Decision]:
     """Decides night by night, as the loop does."""
     decisions: list[Decision] = []
     for number, night in enumerate(history):
-        asked = [one.night for one in decisions if one.action == "request"]
-        decisions.append(decide(policy, night, history[:number], asked, night.day))
+        requests = [decision.night for decision in decisions if decision.action == "request"]
+        decisions.append(decide(policy, night, history[:number], requests, night.day))
     return decisions
 
 
@@ -353,14 +353,14 @@ def history_of(pattern: list[tuple[str, int]]) -> list[NightEvidence]:
 
 
 @given(policies, patterns)
-def test_requests_keep_the_cool_down_and_the_budget_and_only_drift_asks(
+def test_requests_respect_the_cool_down_and_the_budget_and_need_drift(
     policy: Retrain, pattern: list[tuple[str, int]]
 ) -> None:
     history = history_of(pattern)
-    asked = [one.night for one in live(policy, history) if one.action == "request"]
-    assert all(later - earlier >= policy.cooldown for earlier, later in pairwise(asked))
-    assert {night.day for night in history if night.drifted} >= set(asked)
-    months = [(one.year, one.month) for one in asked]
+    requests = [decision.night for decision in live(policy, history) if decision.action == "request"]
+    assert all(later - earlier >= policy.cooldown for earlier, later in pairwise(requests))
+    assert {night.day for night in history if night.drifted} >= set(requests)
+    months = [(day.year, day.month) for day in requests]
     assert all(months.count(month) <= (policy.budget or 31) for month in months)
 
 
@@ -371,16 +371,18 @@ def test_replaying_a_history_is_deciding_it_night_by_night(policy: Retrain, patt
 
 
 @given(policies, patterns, st.data())
-def test_a_night_decided_again_later_is_decided_the_same_or_held_back(
+def test_a_night_decided_again_later_has_the_same_action_or_is_suppressed(
     policy: Retrain, pattern: list[tuple[str, int]], data: st.DataObject
 ) -> None:
-    """Whatever was asked for since: never two requests for what was one."""
+    """With any later requests: never two requests for one breach."""
     history = history_of(pattern)
     decisions = live(policy, history)
-    asked = [one.night for one in decisions if one.action == "request"]
+    requests = [decision.night for decision in decisions if decision.action == "request"]
     place = data.draw(st.integers(0, len(history) - 1))
-    again = decide(policy, history[place], history, asked, history[place].day)
+    again = decide(policy, history[place], history, requests, history[place].day)
     if again.action == "request":
-        assert history[place].day in asked or not any(abs(one - history[place].day) < policy.cooldown for one in asked)
+        assert history[place].day in requests or not any(
+            abs(day - history[place].day) < policy.cooldown for day in requests
+        )
     else:
         assert decisions[place].action != "request" or policy.budget is not None

@@ -49,95 +49,97 @@ def with_column(rows: pa.Table, name: str, values: Any) -> pa.Table:
     return rows.set_column(rows.column_names.index(name), name, pa.array(values, rows.schema.field(name).type))
 
 
-def of(found: list[Measurement], subject: str) -> dict[str, Measurement]:
-    return {one.statistic: one for one in found if one.subject == subject}
+def of(measurements: list[Measurement], subject: str) -> dict[str, Measurement]:
+    return {row.statistic: row for row in measurements if row.subject == subject}
 
 
-def test_every_statistic_of_every_feature_and_of_the_scores_is_kept_with_its_threshold(
+def test_every_statistic_of_every_feature_and_of_the_scores_has_a_threshold(
     reference: ModelReference,
 ) -> None:
-    found = measured(reference, night())
-    expected = [(name, one) for name in NUMBERS for one in OF_NUMBERS]
-    expected += [(name, one) for name in CATEGORIES for one in OF_CATEGORIES]
+    measurements = measured(reference, night())
+    expected = [(name, row) for name in NUMBERS for row in OF_NUMBERS]
+    expected += [(name, row) for name in CATEGORIES for row in OF_CATEGORIES]
     expected += [("night", "input_drift"), ("night", "weighted_drift"), ("night", "joint_drift")]
-    expected += [*(("scores", one) for one in OF_NUMBERS), ("night", "prediction_drift")]
-    assert [(one.subject, one.statistic) for one in found] == expected
-    assert {one.verdict for one in found} == {"pass"}
-    assert {(one.sample_size, one.model_version) for one in found} == {(500, 3)}
-    bounded = [one for one in found if one.statistic != "weighted_drift"]
-    assert all(one.value is not None and one.threshold is not None and one.value <= one.threshold for one in bounded)
+    expected += [*(("scores", row) for row in OF_NUMBERS), ("night", "prediction_drift")]
+    assert [(row.subject, row.statistic) for row in measurements] == expected
+    assert {row.verdict for row in measurements} == {"pass"}
+    assert {(row.sample_size, row.model_version) for row in measurements} == {(500, 3)}
+    bounded = [row for row in measurements if row.statistic != "weighted_drift"]
+    assert all(row.value is not None and row.threshold is not None and row.value <= row.threshold for row in bounded)
 
 
-def test_the_night_is_as_far_as_its_furthest_value_and_says_which_it_is(reference: ModelReference) -> None:
-    found = measured(reference, night(shift=1.0, moved=0.3))
-    whole = of_night(found)["input_drift"]
+def test_the_drift_of_a_night_is_its_largest_value_and_names_it(reference: ModelReference) -> None:
+    measurements = measured(reference, night(shift=1.0, moved=0.3))
+    overall = of_night(measurements)["input_drift"]
     ratios = {
-        (one.subject, one.statistic): one.value / one.threshold
-        for one in found
-        if one.subject in FEATURES and one.value is not None and one.threshold
+        (row.subject, row.statistic): row.value / row.threshold
+        for row in measurements
+        if row.subject in FEATURES and row.value is not None and row.threshold
     }
-    assert whole.value == pytest.approx(max(ratios.values()))
-    assert (whole.threshold, whole.verdict) == (1.0, "warn")
-    assert whole.detail.startswith("2 of 20 features beyond a threshold, most ")
-    assert "number_0 (" in whole.detail and "category_0 (" in whole.detail
-    assert {one.subject for one in found if one.subject in FEATURES and one.verdict == "warn"} == {
+    assert overall.value == pytest.approx(max(ratios.values()))
+    assert (overall.threshold, overall.verdict) == (1.0, "warn")
+    assert overall.detail.startswith("2 of 20 features beyond a threshold, most ")
+    assert "number_0 (" in overall.detail and "category_0 (" in overall.detail
+    assert {row.subject for row in measurements if row.subject in FEATURES and row.verdict == "warn"} == {
         "number_0",
         "category_0",
     }
 
 
-def test_drift_is_weighted_by_what_features_matter_to_the_model(reference: ModelReference) -> None:
+def test_drift_is_weighted_by_importance(reference: ModelReference) -> None:
     """Importances are 0.3 and 0.1; the one below zero counts as none."""
     assert of_night(measured(reference, night(shift=1.0)))["weighted_drift"].value == pytest.approx(0.75)
     assert of_night(measured(reference, night(moved=0.3)))["weighted_drift"].value == pytest.approx(0.25)
     assert of_night(measured(reference, night()))["weighted_drift"].value == 0.0
     unweighted = replace(night_of(reference, night()), importance={})
-    told = of_night(measure_drift(unweighted, baseline_of(reference)))["weighted_drift"]
-    assert (told.value, told.verdict) == (None, "unknown")
+    weighted = of_night(measure_drift(unweighted, baseline_of(reference)))["weighted_drift"]
+    assert (weighted.value, weighted.verdict) == (None, "unknown")
 
 
 def test_scores_that_moved_are_prediction_drift_alone(reference: ModelReference) -> None:
     rows = night()
     moved = with_column(rows, SCORES, np.sqrt(rows[SCORES].to_numpy()))
-    found = of_night(measured(reference, moved))
-    assert [found[layer].verdict for layer in LAYERS] == ["pass", "pass", "warn"]
-    assert "1 of the scores beyond a threshold" in found["prediction_drift"].detail
+    measurements = of_night(measured(reference, moved))
+    assert [measurements[layer].verdict for layer in LAYERS] == ["pass", "pass", "warn"]
+    assert "1 of the scores beyond a threshold" in measurements["prediction_drift"].detail
 
 
 # ---- bad input
 
 
-def test_an_all_null_feature_is_drift_and_says_nothing_of_what_has_no_value(reference: ModelReference) -> None:
-    found = measured(reference, with_column(night(), "number_3", [None] * 500))
-    it = of(found, "number_3")
+def test_an_all_null_feature_is_drift_and_its_other_statistics_are_unknown(reference: ModelReference) -> None:
+    measurements = measured(reference, with_column(night(), "number_3", [None] * 500))
+    it = of(measurements, "number_3")
     assert (it["missing_share"].value, it["missing_share"].verdict) == (1.0, "warn")
     assert (it["wasserstein"].value, it["wasserstein"].verdict) == (None, "unknown")
-    assert of_night(found)["input_drift"].verdict == "warn"
+    assert of_night(measurements)["input_drift"].verdict == "warn"
 
 
 def test_an_all_null_night_is_drift(reference: ModelReference) -> None:
     rows = night()
     for name in FEATURES:
         rows = with_column(rows, name, [None] * 500)
-    found = of_night(measured(reference, rows))
-    assert [found[layer].verdict for layer in LAYERS] == ["warn", "unknown", "pass"]
+    measurements = of_night(measured(reference, rows))
+    assert [measurements[layer].verdict for layer in LAYERS] == ["warn", "unknown", "pass"]
 
 
 @pytest.mark.parametrize("size", [0, 1, 9])
-def test_a_night_of_hardly_any_rows_is_unknown(reference: ModelReference, size: int) -> None:
-    found = measured(reference, night(size))
-    assert [(one.statistic, one.value, one.verdict) for one in found] == [(layer, None, "unknown") for layer in LAYERS]
-    assert found[0].detail == f"{size} rows are too few, 10 are needed"
+def test_a_night_of_few_rows_is_unknown(reference: ModelReference, size: int) -> None:
+    measurements = measured(reference, night(size))
+    assert [(row.statistic, row.value, row.verdict) for row in measurements] == [
+        (layer, None, "unknown") for layer in LAYERS
+    ]
+    assert measurements[0].detail == f"{size} rows are too few, 10 are needed"
 
 
-def test_a_category_never_seen_is_told(reference: ModelReference) -> None:
+def test_an_unknown_category_is_measured(reference: ModelReference) -> None:
     rows = night()
     values = ["new"] * 25 + rows["category_1"].to_pylist()[25:]
     it = of(measured(reference, with_column(rows, "category_1", values)), "category_1")
     assert (it["unknown_share"].value, it["unknown_share"].verdict) == (0.05, "warn")
 
 
-def test_infinite_numbers_are_told(reference: ModelReference) -> None:
+def test_infinite_numbers_are_measured(reference: ModelReference) -> None:
     rows = night()
     values = [float("inf"), float("-inf")] * 10 + rows["number_1"].to_pylist()[20:]
     it = of(measured(reference, with_column(rows, "number_1", values)), "number_1")
@@ -145,43 +147,43 @@ def test_infinite_numbers_are_told(reference: ModelReference) -> None:
     assert it["wasserstein"].verdict == "pass"
 
 
-def test_a_feature_that_is_gone_or_new_is_unknown_and_the_others_are_measured(reference: ModelReference) -> None:
-    told = night_of(reference, night(shift=1.0).drop_columns(["number_4"]))
-    found = measure_drift(replace(told, watched=[*FEATURES, "latest"]), baseline_of(reference))
-    [gone], [new] = (list(of(found, name).values()) for name in ("number_4", "latest"))
-    assert (gone.verdict, gone.detail) == ("unknown", "no longer in the table")
+def test_a_removed_or_new_feature_is_unknown_and_all_others_are_measured(reference: ModelReference) -> None:
+    scored = night_of(reference, night(shift=1.0).drop_columns(["number_4"]))
+    measurements = measure_drift(replace(scored, watched=[*FEATURES, "latest"]), baseline_of(reference))
+    [removed], [new] = (list(of(measurements, name).values()) for name in ("number_4", "latest"))
+    assert (removed.verdict, removed.detail) == ("unknown", "no longer in the table")
     assert (new.verdict, new.detail) == ("unknown", "version 3 has not learned it")
-    layers = of_night(found)
+    layers = of_night(measurements)
     assert layers["input_drift"].detail.startswith("1 of 19 features beyond a threshold, most number_0")
     assert layers["joint_drift"].verdict == "pass"
 
 
 def test_a_version_without_daily_counts_says_so(reference: ModelReference) -> None:
     assert drift_baseline(NO_REFERENCE, FEATURES, ONCE_IN_90) is None
-    found = measure_drift(night_of(reference, night()), None)
-    assert {(one.statistic, one.verdict) for one in found} == {(layer, "unknown") for layer in LAYERS}
-    assert found[0].detail == "version 3 does not know the days it learned from: train a new one"
+    measurements = measure_drift(night_of(reference, night()), None)
+    assert {(row.statistic, row.verdict) for row in measurements} == {(layer, "unknown") for layer in LAYERS}
+    assert measurements[0].detail == "no daily behaviour is stored with version 3: train a new version"
 
 
-def test_a_layer_that_fails_does_not_keep_the_others_from_being_told(
+def test_a_layer_that_fails_does_not_stop_the_others(
     reference: ModelReference, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: Any) -> None:
         raise ZeroDivisionError("by accident")
 
     monkeypatch.setattr(drift, "_joint", fail)
-    found = of_night(measured(reference, night(shift=1.0)))
-    assert [found[layer].verdict for layer in LAYERS] == ["warn", "unknown", "pass"]
-    assert found["joint_drift"].detail == "not measured: ZeroDivisionError: by accident"
+    measurements = of_night(measured(reference, night(shift=1.0)))
+    assert [measurements[layer].verdict for layer in LAYERS] == ["warn", "unknown", "pass"]
+    assert measurements["joint_drift"].detail == "not measured: ZeroDivisionError: by accident"
 
 
 def test_a_reference_of_too_few_days_leaves_everything_unknown() -> None:
     random = np.random.default_rng(1)
     rows = dated([rows_of(random, 100) for _ in range(4)])
     few = make_reference(rows.drop_columns([SCORES]), TYPES, rows.select([SCORES, "score_date"]))
-    found = of_night(measured(with_thresholds(few, FEATURES, ONCE_IN_90), night()))
-    assert [found[layer].verdict for layer in LAYERS] == ["unknown"] * 3
-    assert "fewer than 5 days" in found["input_drift"].detail
+    measurements = of_night(measured(with_thresholds(few, FEATURES, ONCE_IN_90), night()))
+    assert [measurements[layer].verdict for layer in LAYERS] == ["unknown"] * 3
+    assert "fewer than 5 days" in measurements["input_drift"].detail
 
 
 def test_a_reference_survives_json(reference: ModelReference) -> None:
@@ -207,9 +209,9 @@ def test_the_sampling_variance_of_a_correlation_is_that_of_many_samples(correlat
     learned = learn_correlations(samples, _fourth(pair(random, 100_000, correlation), bins), list(bins))
     assert learned is not None
     assert learned.within[0] / 397 + learned.between[0] == pytest.approx(learned.within[0] / 397, rel=0.15)
-    found = np.array([_z(one) for one in samples])
-    assert found.var() == pytest.approx(learned.within[0] / 397, rel=0.15)
-    assert learned.mean[0] == pytest.approx(found.mean())
+    z = np.array([_z(sample) for sample in samples])
+    assert z.var() == pytest.approx(learned.within[0] / 397, rel=0.15)
+    assert learned.mean[0] == pytest.approx(z.mean())
 
 
 def _z(profile: Any) -> float:

@@ -47,9 +47,9 @@ def test_the_expected_area_is_that_of_every_possible_outcome(rows: Chances) -> N
         both = labels.sum() * (len(rows) - labels.sum())
         pairs += weight * both
         ordered += weight * both * (roc_auc_score(labels, scores) if both else 0)
-    found = expected_roc_auc(scores, likely)
+    area = expected_roc_auc(scores, likely)
     if pairs > 1e-9:
-        assert found == pytest.approx(ordered / pairs, abs=1e-6)
+        assert area == pytest.approx(ordered / pairs, abs=1e-6)
 
 
 @pytest.mark.parametrize("rows", [[(0.5, 0.5)], [(0.1, 0.0), (0.9, 0.0)]])
@@ -68,23 +68,23 @@ def world(rows: int, shift: float, seed: int, change: float = 0.0) -> tuple[Vect
         change: By how much the concept is changed.
     """
     random = np.random.default_rng(seed)
-    seen = random.normal(shift, 1 + 0.5 * abs(shift), rows)
-    return seen, (random.uniform(size=rows) < chance((1.5 - change) * seen - 1)).astype(float)
+    inputs = random.normal(shift, 1 + 0.5 * abs(shift), rows)
+    return inputs, (random.uniform(size=rows) < chance((1.5 - change) * inputs - 1)).astype(float)
 
 
 def model(seed: int = 1) -> tuple[LogisticRegression, ExpectedPerformance]:
     """A model, miscalibrated on purpose, and its expected performance from a holdout of 14 days."""
-    seen, labels = world(4000, 0.0, seed)
-    fitted = LogisticRegression(C=0.002, class_weight="balanced").fit(seen.reshape(-1, 1), labels)
-    seen, labels = world(14 * 600, 0.0, seed + 1)
-    given = scores(fitted, seen)
+    inputs, labels = world(4000, 0.0, seed)
+    fitted = LogisticRegression(C=0.002, class_weight="balanced").fit(inputs.reshape(-1, 1), labels)
+    inputs, labels = world(14 * 600, 0.0, seed + 1)
+    given = scores(fitted, inputs)
     return fitted, learn_expected_performance(
         labels, given, np.repeat(np.arange(14), 600), metrics, calibrate("isotonic", given, labels)
     )  # fmt: skip
 
 
-def scores(fitted: LogisticRegression, seen: Vector) -> Vector:
-    return np.asarray(fitted.predict_proba(seen.reshape(-1, 1))[:, 1])
+def scores(fitted: LogisticRegression, inputs: Vector) -> Vector:
+    return np.asarray(fitted.predict_proba(inputs.reshape(-1, 1))[:, 1])
 
 
 def of_night(measured: list[Measurement]) -> dict[str, Measurement]:
@@ -93,14 +93,14 @@ def of_night(measured: list[Measurement]) -> dict[str, Measurement]:
 
 @pytest.mark.parametrize("shift", [-1.0, -0.5, 0.0, 0.5, 1.0, 2.0])
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_under_covariate_shift_the_estimate_is_near_what_turns_out(shift: float, seed: int) -> None:
+def test_under_covariate_shift_the_estimate_is_near_the_realized_value(shift: float, seed: int) -> None:
     fitted, expected = model(seed)
-    seen, labels = world(5000, shift, seed + 100)
-    given = scores(fitted, seen)
-    found = of_night(estimate_performance(expected, given, 1))
-    assert found["roc_auc"].value == pytest.approx(roc_auc_score(labels, given), abs=0.03)
-    assert found["brier"].value == pytest.approx(brier_score_loss(labels, given), abs=0.02)
-    assert found["log_loss"].value == pytest.approx(log_loss(labels, given), abs=0.05)
+    inputs, labels = world(5000, shift, seed + 100)
+    given = scores(fitted, inputs)
+    estimates = of_night(estimate_performance(expected, given, 1))
+    assert estimates["roc_auc"].value == pytest.approx(roc_auc_score(labels, given), abs=0.03)
+    assert estimates["brier"].value == pytest.approx(brier_score_loss(labels, given), abs=0.02)
+    assert estimates["log_loss"].value == pytest.approx(log_loss(labels, given), abs=0.05)
 
 
 def test_the_shift_is_one_that_changes_the_performance() -> None:
@@ -108,18 +108,18 @@ def test_the_shift_is_one_that_changes_the_performance() -> None:
     fitted, expected = model()
     apart = []
     for shift in (-1.0, 2.0):
-        seen, labels = world(5000, shift, 101)
-        apart.append(abs(roc_auc_score(labels, scores(fitted, seen)) - expected.realized["roc_auc"].value))
+        inputs, labels = world(5000, shift, 101)
+        apart.append(abs(roc_auc_score(labels, scores(fitted, inputs)) - expected.realized["roc_auc"].value))
     assert max(apart) > 0.06
 
 
-def test_a_changed_concept_is_not_seen() -> None:
+def test_a_changed_concept_is_not_noticed() -> None:
     fitted, expected = model()
-    seen, labels = world(5000, 0.0, 101, change=1.2)
-    given = scores(fitted, seen)
-    found = of_night(estimate_performance(expected, given, 1))["roc_auc"].value
-    assert found is not None
-    assert found - roc_auc_score(labels, given) > 0.15
+    inputs, labels = world(5000, 0.0, 101, change=1.2)
+    given = scores(fitted, inputs)
+    estimates = of_night(estimate_performance(expected, given, 1))["roc_auc"].value
+    assert estimates is not None
+    assert estimates - roc_auc_score(labels, given) > 0.15
 
 
 def test_a_night_as_the_holdout_is_as_expected_and_one_far_off_is_not() -> None:
@@ -131,66 +131,66 @@ def test_a_night_as_the_holdout_is_as_expected_and_one_far_off_is_not() -> None:
     assert of_night(estimate_performance(expected, narrow, 7))["roc_auc"].verdict == "warn"
 
 
-def test_what_the_version_came_to_on_its_holdout_is_kept_beside() -> None:
+def test_the_means_of_the_holdout_are_measurements_too() -> None:
     _, expected = model()
-    kept = {
+    references = {
         m.statistic: m.value for m in estimate_performance(expected, np.array([0.2, 0.7]), 1) if m.subject != "night"
     }
-    assert kept == {name: expected.realized[name].value for name in ("roc_auc", "brier", "log_loss")}
+    assert references == {name: expected.realized[name].value for name in ("roc_auc", "brier", "log_loss")}
 
 
 @pytest.mark.parametrize(
-    ("given", "known", "why"),
+    ("given", "has_expected", "reason"),
     [
         ([], True, "no score"),
         ([math.nan, math.inf], True, "no score"),
         ([0.2, 0.4], False, "the version has no expected performance: it was trained by an earlier release"),
     ],
 )
-def test_what_cannot_be_estimated_is_unknown(given: list[float], known: bool, why: str) -> None:
-    expected = ExpectedPerformance(ProbabilityModel(SAME), {}, {}) if known else None
+def test_an_estimate_that_is_not_possible_is_unknown(given: list[float], has_expected: bool, reason: str) -> None:
+    expected = ExpectedPerformance(ProbabilityModel(SAME), {}, {}) if has_expected else None
     measured = estimate_performance(expected, np.array(given), 1)
     assert [(m.statistic, m.value, m.verdict, m.detail) for m in measured] == [
-        (name, None, "unknown", why) for name in ("roc_auc", "brier", "log_loss")
+        (name, None, "unknown", reason) for name in ("roc_auc", "brier", "log_loss")
     ]
 
 
 def test_of_one_row_there_is_no_area_but_an_error() -> None:
-    found = of_night(estimate_performance(ExpectedPerformance(ProbabilityModel(SAME), {}, {}), np.array([0.2]), 1))
-    assert (found["roc_auc"].value, found["roc_auc"].verdict) == (None, "unknown")
-    assert found["brier"].value == pytest.approx(0.2 * 0.8)
+    estimates = of_night(estimate_performance(ExpectedPerformance(ProbabilityModel(SAME), {}, {}), np.array([0.2]), 1))
+    assert (estimates["roc_auc"].value, estimates["roc_auc"].verdict) == (None, "unknown")
+    assert estimates["brier"].value == pytest.approx(0.2 * 0.8)
 
 
-def test_scores_that_are_no_numbers_are_left_out_and_counted() -> None:
+def test_scores_that_are_not_finite_are_excluded_and_counted() -> None:
     expected = ExpectedPerformance(ProbabilityModel(SAME), {}, {})
-    found = of_night(estimate_performance(expected, np.array([0.2, math.nan, 0.6]), 1))["brier"]
-    assert (found.sample_size, found.detail) == (2, "1 scores are not finite numbers")
+    estimates = of_night(estimate_performance(expected, np.array([0.2, math.nan, 0.6]), 1))["brier"]
+    assert (estimates.sample_size, estimates.detail) == (2, "1 scores are not finite numbers")
 
 
 def test_the_worst_to_expect_is_a_prediction_interval_of_the_days() -> None:
     """By hand: days of 0.5, 0.6, 0.7 have mean 0.6 and deviation 0.1; Student's 99% of two degrees is 6.9646."""
     day_of = {0: 0.5, 1: 0.6, 2: 0.7}
 
-    def told(labels: Vector, given: Vector) -> dict[str, float]:
+    def metrics_by_day(labels: Vector, given: Vector) -> dict[str, float]:
         value = day_of[int(labels[0])] if len(labels) == 1 else 0.6
         return {"roc_auc": value, "mae": value}
 
-    found = learn_expected_performance(np.arange(3.0), np.arange(3.0), np.arange(3), told, None).realized
-    assert found["roc_auc"] == MetricBand(0.6, pytest.approx(0.6 - 6.9646 * 0.1 * math.sqrt(4 / 3), abs=1e-4))
-    assert found["mae"].bound == pytest.approx(0.6 + 6.9646 * 0.1 * math.sqrt(4 / 3), abs=1e-4)
+    bands = learn_expected_performance(np.arange(3.0), np.arange(3.0), np.arange(3), metrics_by_day, None).realized
+    assert bands["roc_auc"] == MetricBand(0.6, pytest.approx(0.6 - 6.9646 * 0.1 * math.sqrt(4 / 3), abs=1e-4))
+    assert bands["mae"].bound == pytest.approx(0.6 + 6.9646 * 0.1 * math.sqrt(4 / 3), abs=1e-4)
 
 
-def test_of_two_days_nothing_is_to_be_expected() -> None:
-    found = learn_expected_performance(
+def test_two_days_give_no_bound() -> None:
+    bands = learn_expected_performance(
         np.arange(2.0), np.arange(2.0), np.arange(2), lambda labels, given: {"mae": 1.0}, None
     )
-    assert found.realized == {"mae": MetricBand(1.0, None)}
+    assert bands.realized == {"mae": MetricBand(1.0, None)}
 
 
 # ---- numbers
 
 
-def made(rows: int, shift: float, seed: int) -> tuple[Vector, Vector]:
+def world_of_numbers(rows: int, shift: float, seed: int) -> tuple[Vector, Vector]:
     """Numbers whose errors grow with them, and their predictions."""
     random = np.random.default_rng(seed)
     scores = np.exp(random.normal(1 + shift, 0.5, rows))
@@ -203,33 +203,33 @@ def of_numbers(labels: Vector, scores: Vector) -> dict[str, float]:
 
 @pytest.mark.parametrize("shift", [-0.4, 0.0, 0.4])
 def test_errors_of_numbers_are_estimated_by_how_large_they_are(shift: float) -> None:
-    labels, given = made(14 * 500, 0.0, 1)
+    labels, given = world_of_numbers(14 * 500, 0.0, 1)
     expected = learn_expected_performance(labels, given, np.repeat(np.arange(14), 500), of_numbers, None)
-    labels, given = made(5000, shift, 2)
-    found = of_night(estimate_performance(expected, given, 1, prediction=NUMBER))
+    labels, given = world_of_numbers(5000, shift, 2)
+    estimates = of_night(estimate_performance(expected, given, 1, prediction=NUMBER))
     for name, value in of_numbers(labels, given).items():
-        assert found[name].value == pytest.approx(value, rel=0.1)
+        assert estimates[name].value == pytest.approx(value, rel=0.1)
     assert abs(expected.realized["mae"].value - of_numbers(labels, given)["mae"]) > 0.2 * abs(shift)
 
 
-def test_the_error_model_is_worked_out_by_hand() -> None:
+def test_the_error_model_of_a_small_holdout() -> None:
     scores = np.arange(1.0, 11.0)
-    found = error_model(scores + np.where(scores > 5, 2.0, -1.0), scores)
-    assert found.absolute == (1.0,) * 5 + (2.0,) * 5
-    assert found.squared == (1.0,) * 5 + (4.0,) * 5
-    assert found.estimate(np.array([1.0, 10.0])) == {"mae": 1.5, "rmse": pytest.approx(math.sqrt(2.5))}
+    model = error_model(scores + np.where(scores > 5, 2.0, -1.0), scores)
+    assert model.absolute == (1.0,) * 5 + (2.0,) * 5
+    assert model.squared == (1.0,) * 5 + (4.0,) * 5
+    assert model.estimate(np.array([1.0, 10.0])) == {"mae": 1.5, "rmse": pytest.approx(math.sqrt(2.5))}
 
 
-def test_equal_scores_are_one_bin_and_larger_ones_expect_what_all_do() -> None:
-    found = error_model(np.array([1.0, 2.0, 3.0]), np.full(3, 2.0))
-    assert found == ErrorModel((2.0,), (pytest.approx(2 / 3),) * 2, (pytest.approx(2 / 3),) * 2)
+def test_equal_scores_share_a_bin_and_larger_scores_have_the_error_of_all_rows() -> None:
+    model = error_model(np.array([1.0, 2.0, 3.0]), np.full(3, 2.0))
+    assert model == ErrorModel((2.0,), (pytest.approx(2 / 3),) * 2, (pytest.approx(2 / 3),) * 2)
 
 
 @pytest.mark.parametrize("regression", [True, False])
-def test_an_expectation_is_the_same_after_it_was_stored(regression: bool) -> None:
+def test_an_expected_performance_is_the_same_after_it_was_stored(regression: bool) -> None:
     labels, given = world(900, 0.0, 3)
     days, map_ = np.repeat(np.arange(3), 300), calibrate("isotonic", chance(given), labels)
-    found = learn_expected_performance(
+    expected = learn_expected_performance(
         labels, chance(given), days, of_numbers if regression else metrics, None if regression else map_
     )
-    assert ExpectedPerformance.from_json(json.loads(json.dumps(found.to_json()))) == found
+    assert ExpectedPerformance.from_json(json.loads(json.dumps(expected.to_json()))) == expected

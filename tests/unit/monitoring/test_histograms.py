@@ -20,7 +20,7 @@ def profiled(**columns: list[object]) -> NightProfile:
     return NightProfile(profile_rows(rows, BINS), NightProfile.empty(0).scores)
 
 
-def test_shares_of_a_category_are_side_by_side_with_what_is_new_and_missing() -> None:
+def test_shares_of_a_category_include_new_and_missing_values() -> None:
     night = profiled(kind=["a", "c", "c", None], busy=[1.0] * 4)
     assert histograms(["kind"], STORED, night) == [
         Histogram("kind", ["a", "b", "new", "missing"], [0.5, 0.25, 0.0, 0.25], [0.25, 0.0, 0.5, 0.25])
@@ -28,13 +28,13 @@ def test_shares_of_a_category_are_side_by_side_with_what_is_new_and_missing() ->
 
 
 def test_numbers_are_named_by_the_edges_of_their_bins() -> None:
-    [found] = histograms(["busy"], STORED, profiled(kind=["a"] * 2, busy=[99.0, None]))
-    assert found.bins[-2:] == ["> 2.7", "missing"]
-    assert found.night[-2:] == [0.5, 0.5] and found.reference[-1] == 0.0
-    assert sum(found.reference) == sum(found.night) == 1.0
+    [histogram] = histograms(["busy"], STORED, profiled(kind=["a"] * 2, busy=[99.0, None]))
+    assert histogram.bins[-2:] == ["> 2.7", "missing"]
+    assert histogram.night[-2:] == [0.5, 0.5] and histogram.reference[-1] == 0.0
+    assert sum(histogram.reference) == sum(histogram.night) == 1.0
 
 
-def test_what_is_not_known_of_both_is_left_out() -> None:
+def test_features_without_rows_on_both_sides_are_left_out() -> None:
     night = profiled(kind=[], busy=[])
     assert histograms(["kind", "scores", "new feature"], STORED, night) == []
     assert (
@@ -46,6 +46,6 @@ def test_what_is_not_known_of_both_is_left_out() -> None:
 def test_scores_have_the_name_that_drift_gives_them() -> None:
     bins = learn_bins(pa.table({SCORES: np.linspace(0, 1, 11)}), {SCORES: "number"})
     counted = profile_rows(pa.table({SCORES: [0.05, 0.95]}), bins)
-    known = ModelReference({}, ReferenceColumn(bins[SCORES], tuple(counted.counts[SCORES].tolist())))
+    reference = ModelReference({}, ReferenceColumn(bins[SCORES], tuple(counted.counts[SCORES].tolist())))
     night = NightProfile(profiled(kind=["a"], busy=[1.0]).features, counted)
-    assert [one.feature for one in histograms(["scores"], known, night)] == ["scores"]
+    assert [histogram.feature for histogram in histograms(["scores"], reference, night)] == ["scores"]

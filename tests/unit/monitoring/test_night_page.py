@@ -57,7 +57,7 @@ def page() -> Page:
     return Page(render_night("tiny", NIGHT, [*history(), *TONIGHT], "euros", shown))
 
 
-def test_what_was_decided_and_why_comes_first(page: Page) -> None:
+def test_the_decision_and_its_reason_come_first(page: Page) -> None:
     assert f"tiny: the night of {NIGHT} retraining suppressed by cooldown requested on {FIRST}" in page.text
     assert (
         "Scored by version 3 Rows 40 Drift input drift 1.6 times its threshold Quality 1 warning in 2 checks"
@@ -66,30 +66,32 @@ def test_what_was_decided_and_why_comes_first(page: Page) -> None:
     assert re.search(r"drift yes breach .*performance no unknown", page.text)
 
 
-def test_a_night_that_asks_for_nothing_says_so_shortly() -> None:
-    seen = row("decision", "breaches", 1.0, subject="drift", threshold=2.0, verdict="warn", detail="drift: 30% drifted")
+def test_a_night_without_a_request_has_a_short_reason() -> None:
+    breach = row(
+        "decision", "breaches", 1.0, subject="drift", threshold=2.0, verdict="warn", detail="drift: 30% drifted"
+    )
     decision = row("decision", "retrain", verdict="nothing", detail="drift: 30% drifted")
-    page = Page(render_night("tiny", NIGHT, [decision, seen]))
+    page = Page(render_night("tiny", NIGHT, [decision, breach]))
     assert f"the night of {NIGHT} no retraining No trigger fires. Scored by" in page.text
     assert "drift no breach 30% drifted" in page.text
     elsewhere = {**decision, "detail": "drift: 30% drifted; version 4 is the champion by now"}
-    page = Page(render_night("tiny", NIGHT, [elsewhere, {**seen, "value": 2.0}]))
+    page = Page(render_night("tiny", NIGHT, [elsewhere, {**breach, "value": 2.0}]))
     assert "no retraining drift: 30% drifted; version 4 is the champion by now" in page.text
 
 
-def test_a_challenger_is_not_what_scored_the_night(page: Page) -> None:
+def test_a_challenger_is_not_named_as_the_version_of_the_night(page: Page) -> None:
     assert not any("version" in "".join(plot.itertext()) for plot in page.plots)
 
 
 def test_where_another_version_scored_plots_say_so() -> None:
-    rows = [{**one, "model_version": 3 if one["score_date"] < date(2024, 1, 10) else 4} for one in history()]
+    rows = [{**night, "model_version": 3 if night["score_date"] < date(2024, 1, 10) else 4} for night in history()]
     plots = Page(render_night("tiny", NIGHT, rows)).plots
     assert all("".join(plot.itertext()).count("version 4") == 1 for plot in plots[:2])
     assert not any("version 3" in "".join(plot.itertext()) for plot in plots)
 
 
-def test_what_moved_is_listed_by_how_far_beyond_its_threshold_it_is() -> None:
-    assert [(one["subject"], one["statistic"], one["times"]) for one in movers(TONIGHT)] == [
+def test_movers_are_sorted_by_the_multiple_of_their_threshold() -> None:
+    assert [(mover["subject"], mover["statistic"], mover["times"]) for mover in movers(TONIGHT)] == [
         ("busy", "psi", pytest.approx(3.0)),
         (HOSTILE, "total_variation", pytest.approx(2.0)),
     ]
@@ -115,15 +117,17 @@ def test_where_a_night_is_missing_a_line_is_interrupted(page: Page) -> None:
     assert [len(str(line.get("points")).split()) for line in measured] == [7, 12]
 
 
-def test_value_is_added_up(page: Page) -> None:
+def test_value_is_cumulative(page: Page) -> None:
     lines = [line for line in page.plots[3].iter("polyline") if line.get("class") == "champion champion"]
     heights = [float(point.split(",")[1]) for line in lines for point in str(line.get("points")).split()]
     assert heights == sorted(heights, reverse=True) and len(set(heights)) == 17
 
 
-def test_a_page_refers_to_nothing_outside_of_itself_and_whatever_data_holds_is_text(page: Page) -> None:
+def test_a_page_loads_nothing_and_markup_in_data_is_text(page: Page) -> None:
     assert {"script", "link", "img", "iframe", "object"}.isdisjoint(tag for tag, _ in page.tags)
-    assert not any(name.startswith("on") or name in {"src", "href"} for _, told in page.tags for name in told)
+    assert not any(
+        name.startswith("on") or name in {"src", "href"} for _, attributes in page.tags for name in attributes
+    )
     assert not re.search(r"https?:|url\(|@import", page.page)
     assert HOSTILE in page.text and HOSTILE not in page.page
 
@@ -138,11 +142,11 @@ def test_a_page_refers_to_nothing_outside_of_itself_and_whatever_data_holds_is_t
         [row("drift", "input_drift", 0.0, threshold=0.0)],
     ],
 )
-def test_a_night_of_which_little_is_known_has_a_page(rows: list[dict[str, Any]]) -> None:
+def test_a_night_with_few_measurements_has_a_page(rows: list[dict[str, Any]]) -> None:
     page = Page(render_night("tiny", NIGHT, rows))
     assert f"tiny: the night of {NIGHT} not decided yet" in page.text
     assert all(len(list(plot.iter("polyline"))) > 0 for plot in page.plots)
 
 
-def test_the_page_says_what_an_estimate_does_not_see(page: Page) -> None:
+def test_the_page_says_what_an_estimate_does_not_notice(page: Page) -> None:
     assert "a changed concept" in page.text

@@ -71,9 +71,12 @@ def score(project: Project, *numbers: int, version: int = 1, machines: int = len
 
 def fail(project: Project, number: int, failed: Any = None, machines: list[str] = MACHINES) -> None:
     """The outcomes of a day: those fail that have a load above a half, unless told otherwise."""
-    told = LOADS[: len(machines)] > 0.5 if failed is None else failed
+    outcomes = LOADS[: len(machines)] > 0.5 if failed is None else failed
     put(
-        project, raw_table(project.definition, "failures"), day(number), {"machine": machines, "failed": pa.array(told)}
+        project,
+        raw_table(project.definition, "failures"),
+        day(number),
+        {"machine": machines, "failed": pa.array(outcomes)},
     )
 
 
@@ -85,17 +88,17 @@ def drift(project: Project, number: int, verdict: str = "warn", version: int | N
 
 def version(project: Project, number: int) -> int:
     """A version that learned up to a day, and its expected performance."""
-    one = trained(project, number)
+    training = trained(project, number)
     expected = ExpectedPerformance(
         ProbabilityModel(Sigmoid(1, 0)), {"roc_auc": MetricBand(0.9, 0.8)}, {"roc_auc": MetricBand(0.9, 0.85)}
     )
-    project.registry.log_expectation(one.run_id, expected.to_json())
-    return promote(project, one, "passed").number
+    project.registry.log_expectation(training.run_id, expected.to_json())
+    return promote(project, training, "passed").number
 
 
 def rows(project: Project, monitor: str, number: int, subject: str = "night") -> dict[str, dict[str, Any]]:
-    kept = project.monitored(day(number), day(number), monitor)
-    return {row["statistic"]: row for row in kept if row["subject"] == subject}
+    monitored = project.monitored(day(number), day(number), monitor)
+    return {row["statistic"]: row for row in monitored if row["subject"] == subject}
 
 
 def policy(project: Project, given: Retrain = EVERY_NIGHT, value: Value | None = None) -> Project:
@@ -111,18 +114,18 @@ def test_a_night_is_estimated_by_the_version_that_scored_it(project: Project) ->
     version(project, 1)
     score(project, 5)
     estimate_performance(project, day(5), "test")
-    found = rows(project, "estimate", 5)
-    assert set(found) == {"roc_auc", "brier", "log_loss"}
-    assert found["brier"]["value"] == pytest.approx(float(np.mean(LOADS * (1 - LOADS))))
-    assert (found["roc_auc"]["threshold"], found["roc_auc"]["model_version"]) == (0.85, 1)
+    estimates = rows(project, "estimate", 5)
+    assert set(estimates) == {"roc_auc", "brier", "log_loss"}
+    assert estimates["brier"]["value"] == pytest.approx(float(np.mean(LOADS * (1 - LOADS))))
+    assert (estimates["roc_auc"]["threshold"], estimates["roc_auc"]["model_version"]) == (0.85, 1)
     assert rows(project, "estimate", 5, "reference")["roc_auc"]["value"] == 0.9
 
 
-@pytest.mark.parametrize("known", ["no scores", "no version", "no expected performance"])
-def test_an_estimate_that_is_not_possible_is_unknown(project: Project, known: str) -> None:
-    if known == "no expected performance":
+@pytest.mark.parametrize("missing", ["no scores", "no version", "no expected performance"])
+def test_an_estimate_that_is_not_possible_is_unknown(project: Project, missing: str) -> None:
+    if missing == "no expected performance":
         promote(project, trained(project, 1), "passed")
-    if known != "no scores":
+    if missing != "no scores":
         score(project, 5)
     estimate_performance(project, day(5), "test")
     assert {(row["value"], row["verdict"]) for row in rows(project, "estimate", 5).values()} == {(None, "unknown")}
@@ -138,10 +141,10 @@ def test_a_training_stores_the_expected_performance_of_its_holdout(project: Proj
     dates = pa.array([day(1 + n % 5) for n in range(holdout.num_rows)], pa.date32())
     package = fit(project.definition, machines(seed=1))
     judged = holdout.append_column("score_date", dates)
-    kept = _expectation(project, FittedModel(package, machines(seed=1), judged, package.score(judged)))
-    assert kept.realized["roc_auc"].bound is not None
-    assert kept.estimated["roc_auc"].value == pytest.approx(kept.realized["roc_auc"].value, abs=0.05)
-    assert ExpectedPerformance.from_json(kept.to_json()) == kept
+    expected = _expectation(project, FittedModel(package, machines(seed=1), judged, package.score(judged)))
+    assert expected.realized["roc_auc"].bound is not None
+    assert expected.estimated["roc_auc"].value == pytest.approx(expected.realized["roc_auc"].value, abs=0.05)
+    assert ExpectedPerformance.from_json(expected.to_json()) == expected
 
 
 # ---- outcomes
@@ -227,20 +230,32 @@ def test_the_value_of_a_night_is_measured_for_champion_challenger_and_naive_poli
         {"machine": MACHINES, "score": 1 - LOADS, "model_version": [3] * 40}, {"model_version": 3},
     )  # fmt: skip
     measured(project, 2)
-    kept = {row["subject"]: row for row in project.monitored(day(1), day(1), "value") if row["statistic"] == "value"}
-    assert {who: row["value"] for who, row in kept.items()} == {"champion": 20, "challenger 3": -20, "naive": 4}
+    monitored = {
+        row["subject"]: row for row in project.monitored(day(1), day(1), "value") if row["statistic"] == "value"
+    }
+    assert {subject: row["value"] for subject, row in monitored.items()} == {
+        "champion": 20,
+        "challenger 3": -20,
+        "naive": 4,
+    }
     fail(project, 1, LOADS > 2)
     measured(project, 2)
-    kept = {row["subject"]: row for row in project.monitored(day(1), day(1), "value") if row["statistic"] == "value"}
-    assert {who: row["value"] for who, row in kept.items()} == {"champion": -20, "challenger 3": -20, "naive": -4}
+    monitored = {
+        row["subject"]: row for row in project.monitored(day(1), day(1), "value") if row["statistic"] == "value"
+    }
+    assert {subject: row["value"] for subject, row in monitored.items()} == {
+        "champion": -20,
+        "challenger 3": -20,
+        "naive": -4,
+    }
 
 
 def test_without_a_challenger_it_has_no_value(project: Project) -> None:
     policy(project, value=Value(decision="score >= 0.5", expression="cast(decision as integer)", naive="true"))
     score(project, 1)
     measured(project, 2)
-    kept = project.monitored(day(1), day(1), "value")
-    assert {(row["subject"], row["verdict"]) for row in kept} == {("champion", "unknown"), ("naive", "unknown")}
+    monitored = project.monitored(day(1), day(1), "value")
+    assert {(row["subject"], row["verdict"]) for row in monitored} == {("champion", "unknown"), ("naive", "unknown")}
 
 
 # ---- decisions
@@ -256,11 +271,13 @@ def test_a_decision_is_a_row_with_its_evidence(project: Project) -> None:
     score(project, 5)
     drift(project, 5)
     assert decide(policy(project), day(5), "test").action == "request"
-    kept = {(row["subject"], row["statistic"]): row["verdict"] for row in project.monitored(day(5), day(5), "decision")}
-    assert kept == {("night", "retrain"): "request", ("drift", "breaches"): "warn"}
+    monitored = {
+        (row["subject"], row["statistic"]): row["verdict"] for row in project.monitored(day(5), day(5), "decision")
+    }
+    assert monitored == {("night", "retrain"): "request", ("drift", "breaches"): "warn"}
 
 
-def test_a_request_stays_whatever_is_measured_afterwards(project: Project) -> None:
+def test_a_request_stays_after_later_measurements(project: Project) -> None:
     """A doubled event, a cleared run: its training may have begun, and is a reason against a second one only."""
     version(project, 1)
     score(project, 5)
@@ -282,16 +299,16 @@ def test_a_night_without_a_request_is_decided_again(project: Project) -> None:
     assert decide(project, day(5), "again").action == "request"
 
 
-def test_after_a_promotion_there_is_calm_until_the_new_version_breaches(project: Project) -> None:
+def test_after_a_promotion_nothing_is_requested_until_the_new_version_breaches(project: Project) -> None:
     version(project, 1)
     policy(project, Retrain(nights=2, of_last=3, cooldown=timedelta(days=1)))
-    asked = []
+    requested = []
     for number in range(2, 9):
         drift(project, number, version=1 if number < 5 else 2)
-        asked.append(decide(project, day(number), "test").action == "request")
+        requested.append(decide(project, day(number), "test").action == "request")
         if number == 4:
             version(project, 4)
-    assert asked == [False, True, True, False, True, True, True]
+    assert requested == [False, True, True, False, True, True, True]
 
 
 def test_a_late_run_of_an_old_night_does_not_request_a_training_for_a_replaced_version(project: Project) -> None:
@@ -304,12 +321,12 @@ def test_a_late_run_of_an_old_night_does_not_request_a_training_for_a_replaced_v
 
 def test_while_a_challenger_waits_another_training_would_take_its_place(project: Project) -> None:
     version(project, 1)
-    made = trained(project, 3)
-    project.challengers.register_challenger(made.run_id, "passed", "test")
+    training = trained(project, 3)
+    project.challengers.register_challenger(training.run_id, "passed", "test")
     drift(project, 5)
     assert decide(policy(project), day(5), "test").action == "suppressed_by_running"
-    told = rows(project, "decision", 5)["retrain"]["detail"]
-    assert told.endswith("; version 2 waits to be promoted or declined")
+    reason = rows(project, "decision", 5)["retrain"]["detail"]
+    assert reason.endswith("; version 2 waits to be promoted or declined")
 
 
 def test_bad_data_suppresses_a_request(project: Project) -> None:
@@ -330,8 +347,8 @@ def test_nights_whose_event_was_lost_are_decided_late_and_request_nothing(projec
         drift(project, number)
     assert decide(project, day(6), "test").action == "request"
     for number in (4, 5):
-        kept = rows(project, "decision", number)["retrain"]
-        assert kept["verdict"] == "missed" and kept["detail"].startswith("decided late, with 2024-01-06; ")
+        decision = rows(project, "decision", number)["retrain"]
+        assert decision["verdict"] == "missed" and decision["detail"].startswith("decided late, with 2024-01-06; ")
     assert unmonitored_nights(project, day(6)) == []
 
 
@@ -345,14 +362,18 @@ def test_a_history_is_decided_again_under_another_policy(project: Project) -> No
     for number, verdict in enumerate(["pass", "warn", "warn", "pass", "warn", "warn", "warn"], 2):
         drift(project, number, verdict)
     policy(project)
-    asked = {
-        nights: [one.night.day for one in replay_policy(project, day(2), day(8), given) if one.action == "request"]
+    requested = {
+        nights: [
+            decision.night.day
+            for decision in replay_policy(project, day(2), day(8), given)
+            if decision.action == "request"
+        ]
         for nights in (1, 2, 3)
         if (given := Retrain(nights=nights, of_last=nights, cooldown=timedelta(days=3)))
     }
-    assert asked == {1: [3, 6], 2: [4, 7], 3: [8]}
+    assert requested == {1: [3, 6], 2: [4, 7], 3: [8]}
     assert project.monitored(day(1), day(31), "decision") == []
-    assert [one.action for one in replay_policy(project, day(2), day(3))] == ["nothing", "request"]
+    assert [decision.action for decision in replay_policy(project, day(2), day(3))] == ["nothing", "request"]
 
 
 def test_a_replay_does_not_use_labels_that_were_not_final(project: Project) -> None:
@@ -364,8 +385,12 @@ def test_a_replay_does_not_use_labels_that_were_not_final(project: Project) -> N
     given = Retrain.model_validate(
         {"drift": None, "performance": {"worse": 0.1}, "nights": 1, "of_last": 1, "cooldown": "2d"}
     )
-    asked = [one.night for one in replay_policy(policy(project), day(1), day(5), given) if one.action == "request"]
-    assert asked == [day(4)]  # the night of the third turned out badly on the fourth
+    requested = [
+        decision.night
+        for decision in replay_policy(policy(project), day(1), day(5), given)
+        if decision.action == "request"
+    ]
+    assert requested == [day(4)]  # the night of the third turned out badly on the fourth
 
 
 def test_a_night_has_a_page_of_its_measurements(project: Project) -> None:
@@ -391,9 +416,9 @@ def monitor(settings: Settings, number: int, kill_after: str = "") -> None:
     real = Project.record
 
     @wraps(real)
-    def record(self: Project, kept: str, *given: Any) -> None:
-        real(self, kept, *given)
-        if kept == kill_after:
+    def record(self: Project, table: str, *given: Any) -> None:
+        real(self, table, *given)
+        if table == kill_after:
             os.kill(os.getpid(), signal.SIGKILL)
 
     Project.record = record  # type: ignore[method-assign]
@@ -410,7 +435,7 @@ def in_process(settings: Settings, number: int, kill_after: str = "") -> int | N
 
 
 @pytest.mark.parametrize("step", STEPS)
-def test_a_worker_that_is_killed_between_steps_leaves_what_a_second_one_completes(project: Project, step: str) -> None:
+def test_a_second_worker_completes_the_steps_of_a_killed_one(project: Project, step: str) -> None:
     version(project, 1)
     score(project, 4, 5)
     fail(project, 4)
@@ -418,11 +443,11 @@ def test_a_worker_that_is_killed_between_steps_leaves_what_a_second_one_complete
     assert in_process(project.settings, 5, step) == -signal.SIGKILL
     for _ in range(2):  # and a doubled event
         assert in_process(project.settings, 5) == 0
-    kept = project.monitored(day(1), day(9))
-    told = [(row["monitor"], row["score_date"], row["subject"], row["statistic"]) for row in kept]
-    assert len(told) == len(set(told))
-    assert {(monitor, when) for monitor, when, *_ in told} == {
+    monitored = project.monitored(day(1), day(9))
+    keys = [(row["monitor"], row["score_date"], row["subject"], row["statistic"]) for row in monitored]
+    assert len(keys) == len(set(keys))
+    assert {(monitor, when) for monitor, when, *_ in keys} == {
         ("drift", day(5)), ("estimate", day(5)), ("outcome", day(4)), ("value", day(4)),
         ("decision", day(4)), ("decision", day(5)),
     }  # fmt: skip
-    assert [row["score_date"] for row in kept if row["verdict"] == "request"] == [day(5)]
+    assert [row["score_date"] for row in monitored if row["verdict"] == "request"] == [day(5)]

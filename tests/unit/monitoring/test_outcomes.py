@@ -46,10 +46,10 @@ def values(measured: list[Measurement]) -> dict[str, float | None]:
     return {name: m.value for name, m in of_night(measured).items()}
 
 
-def test_four_rows_of_five_are_measured_as_worked_out_by_hand() -> None:
+def test_the_metrics_of_four_labelled_rows_of_five() -> None:
     measured = measure_outcomes(labelled([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]), 5, 3, metrics)
-    found = values(measured)
-    assert set(found) == STATISTICS
+    night = values(measured)
+    assert set(night) == STATISTICS
     expected = {
         "label_coverage": 0.8,
         "positive_share": 0.5,
@@ -58,7 +58,7 @@ def test_four_rows_of_five_are_measured_as_worked_out_by_hand() -> None:
         "log_loss": -math.log(0.9 * 0.6 * 0.35 * 0.8) / 4,
         "roc_auc": 0.75,
     }
-    assert {name: found[name] for name in expected} == pytest.approx(expected)
+    assert {name: night[name] for name in expected} == pytest.approx(expected)
     assert {m.sample_size for m in measured} == {4}
     assert {m.model_version for m in measured} == {3}
     assert {m.verdict for m in measured} == {"pass"}
@@ -68,77 +68,77 @@ def test_four_rows_of_five_are_measured_as_worked_out_by_hand() -> None:
 @given(rows_of_both)
 def test_the_values_are_those_of_scikit_learn(rows: list[tuple[float, float]]) -> None:
     labels, scores = [label for label, _ in rows], [score for _, score in rows]
-    found = values(measure_outcomes(labelled(labels, scores), len(rows), 1, metrics))
-    assert found["roc_auc"] == pytest.approx(roc_auc_score(labels, scores))
-    assert found["brier"] == pytest.approx(brier_score_loss(labels, scores))
-    assert found["log_loss"] == pytest.approx(log_loss(labels, scores))
-    assert found["label_coverage"] == 1.0
+    night = values(measure_outcomes(labelled(labels, scores), len(rows), 1, metrics))
+    assert night["roc_auc"] == pytest.approx(roc_auc_score(labels, scores))
+    assert night["brier"] == pytest.approx(brier_score_loss(labels, scores))
+    assert night["log_loss"] == pytest.approx(log_loss(labels, scores))
+    assert night["label_coverage"] == 1.0
 
 
 @pytest.mark.parametrize(("label", "brier", "loss"), [(0.0, 0.1, -math.log(0.8 * 0.6) / 2), (1.0, 0.5, None)])
 def test_a_night_with_one_outcome_only_has_every_value_but_the_area(
     label: float, brier: float, loss: float | None
 ) -> None:
-    found = of_night(measure_outcomes(labelled([label, label], [0.2, 0.4]), 2, 1, metrics))
-    assert set(found) == STATISTICS
-    assert found["roc_auc"].value is None
-    assert (found["roc_auc"].verdict, found["roc_auc"].detail) == ("unknown", "all labels are the same")
-    assert found["positive_share"].value == label
-    assert found["brier"].value == pytest.approx(brier)
-    assert found["brier"].detail == ""
-    assert found["log_loss"].value == pytest.approx(loss or -math.log(0.2 * 0.4) / 2)
+    night = of_night(measure_outcomes(labelled([label, label], [0.2, 0.4]), 2, 1, metrics))
+    assert set(night) == STATISTICS
+    assert night["roc_auc"].value is None
+    assert (night["roc_auc"].verdict, night["roc_auc"].detail) == ("unknown", "all labels are the same")
+    assert night["positive_share"].value == label
+    assert night["brier"].value == pytest.approx(brier)
+    assert night["brier"].detail == ""
+    assert night["log_loss"].value == pytest.approx(loss or -math.log(0.2 * 0.4) / 2)
 
 
 def test_a_single_row_is_measured() -> None:
-    found = values(measure_outcomes(labelled([1.0], [0.9]), 1, 1, metrics))
-    assert found["brier"] == pytest.approx(0.01)
-    assert found["log_loss"] == pytest.approx(-math.log(0.9))
+    night = values(measure_outcomes(labelled([1.0], [0.9]), 1, 1, metrics))
+    assert night["brier"] == pytest.approx(0.01)
+    assert night["log_loss"] == pytest.approx(-math.log(0.9))
 
 
 @pytest.mark.parametrize(("observations", "coverage"), [(7, 0.0), (0, None)])
-def test_a_night_whose_labels_never_came_has_a_row_a_statistic_and_all_are_unknown(
+def test_a_night_without_labels_has_a_row_per_statistic_and_all_are_unknown(
     observations: int, coverage: float | None
 ) -> None:
-    found = of_night(measure_outcomes(labelled([], []), observations, 1, metrics))
-    assert set(found) == STATISTICS
-    assert found["label_coverage"].value == coverage
-    assert {m.verdict for m in found.values()} == {"unknown"}
-    assert {m.value for name, m in found.items() if name != "label_coverage"} == {None}
+    night = of_night(measure_outcomes(labelled([], []), observations, 1, metrics))
+    assert set(night) == STATISTICS
+    assert night["label_coverage"].value == coverage
+    assert {m.verdict for m in night.values()} == {"unknown"}
+    assert {m.value for name, m in night.items() if name != "label_coverage"} == {None}
 
 
-def test_scores_of_zero_and_one_that_were_wrong_cost_much_but_not_everything() -> None:
+def test_wrong_scores_of_zero_and_one_have_a_large_finite_loss() -> None:
     loss = values(measure_outcomes(labelled([1.0, 0.0], [0.0, 1.0]), 2, 1, metrics))["log_loss"]
     assert loss is not None
     assert 10 < loss < math.inf
 
 
-def test_scores_that_are_no_numbers_are_left_out_and_the_labels_counted() -> None:
-    found = of_night(measure_outcomes(labelled([0, 1, 1], [0.2, 0.7, math.nan]), 3, 1, metrics))
-    assert found["label_coverage"].value == 1.0
-    assert (found["roc_auc"].value, found["roc_auc"].sample_size) == (1.0, 2)
+def test_scores_that_are_not_finite_are_excluded_and_the_labels_counted() -> None:
+    night = of_night(measure_outcomes(labelled([0, 1, 1], [0.2, 0.7, math.nan]), 3, 1, metrics))
+    assert night["label_coverage"].value == 1.0
+    assert (night["roc_auc"].value, night["roc_auc"].sample_size) == (1.0, 2)
 
 
 def test_predicted_numbers_are_measured_by_their_errors() -> None:
-    found = values(measure_outcomes(labelled([3.0, 5.5], [4.0, 4.0]), 2, 1, ERRORS, prediction=NUMBER))
+    night = values(measure_outcomes(labelled([3.0, 5.5], [4.0, 4.0]), 2, 1, ERRORS, prediction=NUMBER))
     errors = {"mae": 1.25, "rmse": math.sqrt(1.625), "bias": -0.25, "r2": 1 - 3.25 / 3.125}
-    assert found == pytest.approx({"label_coverage": 1, "mean_label": 4.25, "mean_score": 4} | errors)
+    assert night == pytest.approx({"label_coverage": 1, "mean_label": 4.25, "mean_score": 4} | errors)
 
 
 @pytest.mark.parametrize("rows", [0, 1])
 def test_of_few_numbers_every_statistic_has_a_row(rows: int) -> None:
-    known = labelled([3.0, 5.0], [4.0, 4.5]).slice(0, rows)
-    found = of_night(measure_outcomes(known, 2, 1, ERRORS, prediction=NUMBER))
-    assert set(found) == {"label_coverage", "mean_label", "mean_score", *NUMBER.metrics.names}
-    assert found["r2"].verdict == "unknown"
-    assert found["mae"].value == (1.0 if rows else None)
+    few = labelled([3.0, 5.0], [4.0, 4.5]).slice(0, rows)
+    night = of_night(measure_outcomes(few, 2, 1, ERRORS, prediction=NUMBER))
+    assert set(night) == {"label_coverage", "mean_label", "mean_score", *NUMBER.metrics.names}
+    assert night["r2"].verdict == "unknown"
+    assert night["mae"].value == (1.0 if rows else None)
 
 
 @pytest.mark.parametrize(("bound", "verdict"), [(0.9, "warn"), (0.7, "pass"), (None, "pass")])
-def test_a_value_is_held_against_the_worst_that_the_holdout_lets_expect(bound: float | None, verdict: str) -> None:
+def test_a_value_is_compared_with_the_worst_expected_value(bound: float | None, verdict: str) -> None:
     expected = ExpectedPerformance(ErrorModel((), (1.0,), (1.0,)), {"roc_auc": MetricBand(0.95, bound)}, {})
     measured = measure_outcomes(labelled([0, 0, 1, 1], [0.1, 0.4, 0.35, 0.8]), 4, 1, metrics, expected)
-    found = of_night(measured)["roc_auc"]
-    assert (found.value, found.threshold, found.verdict) == (0.75, bound, verdict)
+    area = of_night(measured)["roc_auc"]
+    assert (area.value, area.threshold, area.verdict) == (0.75, bound, verdict)
     assert [(m.subject, m.statistic, m.value) for m in measured if m.subject != "night"] == [
         ("reference", "roc_auc", 0.95)
     ]
@@ -151,29 +151,29 @@ def test_of_errors_less_is_better(bound: float, verdict: str) -> None:
     assert of_night(measured)["brier"].verdict == verdict
 
 
-def told(*rows: tuple[int, str, float]) -> pa.Table:
+def label_rows(*rows: tuple[int, str, float]) -> pa.Table:
     days: list[date] = [day(number) for number, _, _ in rows]
     return pa.table({
         "score_date": pa.array(days, pa.date32()), "machine": [name for _, name, _ in rows],
-        "label": [label for *_, label in rows], "beside": list(range(len(rows))),
+        "label": [label for *_, label in rows], "extra": list(range(len(rows))),
     })  # fmt: skip
 
 
-def test_a_label_told_twice_counts_once_and_of_two_different_ones_none_is_known() -> None:
-    labels = told((1, "a", 1.0), (1, "b", 0.0), (1, "a", 1.0), (1, "c", 0.0), (1, "c", 1.0), (2, "c", 1.0))
+def test_a_duplicate_label_counts_once_and_different_labels_do_not_count() -> None:
+    labels = label_rows((1, "a", 1.0), (1, "b", 0.0), (1, "a", 1.0), (1, "c", 0.0), (1, "c", 1.0), (2, "c", 1.0))
     settled, doubtful = settle_labels(labels, ("machine",))
     assert doubtful == 1
     assert settled.to_pylist() == [labels.to_pylist()[place] for place in (0, 1, 5)]
 
 
-def test_labels_told_once_stay_as_they_are() -> None:
-    labels = told((1, "b", 1.0), (1, "a", 0.0))
+def test_unique_labels_are_not_changed() -> None:
+    labels = label_rows((1, "b", 1.0), (1, "a", 0.0))
     assert settle_labels(labels, ("machine",)) == (labels, 0)
     assert settle_labels(labels.slice(0, 0), ("machine",)) == (labels.slice(0, 0), 0)
 
 
-def test_nothing_is_counted_twice_however_often_it_is_told() -> None:
+def test_labels_that_landed_twice_are_counted_once() -> None:
     random = np.random.default_rng(1)
-    labels = told(*[(1, f"m{n}", float(random.integers(0, 2))) for n in range(50)])
+    labels = label_rows(*[(1, f"m{n}", float(random.integers(0, 2))) for n in range(50)])
     settled, doubtful = settle_labels(pa.concat_tables([labels, labels]), ("machine",))
     assert (settled, doubtful) == (labels, 0)

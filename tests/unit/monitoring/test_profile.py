@@ -48,13 +48,13 @@ def test_a_number_falls_into_the_bin_whose_upper_edge_it_does_not_exceed() -> No
     assert counted(bins, values) == [2, 2, 1, 2, 2]
 
 
-def test_categories_have_a_bin_each_one_for_what_was_never_seen_and_one_for_what_is_missing() -> None:
+def test_categories_have_a_bin_each_and_unknown_and_missing_values_too() -> None:
     bins = learn_bins(pa.table({"kind": ["b", "a", None, "b"]}), {"kind": "category"})["kind"]
     assert (bins.values, bins.rare) == (("a", "b"), ())
     assert counted(bins, ["c", "d", "a", None]) == [1, 0, 2, 1]
 
 
-def test_of_many_categories_the_rare_ones_share_a_bin_and_are_still_known() -> None:
+def test_rare_categories_share_a_bin_and_are_not_unknown() -> None:
     names = [f"v{number:03d}" for number in range(MOST_VALUES + 10)]
     values = [name for number, name in enumerate(names) for _ in range(len(names) - number)]
     bins = learn_bins(pa.table({"kind": values}), {"kind": "category"})["kind"]
@@ -64,21 +64,21 @@ def test_of_many_categories_the_rare_ones_share_a_bin_and_are_still_known() -> N
 
 
 @given(rows_of_both, rows_of_both)
-def test_values_are_counted_as_one_would_by_hand(
+def test_values_are_counted_as_by_a_plain_loop(
     reference: list[tuple[float | None, str | None]], night: list[tuple[float | None, str | None]]
 ) -> None:
     bins = learn_bins(table(reference), TYPES)
-    found = profile_rows(table(night), bins)
-    edges, known = bins["load"].edges, bins["kind"].values
+    profile = profile_rows(table(night), bins)
+    edges, vocabulary = bins["load"].edges, bins["kind"].values
     assert list(edges) == sorted(set(edges))
-    loads, names = [0] * (len(edges) + 3), [0] * (len(known) + 2)
+    loads, names = [0] * (len(edges) + 3), [0] * (len(vocabulary) + 2)
     for load, kind in night:
         missing = load is None or np.isnan(load)
         loads[-1 if missing else -2 if np.isinf(load) else sum(edge < load for edge in edges)] += 1
-        names[-1 if kind is None else known.index(kind) if kind in known else -2] += 1
-    assert found.counts["load"].tolist() == loads
-    assert found.counts["kind"].tolist() == names
-    assert found.rows == len(night)
+        names[-1 if kind is None else vocabulary.index(kind) if kind in vocabulary else -2] += 1
+    assert profile.counts["load"].tolist() == loads
+    assert profile.counts["kind"].tolist() == names
+    assert profile.rows == len(night)
 
 
 @given(rows_of_both, st.lists(rows_of_both, min_size=1, max_size=4))
@@ -86,37 +86,40 @@ def test_the_profiles_of_parts_add_up_to_that_of_the_whole(
     reference: list[tuple[float | None, str | None]], parts: list[list[tuple[float | None, str | None]]]
 ) -> None:
     bins = learn_bins(table(reference), TYPES)
-    whole = profile_rows(table([row for part in parts for row in part]), bins)
-    first, *others = [profile_rows(table(part), bins) for part in parts]
-    merged = sum(others, first)
-    assert merged.rows == whole.rows
-    assert all((merged.counts[name] == whole.counts[name]).all() for name in TYPES)
-    one, other = merged.moments["load"], whole.moments["load"]
-    assert one.count == other.count
-    assert (one.mean, one.m2) == (pytest.approx(other.mean, rel=1e-9), pytest.approx(other.m2, rel=1e-6, abs=1e-9))
-    np.testing.assert_allclose(merged.sums, whole.sums, atol=1e-9)
-    np.testing.assert_allclose(merged.products, whole.products, atol=1e-9)
+    together = profile_rows(table([row for part in parts for row in part]), bins)
+    first, *rest = [profile_rows(table(part), bins) for part in parts]
+    merged = sum(rest, first)
+    assert merged.rows == together.rows
+    assert all((merged.counts[name] == together.counts[name]).all() for name in TYPES)
+    sum_of_parts, of_all = merged.moments["load"], together.moments["load"]
+    assert sum_of_parts.count == of_all.count
+    assert (sum_of_parts.mean, sum_of_parts.m2) == (
+        pytest.approx(of_all.mean, rel=1e-9),
+        pytest.approx(of_all.m2, rel=1e-6, abs=1e-9),
+    )
+    np.testing.assert_allclose(merged.sums, together.sums, atol=1e-9)
+    np.testing.assert_allclose(merged.products, together.products, atol=1e-9)
 
 
 def test_moments_are_those_of_the_finite_values() -> None:
     values = [1.0, 2.0, 4.0, None, float("nan"), float("inf")]
     bins = numbers_of(values)
-    found = profile_rows(pa.table({"it": pa.array(values, pa.float64())}), {"it": bins}).moments["it"]
-    assert (found.count, found.mean) == (3, pytest.approx(7 / 3))
-    assert found.spread == pytest.approx(np.std([1.0, 2.0, 4.0]))
+    moments = profile_rows(pa.table({"it": pa.array(values, pa.float64())}), {"it": bins}).moments["it"]
+    assert (moments.count, moments.mean) == (3, pytest.approx(7 / 3))
+    assert moments.spread == pytest.approx(np.std([1.0, 2.0, 4.0]))
 
 
 def test_products_of_places_are_a_rank_correlation_that_no_value_outweighs() -> None:
     random = np.random.default_rng(1)
-    one = random.normal(size=20_000)
-    other = 0.6 * one + 0.8 * random.normal(size=20_000)
-    one[0], other[0] = 1e12, -1e12
-    rows = pa.table({"one": one, "other": np.exp(np.clip(other, -50, 50))})
-    bins = learn_bins(rows, {"one": "number", "other": "number"})
-    found = profile_rows(rows, bins)
-    assert found.sums == pytest.approx([0, 0], abs=1e-1)
-    assert found.products.diagonal() == pytest.approx([20_000, 20_000], rel=1e-3)
-    assert 0.55 < found.products[0, 1] / 20_000 < 0.6  # deciles lose a little
+    x = random.normal(size=20_000)
+    y = 0.6 * x + 0.8 * random.normal(size=20_000)
+    x[0], y[0] = 1e12, -1e12
+    rows = pa.table({"x": x, "y": np.exp(np.clip(y, -50, 50))})
+    bins = learn_bins(rows, {"x": "number", "y": "number"})
+    profile = profile_rows(rows, bins)
+    assert profile.sums == pytest.approx([0, 0], abs=1e-1)
+    assert profile.products.diagonal() == pytest.approx([20_000, 20_000], rel=1e-3)
+    assert 0.55 < profile.products[0, 1] / 20_000 < 0.6  # deciles lose a little
 
 
 @pytest.mark.parametrize("values", [[], [None, None]])
@@ -137,16 +140,16 @@ def test_a_feature_that_never_changes_has_few_bins() -> None:
 def test_slices_are_profiled_apart_and_add_up() -> None:
     rows = table([(1.0, "a"), (2.0, "a"), (3.0, "b"), (4.0, None)])
     bins = learn_bins(rows, {"load": "number"})
-    found = profile_slices(BinnedRows.of(rows, bins), rows, ["kind"])
-    assert {name: one.rows for name, one in found.items()} == {"kind=a": 2, "kind=b": 1}
-    assert found["kind=b"].moments["load"].mean == 3.0
+    profiles = profile_slices(BinnedRows.of(rows, bins), rows, ["kind"])
+    assert {name: profile.rows for name, profile in profiles.items()} == {"kind=a": 2, "kind=b": 1}
+    assert profiles["kind=b"].moments["load"].mean == 3.0
 
 
 def test_bins_and_profiles_survive_the_way_through_json() -> None:
     rows = table([(1.0, "a"), (None, "b"), (2.5, None)])
     bins = learn_bins(rows, TYPES)
     assert {name: bins_from_json(json.loads(json.dumps(part.to_json()))) for name, part in bins.items()} == bins
-    found = profile_rows(rows, bins)
-    again = Profile.from_json(json.loads(json.dumps(found.to_json())))
-    assert again.to_json() == found.to_json()
-    assert (again + found).rows == 6
+    profile = profile_rows(rows, bins)
+    again = Profile.from_json(json.loads(json.dumps(profile.to_json())))
+    assert again.to_json() == profile.to_json()
+    assert (again + profile).rows == 6

@@ -42,7 +42,7 @@ def arrays(both: tuple[list[int], list[int]]) -> tuple[np.ndarray, np.ndarray]:
         ([5], [7], 0.0),
     ],
 )
-def test_the_stability_index_keeps_its_known_values(reference: list[int], night: list[int], index: float) -> None:
+def test_the_stability_index_has_reference_values(reference: list[int], night: list[int], index: float) -> None:
     assert psi(*arrays((reference, night))) == pytest.approx(index, abs=1e-6)
 
 
@@ -61,8 +61,8 @@ def test_the_jensen_shannon_distance_is_that_of_scipy(both: tuple[list[int], lis
 @given(filled)
 def test_chi_square_is_that_of_a_contingency_table(both: tuple[list[int], list[int]]) -> None:
     p, q = arrays(both)
-    seen = (p + q) > 0
-    expected = stats.chi2_contingency(np.array([p[seen], q[seen]]), correction=False).statistic
+    present = (p + q) > 0
+    expected = stats.chi2_contingency(np.array([p[present], q[present]]), correction=False).statistic
     assert chi_square(p, q) == pytest.approx(expected, rel=1e-9, abs=1e-9)
 
 
@@ -86,33 +86,34 @@ def test_binned_numbers_are_within_the_stated_error_of_scipy_on_the_raw_values(n
     reference, night = SAMPLES[name](random, 4000), SAMPLES[name](random, 3000) + shift
     bins = learn_bins(pa.table({"it": reference}), {"it": "number"})["it"]
     p, q = (
-        profile_rows(pa.table({"it": one}), {"it": bins}).counts["it"][:-2].astype(float) for one in (reference, night)
+        profile_rows(pa.table({"it": values}), {"it": bins}).counts["it"][:-2].astype(float)
+        for values in (reference, night)
     )
     binned, raw = float(kolmogorov_smirnov(p, q)), stats.ks_2samp(reference, night).statistic
     assert binned <= raw + 1e-12
     assert raw - binned <= max((p / p.sum()).max(), (q / q.sum()).max()) + 1e-12
     centers, spread = np.array(bins.centers), bins.spread
     distance = float(wasserstein(p, q, centers, spread))
-    off = sum(np.abs(one - centers[bin_codes(one, bins)]).mean() for one in (reference, night)) / spread
+    off = sum(np.abs(values - centers[bin_codes(values, bins)]).mean() for values in (reference, night)) / spread
     assert abs(distance - stats.wasserstein_distance(reference, night) / spread) <= off + 1e-12
 
 
 @given(filled)
 def test_every_statistic_is_zero_for_equals_and_never_negative(both: tuple[list[int], list[int]]) -> None:
-    p, q = (np.append(one, [0.0, 0.0]) for one in arrays(both))
+    p, q = (np.append(counts, [0.0, 0.0]) for counts in arrays(both))
     number = NumberBins(tuple(range(len(p) - 3)), tuple(range(len(p) - 2)))
     for bins in (number, CategoryBins(())):
-        same, other = statistics(bins, p, p), statistics(bins, p, q)
+        same, different = statistics(bins, p, p), statistics(bins, p, q)
         assert all(value == pytest.approx(0, abs=1e-7) for value in same.values())
-        assert all(value >= 0 for value in other.values())
+        assert all(value >= 0 for value in different.values())
 
 
 def test_a_night_without_any_value_has_the_statistics_that_mean_something() -> None:
     bins = NumberBins((0.5,), (0.0, 1.0))
-    found = statistics(bins, np.array([50.0, 50.0, 0.0, 0.0]), np.array([0.0, 0.0, 0.0, 100.0]))
-    assert found["missing_share"] == 1.0
-    assert found["psi"] > 5
-    assert np.isnan(found["kolmogorov_smirnov"]) and np.isnan(found["wasserstein"])
+    values = statistics(bins, np.array([50.0, 50.0, 0.0, 0.0]), np.array([0.0, 0.0, 0.0, 100.0]))
+    assert values["missing_share"] == 1.0
+    assert values["psi"] > 5
+    assert np.isnan(values["kolmogorov_smirnov"]) and np.isnan(values["wasserstein"])
 
 
 def test_many_nights_are_measured_at_once() -> None:
@@ -120,4 +121,4 @@ def test_many_nights_are_measured_at_once() -> None:
     night, reference = random.integers(0, 50, (7, 6)).astype(float), random.integers(1, 50, 6).astype(float)
     bins = CategoryBins(())
     for name, values in statistics(bins, reference, night).items():
-        assert values == pytest.approx([float(statistics(bins, reference, one)[name]) for one in night])
+        assert values == pytest.approx([float(statistics(bins, reference, counts)[name]) for counts in night])

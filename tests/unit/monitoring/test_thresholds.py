@@ -70,8 +70,8 @@ def test_a_bin_of_no_row_is_as_rare_on_every_weekday() -> None:
 
 
 def test_a_changed_correlation_leaves_every_feature_by_itself_as_it_was() -> None:
-    found = of_night(measured(reference_of(60, 2000), rows_of(np.random.default_rng(1), 5000, correlation=0.5)))
-    assert [found[layer].verdict for layer in LAYERS] == ["pass", "warn", "pass"]
+    measurements = of_night(measured(reference_of(60, 2000), rows_of(np.random.default_rng(1), 5000, correlation=0.5)))
+    assert [measurements[layer].verdict for layer in LAYERS] == ["pass", "warn", "pass"]
 
 
 def test_where_days_differ_a_large_night_may_differ_as_much_as_a_day() -> None:
@@ -86,19 +86,19 @@ def test_where_days_differ_a_large_night_may_differ_as_much_as_a_day() -> None:
 
 
 def learned(counts: list[list[int]]) -> DayModel:
-    found = learn_day_model(np.array(counts), np.arange(len(counts)) % 7, np.linspace(-1, 1, len(counts[0])))
-    assert found is not None
-    return found
+    model = learn_day_model(np.array(counts), np.arange(len(counts)) % 7, np.linspace(-1, 1, len(counts[0])))
+    assert model is not None
+    return model
 
 
 def test_a_feature_that_is_one_value_a_night_is_expected_to_be_one_value_a_night() -> None:
     """Its nights are far from the whole period, all of them equally."""
     counts = [[1000 * (bin == day * 3 % 10) for bin in range(10)] + [0, 0] for day in range(70)]
     column = MonitoredColumn(BINS, learned(counts), "days")
-    known = calibrate({"it": column}, RATE, sizes=(1000,), draws=4000)
+    thresholds = calibrate({"it": column}, RATE, sizes=(1000,), draws=4000)
     night = np.array([0, 0, 0, 0, 980, 0, 0, 0, 0, 0, 0, 0])
     values = statistics(column.bins, column.days.base[2] * column.days.rows, night)
-    assert all(values[name] <= known.bound("it", name, 980) for name in ("psi", "jensen_shannon"))
+    assert all(values[name] <= thresholds.bound("it", name, 980) for name in ("psi", "jensen_shannon"))
     assert values["psi"] > 5
 
 
@@ -108,11 +108,11 @@ def test_a_weekday_is_expected_as_on_that_weekday() -> None:
     counts = [[rows[day] * (bin == day % 7) for bin in range(7)] + [0, 0] for day in range(70)]
     column = MonitoredColumn(CategoryBins(()), learned(counts), "days")
     assert column.days.base == pytest.approx(np.eye(7, 9), abs=1e-4)
-    known = calibrate({"weekday": column}, RATE, sizes=(500,), draws=2000)
+    thresholds = calibrate({"weekday": column}, RATE, sizes=(500,), draws=2000)
     for day, verdict in ((3, False), (4, True)):
         night = np.array(counts[3])
         values = statistics(column.bins, column.days.base[day] * column.days.rows, night)
-        assert any(values[name] > known.bound("weekday", name, 500) for name in values) == verdict
+        assert any(values[name] > thresholds.bound("weekday", name, 500) for name in values) == verdict
 
 
 def test_fewer_than_five_days_say_nothing() -> None:
@@ -130,14 +130,14 @@ def test_fewer_days_make_wider_thresholds() -> None:
         )
         for days in (6, 70)
     ]
-    few, many = (one.bound("it", "total_variation", 10_000) for one in bounds)
+    few, many = (thresholds.bound("it", "total_variation", 10_000) for thresholds in bounds)
     assert few > 1.5 * many
 
 
 @pytest.mark.parametrize(
     "distribution", [stats.expon(), stats.chi2(9), stats.halfnorm()], ids=["exponential", "chi-square", "normal"]
 )
-def test_the_tail_reaches_beyond_what_was_drawn(distribution: stats.rv_continuous) -> None:
+def test_the_tail_reaches_beyond_the_draws(distribution: stats.rv_continuous) -> None:
     tail = ParetoTail.fit(distribution.rvs(size=10_000, random_state=2))
     for level in (0.01, 0.001, 1 / 4000):
         assert distribution.sf(tail.quantile(level)) == pytest.approx(level, rel=0.5)
@@ -148,29 +148,31 @@ def test_the_same_reference_makes_the_same_thresholds_and_they_survive_json() ->
     reference = reference_of(60, 200)
     once, again = (with_thresholds(reference, FEATURES[:2], ONCE_IN_90) for _ in range(2))
     assert again == once
-    kept = ModelReference.from_json(json.loads(json.dumps(reference.to_json())))
-    assert baseline_of(kept).thresholds == baseline_of(reference).thresholds
-    assert DriftThresholds.from_json(baseline_of(kept).thresholds.to_json()) == baseline_of(kept).thresholds
+    stored = ModelReference.from_json(json.loads(json.dumps(reference.to_json())))
+    assert baseline_of(stored).thresholds == baseline_of(reference).thresholds
+    assert DriftThresholds.from_json(baseline_of(stored).thresholds.to_json()) == baseline_of(stored).thresholds
 
 
-def test_another_rate_than_was_stated_in_training_is_baseline_of_from_the_days_that_are_kept() -> None:
+def test_another_rate_than_in_training_is_calibrated_from_the_stored_days() -> None:
     reference = reference_of(60, 200)
     seldom = drift_baseline(reference, FEATURES[:2], worlds.FalseAlarms(1, 900))
     fewer = drift_baseline(reference, FEATURES[:2], ONCE_IN_90)
     assert seldom is not None and fewer is not None
     seldom_is, fewer_is, is_ = (
-        one.thresholds.bound("number_0", "psi", 1000) for one in (seldom, fewer, baseline_of(reference))
+        baseline.thresholds.bound("number_0", "psi", 1000) for baseline in (seldom, fewer, baseline_of(reference))
     )
     assert seldom_is > 1.1 * fewer_is
     assert fewer_is < is_
 
 
 def test_between_two_sizes_thresholds_follow_a_power() -> None:
-    known = DriftThresholds((100, 10_000), {"it": {"psi": (1.0, 0.01), "missing_share": (0.1, 0.0)}}, (0.001, 0.002))
-    assert known.bound("it", "psi", 1000) == pytest.approx(0.1)
-    assert known.bound("it", "psi", 10) == 1.0
-    assert known.bound("it", "psi", 10**9) == pytest.approx(0.01)
-    assert known.bound("it", "missing_share", 1000) == pytest.approx(0.05)
+    thresholds = DriftThresholds(
+        (100, 10_000), {"it": {"psi": (1.0, 0.01), "missing_share": (0.1, 0.0)}}, (0.001, 0.002)
+    )
+    assert thresholds.bound("it", "psi", 1000) == pytest.approx(0.1)
+    assert thresholds.bound("it", "psi", 10) == 1.0
+    assert thresholds.bound("it", "psi", 10**9) == pytest.approx(0.01)
+    assert thresholds.bound("it", "missing_share", 1000) == pytest.approx(0.05)
 
 
 def test_the_profile_of_a_night_is_that_of_its_parts() -> None:
@@ -178,9 +180,9 @@ def test_the_profile_of_a_night_is_that_of_its_parts() -> None:
     rows = rows_of(np.random.default_rng(9), 4000)
     bins = {name: reference.features[name].bins for name in FEATURES}
     parts = [profile_rows(rows.slice(start, 1000), bins) for start in range(0, 4000, 1000)]
-    whole, merged = profile_rows(rows, bins), sum(parts[1:], parts[0])
+    together, merged = profile_rows(rows, bins), sum(parts[1:], parts[0])
     correlations = baseline_of(reference).correlations
     assert correlations is not None
-    changes = [largest_change(correlations, profile) for profile in (whole, merged)]
+    changes = [largest_change(correlations, profile) for profile in (together, merged)]
     assert changes[0] is not None and changes[1] is not None
     assert changes[1].size == pytest.approx(changes[0].size)

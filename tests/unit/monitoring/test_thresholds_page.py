@@ -18,7 +18,7 @@ def test_every_statistic_of_every_column_has_a_row_with_a_threshold_for_each_siz
     assert float(str(of_psi[2])) > float(str(of_psi[3]))
 
 
-def test_the_page_plots_the_references_own_days_and_loads_nothing() -> None:
+def test_the_page_plots_the_days_of_the_reference_and_loads_nothing() -> None:
     reference = reference_of(60, 200)
     page = render_thresholds("tiny: the thresholds of version 1", reference, baseline_of(reference), SIZES)
     assert page.count("<figure") == len(FEATURES) + 1

@@ -34,66 +34,70 @@ def scored(*scores: float) -> pa.Table:
 
 
 def labels(*failed: bool | None) -> pa.Table:
-    known = [(name, one) for name, one in zip(MACHINES, failed, strict=False) if one is not None]
+    outcomes = [(name, outcome) for name, outcome in zip(MACHINES, failed, strict=False) if outcome is not None]
     return table(
-        machine=pa.array([name for name, _ in known], pa.string()),
-        label=pa.array([float(one) for _, one in known], pa.float64()),
-        failed=pa.array([one for _, one in known], pa.bool_()),
+        machine=pa.array([name for name, _ in outcomes], pa.string()),
+        label=pa.array([float(outcome) for _, outcome in outcomes], pa.float64()),
+        failed=pa.array([outcome for _, outcome in outcomes], pa.bool_()),
     )
 
 
 OBSERVED = table(machine=MACHINES, load=[0.9, 0.2, 0.7, 0.1]).rename_columns(["source_date", "machine", "load"])
 
 
-def measured(definition: ModelDefinition, who: dict[str, pa.Table], told: pa.Table) -> dict[str, Any]:
-    given = {name: (rows, place) for place, (name, rows) in enumerate(who.items(), 1)}
-    found = measure_value(definition, given, told, OBSERVED)
-    return {one.subject: one for one in found if one.statistic == "value"}
+def measured(definition: ModelDefinition, scored: dict[str, pa.Table], labels: pa.Table) -> dict[str, Any]:
+    given = {name: (rows, place) for place, (name, rows) in enumerate(scored.items(), 1)}
+    measurements = measure_value(definition, given, labels, OBSERVED)
+    return {row.subject: row for row in measurements if row.statistic == "value"}
 
 
-def test_what_a_night_was_worth_is_worked_out_by_hand(tiny: ModelDefinition) -> None:
+def test_the_value_of_a_small_night(tiny: ModelDefinition) -> None:
     """Repaired are a and b by the champion, only a by the challenger, a and c by the naive policy; a and c fail."""
-    told = labels(True, False, True, False)
-    found = measured(
-        valued(tiny), {"champion": scored(0.8, 0.6, 0.4, 0.1), "challenger 2": scored(0.8, 0.4, 0.4, 0.1)}, told
+    outcomes = labels(True, False, True, False)
+    values = measured(
+        valued(tiny), {"champion": scored(0.8, 0.6, 0.4, 0.1), "challenger 2": scored(0.8, 0.4, 0.4, 0.1)}, outcomes
     )
-    assert {who: one.value for who, one in found.items()} == {
+    assert {subject: row.value for subject, row in values.items()} == {
         "champion": 10 - 2 - 5 + 0, "challenger 2": 10 + 0 - 5 + 0, "naive": 10 + 0 + 10 + 0,
     }  # fmt: skip
-    assert {who: one.model_version for who, one in found.items()} == {"champion": 1, "challenger 2": 2, "naive": None}
-    assert found["champion"].detail == "decided for 2 of 4 rows"
-    each = measure_value(valued(tiny), {"champion": (scored(0.8, 0.6, 0.4, 0.1), 1)}, told, OBSERVED)
-    assert [(one.subject, one.value) for one in each if one.statistic == "value_per_row"] == [
+    assert {subject: row.model_version for subject, row in values.items()} == {
+        "champion": 1,
+        "challenger 2": 2,
+        "naive": None,
+    }
+    assert values["champion"].detail == "decided for 2 of 4 rows"
+    each = measure_value(valued(tiny), {"champion": (scored(0.8, 0.6, 0.4, 0.1), 1)}, outcomes, OBSERVED)
+    assert [(row.subject, row.value) for row in each if row.statistic == "value_per_row"] == [
         ("champion", 0.75), ("naive", 5.0),
     ]  # fmt: skip
 
 
-def test_rows_without_a_label_are_worth_nothing_and_not_counted(tiny: ModelDefinition) -> None:
-    found = measured(valued(tiny), {"champion": scored(0.8, 0.6, 0.4, 0.1)}, labels(True, None, None, False))
-    assert (found["champion"].value, found["champion"].sample_size) == (10, 2)
+def test_rows_without_a_label_have_no_value_and_are_not_counted(tiny: ModelDefinition) -> None:
+    values = measured(valued(tiny), {"champion": scored(0.8, 0.6, 0.4, 0.1)}, labels(True, None, None, False))
+    assert (values["champion"].value, values["champion"].sample_size) == (10, 2)
 
 
 @pytest.mark.parametrize("rows", [scored(), scored(0.8, 0.6)])
-def test_a_night_of_which_nothing_is_known_is_unknown(tiny: ModelDefinition, rows: pa.Table) -> None:
-    found = measured(valued(tiny), {"champion": rows}, labels())
-    assert [(who, one.value, one.verdict, one.sample_size) for who, one in found.items()] == [
+def test_a_night_without_labels_has_an_unknown_value(tiny: ModelDefinition, rows: pa.Table) -> None:
+    values = measured(valued(tiny), {"champion": rows}, labels())
+    assert [(subject, row.value, row.verdict, row.sample_size) for subject, row in values.items()] == [
         ("champion", None, "unknown", 0), ("naive", None, "unknown", 0),
     ]  # fmt: skip
 
 
 def test_a_row_may_have_no_value(tiny: ModelDefinition) -> None:
     value = REPAIR.model_copy(update={"expression": "case when label then 3 end"})
-    found = measured(valued(tiny, value), {"champion": scored(0.8, 0.6, 0.4)}, labels(True, False, True))
-    assert (found["champion"].value, found["champion"].sample_size) == (6, 2)
-    assert found["champion"].detail == "decided for 2 of 3 rows; 1 have no value"
+    values = measured(valued(tiny, value), {"champion": scored(0.8, 0.6, 0.4)}, labels(True, False, True))
+    assert (values["champion"].value, values["champion"].sample_size) == (6, 2)
+    assert values["champion"].detail == "decided for 2 of 3 rows; 1 have no value"
 
 
 def test_a_decision_may_be_a_number(tiny: ModelDefinition) -> None:
     value = Value(decision="round(10 * score)", expression="decision - observation.load", naive="5")
-    found = measured(valued(tiny, value), {"champion": scored(0.8, 0.6)}, labels(True, False))
-    assert found["champion"].value == pytest.approx(8 + 6 - 0.9 - 0.2)
-    assert found["naive"].value == pytest.approx(5 + 5 - 0.9 - 0.2)
-    assert found["champion"].detail == ""
+    values = measured(valued(tiny, value), {"champion": scored(0.8, 0.6)}, labels(True, False))
+    assert values["champion"].value == pytest.approx(8 + 6 - 0.9 - 0.2)
+    assert values["naive"].value == pytest.approx(5 + 5 - 0.9 - 0.2)
+    assert values["champion"].detail == ""
 
 
 def test_what_fails_only_when_it_is_computed_names_the_definition(tiny: ModelDefinition) -> None:
@@ -132,13 +136,13 @@ def test_a_value_is_declared(edit: Edit) -> None:
         ("decision:", "decison:", r"monitoring\.value\.decison: unknown key.*write 'decision'"),
     ],
 )
-def test_what_is_wrong_with_a_value_is_said_when_it_is_read(edit: Edit, old: str, new: str, says: str) -> None:
+def test_an_invalid_value_is_refused_when_it_is_read(edit: Edit, old: str, new: str, says: str) -> None:
     assert old in GOOD
     with pytest.raises(DefinitionError, match=says):
         edit("monitoring:\n", f"monitoring:\n  {GOOD.replace(old, new)}\n")
 
 
-def test_a_column_of_the_label_source_must_not_be_called_as_what_is_meant_otherwise(edit: Edit) -> None:
+def test_a_column_of_the_label_source_must_not_have_a_reserved_name(edit: Edit) -> None:
     edit("failed: {type: boolean}", "failed: {type: boolean}\n      score: {type: number}")
     with pytest.raises(DefinitionError, match=r"monitoring\.value: 'failures' has a column of this name.*'score'"):
         edit("monitoring:\n", f"monitoring:\n  {GOOD}\n")
