@@ -25,7 +25,8 @@ from nightshift.lake.staging import load_staged
 from nightshift.lake.tables import Layer, TableSpec
 from nightshift.quality.audit import audit
 from nightshift.quality.compile import compile_expectation, great_expectations
-from nightshift.quality.contract import AuditContext, source_contract
+from nightshift.quality.context import AuditContext
+from nightshift.quality.contract import source_contract
 from nightshift.quality.distributions import ColumnDistribution
 from nightshift.quality.expectation import (
     BETWEEN,

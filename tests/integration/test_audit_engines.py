@@ -25,7 +25,8 @@ from nightshift.lake.catalog import Lake
 from nightshift.lake.staging import read_staged, stage_parts
 from nightshift.lake.tables import Layer, TableSpec
 from nightshift.quality.audit import Audit, audit
-from nightshift.quality.contract import AuditContext, source_contract
+from nightshift.quality.context import AuditContext
+from nightshift.quality.contract import source_contract
 from nightshift.quality.distributions import column_distributions
 from nightshift.quality.staged_rows import InProcessRows, SparkRows
 from nightshift.settings import Settings
@@ -136,7 +137,7 @@ def background() -> AuditContext:
         day = DAY - timedelta(weeks=week)
         for name, profile in column_distributions(readings(week, day=day), SPEC, columns)[day].items():
             profiles.setdefault(name, []).append(profile)
-    return AuditContext(day=DAY, distributions=profiles, known={"listed": KNOWN})
+    return AuditContext(day=DAY, distributions=profiles, references={"listed": KNOWN})
 
 
 def both(
@@ -151,7 +152,7 @@ def both(
     found = []
     for engine in engines:
         audited = audit(contract, engine, str(DAY), "run")
-        kept = [row for part in engine.without(audited.broken) for row in part.to_pylist()]
+        kept = [row for part in engine.without(audited.broken_rows) for row in part.to_pylist()]
         found.append((audited, kept))
     return staged, found
 
@@ -191,10 +192,10 @@ def test_both_engines_come_to_the_same(lake: Lake, spark: SparkSession, case: st
     assert len(staged.files) == parts
     assert len(one.verdict.checks) == 25
     assert told(one) == told(other)
-    assert one.broken == other.broken
-    assert one.aside.equals(other.aside)
+    assert one.broken_rows == other.broken_rows
+    assert one.quarantined.equals(other.quarantined)
     assert repr(kept) == repr(kept_by_spark)  # not a number is not equal to itself
-    assert len(kept) + len(one.broken) == rows.num_rows
+    assert len(kept) + len(one.broken_rows) == rows.num_rows
     outcomes = {"good": "pass", "rows of their own": "warn", "too many to set aside": "fail", "what fails": "fail"}
     assert one.verdict.outcome == outcomes[case]
 

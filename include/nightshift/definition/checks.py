@@ -44,7 +44,7 @@ def _severity_alone(value: object) -> object:
 
 
 class UsualValues(StrictModel):
-    """How the values of a column are distributed, compared with [what is usual](quality.md#what-is-usual).
+    """How the values of a column are distributed, compared with [what is usual](quality.md#usual-ranges).
 
     `usual: warn` is short for `usual: {severity: warn}`.
     """
@@ -133,7 +133,7 @@ class CustomExpectation(StrictModel):
 
 
 class UsualRowCount(StrictModel):
-    """How many rows a partition has, compared with [what is usual](quality.md#what-is-usual) on its weekday.
+    """How many rows a partition has, compared with [what is usual](quality.md#usual-ranges) on its weekday.
 
     It is checked in addition to the fixed bounds, from the third week on.
     """
@@ -162,7 +162,7 @@ class RowCount(StrictModel):
     max: int | None = Field(None, description="The most rows of a partition.")
     usual: UsualRowCount | None = Field(
         None,
-        description="How many rows it has, compared with [its weekday's usual number](quality.md#what-is-usual).",
+        description="How many rows it has, compared with [its weekday's usual number](quality.md#usual-ranges).",
     )
     like: RowsLike | None = Field(
         None, description="How many rows it has, compared with another daily source's partition of the same date."

@@ -97,10 +97,10 @@ class Source(StrictModel):
     repeats: Repeats = Field(
         "fail",
         description="Daily sources: what follows if a file is, byte for byte, "
-        "[the file of another date](quality.md#files-that-repeat).",
+        "[the file of another date](quality.md#repeated-files).",
     )
     expectations: tuple[CustomExpectation, ...] = Field(
-        (), description="Any other [Great Expectations expectation](quality.md#expectations-of-your-own)."
+        (), description="Any other [Great Expectations expectation](quality.md#custom-expectations)."
     )
     quarantine: Quarantine = Field(Quarantine(), description="How many rows may be set aside.")
 

@@ -73,14 +73,16 @@ def inspect_column(values: pa.ChunkedArray, zone: str) -> StoredColumn:
     if not (pa.types.is_string(stored) or pa.types.is_large_string(stored) or pa.types.is_string_view(stored)):
         present = convert(values, "number", zone) if pa.types.is_floating(stored) else values
         storable = (*_storable_types(values, stored), "string")
-        whole = pa.types.is_integer(stored)
-        return StoredColumn(len(values), len(values) - present.null_count, misfits, storable, whole_numbers=whole)
+        whole_numbers = pa.types.is_integer(stored)
+        return StoredColumn(
+            len(values), len(values) - present.null_count, misfits, storable, whole_numbers=whole_numbers
+        )
     texts = convert(values, "string", zone).drop_null()
     code = _first_match(texts, _LEADING_ZERO) if "number" not in misfits else None
     if code is None and "number" not in misfits and "integer" in misfits:
         code = _first_match(texts, _TOO_LONG)
-    whole = "number" not in misfits and _first_match(texts, _DECIMAL_POINT) is None
-    return StoredColumn(len(values), len(texts), misfits, TYPES, code, whole)
+    whole_numbers = "number" not in misfits and _first_match(texts, _DECIMAL_POINT) is None
+    return StoredColumn(len(values), len(texts), misfits, TYPES, code, whole_numbers)
 
 
 def propose_type(files: Mapping[date, StoredColumn], declared: str | None = None) -> ColumnType:

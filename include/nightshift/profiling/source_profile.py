@@ -219,8 +219,8 @@ def _with_complete_layout(stored: Sequence[StoredFile]) -> tuple[list[StoredFile
     complete, notes = [], []
     for stored_file in stored:
         if missing := [name for name in layout if name not in stored_file.names]:
-            column, has = quote(missing[0]), f"{counts[missing[0]]} of {len(stored)} files have"
-            notes.append(f"not read: {stored_file.file.uri}: column {column} is missing, which {has}")
+            column, share = quote(missing[0]), f"{counts[missing[0]]} of {len(stored)} files have"
+            notes.append(f"not read: {stored_file.file.uri}: column {column} is missing, which {share}")
         else:
             complete.append(stored_file)
     return (complete, notes) if complete else (list(stored), [])

@@ -1,134 +1,137 @@
-"""Audits staged rows against a contract: every check with what was observed, and the rows to set aside."""
+"""Audits staged rows against a contract: a check with an observed value for every expectation, and the broken rows."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
 
 import pyarrow as pa
 
 from nightshift.errors import shown
 from nightshift.lake.tables import QUARANTINE_COLUMNS
 from nightshift.quality.expectation import NOT_NULL, Contract, ExpectationSpec
-from nightshift.quality.messages import Row, plain, reason, sentence
-from nightshift.quality.staged_rows import InProcessRows
-from nightshift.quality.suite import Batches, ExpectationResult, validate
+from nightshift.quality.messages import Row, failure_message, plain_value, row_reason
+from nightshift.quality.staged_rows import InProcessRows, StagedRows
+from nightshift.quality.suite import ExpectationResult, run_expectations
 from nightshift.types import Check, Verdict
-
-
-class Rows(Batches, Protocol):
-    """A staged set that can be checked and split."""
-
-    def take(self, numbers: Sequence[int]) -> pa.Table:
-        """The rows with these numbers, in their order."""
-
-    def without(self, numbers: Sequence[int]) -> Iterable[pa.Table]:
-        """The other rows, in parts."""
 
 
 @dataclass(frozen=True)
 class Audit:
-    """What an audit came to.
+    """The outcome of an audit.
 
     Attributes:
-        verdict: Every check with what was observed.
-        findings: The same as Great Expectations tells it.
-        aside: The rows to set aside, each with the first rule it breaks, that column and its value, and every reason.
-        broken: The numbers of those rows.
+        verdict: Every check with its observed value.
+        results: The results of Great Expectations, in the same order.
+        quarantined: The rows for the quarantine, each with the first rule it breaks, that column and its value, and
+            all reasons.
+        broken_rows: The numbers of these rows.
     """
 
     verdict: Verdict
-    findings: tuple[ExpectationResult, ...]
-    aside: pa.Table
-    broken: tuple[int, ...]
+    results: tuple[ExpectationResult, ...]
+    quarantined: pa.Table
+    broken_rows: tuple[int, ...]
 
 
-def audit(contract: Contract, rows: Rows, dates: str = "", run_id: str = "", before: Sequence[Check] = ()) -> Audit:
-    """Checks every expectation of a contract; all of them, not only up to the first that fails.
+def audit(
+    contract: Contract, rows: StagedRows, dates: str = "", run_id: str = "", file_checks: Sequence[Check] = ()
+) -> Audit:
+    """Checks every expectation of a contract; it does not stop at the first that fails.
 
     Args:
-        contract: What must hold.
+        contract: The contract.
         rows: The staged rows.
-        dates: The dates they are of, for people.
-        run_id: The run, which rows that are set aside name.
-        before: What was checked without looking at rows.
+        dates: Their dates, for people.
+        run_id: The run, which is written into quarantined rows.
+        file_checks: Checks of the landed files, which come first in the verdict.
     """
-    findings = validate(contract, rows)
-    checks = [*before, *(_check(contract, rows, finding) for finding in findings)]
-    broken = tuple(sorted({number for finding in findings for number in finding.broken}))
-    too_many = max([len(broken), *(_count(one) for one in findings if _sets_aside(one))])
-    if too_many > contract.quarantine_limit(rows.rows):
-        why = f"{too_many} of {rows.rows} rows would be set aside, at most {contract.share:.2%} may be"
-        checks = [_too_many(check, why) for check in checks]
-    aside = _told(contract, rows.take(broken), broken, findings, run_id)
-    verdict = Verdict(contract.table, tuple(checks), rows.rows, dates, len(broken))
-    return Audit(verdict, tuple(findings), aside, broken)
+    results = run_expectations(contract, rows)
+    broken_rows = tuple(sorted({number for result in results for number in result.broken_rows}))
+    checks = [_check(contract, rows, result) for result in results]
+    count = max([len(broken_rows), *(_unexpected_count(result) for result in results if _quarantines(result))])
+    if count > contract.quarantine_limit(rows.rows):
+        checks = _with_failed_quarantine(checks, count, rows.rows, contract.share)
+    quarantined = _quarantined_rows(contract, rows.take(broken_rows), broken_rows, results, run_id)
+    verdict = Verdict(contract.table, (*file_checks, *checks), rows.rows, dates, len(broken_rows))
+    return Audit(verdict, tuple(results), quarantined, broken_rows)
 
 
 def audit_table(contract: Contract, rows: pa.Table) -> Audit:
-    """Audits rows that are at hand."""
+    """Audits rows in memory."""
     return audit(contract, InProcessRows(rows, contract.computed))
 
 
-def _check(contract: Contract, rows: Rows, finding: ExpectationResult) -> Check:
-    expectation = finding.expectation
+def _check(contract: Contract, rows: StagedRows, result: ExpectationResult) -> Check:
+    expectation = result.expectation
     kind, subject, severity = expectation.kind, expectation.subject, expectation.severity
-    if finding.problem is not None:
-        return Check(kind, subject, False, None, f"{subject} could not be checked: {shown(finding.problem)}", "fail")
-    found = finding.result.result or {}
-    observed = plain(found.get("observed_value"))
-    if observed is None and ("unexpected_count" in found or "observed_value" not in found):
-        observed = _count(finding)
+    if result.problem is not None:
+        return Check(kind, subject, False, None, f"{subject} could not be checked: {shown(result.problem)}", "fail")
+    values = result.validation.result or {}
+    observed = plain_value(values.get("observed_value"))
+    if observed is None and ("unexpected_count" in values or "observed_value" not in values):
+        observed = _unexpected_count(result)
     number = float(observed) if isinstance(observed, int | float) else None
-    detail = "" if finding.passed else sentence(expectation, found, _example(contract, rows, finding))
-    return Check(kind, subject, finding.passed, number, detail, severity)
+    detail = "" if result.passed else failure_message(expectation, values, _example(contract, rows, result))
+    return Check(kind, subject, result.passed, number, detail, severity)
 
 
-def _example(contract: Contract, rows: Rows, finding: ExpectationResult) -> Row | None:
-    """Of a rule the first row that breaks it, as far as the rule looks at it."""
-    if finding.example is None:
+def _example(contract: Contract, rows: StagedRows, result: ExpectationResult) -> Row | None:
+    """The first row that breaks a rule, with the columns of the rule."""
+    if result.example_row is None:
         return None
-    columns = contract.computed[_column(finding.expectation)].columns
-    return dict(rows.take([finding.example]).select(columns).to_pylist()[0])
+    columns = contract.computed[_column(result.expectation)].columns
+    return dict(rows.take([result.example_row]).select(columns).to_pylist()[0])
 
 
-def _too_many(check: Check, why: str) -> Check:
-    """A check whose rows are too many to be set aside: the night fails."""
-    if check.passed or check.severity != "quarantine":
-        return check
-    return replace(check, severity="fail", detail=f"{check.detail} ({why})")
+def _with_failed_quarantine(checks: Sequence[Check], count: int, rows: int, share: float) -> list[Check]:
+    """The checks where more rows than allowed would be set aside: they fail the night; the first says why."""
+    reason = f" ({count} of {rows} rows would be set aside, at most {share:.2%} may be)"
+    escalated = []
+    for check in checks:
+        if not check.passed and check.severity == "quarantine":
+            check = replace(check, severity="fail", detail=f"{check.detail}{reason}")
+            reason = ""
+        escalated.append(check)
+    return escalated
 
 
-def _told(
-    contract: Contract, taken: pa.Table, numbers: Sequence[int], findings: Sequence[ExpectationResult], run_id: str
+def _quarantined_rows(
+    contract: Contract,
+    rows: pa.Table,
+    numbers: Sequence[int],
+    results: Sequence[ExpectationResult],
+    run_id: str,
 ) -> pa.Table:
-    """The rows that are set aside, as rows of the quarantine."""
-    reasons: dict[int, list[tuple[ExpectationSpec, Row]]] = {number: [] for number in numbers}
-    rows = dict(zip(numbers, taken.to_pylist(), strict=True))
-    for finding in findings:
-        expectation = finding.expectation
+    """The broken rows with the columns of the quarantine."""
+    violations: dict[int, list[tuple[ExpectationSpec, Row]]] = {number: [] for number in numbers}
+    by_number = dict(zip(numbers, rows.to_pylist(), strict=True))
+    for result in results:
+        expectation = result.expectation
         columns = contract.computed[_column(expectation)].columns if expectation.computed else (expectation.subject,)
-        for number in finding.broken:
-            reasons[number].append((expectation, {name: rows[number][name] for name in columns}))
-    told = []
-    for broken in reasons.values():
-        first, row = broken[0]
-        value = None if first.computed or first.kind == NOT_NULL else str(row[first.subject])
-        why = "; ".join(reason(expectation, seen) for expectation, seen in broken)
-        told.append((first.kind, first.subject, value, why, run_id))
+        for number in result.broken_rows:
+            violations[number].append((expectation, {name: by_number[number][name] for name in columns}))
+    entries = [_quarantine_entry(row_violations, run_id) for row_violations in violations.values()]
     for place, name in enumerate(QUARANTINE_COLUMNS):
-        taken = taken.append_column(name, pa.array([one[place] for one in told], pa.string()))
-    return taken
+        rows = rows.append_column(name, pa.array([entry[place] for entry in entries], pa.string()))
+    return rows
 
 
-def _sets_aside(finding: ExpectationResult) -> bool:
-    return finding.expectation.severity == "quarantine" and not finding.passed and finding.problem is None
+def _quarantine_entry(violations: Sequence[tuple[ExpectationSpec, Row]], run_id: str) -> tuple[str | None, ...]:
+    """The values of a row's quarantine columns, in their order."""
+    first, row = violations[0]
+    value = None if first.computed or first.kind == NOT_NULL else str(row[first.subject])
+    reasons = "; ".join(row_reason(expectation, values) for expectation, values in violations)
+    return first.kind, first.subject, value, reasons, run_id
 
 
-def _count(finding: ExpectationResult) -> int:
-    return int((finding.result.result or {}).get("unexpected_count") or 0)
+def _quarantines(result: ExpectationResult) -> bool:
+    return result.expectation.severity == "quarantine" and not result.passed and result.problem is None
 
 
-def _column(expectation: ExpectationSpec) -> Any:
-    return dict(expectation.arguments)["column"]
+def _unexpected_count(result: ExpectationResult) -> int:
+    return int((result.validation.result or {}).get("unexpected_count") or 0)
+
+
+def _column(expectation: ExpectationSpec) -> str:
+    return str(dict(expectation.arguments)["column"])

@@ -1,4 +1,4 @@
-"""What a contract needs to know beside the definition: what was published before, or is staged beside."""
+"""Builds the contract of a staged set from the definition, the published partitions and the run's other sets."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ from nightshift.lake.tables import (
     shadow_table,
     split_identifier,
 )
-from nightshift.quality.contract import AuditContext, features_contract, scores_contract, source_contract
+from nightshift.quality.context import AuditContext
+from nightshift.quality.contract import features_contract, scores_contract, source_contract
 from nightshift.quality.distributions import ColumnDistribution, published_distributions
 from nightshift.quality.expectation import NEW_FILE, Contract
 from nightshift.quality.usual import same_weekdays
@@ -35,188 +36,189 @@ from nightshift.registry.reference import ReferenceColumn
 from nightshift.registry.store import Registry
 from nightshift.types import Check, Staged
 
-LONGEST = timedelta(days=366)  # that a partition takes to be there
-REMEMBERED = 14  # newest dates whose files a new file is compared with
+MAX_DELAY = timedelta(days=366)  # from a partition's date to the night that can have it
+REMEMBERED_DATES = 14  # newest dates whose files a new file is compared with
 
 
 @dataclass(frozen=True)
 class Auditor:
-    """What every audit of a model's staged sets looks at.
+    """Builds the contracts of a model's staged sets.
 
     Attributes:
         lake: The lake.
         definition: The model definition.
-        registry: Opens the model's registry: only scores are held against what it keeps.
-        seen: What was published when the audit looked first, by table: several checks look at the same.
+        registry: Opens the model's registry, which only audits of scores need.
+        partitions: The published partitions by table, as of the first request: all checks of an audit share them.
     """
 
     lake: Lake
     definition: ModelDefinition
     registry: Callable[[], Registry]
-    seen: dict[str, dict[date, Partition]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    partitions: dict[str, dict[date, Partition]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    def contract(self, staged: Staged, beside: Sequence[Staged]) -> Contract:
+    def contract(self, staged: Staged, siblings: Sequence[Staged]) -> Contract:
         """The contract of a staged set.
 
         Args:
             staged: The set.
-            beside: The sets that are staged together with it.
+            siblings: The sets that are staged by the same run.
         """
-        return replace(self._contract(staged, beside), folder=str(self.definition.folder))
+        return replace(self._contract(staged, siblings), folder=str(self.definition.folder))
 
-    def _contract(self, staged: Staged, beside: Sequence[Staged]) -> Contract:
+    def _contract(self, staged: Staged, siblings: Sequence[Staged]) -> Contract:
         layer, name = split_identifier(staged.table)
         if layer is Layer.RAW:
-            return source_contract(name, self.definition.sources[name], self._of_source(name, staged, beside))
+            return source_contract(name, self.definition.sources[name], self._source_context(name, staged, siblings))
         observed = raw_table(self.definition, self.definition.observations.source)
         observations = sum(published_dates(self.lake, observed, (staged.first, staged.last)).values())
+        context = AuditContext(day=_single_date(staged), observations=observations)
         if layer is Layer.FEATURES:
-            spec, columns = features_table(self.definition), self.definition.quality.features.columns
-            profiles = self._profiles(spec, columns, staged)
-            background = AuditContext(day=_only(staged), observations=observations, distributions=profiles)
-            return features_contract(self.definition, background)
-        scores = self._holdout(staged)
-        if layer is Layer.SHADOW:  # what is usual is the champions'
-            return scores_contract(
-                self.definition, AuditContext(observations=observations, scores=scores), shadow_table
-            )
-        spec, columns = scores_table(self.definition), self.definition.quality.scores.columns
-        profiles = self._profiles(spec, columns, staged)
-        background = AuditContext(day=_only(staged), observations=observations, distributions=profiles, scores=scores)
-        return scores_contract(self.definition, background)
+            columns = self.definition.quality.features.columns
+            history = self._history(features_table(self.definition), columns, staged)
+            return features_contract(self.definition, replace(context, distributions=history))
+        scores = self._holdout_scores(staged)
+        if layer is Layer.SHADOW:  # the usual range is that of the champions' scores
+            context = AuditContext(observations=observations, scores=scores)
+            return scores_contract(self.definition, context, shadow_table)
+        history = self._history(scores_table(self.definition), self.definition.quality.scores.columns, staged)
+        return scores_contract(self.definition, replace(context, distributions=history, scores=scores))
 
-    def files(self, staged: Staged) -> list[Check]:
-        """What is checked of a source's files: whether one is another date's, byte for byte, once more."""
+    def file_checks(self, staged: Staged) -> list[Check]:
+        """The checks of a source's landed files: whether one equals another date's file, byte for byte."""
         layer, name = split_identifier(staged.table)
         source = self.definition.sources.get(name)
         if layer is not Layer.RAW or source is None or source.cadence != "daily" or source.repeats == "allow":
             return []
-        digests = _by_date(source, staged)
-        known = self._digests(name, staged)
-        first: dict[str, date] = {}  # who had a file: a published date, or the earlier of two in the set
-        for day, digest in (*known.items(), *digests.items()):
-            first.setdefault(digest, day)
-        twice = [
-            f"the file of {day} is the same as that of {first[digest]}"
+        digests = _digests_with_rows(source, staged)
+        first_dates: dict[str, date] = {}  # of a file: a published date, or the earlier of two in the set
+        for day, digest in (*self._published_digests(name, staged).items(), *digests.items()):
+            first_dates.setdefault(digest, day)
+        repeats = [
+            f"the file of {day} is the same as that of {first_dates[digest]}"
             for day, digest in digests.items()
-            if first[digest] != day
+            if first_dates[digest] != day
         ]
-        return [Check(NEW_FILE, "file", not twice, float(len(twice)), "; ".join(twice[:3]), source.repeats)]
+        return [Check(NEW_FILE, "file", not repeats, float(len(repeats)), "; ".join(repeats[:3]), source.repeats)]
 
-    def _of_source(self, name: str, staged: Staged, beside: Sequence[Staged]) -> AuditContext:
+    def _source_context(self, name: str, staged: Staged, siblings: Sequence[Staged]) -> AuditContext:
         source, spec = self.definition.sources[name], raw_table(self.definition, name)
         days = (staged.last - staged.first).days + 1 if source.cadence == "daily" else 1
         rows, like = source.rows, source.rows.like
-        counts = {}
+        row_counts = {}
         if rows.usual is not None:
-            counts = {day: one.rows for day, one in self._published(spec).items()}
-        known = {
-            reference: found
+            row_counts = {day: partition.rows for day, partition in self._published(spec).items()}
+        references = {
+            reference: values
             for reference, declared in source.references.items()
-            if (found := self._known(declared, staged, beside)) is not None
+            if (values := self._reference_values(declared, staged, siblings)) is not None
         }
         return AuditContext(
             days=days,
-            day=_only(staged) if source.cadence == "daily" else None,
+            day=_single_date(staged) if source.cadence == "daily" else None,
             zone=zone_of(self.definition.schedule, source),
-            counts=counts,
-            distributions=self._profiles(spec, source.columns, staged),
-            known=known,
-            alike=self._rows_of(like.source, staged, beside) if like else None,
+            row_counts=row_counts,
+            distributions=self._history(spec, source.columns, staged),
+            references=references,
+            like_rows=self._row_count(like.source, staged, siblings) if like else None,
         )
 
-    def _profiles(
+    def _history(
         self, spec: TableSpec, columns: Mapping[str, ColumnChecks], staged: Staged
     ) -> dict[str, list[ColumnDistribution]]:
-        """Of the columns with a `usual`, how they were distributed on the same weekdays before."""
-        declared = {name: rules.usual for name, rules in columns.items() if rules.usual is not None}
-        day = _only(staged)
+        """The distributions on the same weekdays before, of the columns with a `usual`."""
+        declared = {name: checks.usual for name, checks in columns.items() if checks.usual is not None}
+        day = _single_date(staged)
         if day is None or not declared:
             return {}
         published = list(self._published(spec))
-        before = {name: same_weekdays(published, day, usual.weeks) for name, usual in declared.items()}
-        looked_at = sorted({one for days in before.values() for one in days})
-        profiles = published_distributions(self.lake, spec, looked_at, list(declared))
-        return {name: [profiles[one][name] for one in days if one in profiles] for name, days in before.items()}
+        weekdays = {name: same_weekdays(published, day, usual.weeks) for name, usual in declared.items()}
+        dates = sorted({weekday for days in weekdays.values() for weekday in days})
+        distributions = published_distributions(self.lake, spec, dates, list(declared))
+        return {
+            name: [distributions[weekday][name] for weekday in days if weekday in distributions]
+            for name, days in weekdays.items()
+        }
 
-    def _known(self, reference: Reference, staged: Staged, beside: Sequence[Staged]) -> pa.Table | None:
-        """What another source has in its newest partitions up to each date of a set.
+    def _reference_values(self, reference: Reference, staged: Staged, siblings: Sequence[Staged]) -> pa.Table | None:
+        """The distinct values of another source in its newest partitions up to each date of a set.
 
-        None until it has so many, and while it lacks the one that is due: nights may run out of their order.
+        None until it has the declared number of partitions, and while it lacks the one that is due: nights may run in
+        any order.
         """
         spec, first, last = raw_table(self.definition, reference.source), staged.first, staged.last
-        near = [one for one in beside if one.table == spec.name and one.first <= last]
-        known = {day for day in self._published(spec) if day <= last}
-        known |= {day for one in near for day in _dates(one) if day <= last}
-        due = self._due(staged, reference.source)
-        if len(known) < reference.days or (due is not None and due not in known):
+        staged_parts = [sibling for sibling in siblings if sibling.table == spec.name and sibling.first <= last]
+        dates = {day for day in self._published(spec) if day <= last}
+        dates |= {day for part in staged_parts for day in _dates(part) if day <= last}
+        due = self._due_date(staged, reference.source)
+        if len(dates) < reference.days or (due is not None and due not in dates):
             return None
-        days = sorted(day for day in known if day <= first)[-reference.days :]
-        days += [day for day in known if day > first]
+        days = sorted(day for day in dates if day <= first)[-reference.days :]
+        days += [day for day in dates if day > first]
         columns = list(reference.columns)
-        parts = [read_staged(one, spec).select(["source_date", *columns]) for one in near]
+        tables = [read_staged(part, spec).select(["source_date", *columns]) for part in staged_parts]
         if self.lake.table_exists(spec.name):
-            parts.append(read_dates(self.lake, spec, min(days), max(days), columns=("source_date", *columns)))
-        rows = pa.concat_tables(parts)
-        inside = rows.filter(pc.is_in(rows["source_date"], pa.array(days, pa.date32())))
-        return inside.select(columns).group_by(columns, use_threads=False).aggregate([])
+            tables.append(read_dates(self.lake, spec, min(days), max(days), columns=("source_date", *columns)))
+        rows = pa.concat_tables(tables)
+        selected = rows.filter(pc.is_in(rows["source_date"], pa.array(days, pa.date32())))
+        return selected.select(columns).group_by(columns, use_threads=False).aggregate([])
 
-    def _due(self, staged: Staged, source: str) -> date | None:
-        """The newest partition of another source, up to a set's date, that the night which stages it can have."""
-        _, name = split_identifier(staged.table)
-        own, other = self.definition.sources[name], self.definition.sources[source]
-        day, schedule = _only(staged), self.definition.schedule
-        if day is None or "irregular" in (own.cadence, other.cadence):
+    def _due_date(self, staged: Staged, source: str) -> date | None:
+        """The newest partition of another source, up to a set's date, that the night which stages the set can have."""
+        staged_source = self.definition.sources[split_identifier(staged.table)[1]]
+        reference_source = self.definition.sources[source]
+        day, schedule = _single_date(staged), self.definition.schedule
+        if day is None or "irregular" in (staged_source.cadence, reference_source.cadence):
             return None
-        night = next(one for one in nights(day, day + LONGEST) if newest_partition(schedule, own, one) >= day)
-        return min(newest_partition(schedule, other, night), day)
+        candidates = nights(day, day + MAX_DELAY)
+        night = next(night for night in candidates if newest_partition(schedule, staged_source, night) >= day)
+        return min(newest_partition(schedule, reference_source, night), day)
 
-    def _rows_of(self, source: str, staged: Staged, beside: Sequence[Staged]) -> int | None:
-        """How many rows another source has of the dates of a set; None if it lacks one of them."""
+    def _row_count(self, source: str, staged: Staged, siblings: Sequence[Staged]) -> int | None:
+        """The number of rows of another source on the dates of a set; None if it lacks one of them."""
         spec = raw_table(self.definition, source)
-        for one in beside:  # which is to replace what is published
-            if one.table == spec.name and (one.first, one.last) == (staged.first, staged.last):
-                return one.rows
+        for sibling in siblings:  # which will replace the published partitions
+            if sibling.table == spec.name and (sibling.first, sibling.last) == (staged.first, staged.last):
+                return sibling.rows
         published = published_dates(self.lake, spec, (staged.first, staged.last))
         dates = {staged.first, *_dates(staged), staged.last}
         return sum(published[day] for day in dates) if dates <= published.keys() else None
 
-    def _digests(self, name: str, staged: Staged) -> dict[date, str]:
+    def _published_digests(self, name: str, staged: Staged) -> dict[date, str]:
         """The digests of the files of the newest published dates, without those that the set replaces."""
         source, spec = self.definition.sources[name], raw_table(self.definition, name)
         published = self._published(spec)
-        near = [day for day in published if not staged.first <= day <= staged.last][-REMEMBERED:]
-        folders = {day: published_folder(self.lake, spec, published[day]) for day in near}
-        digests = {folder: _landed(source, load_staged(folder)) for folder in set(folders.values())}
+        days = [day for day in published if not staged.first <= day <= staged.last][-REMEMBERED_DATES:]
+        folders = {day: published_folder(self.lake, spec, published[day]) for day in days}
+        digests = {folder: _file_digests(source, load_staged(folder)) for folder in set(folders.values())}
         return {day: digests[folder][day] for day, folder in folders.items() if day in digests[folder]}
 
     def _published(self, spec: TableSpec) -> dict[date, Partition]:
-        if spec.name not in self.seen:
-            self.seen[spec.name] = published_partitions(self.lake, spec)
-        return self.seen[spec.name]
+        if spec.name not in self.partitions:
+            self.partitions[spec.name] = published_partitions(self.lake, spec)
+        return self.partitions[spec.name]
 
-    def _holdout(self, staged: Staged) -> ReferenceColumn | None:
+    def _holdout_scores(self, staged: Staged) -> ReferenceColumn | None:
         """The histogram of the scores that the version gave to its holdout."""
         registry = self.registry()
         version = registry.version(int(staged.inputs["model_version"]))
         return registry.reference(version).scores
 
 
-def _landed(source: Source, staged: Staged) -> dict[date | None, str]:
-    """The digest of each landed file a set was made from, by its date."""
+def _file_digests(source: Source, staged: Staged) -> dict[date | None, str]:
+    """The digest of each landed file of a set, by the file's date."""
     return {date_of_landing_file(source, uri): digest for uri, digest in staged.inputs.items()}
 
 
-def _by_date(source: Source, staged: Staged) -> dict[date, str]:
-    """The digests of a set's files that hold rows: two files without any are alike, and right to be."""
-    digests = _landed(source, staged)
+def _digests_with_rows(source: Source, staged: Staged) -> dict[date, str]:
+    """The digests of a set's files that have rows: files without rows may be equal."""
+    digests = _file_digests(source, staged)
     return {day: digests[day] for day in _dates(staged) if day in digests}
 
 
 def _dates(staged: Staged) -> list[date]:
-    """The dates a set has rows of."""
+    """The dates of a set's rows."""
     return sorted({date_of_parquet_file(file) for file in staged.files})
 
 
-def _only(staged: Staged) -> date | None:
+def _single_date(staged: Staged) -> date | None:
     return staged.first if staged.first == staged.last else None

@@ -1,4 +1,4 @@
-"""Expectations as Great Expectations' own objects."""
+"""Compiles expectations to objects of Great Expectations."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from nightshift.quality.expectation import MIX, ExpectationSpec
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("TQDM_DISABLE", "1")
 
-OWN = "expectations.py"  # of a definition, beside its model.yaml
-NUMBER = "nightshift"  # where an expectation's meta says which one it is
+CUSTOM_FILE = "expectations.py"  # in the folder of a definition
+NUMBER = "nightshift"  # the key of an expectation's number in its `meta`
 
 
 def compile_expectation(gx: Any, expectation: ExpectationSpec, folder: str = "", number: int = 0) -> Any:
-    """An expectation as Great Expectations' own object, which says its severity and number in its `meta`.
+    """Compiles an expectation to an object of Great Expectations, with its severity and number in its `meta`.
 
     Raises:
         TerminalError: If there is no such class, or it does not take the arguments.
@@ -47,7 +47,7 @@ def compile_expectation(gx: Any, expectation: ExpectationSpec, folder: str = "",
 
 
 def expectation_class(gx: Any, name: str, folder: str = "") -> Any:
-    """The class of an expectation: of the definition's own `expectations.py`, of Great Expectations, or by its path.
+    """The class of an expectation: of the definition's `expectations.py`, of Great Expectations, or by its dotted path.
 
     Raises:
         TerminalError: If there is none.
@@ -56,34 +56,34 @@ def expectation_class(gx: Any, name: str, folder: str = "") -> Any:
         from nightshift.quality.mix import ExpectColumnMixToBeNear
 
         return ExpectColumnMixToBeNear
-    own = own_expectations(folder).get(name) if folder else None
-    if own is not None:
-        return own
+    custom = custom_expectations(folder).get(name) if folder else None
+    if custom is not None:
+        return custom
     module, _, last = name.rpartition(".")
-    why = ""
+    problem = ""
     try:
-        found = getattr(importlib.import_module(module) if module else gx.expectations, last, None)
-    except Exception as error:  # anything a module of the user's own can raise
-        found, why = None, f": {_reason(error)}"
-    if _is_expectation(found):
-        return found
+        candidate = getattr(importlib.import_module(module) if module else gx.expectations, last, None)
+    except Exception as error:  # a user's module can raise anything
+        candidate, problem = None, f": {_reason(error)}"
+    if _is_expectation(candidate):
+        return candidate
     raise TerminalError(
-        f"no such expectation{why}",
+        f"no such expectation{problem}",
         where=f"{folder or 'definition'}: expectations",
         received=name,
         allowed="a class of great_expectations.expectations, of expectations.py beside model.yaml, or a path",
-        fix="mend its name",
+        fix="correct its name",
     )
 
 
 @lru_cache(maxsize=16)
-def own_expectations(folder: str) -> dict[str, Any]:
-    """The expectations a definition brings along, in `expectations.py` beside its `model.yaml`.
+def custom_expectations(folder: str) -> dict[str, Any]:
+    """The expectations that a definition brings along in `expectations.py`, beside its `model.yaml`.
 
     Raises:
         TerminalError: If the file cannot be imported, or takes the name of another expectation.
     """
-    file = Path(folder) / OWN
+    file = Path(folder) / CUSTOM_FILE
     if not file.exists():
         return {}
     spec = importlib.util.spec_from_file_location(f"nightshift_expectations_{file.parent.name}", file)
@@ -92,20 +92,20 @@ def own_expectations(folder: str) -> dict[str, Any]:
     sys.modules[spec.name] = module  # where the types in its classes' annotations are looked up
     try:
         spec.loader.exec_module(module)
-    except Exception as error:  # anything a user's own file can raise
-        raise TerminalError(f"cannot be imported: {_reason(error)}", where=str(file), fix="mend it") from None
-    found = {name: kind for name, kind in vars(module).items() if _is_expectation(kind)}
-    # Great Expectations knows a class by its name alone: another of the same would also judge what Nightshift expects.
-    taken = [name for name, kind in found.items() if kind.__module__ == spec.name and _is_taken(name)]
+    except Exception as error:  # a user's file can raise anything
+        raise TerminalError(f"cannot be imported: {_reason(error)}", where=str(file), fix="correct it") from None
+    classes = {name: kind for name, kind in vars(module).items() if _is_expectation(kind)}
+    # Great Expectations registers classes by name: a second class of a name would replace the first everywhere.
+    taken = [name for name, kind in classes.items() if kind.__module__ == spec.name and _is_taken(name)]
     if taken:
         raise TerminalError("is the name of another expectation", where=str(file), received=taken[0], fix="rename it")
-    return found
+    return classes
 
 
 def expectation_problems(definition: ModelDefinition) -> Iterator[TerminalError]:
-    """What is wrong with the expectations a definition names: an unknown class, or arguments it does not take.
+    """The problems of the expectations in a definition: an unknown class, or arguments that it does not take.
 
-    Great Expectations is loaded only if it names any: that takes seconds.
+    Great Expectations is imported only if there are any, since that takes seconds.
     """
     declared: dict[str, tuple[CustomExpectation, ...]] = {
         f"sources.{name}.expectations": source.expectations for name, source in definition.sources.items()
@@ -113,11 +113,11 @@ def expectation_problems(definition: ModelDefinition) -> Iterator[TerminalError]
     declared["quality.features.expectations"] = definition.quality.features.expectations
     declared["quality.scores.expectations"] = definition.quality.scores.expectations
     for path, expectations in declared.items():
-        for one in expectations:
+        for custom in expectations:
             where = f"{definition.folder / 'model.yaml'}: {path}"
             try:
-                named = ExpectationSpec(one.type, one.type, tuple(one.arguments.items()))
-                compile_expectation(great_expectations(), named, str(definition.folder))
+                spec = ExpectationSpec(custom.type, custom.type, tuple(custom.arguments.items()))
+                compile_expectation(great_expectations(), spec, str(definition.folder))
             except TerminalError as error:
                 yield TerminalError(
                     error.what, where=where, received=error.received, allowed=error.allowed, fix=error.fix
@@ -125,7 +125,7 @@ def expectation_problems(definition: ModelDefinition) -> Iterator[TerminalError]
 
 
 def great_expectations() -> Any:
-    """Great Expectations without the lines it logs about itself."""
+    """Imports Great Expectations, without its own log lines."""
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
     import great_expectations as gx
 

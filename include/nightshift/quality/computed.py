@@ -1,4 +1,4 @@
-"""Columns that checks need and no file has: rules between columns, references, ages."""
+"""Computes the columns that checks need and that no file has: rules between columns, references, ages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nightshift.errors import TerminalError, first_line
 from nightshift.lake.tables import ROW_NUMBER
 from nightshift.quality.expectation import ComputedColumn
 
-# Nothing is fetched.
+# DuckDB downloads no extension.
 DUCKDB_CONFIG: dict[str, str] = {
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -23,24 +23,24 @@ DUCKDB_CONFIG: dict[str, str] = {
 def computed_columns(rows: pa.Table, computed: Mapping[str, ComputedColumn]) -> pa.Table:
     """Computes columns row by row, in the order of the rows.
 
-    DuckDB computes them for a small night in this process and for a large one in each of Spark's workers, so that a
-    rule means the same in both; and by a clock that is said, so that it means the same on every machine.
+    DuckDB computes them in this process for a small night and in each of Spark's workers for a large one, so a rule
+    means the same in both. The time zone is set explicitly, so it means the same on every machine.
 
     Raises:
         TerminalError: If an expression cannot be evaluated.
     """
     if not computed:
         return rows.select([])
-    columns = sorted({column for one in computed.values() for column in one.columns})
+    columns = sorted({column for spec in computed.values() for column in spec.columns})
     numbers = pa.array(np.arange(rows.num_rows))
-    return pa.table({name: _column(rows.select(columns), numbers, name, one) for name, one in computed.items()})
+    return pa.table({name: _column(rows.select(columns), numbers, name, spec) for name, spec in computed.items()})
 
 
 def _column(rows: pa.Table, numbers: pa.Array, name: str, computed: ComputedColumn) -> pa.ChunkedArray:
     connection = duckdb.connect(config=DUCKDB_CONFIG)
     connection.register("landed", rows.append_column(ROW_NUMBER, numbers))
-    if computed.known is not None:
-        connection.register("known", computed.known)
+    if computed.reference is not None:
+        connection.register("reference", computed.reference)
     query = f"select ({computed.expression}\n) as value from landed order by {ROW_NUMBER}"
     try:
         connection.execute(f"set TimeZone = '{computed.zone}'")
@@ -54,5 +54,5 @@ def _column(rows: pa.Table, numbers: pa.Array, name: str, computed: ComputedColu
 
 
 def quoted(name: str) -> str:
-    """A name as SQL takes it, whatever is in it."""
+    """A name as a quoted SQL identifier."""
     return '"' + name.replace('"', '""') + '"'

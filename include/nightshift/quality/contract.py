@@ -1,10 +1,9 @@
-"""What staged rows must satisfy: the expectations that follow from a definition and from what was published before."""
+"""Builds contracts: the expectations that follow from a definition and from the partitions published before."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import date
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
@@ -22,8 +21,9 @@ from nightshift.definition.model import ModelDefinition
 from nightshift.definition.source import Source
 from nightshift.lake.tables import Layer, TableSpec, features_table, scores_table
 from nightshift.quality.computed import quoted
-from nightshift.quality.distributions import ColumnDistribution
+from nightshift.quality.context import NO_HISTORY, AuditContext
 from nightshift.quality.expectation import (
+    ANCHORS,
     BETWEEN,
     IN_SET,
     MATCHES,
@@ -33,107 +33,78 @@ from nightshift.quality.expectation import (
     ROW_COUNT,
     UNIQUE,
     UNIQUE_TOGETHER,
-    WHOLE,
     ComputedColumn,
     Contract,
     ExpectationSpec,
 )
 from nightshift.quality.usual import multiples, usual_rows, usual_values
 from nightshift.registry.bins import NumberBins
-from nightshift.registry.reference import ReferenceColumn
 
 HOUR, DAY = 3600.0, 86400.0
 
 
-@dataclass(frozen=True)
-class AuditContext:
-    """What a contract needs to know beside the definition.
-
-    Attributes:
-        days: How many dates the set covers.
-        day: Its date, if it is one.
-        zone: The time zone of the source's clock.
-        counts: How many rows each published date has.
-        distributions: Per column with a `usual`, its profiles on the same weekdays before.
-        known: Per reference, what the other source knows, once each.
-        alike: How many rows the source of `rows.like` has of the same date.
-        observations: How many rows features and scores are to have.
-        scores: The histogram of the scores that the version gave to its holdout; None if it has none.
-    """
-
-    days: int = 1
-    day: date | None = None
-    zone: str = "UTC"
-    counts: Mapping[date, int] = field(default_factory=dict)
-    distributions: Mapping[str, Sequence[ColumnDistribution]] = field(default_factory=dict)
-    known: Mapping[str, pa.Table] = field(default_factory=dict)
-    alike: int | None = None
-    observations: int = 0
-    scores: ReferenceColumn | None = None
-
-
-NO_HISTORY = AuditContext()
-
-
-def source_contract(name: str, source: Source, background: AuditContext = NO_HISTORY) -> Contract:
-    """The checks of a source over a staged set."""
-    found = [*_of_columns(source.columns), *_rules(source.rules)]
+def source_contract(name: str, source: Source, context: AuditContext = NO_HISTORY) -> Contract:
+    """The contract of a source's staged set."""
+    expectations = [*_column_checks(source.columns), *_row_rules(source.rules)]
     computed = rule_columns(source.rules, source.landed)
     for reference, declared in source.references.items():
-        if reference in background.known:
-            found.append(_reference(reference, declared))
-            computed[reference] = _knows(declared, background.known[reference])
+        if reference in context.references:
+            expectations.append(_reference(reference, declared))
+            computed[reference] = _reference_column(declared, context.references[reference])
     if source.freshness is not None:
-        found.append(_fresh(source.freshness))
-        computed["freshness"] = _age(source.freshness, source.landed, background.zone)
+        expectations.append(_freshness(source.freshness))
+        computed["freshness"] = _age_column(source.freshness, source.landed, context.zone)
     if source.key:
-        found.append(_unique(["source_date", *source.key]))
-    found += _row_counts(source, background)
-    found += _usual(source.columns, source.landed, background)
-    found += [_declared(one) for one in source.expectations]
-    return Contract(Layer.RAW.table(name), tuple(found), source.quarantine.share, computed)
+        expectations.append(_unique(["source_date", *source.key]))
+    expectations += _row_counts(source, context)
+    expectations += _usual(source.columns, source.landed, context)
+    expectations += [_custom(custom) for custom in source.expectations]
+    return Contract(Layer.RAW.table(name), tuple(expectations), source.quarantine.share, computed)
 
 
 def row_contract(name: str, source: Source) -> Contract:
-    """Those checks of a source that look at a row by itself, whatever their severity; no row is too many."""
-    rules = tuple(replace(one, severity="quarantine") for one in (*_of_columns(source.columns), *_rules(source.rules)))
-    return Contract(Layer.QUARANTINE.table(name), rules, 1.0, rule_columns(source.rules, source.landed))
+    """The checks of a source that judge a row by itself, with severity `quarantine` and no limit to the rows."""
+    checks = (*_column_checks(source.columns), *_row_rules(source.rules))
+    expectations = tuple(replace(check, severity="quarantine") for check in checks)
+    return Contract(Layer.QUARANTINE.table(name), expectations, 1.0, rule_columns(source.rules, source.landed))
 
 
-def features_contract(definition: ModelDefinition, background: AuditContext) -> Contract:
-    """Exactly one row an observation, no rate outside [0, 1], and what the definition says of features."""
+def features_contract(definition: ModelDefinition, context: AuditContext) -> Contract:
+    """The contract of features: one row per observation, rates within [0, 1], and the declared checks."""
     spec = features_table(definition)
-    found = [_expect(NOT_NULL, column) for column in spec.key]
+    expectations = [_expect(NOT_NULL, column) for column in spec.key]
     for name, aggregate in definition.aggregate_features.items():
         if aggregate.agg == "rate":
-            found.append(_expect(BETWEEN, name, min_value=0, max_value=1))
-    found += _one_each(list(spec.key), background)
-    return _made(spec.name, definition.quality.features, spec.columns, found, background)
+            expectations.append(_expect(BETWEEN, name, min_value=0, max_value=1))
+    expectations += _one_row_per_observation(list(spec.key), context)
+    return _with_declared_checks(spec.name, definition.quality.features, spec.columns, expectations, context)
 
 
 def scores_contract(
-    definition: ModelDefinition, background: AuditContext, of: Callable[[ModelDefinition], TableSpec] = scores_table
+    definition: ModelDefinition,
+    context: AuditContext,
+    table_of: Callable[[ModelDefinition], TableSpec] = scores_table,
 ) -> Contract:
-    """Exactly one row an observation, each a probability or a number, with its version; spread as on the holdout.
+    """The contract of scores: one row per observation with a valid score and its version, spread as on the holdout.
 
     Args:
         definition: The model definition.
-        background: What it needs to know beside.
-        of: The table: what a challenger gives must satisfy the same.
+        context: The context of the audit.
+        table_of: The table of the scores; a challenger's scores must satisfy the same.
     """
-    spec, declared = of(definition), definition.quality.scores
-    found = [_expect(NOT_NULL, column) for column in [*spec.key, "score", "model_version"]]
+    spec, declared = table_of(definition), definition.quality.scores
+    expectations = [_expect(NOT_NULL, column) for column in [*spec.key, "score", "model_version"]]
     least, most = definition.prediction.score_range
-    found.append(_expect(BETWEEN, "score", min_value=least, max_value=most))
-    found += _one_each(list(spec.key), background)
-    contract = _made(spec.name, declared, spec.columns, found, background)
-    if background.scores is None:
+    expectations.append(_expect(BETWEEN, "score", min_value=least, max_value=most))
+    expectations += _one_row_per_observation(list(spec.key), context)
+    contract = _with_declared_checks(spec.name, declared, spec.columns, expectations, context)
+    if context.scores is None:
         return contract
-    bins, counts = background.scores.bins, background.scores.counts
+    bins, counts = context.scores.bins, context.scores.counts
     assert isinstance(bins, NumberBins)
     shares = {str(place): count / sum(counts) for place, count in enumerate(counts)}
     arguments = (("column", "score_bin"), ("shares", shares), ("max_distance", declared.reference.distance))
-    note = "what the model gave to its holdout"
+    note = "the scores of the holdout"
     near = ExpectationSpec(MIX, "score", arguments, declared.reference.severity, note, computed=True)
     score_bin = ComputedColumn(_bin(bins.edges), ("score",))
     return replace(
@@ -141,18 +112,22 @@ def scores_contract(
     )
 
 
-def _made(
-    table: str, declared: TableChecks, types: Mapping[str, str], always: list[ExpectationSpec], background: AuditContext
+def _with_declared_checks(
+    table: str,
+    declared: TableChecks,
+    types: Mapping[str, str],
+    expectations: list[ExpectationSpec],
+    context: AuditContext,
 ) -> Contract:
-    """What always holds of a table that Nightshift makes, and what its definition adds."""
-    found = [*always, *_of_columns(declared.columns), *_rules(declared.rules)]
-    found += _usual(declared.columns, types, background)
-    found += [_declared(one) for one in declared.expectations]
-    return Contract(table, tuple(found), computed=rule_columns(declared.rules, types))
+    """The contract of a table that Nightshift computes: its fixed expectations, then the declared ones."""
+    declared_checks = [*_column_checks(declared.columns), *_row_rules(declared.rules)]
+    declared_checks += _usual(declared.columns, types, context)
+    declared_checks += [_custom(custom) for custom in declared.expectations]
+    return Contract(table, (*expectations, *declared_checks), computed=rule_columns(declared.rules, types))
 
 
-def _of_columns(columns: Mapping[str, ColumnChecks]) -> Iterator[ExpectationSpec]:
-    """What looks at a value by itself."""
+def _column_checks(columns: Mapping[str, ColumnChecks]) -> Iterator[ExpectationSpec]:
+    """The expectations that judge a value by itself."""
     for name, declared in columns.items():
         severity = declared.severity
         if declared.required:
@@ -162,19 +137,19 @@ def _of_columns(columns: Mapping[str, ColumnChecks]) -> Iterator[ExpectationSpec
         if declared.values is not None:
             yield _expect(IN_SET, name, severity, value_set=list(declared.values))
         if declared.pattern is not None:
-            yield _expect(MATCHES, name, severity, regex=declared.pattern.join(WHOLE))
+            yield _expect(MATCHES, name, severity, regex=declared.pattern.join(ANCHORS))
 
 
-def _rules(rules: Mapping[str, RowRule]) -> Iterator[ExpectationSpec]:
-    """What looks at a row by itself."""
+def _row_rules(rules: Mapping[str, RowRule]) -> Iterator[ExpectationSpec]:
+    """The expectations that judge a row by itself."""
     for name, rule in rules.items():
         yield replace(_holds(name, rule.severity), note=" ".join(rule.expression.split()))
 
 
 def rule_columns(rules: Mapping[str, RowRule], types: Mapping[str, str]) -> dict[str, ComputedColumn]:
-    """Whether each rule holds, as columns to compute."""
+    """The rules as computed columns: whether each holds in a row."""
     return {
-        name: ComputedColumn(f"({rule.expression}\n)::boolean", _named(rule.expression, types))
+        name: ComputedColumn(f"({rule.expression}\n)::boolean", _columns_in(rule.expression, types))
         for name, rule in rules.items()
     }
 
@@ -184,70 +159,70 @@ def _reference(name: str, reference: Reference) -> ExpectationSpec:
     return replace(_holds(name, reference.severity, mostly=reference.share), note=note)
 
 
-def _knows(reference: Reference, known: pa.Table) -> ComputedColumn:
-    """Whether the other source has the row's values; unknown where one of them is missing."""
+def _reference_column(reference: Reference, rows: pa.Table) -> ComputedColumn:
+    """Whether the other source has the row's values; null where one of them is missing."""
     missing = " or ".join(f"{quoted(column)} is null" for column in reference.columns)
-    same = " and ".join(f"known.{quoted(column)} = landed.{quoted(column)}" for column in reference.columns)
-    expression = f"case when {missing} then null else exists(select 1 from known where {same}) end"
-    return ComputedColumn(expression, reference.columns, known)
+    equal = " and ".join(f"reference.{quoted(column)} = landed.{quoted(column)}" for column in reference.columns)
+    expression = f"case when {missing} then null else exists(select 1 from reference where {equal}) end"
+    return ComputedColumn(expression, reference.columns, rows)
 
 
 def _holds(name: str, severity: Severity, **arguments: Any) -> ExpectationSpec:
     return replace(_expect(IN_SET, name, severity, value_set=[True], **arguments), computed=True)
 
 
-def _fresh(freshness: Freshness) -> ExpectationSpec:
+def _freshness(freshness: Freshness) -> ExpectationSpec:
     hours = freshness.within.total_seconds() / HOUR
     return replace(_expect(NEWEST, "freshness", freshness.severity, min_value=-hours), computed=True)
 
 
-def _age(freshness: Freshness, types: Mapping[str, str], zone: str) -> ComputedColumn:
-    """Hours from the end of the row's date to what it tells of, both by the source's clock."""
+def _age_column(freshness: Freshness, types: Mapping[str, str], zone: str) -> ComputedColumn:
+    """Hours from the end of the row's date to its newest instant, both by the source's clock."""
     newest = f"epoch(cast(({freshness.newest}\n) as timestamp))"
     expression = f"({newest} - epoch(cast(source_date as timestamp)) - {DAY}) / {HOUR}"
     return ComputedColumn(
-        expression, tuple(dict.fromkeys([*_named(freshness.newest, types), "source_date"])), zone=zone
+        expression, tuple(dict.fromkeys([*_columns_in(freshness.newest, types), "source_date"])), zone=zone
     )
 
 
 def _bin(edges: Sequence[float]) -> str:
-    """The place of a score between edges, as SQL; as `numpy.searchsorted` would place it."""
+    """The bin of a score between edges, as SQL; equal to that of `numpy.searchsorted`."""
     cases = " ".join(f"when score <= {edge!r} then '{place}'" for place, edge in enumerate(edges))
     return f"case when score is null then null {cases} else '{len(edges)}' end"
 
 
-def _row_counts(source: Source, background: AuditContext) -> Iterator[ExpectationSpec]:
-    rows, days, day = source.rows, background.days, background.day
+def _row_counts(source: Source, context: AuditContext) -> Iterator[ExpectationSpec]:
+    rows, days, day = source.rows, context.days, context.day
     yield _row_count("rows", rows.min * days, None if rows.max is None else rows.max * days)
     if day is not None and rows.usual is not None:
-        yield from usual_rows(rows.usual, day, background.counts)
-    if rows.like is not None and background.alike is not None:
-        like, alike = rows.like, background.alike
-        note = f"{like.min:g} to {like.max:g} times the {alike} of {like.source}"
-        least, most = multiples(like.min, like.max, alike)
+        yield from usual_rows(rows.usual, day, context.row_counts)
+    if rows.like is not None and context.like_rows is not None:
+        like, like_rows = rows.like, context.like_rows
+        note = f"{like.min:g} to {like.max:g} times the {like_rows} of {like.source}"
+        least, most = multiples(like.min, like.max, like_rows)
         yield replace(_row_count(f"rows like {like.source}", least, most), severity=like.severity, note=note)
 
 
 def _usual(
-    columns: Mapping[str, ColumnChecks], types: Mapping[str, str], background: AuditContext
+    columns: Mapping[str, ColumnChecks], types: Mapping[str, str], context: AuditContext
 ) -> Iterator[ExpectationSpec]:
-    for name, profiles in background.distributions.items():
+    for name, history in context.distributions.items():
         usual = columns[name].usual
-        if usual is not None and background.day is not None:
-            yield from usual_values(name, types[name], usual, background.day, profiles)
+        if usual is not None and context.day is not None:
+            yield from usual_values(name, types[name], usual, context.day, history)
 
 
-def _declared(one: CustomExpectation) -> ExpectationSpec:
-    subject = one.arguments.get("column") or one.type
-    return ExpectationSpec(one.type, str(subject), tuple(one.arguments.items()), one.severity)
+def _custom(custom: CustomExpectation) -> ExpectationSpec:
+    subject = custom.arguments.get("column") or custom.type
+    return ExpectationSpec(custom.type, str(subject), tuple(custom.arguments.items()), custom.severity)
 
 
 def _expect(kind: str, column: str, severity: Severity = "fail", **arguments: Any) -> ExpectationSpec:
     return ExpectationSpec(kind, column, (("column", column), *arguments.items()), severity)
 
 
-def _one_each(key: list[str], background: AuditContext) -> list[ExpectationSpec]:
-    return [_unique(key), _row_count("rows", background.observations, background.observations)]
+def _one_row_per_observation(key: list[str], context: AuditContext) -> list[ExpectationSpec]:
+    return [_unique(key), _row_count("rows", context.observations, context.observations)]
 
 
 def _unique(columns: list[str]) -> ExpectationSpec:
@@ -260,9 +235,9 @@ def _row_count(subject: str, least: int, most: int | None) -> ExpectationSpec:
     return ExpectationSpec(ROW_COUNT, subject, (("min_value", least), ("max_value", most)))
 
 
-def _named(expression: str, types: Mapping[str, str]) -> tuple[str, ...]:
-    """The columns an expression names."""
+def _columns_in(expression: str, types: Mapping[str, str]) -> tuple[str, ...]:
+    """The columns that an expression uses."""
     from nightshift.definition.expressions import names_in
 
-    known = {name.lower(): name for name in (*types, "source_date", "score_date")}
-    return tuple(known[name] for name in names_in(expression, "duckdb") if name in known)
+    columns = {name.lower(): name for name in (*types, "source_date", "score_date")}
+    return tuple(columns[name] for name in names_in(expression, "duckdb") if name in columns)

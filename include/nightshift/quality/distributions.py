@@ -1,4 +1,4 @@
-"""How the columns of a table are distributed, date by date: counts, means, spreads, and the mix of their values."""
+"""The distributions of a table's columns by date: counts, means, spreads, and the mix of their values."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from nightshift.lake.read import published_partitions
 from nightshift.lake.tables import TableSpec
 from nightshift.quality.computed import DUCKDB_CONFIG, quoted
 
-MOST_VALUES = 1000  # of which a mix is kept
+MAX_VALUES = 1000  # distinct values that are counted
 NUMBERS = ("integer", "number")
 MIXED = ("string", "category", "boolean")
 
 
 @dataclass(frozen=True)
 class ColumnDistribution:
-    """How a column is distributed on a date.
+    """The distribution of a column on a date.
 
     Attributes:
         rows: The rows.
-        missing: How many have no value; not a number is none.
-        mean: The mean of numbers, of those that are finite.
+        missing: The number of rows without a value; NaN is missing.
+        mean: The mean of the finite numbers.
         spread: Their sample standard deviation.
-        distinct: How many values there are, of text and booleans.
-        counts: How many rows have each value, by the value as text; empty if they are more than `MOST_VALUES`.
+        distinct: The number of distinct values, of text and booleans.
+        counts: The number of rows by value as text; empty if there are more distinct values than `MAX_VALUES`.
     """
 
     rows: int
@@ -47,7 +47,7 @@ class ColumnDistribution:
 
     @property
     def shares(self) -> dict[str, float]:
-        """The share of each value among those there are."""
+        """The share of each value among the rows with a value."""
         present = self.rows - self.missing
         return {value: count / present for value, count in self.counts.items()} if present else {}
 
@@ -55,7 +55,7 @@ class ColumnDistribution:
 def published_distributions(
     lake: Lake, spec: TableSpec, days: Sequence[date], columns: Sequence[str]
 ) -> dict[date, dict[str, ColumnDistribution]]:
-    """The profiles of a table's columns on published dates. Memory is that of the distinct values, not of the rows."""
+    """The distributions of columns on published dates. Memory grows with the distinct values, not with the rows."""
     partitions = published_partitions(lake, spec)
     files = [file for day in days if day in partitions for file in partitions[day].files]
     if not files:
@@ -70,24 +70,24 @@ def published_distributions(
 def column_distributions(
     rows: pa.Table | ds.Dataset, spec: TableSpec, columns: Sequence[str]
 ) -> dict[date, dict[str, ColumnDistribution]]:
-    """The profiles of columns, by the date of the rows and by column."""
+    """The distributions of columns, by the date of the rows and by column."""
     connection = duckdb.connect(config=DUCKDB_CONFIG)
     connection.register("landed", rows)
     day = quoted(spec.date_column)
     measures = ", ".join(_measures(name, spec.columns[name]) for name in columns)
-    found: dict[date, dict[str, ColumnDistribution]] = {}
-    for known, count, *measured in connection.sql(
+    distributions: dict[date, dict[str, ColumnDistribution]] = {}
+    for source_date, count, *measured in connection.sql(
         f"select {day}, count(*), {measures} from landed group by 1"
     ).fetchall():
-        each = zip(columns, measured[::4], measured[1::4], measured[2::4], measured[3::4], strict=True)
-        found[known] = {
+        measures_by_column = zip(columns, measured[::4], measured[1::4], measured[2::4], measured[3::4], strict=True)
+        distributions[source_date] = {
             name: ColumnDistribution(count, count - present, mean, spread, distinct)
-            for name, present, mean, spread, distinct in each
+            for name, present, mean, spread, distinct in measures_by_column
         }
     for name in columns:
-        if spec.columns[name] in MIXED and all(one[name].distinct <= MOST_VALUES for one in found.values()):
-            _add_counts(found, connection, day, name)
-    return found
+        if spec.columns[name] in MIXED and all(daily[name].distinct <= MAX_VALUES for daily in distributions.values()):
+            _add_counts(distributions, connection, day, name)
+    return distributions
 
 
 def _measures(name: str, kind: str) -> str:
@@ -100,11 +100,11 @@ def _measures(name: str, kind: str) -> str:
 
 
 def _add_counts(
-    found: dict[date, dict[str, ColumnDistribution]], connection: duckdb.DuckDBPyConnection, day: str, name: str
+    distributions: dict[date, dict[str, ColumnDistribution]], connection: duckdb.DuckDBPyConnection, day: str, name: str
 ) -> None:
     counts: dict[date, dict[str, int]] = {}
     query = f"select {day}, {quoted(name)}::varchar, count(*) from landed where {quoted(name)} is not null group by all"
-    for known, value, count in connection.sql(query).fetchall():
-        counts.setdefault(known, {})[value] = count
-    for known, profiles in found.items():
-        profiles[name] = replace(profiles[name], counts=dict(sorted(counts.get(known, {}).items())))
+    for source_date, value, count in connection.sql(query).fetchall():
+        counts.setdefault(source_date, {})[value] = count
+    for source_date, columns in distributions.items():
+        columns[name] = replace(columns[name], counts=dict(sorted(counts.get(source_date, {}).items())))

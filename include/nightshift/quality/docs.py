@@ -1,4 +1,4 @@
-"""Data Docs of the audits: a page for every audited set, and a page that lists those of a run."""
+"""Data Docs of the audits: a page for every audited set, and a page that lists the sets of a run."""
 
 from __future__ import annotations
 
@@ -19,24 +19,22 @@ from nightshift.lake.tables import Layer, layer_of
 from nightshift.pages import POLICY, templates
 from nightshift.types import Outcome, Verdict
 
-LAYERS, BESIDE = (
-    (Layer.RAW, Layer.FEATURES, Layer.SCORES),
-    (Layer.SHADOW,),
-)  # of every night; of those with a challenger
+NIGHTLY_LAYERS = (Layer.RAW, Layer.FEATURES, Layer.SCORES)
+LAYERS = (*NIGHTLY_LAYERS, Layer.SHADOW)  # with that of nights with a challenger
 TEMPLATES = templates(Path(__file__).with_name("templates"))
 
 
 @dataclass(frozen=True)
 class Page:
-    """What the audit of a set came to, for the list of a run.
+    """The entry of an audited set in the list of a run.
 
     Attributes:
         table: The table.
         dates: The dates of the set, for people.
         outcome: The verdict.
         summary: The verdict as a sentence.
-        checks: How many checks were made.
-        failed: How many of them failed.
+        checks: The number of checks.
+        failed: The number of checks that did not pass, warnings included.
     """
 
     table: str
@@ -48,7 +46,7 @@ class Page:
 
     @classmethod
     def of(cls, verdict: Verdict) -> Page:
-        """The page of a verdict."""
+        """The entry of a verdict."""
         checks, failed = len(verdict.checks), len(verdict.failures)
         return cls(verdict.table, verdict.dates, verdict.outcome, verdict.summary(), checks, failed)
 
@@ -62,7 +60,7 @@ class Page:
 
     @property
     def name(self) -> str:
-        """Its name in its folder and its address: the same for the same table and dates."""
+        """The name of its file and in its address, the same for the same table and dates."""
         return _path_part(f"{self.table}-{self.dates}".rstrip("-").replace(" ", "-"))
 
     @property
@@ -72,22 +70,22 @@ class Page:
 
 
 def docs_folder(root: str, model: str, run_id: str) -> str:
-    """Where the pages of a run are."""
+    """The folder of the pages of a run."""
     return f"{root.rstrip('/')}/{_path_part(model)}/{_path_part(run_id)}"
 
 
 def report_uri(root: str, model: str, run_id: str) -> str:
-    """Where the page of a night is, as a run of its monitoring wrote it."""
+    """The address of the page of a night, which a run of its monitoring wrote."""
     return f"{docs_folder(root, f'{model}.monitor', run_id)}/night.html"
 
 
 def render_docs(title: str, result: Any, summary: str, outcome: Outcome | None = None) -> str:
-    """The page of an audit: every expectation, and what was observed.
+    """Renders the page of an audit: every expectation with its observed value.
 
     Args:
-        title: What was audited.
+        title: The audited table and dates.
         result: Great Expectations' `ExpectationSuiteValidationResult`. An expectation's meta may hold its `severity`,
-            and `notes` that are shown with it.
+            and `notes` that the page shows with it.
         summary: The verdict as a sentence.
         outcome: The verdict; by default what follows from the severities of the expectations that failed.
 
@@ -96,7 +94,7 @@ def render_docs(title: str, result: Any, summary: str, outcome: Outcome | None =
     """
     from nightshift.quality.docs_view import SelfContainedView, document_of, severity_of
 
-    failed = [one for one in result.results if not one.success]
+    failed = [validation for validation in result.results if not validation.success]
     if outcome is None:
         outcome = "pass" if not failed else "fail" if "fail" in map(severity_of, failed) else "warn"
     return str(
@@ -114,29 +112,29 @@ def render_docs(title: str, result: Any, summary: str, outcome: Outcome | None =
 
 
 def render_run(title: str, pages: Sequence[Page]) -> str:
-    """The list of a run's pages, in the order in which their tasks run, what failed first."""
+    """Renders the list of a run's pages, in the order of the tasks, failures first."""
     listed = sorted(pages, key=lambda page: (*_rank(page), page.title))
-    missing = [layer for layer in LAYERS if layer not in {page.layer for page in pages}]
+    missing = [layer for layer in NIGHTLY_LAYERS if layer not in {page.layer for page in pages}]
     return _environment().get_template("run.j2").render(title=title, pages=listed, missing=missing, policy=POLICY)
 
 
 def render_message(title: str, sentences: Sequence[str]) -> str:
-    """A page that says why there is nothing to see."""
+    """Renders a page that says why there is nothing to show."""
     return _environment().get_template("message.j2").render(title=title, sentences=sentences, policy=POLICY)
 
 
 def write_docs(folder: str, pages: Mapping[Page, str]) -> None:
-    """Stores the pages of an audit in place of those that an earlier attempt of the same task left.
+    """Writes the pages of an audit, and removes those of an earlier attempt of the same task.
 
     Pages of other layers stay: the audits of a run are several tasks.
 
     Args:
-        folder: Where the pages of the run are, local or URI.
+        folder: The folder of the run's pages, local or URI.
         pages: Each page and its HTML.
     """
     for page, content in pages.items():
         write_bytes(f"{folder}/{page.name}.html", content.encode())
-        # Last: what is listed can be opened.
+        # The entry last, so that every listed page can be opened.
         write_bytes(f"{folder}/{page.name}.json", json.dumps(asdict(page)).encode())
     names, layers = {page.name for page in pages}, {page.layer for page in pages}
     for old in read_docs(folder):
@@ -146,30 +144,29 @@ def write_docs(folder: str, pages: Mapping[Page, str]) -> None:
 
 
 def read_docs(folder: str) -> list[Page]:
-    """The pages of a run; none if it has none."""
-    found = []
+    """Reads the entries of a run; none if it has no page."""
+    entries = []
     for uri in list_files(folder, ".json"):
-        with suppress(FileNotFoundError):  # replaced since it was listed
-            found.append(Page(**json.loads(read_bytes(uri))))
-    return found
+        with suppress(FileNotFoundError):  # removed since it was listed
+            entries.append(Page(**json.loads(read_bytes(uri))))
+    return entries
 
 
 def read_page(folder: str, name: str) -> str | None:
-    """The HTML of a page of a run; None if it has no page of this name."""
+    """Reads the HTML of a page of a run; None if there is no page of this name."""
     if name in {page.name for page in read_docs(folder)}:
-        with suppress(FileNotFoundError):  # replaced since it was listed
+        with suppress(FileNotFoundError):  # removed since it was listed
             return read_bytes(f"{folder}/{name}.html").decode()
     return None
 
 
 def _rank(page: Page) -> tuple[int, int]:
-    known = (*LAYERS, *BESIDE)
-    layer = known.index(page.layer) if page.layer in known else len(known)
+    layer = LAYERS.index(page.layer) if page.layer in LAYERS else len(LAYERS)
     return layer, ("fail", "warn", "pass").index(page.outcome)
 
 
 def _path_part(text: str) -> str:
-    """A text as one part of a path; where characters had to go, a digest tells it from others."""
+    """A text as a part of a path; a digest keeps it unique if characters were removed."""
     plain = re.sub(r"[^\w.=-]", "-", text, flags=re.ASCII).lstrip(".")[:100]
     return plain if plain == text and plain else f"{plain}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 

@@ -1,7 +1,7 @@
-"""Great Expectations' Data Docs as one page that needs nothing else: no network, no script, no file beside it.
+"""Great Expectations' Data Docs as a self-contained page: no network, no script, no second file.
 
-GX renders what was expected and observed; its page around that loads style sheets and scripts from elsewhere, so the
-page, and what opens by a script there, are our own templates.
+GX renders the expectations and the observed values. Its page around them loads style sheets and scripts from the
+network, so the page and its collapsible parts are templates of Nightshift.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from great_expectations.render.view import DefaultJinjaPageView
 from jinja2 import BaseLoader, ChoiceLoader, pass_context
 from markupsafe import Markup
 
-# Which rows, as far as they are told: a page that names millions of them cannot be read.
+# Lists of rows, which are left out: a page with millions of rows cannot be read.
 ROWS = {"unexpected_index_list", "unexpected_index_query", "unexpected_list", "partial_unexpected_index_list"}
 BADGES = {"fail": "badge-danger", "quarantine": "badge-warning", "warn": "badge-warning"}
 
 
 class ExpectationTable(ValidationResultsTableContentBlockRenderer):
-    """GX's table of expectations, with the severity of those that failed, and their notes."""
+    """GX's table of expectations, with their notes and the severity of those that failed."""
 
     @classmethod
     def _get_content_block_fn(cls, expectation_type: str, expectation_config: Any = None) -> Callable[..., Any]:
         rows = super()._get_content_block_fn(expectation_type, expectation_config)
 
-        def told(*, result: Any, **kwargs: Any) -> list[list[Any]]:
+        def rows_with_notes(*, result: Any, **kwargs: Any) -> list[list[Any]]:
             [[status, expectation, *observed]] = rows(result=_without_rows(result), **kwargs)
             note = result.expectation_config.meta.get("notes")
             if note:
@@ -40,16 +40,16 @@ class ExpectationTable(ValidationResultsTableContentBlockRenderer):
                 status = [status, _text(severity, "badge", BADGES.get(severity, "badge-secondary"))]
             return [[status, expectation, *observed]]
 
-        return told
+        return rows_with_notes
 
 
 class SelfContainedView(DefaultJinjaPageView):
-    """GX's view with our page, where everything is escaped that is not markup of a template.
+    """GX's view with Nightshift's page, which escapes everything except the markup of templates.
 
-    GX writes values and exceptions as they are; a landed file could bring a script along.
+    GX writes values and exceptions unescaped, so a landed file could inject a script.
 
     Args:
-        loader: Templates that are used instead of GX's of the same name.
+        loader: Templates that replace GX's of the same name.
     """
 
     def __init__(self, loader: BaseLoader) -> None:
@@ -61,9 +61,11 @@ class SelfContainedView(DefaultJinjaPageView):
     def render_content_block(
         self, jinja_context: Any, content_block: Any, index: Any = None, content_block_id: Any = None, **kwargs: Any
     ) -> Any:
-        """A block as markup; anything else as it is, for the template to escape."""
+        """Renders a block as markup; returns anything else unchanged, for the template to escape."""
         if isinstance(content_block, list):
-            parts = [self.render_content_block(jinja_context, one, index, content_block_id) for one in content_block]
+            parts = [
+                self.render_content_block(jinja_context, block, index, content_block_id) for block in content_block
+            ]
             return Markup("\n").join(
                 part if isinstance(part, Markup) else Markup("<span>{}</span>").format(part) for part in parts
             )
@@ -72,19 +74,19 @@ class SelfContainedView(DefaultJinjaPageView):
         return Markup(super().render_content_block(jinja_context, content_block, index, content_block_id, **kwargs))
 
     def render_string_template(self, template: Any) -> Any:
-        """A text with its parameters; the text itself may hold values too, such as the message of an exception."""
+        """Renders a text with its parameters; the text may contain values, such as the message of an exception."""
         if not isinstance(template, dict):
             return template
-        told = copy.deepcopy(template) | {"template": html.escape(str(template.get("template", "")), quote=False)}
-        told.pop("tooltip", None)
-        return Markup(super().render_string_template(told))
+        escaped = copy.deepcopy(template) | {"template": html.escape(str(template.get("template", "")), quote=False)}
+        escaped.pop("tooltip", None)
+        return Markup(super().render_string_template(escaped))
 
     def render_styling(self, styling: Any) -> Markup:
-        """Classes and styles; attributes would be links to pages that are not there, or hooks for scripts."""
+        """Renders classes and styles only: attributes would be links to missing pages, or hooks for scripts."""
         return Markup(super().render_styling({name: styling[name] for name in styling if name != "attributes"}))
 
     def attributes_dict_to_html_string(self, attributes_dict: Any, prefix: str = "") -> str:
-        """Nothing: the options of tables are for scripts."""
+        """Renders nothing: the options of tables are for scripts."""
         return ""
 
     @staticmethod
@@ -93,14 +95,14 @@ class SelfContainedView(DefaultJinjaPageView):
 
 
 def severity_of(result: Any) -> str:
-    """The severity of an expectation that failed; one that could not be checked is never less than `fail`."""
-    told = result.exception_info or {}
-    raised = told.get("raised_exception") or any(isinstance(one, dict) for one in told.values())
+    """The severity of an expectation that failed; `fail` if it could not be checked."""
+    information = result.exception_info or {}
+    raised = information.get("raised_exception") or any(isinstance(entry, dict) for entry in information.values())
     return "fail" if raised else str(result.expectation_config.meta.get("severity", "fail"))
 
 
 def document_of(result: Any) -> RenderedDocumentContent:
-    """What GX tells about a validation: a section a column, without its own overview and run information."""
+    """GX's document of a validation: a section per column, without its overview and run information."""
     table = {"module_name": __name__, "class_name": ExpectationTable.__name__}
     section = {"class_name": "ValidationResultsColumnSectionRenderer", "table_renderer": table}
     document = ValidationResultsPageRenderer(column_section_renderer=section, run_info_at_end=True).render(result)
@@ -109,9 +111,9 @@ def document_of(result: Any) -> RenderedDocumentContent:
 
 
 def _without_rows(result: Any) -> Any:
-    told = copy.copy(result)
-    told.result = {name: value for name, value in (result.result or {}).items() if name not in ROWS}
-    return told
+    shortened = copy.copy(result)
+    shortened.result = {name: value for name, value in (result.result or {}).items() if name not in ROWS}
+    return shortened
 
 
 def _text(text: str, *classes: str) -> RenderedStringTemplateContent:

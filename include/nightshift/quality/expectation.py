@@ -1,4 +1,4 @@
-"""What must hold of a staged set: named expectations, and the columns some of them need computed first."""
+"""A contract of a staged set: its expectations, and the columns that some of them need computed first."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from nightshift.definition.checks import Severity
 
-# Great Expectations' own, by class name.
+# Classes of Great Expectations.
 NOT_NULL = "ExpectColumnValuesToNotBeNull"
 BETWEEN = "ExpectColumnValuesToBeBetween"
 IN_SET = "ExpectColumnValuesToBeInSet"
@@ -25,26 +25,26 @@ SPREAD = "ExpectColumnStdevToBeBetween"
 PRESENT = "ExpectColumnProportionOfNonNullValuesToBeBetween"
 DISTINCT = "ExpectColumnUniqueValueCountToBeBetween"
 NEWEST = "ExpectColumnMaxToBeBetween"
-# Nightshift's own, in `quality/mix.py`.
+# A class of Nightshift, in `quality/mix.py`.
 MIX = "ExpectColumnMixToBeNear"
-# What is seen without looking at rows.
+# A check of landed files, which looks at no row.
 NEW_FILE = "ExpectFileToBeNew"
 
-# Around a pattern that the whole value is to match; the end is said in a way that Python and Java read alike.
-WHOLE = (r"^(?:", r")(?![\s\S])")
+# Anchors a pattern at both ends of a value, in a way that Python and Java read alike.
+ANCHORS = (r"^(?:", r")(?![\s\S])")
 
 
 @dataclass(frozen=True)
 class ExpectationSpec:
-    """One Great Expectations expectation.
+    """An expectation of Great Expectations.
 
     Attributes:
         kind: Its class name.
-        subject: What it is about, for people: a column, several, a rule, rows.
+        subject: Its subject, for people: a column, several columns, a rule, rows.
         arguments: Its arguments.
-        severity: What follows where it does not hold.
-        note: Where its bounds come from, if the definition does not name them; of a rule, the rule.
-        computed: Whether it is about a computed column.
+        severity: The consequence of a violation.
+        note: The origin of its bounds, if the definition does not state them; the expression of a rule.
+        computed: Whether its column is computed.
     """
 
     kind: str
@@ -56,38 +56,38 @@ class ExpectationSpec:
 
     @property
     def bounds(self) -> tuple[float | None, float | None]:
-        """The least and the most that is allowed, of those that have bounds."""
-        given = dict(self.arguments)
-        return given.get("min_value"), given.get("max_value")
+        """The least and the most that is allowed; None without such a bound."""
+        arguments = dict(self.arguments)
+        return arguments.get("min_value"), arguments.get("max_value")
 
 
 @dataclass(frozen=True)
 class ComputedColumn:
-    """A column that an expectation needs and no file has.
+    """A column that an expectation needs and that no file has.
 
     Attributes:
         expression: DuckDB SQL over the row's columns.
-        columns: Those it looks at.
-        known: The table `known` that it may look at.
-        zone: The time zone by whose clock an instant is read.
+        columns: The columns it uses.
+        reference: The rows of another source, which the expression may query as the table `reference`.
+        zone: The time zone in which it reads instants.
     """
 
     expression: str
     columns: tuple[str, ...]
-    known: pa.Table | None = None
+    reference: pa.Table | None = None
     zone: str = "UTC"
 
 
 @dataclass(frozen=True)
 class Contract:
-    """Every expectation over one table.
+    """The expectations over one table.
 
     Attributes:
         table: The table.
-        expectations: What must hold.
+        expectations: The expectations.
         share: The largest share of rows that may be set aside.
         computed: The columns to compute first, by name.
-        folder: Where the definition is, for expectations of its own.
+        folder: The folder of the definition, for its own expectations.
     """
 
     table: str
@@ -97,5 +97,5 @@ class Contract:
     folder: str = ""
 
     def quarantine_limit(self, rows: int) -> int:
-        """How many of so many rows may be set aside."""
-        return floor(Fraction(str(self.share)) * rows)  # 29 of 100 rows are 0.29 of them, which floats are not sure of
+        """The number of rows that may be set aside, of a number of rows."""
+        return floor(Fraction(str(self.share)) * rows)  # exact: 0.29 of 100 rows are 29, as a float 28.999…

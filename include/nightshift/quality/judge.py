@@ -1,4 +1,4 @@
-"""Judges a staged set: audits it, and stages what of it may be published and what is set aside."""
+"""Judges a staged set: audits it, and stages the rows to publish and the rows for the quarantine."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from nightshift.lake.files import read_bytes, write_bytes
 from nightshift.lake.staging import read_staged, stage_parts
 from nightshift.lake.tables import Layer, TableSpec, table_spec
-from nightshift.quality.audit import Audit, Rows, audit
+from nightshift.quality.audit import Audit, audit
 from nightshift.quality.auditor import Auditor
 from nightshift.quality.docs import Page, render_docs
 from nightshift.quality.expectation import Contract
 from nightshift.quality.quarantine import stage_quarantine
-from nightshift.quality.staged_rows import InProcessRows, SparkRows
+from nightshift.quality.staged_rows import InProcessRows, SparkRows, StagedRows
 from nightshift.quality.suite import suite_result
 from nightshift.types import Staged, Verdict
 
@@ -27,12 +27,12 @@ JUDGEMENT = "_judgement.json"
 
 @dataclass(frozen=True)
 class Judgement:
-    """What became of a staged set.
+    """The judgement of a staged set.
 
     Attributes:
         verdict: The verdict.
-        page: Its Data Docs, as HTML.
-        locations: The sets to publish in its place, in their order; none if it failed.
+        page: Its page of Data Docs, as HTML.
+        locations: The sets to publish instead of it, in this order; none if it failed.
     """
 
     verdict: Verdict
@@ -41,53 +41,55 @@ class Judgement:
 
 
 def judge(
-    auditor: Auditor, staged: Staged, beside: Sequence[Staged], run_id: str, spark: SparkSession | None = None
+    auditor: Auditor, staged: Staged, siblings: Sequence[Staged], run_id: str, spark: SparkSession | None = None
 ) -> Judgement:
     """Judges a staged set, in this process or, given a session, on Spark.
 
     Args:
-        auditor: What it looks at.
+        auditor: Builds the contract.
         staged: The set.
-        beside: The sets that are staged together with it.
-        run_id: The run, which rows that are set aside name.
-        spark: For sets that are too large for this process.
+        siblings: The sets that are staged by the same run.
+        run_id: The run, which is written into quarantined rows.
+        spark: The Spark session, for sets that are too large for this process.
     """
-    spec, contract = table_spec(auditor.definition, staged.table), auditor.contract(staged, beside)
+    spec, contract = table_spec(auditor.definition, staged.table), auditor.contract(staged, siblings)
     rows = _rows(staged, spec, contract, spark)
-    audited = audit(contract, rows, staged.dates, run_id, auditor.files(staged))
-    told, verdict = Page.of(audited.verdict), audited.verdict
-    page = render_docs(told.title, suite_result(contract, audited.findings), told.summary, told.outcome)
+    audited = audit(contract, rows, staged.dates, run_id, auditor.file_checks(staged))
+    entry, verdict = Page.of(audited.verdict), audited.verdict
+    page = render_docs(entry.title, suite_result(contract, audited.results), entry.summary, entry.outcome)
     if verdict.outcome == "fail":
         return Judgement(verdict, page, ())
     return Judgement(verdict, page, _publishable(auditor, staged, spec, rows, audited))
 
 
 def write_judgement(staged: Staged, judgement: Judgement) -> None:
-    """Keeps a judgement beside the set it is of, for the process that asked for it."""
-    told = vars(judgement) | {"verdict": judgement.verdict.to_json()}
-    write_bytes(f"{staged.location}/{JUDGEMENT}", json.dumps(told).encode())
+    """Writes a judgement into the folder of its set, for the process that submitted the job."""
+    content = vars(judgement) | {"verdict": judgement.verdict.to_json()}
+    write_bytes(f"{staged.location}/{JUDGEMENT}", json.dumps(content).encode())
 
 
 def read_judgement(staged: Staged) -> Judgement:
-    """The judgement that was kept of a set."""
-    told: dict[str, Any] = json.loads(read_bytes(f"{staged.location}/{JUDGEMENT}"))
-    return Judgement(Verdict.from_json(told["verdict"]), told["page"], tuple(told["locations"]))
+    """Reads the judgement of a set."""
+    content: dict[str, Any] = json.loads(read_bytes(f"{staged.location}/{JUDGEMENT}"))
+    return Judgement(Verdict.from_json(content["verdict"]), content["page"], tuple(content["locations"]))
 
 
-def _rows(staged: Staged, spec: TableSpec, contract: Contract, spark: SparkSession | None) -> Rows:
+def _rows(staged: Staged, spec: TableSpec, contract: Contract, spark: SparkSession | None) -> StagedRows:
     if spark is None:
         return InProcessRows(read_staged(staged, spec), contract.computed)
     return SparkRows(spark, staged, spec, contract.computed)
 
 
-def _publishable(auditor: Auditor, staged: Staged, spec: TableSpec, rows: Rows, audited: Audit) -> tuple[str, ...]:
-    """The sets to publish: the rows that were set aside first, so that none is nowhere."""
+def _publishable(
+    auditor: Auditor, staged: Staged, spec: TableSpec, rows: StagedRows, audited: Audit
+) -> tuple[str, ...]:
+    """The sets to publish, the quarantine first, so that every row is in a table at any time."""
     if spec.layer is not Layer.RAW:
         return (staged.location,)
-    aside = stage_quarantine(auditor.lake, auditor.definition, spec.local_name, staged, audited.aside)
-    first = (aside.location,) if aside else ()
-    if not audited.broken:
+    quarantine = stage_quarantine(auditor.lake, auditor.definition, spec.local_name, staged, audited.quarantined)
+    first = (quarantine.location,) if quarantine else ()
+    if not audited.broken_rows:
         return (*first, staged.location)
-    parts = rows.without(audited.broken)
-    kept = stage_parts(auditor.lake, spec, parts, staged.first, staged.last, staged.inputs, staged.split)
-    return (*first, kept.location)
+    parts = rows.without(audited.broken_rows)
+    remaining = stage_parts(auditor.lake, spec, parts, staged.first, staged.last, staged.inputs, staged.split)
+    return (*first, remaining.location)

@@ -1,4 +1,4 @@
-"""What a check found, in words."""
+"""Words the violation of an expectation as a sentence."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from nightshift.definition.prediction import FINITE
 from nightshift.errors import shown
 from nightshift.quality.expectation import (
+    ANCHORS,
     BETWEEN,
     DISTINCT,
     IN_SET,
@@ -22,24 +23,23 @@ from nightshift.quality.expectation import (
     SPREAD,
     UNIQUE,
     UNIQUE_TOGETHER,
-    WHOLE,
     ExpectationSpec,
 )
 
 Row = Mapping[str, Any]
 
 
-def sentence(expectation: ExpectationSpec, found: Mapping[str, Any], example: Row | None = None) -> str:
-    """What broke an expectation, and how often, such as `carrier has 212 values outside the 16 allowed, first 'XX'`.
+def failure_message(expectation: ExpectationSpec, values: Mapping[str, Any], example: Row | None = None) -> str:
+    """The violation and its extent, such as `carrier has 212 values outside the 16 allowed, first 'XX'`.
 
     Args:
         expectation: The expectation.
-        found: What Great Expectations tells of it.
-        example: Of a rule, the first row that breaks it, as far as the rule looks at it.
+        values: The values of Great Expectations' result.
+        example: The first row that breaks a rule, with the columns of the rule.
     """
     subject, kind = expectation.subject, expectation.kind
-    observed, count = found.get("observed_value"), int(found.get("unexpected_count") or 0)
-    first = (found.get("partial_unexpected_list") or [None])[0]
+    observed, count = values.get("observed_value"), int(values.get("unexpected_count") or 0)
+    first = (values.get("partial_unexpected_list") or [None])[0]
     if expectation.computed and kind == IN_SET:
         return _rule(expectation, count, example)
     if kind == NOT_NULL:
@@ -47,16 +47,17 @@ def sentence(expectation: ExpectationSpec, found: Mapping[str, Any], example: Ro
     if kind in {BETWEEN, IN_SET, MATCHES}:
         return f"{subject} has {_count(count, 'value')} {_fault(expectation)}, first {_value(first)}"
     if kind in {UNIQUE, UNIQUE_TOGETHER}:
-        return f"{subject} is the same in {_count(count, 'row')}, first {_values(first)}"
-    if kind in _MEASURED and isinstance(measured := plain(observed), int | float):
+        columns = " + ".join(dict(expectation.arguments).get("column_list", [subject]))
+        return f"{columns} is the same in {_count(count, 'row')}, first {_values(first)}"
+    if kind in _MEASURED and isinstance(measured := plain_value(observed), int | float):
         return _MEASURED[kind](expectation, float(measured))
     if kind == MIX:
-        return _mix(expectation, float(observed or 0), found["details"])
-    return _other(expectation, found)
+        return _mix(expectation, float(observed or 0), values["details"])
+    return _custom(expectation, values)
 
 
-def reason(expectation: ExpectationSpec, row: Row) -> str:
-    """Why a row was set aside, such as `dep_delay is 99999.0, outside -180 to 2880`."""
+def row_reason(expectation: ExpectationSpec, row: Row) -> str:
+    """The reason why a row is in quarantine, such as `dep_delay is 99999.0, outside -180 to 2880`."""
     if expectation.computed:
         return f"{expectation.subject} does not hold: {expectation.note} ({_values(row)})"
     if expectation.kind == NOT_NULL:
@@ -64,8 +65,8 @@ def reason(expectation: ExpectationSpec, row: Row) -> str:
     return f"{expectation.subject} is {_value(row[expectation.subject])}, {_fault(expectation)}"
 
 
-def plain(value: Any) -> Any:
-    """A value as a person writes it, not as NumPy or pandas does; None if it is missing."""
+def plain_value(value: Any) -> Any:
+    """A value of NumPy or pandas as Python's; None if it is missing."""
     if value is None or value != value:  # not a number, not a time
         return None
     return value.item() if hasattr(value, "item") else value
@@ -98,9 +99,9 @@ def _newest(expectation: ExpectationSpec, observed: float) -> str:
     return f"the newest row is {-observed:.1f} h before the end of its date, at most {within:.1f} h allowed"
 
 
-def _measured(what: str) -> Callable[[ExpectationSpec, float], str]:
+def _measured(measure: str) -> Callable[[ExpectationSpec, float], str]:
     return lambda expectation, observed: (
-        f"{what} of {expectation.subject} is {_number(observed)}, expected {_expected(expectation)}"
+        f"{measure} of {expectation.subject} is {_number(observed)}, expected {_expected(expectation)}"
     )
 
 
@@ -117,38 +118,37 @@ _MEASURED: Mapping[str, Callable[[ExpectationSpec, float], str]] = {
 def _mix(expectation: ExpectationSpec, observed: float, details: Mapping[str, Any]) -> str:
     most = dict(expectation.arguments)["max_distance"]
     value, share, expected = shown(repr(details["value"])), details["share"], details["expected"]
-    usual = expectation.note or "expected"
     return (
-        f"{observed:.1%} of the values of {expectation.subject} are others than {usual}, at most {most:.1%} "
-        f"may be; most of all {value}: {share:.1%} instead of {expected:.1%}"
+        f"{observed:.1%} of the values of {expectation.subject} differ from {expectation.note or 'the expected mix'}, "
+        f"at most {most:.1%} may; the largest difference is {value}: {share:.1%} instead of {expected:.1%}"
     )
 
 
-def _other(expectation: ExpectationSpec, found: Mapping[str, Any]) -> str:
-    """What any other expectation of Great Expectations, or of the definition, found."""
-    told = {
-        "observed": found.get("observed_value"),
-        "unexpected": found.get("unexpected_count"),
-        "first": next(iter(found.get("partial_unexpected_list") or []), None),
-        "lacking": found.get("partial_missing_list") or None,
+def _custom(expectation: ExpectationSpec, values: Mapping[str, Any]) -> str:
+    """The violation of any other expectation, of Great Expectations or of the definition."""
+    parts = {
+        "observed": values.get("observed_value"),
+        "unexpected": values.get("unexpected_count"),
+        "first": next(iter(values.get("partial_unexpected_list") or []), None),
+        "lacking": values.get("partial_missing_list") or None,
     }
-    listed = ", ".join(f"{name} {_values(value)}" for name, value in told.items() if value is not None)
+    listed = ", ".join(f"{name} {_values(value)}" for name, value in parts.items() if value is not None)
     about = "" if expectation.subject == expectation.kind else f" of {expectation.subject}"
     return f"{expectation.kind}{about} does not hold{f': {listed}' if listed else ''}"
 
 
 def _values(values: Any) -> str:
-    """The values of a row or key with the columns' names, or the one value."""
+    """The values of a row or key with the columns' names, or a single value."""
     if isinstance(values, Mapping):
         return ", ".join(f"{name} {_values(value)}" for name, value in values.items())
     if isinstance(values, list | tuple):
         return f"[{', '.join(_values(value) for value in values)}]"
-    value = plain(values)
+    value = plain_value(values)
     return "missing" if value is None else shown(str(value))
 
 
 def _value(value: Any) -> str:
-    """A value alone: of a text the quotes show its blanks."""
+    """A single value; a text is quoted, which shows its blanks."""
     return shown(repr(value)) if isinstance(value, str) else _values(value)
 
 
@@ -157,7 +157,7 @@ def _fault(expectation: ExpectationSpec) -> str:
     if expectation.kind == IN_SET:
         return f"outside the {len(arguments['value_set'])} allowed"
     if expectation.kind == MATCHES:
-        return f"not of the form {arguments['regex'].removeprefix(WHOLE[0]).removesuffix(WHOLE[1])}"
+        return f"not of the form {arguments['regex'].removeprefix(ANCHORS[0]).removesuffix(ANCHORS[1])}"
     least, most = expectation.bounds
     if (least, most) == FINITE:
         return "that are no finite number"
@@ -180,11 +180,11 @@ def _bounds(least: float | None, most: float | None) -> str:
 
 
 def _number(value: Any) -> str:
-    if isinstance(value, str | date):  # of a date
+    if isinstance(value, str | date):
         return str(value)
     number = float(value)
     return f"{number:.15g}" if number.is_integer() else f"{number:.4g}"
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,4 +1,4 @@
-"""Nightshift's own expectation: the mix of a column's values is near another one."""
+"""An expectation of Nightshift: the mix of a column's values is near an expected mix."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from nightshift.quality.usual import mix_distance
 
 
 class ExpectColumnMixToBeNear(ColumnAggregateExpectation):
-    """Expect the mix of a column's values to be near another one.
+    """Expect the mix of a column's values to be near an expected mix.
 
     The observed value is the total variation distance of both: the share of rows that would need another value for
-    both to be the same. Missing values do not count. Works on pandas and on Spark.
+    both to be equal. Missing values do not count. Works on pandas and on Spark.
 
     Args:
         column: The column.
@@ -44,8 +44,8 @@ class ExpectColumnMixToBeNear(ColumnAggregateExpectation):
         shares = {value: count / total for value, count in counts.items()}
         observed = mix_distance(shares, expected)
         gap = {value: shares.get(value, 0.0) - expected.get(value, 0.0) for value in {*shares, *expected}}
-        # By size, then by name: the same words for the same data.
-        value = min(gap, key=lambda one: (-abs(gap[one]), one))
+        # By size, then by name, so that the same data give the same message.
+        value = min(gap, key=lambda candidate: (-abs(gap[candidate]), candidate))
         details = {"value": value, "share": shares.get(value, 0.0), "expected": expected.get(value, 0.0)}
         success = observed <= self.configuration.kwargs["max_distance"]
         return {"success": success, "result": {"observed_value": observed, "details": details}}
@@ -55,11 +55,11 @@ class ExpectColumnMixToBeNear(ColumnAggregateExpectation):
     def _prescriptive_renderer(
         cls, configuration: Any, result: Any = None, runtime_configuration: Any = None, **_: Any
     ) -> list[RenderedStringTemplateContent]:
-        """What is expected, for Data Docs."""
-        told = f"at most {configuration.kwargs['max_distance']:.1%} of the values may be others than expected."
+        """The expectation in words, for Data Docs."""
+        text = f"at most {configuration.kwargs['max_distance']:.1%} of the values may differ from the expected mix."
         return [
             RenderedStringTemplateContent(
-                content_block_type="string_template", string_template={"template": told, "params": {}}
+                content_block_type="string_template", string_template={"template": text, "params": {}}
             )
         ]
 

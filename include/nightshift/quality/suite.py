@@ -6,184 +6,180 @@ import json
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from nightshift.lake.tables import ROW_NUMBER
 from nightshift.quality.compile import NUMBER, compile_expectation, great_expectations
 from nightshift.quality.expectation import Contract, ExpectationSpec
+from nightshift.quality.staged_rows import StagedRows
 
-SHOWN = 20  # values that break an expectation
-
-
-class Batches(Protocol):
-    """A staged set as Great Expectations takes it.
-
-    Attributes:
-        rows: How many rows there are.
-    """
-
-    rows: int
-
-    def batch(self, context: Any, computed: bool, numbered: bool) -> Any:
-        """The rows, or the columns computed of them, as a batch; with `ROW_NUMBER` if they are to be numbered."""
+MAX_EXAMPLES = 20  # values that break an expectation, in its result
 
 
 @dataclass(frozen=True)
 class ExpectationResult:
-    """What Great Expectations found of one expectation.
+    """The result of an expectation.
 
     Attributes:
         expectation: The expectation.
-        result: Its result; counts are filled in where only a boolean was asked for.
-        passed: Whether it holds.
-        broken: The rows that break it, by their numbers, if it was asked which.
-        example: The number of one of them, of a rule.
+        validation: Great Expectations' result; counts are filled in where only a boolean was requested.
+        passed: Whether the expectation holds.
+        broken_rows: The numbers of the rows that break it, if they were requested.
+        example_row: The number of one of them, if it is a rule.
     """
 
     expectation: ExpectationSpec
-    result: Any
+    validation: Any
     passed: bool
-    broken: tuple[int, ...] = ()
-    example: int | None = None
+    broken_rows: tuple[int, ...] = ()
+    example_row: int | None = None
 
     @property
     def problem(self) -> str | None:
         """Why it could not be checked."""
-        return _problem(self.result)
+        return _problem(self.validation)
 
 
-def validate(contract: Contract, batches: Batches) -> list[ExpectationResult]:
-    """Checks every expectation of a contract; all of them, not only up to the first that fails.
+def run_expectations(contract: Contract, rows: StagedRows) -> list[ExpectationResult]:
+    """Checks every expectation of a contract; it does not stop at the first that fails.
 
-    Where single values can break an expectation only whether any does is asked first, which Great Expectations
-    answers for all of them in one pass. Then how many and which, of those that are broken.
+    Expectations that single values can break are first checked for a boolean only, which Great Expectations computes
+    for all of them in one pass. A second pass counts the violations of those that fail and finds their rows.
 
     Returns:
-        What was found, in the order of the contract.
+        The results, in the order of the contract.
     """
     gx = great_expectations()
-    found: dict[int, ExpectationResult] = {}
+    results: dict[int, ExpectationResult] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for computed in (False, True):
-            numbered = {n: one for n, one in enumerate(contract.expectations) if one.computed is computed}
+            numbered = {n: spec for n, spec in enumerate(contract.expectations) if spec.computed is computed}
             if numbered:
-                found |= _Pass(gx, contract, batches, computed).run(numbered)
-    return [found[number] for number in range(len(contract.expectations))]
+                results |= _ValidationPass(gx, contract, rows, computed).run(numbered)
+    return [results[number] for number in range(len(contract.expectations))]
 
 
-class _Pass:
-    """The expectations over the rows, or those over the columns computed of them."""
+class _ValidationPass:
+    """Validates the expectations over the stored columns, or those over the computed columns."""
 
-    def __init__(self, gx: Any, contract: Contract, batches: Batches, computed: bool) -> None:
-        self._gx, self._contract, self._batches, self._computed = gx, contract, batches, computed
+    def __init__(self, gx: Any, contract: Contract, rows: StagedRows, computed: bool) -> None:
+        self._gx, self._contract, self._rows, self._computed = gx, contract, rows, computed
         self._context = gx.get_context(mode="ephemeral")
         self._context.variables.progress_bars = {"globally": False}
-        self._batch = batches.batch(self._context, computed, numbered=False)
+        self._batch = rows.batch(self._context, computed, numbered=False)
 
     def run(self, expectations: Mapping[int, ExpectationSpec]) -> dict[int, ExpectationResult]:
-        compiled = {n: compile_expectation(self._gx, one, self._contract.folder, n) for n, one in expectations.items()}
-        single = {n: one for n, one in expectations.items() if self._is_single(compiled[n], one)}
-        others = {n: one for n, one in expectations.items() if n not in single}
-        results = self._validate(self._batch, [compiled[n] for n in single], "BOOLEAN_ONLY")
-        broken = [n for n in single if not results[n].success]
-        for number in set(single).difference(broken):
-            results[number].result = _nothing_broken(self._batches.rows)
-        told: dict[str, Any] = {"result_format": "BASIC", "partial_unexpected_count": SHOWN}
-        results |= self._validate(self._batch, [compiled[n] for n in (*others, *broken)], told)
-        for number in others:
-            results[number].success = results[number].success or self._measured_nothing(results[number])
-        aside = [n for n in broken if expectations[n].severity == "quarantine" and self._are_few(results[n])]
-        numbers = self._numbers([compiled[n] for n in aside], "COMPLETE", "unexpected_index_list")
+        compiled = {
+            n: compile_expectation(self._gx, spec, self._contract.folder, n) for n, spec in expectations.items()
+        }
+        by_value = [n for n, spec in expectations.items() if self._is_broken_by_one_value(compiled[n], spec)]
+        by_measure = [n for n in expectations if n not in by_value]
+        validations = self._validate(self._batch, [compiled[n] for n in by_value], "BOOLEAN_ONLY")
+        broken = [n for n in by_value if not validations[n].success]
+        for number in set(by_value).difference(broken):
+            validations[number].result = _no_violation(self._rows.rows)
+        counts: dict[str, Any] = {"result_format": "BASIC", "partial_unexpected_count": MAX_EXAMPLES}
+        validations |= self._validate(self._batch, [compiled[n] for n in (*by_measure, *broken)], counts)
+        for number in by_measure:
+            validations[number].success = validations[number].success or self._has_nothing_to_measure(
+                validations[number]
+            )
+        quarantining = [n for n in broken if expectations[n].severity == "quarantine" and self._are_few(validations[n])]
+        broken_rows = self._broken_rows([compiled[n] for n in quarantining], "COMPLETE", "unexpected_index_list")
         rules = [
-            n for n in expectations if self._computed and not results[n].success and hasattr(compiled[n], "mostly")
+            n for n in expectations if self._computed and not validations[n].success and hasattr(compiled[n], "mostly")
         ]
-        first = self._numbers([compiled[n] for n in rules], "SUMMARY", "partial_unexpected_index_list")
+        examples = self._broken_rows([compiled[n] for n in rules], "SUMMARY", "partial_unexpected_index_list")
         return {
             n: ExpectationResult(
-                one, results[n], bool(results[n].success), numbers.get(n, ()), next(iter(first.get(n, ())), None)
+                spec,
+                validations[n],
+                bool(validations[n].success),
+                broken_rows.get(n, ()),
+                next(iter(examples.get(n, ())), None),
             )
-            for n, one in expectations.items()
+            for n, spec in expectations.items()
         }
 
-    def _numbers(self, compiled: Sequence[Any], result_format: str, key: str) -> dict[int, tuple[int, ...]]:
-        """Rows that break expectations. All of them are asked only of few: it takes as much memory as they are."""
+    def _broken_rows(self, compiled: Sequence[Any], result_format: str, key: str) -> dict[int, tuple[int, ...]]:
+        """The rows that break expectations. A complete list needs memory for every row, so it is for few rows only."""
         if not compiled:
             return {}
-        batch = self._batches.batch(self._context, self._computed, numbered=True)
-        asked = {
+        batch = self._rows.batch(self._context, self._computed, numbered=True)
+        options = {
             "result_format": result_format,
             "partial_unexpected_count": 1,
             "unexpected_index_column_names": [ROW_NUMBER],
         }
-        results = self._validate(batch, compiled, asked)
+        validations = self._validate(batch, compiled, options)
         return {
-            n: tuple(sorted(int(row[ROW_NUMBER]) for row in result.result.get(key) or ()))
-            for n, result in results.items()
+            n: tuple(sorted(int(row[ROW_NUMBER]) for row in validation.result.get(key) or ()))
+            for n, validation in validations.items()
         }
 
     def _validate(self, batch: Any, compiled: Sequence[Any], result_format: Any) -> dict[int, Any]:
-        """The result of each expectation, by its number: they come in an order of their own."""
+        """Great Expectations' result of each expectation, by its number: the results come in another order."""
         if not compiled:
             return {}
         suite = self._gx.ExpectationSuite(name="staged", expectations=list(compiled))
-        results = batch.validate(suite, result_format=result_format).results
-        for result in results:
-            result.result = json.loads(json.dumps(result.result, default=_plain))  # pages and messages show them
-        return {result.expectation_config.meta[NUMBER]: result for result in results}
+        validations = batch.validate(suite, result_format=result_format).results
+        for validation in validations:  # pages and messages show their values
+            validation.result = json.loads(json.dumps(validation.result, default=_json_value))
+        return {validation.expectation_config.meta[NUMBER]: validation for validation in validations}
 
-    def _measured_nothing(self, result: Any) -> bool:
-        """Whether there was no value to measure, which is for checks of rows and of missing values to judge."""
-        if _problem(result) is not None:
+    def _has_nothing_to_measure(self, validation: Any) -> bool:
+        """Whether there was no value to measure. Checks of rows and of missing values judge that, not this one."""
+        if _problem(validation) is not None:
             return False
-        found = result.result or {}
-        observed = found.get("observed_value", 0)
-        no_row = self._batches.rows == 0 and "column" in result.expectation_config.kwargs
-        # Of a set of values Great Expectations only tells which are too many or lacking.
-        told = found.get("unexpected_count") or found.get("missing_count")
-        return no_row or (observed is None and not told) or observed != observed  # not a number
+        values = validation.result or {}
+        observed = values.get("observed_value", 0)
+        no_row = self._rows.rows == 0 and "column" in validation.expectation_config.kwargs
+        # For a set of values Great Expectations reports only the unexpected and the missing ones.
+        violations = values.get("unexpected_count") or values.get("missing_count")
+        return no_row or (observed is None and not violations) or observed != observed  # not a number
 
-    def _are_few(self, result: Any) -> bool:
-        return int(result.result.get("unexpected_count") or 0) <= self._contract.quarantine_limit(self._batches.rows)
+    def _are_few(self, validation: Any) -> bool:
+        count = int(validation.result.get("unexpected_count") or 0)
+        return count <= self._contract.quarantine_limit(self._rows.rows)
 
     @staticmethod
-    def _is_single(compiled: Any, expectation: ExpectationSpec) -> bool:
-        """Whether single values break it, and not one may."""
+    def _is_broken_by_one_value(compiled: Any, expectation: ExpectationSpec) -> bool:
         return hasattr(compiled, "mostly") and dict(expectation.arguments).get("mostly", 1.0) == 1.0
 
 
-def suite_result(contract: Contract, findings: Sequence[ExpectationResult]) -> Any:
-    """What was found, as Great Expectations tells the result of a suite."""
+def suite_result(contract: Contract, results: Sequence[ExpectationResult]) -> Any:
+    """The results as Great Expectations' result of a suite."""
     from great_expectations.core import ExpectationSuiteValidationResult
 
-    passed = sum(finding.passed for finding in findings)
+    passed = sum(result.passed for result in results)
     statistics = {
-        "evaluated_expectations": len(findings),
+        "evaluated_expectations": len(results),
         "successful_expectations": passed,
-        "unsuccessful_expectations": len(findings) - passed,
-        "success_percent": 100 * passed / len(findings) if findings else None,
+        "unsuccessful_expectations": len(results) - passed,
+        "success_percent": 100 * passed / len(results) if results else None,
     }
     return ExpectationSuiteValidationResult(
-        results=[finding.result for finding in findings],
-        success=passed == len(findings),
+        results=[result.validation for result in results],
+        success=passed == len(results),
         suite_name=contract.table,
         statistics=statistics,
         meta={"great_expectations_version": great_expectations().__version__},
     )
 
 
-def _plain(value: Any) -> Any:
-    """A value that JSON does not know: NumPy's as Python's own, any other as text."""
+def _json_value(value: Any) -> Any:
+    """A value that JSON does not have: NumPy's as Python's, any other as text."""
     return value.item() if hasattr(value, "item") else str(value)
 
 
-def _problem(result: Any) -> str | None:
-    information = result.exception_info or {}
-    # Told once, or by the metric that raised it.
-    told = [information, *(one for one in information.values() if isinstance(one, dict))]
-    raised = [str(one.get("exception_message")) for one in told if one.get("raised_exception")]
+def _problem(validation: Any) -> str | None:
+    information = validation.exception_info or {}
+    # The exception is stored directly, or below the metric that raised it.
+    exceptions = [information, *(entry for entry in information.values() if isinstance(entry, dict))]
+    raised = [str(entry.get("exception_message")) for entry in exceptions if entry.get("raised_exception")]
     return raised[0] if raised else None
 
 
-def _nothing_broken(rows: int) -> dict[str, Any]:
+def _no_violation(rows: int) -> dict[str, Any]:
     return {"element_count": rows, "unexpected_count": 0, "unexpected_percent": 0.0, "partial_unexpected_list": []}

@@ -1,4 +1,4 @@
-"""What is usual: how a partition may differ from those of the same weekday before it."""
+"""The usual range of a partition: how far it may differ from those of the same weekday before."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ from nightshift.definition.checks import STATISTICS, Statistic, UsualRowCount, U
 from nightshift.quality.distributions import ColumnDistribution
 from nightshift.quality.expectation import DISTINCT, MEAN, MIX, PRESENT, ROW_COUNT, SPREAD, ExpectationSpec
 
-FEWEST_WEEKS = 3  # before which nothing is usual
+MIN_WEEKS = 3  # that a usual range needs
 NORMAL = 1.4826  # times the median absolute deviation: the standard deviation, where values are normal
-LEAST = 0.02  # of the usual value: so much is never a deviation
-LEAST_SHARE = 0.005  # the same of a share
-ROUNDING = 1e-9  # of the mean: a spread below is none
+MIN_DEVIATION = 0.02  # of the usual value
+MIN_SHARE_DEVIATION = 0.005  # of a share
+ROUNDING = 1e-9  # of the mean: a smaller spread is a rounding error
 
 
 def same_weekdays(days: Sequence[date], day: date, weeks: int) -> list[date]:
-    """Of some dates the last so many that are before a date and on its weekday; none if they are too few."""
-    found = sorted(known for known in days if known < day and known.weekday() == day.weekday())[-weeks:]
-    return found if len(found) >= FEWEST_WEEKS else []
+    """The last dates before a date that are on its weekday, one per week; none if they are too few."""
+    weekdays = sorted(before for before in days if before < day and before.weekday() == day.weekday())[-weeks:]
+    return weekdays if len(weekdays) >= MIN_WEEKS else []
 
 
 def usual_rows(usual: UsualRowCount, day: date, counts: Mapping[date, int]) -> Iterator[ExpectationSpec]:
-    """As many rows as the same weekday had in the weeks before; nothing is expected of the first weeks.
+    """Expects about as many rows as on the same weekday before; nothing in the first weeks.
 
     Args:
-        usual: What is declared.
+        usual: The declared usual range.
         day: The date of the partition.
-        counts: How many rows each published date has.
+        counts: The number of rows of each published date.
     """
-    if before := same_weekdays(list(counts), day, usual.weeks):
-        middle, weekday = median(counts[known] for known in before), f"{day:%A}"
+    if weekdays := same_weekdays(list(counts), day, usual.weeks):
+        middle, weekday = median(counts[before] for before in weekdays), f"{day:%A}"
         least, most = multiples(usual.min, usual.max, middle)
         bounds = (("min_value", least), ("max_value", most))
-        note = f"{usual.min:g} to {usual.max:g} times {middle:g}, the median of the last {len(before)} {weekday}s"
+        note = f"{usual.min:g} to {usual.max:g} times {middle:g}, the median of the last {len(weekdays)} {weekday}s"
         yield ExpectationSpec(ROW_COUNT, f"rows of a usual {weekday}", bounds, usual.severity, note)
 
 
-def multiples(least: float, most: float, of: float) -> tuple[int, int]:
-    """The fewest and the most rows that are so many times a number; those around where none is."""
-    # As written: 1.15 times 100 rows are 115, which floats are not sure of.
-    fewest, greatest = (Fraction(str(times)) * Fraction(of) for times in (least, most))
+def multiples(least: float, most: float, rows: float) -> tuple[int, int]:
+    """The fewest and the most rows between two multiples of a number; those around it where there are none."""
+    # Exact: 1.15 times 100 rows are 115, as floats 114.999…
+    fewest, greatest = (Fraction(str(times)) * Fraction(rows) for times in (least, most))
     bounds = ceil(fewest), floor(greatest)
     return min(bounds), max(bounds)
 
@@ -53,105 +53,108 @@ def multiples(least: float, most: float, of: float) -> tuple[int, int]:
 def usual_values(
     column: str, kind: str, usual: UsualValues, day: date, history: Sequence[ColumnDistribution]
 ) -> Iterator[ExpectationSpec]:
-    """A column's distribution near that of the same weekday in the weeks before.
+    """Expects a column's distribution to be near that of the same weekday before.
 
-    Of each statistic the median of those weeks is expected, and so many times their deviation from it to either side:
-    the median absolute deviation as a standard deviation, or the statistic's own sampling error where that is larger.
+    Each statistic may differ from its median over those weeks by a number of deviations: the median absolute deviation
+    scaled to a standard deviation, or the statistic's sampling error where that is larger.
 
     Source: F. R. Hampel, The influence curve and its role in robust estimation, JASA 69 (1974).
 
     Args:
         column: The column.
         kind: Its type.
-        usual: What is declared.
+        usual: The declared usual range.
         day: The date of the partition.
-        history: The column's profiles on the same weekdays before.
+        history: The column's distributions on the same weekdays before.
     """
-    note = f"what the last {len(history)} {day:%A}s had"
+    weekdays = f"the last {len(history)} {day:%A}s"
     for statistic in STATISTICS[kind]:
         if not usual.of or statistic in usual.of:
-            for expected, arguments in _EXPECTED[statistic](history, usual.deviations):
-                given = (("column", column), *arguments.items())
-                yield ExpectationSpec(expected, column, given, usual.severity, note)
+            for expectation, bounds_or_mix in _EXPECTED[statistic](history, usual.deviations):
+                note = f"the mix of {weekdays}" if expectation == MIX else f"the usual range of {weekdays}"
+                arguments = (("column", column), *bounds_or_mix.items())
+                yield ExpectationSpec(expectation, column, arguments, usual.severity, note)
 
 
 def bounds(values: Sequence[float], error: float, deviations: float) -> tuple[float, float]:
-    """The median of some values, less and plus so many of their deviations from it, each at least an error."""
+    """The median of values minus and plus a number of deviations, of which each is at least the error."""
     middle = median(values)
     deviation = max(NORMAL * median(abs(value - middle) for value in values), error)
     return middle - deviations * deviation, middle + deviations * deviation
 
 
-def mix_distance(mix: Mapping[str, float], other: Mapping[str, float]) -> float:
+def mix_distance(mix: Mapping[str, float], expected: Mapping[str, float]) -> float:
     """The total variation distance of two mixes: the share of rows that would need another value.
 
     Args:
-        mix: The share of each value; adding up to 1.
-        other: Another such mix.
+        mix: The share of each value; the shares add up to 1.
+        expected: The expected share of each value.
     """
-    # Exactly added up: the order of a set is another one in every process. Shares may add up to a little more than 1.
-    apart = fsum(abs(mix.get(value, 0.0) - other.get(value, 0.0)) for value in {*mix, *other}) / 2
-    return min(apart, 1.0)
+    # An exact sum, since the order of a set differs between processes. Shares may add up to a little more than 1.
+    half = fsum(abs(mix.get(value, 0.0) - expected.get(value, 0.0)) for value in {*mix, *expected}) / 2
+    return min(half, 1.0)
 
 
-Expected = Iterator[tuple[str, dict[str, Any]]]
+Arguments = Iterator[tuple[str, dict[str, Any]]]  # the class and the arguments of an expectation
 
 
-def _mean(history: Sequence[ColumnDistribution], deviations: float) -> Expected:
-    means, spreads = _known(history, "mean"), _known(history, "spread")
-    if len(means) >= FEWEST_WEEKS:
+def _mean(history: Sequence[ColumnDistribution], deviations: float) -> Arguments:
+    means, spreads = _finite(history, "mean"), _finite(history, "spread")
+    if len(means) >= MIN_WEEKS:
         spread = median(spreads) if spreads else 0.0
-        error = max(spread / sqrt(_present(history)), LEAST * abs(median(means)))
+        error = max(spread / sqrt(_present(history)), MIN_DEVIATION * abs(median(means)))
         yield MEAN, _between(*bounds(means, error, deviations))
 
 
-def _spread(history: Sequence[ColumnDistribution], deviations: float) -> Expected:
-    spreads = _known(history, "spread")
-    if len(spreads) >= FEWEST_WEEKS:
+def _spread(history: Sequence[ColumnDistribution], deviations: float) -> Arguments:
+    spreads = _finite(history, "spread")
+    if len(spreads) >= MIN_WEEKS:
         # The sampling error of a standard deviation, if values are normal.
-        error = median(spreads) * max(1 / sqrt(2 * _present(history)), LEAST)
-        error = max(error, ROUNDING * abs(median(_known(history, "mean"))))
+        error = median(spreads) * max(1 / sqrt(2 * _present(history)), MIN_DEVIATION)
+        error = max(error, ROUNDING * abs(median(_finite(history, "mean"))))
         least, most = bounds(spreads, error, deviations)
         yield SPREAD, _between(max(least, 0.0), most)
 
 
-def _missing(history: Sequence[ColumnDistribution], deviations: float) -> Expected:
-    # Without any value, as where files did not have the column yet, a partition tells nothing of it.
-    known = [one for one in history if one.missing < one.rows]
-    if len(known) >= FEWEST_WEEKS:
-        shares = [one.missing_share for one in known]
-        share, rows = median(shares), median(one.rows for one in known)
-        least, most = bounds(shares, max(sqrt(share * (1 - share) / rows), LEAST_SHARE), deviations)
+def _missing(history: Sequence[ColumnDistribution], deviations: float) -> Arguments:
+    # A partition without any value, as before files had the column, is no evidence.
+    filled = [distribution for distribution in history if distribution.missing < distribution.rows]
+    if len(filled) >= MIN_WEEKS:
+        shares = [distribution.missing_share for distribution in filled]
+        share, rows = median(shares), median(distribution.rows for distribution in filled)
+        least, most = bounds(shares, max(sqrt(share * (1 - share) / rows), MIN_SHARE_DEVIATION), deviations)
         yield PRESENT, _between(max(1 - most, 0.0), min(1 - least, 1.0))
 
 
-def _distinct(history: Sequence[ColumnDistribution], deviations: float) -> Expected:
-    numbers = [float(one.distinct) for one in history if one.distinct]
-    if len(numbers) >= FEWEST_WEEKS:
-        least, most = bounds(numbers, max(LEAST * median(numbers), 0.5), deviations)
+def _distinct(history: Sequence[ColumnDistribution], deviations: float) -> Arguments:
+    numbers = [float(distribution.distinct) for distribution in history if distribution.distinct]
+    if len(numbers) >= MIN_WEEKS:
+        least, most = bounds(numbers, max(MIN_DEVIATION * median(numbers), 0.5), deviations)
         yield DISTINCT, _between(max(floor(least), 1), ceil(most))
 
 
-def _mix(history: Sequence[ColumnDistribution], deviations: float) -> Expected:
-    mixes = [one.shares for one in history if one.counts]
-    if len(mixes) >= FEWEST_WEEKS:
-        away = [mix_distance(mix, _pooled([other for other in mixes if other is not mix])) for mix in mixes]
-        _, most = bounds(away, LEAST_SHARE, deviations)
+def _mix(history: Sequence[ColumnDistribution], deviations: float) -> Arguments:
+    mixes = [distribution.shares for distribution in history if distribution.counts]
+    if len(mixes) >= MIN_WEEKS:
+        distances = [mix_distance(mix, _pooled([week for week in mixes if week is not mix])) for mix in mixes]
+        _, most = bounds(distances, MIN_SHARE_DEVIATION, deviations)
         yield MIX, {"shares": _pooled(mixes), "max_distance": min(most, 1.0)}
 
 
-_EXPECTED: Mapping[Statistic, Callable[[Sequence[ColumnDistribution], float], Expected]] = {
+_EXPECTED: Mapping[Statistic, Callable[[Sequence[ColumnDistribution], float], Arguments]] = {
     "mean": _mean, "spread": _spread, "missing": _missing, "distinct": _distinct, "mix": _mix,
 }  # fmt: skip
 
 
-def _known(history: Sequence[ColumnDistribution], statistic: str) -> list[float]:
-    return [value for one in history if (value := getattr(one, statistic)) is not None and isfinite(value)]
+def _finite(history: Sequence[ColumnDistribution], statistic: str) -> list[float]:
+    values = [getattr(distribution, statistic) for distribution in history]
+    return [value for value in values if value is not None and isfinite(value)]
 
 
 def _present(history: Sequence[ColumnDistribution]) -> float:
-    """How many values a usual partition has, of those that have any."""
-    return median(one.rows - one.missing for one in history if one.missing < one.rows)
+    """The median number of values of the partitions that have any."""
+    values = [distribution.rows - distribution.missing for distribution in history]
+    return median(count for count in values if count > 0)
 
 
 def _pooled(mixes: Sequence[Mapping[str, float]]) -> dict[str, float]:

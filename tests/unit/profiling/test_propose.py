@@ -29,7 +29,8 @@ from nightshift.lake.landing import landed_dates, landing_file, read_landed
 from nightshift.lake.tables import Layer, TableSpec
 from nightshift.profiling.proposal import Proposal
 from nightshift.quality.audit import Audit, audit_table
-from nightshift.quality.contract import AuditContext, source_contract
+from nightshift.quality.context import AuditContext
+from nightshift.quality.contract import source_contract
 from nightshift.quality.distributions import column_distributions
 from nightshift.quality.usual import same_weekdays
 from unit.profiling.shop import DAYS, FIRST, PATH, Row, land, lines_of, orders, proposed, write
@@ -199,7 +200,7 @@ def test_the_profiled_files_pass_the_proposal(history: History) -> None:
     for day in (FIRST, FIRST + timedelta(days=30), LAST - timedelta(days=1), LAST):
         audited = history.audit(day)
         assert [check.detail for check in audited.verdict.checks if not check.passed] == []
-        assert audited.broken == ()
+        assert audited.broken_rows == ()
 
 
 def test_the_next_days_pass(history: History, tmp_path: Path) -> None:
@@ -287,7 +288,7 @@ def test_outliers_are_quarantined_and_lie_beyond_the_bounds(tmp_path: Path) -> N
     assert column["max"] == 32 and column["severity"] == "quarantine"
     assert "1,048.5 in 1 row of 2024-03-21 would be set aside" in proposal.to_yaml()
     verdict = History.of(tmp_path, source_of(proposal)).audit(FIRST + timedelta(days=20))
-    assert verdict.verdict.outcome == "warn" and len(verdict.broken) == 1
+    assert verdict.verdict.outcome == "warn" and len(verdict.broken_rows) == 1
 
 
 def test_a_code_for_missing_values_is_named_and_passes(tmp_path: Path) -> None:

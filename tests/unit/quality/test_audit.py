@@ -14,7 +14,8 @@ from nightshift.lake.catalog import Lake
 from nightshift.lake.staging import read_staged, stage_arrow
 from nightshift.lake.tables import TableSpec, features_table, raw_table, scores_table
 from nightshift.quality.audit import audit_table
-from nightshift.quality.contract import AuditContext, features_contract, scores_contract, source_contract
+from nightshift.quality.context import AuditContext
+from nightshift.quality.contract import features_contract, scores_contract, source_contract
 from nightshift.quality.expectation import Contract
 from nightshift.types import Check, Verdict
 

@@ -46,7 +46,7 @@ def known(contract: Contract) -> list[str] | None:
     """The machines that the reference of the plan knows; None if nothing is expected."""
     one = contract.computed.get("told")
     assert (one is not None) == any(e.subject == "told" for e in contract.expectations)
-    return sorted(one.known["machine"].to_pylist()) if one is not None and one.known is not None else None
+    return sorted(one.reference["machine"].to_pylist()) if one is not None and one.reference is not None else None
 
 
 @pytest.fixture

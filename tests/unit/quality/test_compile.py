@@ -71,7 +71,7 @@ def one(kind: str, severity: Severity = "warn", **arguments: Any) -> Expectation
 
 def checked(folder: str, expectation: ExpectationSpec, rows: pa.Table = ROWS) -> Check:
     audited = audit_table(Contract("raw.x", (expectation,), 1.0, folder=folder), rows)
-    [check], [finding] = audited.verdict.checks, audited.findings
+    [check], [finding] = audited.verdict.checks, audited.results
     assert check.passed == finding.passed == finding.result.success  # the page says what the verdict says
     return check
 

@@ -133,28 +133,28 @@ def test_nothing_is_fetched_for_a_rule() -> None:
 KNOWN = pa.table({"carrier": ["UA", "UA", None], "flight": [1, 2, 3]})
 LOOK_UP = (
     "case when carrier is null or flight is null then null else "
-    "exists(select 1 from known where known.carrier = landed.carrier and known.flight = landed.flight) end"
+    "exists(select 1 from reference where reference.carrier = landed.carrier and reference.flight = landed.flight) end"
 )
 
 
 def test_several_columns_are_known_together_and_not_one_by_one() -> None:
     rows = pa.table({"carrier": ["UA", "UA", "AA"], "flight": [1, 3, 1]})
-    assert computed(rows, LOOK_UP, known=KNOWN) == [True, False, False]
+    assert computed(rows, LOOK_UP, reference=KNOWN) == [True, False, False]
 
 
 def test_a_missing_value_is_neither_known_nor_unknown() -> None:
     rows = pa.table({"carrier": [None, "UA", None], "flight": [3, None, None]}).cast(KNOWN.schema)
-    assert computed(rows, LOOK_UP, known=KNOWN) == [None, None, None]
+    assert computed(rows, LOOK_UP, reference=KNOWN) == [None, None, None]
 
 
 def test_where_nothing_is_known_every_value_is_unknown() -> None:
     rows = pa.table({"carrier": ["UA", None], "flight": [1, 1]})
-    assert computed(rows, LOOK_UP, known=KNOWN.slice(0, 0)) == [False, None]
+    assert computed(rows, LOOK_UP, reference=KNOWN.slice(0, 0)) == [False, None]
 
 
 @pytest.mark.parametrize("many", [100, 100_000])
 def test_a_look_up_keeps_the_order_of_the_rows_whether_few_or_many_values_are_known(many: int) -> None:
     rows = pa.table({"flight": [(number * 7919) % 5000 for number in range(5000)]})
     known = pa.table({"flight": list(range(0, 3 * many, 3))})
-    found = computed(rows, "exists(select 1 from known where known.flight = landed.flight)", known=known)
+    found = computed(rows, "exists(select 1 from reference where reference.flight = landed.flight)", reference=known)
     assert found == [one % 3 == 0 and one < 3 * many for one in rows["flight"].to_pylist()]

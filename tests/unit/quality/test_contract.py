@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from nightshift.definition.checks import RowCount, UsualRowCount
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.source import Column, Source
-from nightshift.quality.contract import AuditContext, features_contract, scores_contract, source_contract
+from nightshift.quality.context import AuditContext
+from nightshift.quality.contract import features_contract, scores_contract, source_contract
 from nightshift.quality.expectation import Contract
 
 
@@ -90,7 +91,7 @@ def usual_of(
 ) -> list[tuple[object, ...]]:
     """The bounds of what is usual: what they are about, the bounds, and where they come from."""
     declared = source.model_copy(update={"rows": RowCount(usual=usual)})
-    found = source_contract("schedule", declared, AuditContext(day=day, counts=history)).expectations
+    found = source_contract("schedule", declared, AuditContext(day=day, row_counts=history)).expectations
     return [(*(value for _, value in one.arguments), one.severity, one.note) for one in found if "usual" in one.subject]
 
 
@@ -122,7 +123,7 @@ def test_nothing_is_usual_in_the_first_weeks(flight_delay: ModelDefinition, know
 
 def test_several_dates_at_once_are_not_held_against_a_weekday(flight_delay: ModelDefinition) -> None:
     declared = flight_delay.sources["schedule"].model_copy(update={"rows": RowCount(usual=UsualRowCount())})
-    contract = source_contract("schedule", declared, AuditContext(days=7, counts=weeks(900, 900, 900)))
+    contract = source_contract("schedule", declared, AuditContext(days=7, row_counts=weeks(900, 900, 900)))
     assert [one.subject for one in contract.expectations].count("rows") == 1
     assert not any("usual" in one.subject for one in contract.expectations)
 

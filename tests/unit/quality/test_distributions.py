@@ -18,7 +18,7 @@ from nightshift.lake.read import published_partitions
 from nightshift.lake.staging import stage_arrow
 from nightshift.lake.tables import Layer, TableSpec
 from nightshift.quality.distributions import (
-    MOST_VALUES,
+    MAX_VALUES,
     ColumnDistribution,
     column_distributions,
     published_distributions,
@@ -100,9 +100,7 @@ def test_the_same_number_every_time_has_no_spread() -> None:
 
 
 def test_a_mix_is_kept_of_a_thousand_values_and_of_no_more() -> None:
-    kept, beyond = (
-        column([f"v{number}" for number in range(many)], "string") for many in (MOST_VALUES, MOST_VALUES + 1)
-    )
+    kept, beyond = (column([f"v{number}" for number in range(many)], "string") for many in (MAX_VALUES, MAX_VALUES + 1))
     assert (kept.distinct, len(kept.counts)) == (1000, 1000)
     assert (beyond.distinct, beyond.counts) == (1001, {})
 

@@ -255,7 +255,7 @@ def test_what_an_audit_measured_is_on_its_page(caplog: pytest.LogCaptureFixture)
     ]
     contract = Contract("raw.plan", tuple(measured))
     audited = audit_table(contract, pa.table({"load": [0.25, 0.5, 0.75], "kind": ["a", "b", "b"]}))
-    page = Parsed(render_docs("raw.plan", suite_result(contract, audited.findings), "", "fail"))
+    page = Parsed(render_docs("raw.plan", suite_result(contract, audited.results), "", "fail"))
     assert "0.5" in page.text
     assert "0.6666" in page.text
     assert "3" in page.text

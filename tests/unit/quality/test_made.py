@@ -27,7 +27,8 @@ from nightshift.lake.tables import features_table, scores_table
 from nightshift.monitoring.profile import learn_bins, profile_rows
 from nightshift.quality.audit import audit_table
 from nightshift.quality.computed import computed_columns
-from nightshift.quality.contract import AuditContext, features_contract, scores_contract
+from nightshift.quality.context import AuditContext
+from nightshift.quality.contract import features_contract, scores_contract
 from nightshift.quality.distributions import ColumnDistribution
 from nightshift.quality.expectation import MEAN, MIX, PRESENT, ComputedColumn, Contract
 from nightshift.registry.bins import NumberBins

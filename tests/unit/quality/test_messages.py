@@ -10,6 +10,7 @@ import pytest
 from nightshift.errors import LONGEST
 from nightshift.quality import expectation
 from nightshift.quality.expectation import (
+    ANCHORS,
     BETWEEN,
     DISTINCT,
     IN_SET,
@@ -23,13 +24,12 @@ from nightshift.quality.expectation import (
     SPREAD,
     UNIQUE,
     UNIQUE_TOGETHER,
-    WHOLE,
     ExpectationSpec,
 )
-from nightshift.quality.messages import reason, sentence
+from nightshift.quality.messages import failure_message, row_reason
 
 KEY = ExpectationSpec(UNIQUE_TOGETHER, "a + b", (("column_list", ["a", "b"]),))
-FORM = ExpectationSpec(MATCHES, "code", (("column", "code"), ("regex", "[A-Z]+".join(WHOLE))))
+FORM = ExpectationSpec(MATCHES, "code", (("column", "code"), ("regex", "[A-Z]+".join(ANCHORS))))
 
 
 def broken(count: int, first: Any) -> dict[str, Any]:
@@ -39,7 +39,7 @@ def broken(count: int, first: Any) -> dict[str, Any]:
 def test_a_doubled_key_is_told_as_a_person_writes_it() -> None:
     first = {"source_date": date(2013, 7, 3), "carrier": "AA", "flight": 1}
     assert (
-        sentence(KEY, broken(2, first))
+        failure_message(KEY, broken(2, first))
         == "a + b is the same in 2 rows, first source_date 2013-07-03, carrier AA, flight 1"
     )
 
@@ -60,9 +60,9 @@ def test_a_doubled_key_is_told_as_a_person_writes_it() -> None:
     ],
 )
 def test_a_value_of_a_doubled_key_is_told_without_its_type(value: Any, told: str) -> None:
-    assert sentence(KEY, broken(2, {"a": value, "b": 1})) == f"a + b is the same in 2 rows, first a {told}, b 1"
+    assert failure_message(KEY, broken(2, {"a": value, "b": 1})) == f"a + b is the same in 2 rows, first a {told}, b 1"
     alone = ExpectationSpec(UNIQUE, "a", (("column", "a"),))
-    assert sentence(alone, broken(2, value)) == f"a is the same in 2 rows, first {told}"
+    assert failure_message(alone, broken(2, value)) == f"a is the same in 2 rows, first {told}"
 
 
 @pytest.mark.parametrize("letter", ["x", "\x00", "\u202e"])
@@ -70,10 +70,10 @@ def test_a_long_value_is_cut_and_printable_wherever_it_is_told(letter: str) -> N
     value = letter * 100_000
     within = ExpectationSpec(IN_SET, "code", (("column", "code"), ("value_set", ["A"])))
     for told in (
-        sentence(FORM, broken(1, value)),
-        sentence(within, broken(1, value)),
-        sentence(KEY, broken(2, {"a": value, "b": 1})),
-        reason(FORM, {"code": value}),
+        failure_message(FORM, broken(1, value)),
+        failure_message(within, broken(1, value)),
+        failure_message(KEY, broken(2, {"a": value, "b": 1})),
+        row_reason(FORM, {"code": value}),
     ):
         assert told.isprintable()
         assert "…" in told
@@ -81,8 +81,8 @@ def test_a_long_value_is_cut_and_printable_wherever_it_is_told(letter: str) -> N
 
 
 def test_a_short_text_that_breaks_a_rule_keeps_its_quotes_which_show_its_blanks() -> None:
-    assert sentence(FORM, broken(1, "aa ")) == "code has 1 value not of the form [A-Z]+, first 'aa '"
-    assert reason(FORM, {"code": "aa "}) == "code is 'aa ', not of the form [A-Z]+"
+    assert failure_message(FORM, broken(1, "aa ")) == "code has 1 value not of the form [A-Z]+, first 'aa '"
+    assert row_reason(FORM, {"code": "aa "}) == "code is 'aa ', not of the form [A-Z]+"
 
 
 # ---- a sentence of each kind
@@ -90,7 +90,7 @@ def test_a_short_text_that_breaks_a_rule_keeps_its_quotes_which_show_its_blanks(
 
 def told(kind: str, found: dict[str, Any], subject: str = "x", note: str = "", **arguments: Any) -> str:
     given = (("column", subject), *arguments.items())
-    return sentence(ExpectationSpec(kind, subject, given, note=note), found)
+    return failure_message(ExpectationSpec(kind, subject, given, note=note), found)
 
 
 RULE = ExpectationSpec(IN_SET, "later", (("column", "later"), ("value_set", [True])), note="arr > dep", computed=True)
@@ -113,15 +113,18 @@ SENTENCES = {
     IN_SET: [
         (told(IN_SET, broken(1, "XX"), value_set=["A", "B"]), "x has 1 value outside the 2 allowed, first 'XX'"),
         (
-            sentence(RULE, {"unexpected_count": 3}, {"arr": 4.0, "dep": None}),
+            failure_message(RULE, {"unexpected_count": 3}, {"arr": 4.0, "dep": None}),
             "later does not hold in 3 rows: arr > dep, first arr 4.0, dep missing",
         ),
-        (sentence(RULE, {"unexpected_count": 1}), "later does not hold in 1 row: arr > dep"),
+        (failure_message(RULE, {"unexpected_count": 1}), "later does not hold in 1 row: arr > dep"),
     ],
-    MATCHES: [(sentence(FORM, broken(1, "aa")), "code has 1 value not of the form [A-Z]+, first 'aa'")],
+    MATCHES: [(failure_message(FORM, broken(1, "aa")), "code has 1 value not of the form [A-Z]+, first 'aa'")],
     UNIQUE: [(told(UNIQUE, broken(2, np.int64(7))), "x is the same in 2 rows, first 7")],
     UNIQUE_TOGETHER: [
-        (sentence(KEY, broken(2, {"a": np.int64(1), "b": None})), "a + b is the same in 2 rows, first a 1, b missing")
+        (
+            failure_message(KEY, broken(2, {"a": np.int64(1), "b": None})),
+            "a + b is the same in 2 rows, first a 1, b missing",
+        )
     ],
     ROW_COUNT: [
         (told(ROW_COUNT, {"observed_value": 7}, min_value=9, max_value=None), "7 rows, expected at least 9"),
@@ -160,7 +163,7 @@ SENTENCES = {
     ],
     NEWEST: [
         (
-            sentence(AGE, {"observed_value": np.float64(-12.26)}),
+            failure_message(AGE, {"observed_value": np.float64(-12.26)}),
             "the newest row is 12.3 h before the end of its date, at most 6.0 h allowed",
         ),
         (told(NEWEST, {"observed_value": 7}, max_value=5), "the largest x is 7, expected at most 5"),

@@ -20,7 +20,7 @@ from nightshift.quality.usual import mix_distance
 def found(values: list[Any], kind: pa.DataType, shares: dict[str, float], most: float = 0.5) -> ExpectationResult:
     arguments = (("column", "x"), ("shares", shares), ("max_distance", most))
     contract = Contract("raw.x", (ExpectationSpec(MIX, "x", arguments),))
-    [finding] = audit_table(contract, pa.table({"x": pa.array(values, kind)})).findings
+    [finding] = audit_table(contract, pa.table({"x": pa.array(values, kind)})).results
     assert finding.problem is None
     return finding
 
@@ -31,7 +31,7 @@ def test_the_distance_to_the_expected_mix_is_observed_without_missing_values(val
     shares = {"a": 0.5, "b": 0.5}
     present = [value for value in values if value is not None]
     mix = {value: present.count(value) / len(present) for value in present}
-    assert found(values, pa.string(), shares).result.result["observed_value"] == pytest.approx(
+    assert found(values, pa.string(), shares).validation.result["observed_value"] == pytest.approx(
         mix_distance(mix, shares)
     )
 
@@ -43,20 +43,20 @@ def test_a_mix_may_be_just_so_far_away(most: float, passed: bool) -> None:
 
 def test_a_boolean_is_told_as_in_sql_as_what_was_published_is() -> None:
     finding = found([True, True, False, None], pa.bool_(), {"true": 2 / 3, "false": 1 / 3})
-    assert finding.result.result["observed_value"] == pytest.approx(0)
+    assert finding.validation.result["observed_value"] == pytest.approx(0)
 
 
 def test_the_value_that_differs_most_is_told_and_of_two_the_first_by_name() -> None:
-    details = found(["b", "b", "c", "c"], pa.string(), {"a": 1.0}).result.result["details"]
+    details = found(["b", "b", "c", "c"], pa.string(), {"a": 1.0}).validation.result["details"]
     assert details == {"value": "a", "share": 0.0, "expected": 1.0}
-    details = found(["c", "b"], pa.string(), {"d": 0.5, "e": 0.5}).result.result["details"]
+    details = found(["c", "b"], pa.string(), {"d": 0.5, "e": 0.5}).validation.result["details"]
     assert details == {"value": "b", "share": 0.5, "expected": 0.0}
 
 
 @pytest.mark.parametrize("values", [[], [None, None]])
 def test_without_a_value_any_mix_is_near(values: list[None]) -> None:
     finding = found(values, pa.string(), {"a": 1.0}, 0.01)
-    assert (finding.passed, finding.result.result["observed_value"]) == (True, None)
+    assert (finding.passed, finding.validation.result["observed_value"]) == (True, None)
 
 
 def test_what_was_measured_is_on_the_page() -> None:
@@ -75,7 +75,7 @@ def test_what_was_measured_is_on_the_page() -> None:
         ),
     )
     rows = pa.table({"f": [0.5, 1.5, None, 0.5], "s": ["x", "y", "y", "y"]})
-    page = render_docs("raw.x", suite_result(contract, audit_table(contract, rows).findings), "", "fail")
+    page = render_docs("raw.x", suite_result(contract, audit_table(contract, rows).results), "", "fail")
     cells = re.findall(r"\S+", re.sub(r"<[^>]+>", " ", page.split("</style>")[-1]))
     assert "--" not in cells
     for observed in ("≈0.8333333333", "≈0.5773502692", "1.5", "0.75", "2"):

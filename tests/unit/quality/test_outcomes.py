@@ -71,7 +71,7 @@ def test_checks_are_told_in_the_order_of_the_contract_whatever_kinds_they_are_of
     assert [one.passed for one in found.verdict.checks] == [
         *(True, False, False, False, False, False, True, True, False, True, False, True, True)
     ]
-    assert [finding.expectation for finding in found.findings] == expectations
+    assert [finding.expectation for finding in found.results] == expectations
 
 
 def test_the_same_expectation_twice_is_two_checks_with_a_severity_each() -> None:
@@ -91,7 +91,7 @@ def test_the_same_expectation_twice_is_two_checks_with_a_severity_each() -> None
 )
 def test_the_gravest_severity_decides(severities: list[Severity], outcome: str, broken: tuple[int, ...]) -> None:
     found = audited(*[expect(NOT_NULL, severity=severity) for severity in severities], share=0.25)
-    assert (found.verdict.outcome, found.broken) == (outcome, broken)
+    assert (found.verdict.outcome, found.broken_rows) == (outcome, broken)
 
 
 def test_what_was_checked_without_rows_is_told_first() -> None:
@@ -108,9 +108,10 @@ def test_a_row_that_breaks_several_rules_is_set_aside_once_with_the_first_and_ev
         rule("small", "quarantine"),
     ]
     found = audited(*expectations, share=1.0, run_id="run 7")
-    assert found.broken == (1, 2, 3)
+    assert found.broken_rows == (1, 2, 3)
     told = [
-        (row["quarantine_rule"], row["quarantine_value"], row["quarantine_reason"]) for row in found.aside.to_pylist()
+        (row["quarantine_rule"], row["quarantine_value"], row["quarantine_reason"])
+        for row in found.quarantined.to_pylist()
     ]
     more = "; small does not hold: n < 2 (n 2)"
     assert told == [
@@ -118,7 +119,7 @@ def test_a_row_that_breaks_several_rules_is_set_aside_once_with_the_first_and_ev
         (NOT_NULL, None, "n is missing"),
         (IN_SET, "b", f"s is 'b', outside the 1 allowed{more}"),
     ]
-    assert set(found.aside["quarantine_run"].to_pylist()) == {"run 7"}
+    assert set(found.quarantined["quarantine_run"].to_pylist()) == {"run 7"}
 
 
 # ---- how many may be set aside

@@ -11,7 +11,7 @@ from nightshift.lake.catalog import Lake
 from nightshift.lake.publish import publish
 from nightshift.lake.staging import stage_arrow
 from nightshift.lake.tables import features_table, raw_table
-from nightshift.quality.auditor import REMEMBERED
+from nightshift.quality.auditor import REMEMBERED_DATES
 from nightshift.types import Check, Staged
 from unit.conftest import Edit
 from unit.quality.machines import Machines, auditor, stage
@@ -30,7 +30,7 @@ def put(lake: Lake, definition: ModelDefinition, machines: Machines, **inputs: s
 
 
 def checked(lake: Lake, definition: ModelDefinition, staged: Staged) -> Check:
-    [check] = auditor(lake, definition).files(staged)
+    [check] = auditor(lake, definition).file_checks(staged)
     assert (check.name, check.subject) == ("ExpectFileToBeNew", "file")
     return check
 
@@ -57,7 +57,7 @@ def test_a_file_of_a_later_date_is_another_dates_as_well(lake: Lake, looking: Mo
 def test_the_fourteen_newest_other_dates_are_remembered(
     lake: Lake, looking: ModelDefinition, digest: str, passed: bool
 ) -> None:
-    assert REMEMBERED == 14
+    assert REMEMBERED_DATES == 14
     dates = range(1, 16)
     put(lake, looking, dict.fromkeys(dates, "a"), **{f"d{number}": f"file {number}" for number in dates})
     assert checked(lake, looking, stage(lake, looking, "plan", {16: "a"}, d16=digest)).passed is passed
@@ -116,17 +116,17 @@ def test_a_repeated_file_may_only_be_worth_a_warning(lake: Lake, edit: Edit) -> 
 
 def test_a_source_that_may_repeat_itself_is_not_looked_at(lake: Lake, tiny: ModelDefinition) -> None:
     put(lake, tiny, {1: "a"}, d1="one")
-    assert auditor(lake, tiny).files(stage(lake, tiny, "plan", {2: "a"}, d2="one")) == []
+    assert auditor(lake, tiny).file_checks(stage(lake, tiny, "plan", {2: "a"}, d2="one")) == []
 
 
 def test_an_irregular_source_is_not_looked_at(lake: Lake, looking: ModelDefinition) -> None:
     plan = looking.sources["plan"].model_copy(update={"cadence": "irregular"})
     irregular = looking.model_copy(update={"sources": {**looking.sources, "plan": plan}})
     put(lake, irregular, {1: "a"}, d1="one")
-    assert auditor(lake, irregular).files(stage(lake, irregular, "plan", {2: "a"}, d2="one")) == []
+    assert auditor(lake, irregular).file_checks(stage(lake, irregular, "plan", {2: "a"}, d2="one")) == []
 
 
 def test_what_was_made_from_no_file_is_not_looked_at(lake: Lake, looking: ModelDefinition) -> None:
     spec, day = features_table(looking), date(2024, 1, 1)
     staged = stage_arrow(lake, spec, spec.schema.empty_table(), day, day, {"raw.plan": "7"})
-    assert auditor(lake, looking).files(staged) == []
+    assert auditor(lake, looking).file_checks(staged) == []

@@ -15,7 +15,8 @@ from nightshift.definition.source import Column, Source
 from nightshift.errors import TerminalError
 from nightshift.quality.audit import Audit, audit_table
 from nightshift.quality.computed import computed_columns
-from nightshift.quality.contract import AuditContext, source_contract
+from nightshift.quality.context import AuditContext
+from nightshift.quality.contract import source_contract
 from nightshift.types import Check
 
 DAY = date(2024, 1, 1)
@@ -69,8 +70,8 @@ def test_the_rows_that_break_a_rule_of_the_quarantine_are_set_aside_and_no_other
     rules = {"later": RowRule(expression="arr > dep", severity="quarantine")}
     source = flights(rules=rules, quarantine=Quarantine(share=0.5))
     found = audited(source, rows({}, {"arr": 4.0, "flight": 7}, {}, {"arr": 1.0}))
-    assert found.broken == (1, 3)
-    [first, _] = found.aside.to_pylist()
+    assert found.broken_rows == (1, 3)
+    [first, _] = found.quarantined.to_pylist()
     assert (first["flight"], first["quarantine_rule"]) == (7, "ExpectColumnValuesToBeInSet")
     assert (first["quarantine_column"], first["quarantine_value"]) == ("later", None)
     assert first["quarantine_reason"] == "later does not hold: arr > dep (arr 4.0, dep 5.0)"
@@ -99,7 +100,7 @@ def planned(**declared: Any) -> Source:
 
 def test_a_reference_tells_which_values_the_other_source_does_not_know() -> None:
     data = rows({}, {"carrier": "DL"}, {"flight": 2})
-    check = checked(planned(), data, "planned", known={"planned": KNOWN})
+    check = checked(planned(), data, "planned", references={"planned": KNOWN})
     assert (check.observed, check.severity) == (2.0, "fail")
     assert check.detail == (
         "planned does not hold in 2 rows: carrier + flight known to plan, first carrier DL, flight 1"
@@ -107,7 +108,7 @@ def test_a_reference_tells_which_values_the_other_source_does_not_know() -> None
 
 
 def test_rows_with_a_missing_value_are_not_looked_up() -> None:
-    check = checked(planned(), rows({"carrier": None}, {"flight": None}), "planned", known={"planned": KNOWN})
+    check = checked(planned(), rows({"carrier": None}, {"flight": None}), "planned", references={"planned": KNOWN})
     assert check.passed
 
 
@@ -120,14 +121,14 @@ def test_a_reference_holds_where_just_the_share_is_known_of_those_that_are_looke
     unknown: int, passed: bool
 ) -> None:
     data = rows(*[{"flight": 9}] * unknown, *[{}] * (100 - unknown), *[{"flight": None}] * 50)
-    check = checked(planned(share=0.71, severity="warn"), data, "planned", known={"planned": KNOWN})
+    check = checked(planned(share=0.71, severity="warn"), data, "planned", references={"planned": KNOWN})
     assert (check.passed, check.observed) == (passed, unknown)
     assert passed or "does not hold in 30 rows, at most 29% of the rows may: carrier + flight known" in check.detail
 
 
 def test_a_share_of_less_than_a_per_cent_is_told_as_it_is() -> None:
     data = rows(*[{"flight": 9}] * 2, *[{}] * 98)
-    check = checked(planned(share=0.995), data, "planned", known={"planned": KNOWN})
+    check = checked(planned(share=0.995), data, "planned", references={"planned": KNOWN})
     assert "at most 0.5% of the rows may" in check.detail
 
 
@@ -194,12 +195,12 @@ def test_there_are_so_many_times_the_rows_of_another_source(
     like: dict[str, float], alike: int, count: int, passed: bool
 ) -> None:
     source = flights(rows=RowCount(min=0, like=RowsLike(source="plan", **like)))
-    check = checked(source, rows(*[{}] * count), "rows like plan", alike=alike)
+    check = checked(source, rows(*[{}] * count), "rows like plan", like_rows=alike)
     assert check.passed is passed
 
 
 def test_rows_unlike_another_sources_are_told_with_its_number() -> None:
     source = flights(rows=RowCount(like=RowsLike(source="plan", min=0.9, max=1.1, severity="warn")))
-    check = checked(source, rows({}, {}), "rows like plan", alike=10)
+    check = checked(source, rows({}, {}), "rows like plan", like_rows=10)
     assert check.detail == "2 rows, expected 9 to 11 (0.9 to 1.1 times the 10 of plan)"
     assert check.severity == "warn"

@@ -15,7 +15,8 @@ from nightshift.definition.checks import UsualValues
 from nightshift.definition.source import Column, Source
 from nightshift.lake.tables import Layer, TableSpec
 from nightshift.quality.audit import audit_table
-from nightshift.quality.contract import AuditContext, source_contract
+from nightshift.quality.context import AuditContext
+from nightshift.quality.contract import source_contract
 from nightshift.quality.distributions import ColumnDistribution, column_distributions
 from nightshift.quality.expectation import DISTINCT, MEAN, MIX, PRESENT, SPREAD
 from nightshift.types import Check
