@@ -42,21 +42,21 @@ def wide_night(bench: Bench) -> list[Figure]:
         bench.say(f"{way}, {number + 1} of {ROUNDS}")
         job = Job("../bench/wide", ("--way", way, "--staged", staged.location))
         runs[way].append(submit(settings, job, bench.say))
-        done = runs[way][-1]
-        bench.note(f"{way}: {done.work:.1f} s after {done.seconds - done.work:.1f} s, {done.peak / 2**30:.1f} GiB")
-        return done.work
+        run = runs[way][-1]
+        bench.note(f"{way}: {run.work:.1f} s after {run.seconds - run.work:.1f} s, {run.peak / 2**30:.1f} GiB")
+        return run.work
 
     seconds = {
-        way: median(found) for way, found in alternate({way: partial(measured, way) for way in WAYS}, ROUNDS).items()
+        way: median(times) for way, times in alternate({way: partial(measured, way) for way in WAYS}, ROUNDS).items()
     }
     _check(runs["nightshift"][-1], runs["by-hand"][-1])
     ours, hand, theirs = (seconds[way] for way in WAYS)
-    told = f"{ours:.1f} s, {checks} checks on {staged.rows:,} rows of {len(wide.SPEC.columns)} columns"
+    detail = f"{ours:.1f} s, {checks} checks on {staged.rows:,} rows of {len(wide.SPEC.columns)} columns"
     return [
         Figure(
             "A wide night's audit",
             "at most 2 times an aggregation by hand",
-            f"{told}; by hand {hand:.1f} s",
+            f"{detail}; by hand {hand:.1f} s",
             f"{ours / hand:.2f} times",
             ours <= 2 * hand,
         ),

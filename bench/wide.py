@@ -74,7 +74,7 @@ SPEC = TableSpec(
 
 
 def contract() -> Contract:
-    """The contract of the wide source, with what is usual of three of its columns."""
+    """The contract of the wide source, with the usual range of three of its columns."""
     usual = [ColumnDistribution(1000, 10, mean, 10.0) for mean in (49.0, 50.0, 51.0, 50.5, 49.5)]
     return source_contract("wide", WIDE, AuditContext(day=DAY, distributions={f"amount{n}": usual for n in range(3)}))
 
@@ -82,43 +82,43 @@ def contract() -> Contract:
 def rows(first: int, count: int) -> pa.Table:
     """Rows that break nothing."""
     random = np.random.default_rng(first)
-    made: dict[str, Any] = {"source_date": pa.repeat(pa.scalar(DAY), count), "id": np.arange(first, first + count)}
+    columns: dict[str, Any] = {"source_date": pa.repeat(pa.scalar(DAY), count), "id": np.arange(first, first + count)}
     for name, column in list(WIDE.columns.items())[1:]:
         if column.type == "number":
-            made[name] = pa.array(random.normal(50, 10, count), mask=random.random(count) < 0.01)
+            columns[name] = pa.array(random.normal(50, 10, count), mask=random.random(count) < 0.01)
         elif column.type == "integer":
-            made[name] = random.integers(0, 1000, count)
+            columns[name] = random.integers(0, 1000, count)
         elif column.values:
-            made[name] = np.array(CODES)[random.integers(0, len(CODES), count)]
+            columns[name] = np.array(CODES)[random.integers(0, len(CODES), count)]
         else:
-            made[name] = np.char.add("N", random.integers(1000, 9999, count).astype(str))
-    return pa.table(made).cast(SPEC.schema)
+            columns[name] = np.char.add("N", random.integers(1000, 9999, count).astype(str))
+    return pa.table(columns).cast(SPEC.schema)
 
 
 def by_hand(frame: DataFrame, expectations: Sequence[ExpectationSpec]) -> list[float]:
     """The same counts and measures by one aggregation, and one more for the key."""
-    keys = next(dict(one.arguments)["column_list"] for one in expectations if one.kind == UNIQUE_TOGETHER)
-    counted = [one for one in expectations if one.kind != UNIQUE_TOGETHER]
-    found = frame.agg(*[_measure(one).alias(f"c{place}") for place, one in enumerate(counted)]).first()
-    twice = frame.groupBy(*keys).count().where("count > 1").agg(F.coalesce(F.sum("count"), F.lit(0))).first()
-    assert found is not None and twice is not None
-    return sorted([*map(float, found), float(twice[0])])
+    keys = next(dict(spec.arguments)["column_list"] for spec in expectations if spec.kind == UNIQUE_TOGETHER)
+    measured = [spec for spec in expectations if spec.kind != UNIQUE_TOGETHER]
+    measures = frame.agg(*[_measure(spec).alias(f"c{place}") for place, spec in enumerate(measured)]).first()
+    repeated = frame.groupBy(*keys).count().where("count > 1").agg(F.coalesce(F.sum("count"), F.lit(0))).first()
+    assert measures is not None and repeated is not None
+    return sorted([*map(float, measures), float(repeated[0])])
 
 
-def _measure(one: ExpectationSpec) -> SparkColumn:
-    arguments = dict(one.arguments)
-    if one.kind == ROW_COUNT:
+def _measure(spec: ExpectationSpec) -> SparkColumn:
+    arguments = dict(spec.arguments)
+    if spec.kind == ROW_COUNT:
         return F.count(F.lit(1))
     column = F.col(arguments["column"])
-    measured = {MEAN: F.avg, SPREAD: F.stddev, PRESENT: lambda values: F.count(values) / F.count(F.lit(1))}
-    if one.kind in measured:
-        return measured[one.kind](column)
+    functions = {MEAN: F.avg, SPREAD: F.stddev, PRESENT: lambda values: F.count(values) / F.count(F.lit(1))}
+    if spec.kind in functions:
+        return functions[spec.kind](column)
     broken = {
         NOT_NULL: lambda: column.isNull(),
         BETWEEN: lambda: ~column.between(arguments["min_value"], arguments["max_value"]),
         IN_SET: lambda: ~column.isin(arguments["value_set"]),
         MATCHES: lambda: ~column.rlike(arguments["regex"]),
-    }[one.kind]()
+    }[spec.kind]()
     return F.coalesce(F.sum(F.when(broken, 1).otherwise(0)), F.lit(0))
 
 
@@ -129,7 +129,7 @@ def naive(frame: DataFrame, expectations: Sequence[ExpectationSpec]) -> None:
     context.variables.progress_bars = {"globally": False}
     asset = context.data_sources.add_spark("wide").add_dataframe_asset("wide")
     batch = asset.add_batch_definition_whole_dataframe("wide").get_batch(batch_parameters={"dataframe": frame})
-    compiled = [compile_expectation(gx, one, number=number) for number, one in enumerate(expectations)]
+    compiled = [compile_expectation(gx, spec, number=number) for number, spec in enumerate(expectations)]
     assert batch.validate(gx.ExpectationSuite(name="wide", expectations=compiled), result_format="SUMMARY").success
 
 

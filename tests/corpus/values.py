@@ -330,7 +330,7 @@ def registrations_that_no_register_knows(landed: Landed) -> bytes:
     return written(rows)
 
 
-@fault("schedule", Warned("99.4% of the values of dest are others than what the last 6 Wednesdays had"))
+@fault("schedule", Warned("99.4% of the values of dest differ from the mix of the last 6 Wednesdays"))
 def flood_of_new_airports(landed: Landed) -> bytes:
     """Destinations of another code system, well-formed and unknown."""
     return changed(landed.good, "dest", lambda text: text[::-1])

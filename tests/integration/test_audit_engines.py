@@ -1,4 +1,4 @@
-"""The audit in one process and the audit on Spark come to the same: verdicts, words, rows set aside, rows kept."""
+"""The audits in this process and on Spark agree: verdicts, messages, quarantined rows, remaining rows."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from nightshift.settings import Settings
 from nightshift.types import Check, Staged
 
 DAY = date(2024, 1, 29)
-KNOWN = pa.table({"code": ["AA", "BB", "CC"]})
+CODES = pa.table({"code": ["AA", "BB", "CC"]})
 
 
 @pytest.fixture
@@ -94,11 +94,11 @@ SPEC = TableSpec(
 
 
 def readings(seed: int, rows: int = 200, day: date = DAY, **spoilt: int) -> pa.Table:
-    """Good rows, and so many in which one thing is wrong."""
+    """Good rows, and a number of rows with one fault each."""
     from datetime import UTC, datetime, time
 
     random, midnight = Random(seed), datetime.combine(day, time(), UTC)
-    made: list[dict[str, Any]] = [
+    records: list[dict[str, Any]] = [
         {
             "source_date": day,
             "name": f"n{number}",
@@ -125,11 +125,11 @@ def readings(seed: int, rows: int = 200, day: date = DAY, **spoilt: int) -> pa.T
     places = iter(random.sample(range(1, rows), sum(spoilt.values())))
     for fault, count in spoilt.items():
         for _ in range(count):
-            made[next(places)] |= faults[fault]
-    return pa.Table.from_pylist(made, schema=SPEC.schema)
+            records[next(places)] |= faults[fault]
+    return pa.Table.from_pylist(records, schema=SPEC.schema)
 
 
-def background() -> AuditContext:
+def context() -> AuditContext:
     """What was there before: five weeks."""
     profiles: dict[str, list[Any]] = {}
     columns = [name for name, column in SOURCE.columns.items() if column.usual]
@@ -137,27 +137,27 @@ def background() -> AuditContext:
         day = DAY - timedelta(weeks=week)
         for name, profile in column_distributions(readings(week, day=day), SPEC, columns)[day].items():
             profiles.setdefault(name, []).append(profile)
-    return AuditContext(day=DAY, distributions=profiles, references={"listed": KNOWN})
+    return AuditContext(day=DAY, distributions=profiles, references={"listed": CODES})
 
 
 def both(
     lake: Lake, spark: SparkSession, source: Source, parts: list[pa.Table]
 ) -> tuple[Staged, list[tuple[Audit, list[dict[str, Any]]]]]:
     staged = stage_parts(lake, SPEC, parts, DAY, DAY, {})
-    contract = source_contract("readings", source, background())
+    contract = source_contract("readings", source, context())
     engines = [
         InProcessRows(read_staged(staged, SPEC), contract.computed),
         SparkRows(spark, staged, SPEC, contract.computed),
     ]
-    found = []
+    audits = []
     for engine in engines:
         audited = audit(contract, engine, str(DAY), "run")
-        kept = [row for part in engine.without(audited.broken_rows) for row in part.to_pylist()]
-        found.append((audited, kept))
-    return staged, found
+        remaining = [row for part in engine.without(audited.broken_rows) for row in part.to_pylist()]
+        audits.append((audited, remaining))
+    return staged, audits
 
 
-def told(audited: Audit) -> list[Check]:
+def rounded_checks(audited: Audit) -> list[Check]:
     """Every check; measures are rounded, since two engines add up numbers in different orders.
 
     Which of the broken values is the first depends on the order in which Spark reads and sorts.
@@ -186,21 +186,21 @@ CASES = {
 def test_both_engines_come_to_the_same(lake: Lake, spark: SparkSession, case: str, parts: int) -> None:
     rows = readings(7, **CASES[case])
     size = -(-rows.num_rows // parts)
-    staged, [(one, kept), (other, kept_by_spark)] = both(
+    staged, [(pandas_audit, remaining), (spark_audit, remaining_by_spark)] = both(
         lake, spark, SOURCE, [rows.slice(part * size, size) for part in range(parts)]
     )
     assert len(staged.files) == parts
-    assert len(one.verdict.checks) == 25
-    assert told(one) == told(other)
-    assert one.broken_rows == other.broken_rows
-    assert one.quarantined.equals(other.quarantined)
-    assert repr(kept) == repr(kept_by_spark)  # not a number is not equal to itself
-    assert len(kept) + len(one.broken_rows) == rows.num_rows
+    assert len(pandas_audit.verdict.checks) == 25
+    assert rounded_checks(pandas_audit) == rounded_checks(spark_audit)
+    assert pandas_audit.broken_rows == spark_audit.broken_rows
+    assert pandas_audit.quarantined.equals(spark_audit.quarantined)
+    assert repr(remaining) == repr(remaining_by_spark)  # not a number is not equal to itself
+    assert len(remaining) + len(pandas_audit.broken_rows) == rows.num_rows
     outcomes = {"good": "pass", "rows of their own": "warn", "too many to set aside": "fail", "what fails": "fail"}
-    assert one.verdict.outcome == outcomes[case]
+    assert pandas_audit.verdict.outcome == outcomes[case]
 
 
 def test_a_set_without_rows_is_judged_alike(lake: Lake, spark: SparkSession) -> None:
-    _, [(one, _), (other, _)] = both(lake, spark, SOURCE, [SPEC.schema.empty_table()])
-    assert told(one) == told(other)
-    assert [check.subject for check in one.verdict.failures] == ["rows"]
+    _, [(pandas_audit, _), (spark_audit, _)] = both(lake, spark, SOURCE, [SPEC.schema.empty_table()])
+    assert rounded_checks(pandas_audit) == rounded_checks(spark_audit)
+    assert [check.subject for check in pandas_audit.verdict.failures] == ["rows"]

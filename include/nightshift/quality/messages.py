@@ -47,7 +47,7 @@ def failure_message(expectation: ExpectationSpec, values: Mapping[str, Any], exa
     if kind in {BETWEEN, IN_SET, MATCHES}:
         return f"{subject} has {_count(count, 'value')} {_fault(expectation)}, first {_value(first)}"
     if kind in {UNIQUE, UNIQUE_TOGETHER}:
-        columns = " + ".join(dict(expectation.arguments).get("column_list", [subject]))
+        columns = " + ".join(map(str, dict(expectation.arguments).get("column_list", [subject])))
         return f"{columns} is the same in {_count(count, 'row')}, first {_values(first)}"
     if kind in _MEASURED and isinstance(measured := plain_value(observed), int | float):
         return _MEASURED[kind](expectation, float(measured))

@@ -1,4 +1,4 @@
-"""Expectations of one's own: where their classes are found, what is wrong with them, and what if they raise."""
+"""Custom expectations: where their classes are found, how mistakes are reported, and what happens if they raise."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from nightshift.quality.mix import ExpectColumnMixToBeNear
 from nightshift.quality.suite import ExpectationResult
 from nightshift.types import Check
 
-OWN = """
+CUSTOM = """
 from typing import ClassVar
 
 from great_expectations.execution_engine import PandasExecutionEngine
@@ -61,22 +61,22 @@ ROWS = pa.table({"n": [2, 30, None, 7]})
 @pytest.fixture
 def folder(tmp_path: Path) -> str:
     """A definition's folder with expectations of its own."""
-    (tmp_path / "expectations.py").write_text(OWN)
+    (tmp_path / "expectations.py").write_text(CUSTOM)
     return str(tmp_path)
 
 
-def one(kind: str, severity: Severity = "warn", **arguments: Any) -> ExpectationSpec:
+def spec(kind: str, severity: Severity = "warn", **arguments: Any) -> ExpectationSpec:
     return ExpectationSpec(kind, "n", (("column", "n"), *arguments.items()), severity)
 
 
 def checked(folder: str, expectation: ExpectationSpec, rows: pa.Table = ROWS) -> Check:
     audited = audit_table(Contract("raw.x", (expectation,), 1.0, folder=folder), rows)
-    [check], [finding] = audited.verdict.checks, audited.results
-    assert check.passed == finding.passed == finding.result.success  # the page says what the verdict says
+    [check], [result] = audited.verdict.checks, audited.results
+    assert check.passed == result.passed == result.validation.success  # the page says what the verdict says
     return check
 
 
-# ---- whose class it is
+# ---- classes
 
 
 def test_a_class_of_great_expectations_is_found_by_its_name() -> None:
@@ -84,7 +84,7 @@ def test_a_class_of_great_expectations_is_found_by_its_name() -> None:
     assert kind is gx.expectations.ExpectColumnMaxToBeBetween
 
 
-def test_nightshifts_own_class_is_found_by_its_name() -> None:
+def test_a_class_of_nightshift_is_found_by_its_name() -> None:
     assert expectation_class(gx, MIX) is ExpectColumnMixToBeNear
 
 
@@ -92,30 +92,32 @@ def test_a_class_is_found_by_its_dotted_path() -> None:
     assert expectation_class(gx, "nightshift.quality.mix.ExpectColumnMixToBeNear") is ExpectColumnMixToBeNear
 
 
-def test_a_class_beside_the_definition_measures_as_it_says(folder: str) -> None:
-    check = checked(folder, one("ExpectColumnMaxToBeRound", "fail", digits=2))
+def test_a_class_beside_the_definition_measures_a_column(folder: str) -> None:
+    check = checked(folder, spec("ExpectColumnMaxToBeRound", "fail", digits=2))
     assert (check.passed, check.observed, check.outcome) == (False, 30.0, "fail")
     assert check.detail == "ExpectColumnMaxToBeRound of n does not hold: observed 30"
-    assert checked(folder, one("ExpectColumnMaxToBeRound")).passed
+    assert checked(folder, spec("ExpectColumnMaxToBeRound")).passed
 
 
-def test_a_class_beside_the_definition_looks_at_single_values_with_a_metric_of_its_own(folder: str) -> None:
-    check = checked(folder, one("ExpectColumnValuesToBeEven"))
+def test_a_class_beside_the_definition_judges_values_with_its_own_metric(folder: str) -> None:
+    check = checked(folder, spec("ExpectColumnValuesToBeEven"))
     assert (check.observed, check.detail) == (
         1.0,
         "ExpectColumnValuesToBeEven of n does not hold: unexpected 1, first 7",
     )
-    assert checked(folder, one("ExpectColumnValuesToBeEven", mostly=0.6)).passed
+    assert checked(folder, spec("ExpectColumnValuesToBeEven", mostly=0.6)).passed
 
 
 @pytest.mark.parametrize("name", ["ExpectColumnMaxToBeBetween", MIX])
-def test_a_class_of_ones_own_may_not_take_the_name_of_another(
+def test_a_custom_class_may_not_take_the_name_of_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """Great Expectations would take it for the other one from then on, in every check."""
-    for known in ("_registered_expectations", "_registered_renderers"):
-        monkeypatch.setattr(registry, known, {name: copy(one) for name, one in getattr(registry, known).items()})
-    (tmp_path / "expectations.py").write_text(OWN.replace("ExpectColumnMaxToBeRound", name))
+    """Great Expectations would use it instead of the other class from then on, in every check."""
+    for registered in ("_registered_expectations", "_registered_renderers"):
+        monkeypatch.setattr(
+            registry, registered, {name: copy(entry) for name, entry in getattr(registry, registered).items()}
+        )
+    (tmp_path / "expectations.py").write_text(CUSTOM.replace("ExpectColumnMaxToBeRound", name))
     with pytest.raises(TerminalError) as caught:
         expectation_class(gx, "ExpectColumnValuesToBeEven", str(tmp_path))
     assert str(caught.value) == (
@@ -131,8 +133,14 @@ def test_a_class_of_great_expectations_may_be_imported_beside_the_definition(tmp
 
 
 def test_an_expectation_keeps_its_number_severity_and_note() -> None:
-    told = ExpectationSpec("ExpectColumnMaxToBeBetween", "n", (("column", "n"), ("max_value", 1)), "warn", "as it was")
-    assert compile_expectation(gx, told, number=7).meta == {"nightshift": 7, "severity": "warn", "notes": "as it was"}
+    spec_with_note = ExpectationSpec(
+        "ExpectColumnMaxToBeBetween", "n", (("column", "n"), ("max_value", 1)), "warn", "as it was"
+    )
+    assert compile_expectation(gx, spec_with_note, number=7).meta == {
+        "nightshift": 7,
+        "severity": "warn",
+        "notes": "as it was",
+    }
 
 
 @pytest.mark.parametrize(
@@ -147,8 +155,8 @@ def test_an_expectation_keeps_its_number_severity_and_note() -> None:
         pytest.param("NotAnExpectation", id="a class of its own that is no expectation"),
     ],
 )
-def test_what_is_no_expectation_is_refused_with_what_is_allowed(folder: str, name: str) -> None:
-    with pytest.raises(TerminalError, match=f"no such expectation.*received '{name}'.*fix: mend its name") as caught:
+def test_a_name_that_is_no_expectation_is_refused_with_the_allowed_ones(folder: str, name: str) -> None:
+    with pytest.raises(TerminalError, match=f"no such expectation.*received '{name}'.*fix: correct its name") as caught:
         expectation_class(gx, name, folder)
     assert "expectations.py beside model.yaml" in str(caught.value)
 
@@ -169,7 +177,7 @@ def test_a_module_that_cannot_be_imported_says_why(tmp_path: Path, monkeypatch: 
         ("raise ValueError('no ' * 100_000)", "no no no"),
     ],
 )
-def test_a_file_of_ones_own_that_cannot_be_imported_says_where_and_why(tmp_path: Path, text: str, says: str) -> None:
+def test_a_custom_file_that_cannot_be_imported_says_where_and_why(tmp_path: Path, text: str, says: str) -> None:
     (tmp_path / "expectations.py").write_text(text)
     with pytest.raises(TerminalError) as caught:
         expectation_class(gx, "ExpectColumnMaxToBeBetween", str(tmp_path))
@@ -186,9 +194,9 @@ def test_a_file_of_ones_own_that_cannot_be_imported_says_where_and_why(tmp_path:
     ],
 )
 def test_arguments_that_a_class_does_not_take_are_refused_with_the_reason(arguments: dict[str, Any], says: str) -> None:
-    told = ExpectationSpec("ExpectColumnMaxToBeBetween", "n", tuple(arguments.items()))
+    spec_with_note = ExpectationSpec("ExpectColumnMaxToBeBetween", "n", tuple(arguments.items()))
     with pytest.raises(TerminalError, match="does not take these arguments") as caught:
-        compile_expectation(gx, told)
+        compile_expectation(gx, spec_with_note)
     assert says in str(caught.value)
     assert "ExpectColumnMaxToBeBetween of n: " in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -210,7 +218,7 @@ def test_arguments_that_a_class_does_not_take_are_refused_with_the_reason(argume
 def test_a_check_that_raises_fails_whatever_its_severity_and_says_why(
     folder: str, severity: Severity, kind: str, arguments: dict[str, Any], says: str, count: int
 ) -> None:
-    check = checked(folder, one(kind, severity, **arguments), ROWS.slice(0, count))
+    check = checked(folder, spec(kind, severity, **arguments), ROWS.slice(0, count))
     assert (check.passed, check.outcome, check.observed) == (False, "fail", None)
     assert check.detail.startswith("n could not be checked: ")
     assert says in check.detail
@@ -228,6 +236,6 @@ def test_a_check_that_raises_fails_whatever_its_severity_and_says_why(
         (None, None),
     ],
 )
-def test_an_exception_is_found_where_great_expectations_tells_it(information: Any, problem: str | None) -> None:
+def test_an_exception_is_found_where_great_expectations_stores_it(information: Any, problem: str | None) -> None:
     result = SimpleNamespace(exception_info=information)
-    assert ExpectationResult(one("ExpectIt"), result, False).problem == problem
+    assert ExpectationResult(spec("ExpectIt"), result, False).problem == problem

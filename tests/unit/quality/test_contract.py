@@ -41,15 +41,15 @@ def test_a_source_is_held_to_everything_its_definition_declares(tiny: ModelDefin
 def test_the_examples_values_and_one_sided_bounds_are_checked(flight_delay: ModelDefinition) -> None:
     schedule = flight_delay.sources["schedule"]
     columns = {**schedule.columns, "distance": Column(type="integer", min=1)}
-    found = listed(source_contract("schedule", schedule.model_copy(update={"columns": columns})))
-    assert ("ColumnValuesToBeInSet", "origin", {"value_set": ["EWR", "JFK", "LGA"]}) in found
-    assert ("ColumnValuesToBeBetween", "distance", {"min_value": 1.0, "max_value": None}) in found
-    assert ("CompoundColumnsToBeUnique", "source_date + carrier + flight + origin + dest", {}) in found
+    expectations = listed(source_contract("schedule", schedule.model_copy(update={"columns": columns})))
+    assert ("ColumnValuesToBeInSet", "origin", {"value_set": ["EWR", "JFK", "LGA"]}) in expectations
+    assert ("ColumnValuesToBeBetween", "distance", {"min_value": 1.0, "max_value": None}) in expectations
+    assert ("CompoundColumnsToBeUnique", "source_date + carrier + flight + origin + dest", {}) in expectations
 
 
 def test_the_rows_of_several_days_are_counted_together(flight_delay: ModelDefinition) -> None:
-    found = listed(source_contract("schedule", flight_delay.sources["schedule"], AuditContext(days=7)))
-    assert found[-1] == ("TableRowCountToBeBetween", "rows", {"min_value": 2100, "max_value": 14000})
+    expectations = listed(source_contract("schedule", flight_delay.sources["schedule"], AuditContext(days=7)))
+    assert expectations[-1] == ("TableRowCountToBeBetween", "rows", {"min_value": 2100, "max_value": 14000})
 
 
 def test_a_source_without_a_key_is_not_expected_to_be_unique(flight_delay: ModelDefinition) -> None:
@@ -89,10 +89,14 @@ THURSDAY = date(2013, 7, 4)
 def usual_of(
     source: Source, history: dict[date, int], usual: UsualRowCount, day: date = THURSDAY
 ) -> list[tuple[object, ...]]:
-    """The bounds of what is usual: what they are about, the bounds, and where they come from."""
+    """The expectations of the usual number of rows: their bounds, severities and notes."""
     declared = source.model_copy(update={"rows": RowCount(usual=usual)})
-    found = source_contract("schedule", declared, AuditContext(day=day, row_counts=history)).expectations
-    return [(*(value for _, value in one.arguments), one.severity, one.note) for one in found if "usual" in one.subject]
+    expectations = source_contract("schedule", declared, AuditContext(day=day, row_counts=history)).expectations
+    return [
+        (*(value for _, value in spec.arguments), spec.severity, spec.note)
+        for spec in expectations
+        if "usual" in spec.subject
+    ]
 
 
 def weeks(*counts: int) -> dict[date, int]:
@@ -101,31 +105,31 @@ def weeks(*counts: int) -> dict[date, int]:
     return days | {THURSDAY - timedelta(weeks=n + 1): count for n, count in enumerate(counts)}
 
 
-def test_what_is_usual_is_the_median_of_the_same_weekday_and_of_no_other(flight_delay: ModelDefinition) -> None:
+def test_the_usual_number_of_rows_is_the_median_of_the_same_weekday(flight_delay: ModelDefinition) -> None:
     schedule = flight_delay.sources["schedule"]
-    [found] = usual_of(schedule, weeks(900, 1000, 100, 950, 980), UsualRowCount(min=0.5, max=2, weeks=5))
-    assert found == (475, 1900, "fail", "0.5 to 2 times 950, the median of the last 5 Thursdays")
+    [expectation] = usual_of(schedule, weeks(900, 1000, 100, 950, 980), UsualRowCount(min=0.5, max=2, weeks=5))
+    assert expectation == (475, 1900, "fail", "0.5 to 2 times 950, the median of the last 5 Thursdays")
 
 
-def test_only_the_newest_weeks_count_and_neither_the_day_itself_nor_what_came_after(
+def test_only_the_newest_weeks_before_the_day_count(
     flight_delay: ModelDefinition,
 ) -> None:
     history = weeks(10, 10, 10, 9999, 9999, 9999) | {THURSDAY: 5000, THURSDAY + timedelta(weeks=1): 5000}
-    [found] = usual_of(flight_delay.sources["schedule"], history, UsualRowCount(weeks=3, severity="warn"))
-    assert found == (5, 20, "warn", "0.5 to 2 times 10, the median of the last 3 Thursdays")
+    [expectation] = usual_of(flight_delay.sources["schedule"], history, UsualRowCount(weeks=3, severity="warn"))
+    assert expectation == (5, 20, "warn", "0.5 to 2 times 10, the median of the last 3 Thursdays")
 
 
-@pytest.mark.parametrize("known", [0, 1, 2])
-def test_nothing_is_usual_in_the_first_weeks(flight_delay: ModelDefinition, known: int) -> None:
-    history = {THURSDAY - timedelta(weeks=n + 1): 900 for n in range(known)}
+@pytest.mark.parametrize("weeks_of_history", [0, 1, 2])
+def test_nothing_is_usual_in_the_first_weeks(flight_delay: ModelDefinition, weeks_of_history: int) -> None:
+    history = {THURSDAY - timedelta(weeks=n + 1): 900 for n in range(weeks_of_history)}
     assert usual_of(flight_delay.sources["schedule"], history, UsualRowCount()) == []
 
 
-def test_several_dates_at_once_are_not_held_against_a_weekday(flight_delay: ModelDefinition) -> None:
+def test_several_dates_at_once_are_not_compared_with_a_weekday(flight_delay: ModelDefinition) -> None:
     declared = flight_delay.sources["schedule"].model_copy(update={"rows": RowCount(usual=UsualRowCount())})
     contract = source_contract("schedule", declared, AuditContext(days=7, row_counts=weeks(900, 900, 900)))
-    assert [one.subject for one in contract.expectations].count("rows") == 1
-    assert not any("usual" in one.subject for one in contract.expectations)
+    assert [spec.subject for spec in contract.expectations].count("rows") == 1
+    assert not any("usual" in spec.subject for spec in contract.expectations)
 
 
 @given(st.lists(st.integers(0, 10**6), min_size=3, max_size=8))
@@ -140,7 +144,7 @@ def test_every_rule_of_a_column_has_its_severity(tiny: ModelDefinition) -> None:
     plan = tiny.sources["plan"]
     machine = Column(type="string", required=True, pattern="[a-z]+", severity="warn")
     changed = plan.model_copy(update={"columns": {**plan.columns, "machine": machine}})
-    severities = {(one.kind, one.subject): one.severity for one in source_contract("plan", changed).expectations}
+    severities = {(spec.kind, spec.subject): spec.severity for spec in source_contract("plan", changed).expectations}
     assert {kind: severity for (kind, subject), severity in severities.items() if subject == "machine"} == {
         "ExpectColumnValuesToNotBeNull": "warn",
         "ExpectColumnValuesToMatchRegex": "warn",

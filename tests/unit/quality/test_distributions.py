@@ -57,7 +57,7 @@ def table(rows: Sequence[dict[str, Any]], spec: TableSpec = SPEC) -> pa.Table:
 
 
 def column(values: Sequence[Any], kind: str = "number") -> ColumnDistribution:
-    """The profile of one column of one date."""
+    """The distribution of a column on one date."""
     spec = TableSpec(Layer.RAW, "x", {"source_date": "date", "x": kind}, "source_date", ())
     rows = table([{"source_date": DAY, "x": value} for value in values], spec)
     return column_distributions(rows, spec, ["x"])[DAY]["x"]
@@ -65,55 +65,60 @@ def column(values: Sequence[Any], kind: str = "number") -> ColumnDistribution:
 
 @settings(max_examples=40)
 @given(ROWS)
-def test_profiles_are_what_pandas_makes_of_each_date(rows: list[dict[str, Any]]) -> None:
-    found = column_distributions(table(rows), SPEC, list(TYPES))
+def test_distributions_are_those_that_pandas_computes(rows: list[dict[str, Any]]) -> None:
+    distributions = column_distributions(table(rows), SPEC, list(TYPES))
     frame = pd.DataFrame(rows, columns=[*SPEC.columns]).astype({"size": float, "stops": "Int64", "ok": "boolean"})
     groups = dict(list(frame.groupby("source_date"))) if rows else {}
-    assert found.keys() == groups.keys()
+    assert distributions.keys() == groups.keys()
     for day, group in groups.items():
         for name, kind in TYPES.items():
-            profile, values = found[day][name], group[name].dropna()
-            assert (profile.rows, profile.missing) == (len(group), len(group) - len(values))
-            assert profile.missing_share == group[name].isna().mean()
+            distribution, values = distributions[day][name], group[name].dropna()
+            assert (distribution.rows, distribution.missing) == (len(group), len(group) - len(values))
+            assert distribution.missing_share == group[name].isna().mean()
             if kind in {"number", "integer"}:
                 mean, spread = values.astype(float).mean(), values.astype(float).std(ddof=1)
-                assert profile.mean == (pytest.approx(mean, abs=1e-6) if len(values) else None)
-                assert profile.spread == (pytest.approx(spread, abs=1e-6) if len(values) > 1 else None)
+                assert distribution.mean == (pytest.approx(mean, abs=1e-6) if len(values) else None)
+                assert distribution.spread == (pytest.approx(spread, abs=1e-6) if len(values) > 1 else None)
             else:
-                assert (profile.mean, profile.spread) == (None, None)
+                assert (distribution.mean, distribution.spread) == (None, None)
             if kind in {"string", "category", "boolean"}:
                 texts = values.astype(str).str.lower() if kind == "boolean" else values
-                assert profile.counts == texts.value_counts().to_dict()
-                assert profile.distinct == texts.nunique()
-                assert profile.shares == pytest.approx(texts.value_counts(normalize=True).to_dict())
+                assert distribution.counts == texts.value_counts().to_dict()
+                assert distribution.distinct == texts.nunique()
+                assert distribution.shares == pytest.approx(texts.value_counts(normalize=True).to_dict())
             else:
-                assert (profile.counts, profile.distinct, profile.shares) == ({}, 0, {})
+                assert (distribution.counts, distribution.distinct, distribution.shares) == ({}, 0, {})
 
 
-def test_a_number_that_is_none_is_missing_and_an_infinite_one_does_not_spoil_the_mean() -> None:
-    profile = column([1.0, 3.0, float("nan"), float("inf"), None])
-    assert profile == ColumnDistribution(5, 2, 2.0, pytest.approx(2**0.5))
+def test_nan_is_missing_and_an_infinite_number_does_not_change_the_mean() -> None:
+    distribution = column([1.0, 3.0, float("nan"), float("inf"), None])
+    assert distribution == ColumnDistribution(5, 2, 2.0, pytest.approx(2**0.5))
 
 
 def test_the_same_number_every_time_has_no_spread() -> None:
     assert column([0.1] * 1000).spread == 0
 
 
-def test_a_mix_is_kept_of_a_thousand_values_and_of_no_more() -> None:
-    kept, beyond = (column([f"v{number}" for number in range(many)], "string") for many in (MAX_VALUES, MAX_VALUES + 1))
-    assert (kept.distinct, len(kept.counts)) == (1000, 1000)
-    assert (beyond.distinct, beyond.counts) == (1001, {})
+def test_values_are_counted_up_to_a_thousand_distinct_ones() -> None:
+    counted, uncounted = (
+        column([f"v{number}" for number in range(many)], "string") for many in (MAX_VALUES, MAX_VALUES + 1)
+    )
+    assert (counted.distinct, len(counted.counts)) == (1000, 1000)
+    assert (uncounted.distinct, uncounted.counts) == (1001, {})
 
 
-def test_a_date_with_more_values_than_are_kept_leaves_the_others_without_a_mix_too() -> None:
-    """What is usual is compared over dates: some of them would be another measure."""
+def test_a_date_with_too_many_values_leaves_all_dates_without_counts() -> None:
+    """A usual mix is compared over dates, so all of them need one."""
     spec = TableSpec(Layer.RAW, "x", {"source_date": "date", "x": "string"}, "source_date", ())
     rows = [{"source_date": DAY, "x": f"v{number}"} for number in range(1001)]
     rows += [{"source_date": DAY + timedelta(days=1), "x": "a"}]
-    assert [one["x"].counts for one in column_distributions(table(rows, spec), spec, ["x"]).values()] == [{}, {}]
+    assert [columns["x"].counts for columns in column_distributions(table(rows, spec), spec, ["x"]).values()] == [
+        {},
+        {},
+    ]
 
 
-def test_the_values_of_a_mix_are_told_in_the_order_of_their_names() -> None:
+def test_counts_are_ordered_by_value() -> None:
     assert list(column(["b", "a", "c", "b"], "string").counts.items()) == [("a", 1), ("b", 2), ("c", 1)]
 
 
@@ -126,7 +131,7 @@ def test_a_column_may_have_any_name(name: str) -> None:
     }
 
 
-def test_no_rows_have_no_profile() -> None:
+def test_no_rows_have_no_distribution() -> None:
     assert column_distributions(SPEC.schema.empty_table(), SPEC, ["size"]) == {}
 
 
@@ -138,12 +143,12 @@ def put(lake: Lake, spec: TableSpec, day: date, *rows: dict[str, Any]) -> None:
     publish(lake, spec, stage_arrow(lake, spec, data, day, day, {}))
 
 
-def test_the_profiles_of_a_published_table_are_those_of_the_dates_asked_for(lake: Lake) -> None:
+def test_published_distributions_are_those_of_the_requested_dates(lake: Lake) -> None:
     days = [DAY + timedelta(days=number) for number in range(3)]
     for number, day in enumerate(days):
         put(lake, SPEC, day, {"size": float(number), "code": "a"}, {"size": None, "code": "b"})
-    gone = days[2] + timedelta(days=1)
-    assert published_distributions(lake, SPEC, [days[2], days[0], gone], ["size", "code"]) == {
+    unpublished = days[2] + timedelta(days=1)
+    assert published_distributions(lake, SPEC, [days[2], days[0], unpublished], ["size", "code"]) == {
         day: {
             "size": ColumnDistribution(2, 1, mean),
             "code": ColumnDistribution(2, 0, distinct=2, counts={"a": 1, "b": 1}),
@@ -152,15 +157,15 @@ def test_the_profiles_of_a_published_table_are_those_of_the_dates_asked_for(lake
     }
 
 
-def test_only_the_files_of_the_dates_asked_for_are_read(lake: Lake) -> None:
+def test_only_the_files_of_the_requested_dates_are_read(lake: Lake) -> None:
     for number in range(2):
         put(lake, SPEC, DAY + timedelta(days=number), {"size": 1.0})
-    [other] = published_partitions(lake, SPEC)[DAY + timedelta(days=1)].files
-    Path(local_path(other)).write_bytes(b"not a Parquet file")
+    [later_file] = published_partitions(lake, SPEC)[DAY + timedelta(days=1)].files
+    Path(local_path(later_file)).write_bytes(b"not a Parquet file")
     assert published_distributions(lake, SPEC, [DAY], ["size"]) == {DAY: {"size": ColumnDistribution(1, 0, 1.0)}}
 
 
-def test_a_date_that_was_published_again_is_profiled_as_it_is_now(lake: Lake) -> None:
+def test_a_date_that_was_published_again_has_its_new_distribution(lake: Lake) -> None:
     put(lake, SPEC, DAY, {"size": 1.0})
     put(lake, SPEC, DAY, {"size": 5.0}, {"size": 7.0})
     assert published_distributions(lake, SPEC, [DAY], ["size"])[DAY]["size"].mean == 6
@@ -170,12 +175,12 @@ def test_in_files_from_before_a_column_was_declared_it_is_missing(lake: Lake) ->
     older = TableSpec(Layer.RAW, "x", {"source_date": "date", "size": "number"}, "source_date", ())
     put(lake, older, DAY, {"size": 1.0})
     put(lake, SPEC, DAY + timedelta(days=1), {"size": 2.0, "code": "a"})
-    found = published_distributions(lake, SPEC, [DAY, DAY + timedelta(days=1)], ["code"])
-    assert [one["code"] for one in found.values()] == [
+    distributions = published_distributions(lake, SPEC, [DAY, DAY + timedelta(days=1)], ["code"])
+    assert [columns["code"] for columns in distributions.values()] == [
         ColumnDistribution(1, 1),
         ColumnDistribution(1, 0, distinct=1, counts={"a": 1}),
     ]
 
 
-def test_nothing_is_published_yet(lake: Lake) -> None:
+def test_an_unpublished_table_has_no_distribution(lake: Lake) -> None:
     assert published_distributions(lake, SPEC, [DAY], ["size"]) == {}

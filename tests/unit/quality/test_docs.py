@@ -109,7 +109,7 @@ def test_every_expectation_is_there_with_what_was_observed() -> None:
     assert "1 unexpected values found." in page.text and "Sampled Unexpected Values XX" in page.text
     assert "99999.0" in page.text
     assert "values must never be null. 100% not null" in page.text
-    assert "Failed (2)" in page.text and "All (3)" in page.text
+    assert "Not passed (2)" in page.text and "All (3)" in page.text
 
 
 def test_what_passed_is_shown_as_such_and_nothing_is_to_be_chosen() -> None:

@@ -1,4 +1,4 @@
-"""Rows that are set aside instead of stopping the night, and their way back."""
+"""Rows that are set aside instead of stopping the night, and their release."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def declared(project: Project, old: str, new: str) -> Project:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    """An installation of its own, in which rows with an impossible load are set aside, up to a quarter of them."""
+    """An installation in which rows with an impossible load are set aside, up to a quarter of them."""
     source = Path(__file__).parents[2] / "models" / "tiny" / "model.yaml"
     folder = tmp_path / "models" / "tiny"
     folder.mkdir(parents=True)
@@ -77,7 +77,7 @@ def published(project: Project) -> dict[str, float]:
     return dict(zip(rows["machine"].to_pylist(), rows["load"].to_pylist(), strict=True))
 
 
-def aside(project: Project) -> list[dict[str, Any]]:
+def quarantined(project: Project) -> list[dict[str, Any]]:
     spec = quarantine_table(project.definition, "plan")
     return read_dates(project.lake, spec, NIGHT, NIGHT).to_pylist() if project.lake.table_exists(spec.name) else []
 
@@ -89,7 +89,7 @@ def test_a_row_that_breaks_the_rule_is_set_aside_with_rule_value_and_reason(proj
     land(project, *GOOD, ("x", 7.5))
     [warning] = night(project)
     assert published(project) == dict(GOOD)
-    [row] = aside(project)
+    [row] = quarantined(project)
     assert (row["machine"], row["load"], row["quarantine_run"]) == ("x", 7.5, "run 1")
     assert (row["quarantine_column"], row["quarantine_value"]) == ("load", "7.5")
     assert row["quarantine_reason"] == "load is 7.5, outside 0 to 1"
@@ -103,7 +103,7 @@ def test_every_row_is_in_exactly_one_of_the_two_tables(project: Project) -> None
         night(project)  # two of seven are more than a quarter
     land(project, *GOOD, *((f"more{n}", 0.5) for n in range(3)), ("x", None), ("y", -1))
     night(project)
-    assert {row["machine"]: row["quarantine_reason"] for row in aside(project)} == {
+    assert {row["machine"]: row["quarantine_reason"] for row in quarantined(project)} == {
         "x": "load is missing",
         "y": "load is -1.0, outside 0 to 1",
     }
@@ -133,15 +133,15 @@ def test_a_warning_publishes_every_row(project: Project) -> None:
     [warning] = night(project)
     assert published(project) == dict([*GOOD, ("x", 7.5)])
     assert "set aside" not in warning
-    kept = [row for row in project.monitored(NIGHT, NIGHT) if row["verdict"] == "warn"]
-    assert [(row["subject"], row["value"]) for row in kept] == [("raw.plan: load", 1.0)]
+    warnings = [row for row in project.monitored(NIGHT, NIGHT) if row["verdict"] == "warn"]
+    assert [(row["subject"], row["value"]) for row in warnings] == [("raw.plan: load", 1.0)]
 
 
 def test_a_value_that_does_not_match_as_a_whole_is_set_aside(project: Project) -> None:
     project = declared(project, MACHINE, MACHINE.replace("}", ', pattern: "[a-z]", severity: quarantine}'))
     land(project, *GOOD, ("ab", 0.5))
     night(project)
-    assert [row["quarantine_reason"] for row in aside(project)] == ["machine is 'ab', not of the form [a-z]"]
+    assert [row["quarantine_reason"] for row in quarantined(project)] == ["machine is 'ab', not of the form [a-z]"]
 
 
 def test_the_next_good_file_empties_the_quarantine(project: Project) -> None:
@@ -149,38 +149,41 @@ def test_the_next_good_file_empties_the_quarantine(project: Project) -> None:
     night(project)
     land(project, *GOOD, ("x", 0.75))
     assert night(project) == ()
-    assert aside(project) == []
+    assert quarantined(project) == []
     assert published(project)["x"] == 0.75
 
 
 def test_the_same_night_twice_leaves_the_same_tables(project: Project) -> None:
     land(project, *GOOD, ("x", 7.5))
     night(project)
-    before = published(project), aside(project)
+    before = published(project), quarantined(project)
     night(project)
-    assert (published(project), aside(project)) == before
+    assert (published(project), quarantined(project)) == before
 
 
-def test_what_is_held_is_told_by_date_rule_and_column(project: Project) -> None:
+def test_quarantined_rows_are_listed_by_date_rule_and_column(project: Project) -> None:
     land(project, *GOOD, *((f"more{n}", 0.5) for n in range(5)), ("x", 7.5), ("y", 8.5), ("z", None))
     night(project)
-    told = {(one.day, one.column, one.rows, one.first) for one in quarantined_rows(project.lake, project.definition)}
-    assert told == {(NIGHT, "load", 2, "7.5"), (NIGHT, "load", 1, None)}
+    groups = {
+        (group.day, group.column, group.rows, group.first)
+        for group in quarantined_rows(project.lake, project.definition)
+    }
+    assert groups == {(NIGHT, "load", 2, "7.5"), (NIGHT, "load", 1, None)}
     assert quarantined_rows(project.lake, project.definition, "failures") == []
 
 
-def test_released_are_the_rows_that_satisfy_the_mended_rule_and_no_others(project: Project) -> None:
+def test_only_rows_that_satisfy_the_corrected_rule_are_released(project: Project) -> None:
     land(project, *GOOD, *((f"more{n}", 0.5) for n in range(5)), ("x", 7.5), ("y", 99))
     night(project)
     project = declared(project, QUARANTINE_COLUMNS, QUARANTINE_COLUMNS.replace("max: 1,", "max: 10,"))
     assert release(project.lake, project.definition, "plan", NIGHT) == (1, 1)
     assert published(project)["x"] == 7.5
-    assert [row["machine"] for row in aside(project)] == ["y"]
+    assert [row["machine"] for row in quarantined(project)] == ["y"]
     assert release(project.lake, project.definition, "plan", NIGHT) == (0, 1)
     assert len(published(project)) == 11
     assert release(project.lake, project.definition, "plan", NIGHT, force=True) == (1, 0)
     assert published(project)["y"] == 99
-    assert aside(project) == []
+    assert quarantined(project) == []
 
 
 def test_a_release_that_was_killed_half_way_loses_and_doubles_nothing(
@@ -200,7 +203,7 @@ def test_a_release_that_was_killed_half_way_loses_and_doubles_nothing(
             release(project.lake, project.definition, "plan", NIGHT, force=True)
     assert release(project.lake, project.definition, "plan", NIGHT, force=True) == (1, 0)
     assert published(project) == dict([*GOOD, ("x", 7.5)])
-    assert aside(project) == []
+    assert quarantined(project) == []
 
 
 def test_nothing_to_release_and_a_doubled_key_are_one_clear_line(project: Project) -> None:
@@ -232,8 +235,8 @@ def test_the_commands_list_and_release(project: Project) -> None:
         command = [str(Path(sys.executable).parent / "nightshift"), "quarantine", *words]
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
-    [held] = json.loads(run("list", "tiny", "--format", "json").stdout)
-    assert (held["source"], held["day"], held["column"], held["rows"]) == ("plan", str(NIGHT), "load", 1)
+    [group] = json.loads(run("list", "tiny", "--format", "json").stdout)
+    assert (group["source"], group["day"], group["column"], group["rows"]) == ("plan", str(NIGHT), "load", 1)
     stays = run("release", "tiny", "plan", "--date", str(NIGHT))
     assert stays.stdout.strip() == "0 rows of 2024-01-01 released into raw.plan, 1 stay in quarantine"
     forced = run("release", "tiny", "plan", "--date", str(NIGHT), "--force")

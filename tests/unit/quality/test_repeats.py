@@ -14,7 +14,7 @@ from nightshift.lake.tables import features_table, raw_table
 from nightshift.quality.auditor import REMEMBERED_DATES
 from nightshift.types import Check, Staged
 from unit.conftest import Edit
-from unit.quality.machines import Machines, auditor, stage
+from unit.quality.staged_machines import Machines, auditor, stage
 
 PLAN = "available: {after: 1h}\n    key: [machine]\n    repeats: allow"
 

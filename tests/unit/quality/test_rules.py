@@ -41,12 +41,12 @@ def rows(*changes: dict[str, Any]) -> pa.Table:
     return pa.Table.from_pylist([good | change for change in changes], schema=schema)
 
 
-def audited(source: Source, data: pa.Table, **background: Any) -> Audit:
-    return audit_table(source_contract("flights", source, AuditContext(**background)), data)
+def audited(source: Source, data: pa.Table, **context: Any) -> Audit:
+    return audit_table(source_contract("flights", source, AuditContext(**context)), data)
 
 
-def checked(source: Source, data: pa.Table, subject: str, **background: Any) -> Check:
-    [check] = [one for one in audited(source, data, **background).verdict.checks if one.subject == subject]
+def checked(source: Source, data: pa.Table, subject: str, **context: Any) -> Check:
+    [check] = [check for check in audited(source, data, **context).verdict.checks if check.subject == subject]
     return check
 
 
@@ -69,9 +69,9 @@ def test_a_rule_that_is_neither_true_nor_false_holds() -> None:
 def test_the_rows_that_break_a_rule_of_the_quarantine_are_set_aside_and_no_others() -> None:
     rules = {"later": RowRule(expression="arr > dep", severity="quarantine")}
     source = flights(rules=rules, quarantine=Quarantine(share=0.5))
-    found = audited(source, rows({}, {"arr": 4.0, "flight": 7}, {}, {"arr": 1.0}))
-    assert found.broken_rows == (1, 3)
-    [first, _] = found.quarantined.to_pylist()
+    audit_result = audited(source, rows({}, {"arr": 4.0, "flight": 7}, {}, {"arr": 1.0}))
+    assert audit_result.broken_rows == (1, 3)
+    [first, _] = audit_result.quarantined.to_pylist()
     assert (first["flight"], first["quarantine_rule"]) == (7, "ExpectColumnValuesToBeInSet")
     assert (first["quarantine_column"], first["quarantine_value"]) == ("later", None)
     assert first["quarantine_reason"] == "later does not hold: arr > dep (arr 4.0, dep 5.0)"
@@ -91,7 +91,7 @@ def test_a_rule_that_cannot_be_computed_stops_the_audit_with_its_name() -> None:
 
 # ---- references
 
-KNOWN = pa.table({"carrier": ["UA", "DL"], "flight": [1, 2]})
+FLIGHTS = pa.table({"carrier": ["UA", "DL"], "flight": [1, 2]})
 
 
 def planned(**declared: Any) -> Source:
@@ -100,7 +100,7 @@ def planned(**declared: Any) -> Source:
 
 def test_a_reference_tells_which_values_the_other_source_does_not_know() -> None:
     data = rows({}, {"carrier": "DL"}, {"flight": 2})
-    check = checked(planned(), data, "planned", references={"planned": KNOWN})
+    check = checked(planned(), data, "planned", references={"planned": FLIGHTS})
     assert (check.observed, check.severity) == (2.0, "fail")
     assert check.detail == (
         "planned does not hold in 2 rows: carrier + flight known to plan, first carrier DL, flight 1"
@@ -108,12 +108,12 @@ def test_a_reference_tells_which_values_the_other_source_does_not_know() -> None
 
 
 def test_rows_with_a_missing_value_are_not_looked_up() -> None:
-    check = checked(planned(), rows({"carrier": None}, {"flight": None}), "planned", references={"planned": KNOWN})
+    check = checked(planned(), rows({"carrier": None}, {"flight": None}), "planned", references={"planned": FLIGHTS})
     assert check.passed
 
 
 def test_a_reference_of_which_nothing_is_known_yet_is_not_expected() -> None:
-    assert [one.subject for one in audited(planned(), rows({"flight": 9})).verdict.checks] == ["rows"]
+    assert [check.subject for check in audited(planned(), rows({"flight": 9})).verdict.checks] == ["rows"]
 
 
 @pytest.mark.parametrize(("unknown", "passed"), [(29, True), (30, False)])
@@ -121,14 +121,14 @@ def test_a_reference_holds_where_just_the_share_is_known_of_those_that_are_looke
     unknown: int, passed: bool
 ) -> None:
     data = rows(*[{"flight": 9}] * unknown, *[{}] * (100 - unknown), *[{"flight": None}] * 50)
-    check = checked(planned(share=0.71, severity="warn"), data, "planned", references={"planned": KNOWN})
+    check = checked(planned(share=0.71, severity="warn"), data, "planned", references={"planned": FLIGHTS})
     assert (check.passed, check.observed) == (passed, unknown)
     assert passed or "does not hold in 30 rows, at most 29% of the rows may: carrier + flight known" in check.detail
 
 
 def test_a_share_of_less_than_a_per_cent_is_told_as_it_is() -> None:
     data = rows(*[{"flight": 9}] * 2, *[{}] * 98)
-    check = checked(planned(share=0.995), data, "planned", references={"planned": KNOWN})
+    check = checked(planned(share=0.995), data, "planned", references={"planned": FLIGHTS})
     assert "at most 0.5% of the rows may" in check.detail
 
 
@@ -144,7 +144,7 @@ def fresh(minutes: int, newest: str = "seen") -> Source:
 def test_an_age_of_just_what_is_allowed_is_allowed(minutes: int) -> None:
     """As the column that is computed and its bound: whatever the number, no digit is lost."""
     contract = source_contract("flights", fresh(minutes))
-    [bound] = [one.bounds[0] for one in contract.expectations if one.subject == "freshness"]
+    [bound] = [spec.bounds[0] for spec in contract.expectations if spec.subject == "freshness"]
     newest = MIDNIGHT + timedelta(days=1) - timedelta(minutes=minutes)
     data = rows({"seen": newest}, {"seen": newest - timedelta(microseconds=1)})
     just, older = computed_columns(data, contract.computed)["freshness"].to_pylist()

@@ -109,9 +109,9 @@ def days(*means: float, rows: int = 100, spread: float = 10.0) -> list[ColumnDis
 
 def expected(kind: str, history: list[ColumnDistribution], **declared: Any) -> dict[str, Any]:
     """What is expected of a column, by kind, without the column."""
-    found = list(usual_values("x", kind, UsualValues(**declared), DAY, history))
-    assert all(one.subject == "x" and one.arguments[0] == ("column", "x") for one in found)
-    return {one.kind: tuple(value for _, value in one.arguments[1:]) for one in found}
+    specs = list(usual_values("x", kind, UsualValues(**declared), DAY, history))
+    assert all(spec.subject == "x" and spec.arguments[0] == ("column", "x") for spec in specs)
+    return {spec.kind: tuple(value for _, value in spec.arguments[1:]) for spec in specs}
 
 
 @pytest.mark.parametrize(
@@ -199,8 +199,8 @@ def test_nothing_is_usual_before_three_weeks_with_values(kind: str, history: lis
 
 def test_weeks_without_rows_do_not_spoil_what_the_others_had() -> None:
     history = [ColumnDistribution(100, 10, 5.0, 1.0)] * 3
-    found = expected("number", [*history, *[ColumnDistribution(0, 0)] * 3], of=["mean", "missing"])
-    assert found == expected("number", history, of=["mean", "missing"])
+    arguments = expected("number", [*history, *[ColumnDistribution(0, 0)] * 3], of=["mean", "missing"])
+    assert arguments == expected("number", history, of=["mean", "missing"])
 
 
 def test_an_infinite_mean_of_one_week_is_none() -> None:
@@ -222,18 +222,18 @@ MIXES = st.dictionaries(st.sampled_from("abcde"), st.integers(1, 100), min_size=
 
 
 @given(MIXES, MIXES, MIXES)
-def test_the_distance_of_mixes_is_a_metric(one: Mix, other: Mix, third: Mix) -> None:
-    assert mix_distance(one, one) == 0
-    assert mix_distance(one, other) == pytest.approx(mix_distance(other, one))
-    assert mix_distance(one, third) <= mix_distance(one, other) + mix_distance(other, third) + 1e-12
-    assert 0 <= mix_distance(one, other) <= 1
-    assert mix_distance(one, other) > 0 or one == pytest.approx(other)
+def test_the_distance_of_mixes_is_a_metric(first: Mix, second: Mix, third: Mix) -> None:
+    assert mix_distance(first, first) == 0
+    assert mix_distance(first, second) == pytest.approx(mix_distance(second, first))
+    assert mix_distance(first, third) <= mix_distance(first, second) + mix_distance(second, third) + 1e-12
+    assert 0 <= mix_distance(first, second) <= 1
+    assert mix_distance(first, second) > 0 or first == pytest.approx(second)
 
 
 @given(MIXES, MIXES)
-def test_the_distance_is_half_of_what_the_shares_differ(one: Mix, other: Mix) -> None:
-    shares = [[mix.get(value, 0.0) for value in "abcde"] for mix in (one, other)]
-    assert mix_distance(one, other) == pytest.approx(cityblock(*shares) / 2)
+def test_the_distance_is_half_of_what_the_shares_differ(first: Mix, second: Mix) -> None:
+    shares = [[mix.get(value, 0.0) for value in "abcde"] for mix in (first, second)]
+    assert mix_distance(first, second) == pytest.approx(cityblock(*shares) / 2)
 
 
 def test_mixes_without_a_common_value_are_one_apart() -> None:

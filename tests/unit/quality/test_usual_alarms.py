@@ -33,7 +33,7 @@ SOURCE = Source(
         "rate": Column(type="number", usual=USUAL),
         "carrier": Column(type="string", usual=USUAL),
         "gate": Column(type="string", usual=USUAL),
-        "held": Column(type="boolean", usual=USUAL),
+        "flag": Column(type="boolean", usual=USUAL),
     },
 )
 TYPES = {name: str(column.type) for name, column in SOURCE.columns.items()}
@@ -51,7 +51,7 @@ def ordinary(seed: int, day: date = DAY, rows: int = 500) -> pa.Table:
         "rate": [0.1] * rows,
         "carrier": random.choice(["UA", "AA", "DL", "B6"], rows, p=[0.4, 0.3, 0.2, 0.1]),
         "gate": [f"G{number}" for number in random.integers(0, 60, rows)],
-        "held": random.random(rows) < 0.3,
+        "flag": random.random(rows) < 0.3,
     }
     return pa.table(columns).cast(SPEC.schema)
 
@@ -65,8 +65,8 @@ def history() -> list[dict[str, ColumnDistribution]]:
 def alarms(rows: pa.Table, weeks: int = 6) -> list[Check]:
     """What does not hold of a day after some weeks of ordinary ones."""
     profiles = {name: [week[name] for week in history()[:weeks]] for name in TYPES}
-    background = AuditContext(day=DAY, distributions=profiles)
-    verdict = audit_table(source_contract("x", SOURCE, background), rows).verdict
+    context = AuditContext(day=DAY, distributions=profiles)
+    verdict = audit_table(source_contract("x", SOURCE, context), rows).verdict
     assert len(verdict.checks) == (18 if weeks >= 3 else 1)
     return list(verdict.failures)
 
@@ -94,12 +94,12 @@ def with_column(name: str, change: Callable[[pa.Array], object]) -> Callable[[pa
 
 
 def every(values: pa.Array, step: int, value: object) -> list[object]:
-    """The values with every so manieth replaced."""
-    return [value if number % step == 0 else one for number, one in enumerate(values.to_pylist())]
+    """The values with every n-th one replaced."""
+    return [value if number % step == 0 else original for number, original in enumerate(values.to_pylist())]
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "expected"),
     [
         pytest.param(
             with_column("delay", lambda delay: pc.divide(delay, 60.0)),
@@ -129,24 +129,24 @@ def every(values: pa.Array, step: int, value: object) -> list[object]:
             with_column("carrier", lambda carrier: every(carrier, 3, "XX")), [("carrier", MIX)], id="a new category"
         ),
         pytest.param(
-            with_column("carrier", lambda carrier: [f"{one}{n % 5}" for n, one in enumerate(carrier.to_pylist())]),
+            with_column("carrier", lambda carrier: [f"{value}{n % 5}" for n, value in enumerate(carrier.to_pylist())]),
             [("carrier", DISTINCT), ("carrier", MIX)],
             id="codes with a digit more",
         ),
-        pytest.param(with_column("held", pc.invert), [("held", MIX)], id="a flag the other way round"),
+        pytest.param(with_column("flag", pc.invert), [("flag", MIX)], id="a flag the other way round"),
         pytest.param(
             with_column("rate", lambda rate: [10.0] * len(rate)), [("rate", MEAN)], id="a constant that is another"
         ),
         pytest.param(
-            with_column("gate", lambda gate: [one[:2] for one in gate.to_pylist()]),
+            with_column("gate", lambda gate: [value[:2] for value in gate.to_pylist()]),
             [("gate", DISTINCT), ("gate", MIX)],
             id="texts cut off",
         ),
     ],
 )
 def test_each_statistic_alarms_on_what_it_is_for_and_no_other_does(
-    change: Callable[[pa.Table], pa.Table], told: list[tuple[str, str]]
+    change: Callable[[pa.Table], pa.Table], expected: list[tuple[str, str]]
 ) -> None:
-    found = alarms(change(ordinary(7)))
-    assert [(check.subject, check.name) for check in found] == told
-    assert {check.severity for check in found} == {"warn"}
+    checks = alarms(change(ordinary(7)))
+    assert [(check.subject, check.name) for check in checks] == expected
+    assert {check.severity for check in checks} == {"warn"}

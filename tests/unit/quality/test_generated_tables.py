@@ -1,4 +1,4 @@
-"""What must hold of features and scores: what a definition adds, and scores spread as on the holdout."""
+"""The contracts of features and scores: the declared checks, and scores that are spread as on the holdout."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def features(definition: ModelDefinition, *rows: dict[str, Any]) -> pa.Table:
 
 
 def scores(definition: ModelDefinition, *values: float | None) -> pa.Table:
-    made = {"score_date": DAY, "model_version": 1, "features_snapshot": 1, "scored_at": None}
-    listed = [made | {"machine": f"m{number}", "score": value} for number, value in enumerate(values)]
+    fixed = {"score_date": DAY, "model_version": 1, "features_snapshot": 1, "scored_at": None}
+    listed = [fixed | {"machine": f"m{number}", "score": value} for number, value in enumerate(values)]
     return pa.Table.from_pylist(listed, schema=scores_table(definition).schema)
 
 
@@ -58,20 +58,20 @@ def failed(contract: Contract, rows: pa.Table) -> list[Check]:
     return list(audit_table(contract, rows).verdict.failures)
 
 
-# ---- what a definition adds
+# ---- declared checks
 
 
 def test_declared_columns_rules_and_expectations_of_features_are_checked(tiny: ModelDefinition) -> None:
     median = {"column": "busy", "max_value": 0.6}
-    made = TableChecks(
+    checks = TableChecks(
         columns={"busy": ColumnChecks(min=0, max=1, severity="warn"), "kind": ColumnChecks(values=("x", "y"))},
         rules={"busy_or_new": RowRule(expression="busy > 0 or machine_failures_3d = 0.5", severity="warn")},
         expectations=(CustomExpectation(type="ExpectColumnMedianToBeBetween", arguments=median, severity="warn"),),
     )
-    definition = with_quality(tiny, features=made)
+    definition = with_quality(tiny, features=checks)
     rows = [{"busy": 1.5}, {"kind": "z", "busy": 0.9}, {"busy": 0.0, "machine_failures_3d": 0.1}]
-    found = failed(features_contract(definition, AuditContext(observations=3)), features(definition, *rows))
-    assert [(check.subject, check.severity, check.detail) for check in found] == [
+    failures = failed(features_contract(definition, AuditContext(observations=3)), features(definition, *rows))
+    assert [(check.subject, check.severity, check.detail) for check in failures] == [
         ("busy", "warn", "busy has 1 value outside 0 to 1, first 1.5"),
         ("kind", "fail", "kind has 1 value outside the 2 allowed, first 'z'"),
         (
@@ -91,13 +91,16 @@ def test_a_feature_that_is_not_a_number_is_missing(tiny: ModelDefinition) -> Non
     assert check.detail == "busy is missing in 1 row"
 
 
-def test_features_are_held_against_what_is_usual_of_one_date_only(tiny: ModelDefinition) -> None:
+def test_only_features_of_a_single_date_are_compared_with_the_usual_range(tiny: ModelDefinition) -> None:
     definition = with_quality(
         tiny, features=TableChecks(columns={"busy": ColumnChecks(usual=UsualValues(of=("mean", "missing")))})
     )
     profiles = {"busy": [ColumnDistribution(100, 0, 0.5, 0.1)] * 3}
     kinds = [
-        {one.kind for one in features_contract(definition, AuditContext(day=day, distributions=profiles)).expectations}
+        {
+            spec.kind
+            for spec in features_contract(definition, AuditContext(day=day, distributions=profiles)).expectations
+        }
         for day in (DAY, None)
     ]
     assert kinds[0] - kinds[1] == {MEAN, PRESENT}
@@ -111,7 +114,7 @@ def test_declared_rules_of_scores_are_checked(tiny: ModelDefinition) -> None:
     assert check.detail.endswith("first score 0.95, model_version 1")
 
 
-# ---- scores as on the holdout
+# ---- scores compared with the holdout
 
 EDGES = st.lists(st.floats(0, 1), max_size=9, unique=True).map(sorted)
 
@@ -127,7 +130,7 @@ def test_a_score_falls_where_numpy_would_place_it_also_on_an_edge(
 
 
 def bins(edges: Sequence[float], values: list[float | None]) -> list[str | None]:
-    """The place of each score as an audit computes it."""
+    """The bin of each score as an audit computes it."""
     from nightshift.quality.contract import _bin
 
     rows = pa.table({"score": pa.array(values, pa.float64())})
@@ -149,32 +152,36 @@ def against_holdout(tiny: ModelDefinition, *values: float | None, **reference: A
     definition = with_quality(tiny, scores=ScoreChecks(reference=ReferenceDistance(**reference)))
     holdout = ReferenceColumn(NumberBins((0.25, 0.75)), (25, 50, 25, 0))
     contract = scores_contract(definition, AuditContext(observations=len(values), scores=holdout))
-    [check] = [one for one in audit_table(contract, scores(definition, *values)).verdict.checks if one.name == MIX]
+    [check] = [
+        check for check in audit_table(contract, scores(definition, *values)).verdict.checks if check.name == MIX
+    ]
     return check
 
 
-def test_scores_as_on_the_holdout_are_not_remarkable(tiny: ModelDefinition) -> None:
+def test_scores_as_on_the_holdout_pass(tiny: ModelDefinition) -> None:
     check = against_holdout(tiny, 0.1, 0.5, 0.75, 0.9)
     assert (check.subject, check.passed, check.observed) == ("score", True, 0.0)
 
 
-def test_scores_that_lie_elsewhere_are_told_with_where(tiny: ModelDefinition) -> None:
+def test_scores_in_other_bins_are_reported_with_the_bin(tiny: ModelDefinition) -> None:
     check = against_holdout(tiny, 0.9, 0.9, 0.9, 0.9)
     assert (check.passed, check.observed, check.severity) == (False, 0.75, "warn")
     assert check.detail == (
-        "75.0% of the values of score are others than what the model gave to its holdout, at most 50.0% may be; "
-        "most of all '2': 100.0% instead of 25.0%"
+        "75.0% of the values of score differ from the scores of the holdout, at most 50.0% may; "
+        "the largest difference is '2': 100.0% instead of 25.0%"
     )
 
 
 @pytest.mark.parametrize(("distance", "passed"), [(0.75, True), (0.74, False)])
-def test_so_many_scores_as_are_declared_may_lie_elsewhere(tiny: ModelDefinition, distance: float, passed: bool) -> None:
+def test_the_declared_share_of_scores_may_lie_in_other_bins(
+    tiny: ModelDefinition, distance: float, passed: bool
+) -> None:
     check = against_holdout(tiny, 0.9, 0.9, distance=distance, severity="fail")
     assert (check.passed, check.severity) == (passed, "fail")
 
 
-def test_a_version_that_does_not_say_how_it_scored_its_holdout_is_not_held_against_it(tiny: ModelDefinition) -> None:
-    kinds = [one.kind for one in scores_contract(tiny, AuditContext(observations=1)).expectations]
+def test_a_version_without_holdout_scores_is_not_compared_with_them(tiny: ModelDefinition) -> None:
+    kinds = [spec.kind for spec in scores_contract(tiny, AuditContext(observations=1)).expectations]
     assert MIX not in kinds
 
 

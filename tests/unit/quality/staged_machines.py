@@ -1,4 +1,4 @@
-"""Sets of the tiny model's sources for tests: machines by the number of their date."""
+"""Staged sets of the tiny model's sources for tests: machines by the number of their date."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ def day(number: int) -> date:
 
 
 def auditor(lake: Lake, definition: ModelDefinition) -> Auditor:
-    return Auditor(lake, definition, cast(Registry, None))  # only scores are held against a version
+    return Auditor(lake, definition, cast(Registry, None))  # only scores need a version
 
 
 def stage(lake: Lake, definition: ModelDefinition, source: str, machines: Machines, **inputs: str) -> Staged:
     """A set of the dates with these numbers, each with these machines; inputs by the date's number, as `d1`."""
     spec = raw_table(definition, source)
-    listed = [{"source_date": day(number), "machine": one} for number, found in machines.items() for one in found]
+    listed = [{"source_date": day(number), "machine": name} for number, names in machines.items() for name in names]
     rows = pa.Table.from_pylist(listed, schema=spec.schema)
     files = {
         f"file:///landing/{definition.sources[source].path.replace('{date}', str(day(int(name[1:]))))}": digest

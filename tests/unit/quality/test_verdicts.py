@@ -1,4 +1,4 @@
-"""What follows from a set of checks: every one is made, in the contract's order, with its own severity."""
+"""The verdict of a set of checks: every check runs, in the contract's order, with its own severity."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def rule(name: str, severity: Severity = "fail") -> ExpectationSpec:
 
 
 def audited(*expectations: ExpectationSpec, rows: pa.Table = ROWS, share: float = 0.0, **more: Any) -> Audit:
-    computed = {one.subject: ComputedColumn("(n < 2)::boolean", ("n",)) for one in expectations if one.computed}
+    computed = {spec.subject: ComputedColumn("(n < 2)::boolean", ("n",)) for spec in expectations if spec.computed}
     return audit(Contract("raw.x", expectations, share, computed), InProcessRows(rows, computed), **more)
 
 
-def test_checks_are_told_in_the_order_of_the_contract_whatever_kinds_they_are_of() -> None:
-    """Some are asked of all rows at once, some of the computed columns, some with what they measure."""
+def test_checks_come_in_the_order_of_the_contract_whatever_their_kinds() -> None:
+    """Some are computed over all rows at once, some over computed columns, some in a pass that measures."""
     expectations = [
         expect(MEAN, min_value=0),
         rule("first"),
@@ -66,17 +66,19 @@ def test_checks_are_told_in_the_order_of_the_contract_whatever_kinds_they_are_of
         expect(MATCHES, "s", regex="^[ab]$"),
         expect(MIX, "s", shares={"a": 0.5, "b": 0.5}, max_distance=0.5),
     ]
-    found = audited(*expectations)
-    assert [(one.name, one.subject) for one in found.verdict.checks] == [(e.kind, e.subject) for e in expectations]
-    assert [one.passed for one in found.verdict.checks] == [
+    audit_result = audited(*expectations)
+    assert [(check.name, check.subject) for check in audit_result.verdict.checks] == [
+        (spec.kind, spec.subject) for spec in expectations
+    ]
+    assert [check.passed for check in audit_result.verdict.checks] == [
         *(True, False, False, False, False, False, True, True, False, True, False, True, True)
     ]
-    assert [finding.expectation for finding in found.results] == expectations
+    assert [result.expectation for result in audit_result.results] == expectations
 
 
 def test_the_same_expectation_twice_is_two_checks_with_a_severity_each() -> None:
     checks = audited(expect(NOT_NULL), expect(NOT_NULL, severity="warn")).verdict.checks
-    assert [(one.passed, one.outcome) for one in checks] == [(False, "fail"), (False, "warn")]
+    assert [(check.passed, check.outcome) for check in checks] == [(False, "fail"), (False, "warn")]
 
 
 @pytest.mark.parametrize(
@@ -89,14 +91,14 @@ def test_the_same_expectation_twice_is_two_checks_with_a_severity_each() -> None
         (["fail", "quarantine"], "fail", (2,)),
     ],
 )
-def test_the_gravest_severity_decides(severities: list[Severity], outcome: str, broken: tuple[int, ...]) -> None:
-    found = audited(*[expect(NOT_NULL, severity=severity) for severity in severities], share=0.25)
-    assert (found.verdict.outcome, found.broken_rows) == (outcome, broken)
+def test_the_most_severe_violation_decides(severities: list[Severity], outcome: str, broken: tuple[int, ...]) -> None:
+    audit_result = audited(*[expect(NOT_NULL, severity=severity) for severity in severities], share=0.25)
+    assert (audit_result.verdict.outcome, audit_result.broken_rows) == (outcome, broken)
 
 
-def test_what_was_checked_without_rows_is_told_first() -> None:
-    before = Check(NEW_FILE, "file", False, 1.0, "the file of today is the same as that of yesterday", "warn")
-    verdict = audited(expect(NOT_NULL, severity="warn"), before=[before]).verdict
+def test_file_checks_come_first() -> None:
+    file_check = Check(NEW_FILE, "file", False, 1.0, "the file of today is the same as that of yesterday", "warn")
+    verdict = audited(expect(NOT_NULL, severity="warn"), file_checks=[file_check]).verdict
     assert [check.name for check in verdict.checks] == [NEW_FILE, NOT_NULL]
     assert verdict.outcome == "warn"
 
@@ -107,22 +109,22 @@ def test_a_row_that_breaks_several_rules_is_set_aside_once_with_the_first_and_ev
         expect(IN_SET, "s", "quarantine", value_set=["a"]),
         rule("small", "quarantine"),
     ]
-    found = audited(*expectations, share=1.0, run_id="run 7")
-    assert found.broken_rows == (1, 2, 3)
-    told = [
+    audit_result = audited(*expectations, share=1.0, run_id="run 7")
+    assert audit_result.broken_rows == (1, 2, 3)
+    entries = [
         (row["quarantine_rule"], row["quarantine_value"], row["quarantine_reason"])
-        for row in found.quarantined.to_pylist()
+        for row in audit_result.quarantined.to_pylist()
     ]
-    more = "; small does not hold: n < 2 (n 2)"
-    assert told == [
-        (IN_SET, "b", f"s is 'b', outside the 1 allowed{more}"),
+    rule_reason = "; small does not hold: n < 2 (n 2)"
+    assert entries == [
+        (IN_SET, "b", f"s is 'b', outside the 1 allowed{rule_reason}"),
         (NOT_NULL, None, "n is missing"),
-        (IN_SET, "b", f"s is 'b', outside the 1 allowed{more}"),
+        (IN_SET, "b", f"s is 'b', outside the 1 allowed{rule_reason}"),
     ]
-    assert set(found.quarantined["quarantine_run"].to_pylist()) == {"run 7"}
+    assert set(audit_result.quarantined["quarantine_run"].to_pylist()) == {"run 7"}
 
 
-# ---- how many may be set aside
+# ---- the quarantine limit
 
 
 def nulls(broken: int, rows: int) -> pa.Table:
@@ -130,33 +132,36 @@ def nulls(broken: int, rows: int) -> pa.Table:
 
 
 @pytest.mark.parametrize(("broken", "outcome"), [(29, "warn"), (30, "fail")])
-def test_just_the_share_may_be_set_aside_also_where_floats_are_not_sure(broken: int, outcome: str) -> None:
+def test_exactly_the_share_may_be_set_aside_also_where_floats_are_inexact(broken: int, outcome: str) -> None:
     assert 0.29 * 100 < 29
-    found = audited(expect(NOT_NULL, severity="quarantine"), rows=nulls(broken, 100), share=0.29)
-    assert (found.verdict.outcome, found.verdict.aside) == (outcome, 29 if outcome == "warn" else 0)
+    audit_result = audited(expect(NOT_NULL, severity="quarantine"), rows=nulls(broken, 100), share=0.29)
+    assert (audit_result.verdict.outcome, audit_result.verdict.aside) == (outcome, 29 if outcome == "warn" else 0)
 
 
 @settings(max_examples=200)
 @given(st.integers(0, 10_000), st.integers(0, 500))
-def test_so_many_rows_may_be_set_aside_as_are_at_most_the_share(tenths_of_a_mille: int, rows: int) -> None:
+def test_the_quarantine_limit_is_the_largest_number_of_rows_within_the_share(tenths_of_a_mille: int, rows: int) -> None:
     most = Contract("raw.x", (), tenths_of_a_mille / 10_000).quarantine_limit(rows)
     assert most * 10_000 <= tenths_of_a_mille * rows < (most + 1) * 10_000
 
 
-def test_rules_whose_rows_are_few_each_but_too_many_together_fail_the_night() -> None:
+def test_rules_that_together_set_too_many_rows_aside_fail_the_night_and_say_so_once() -> None:
     rows = pa.table({"a": [None, 1, 1, 1], "b": [1, None, 1, 1]})
     expectations = [expect(NOT_NULL, column, "quarantine") for column in "ab"]
     verdict = audited(*expectations, rows=rows, share=0.25).verdict
     assert [check.outcome for check in verdict.checks] == ["fail", "fail"]
-    assert verdict.checks[0].detail == ("a is missing in 1 row (2 of 4 rows would be set aside, at most 25.00% may be)")
+    assert [check.detail for check in verdict.checks] == [
+        "a is missing in 1 row (2 of 4 rows would be set aside, at most 25.00% may be)",
+        "b is missing in 1 row",
+    ]
 
 
-def test_a_warning_stays_one_where_too_many_rows_would_be_set_aside() -> None:
+def test_a_warning_stays_a_warning_where_too_many_rows_would_be_set_aside() -> None:
     checks = audited(expect(NOT_NULL, severity="quarantine"), expect(NOT_NULL, severity="warn")).verdict.checks
     assert [check.outcome for check in checks] == ["fail", "warn"]
 
 
-# ---- sets of values, of which Great Expectations tells no observed value
+# ---- sets of values, for which Great Expectations has no observed value
 
 
 @pytest.mark.parametrize(
@@ -177,7 +182,7 @@ def test_the_set_of_a_columns_values_is_checked(kind: str, allowed: list[str], p
 
 @pytest.mark.parametrize("kind", ["Min", "Max", "Mean", "Median", "Stdev"])
 @pytest.mark.parametrize("rows", [0, 3])
-def test_an_expectation_that_has_nothing_to_measure_holds(kind: str, rows: int) -> None:
+def test_an_expectation_with_nothing_to_measure_passes(kind: str, rows: int) -> None:
     missing = pa.table({"n": pa.array([None] * rows, pa.float64())})
     [check] = audited(expect(f"ExpectColumn{kind}ToBeBetween", min_value=1), rows=missing).verdict.checks
     assert (check.passed, check.observed) == (True, None)
