@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from nightshift.lake.tables import scores_table
 from nightshift.project import Project
 from nightshift.stages.register import promote
 from nightshift.status import gate_refusals, retrainings
 from nightshift.types import Measurement
-from unit.monitoring.test_nights import score
 from unit.registry.conftest import empty_mlflow, project
 from unit.registry.trainings import NOTE, trained
-from unit.tables import day
+from unit.tables import day, put
 
 __all__ = ["empty_mlflow", "project"]
+
+
+def score(project: Project, *numbers: int, version: int) -> None:
+    """Publishes one score of a version for each night."""
+    columns = {"score_date": "date", "machine": "string", "model_version": "integer"}
+    spec = replace(scores_table(project.definition), columns=columns)
+    for number in numbers:
+        put(project.lake, spec, {day(number): [("a", version)]})
 
 
 def decide(project: Project, number: int, action: str) -> None:
@@ -45,7 +54,7 @@ def test_a_request_is_followed_to_the_nights_that_its_version_scored(project: Pr
 def test_a_refused_training_says_what_the_gate_found(project: Project) -> None:
     promote(project, trained(project, 3), NOTE, "first__2024-01-03")
     decide(project, 10, "request")
-    project.champions.refuse(
+    project.champions.record_refusal(
         trained(project, 10, "refused").run_id, "roc_auc 0.55, bound ≥ 0.600", "retrain__2024-01-10"
     )
     assert sentences(project) == [
