@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import cache
 
 import duckdb
 import pyarrow as pa
@@ -71,7 +73,7 @@ def column_distributions(
     rows: pa.Table | ds.Dataset, spec: TableSpec, columns: Sequence[str]
 ) -> dict[date, dict[str, ColumnDistribution]]:
     """The distributions of columns, by the date of the rows and by column."""
-    connection = duckdb.connect(config=DUCKDB_CONFIG)
+    connection = _database(os.getpid()).cursor()
     connection.register("landed", rows)
     day = quoted(spec.date_column)
     measures = ", ".join(_measures(name, spec.columns[name]) for name in columns)
@@ -88,6 +90,12 @@ def column_distributions(
         if spec.columns[name] in MIXED and all(daily[name].distinct <= MAX_VALUES for daily in distributions.values()):
             _add_counts(distributions, connection, day, name)
     return distributions
+
+
+@cache
+def _database(process: int) -> duckdb.DuckDBPyConnection:
+    """An empty database in memory, one a process: to open one takes longer than to query a day."""
+    return duckdb.connect(config=DUCKDB_CONFIG)
 
 
 def _measures(name: str, kind: str) -> str:
