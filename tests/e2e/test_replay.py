@@ -60,7 +60,7 @@ def test_no_secret_is_logged(settings: Settings, finished_run: FinishedRun) -> N
 
 def test_servers_listen_on_this_machine_only(airflow: Replay) -> None:
     listening = []
-    for process in running(airflow.loop.settings.var_path):
+    for process in running(airflow.project.settings.var_path):
         with suppress(psutil.NoSuchProcess):  # a task that ended meanwhile
             connections = process.net_connections("inet")
             listening += [c.laddr.ip for c in connections if c.status == psutil.CONN_LISTEN]
