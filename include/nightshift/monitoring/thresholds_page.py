@@ -45,8 +45,8 @@ def render_thresholds(title: str, reference: ModelReference, baseline: DriftBase
     days = reference.training_dates
     legend = {"challenger": "the day", "bound": "the threshold of a night with as many rows"}
     note = (
-        f"The {PLOTTED} of each day against the expectation of its weekday. The thresholds are chosen so that nights "
-        f"like these days exceed any threshold of any column at a rate of {baseline.false_alarms}."
+        f"The {PLOTTED} of each day against the expectation of its weekday. Nights like these days exceed "
+        f"any of their thresholds at a rate of {baseline.false_alarms}."
     )
     return (
         _environment()
