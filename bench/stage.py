@@ -66,7 +66,7 @@ def main(var: str, models: str, as_of: str, stage: str, *trained: str) -> None:
     if stage == "train":
         train(project, day)
     elif stage == "gate":
-        say(gate(project, StoredModel(*trained), day, "measured").summary())
+        say(gate(project, StoredModel(*trained), day, "measured").report.summary())
     else:
         promote(project, StoredModel(*trained), "measured", "measured")
 

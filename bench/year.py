@@ -213,7 +213,7 @@ class Year:
         self.project.definition = self._learning_from_start(as_of)
         try:
             made = train(self.project, as_of, reason, self._say)
-            report = gate(self.project, made, as_of, f"retrain__{as_of}")
+            report = gate(self.project, made, as_of, f"retrain__{as_of}").report
             self._say(f"gate: {report.summary()}")
             if report.passed:
                 promote(self.project, made, report.summary(), f"retrain__{as_of}")

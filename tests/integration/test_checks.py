@@ -140,7 +140,7 @@ def test_a_restated_day_is_seen_by_the_next_night_and_makes_its_tiles_anew(proje
     assert not check_skew(project, NIGHT).differences
     seen = read_dates(project.lake, features_table(project.definition), NIGHT, NIGHT)["machine_failures_3d"].to_pylist()
     assert min(seen) >= 1 / 3
-    assert ingest(project, NIGHT)[2:] == []  # what has not changed since is not read again
+    assert ingest(project, NIGHT)[2:] == ()  # what has not changed since is not read again
     # The night before was published from the day as it was then, and still is what it was.
     found = check_leaks(project, [LAST])
     assert {one.feature for one in found.differences} == {"peek"}

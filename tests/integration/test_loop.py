@@ -72,7 +72,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     with pytest.raises(NotYetAvailable, match=r"no champion.*tiny\.train"):
         project.registry.require_champion()
     trained = train(project, BUILT, "first", lambda text: None)
-    report = run_gate(project, trained, BUILT, "test")
+    report = run_gate(project, trained, BUILT, "test").report
     assert report.passed, report.summary()
     assert promote(project, trained, report.summary()).number == 1
     return project
@@ -89,7 +89,7 @@ def stage(project: Project, job: str, night: date) -> list[str]:
 @pytest.fixture(scope="module")
 def night(project: Project) -> Project:
     """One night, stage by stage."""
-    assert files_not_landed(project, NIGHT) == []
+    assert files_not_landed(project, NIGHT) == ()
     audited = audit(project, ingest(project, NIGHT), NIGHT, "test")
     assert "checks passed" in audited.summary
     publish_staged(project, audited.locations)
@@ -225,11 +225,11 @@ def test_monitoring_keeps_drift_outcomes_and_a_decision_and_repeats_itself(night
     assert first == measure_drift(night, NIGHT, "again")
     estimated = {m.statistic: m.value for m in estimate_performance(night, NIGHT, "test") if m.subject == "night"}
     assert estimated["roc_auc"] is not None and 0.5 < estimated["roc_auc"] < 1
-    assert measure_outcomes(night, NIGHT, "test") == []  # its labels are due tomorrow
+    assert measure_outcomes(night, NIGHT, "test") == ()  # its labels are due tomorrow
     tomorrow = date(2024, 2, 1)
     land(night, tomorrow)
     publish_staged(night, ingest(night, tomorrow))
-    assert measure_outcomes(night, tomorrow, "test") == [NIGHT]
+    assert measure_outcomes(night, tomorrow, "test") == (NIGHT,)
     assert decide(night, NIGHT, "test") == decide(night, NIGHT, "again")
     status = night_statuses(night)
     assert [s.night for s in status] == [NIGHT]
@@ -322,8 +322,8 @@ def test_the_gate_of_the_next_model_compares_it_with_the_champion_by_the_days_of
     project.definition = declared.model_copy(update={"gate": gate})
     try:
         trained = train(project, NIGHT, "next", lambda text: None)
-        report = run_gate(project, trained, NIGHT, "test")
-        again = run_gate(project, trained, NIGHT, "again")
+        report = run_gate(project, trained, NIGHT, "test").report
+        again = run_gate(project, trained, NIGHT, "again").report
     finally:
         project.definition = declared
     assert report.passed, report.summary()
@@ -345,9 +345,9 @@ def test_a_worse_model_is_refused_and_stays_a_run(project: Project) -> None:
     trained = train(project, NIGHT, "worse", lambda text: None)
     strict = project.definition.gate.model_copy(update={"minimum": {"roc_auc": 0.999}})
     project.definition = project.definition.model_copy(update={"gate": strict})
-    report = run_gate(project, trained, NIGHT, "test")
+    report = run_gate(project, trained, NIGHT, "test").report
     assert not report.passed
-    run_gate(project, trained, NIGHT, "test")
+    run_gate(project, trained, NIGHT, "test").report
     [refused] = [one for one in project.champions.events() if one.event == "refused"]
     assert (refused.actor, refused.effective, refused.mlflow_run, refused.reason) == (
         "test", NIGHT, trained.run_id, "worse",
@@ -389,7 +389,7 @@ def test_publishing_what_is_published_makes_no_snapshot(project: Project) -> Non
 def test_a_night_is_scored_by_the_version_that_was_gone_back_to(night: Project) -> None:
     project = Project("tiny", night.settings)
     trained = train(project, NIGHT, "another", lambda text: None)
-    assert run_gate(project, trained, NIGHT, "again").passed
+    assert run_gate(project, trained, NIGHT, "again").report.passed
     better = promote(project, trained, "better", "again").number
     assert better > 1
     [location] = stage(project, "score", NIGHT)

@@ -67,7 +67,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 def register(project: Project, as_of: date) -> tuple[int, str]:
     trained = train(project, as_of, "test", lambda text: None)
-    report = gate(project, trained, as_of, "test")
+    report = gate(project, trained, as_of, "test").report
     registration = register_model(project, trained, report.summary(), f"train {as_of}")
     return registration.version.number, registration.role
 

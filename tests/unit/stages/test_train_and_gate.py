@@ -77,7 +77,7 @@ def publish_days(project: Project, first: date, last: date, **spoilt: Any) -> No
 
 def run(project: Project, as_of: date = AS_OF) -> tuple[StoredModel, GateReport]:
     trained = train(project, as_of, "test", lambda line: None)
-    return trained, gate(project, trained, as_of, "test")
+    return trained, gate(project, trained, as_of, "test").report
 
 
 @pytest.fixture
@@ -231,7 +231,7 @@ def test_a_feature_without_any_value_is_left_out_and_said(of_number: OfNumber, t
     assert list(package.encoder.types) == ["busy", "kind"]
     assert project.registry.lineage(trained.run_id)[0]["without"] == ["machine_failures_3d"]
     assert project.registry.run_tags(trained.run_id)["nightshift.without"] == "machine_failures_3d"
-    report = gate(project, trained, AS_OF, "test")
+    report = gate(project, trained, AS_OF, "test").report
     assert report.passed, report.summary()
     page = Path(project.registry.client.mlflow.download_artifacts(trained.run_id, GATE_PAGE)).read_text()
     assert "machine_failures_3d: no value in any row of the training period" in page
