@@ -1,8 +1,8 @@
 """Errors by type: terminal ones fail at once and say what to do, transient ones are retried.
 
-Every error a user can cause is one line that answers five questions: what is wrong, where, what was
-received, what is allowed, how to fix it. It may quote a file that is not what it should be, so nothing in it is
-unprintable, and what is quoted is cut where it is long.
+Every error a user can cause is one line that answers five questions: what is wrong, where, which value was received,
+which values are allowed, how to fix it. It may quote a broken file: everything in it is printable, and long quotations
+are cut.
 """
 
 from __future__ import annotations
@@ -10,34 +10,34 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-LONGEST = 500  # characters of what is quoted
+LONGEST = 500  # characters of a quotation
 
 
 class NightshiftError(Exception):
     """One clear line for the person who has to act.
 
     Args:
-        what: What is wrong, as a short sentence without a full stop.
+        problem: What is wrong, as a short sentence without a full stop.
         where: The file, table, column or key it concerns.
-        received: The value that was met.
+        received: The value received.
         allowed: The values that would have been accepted.
         fix: What to do about it.
     """
 
     def __init__(
         self,
-        what: str,
+        problem: str,
         *,
         where: str | None = None,
         received: Any = None,
         allowed: Any = None,
         fix: str | None = None,
     ) -> None:
-        self.what, self.where, self.received, self.allowed, self.fix = what, where, received, allowed, fix
+        self.problem, self.where, self.received, self.allowed, self.fix = problem, where, received, allowed, fix
         super().__init__(self._line())
 
     def _line(self) -> str:
-        parts = [f"{self.where}: {self.what}" if self.where else self.what]
+        parts = [f"{self.where}: {self.problem}" if self.where else self.problem]
         if self.received is not None:
             parts.append(f"received {shown(repr(self.received))}")
         if self.allowed is not None:
@@ -52,7 +52,7 @@ class TerminalError(NightshiftError):
 
 
 class TransientError(NightshiftError):
-    """The world may be different in a moment: retry with back-off."""
+    """The same call may succeed later: retry with back-off."""
 
 
 class DefinitionError(TerminalError):
@@ -72,18 +72,18 @@ class NotYetAvailable(TransientError):
 
 
 def shown(text: str) -> str:
-    """A text of any origin as a message may quote it: printable, and cut where it is long."""
-    told = _printable(text[: LONGEST + 1])
-    return told if len(told) <= LONGEST else f"{told[:LONGEST]}…"
+    """A text of any origin as a message may quote it: printable, and cut if it is long."""
+    printable = _printable(text[: LONGEST + 1])
+    return printable if len(printable) <= LONGEST else f"{printable[:LONGEST]}…"
 
 
 def first_line(error: BaseException) -> str:
-    """What a library says first of what went wrong, as a message may quote it; the kind of error if it says nothing."""
+    """The first line of a library's error, as a message may quote it; the kind of error if it has no text."""
     return shown(str(error).strip().partition("\n")[0] or type(error).__name__)
 
 
 def _printable(text: str) -> str:
-    """The text with escapes for what would not show, or would move the cursor of a terminal."""
+    """The text with escapes for characters that do not show, or move the cursor of a terminal."""
     return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text
     )

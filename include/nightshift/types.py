@@ -1,4 +1,4 @@
-"""The loop's vocabulary on one screen: the small frozen values that pass between its stages."""
+"""The loop's vocabulary: the small frozen values that pass between its stages."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Any, Literal
 
 Outcome = Literal["pass", "warn", "fail"]
 
-# Among the inputs of a staged set that could not be made: why.
+# Among the inputs of a staged set that could not be computed: the reason.
 PROBLEM = "problem"
 
 
 @dataclass(frozen=True)
 class Staged:
-    """Files a job wrote for one table, not visible to anybody until they are published.
+    """Files that a job wrote for one table; no reader sees them until they are published.
 
     Attributes:
         table: The table's identifier, such as `scores.flight_delay`.
-        attempt: Names the attempt that wrote them; publishing the same attempt twice changes nothing.
+        attempt: The attempt that wrote them; publishing the same attempt twice changes nothing.
         location: The folder, local or URI.
         files: The Parquet files, as URIs.
         rows: How many rows they hold.
         first: The first date they cover.
         last: The last date they cover.
         split: The values of the table's other partition columns, the same in every row.
-        inputs: What they were made from: a name (table, source file, model) and its version.
+        inputs: The version of each input by its name: a table, a source file, a model.
     """
 
     table: str
@@ -56,16 +56,16 @@ class Staged:
 
 @dataclass(frozen=True)
 class Check:
-    """One expectation and what was observed.
+    """An expectation and its observed value.
 
     Attributes:
         name: The expectation.
         subject: The column or columns, or `rows`.
         passed: Whether it holds.
-        observed: How many values or rows break it, or what was measured: their number, a mean, a distance. None if it
-            could not be checked, or there was nothing to measure.
-        detail: What broke it, in words; empty if it holds.
-        severity: What follows where it does not hold: `fail`, `quarantine` or `warn`.
+        observed: The number of values or rows that break it, or the measured value: a count, a mean, a distance. None
+            if it could not be checked, or there was nothing to measure.
+        detail: The values that broke it, as a sentence; empty if it holds.
+        severity: The consequence where it does not hold: `fail`, `quarantine` or `warn`.
     """
 
     name: str
@@ -84,15 +84,15 @@ class Check:
 
 @dataclass(frozen=True)
 class Measurement:
-    """One monitored value, kept every night whether or not it is remarkable.
+    """One monitored value, recorded every night whether or not it is remarkable.
 
     Attributes:
-        subject: What it is about: a table, a feature, `night`, a model version.
+        subject: The table, feature, night or model version that was measured.
         statistic: What was measured: an expectation's name, `psi`, `roc_auc`, `decision`, …
         value: The number, if it is one.
-        threshold: The bound it was held against, if there is one.
-        sample_size: How many rows it rests on.
-        verdict: `pass`, `warn` or `fail`; for decisions, what was decided.
+        threshold: The bound it was compared with, if there is one.
+        sample_size: The number of rows it was measured on.
+        verdict: `pass`, `warn` or `fail`; for decisions, the action.
         detail: A sentence for people.
         model_version: The registry version it concerns, if any.
     """
@@ -115,15 +115,15 @@ class Verdict:
         table: The table.
         checks: Every check with what was observed.
         rows: How many rows were checked.
-        dates: The dates they are of, for people.
-        aside: How many of the rows were set aside.
+        dates: The dates of the rows, for people.
+        quarantined: How many of the rows were set aside.
     """
 
     table: str
     checks: tuple[Check, ...]
     rows: int
     dates: str = ""
-    aside: int = 0
+    quarantined: int = 0
 
     @property
     def failures(self) -> tuple[Check, ...]:
@@ -152,7 +152,7 @@ class Verdict:
         warnings = [check for check in self.failures if check.outcome == "warn"]
         details = [check.detail for check in (*stopping, *warnings)]
         omitted = f"; and {len(details) - 5} more" if len(details) > 5 else ""
-        removed = f"; {self.aside} rows set aside" if not stopping and self.aside else ""
+        removed = f"; {self.quarantined} rows set aside" if not stopping and self.quarantined else ""
         warned = f"{len(warnings)} warning{'' if len(warnings) == 1 else 's'}"
         if stopping:
             count = f"{len(stopping)} of {len(self.checks)} checks failed" + (f", {warned}" if warnings else "")
@@ -161,7 +161,7 @@ class Verdict:
         return f"{subject}: {count}: {'; '.join(details[:5])}{omitted}{removed}"
 
     def measurements(self, *, dated: bool = False) -> list[Measurement]:
-        """Every check's observed value, whether or not it passed, as it is kept.
+        """Every check's observed value, whether or not it passed, as it is recorded.
 
         Args:
             dated: Name the dates too: there is another verdict on the same table.

@@ -1,14 +1,19 @@
-"""Alerts of what does not stop a run, with the facts of the task that sends them."""
+"""Alerts that a task sends about its own run."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import get_current_context
 
+if TYPE_CHECKING:
+    from nightshift.alerts.alert import Alert, AlertRun
+
 
 def send_warning(warnings: Sequence[str], *, challenger: bool = False) -> None:
-    """Alerts on-call engineers to warnings that do not stop the night; none, no alert.
+    """Alerts on-call engineers to warnings that do not stop the night; without a warning there is no alert.
 
     Args:
         warnings: What was observed, a sentence each.
@@ -16,18 +21,37 @@ def send_warning(warnings: Sequence[str], *, challenger: bool = False) -> None:
     """
     if not warnings:
         return
-    from nightshift.alerts.alert import AlertRun, warning_alert
+    from nightshift.alerts.alert import warning_alert
+
+    context = get_current_context()
+    run = alert_run(context, context["dag_run"].run_after, night=context["dag_run"].partition_key)
+    send(warning_alert(run, "; ".join(warnings), challenger=challenger))
+
+
+def alert_run(context: Mapping[str, Any], since: datetime, *, night: str | None) -> AlertRun:
+    """The run of a task's context, as alerts name it.
+
+    Args:
+        context: The task's context.
+        since: When the run was due, or began to wait.
+        night: Its score date, if it has one.
+    """
+    from nightshift.alerts.alert import AlertRun
+    from nightshift.settings import get_settings
+
+    return AlertRun(
+        dag_id=context["dag_run"].dag_id,
+        run_id=context["dag_run"].run_id,
+        task=context["task_instance"].task_id,
+        night=night,
+        since=since.isoformat(timespec="seconds"),
+        airflow_url=get_settings().airflow_url,
+    )
+
+
+def send(alert: Alert) -> None:
+    """Delivers an alert to every channel of this installation."""
     from nightshift.alerts.deliver import deliver
     from nightshift.settings import get_settings
 
-    context, settings = get_current_context(), get_settings()
-    run = context["dag_run"]
-    alert_run = AlertRun(
-        dag_id=run.dag_id,
-        run_id=run.run_id,
-        task=context["task_instance"].task_id,
-        night=str(run.partition_key),
-        since=run.run_after.isoformat(timespec="seconds"),
-        airflow_url=settings.airflow_url,
-    )
-    deliver(warning_alert(alert_run, "; ".join(warnings), challenger=challenger), settings)
+    deliver(alert, get_settings())

@@ -85,7 +85,7 @@ def _monitor(definition: ModelDefinition, scores: Asset) -> DAG:
         measured = [tasks.drift(name), tasks.estimate(name), outcomes := tasks.outcomes(name)]
         if definition.promotion.shadow:
             outcomes >> tasks.shadow(name)
-        # One at a time: each sees what the others asked for.
+        # One at a time: each sees the requests of the others.
         decision = tasks.decide.override(max_active_tis_per_dag=1)(name, "report", "request_training")
         measured >> decision >> tasks.report(name)
         request = TriggerDagRunOperator(
@@ -123,12 +123,12 @@ def _train(definition: ModelDefinition) -> DAG:
         judged = tasks.gate.override(pool=TRAINING_POOL)(name, trained)
         registered = tasks.register(name, judged)
         if approval := definition.promotion.approval:
-            told = "ti.xcom_pull(task_ids='gate')"
-            asked = ApprovalOperator(
+            judgement = "ti.xcom_pull(task_ids='gate')"
+            approved = ApprovalOperator(
                 task_id="approval",
                 model=name,
                 subject=f"{name}: version {{{{ ti.xcom_pull(task_ids='register') }}}} waits for approval",
-                body=f"{{{{ {told}['summary'] }}}}\n\n[The gate's report]({{{{ {told}['page'] }}}})",
+                body=f"{{{{ {judgement}['summary'] }}}}\n\n[The gate's report]({{{{ {judgement}['page'] }}}})",
                 options=[tasks.APPROVE, tasks.REFUSE],
                 defaults=tasks.APPROVE if approval.default == "approve" else tasks.REFUSE,
                 # Not `reason`: a run's own values of that name, the training's, would go before.
@@ -137,8 +137,8 @@ def _train(definition: ModelDefinition) -> DAG:
                 },
                 response_timeout=approval.timeout,
             )
-            registered >> asked
-            tasks.conclude(name, judged, asked.output, format_duration(approval.timeout))
+            registered >> approved
+            tasks.conclude(name, judged, approved.output, format_duration(approval.timeout))
     return dag
 
 

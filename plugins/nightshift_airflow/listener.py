@@ -1,7 +1,7 @@
 """One alert a failed run, with no code in any DAG.
 
-A task that fails notes its error in its own process. The scheduler tells the incident when it fails the run,
-which it does even if the task's process was killed and could note nothing.
+A task that fails notes its error in its own process. The scheduler sends the alert when it fails the run, which it
+does even if the task's process was killed and could note nothing.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ def on_task_instance_failed(previous_state: Any, task_instance: Any, error: Base
 
 @hookimpl
 def on_dag_run_success(dag_run: Any, msg: str) -> None:
-    """Forgets the failed attempts of a run that ended well after all."""
+    """Removes the notes of failed attempts of a run that succeeded in the end."""
     del msg
     forget_failures(get_settings(), dag_run.dag_id, dag_run.run_id)
 
 
 @hookimpl
 def on_dag_run_failed(dag_run: Any, msg: str) -> None:
-    """Tells the incident; runs in the scheduler.
+    """Sends the alert; runs in the scheduler.
 
     Only plain attributes and the run's own session are touched here: opening another session on this thread
     would detach the run and stop the scheduler. Delivery happens on a thread of its own.
@@ -54,10 +54,10 @@ def on_dag_run_failed(dag_run: Any, msg: str) -> None:
         "since": (dag_run.end_date or dag_run.run_after).isoformat(timespec="seconds"),
         "task": failed[0].task_id if failed else "its schedule",
     }
-    threading.Thread(target=_tell, args=(facts,), name="nightshift-alert").start()
+    threading.Thread(target=_send_alert, args=(facts,), name="nightshift-alert").start()
 
 
-def _tell(facts: dict[str, str]) -> None:
+def _send_alert(facts: dict[str, str]) -> None:
     from nightshift.alerts.alert import AlertRun, failed_run_alert
     from nightshift.alerts.deliver import deliver
 
@@ -68,4 +68,4 @@ def _tell(facts: dict[str, str]) -> None:
         deliver(failed_run_alert(AlertRun(**facts, airflow_url=settings.airflow_url), error), settings)
         forget_failures(settings, facts["dag_id"], facts["run_id"])
     except Exception:
-        log.exception("the alert for %s %s could not be told", facts["dag_id"], facts["run_id"])
+        log.exception("the alert for %s %s could not be sent", facts["dag_id"], facts["run_id"])

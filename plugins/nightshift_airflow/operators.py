@@ -1,4 +1,4 @@
-"""Nightshift's operators: waiting for landing files or for a person's word, and running a Spark job."""
+"""Nightshift's operators: waiting for landing files or for a person's answer, and running a Spark job."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from airflow.sdk import BaseOperator
 from airflow.sdk.bases.sensor import BaseSensorOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout
 
+from nightshift_airflow.alerts import alert_run, send
 from nightshift_airflow.errors import explained
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class LandedSensor(BaseSensorOperator):
-    """Waits until every file a night needs has landed; gives up with one line that names what is missing.
+    """Waits until every file a night needs has landed; gives up with one line that names the missing files.
 
     Args:
         model: The model's name.
@@ -39,15 +40,15 @@ class LandedSensor(BaseSensorOperator):
         self.model, self.night, self.alert_after = model, night, alert_after
 
     def poke(self, context: Context) -> bool:
-        """Whether everything is there; after a while, somebody is told that it is not."""
+        """Whether every file has landed; after a while, an alert names those that have not."""
         missing = self._missing()
         for uri in missing:
             self.log.info("not landed yet: %s", uri)
-        # Airflow keeps when it looked first: the sensor is a new process each time.
+        # Airflow records the first check: the sensor is a new process at each one.
         since = context["ti"].get_first_reschedule_date(context)
         waited = (datetime.now(UTC) - since).total_seconds() if since else 0.0
         if missing and since and self.alert_after is not None and waited >= self.alert_after:
-            self._tell(context, missing, since)
+            self._send_alert(context, missing, since)
         return not missing
 
     def execute(self, context: Context) -> Any:
@@ -56,28 +57,16 @@ class LandedSensor(BaseSensorOperator):
             with explained():
                 return super().execute(context)
         except AirflowSensorTimeout:
-            waited = int(self.timeout)
             raise AirflowFailException(
-                f"{', '.join(self._missing())} had not landed after waiting {_words(waited)}; "
+                f"{', '.join(self._missing())} had not landed after waiting {_duration(int(self.timeout))}; "
                 "fix: land it, then clear this task"
             ) from None
 
-    def _tell(self, context: Context, missing: list[str], since: datetime) -> None:
-        from nightshift.alerts.alert import AlertRun, late_files_alert
-        from nightshift.alerts.deliver import deliver
-        from nightshift.settings import get_settings
+    def _send_alert(self, context: Context, missing: list[str], since: datetime) -> None:
+        from nightshift.alerts.alert import late_files_alert
 
-        run, settings = context["dag_run"], get_settings()
-        alert_run = AlertRun(
-            dag_id=run.dag_id,
-            run_id=run.run_id,
-            task=self.task_id,
-            night=self.night,
-            since=since.isoformat(timespec="seconds"),
-            airflow_url=settings.airflow_url,
-        )
         until = (since + timedelta(seconds=self.timeout)).isoformat(timespec="seconds")
-        deliver(late_files_alert(alert_run, ", ".join(missing), until), settings)
+        send(late_files_alert(alert_run(context, since, night=self.night), ", ".join(missing), until))
 
     def _missing(self) -> list[str]:
         from nightshift.definition.calendar import parse_night
@@ -88,7 +77,7 @@ class LandedSensor(BaseSensorOperator):
 
 
 class ApprovalOperator(HITLOperator):
-    """Asks a person, in the Airflow UI and by an alert, and waits.
+    """Asks a person, in the Airflow UI and by an alert, and waits for the answer.
 
     Args:
         model: The model's name.
@@ -101,23 +90,12 @@ class ApprovalOperator(HITLOperator):
         self.model = model
 
     def execute(self, context: Context) -> Any:
-        """Tells whoever may answer, and waits."""
-        from nightshift.alerts.alert import AlertRun, approval_alert
-        from nightshift.alerts.deliver import deliver
-        from nightshift.settings import get_settings
+        """Sends the alert, and waits."""
+        from nightshift.alerts.alert import approval_alert
 
-        run, settings = context["dag_run"], get_settings()
-        until = datetime.now(UTC) + (self.response_timeout or timedelta())
-        alert_run = AlertRun(
-            dag_id=run.dag_id,
-            run_id=run.run_id,
-            task=self.task_id,
-            night=None,
-            since=run.run_after.isoformat(timespec="seconds"),
-            airflow_url=settings.airflow_url,
-        )
-        default = ", ".join(self.defaults or []).lower()
-        deliver(approval_alert(alert_run, self.subject, until.isoformat(timespec="seconds"), default), settings)
+        run = alert_run(context, context["dag_run"].run_after, night=None)
+        until = (datetime.now(UTC) + (self.response_timeout or timedelta())).isoformat(timespec="seconds")
+        send(approval_alert(run, self.subject, until, ", ".join(self.defaults or []).lower()))
         return super().execute(context)
 
 
@@ -165,7 +143,7 @@ class SparkJobOperator(BaseOperator):
             self._submission.kill()
 
 
-def _words(seconds: int) -> str:
+def _duration(seconds: int) -> str:
     for unit, size in (("h", 3600), ("min", 60)):
         if seconds >= size and seconds % size == 0:
             return f"{seconds // size} {unit}"

@@ -1,4 +1,4 @@
-"""The tab "Report" beside a run: what its audits found, or what its night came to, for whoever may read the DAG."""
+"""The tab "Report" of a run: the verdicts of its audits, or the report of its night, for whoever may read the DAG."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ async def _closed(request: Request, follow: Callable[[Request], Awaitable[Respon
 
 @app.get("/{dag_id}/{run_id}/")
 def run_page(dag_id: str, run_id: str) -> str:
-    """What the audits of a run found, a row an audited set; or the page of the night that a run monitored."""
+    """The verdicts of a run's audits, a row an audited set; or the report of the night that a run monitored."""
     if dag_id.endswith(MONITORED):
         return _night_page(dag_id.removesuffix(MONITORED), run_id)
     if not dag_id.endswith(AUDITED):
@@ -56,7 +56,7 @@ def run_page(dag_id: str, run_id: str) -> str:
         return render_message(
             "No audit of this run has ended yet",
             [
-                "Its tasks raw.audit, features.audit and scores.audit write here what they found, also if they fail.",
+                "The tasks raw.audit, features.audit and scores.audit write their verdicts here, also if they fail.",
                 "If one of them has ended and there is still nothing here, its pages were removed: clear the run.",
             ],
         )
@@ -66,18 +66,18 @@ def run_page(dag_id: str, run_id: str) -> str:
 @app.get("/{dag_id}/{run_id}/{page}")
 def audit_page(dag_id: str, run_id: str, page: str) -> HTMLResponse:
     """Every expectation of an audit, and what was observed."""
-    found = read_page(_folder(dag_id, run_id), page) if dag_id.endswith(AUDITED) else None
-    if found is None:
-        message = "It may have been replaced since: open the tab again to see what there is now."
+    content = read_page(_folder(dag_id, run_id), page) if dag_id.endswith(AUDITED) else None
+    if content is None:
+        message = "It may have been replaced since: open the tab again to see the present pages."
         return HTMLResponse(render_message("This run has no such page", [message]), status_code=404)
-    return HTMLResponse(found)
+    return HTMLResponse(content)
 
 
 def _night_page(model: str, run_id: str) -> str:
     with suppress(FileNotFoundError):
         return read_bytes(report_uri(get_settings().quality_docs_uri, model, run_id)).decode()
-    told = "Its task report writes here what was measured and decided, after decide. If it has ended, clear it."
-    return render_message("This night's report is not written yet", [told])
+    message = "The task report writes it, after the task decide. If report has ended, clear it."
+    return render_message("This night's report is not written yet", [message])
 
 
 def _folder(dag_id: str, run_id: str) -> str:

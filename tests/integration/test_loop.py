@@ -347,7 +347,7 @@ def test_a_worse_model_is_refused_and_stays_a_run(project: Project) -> None:
     project.definition = project.definition.model_copy(update={"gate": strict})
     report = run_gate(project, trained, NIGHT, "test").report
     assert not report.passed
-    run_gate(project, trained, NIGHT, "test").report
+    run_gate(project, trained, NIGHT, "test")
     [refused] = [one for one in project.champions.events() if one.event == "refused"]
     assert (refused.actor, refused.effective, refused.mlflow_run, refused.reason) == (
         "test", NIGHT, trained.run_id, "worse",

@@ -40,4 +40,4 @@ def test_a_warning_is_not_counted_as_a_failure(severities: list[str], aside: int
         Check("b", "load", False, 1.0, "load is high" if severity == "fail" else "load is low", severity)
         for severity in severities
     ]
-    assert Verdict("raw.plan", (good, *broken), 5, aside=aside).summary() == f"raw.plan: {expected}"
+    assert Verdict("raw.plan", (good, *broken), 5, quarantined=aside).summary() == f"raw.plan: {expected}"

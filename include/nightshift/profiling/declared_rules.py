@@ -37,7 +37,7 @@ class DeclaredRules:
             try:
                 holds = computed_columns(rows, {name: replace(rule, columns=rule.columns or ("source_date",))})
             except TerminalError as error:
-                self._problems[name] = error.what
+                self._problems[name] = error.problem
                 continue
             violations = pc.sum(pc.invert(holds[name])).as_py() or 0
             if violations:

@@ -120,7 +120,7 @@ def expectation_problems(definition: ModelDefinition) -> Iterator[TerminalError]
                 compile_expectation(great_expectations(), spec, str(definition.folder))
             except TerminalError as error:
                 yield TerminalError(
-                    error.what, where=where, received=error.received, allowed=error.allowed, fix=error.fix
+                    error.problem, where=where, received=error.received, allowed=error.allowed, fix=error.fix
                 )
 
 

@@ -135,7 +135,7 @@ def nulls(broken: int, rows: int) -> pa.Table:
 def test_exactly_the_share_may_be_set_aside_also_where_floats_are_inexact(broken: int, outcome: str) -> None:
     assert 0.29 * 100 < 29
     audit_result = audited(expect(NOT_NULL, severity="quarantine"), rows=nulls(broken, 100), share=0.29)
-    assert (audit_result.verdict.outcome, audit_result.verdict.aside) == (outcome, 29 if outcome == "warn" else 0)
+    assert (audit_result.verdict.outcome, audit_result.verdict.quarantined) == (outcome, 29 if outcome == "warn" else 0)
 
 
 @settings(max_examples=200)
