@@ -1,4 +1,4 @@
-"""A model of every aggregation over every kind of window, and its features by plain Python over the rows themselves."""
+"""A model with every aggregation over every kind of window, and its features computed in plain Python."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from nightshift.lake.tables import tiles_table
 FIRST = date(2024, 1, 1)
 DAYS = 80
 
-# The rows are told by a clock of their own, without a summer time: a day ends at half past six in the evening of UTC.
+# The source has a clock of its own, without daylight saving time: a day ends at half past six in the evening of UTC.
 MODEL = """
 name: algebra
 description: Every aggregation over every kind of window.
@@ -69,7 +69,7 @@ training:
 gate: {minimum: {roc_auc: 0.5}}
 monitoring: {retrain: {cooldown: 7d}}
 """
-DAY_ENDS = timedelta(hours=5, minutes=30)  # so much before midnight of UTC
+DAY_ENDS = timedelta(hours=5, minutes=30)  # before midnight UTC
 
 DECLARED = {
     "n": "agg: count",
@@ -110,13 +110,13 @@ class Event:
 
     @property
     def visible(self) -> bool:
-        """Whether it tells of an instant before its own partition was there."""
+        """Whether its instant is before its own partition was available."""
         return self.minute is None or self.minute < 1440
 
 
 @dataclass(frozen=True)
 class Observed:
-    """What is scored on a night."""
+    """An observation of a night."""
 
     night: date
     k: str | None
@@ -129,13 +129,13 @@ numbers = st.one_of(
     st.integers(-1000, 1000).map(lambda cents: cents / 100),
     st.none(),
 )
-# A minute beyond the day's last tells of an instant at which the partition was there already.
+# A minute beyond the last of the day is an instant at which the partition was available already.
 minutes = st.one_of(st.integers(0, 1439), st.integers(1380, 1500), st.none())
 
 
 def some_events(days: int = DAYS, least: int = 0, most: int = 60) -> st.SearchStrategy[list[Event]]:
-    """Events of the days from the first, many of them of the last dozen."""
-    one = st.builds(
+    """Events of the first days, many of them in the last dozen of them."""
+    event = st.builds(
         Event,
         day=st.one_of(st.integers(0, days - 1), st.integers(days - 12, days - 1)),
         k=st.sampled_from(("a", "b", None)),
@@ -144,7 +144,7 @@ def some_events(days: int = DAYS, least: int = 0, most: int = 60) -> st.SearchSt
         text=st.sampled_from(("x", "y", "z", None)),
         minute=minutes,
     )
-    listed = st.lists(one, min_size=least, max_size=most)
+    listed = st.lists(event, min_size=least, max_size=most)
     # The second key is derived from the number of the row.
     return listed.map(lambda events: [replace(event, j=number % 2) for number, event in enumerate(events)])
 
@@ -162,17 +162,19 @@ def define(folder: Path) -> ModelDefinition:
     return load_definition(folder / "algebra")
 
 
-# ---- the same plan for whoever makes the tiles
+# ---- the plan, shared by all builders of tiles
 
 
-def work_for(definition: ModelDefinition, events: Iterable[Event], nights: Iterable[date]) -> TilePlan:
-    """The tiles to make for some nights, if none is kept."""
-    needed = {one.tile for night in nights for one in _windows(definition, night)}
+def tile_plan_for(definition: ModelDefinition, events: Iterable[Event], nights: Iterable[date]) -> TilePlan:
+    """The tiles to build for some nights if none is published."""
+    needed = {visible.tile for night in nights for visible in _windows(definition, night)}
     return plan_tiles(needed, {event.date: f"{event.date}" for event in events}, "recipe", lambda tiles: {})
 
 
-def seen_by(definition: ModelDefinition, nights: Iterable[date], files: Mapping[Tile, tuple[str, ...]]) -> WindowInputs:
-    windows = tuple(one for night in nights for one in _windows(definition, night))
+def window_inputs(
+    definition: ModelDefinition, nights: Iterable[date], files: Mapping[Tile, tuple[str, ...]]
+) -> WindowInputs:
+    windows = tuple(visible for night in nights for visible in _windows(definition, night))
     return WindowInputs(tiles_table(definition, "events"), aggregate_groups(definition, "events"), windows, files)
 
 
@@ -181,13 +183,13 @@ def _windows(definition: ModelDefinition, night: date) -> tuple[VisibleTile, ...
 
 
 def single_days(patch: pytest.MonkeyPatch) -> None:
-    """Lets there be no tiles but those of one day."""
+    """Restricts tiles to those of one day."""
     spans = plan.SPANS[:1]
     for module in ("plan", "tiles", "windows"):
         patch.setattr(f"nightshift.features.{module}.SPANS", spans)
 
 
-# ---- what a row is worth
+# ---- the operands of a row
 
 
 def holds(condition: str | None, event: Event) -> bool | None:
@@ -198,14 +200,14 @@ def holds(condition: str | None, event: Event) -> bool | None:
 
 
 def operand(aggregate: Aggregate, event: Event) -> bool | float | str | None:
-    """What an aggregate aggregates of a row."""
+    """The value of a row that an aggregate aggregates."""
     if aggregate.agg in {"count", "rate"}:
         return holds(aggregate.where, event)
     return getattr(event, str(aggregate.value)) if holds(aggregate.where, event) else None
 
 
 def operands(definition: ModelDefinition, events: list[Event]) -> pa.Table:
-    """The rows as tiles are made of them, with each aggregate's operand in a column of its name."""
+    """The rows that tiles are built from, with each aggregate's operand in a column of its name."""
     columns = {
         "source_date": pa.array([event.date for event in events], pa.date32()),
         "k": pa.array([event.k for event in events], pa.string()),
@@ -225,7 +227,7 @@ def operands(definition: ModelDefinition, events: list[Event]) -> pa.Table:
 
 
 def in_window(events: list[Event], observed: Observed, aggregate: Aggregate, days: int) -> list[Event]:
-    """The rows of a window: from what the definition says."""
+    """The rows of a window, by the definition."""
     newest = observed.night - timedelta(days=1)
     return [
         e
@@ -240,8 +242,8 @@ def expected(aggregate: Aggregate, rows: list[Event]) -> Any:
     """A feature by plain Python; sums by exact fractions. None over no rows."""
     values = [value for value in (operand(aggregate, event) for event in rows) if value is not None]
     if aggregate.agg == "last":
-        made = [(event.at, operand(aggregate, event)) for event in rows]
-        return max((one for one in made if None not in one), default=(None, None))[1]
+        dated = [(event.at, operand(aggregate, event)) for event in rows]
+        return max((pair for pair in dated if None not in pair), default=(None, None))[1]
     if not values:
         return None
     exact = [Fraction(value) for value in values if not isinstance(value, str)]
@@ -266,20 +268,20 @@ def expected(aggregate: Aggregate, rows: list[Event]) -> Any:
 
 
 def check(
-    definition: ModelDefinition, events: list[Event], observed: Observed, found: Mapping[str, Any], defaults: bool
+    definition: ModelDefinition, events: list[Event], observed: Observed, features: Mapping[str, Any], defaults: bool
 ) -> None:
-    """Compares every feature of an observation with what it is by hand."""
+    """Compares every feature of an observation with its value by hand."""
     for name, aggregate in definition.features.aggregates.items():
         for window in aggregate.windows:
             rows = in_window(events, observed, aggregate, window.days)
             wanted = expected(aggregate, rows)
             wanted = aggregate.default if wanted is None and defaults else wanted
-            value, told = found[feature_name(name, window.days)], (observed, name, window.days, rows)
+            value, context = features[feature_name(name, window.days)], (observed, name, window.days, rows)
             scale = max((abs(event.v) for event in rows if event.v is not None), default=0.0)
             if wanted is None or aggregate.agg not in {"sum", "mean", "stddev"}:
-                assert value == wanted, told
+                assert value == wanted, context
             elif aggregate.agg == "stddev":
-                assert value == pytest.approx(wanted, rel=1e-6, abs=scale * 2**-22 + 2**-32), told
+                assert value == pytest.approx(wanted, rel=1e-6, abs=scale * 2**-22 + 2**-32), context
             else:
-                # Exact sums: what is left is the rounding of the result, and the 2^-66 each value is rounded to.
-                assert value == pytest.approx(wanted, rel=1e-15, abs=scale * 2**-50 + 1e-18), told
+                # Exact sums: only the result is rounded, and each value to 2^-66.
+                assert value == pytest.approx(wanted, rel=1e-15, abs=scale * 2**-50 + 1e-18), context

@@ -106,16 +106,16 @@ def test_nothing_after_the_cutoff_matters(flights: Project, tmp_path: Path) -> N
 
 
 def test_no_published_feature_of_the_example_knows_the_future(flights: Project) -> None:
-    found = check_leaks(flights, [FIRST, NIGHT, LAST])
-    assert not found.differences
+    comparison = check_leaks(flights, [FIRST, NIGHT, LAST])
+    assert not comparison.differences
     rows = sum(len(published(flights, night)) for night in (FIRST, NIGHT, LAST))
-    assert found.cells == rows * len(flights.definition.feature_types)
+    assert comparison.cells == rows * len(flights.definition.feature_types)
 
 
 def test_brute_force_finds_the_same_features(flights: Project) -> None:
-    found = check_skew(flights, LAST)
-    assert not found.differences
-    assert found.cells == len(published(flights, LAST)) * len(flights.definition.feature_types)
+    comparison = check_skew(flights, LAST)
+    assert not comparison.differences
+    assert comparison.cells == len(published(flights, LAST)) * len(flights.definition.feature_types)
 
 
 def test_a_night_reads_tiles_and_one_day_of_raw_data(flights: Project) -> None:
@@ -123,4 +123,4 @@ def test_a_night_reads_tiles_and_one_day_of_raw_data(flights: Project) -> None:
     arguments = ("--model", "flight_delay", "--from", str(LAST), "--attempt", attempt)
     result = run_job(flights.settings, Job("features", arguments), print)
     staged = [load_staged(folder) for folder in result.staged]
-    assert [one.table for one in staged] == ["features.flight_delay"]  # every tile was there already
+    assert [staged_set.table for staged_set in staged] == ["features.flight_delay"]  # every tile was there already

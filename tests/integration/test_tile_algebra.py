@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from algebra import DAYS, FIRST, Event, Observed, check, define, seen_by, some_events, work_for
+from algebra import DAYS, FIRST, Event, Observed, check, define, some_events, tile_plan_for, window_inputs
 from hypothesis import HealthCheck, Phase, given, settings
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 from nightshift.definition.model import ModelDefinition
 from nightshift.features.compute import (
     compute_features,
-    observations,
+    join_lookups,
     prepare_observations,
     write_day_tiles,
     write_longer_tiles,
@@ -60,23 +60,23 @@ def landed(spark: SparkSession, events: list[Event]) -> DataFrame:
     return spark.createDataFrame(table).repartition(2)
 
 
-def made(
+def write_tiles(
     spark: SparkSession, definition: ModelDefinition, events: list[Event], folder: Path
 ) -> dict[Tile, tuple[str, ...]]:
     """The files of every tile that the nights see, made as a job makes them."""
     spec, groups = tiles_table(definition, "events"), aggregate_groups(definition, "events")
     writer = TileWriter(definition.name, spec, groups, folder.as_uri())
-    work = work_for(definition, events, NIGHTS)
+    tile_plan = tile_plan_for(definition, events, NIGHTS)
     files: dict[Tile, tuple[str, ...]] = {}
     for span in SPANS:
         if span == SPANS[0]:
-            days = [tile.start for tile in work.build[span]]
+            days = [tile.start for tile in tile_plan.build[span]]
             rows = landed(spark, events).where(F.col("source_date").isin(days))
-            written = write_day_tiles(definition, "events", rows, work.build[span], writer)
+            written = write_day_tiles(definition, "events", rows, tile_plan.build[span], writer)
         else:
-            written = write_longer_tiles(spark, work.build[span], files, writer)
-        for one in written:
-            files[one.tile] = (*files.get(one.tile, ()), one.file)
+            written = write_longer_tiles(spark, tile_plan.build[span], files, writer)
+        for tile_file in written:
+            files[tile_file.tile] = (*files.get(tile_file.tile, ()), tile_file.file)
     return files
 
 
@@ -90,11 +90,11 @@ def features(
         "j": pa.array([j for _ in NIGHTS for _, j in KEYS], pa.int64()),
     }
     prepared = prepare_observations(
-        definition, observations(definition, {"due": spark.createDataFrame(pa.table(due))}, {})
+        definition, join_lookups(definition, {"due": spark.createDataFrame(pa.table(due))}, {})
     )
-    rows, through = compute_features(definition, prepared, [seen_by(definition, NIGHTS, files)])
-    found = through(rows.toArrow()).to_pylist()
-    return {Observed(row["score_date"], row["k"], row["j"]): row for row in found}
+    rows, finish_table = compute_features(definition, prepared, [window_inputs(definition, NIGHTS, files)])
+    rows_computed = finish_table(rows.toArrow()).to_pylist()
+    return {Observed(row["score_date"], row["k"], row["j"]): row for row in rows_computed}
 
 
 @SETTINGS
@@ -102,10 +102,10 @@ def features(
 def test_features_from_tiles_are_those_of_the_rows_themselves(
     spark: SparkSession, definition: ModelDefinition, tmp_path_factory: pytest.TempPathFactory, events: list[Event]
 ) -> None:
-    files = made(spark, definition, events, tmp_path_factory.mktemp("tiles"))
-    found = features(spark, definition, files)
-    assert len(found) == len(NIGHTS) * len(KEYS)
-    for observed, row in found.items():
+    files = write_tiles(spark, definition, events, tmp_path_factory.mktemp("tiles"))
+    rows_by_observation = features(spark, definition, files)
+    assert len(rows_by_observation) == len(NIGHTS) * len(KEYS)
+    for observed, row in rows_by_observation.items():
         check(definition, events, observed, row, defaults=True)
 
 
@@ -115,15 +115,15 @@ def test_spark_reads_the_sketches_of_the_tiles_and_counts_as_we_do(
     """Both write the format of Apache DataSketches: what is kept is not bound to who made it."""
     many = [Event(day, "a", 0, 1.0, f"{n}", 0) for day in (70, 71, 72) for n in range(100 * (day - 69))]
     more = [Event(73, "b", 0, 1.0, f"{n}", 0) for n in range(3_000)]
-    files = made(spark, definition, [*many, *more], tmp_path_factory.mktemp("tiles"))
+    files = write_tiles(spark, definition, [*many, *more], tmp_path_factory.mktemp("tiles"))
     [group] = [group for group in aggregate_groups(definition, "events") if group.by == ("k",)]
     kinds, holder = group.aggregates["kinds"], group.holders["kinds"]
     counted = []
     for tile, names in files.items():
-        kept = pa.concat_tables([pq.ParquetFile(local_path(name)).read() for name in names])
-        kept = kept.filter(pa.compute.field("by") == group.name)
-        sketches = kept[f"{holder}__sketch"].combine_chunks()
-        ours = lower(kinds, {"n": kept[f"{holder}__n"].to_numpy(), "sketch": sketches}).to_pylist()
+        partials = pa.concat_tables([pq.ParquetFile(local_path(name)).read() for name in names])
+        partials = partials.filter(pa.compute.field("by") == group.name)
+        sketches = partials[f"{holder}__sketch"].combine_chunks()
+        ours = lower(kinds, {"n": partials[f"{holder}__n"].to_numpy(), "sketch": sketches}).to_pylist()
         rows = spark.createDataFrame(pa.table({"number": range(len(sketches)), "sketch": sketches}))
         estimate = F.hll_sketch_estimate(F.hll_union(F.col("sketch"), F.col("sketch")))
         theirs = [row[0] for row in rows.orderBy("number").select(estimate).collect()]

@@ -172,10 +172,10 @@ def _operand_type(aggregate: Aggregate) -> str:
     return "string" if aggregate.agg == "approx_distinct" or aggregate.type == "category" else "double"
 
 
-def observations(
+def join_lookups(
     definition: ModelDefinition, raw: Mapping[str, DataFrame], versions: Mapping[str, tuple[VisibleTile, ...]]
 ) -> DataFrame:
-    """The observations of some nights with their derived columns, and their look-ups as structs.
+    """Adds derived columns to the observations of some nights, and their look-ups as structs.
 
     Args:
         definition: The model definition.

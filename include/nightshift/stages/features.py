@@ -21,7 +21,7 @@ from nightshift.definition.model import ModelDefinition
 from nightshift.features.compute import (
     TableTransform,
     compute_features,
-    observations,
+    join_lookups,
     prepare_observations,
     write_day_tiles,
     write_longer_tiles,
@@ -113,7 +113,7 @@ def _features(raw: RawTables, plan: FeaturePlan, files: dict[str, TileFiles]) ->
     for source, versions in plan.versions.items():
         dates = [version.tile.start for version in versions] or [plan.first]
         rows[source] = raw.rows(source, min(dates), max(dates))
-    prepared = prepare_observations(definition, observations(definition, rows, plan.versions))
+    prepared = prepare_observations(definition, join_lookups(definition, rows, plan.versions))
     return compute_features(
         definition, prepared, [_window_inputs(definition, plan, name, files[name]) for name in plan.windows]
     )

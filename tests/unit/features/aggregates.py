@@ -1,4 +1,4 @@
-"""Aggregates of a few values: what tests of their algebra share."""
+"""Aggregates of a few values, shared by tests of their algebra."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nightshift.lake.groups import partial_names
 
 EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
 
-# Integers, money, measurements, tiny rates, and whatever lies between; each as likely as the others.
+# Integers, money, measurements, tiny rates and values in between, all equally likely.
 some_values = st.one_of(
     st.floats(-1e15, 1e15, allow_nan=False),
     st.integers(-(10**15), 10**15).map(float),
@@ -29,14 +29,14 @@ some_values = st.one_of(
 
 
 def aggregate(agg: str, kind: str = "number") -> Aggregate:
-    told = {"source": "s", "by": [], "agg": agg, "type": kind, "windows": ["7d"], "description": "d"}
+    common = {"source": "s", "by": [], "agg": agg, "type": kind, "windows": ["7d"], "description": "d"}
     return Aggregate.model_validate(
-        told | ({"where": "x"} if agg == "rate" else {} if agg == "count" else {"value": "x"})
+        common | ({"where": "x"} if agg == "rate" else {} if agg == "count" else {"value": "x"})
     )
 
 
 def lifted(agg: Aggregate, values: Sequence[Any], at: Sequence[int | None] | None = None) -> Partials:
-    """Rows by themselves; instants in minutes."""
+    """The partials of single rows; instants in minutes."""
     kind = {"count": pa.bool_(), "rate": pa.bool_(), "approx_distinct": pa.string()}.get(agg.agg, pa.float64())
     kind = pa.string() if agg.type == "category" else kind
     when = [None if minute is None else EPOCH + timedelta(minutes=minute) for minute in at or []]
@@ -55,12 +55,12 @@ def features(agg: Aggregate, rows: Partials, ranges: Sequence[tuple[int, int]]) 
 
 def feature(agg: Aggregate, values: Sequence[Any], at: Sequence[int | None] | None = None) -> Any:
     """The feature of all rows, merged at once."""
-    [found] = features(agg, lifted(agg, values, at), [(0, len(values))])
-    return found
+    [value] = features(agg, lifted(agg, values, at), [(0, len(values))])
+    return value
 
 
 def regrouped(agg: Aggregate, rows: list[tuple[Any, int | None]], chance: random.Random) -> Any:
-    """The same feature: rows in another order, merged in groups that are stored as tiles, loaded and merged."""
+    """The same feature from shuffled rows, merged in groups that are stored as tiles, loaded and merged."""
     rows = chance.sample(rows, len(rows))
     cuts = sorted(chance.choices(range(len(rows) + 1), k=4))  # some groups are empty
     tiles = []
@@ -69,18 +69,19 @@ def regrouped(agg: Aggregate, rows: list[tuple[Any, int | None]], chance: random
         values, at = [value for value, _ in group], [minute for _, minute in group]
         tiles.append(stored(agg, merged(agg, lifted(agg, values, at), [(0, len(group))])))
     loaded = load({part: pa.chunked_array([tile[part] for tile in tiles]) for part in tiles[0]})
-    [found] = features(agg, loaded, [(0, len(tiles))])
-    return found
+    [value] = features(agg, loaded, [(0, len(tiles))])
+    return value
 
 
-def stored(agg: Aggregate, held: Partials) -> dict[str, pa.Array]:
-    """The columns of a tile; a partial that is left out is a null column, as the writer makes it."""
-    [rows] = {len(partial) for partial in held.values()}
+def stored(agg: Aggregate, partials: Partials) -> dict[str, pa.Array]:
+    """The columns of a tile; a partial that is left out is a null column, as the writer writes it."""
+    [rows] = {len(partial) for partial in partials.values()}
     return {
-        part: store(part, held[part]) if part in held else pa.nulls(rows, pa.float64()) for part in partial_names(agg)
+        name: store(name, partials[name]) if name in partials else pa.nulls(rows, pa.float64())
+        for name in partial_names(agg)
     }
 
 
 def same(left: Any, right: Any) -> bool:
-    """Bit for bit, save that one NaN is as good as another."""
+    """Whether two values are equal bit for bit; every NaN equals every NaN."""
     return repr(left) == repr(right)

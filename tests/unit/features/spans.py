@@ -1,4 +1,4 @@
-"""Tiles by their place in the calendar, for tests."""
+"""Tiles by their position in the calendar, for tests."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ START = date.fromordinal(date(2024, 1, 1).toordinal() // 64 * 64)
 Versions = dict[date, str]
 
 
-def tile(offset: int, days: int) -> Tile:
+def tile_at(offset: int, days: int) -> Tile:
     return Tile(START + offset * DAY, days)
 
 

@@ -31,16 +31,16 @@ def table(rows: dict[str, Cells], order: list[str] | None = None) -> pa.Table:
     return pa.Table.from_pylist([dict(zip(SCHEMA.names, row, strict=True)) for row in listed], schema=SCHEMA)
 
 
-def loads(one: float | None, other: float | None, tolerance: float = 0.0) -> tuple[Difference, ...]:
+def loads(published: float | None, recomputed: float | None, tolerance: float = 0.0) -> tuple[Difference, ...]:
     """What is said about one number that was computed in two ways."""
-    left, right = table({"a": (one, "x")}), table({"a": (other, "x")})
+    left, right = table({"a": (published, "x")}), table({"a": (recomputed, "x")})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of numbers that are too large to be subtracted
-        found = compare(left, right, KEY, {"load": tolerance})
+        differences = compare(left, right, KEY, {"load": tolerance})
         turned = compare(right, left, KEY, {"load": tolerance})
-    assert found.cells == turned.cells == 2
-    assert len(found.differences) == len(turned.differences)
-    return found.differences
+    assert differences.cells == turned.cells == 2
+    assert len(differences.differences) == len(turned.differences)
+    return differences.differences
 
 
 some_loads = st.sampled_from([None, 0.0, -0.0, 1.0, 1.0 + 2**-52, -1.0, 5e-324, 1e308, -1e308, INF, -INF])
@@ -54,7 +54,7 @@ def test_every_cell_and_row_that_differs_is_told_and_no_other(
     left: dict[str, Cells], right: dict[str, Cells], chance: random.Random
 ) -> None:
     orders = [chance.sample(sorted(rows), len(rows)) for rows in (left, right)]
-    found = compare(table(left, orders[0]), table(right, orders[1]), KEY)
+    comparison = compare(table(left, orders[0]), table(right, orders[1]), KEY)
     both = sorted(left.keys() & right.keys())
     expected = [
         Difference((NIGHT, name), WHOLE_ROW, "present", "missing") for name in sorted(left.keys() - right.keys())
@@ -64,30 +64,36 @@ def test_every_cell_and_row_that_differs_is_told_and_no_other(
     ]
     for place, feature in enumerate(("load", "kind")):
         cells = [(name, left[name][place], right[name][place]) for name in both]
-        expected += [Difference((NIGHT, name), feature, one, other) for name, one, other in cells if one != other]
-    assert found.cells == 2 * len(both)
+        expected += [
+            Difference((NIGHT, name), feature, first, second) for name, first, second in cells if first != second
+        ]
+    assert comparison.cells == 2 * len(both)
     # Whole rows first; their order is another test's.
     rows = len(left.keys() ^ right.keys())
-    assert set(found.differences[:rows]) == set(expected[:rows])
-    assert found.differences[rows:] == tuple(expected[rows:])
+    assert set(comparison.differences[:rows]) == set(expected[:rows])
+    assert comparison.differences[rows:] == tuple(expected[rows:])
 
 
-@pytest.mark.parametrize("other", [{}, {"c": (1.0, "x")}], ids=["beside no row", "beside a row"])
-def test_rows_that_are_missing_are_told_in_the_order_of_their_keys(other: dict[str, Cells]) -> None:
+@pytest.mark.parametrize("recomputed", [{}, {"c": (1.0, "x")}], ids=["beside no row", "beside a row"])
+def test_rows_that_are_missing_are_told_in_the_order_of_their_keys(recomputed: dict[str, Cells]) -> None:
     """Spark's rows come in any order: the same finding is to be the same text."""
     rows = table({"d": (1.0, "x"), "a": (1.0, "x"), "b": (1.0, "x")})
-    for found in (compare(rows, table(other), KEY), compare(table(other), rows, KEY)):
-        assert [one.key[1] for one in found.differences if one.key[1] != "c"] == ["a", "b", "d"]
+    for comparison in (compare(rows, table(recomputed), KEY), compare(table(recomputed), rows, KEY)):
+        assert [difference.key[1] for difference in comparison.differences if difference.key[1] != "c"] == [
+            "a",
+            "b",
+            "d",
+        ]
 
 
 def test_what_is_told_is_plain_values() -> None:
-    found = compare(table({"a": (None, "x")}), table({"a": (0.5, None)}), KEY)
-    assert found.differences == (
+    comparison = compare(table({"a": (None, "x")}), table({"a": (0.5, None)}), KEY)
+    assert comparison.differences == (
         Difference((NIGHT, "a"), "load", None, 0.5),
         Difference((NIGHT, "a"), "kind", "x", None),
     )
-    assert [type(value) for value in found.differences[0].key] == [date, str]
-    assert type(found.differences[0].recomputed) is float
+    assert [type(value) for value in comparison.differences[0].key] == [date, str]
+    assert type(comparison.differences[0].recomputed) is float
 
 
 # ---- numbers, bit by bit
@@ -104,7 +110,7 @@ def test_zero_is_zero_whatever_its_sign() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other"),
+    ("published", "recomputed"),
     [
         (1.0, 1.0 + 2**-52),
         (0.0, 5e-324),
@@ -118,8 +124,8 @@ def test_zero_is_zero_whatever_its_sign() -> None:
         (2.0**53, 2.0**53 + 2),
     ],
 )
-def test_numbers_that_are_not_the_same_differ(one: float | None, other: float) -> None:
-    assert len(loads(one, other)) == 1
+def test_numbers_that_are_not_the_same_differ(published: float | None, recomputed: float) -> None:
+    assert len(loads(published, recomputed)) == 1
 
 
 @pytest.mark.parametrize("tolerance", [0.0, 1e-9])
@@ -131,7 +137,7 @@ def test_what_is_not_a_number_is_missing(tolerance: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "tolerance"),
+    ("published", "recomputed", "tolerance"),
     [
         (1.0, 1.25, 0.2),  # a fifth of the larger
         (-1.0, -1.25, 0.2),
@@ -141,12 +147,14 @@ def test_what_is_not_a_number_is_missing(tolerance: float) -> None:
         (1.0, 1.0 + 2**-52, 1e-9),
     ],
 )
-def test_numbers_that_differ_by_what_is_allowed_are_equal(one: float, other: float, tolerance: float) -> None:
-    assert loads(one, other, tolerance) == ()
+def test_numbers_that_differ_by_what_is_allowed_are_equal(
+    published: float, recomputed: float, tolerance: float
+) -> None:
+    assert loads(published, recomputed, tolerance) == ()
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "tolerance"),
+    ("published", "recomputed", "tolerance"),
     [
         (1.0, 1.2500001, 0.2),
         (1.0, -1.0, 0.2),
@@ -159,13 +167,13 @@ def test_numbers_that_differ_by_what_is_allowed_are_equal(one: float, other: flo
         (NAN, 1.0, 0.2),
     ],
 )
-def test_numbers_that_differ_by_more_differ(one: float | None, other: float, tolerance: float) -> None:
-    assert len(loads(one, other, tolerance)) == 1
+def test_numbers_that_differ_by_more_differ(published: float | None, recomputed: float, tolerance: float) -> None:
+    assert len(loads(published, recomputed, tolerance)) == 1
 
 
-@pytest.mark.parametrize("other", [1.0, -INF, 0.0, 1e308])
-def test_no_tolerance_makes_an_infinite_number_equal_to_another(other: float) -> None:
-    assert len(loads(INF, other, 1e-9)) == 1
+@pytest.mark.parametrize("number", [1.0, -INF, 0.0, 1e308])
+def test_no_tolerance_makes_an_infinite_number_equal_to_another(number: float) -> None:
+    assert len(loads(INF, number, 1e-9)) == 1
 
 
 def test_a_tolerance_is_for_the_feature_it_is_told_for() -> None:
@@ -177,11 +185,13 @@ def test_a_tolerance_is_for_the_feature_it_is_told_for() -> None:
 # ---- categories
 
 
-@pytest.mark.parametrize(("one", "other"), [("x", "X"), ("", None), ("nan", None), ("None", None), ("x", "x ")])
-def test_texts_that_are_not_the_same_differ(one: str | None, other: str | None) -> None:
-    for left, right in ((one, other), (other, one)):
-        found = compare(table({"a": (1.0, left)}), table({"a": (1.0, right)}), KEY)
-        assert found.differences == (Difference((NIGHT, "a"), "kind", left, right),)
+@pytest.mark.parametrize(
+    ("published", "recomputed"), [("x", "X"), ("", None), ("nan", None), ("None", None), ("x", "x ")]
+)
+def test_texts_that_are_not_the_same_differ(published: str | None, recomputed: str | None) -> None:
+    for left, right in ((published, recomputed), (recomputed, published)):
+        comparison = compare(table({"a": (1.0, left)}), table({"a": (1.0, right)}), KEY)
+        assert comparison.differences == (Difference((NIGHT, "a"), "kind", left, right),)
 
 
 def test_a_column_of_nothing_but_nulls_is_compared_like_any_other() -> None:
@@ -199,8 +209,12 @@ def test_nothing_is_equal_to_nothing() -> None:
 
 @pytest.mark.parametrize("rows", [{"a": (1.0, "x")}, {"a": (1.0, "x"), "b": (None, None)}])
 def test_a_night_without_any_row_differs_in_every_row(rows: dict[str, Cells]) -> None:
-    assert [one.feature for one in compare(table(rows), table({}), KEY).differences] == [WHOLE_ROW] * len(rows)
-    assert [one.published for one in compare(table({}), table(rows), KEY).differences] == ["missing"] * len(rows)
+    assert [difference.feature for difference in compare(table(rows), table({}), KEY).differences] == [WHOLE_ROW] * len(
+        rows
+    )
+    assert [difference.published for difference in compare(table({}), table(rows), KEY).differences] == [
+        "missing"
+    ] * len(rows)
 
 
 def test_a_key_of_one_column_is_a_key_like_any_other() -> None:
@@ -228,17 +242,17 @@ def test_a_key_that_comes_twice_is_said_in_words(published: list[str], recompute
     """A join gone wrong doubles rows: this is what the comparison is there to find."""
     rows: dict[str, Cells] = {"a": (1.0, "x"), "b": (2.0, "y")}
     try:
-        found = compare(table(rows, published), table(rows, recomputed), KEY)
+        comparison = compare(table(rows, published), table(rows, recomputed), KEY)
     except NightshiftError:
         return
-    assert found.differences
+    assert comparison.differences
 
 
 def test_comparisons_of_several_nights_are_one_comparison() -> None:
-    one = compare(table({"a": (1.0, "x")}), table({"a": (2.0, "x")}), KEY)
-    other = compare(table({"b": (1.0, "x")}), table({}), KEY)
-    assert one + other == Comparison(2, (*one.differences, *other.differences))
-    assert Comparison(0, ()) + one == one
+    first = compare(table({"a": (1.0, "x")}), table({"a": (2.0, "x")}), KEY)
+    second = compare(table({"b": (1.0, "x")}), table({}), KEY)
+    assert first + second == Comparison(2, (*first.differences, *second.differences))
+    assert Comparison(0, ()) + first == first
 
 
 # ---- what is allowed
@@ -257,12 +271,12 @@ def test_only_what_is_added_up_or_estimated_may_differ(flight_delay: ModelDefini
 
 def test_every_window_of_an_aggregate_may_differ_alike(tiny: ModelDefinition) -> None:
     like = tiny.features.aggregates["machine_failures"]
-    made: dict[str, Aggregate] = {
+    aggregates: dict[str, Aggregate] = {
         "total": like.model_copy(
             update={"agg": "sum", "value": "1", "where": None, "windows": (timedelta(days=2), timedelta(days=9))}
         )
     }
-    features = tiny.features.model_copy(update={"aggregates": made})
+    features = tiny.features.model_copy(update={"aggregates": aggregates})
     assert tolerances(tiny.model_copy(update={"features": features})) == {"total_2d": 1e-9, "total_9d": 1e-9}
 
 

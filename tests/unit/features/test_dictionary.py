@@ -14,28 +14,30 @@ WHERE = "where: failed\n"
 
 
 def entry(definition: ModelDefinition, feature: str) -> FeatureEntry:
-    [found] = [one for one in data_dictionary(definition) if one.feature == feature]
-    return found
+    [entry_of_feature] = [listed for listed in data_dictionary(definition) if listed.feature == feature]
+    return entry_of_feature
 
 
 def test_every_feature_is_told_once_with_its_type_in_the_order_of_the_table(flight_delay: ModelDefinition) -> None:
-    told = [(one.feature, one.type) for one in data_dictionary(flight_delay)]
-    assert told == list(flight_delay.feature_types.items())
-    assert all(one.sources and one.computation and one.description for one in data_dictionary(flight_delay))
-    assert all(isinstance(value, str) for one in data_dictionary(flight_delay) for value in dataclasses.astuple(one))
+    types = [(listed.feature, listed.type) for listed in data_dictionary(flight_delay)]
+    assert types == list(flight_delay.feature_types.items())
+    assert all(listed.sources and listed.computation and listed.description for listed in data_dictionary(flight_delay))
+    assert all(
+        isinstance(value, str) for listed in data_dictionary(flight_delay) for value in dataclasses.astuple(listed)
+    )
 
 
 def test_an_aggregate_tells_its_source_key_window_and_default(
     flight_delay: ModelDefinition, tiny: ModelDefinition
 ) -> None:
-    told = entry(flight_delay, "hour_late_rate_28d")
-    assert (told.sources, told.computation, told.by, told.window) == (
+    late_rate = entry(flight_delay, "hour_late_rate_28d")
+    assert (late_rate.sources, late_rate.computation, late_rate.by, late_rate.window) == (
         "arrivals",
         "rate of arr_delay >= 15",
         "origin, dep_hour",
         "28d",
     )
-    assert (told.default, told.description) == ("null", "The same of the departures planned in the same hour")
+    assert (late_rate.default, late_rate.description) == ("null", "The same of the departures planned in the same hour")
     assert entry(tiny, "machine_failures_3d").default == "0.5"
     assert entry(flight_delay, "dest_departures_1d").computation == "count of rows"
     assert entry(flight_delay, "origin_rain_7d").computation == "sum of precip"
@@ -47,8 +49,8 @@ def test_a_default_of_nothing_at_all_is_not_taken_for_no_default(edit: Edit) -> 
 
 def test_a_condition_on_what_is_aggregated_is_told(edit: Edit) -> None:
     changed = edit("agg: rate\n      where: failed", "agg: mean\n      value: cast(failed as int)\n      where: failed")
-    told = entry(changed, "machine_failures_3d")
-    assert told.computation == "mean of cast(failed as int) where failed"
+    failures = entry(changed, "machine_failures_3d")
+    assert failures.computation == "mean of cast(failed as int) where failed"
 
 
 @pytest.mark.parametrize(
@@ -97,14 +99,14 @@ def test_a_source_that_is_looked_at_twice_is_told_once(edit: Edit) -> None:
 def test_a_computed_feature_tells_the_sources_it_is_declared_to_be_made_from(edit: Edit, tiny: ModelDefinition) -> None:
     computed = {"mood": {"type": "category", "description": "How it feels", "sources": ["plan", "failures"]}}
     features = type(tiny.features).model_validate({**tiny.features.model_dump(), "computed": computed})
-    told = entry(tiny.model_copy(update={"features": features}), "mood")
-    assert (told.type, told.sources, told.computation, told.description) == (
+    mood = entry(tiny.model_copy(update={"features": features}), "mood")
+    assert (mood.type, mood.sources, mood.computation, mood.description) == (
         "category",
         "plan, failures",
         "features.py",
         "How it feels",
     )
-    assert (told.by, told.window, told.default) == ("", "", "")
+    assert (mood.by, mood.window, mood.default) == ("", "", "")
 
 
 def cells(definition: ModelDefinition) -> list[list[str]]:
@@ -139,4 +141,4 @@ def test_a_bar_in_an_expression_does_not_break_the_page(edit: Edit) -> None:
 def test_what_is_written_on_several_lines_is_told_on_one(edit: Edit, old: str, new: str) -> None:
     changed = edit(old, new)
     assert len(cells(changed)) == len(changed.feature_types)
-    assert not any("\n" in one.sentence for one in data_dictionary(changed))
+    assert not any("\n" in listed.sentence for listed in data_dictionary(changed))

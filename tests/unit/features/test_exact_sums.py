@@ -25,30 +25,32 @@ several = st.lists(some_values, min_size=1, max_size=60)
 
 def limbs_of(values: Sequence[float]) -> list[list[float]]:
     """The limbs of each value as the code makes them; 0 for one that is left out."""
-    found = partials._limbs(NAMES, np.array(values))
-    return np.stack([found.get(name, np.zeros(len(values))) for name in NAMES], axis=1).tolist()
+    limbs = partials._limbs(NAMES, np.array(values))
+    return np.stack([limbs.get(name, np.zeros(len(values))) for name in NAMES], axis=1).tolist()
 
 
 def documented(value: float) -> list[float]:
     """A value as multiples of ever smaller powers of two, with Python's floats."""
-    found, rest = [], value
+    limbs, rest = [], value
     for exponent in LIMBS:
         shift = 1.5 * 2.0 ** (52 + exponent)
-        found.append((rest + shift) - shift)
-        rest -= found[-1]
-    return found
+        limbs.append((rest + shift) - shift)
+        rest -= limbs[-1]
+    return limbs
 
 
 def summed(values: list[float]) -> list[float]:
     """Each limb summed by itself, as the code does it."""
-    found = merged(aggregate("sum"), lifted(aggregate("sum"), values), [(0, len(values))])
-    return [float(found[name][0]) if name in found else 0.0 for name in NAMES]
+    sums = merged(aggregate("sum"), lifted(aggregate("sum"), values), [(0, len(values))])
+    return [float(sums[name][0]) if name in sums else 0.0 for name in NAMES]
 
 
 def total(sums: list[float]) -> float:
     """The limbs' sum, as the code makes it."""
-    [found] = np.broadcast_to(partials._total(NAMES, {n: np.array([s]) for n, s in zip(NAMES, sums, strict=True)}), 1)
-    return float(found)
+    [total_of_limbs] = np.broadcast_to(
+        partials._total(NAMES, {n: np.array([s]) for n, s in zip(NAMES, sums, strict=True)}), 1
+    )
+    return float(total_of_limbs)
 
 
 def rounded(value: float) -> Fraction:
@@ -72,26 +74,26 @@ def test_the_code_splits_values_as_documented(values: list[float]) -> None:
 @examples(max_examples=300)
 @given(st.one_of(some_values, st.floats(-(2.0**64), 2.0**64)))
 def test_a_value_is_split_into_multiples_of_powers_of_two_that_add_up_to_it(value: float) -> None:
-    [found] = limbs_of([value])
-    assert all(Fraction(limb) % Fraction(2) ** e == 0 for limb, e in zip(found, LIMBS, strict=True))
-    assert sum(map(Fraction, found)) == rounded(value)
+    [limbs] = limbs_of([value])
+    assert all(Fraction(limb) % Fraction(2) ** e == 0 for limb, e in zip(limbs, LIMBS, strict=True))
+    assert sum(map(Fraction, limbs)) == rounded(value)
     assert abs(rounded(value) - Fraction(value)) <= FINEST / 2
     # What makes their sums exact: below the first, no limb has more than 25 bits and a sign.
-    assert all(abs(limb) <= 2.0 ** (e + 25) for limb, e in zip(found[1:], LIMBS[1:], strict=True))
+    assert all(abs(limb) <= 2.0 ** (e + 25) for limb, e in zip(limbs[1:], LIMBS[1:], strict=True))
 
 
 def test_values_are_kept_to_a_hundredth_of_1e_18_and_sums_to_1e27() -> None:
     assert Fraction(1, 10**20) < FINEST <= Fraction(2, 10**20)
-    one, other, large = limbs_of([3e-18, 3.02e-18, 1e19 + 2**20])
-    assert sum(map(Fraction, one)) != sum(map(Fraction, other))
+    first, second, large = limbs_of([3e-18, 3.02e-18, 1e19 + 2**20])
+    assert sum(map(Fraction, first)) != sum(map(Fraction, second))
     assert sum(map(Fraction, [limb * 10**8 for limb in large])) == (Fraction(1e19) + 2**20) * 10**8
 
 
 @given(several)
 def test_a_limb_that_is_zero_everywhere_is_left_out_and_no_other(values: list[float]) -> None:
-    found = partials._limbs(NAMES, np.array(values))
+    limbs = partials._limbs(NAMES, np.array(values))
     split = [documented(value) for value in values]
-    assert list(found) == [name for name, limb in zip(NAMES, zip(*split, strict=True), strict=True) if any(limb)]
+    assert list(limbs) == [name for name, limb in zip(NAMES, zip(*split, strict=True), strict=True) if any(limb)]
 
 
 @examples(max_examples=300)
@@ -125,9 +127,9 @@ def rounded_to(value: float, step: float) -> float:
 @examples(max_examples=300)
 @given(st.one_of(several, several.map(cancelling), several.map(lambda values: [abs(value) for value in values])))
 def test_a_sum_is_right_to_the_last_place_or_the_one_before(values: list[float]) -> None:
-    expected, found = exact(values), Fraction(feature(aggregate("sum"), values))
-    assert abs(found - expected) <= 2 * ulp(expected)
-    assert abs(found - Fraction(math.fsum(values))) <= 3 * ulp(expected) + len(values) * FINEST
+    expected, computed = exact(values), Fraction(feature(aggregate("sum"), values))
+    assert abs(computed - expected) <= 2 * ulp(expected)
+    assert abs(computed - Fraction(math.fsum(values))) <= 3 * ulp(expected) + len(values) * FINEST
 
 
 @pytest.mark.parametrize(
@@ -189,6 +191,6 @@ def test_a_standard_deviation_is_that_of_exact_arithmetic(values: list[float]) -
 @given(some_values, st.integers(2, 9))
 def test_equal_values_have_no_standard_deviation(value: float, rows: int) -> None:
     value = value if abs(value) < 1e13 else value / 100
-    found = feature(aggregate("stddev"), [value] * rows)
+    deviation = feature(aggregate("stddev"), [value] * rows)
     # Squares are rounded to multiples of the finest limb: of small values that is not nothing.
-    assert found == 0.0 if abs(value) >= 2.0**-8 else found <= 2.0**-32
+    assert deviation == 0.0 if abs(value) >= 2.0**-8 else deviation <= 2.0**-32

@@ -58,8 +58,8 @@ def test_a_feature_is_the_same_in_any_order_and_however_its_rows_are_grouped_int
     agg: Aggregate, data: st.DataObject, chance: random.Random
 ) -> None:
     rows = data.draw(rows_for(agg))
-    found = feature(agg, [value for value, _ in rows], [minute for _, minute in rows])
-    assert same(regrouped(agg, rows, chance), found)
+    value = feature(agg, [value for value, _ in rows], [minute for _, minute in rows])
+    assert same(regrouped(agg, rows, chance), value)
 
 
 @pytest.mark.parametrize("agg", AGGREGATES)
@@ -68,9 +68,9 @@ def test_ranges_may_overlap_and_be_empty_and_come_in_any_order(agg: Aggregate, d
     rows = data.draw(rows_for(agg))
     ends = st.tuples(*[st.integers(0, len(rows))] * 2)
     ranges = data.draw(st.lists(ends.map(lambda two: (min(two), max(two))), max_size=8))
-    held = lifted(agg, [value for value, _ in rows], [minute for _, minute in rows])
+    partials_of_rows = lifted(agg, [value for value, _ in rows], [minute for _, minute in rows])
     alone = [feature(agg, *(list(half) for half in zip(*rows[a:b], strict=True))) if a < b else None for a, b in ranges]
-    assert same(features(agg, held, ranges), alone)
+    assert same(features(agg, partials_of_rows, ranges), alone)
 
 
 @pytest.mark.parametrize("agg", AGGREGATES)
@@ -88,12 +88,12 @@ def test_of_nothing_there_is_nothing(agg: Aggregate) -> None:
 @given(data=st.data())
 def test_rows_that_are_taken_and_stacked_are_still_themselves(agg: Aggregate, data: st.DataObject) -> None:
     rows = data.draw(rows_for(agg).filter(bool))
-    held = lifted(agg, [value for value, _ in rows], [minute for _, minute in rows])
+    partials_of_rows = lifted(agg, [value for value, _ in rows], [minute for _, minute in rows])
     picked = data.draw(st.lists(st.integers(0, len(rows) - 1)))
     half = len(picked) // 2
-    both = stack([take(held, np.array(some, np.int64)) for some in (picked[:half], picked[half:])])
+    both = stack([take(partials_of_rows, np.array(numbers, np.int64)) for numbers in (picked[:half], picked[half:])])
     each = [(number, number + 1) for number in range(len(rows))]
-    single = features(agg, held, each)
+    single = features(agg, partials_of_rows, each)
     assert same(features(agg, both, [(n, n + 1) for n in range(len(picked))]), [single[row] for row in picked])
 
 
@@ -102,9 +102,9 @@ def test_rows_that_are_taken_and_stacked_are_still_themselves(agg: Aggregate, da
 
 @given(st.lists(st.sampled_from([True, False, None])))
 def test_a_count_is_of_what_holds_and_a_rate_its_share_of_what_is_known(values: list[bool | None]) -> None:
-    known = [value for value in values if value is not None]
-    assert feature(aggregate("count"), values) == (float(sum(known)) if any(known) else None)
-    assert feature(aggregate("rate"), values) == (sum(known) / len(known) if known else None)
+    valid = [value for value in values if value is not None]
+    assert feature(aggregate("count"), values) == (float(sum(valid)) if any(valid) else None)
+    assert feature(aggregate("rate"), values) == (sum(valid) / len(valid) if valid else None)
 
 
 def test_a_standard_deviation_needs_two_values() -> None:
@@ -117,29 +117,32 @@ def test_a_standard_deviation_needs_two_values() -> None:
 
 @given(odd_values)
 def test_nan_is_the_largest_number(values: list[float | None]) -> None:
-    known = [value for value in values if value is not None]
-    ordered = sorted(known, key=lambda value: (math.isnan(value), value))
+    valid = [value for value in values if value is not None]
+    ordered = sorted(valid, key=lambda value: (math.isnan(value), value))
     least, most = feature(aggregate("min"), values), feature(aggregate("max"), values)
-    assert (least, most) == pytest.approx((ordered[0], ordered[-1]) if known else (None, None), abs=0, nan_ok=True)
+    assert (least, most) == pytest.approx((ordered[0], ordered[-1]) if valid else (None, None), abs=0, nan_ok=True)
 
 
 @given(odd_values)
 def test_what_is_not_finite_makes_sums_nan(values: list[float | None]) -> None:
-    known = [value for value in values if value is not None]
+    valid = [value for value in values if value is not None]
     for agg in ("sum", "mean", "stddev"):
-        found = feature(aggregate(agg), values)
-        if len(known) < (2 if agg == "stddev" else 1):
-            assert found is None
+        value = feature(aggregate(agg), values)
+        if len(valid) < (2 if agg == "stddev" else 1):
+            assert value is None
         else:
-            assert math.isnan(found) == any(not math.isfinite(value) for value in known)
+            assert math.isnan(value) == any(not math.isfinite(value) for value in valid)
 
 
 @pytest.mark.parametrize("values", [[math.nan], [1.0, math.nan, 2.0], [math.inf, -math.inf], [-math.inf, 1.0]])
 def test_a_tile_with_what_is_not_finite_spoils_the_windows_that_hold_it_and_no_other(values: list[float]) -> None:
     agg = aggregate("sum")
-    tiles = [stored(agg, merged(agg, lifted(agg, some), [(0, len(some))])) for some in ([1.5], values, [2.5])]
-    held = load({part: pa.chunked_array([tile[part] for tile in tiles]) for part in tiles[0]})
-    before, both, after = features(agg, held, [(0, 1), (0, 3), (2, 3)])
+    tiles = [
+        stored(agg, merged(agg, lifted(agg, tile_values), [(0, len(tile_values))]))
+        for tile_values in ([1.5], values, [2.5])
+    ]
+    loaded = load({part: pa.chunked_array([tile[part] for tile in tiles]) for part in tiles[0]})
+    before, both, after = features(agg, loaded, [(0, 1), (0, 3), (2, 3)])
     assert (before, after) == (1.5, 2.5)
     assert math.isnan(both)
 
@@ -172,8 +175,8 @@ def test_minima_and_maxima_are_of_any_doubles(values: list[float]) -> None:
 def test_the_last_is_the_value_of_the_newest_instant_and_the_largest_among_equals(rows: list[tuple[Any, Any]]) -> None:
     dated = [(at, math.isnan(v), v) for v, at in rows if v is not None and at is not None]
     expected = max(dated)[2] if dated else None
-    found = feature(aggregate("last"), [value for value, _ in rows], [minute for _, minute in rows])
-    assert found == pytest.approx(expected, abs=0, nan_ok=True)
+    last = feature(aggregate("last"), [value for value, _ in rows], [minute for _, minute in rows])
+    assert last == pytest.approx(expected, abs=0, nan_ok=True)
 
 
 @given(rows_for(aggregate("last", "category")))
@@ -182,8 +185,8 @@ def test_the_last_text_is_that_of_the_newest_instant_and_the_last_in_the_alphabe
 ) -> None:
     dated = [(minute, value.encode(), value) for value, minute in rows if value is not None and minute is not None]
     expected = max(dated)[2] if dated else None
-    found = feature(aggregate("last", "category"), [value for value, _ in rows], [minute for _, minute in rows])
-    assert found == expected
+    last = feature(aggregate("last", "category"), [value for value, _ in rows], [minute for _, minute in rows])
+    assert last == expected
 
 
 @pytest.mark.parametrize(("kind", "value"), [("number", 7.0), ("category", "seven")])
@@ -198,8 +201,8 @@ def test_instants_before_1970_are_older_than_those_after_and_all_are_newer_than_
     agg = aggregate("last")
     minutes = [-60 * 24 * 365 * 60, None, -60 * 24 * 365 * 70]
     assert feature(agg, [1.0, 2.0, 3.0], minutes) == 1.0
-    held = merged(agg, lifted(agg, [1.0, 2.0], minutes[:2]), [(0, 2), (1, 2)])
-    assert store("at", held["at"]).to_pylist() == [EPOCH + timedelta(minutes=minutes[0]), None]
+    partials_of_rows = merged(agg, lifted(agg, [1.0, 2.0], minutes[:2]), [(0, 2), (1, 2)])
+    assert store("at", partials_of_rows["at"]).to_pylist() == [EPOCH + timedelta(minutes=minutes[0]), None]
 
 
 def test_of_zeros_at_one_instant_the_last_has_the_same_sign_in_any_order() -> None:
@@ -233,9 +236,9 @@ def test_some_hundred_different_values_are_counted_exactly(many: int) -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_many_different_values_are_counted_within_five_standard_errors(seed: int) -> None:
     many = 20_000
-    found = feature(aggregate("approx_distinct"), [f"{seed}-{number}" for number in range(many)])
-    assert abs(found - many) <= 5 * 1.04 / math.sqrt(2**SKETCH_BITS) * many
-    assert found == int(found) != many  # it is an estimate, and a whole number
+    estimate = feature(aggregate("approx_distinct"), [f"{seed}-{number}" for number in range(many)])
+    assert abs(estimate - many) <= 5 * 1.04 / math.sqrt(2**SKETCH_BITS) * many
+    assert estimate == int(estimate) != many  # it is an estimate, and a whole number
 
 
 @examples(max_examples=40)
@@ -246,8 +249,8 @@ def test_an_estimate_does_not_depend_on_order_or_grouping_where_a_sketch_changes
     """A sketch lists its values until it has some four hundred; two lists together may be more than that."""
     agg = aggregate("approx_distinct")
     rows = [(f"{seed}-{number}", None) for number in range(many)]
-    found = feature(agg, [value for value, _ in rows])
-    assert {regrouped(agg, [*rows, *rows[: many // 2]], chance) for _ in range(3)} == {found}
+    estimate = feature(agg, [value for value, _ in rows])
+    assert {regrouped(agg, [*rows, *rows[: many // 2]], chance) for _ in range(3)} == {estimate}
 
 
 # ---- what a tile keeps
@@ -283,14 +286,16 @@ def test_what_is_added_up_has_a_partial_for_every_limb(agg: str, sums: int) -> N
 
 def test_a_limb_that_is_left_out_is_null_in_a_tile_and_is_left_out_again_when_no_tile_has_it() -> None:
     agg = aggregate("mean")
-    whole, fine, none = (merged(agg, lifted(agg, some), [(0, len(some))]) for some in ([1.0, 2.0], [0.5**20, 3.0], []))
-    assert "sum4" not in whole
+    integers, fine, none = (
+        merged(agg, lifted(agg, values), [(0, len(values))]) for values in ([1.0, 2.0], [0.5**20, 3.0], [])
+    )
+    assert "sum4" not in integers
     assert none.keys() == {"n"}
-    columns = [stored(agg, held) for held in (whole, fine, none)]
+    columns = [stored(agg, tile_partials) for tile_partials in (integers, fine, none)]
     assert columns[2]["sum2"].null_count == 1
     alone = load({part: pa.chunked_array([column]) for part, column in columns[0].items()})
-    assert alone.keys() == whole.keys()
+    assert alone.keys() == integers.keys()
     # Beside a tile that has the limb, what is left out is 0.
-    both = load({part: pa.chunked_array([one[part] for one in columns]) for part in partial_names(agg)})
-    assert both.keys() == {*whole, *fine}
+    both = load({part: pa.chunked_array([tile[part] for tile in columns]) for part in partial_names(agg)})
+    assert both.keys() == {*integers, *fine}
     assert features(agg, both, [(0, 1), (1, 2), (2, 3), (0, 3)]) == [1.5, (3 + 0.5**20) / 2, None, (6 + 0.5**20) / 4]

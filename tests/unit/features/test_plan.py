@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
-from itertools import pairwise
+from itertools import combinations, pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -60,14 +60,15 @@ def test_a_cover_that_ends_before_it_begins_is_empty(first: date) -> None:
 
 @given(some_days, st.integers(0, 200), some_days, st.integers(0, 200))
 def test_tiles_of_different_windows_are_the_same_or_apart_or_one_within_the_other(
-    first: date, more: int, other: date, others: int
+    first: date, first_days: int, second: date, second_days: int
 ) -> None:
-    tiles = {*cover(first, first + more * DAY), *cover(other, other + others * DAY)}
-    for one in tiles:
-        for two in tiles - {one}:
-            apart = one.last < two.start or two.last < one.start
-            within = one.days != two.days and (set(one.dates) <= set(two.dates) or set(two.dates) <= set(one.dates))
-            assert apart or within
+    tiles = {*cover(first, first + first_days * DAY), *cover(second, second + second_days * DAY)}
+    for left, right in combinations(tiles, 2):
+        apart = left.last < right.start or right.last < left.start
+        within = left.days != right.days and (
+            set(left.dates) <= set(right.dates) or set(right.dates) <= set(left.dates)
+        )
+        assert apart or within
 
 
 def test_each_span_is_a_whole_number_of_the_one_before_and_the_first_is_a_day() -> None:
@@ -106,7 +107,7 @@ def changed(
     """The definition with a source that comes at another time, another clock or other windows."""
     old, features, timing = definition.sources[source], definition.features, definition.schedule
     available = old.available if after is None else Availability(after=after)
-    made = old.model_copy(update={"available": available, "timezone": zone})
+    revised = old.model_copy(update={"available": available, "timezone": zone})
     aggregates = dict(features.aggregates)
     if windows:
         # Each window in an aggregate of its own, so that the plan has to gather them.
@@ -116,7 +117,7 @@ def changed(
             aggregates[f"{name}_{days}"] = like.model_copy(update={"windows": (timedelta(days=days),)})
     return definition.model_copy(
         update={
-            "sources": {**definition.sources, source: made},
+            "sources": {**definition.sources, source: revised},
             "schedule": timing.model_copy(
                 update={"timezone": schedule or timing.timezone, "at": at or timing.at},
             ),
@@ -128,10 +129,10 @@ def changed(
 def instant(zone: str, day: date, after: timedelta) -> datetime:
     """What a clock shows so long after a midnight, on the real time line."""
     shown = datetime.combine(day, time()) + after
-    there = shown.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
+    local = shown.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
     # A time that the clocks skip has no place there.
-    assume(there.astimezone(ZoneInfo(zone)).replace(tzinfo=None) == shown)
-    return there
+    assume(local.astimezone(ZoneInfo(zone)).replace(tzinfo=None) == shown)
+    return local
 
 
 def available(definition: ModelDefinition, source: str, night: date) -> list[date]:
@@ -146,7 +147,7 @@ def available(definition: ModelDefinition, source: str, night: date) -> list[dat
 
 def seen_days(plan: FeaturePlan, source: str, night: date, window: int) -> list[date]:
     """Every day that a night sees in a window, as often as it is seen."""
-    tiles = [seen.tile for seen in plan.windows[source] if seen.night == night and window in seen.windows]
+    tiles = [visible.tile for visible in plan.windows[source] if visible.night == night and window in visible.windows]
     return sorted(day for tile in tiles for day in tile.dates)
 
 
@@ -170,33 +171,33 @@ def test_a_window_is_exactly_the_newest_days_that_were_available_each_once(
     after: timedelta,
     at: str,
     zone: str,
-    other: str | None,
+    source_zone: str | None,
     lengths: set[int],
     nights: int,
 ) -> None:
-    definition = changed(tiny, "failures", after=after, zone=other, schedule=zone, at=at, windows=lengths)
+    definition = changed(tiny, "failures", after=after, zone=source_zone, schedule=zone, at=at, windows=lengths)
     last = night + (nights - 1) * DAY
-    made = plan_features(definition, night, last, {})
+    feature_plan = plan_features(definition, night, last, {})
     for score_date in (night + n * DAY for n in range(nights)):
         newest = available(definition, "failures", score_date)
         for days in lengths:
-            assert seen_days(made, "failures", score_date, days) == sorted(newest[:days])
-        seen = [one for one in made.windows["failures"] if one.night == score_date]
-        assert len({one.tile for one in seen}) == len(seen)
-        assert all(one.tile.last <= newest[0] for one in seen)
-        assert all(one.windows and set(one.windows) <= lengths for one in seen)
-    assert {one.night for one in made.windows["failures"]} == {night + n * DAY for n in range(nights)}
-    assert made.tiles("failures") == {one.tile for one in made.windows["failures"]}
+            assert seen_days(feature_plan, "failures", score_date, days) == sorted(newest[:days])
+        of_night = [visible for visible in feature_plan.windows["failures"] if visible.night == score_date]
+        assert len({visible.tile for visible in of_night}) == len(of_night)
+        assert all(visible.tile.last <= newest[0] for visible in of_night)
+        assert all(visible.windows and set(visible.windows) <= lengths for visible in of_night)
+    assert {visible.night for visible in feature_plan.windows["failures"]} == {night + n * DAY for n in range(nights)}
+    assert feature_plan.tiles("failures") == {visible.tile for visible in feature_plan.windows["failures"]}
 
 
 @shared
 @given(some_nights, some_lengths)
 def test_a_window_is_made_of_as_few_tiles_as_can_be(tiny: ModelDefinition, night: date, lengths: set[int]) -> None:
     definition = changed(tiny, "failures", windows=lengths)
-    made = plan_features(definition, night, night, {}).windows["failures"]
+    visible_tiles = plan_features(definition, night, night, {}).windows["failures"]
     for days in lengths:
         newest = night - DAY  # after 24 hours
-        tiles = [seen.tile for seen in made if days in seen.windows]
+        tiles = [visible.tile for visible in visible_tiles if days in visible.windows]
         assert len(tiles) == fewest(newest - (days - 1) * DAY, newest)
 
 
@@ -211,39 +212,41 @@ def test_a_source_ahead_of_the_schedules_clock_is_seen_a_day_further(tiny: Model
     ]:
         after = timedelta(hours=hours)
         away = changed(tiny, "failures", after=after, zone="Asia/Tokyo", schedule="America/New_York", at="00:00")
-        made = plan_features(away, night, night, {})
-        assert seen_days(made, "failures", night, 3) == [newest - 2 * DAY, newest - DAY, newest]
+        feature_plan = plan_features(away, night, night, {})
+        assert seen_days(feature_plan, "failures", night, 3) == [newest - 2 * DAY, newest - DAY, newest]
 
 
 def test_a_window_across_a_change_of_the_clocks_is_as_many_days_as_any_other(flight_delay: ModelDefinition) -> None:
-    made = plan_features(flight_delay, date(2013, 3, 12), date(2013, 3, 12), {"planes": []})
-    assert seen_days(made, "arrivals", date(2013, 3, 12), 7) == [date(2013, 3, 4) + n * DAY for n in range(7)]
+    feature_plan = plan_features(flight_delay, date(2013, 3, 12), date(2013, 3, 12), {"planes": []})
+    assert seen_days(feature_plan, "arrivals", date(2013, 3, 12), 7) == [date(2013, 3, 4) + n * DAY for n in range(7)]
 
 
 def test_the_example_sees_arrivals_up_to_the_day_before_yesterday(flight_delay: ModelDefinition) -> None:
-    made = plan(flight_delay, 1, [])
+    feature_plan = plan(flight_delay, 1, [])
     for days in (1, 7, 28):
-        assert seen_days(made, "arrivals", FIRST, days) == [date(2013, 3, 7) - n * DAY for n in range(days, 0, -1)]
-    assert seen_days(made, "weather", FIRST, 28) == []
-    assert seen_days(made, "schedule", FIRST, 1) == [FIRST]
+        assert seen_days(feature_plan, "arrivals", FIRST, days) == [
+            date(2013, 3, 7) - n * DAY for n in range(days, 0, -1)
+        ]
+    assert seen_days(feature_plan, "weather", FIRST, 28) == []
+    assert seen_days(feature_plan, "schedule", FIRST, 1) == [FIRST]
 
 
 def test_only_sources_that_are_aggregated_or_looked_up_are_planned(flight_delay: ModelDefinition) -> None:
-    made = plan(flight_delay, 1, [FIRST])
-    assert set(made.windows) == {"arrivals", "schedule", "weather"}
-    assert set(made.versions) == {"planes"}
+    feature_plan = plan(flight_delay, 1, [FIRST])
+    assert set(feature_plan.windows) == {"arrivals", "schedule", "weather"}
+    assert set(feature_plan.versions) == {"planes"}
 
 
 def test_a_night_is_planned_alike_alone_and_among_others(flight_delay: ModelDefinition) -> None:
     alone, among = plan(flight_delay, 1, [FIRST]), plan(flight_delay, 4, [FIRST])
-    for name, seen in alone.windows.items():
-        assert seen == tuple(one for one in among.windows[name] if one.night == FIRST)
-    assert alone.versions["planes"] == tuple(one for one in among.versions["planes"] if one.night == FIRST)
+    for name, visible_tiles in alone.windows.items():
+        assert visible_tiles == tuple(visible for visible in among.windows[name] if visible.night == FIRST)
+    assert alone.versions["planes"] == tuple(visible for visible in among.versions["planes"] if visible.night == FIRST)
 
 
 def test_the_night_after_shares_every_long_tile_that_lies_in_both_windows(tiny: ModelDefinition) -> None:
-    made = plan_features(changed(tiny, "failures", windows={200}), FIRST, FIRST + DAY, {})
-    first, second = ({s.tile for s in made.windows["failures"] if s.night == n} for n in (FIRST, FIRST + DAY))
+    feature_plan = plan_features(changed(tiny, "failures", windows={200}), FIRST, FIRST + DAY, {})
+    first, second = ({s.tile for s in feature_plan.windows["failures"] if s.night == n} for n in (FIRST, FIRST + DAY))
     assert {tile for tile in first | second if tile.days == 64} == {tile for tile in first & second if tile.days == 64}
 
 
@@ -264,19 +267,19 @@ def test_a_look_up_sees_the_newest_version_that_was_available(
     night: date,
     after: timedelta,
     zone: str,
-    other: str | None,
+    source_zone: str | None,
     offsets: set[int],
     nights: int,
 ) -> None:
-    definition = changed(flight_delay, "planes", after=after, zone=other, schedule=zone)
+    definition = changed(flight_delay, "planes", after=after, zone=source_zone, schedule=zone)
     published = [night + timedelta(days=offset) for offset in offsets]
     expected = []
     for score_date in (night + n * DAY for n in range(nights)):
-        there = set(available(definition, "planes", score_date))
-        if known := [day for day in published if day in there]:
-            expected.append(VisibleTile(score_date, Tile(max(known), 1)))
-    made = plan_features(definition, night, night + (nights - 1) * DAY, {"planes": published})
-    assert made.versions["planes"] == tuple(expected)
+        available_days = set(available(definition, "planes", score_date))
+        if versions := [day for day in published if day in available_days]:
+            expected.append(VisibleTile(score_date, Tile(max(versions), 1)))
+    feature_plan = plan_features(definition, night, night + (nights - 1) * DAY, {"planes": published})
+    assert feature_plan.versions["planes"] == tuple(expected)
 
 
 @pytest.mark.parametrize("published", [[], [FIRST + timedelta(days=1)]])
@@ -288,5 +291,5 @@ def test_a_version_is_seen_however_old_it_is_and_in_whatever_order_they_are_know
     flight_delay: ModelDefinition,
 ) -> None:
     old, older = date(1999, 12, 31), date(1990, 1, 1)
-    [seen] = plan(flight_delay, 1, [old, FIRST + DAY, older]).versions["planes"]
-    assert seen == VisibleTile(FIRST, Tile(old, 1))
+    [version] = plan(flight_delay, 1, [old, FIRST + DAY, older]).versions["planes"]
+    assert version == VisibleTile(FIRST, Tile(old, 1))

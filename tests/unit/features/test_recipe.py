@@ -57,7 +57,7 @@ def recipe_of(models: Path) -> Recipe:
         "    available: {after: 1h}", "    available: {after: 1h}\n" + DECLARED[DECLARED.index("    derived") :]
     )
 
-    def made(*changes: tuple[str, str]) -> str:
+    def recipe_after(*changes: tuple[str, str]) -> str:
         now = text
         for old, new in changes:
             assert now.count(old) == 1, f"{old!r} occurs {now.count(old)} times"
@@ -65,7 +65,7 @@ def recipe_of(models: Path) -> Recipe:
         file.write_text(now)
         return recipe(load_definition(models / "tiny"), "failures")
 
-    return made
+    return recipe_after
 
 
 MATTERS = {
@@ -132,8 +132,8 @@ def test_the_recipe_changes_with_a_derived_column(recipe_of: Recipe, models: Pat
     before = recipe_of()
     definition = load_definition(models / "tiny")
     source = definition.sources["failures"]
-    other = {"expression": "substring(machine, 2, 1)", "type": "integer"}[part]
-    derived = {"kind": source.derived["kind"].model_copy(update={part: other})}
+    changed_part = {"expression": "substring(machine, 2, 1)", "type": "integer"}[part]
+    derived = {"kind": source.derived["kind"].model_copy(update={part: changed_part})}
     sources = {**definition.sources, "failures": source.model_copy(update={"derived": derived})}
     assert recipe(definition.model_copy(update={"sources": sources}), "failures") != before
 
@@ -149,8 +149,8 @@ def test_the_recipe_does_not_change_with_the_order_of_what_is_declared(recipe_of
         columns = dict(reversed(derived.items())) if turned else derived
         aggregates = dict(reversed(features.aggregates.items())) if again else features.aggregates
         sources = {**definition.sources, "failures": source.model_copy(update={"derived": columns})}
-        made = {"sources": sources, "features": features.model_copy(update={"aggregates": aggregates})}
-        return recipe(definition.model_copy(update=made), "failures")
+        reordered = {"sources": sources, "features": features.model_copy(update={"aggregates": aggregates})}
+        return recipe(definition.model_copy(update=reordered), "failures")
 
     assert ordered(False, True) == ordered(False, False)
     assert ordered(True, False) == ordered(False, False)
@@ -194,10 +194,10 @@ def test_the_recipe_changes_with_who_holds_what_is_shared_and_not_with_the_name_
 
 
 def test_a_window_or_a_default_more_is_no_other_table(with_aggregates: Callable[[str], ModelDefinition]) -> None:
-    one = with_aggregates("share: by: [machine], agg: rate, where: failed")
+    single = with_aggregates("share: by: [machine], agg: rate, where: failed")
     more = with_aggregates("""
         share: by: [machine], agg: rate, where: failed
         weekly: by: [machine], agg: rate, where: failed, default: 0.5
     """)
-    assert tiles_table(one, "failures") == tiles_table(more, "failures")
-    assert recipe(one, "failures") == recipe(more, "failures")
+    assert tiles_table(single, "failures") == tiles_table(more, "failures")
+    assert recipe(single, "failures") == recipe(more, "failures")

@@ -54,10 +54,10 @@ def world(settings: Settings, tmp_path: Path) -> Lake:
 
 def shown(world: Lake, definition: ModelDefinition, source: str) -> dict[date, list[str]]:
     rows = read_dates(world, raw_table(definition, source), EARLY, LATE).to_pylist()
-    found: dict[date, list[str]] = {}
+    machines: dict[date, list[str]] = {}
     for row in rows:
-        found.setdefault(row["source_date"], []).append(row["machine"])
-    return found
+        machines.setdefault(row["source_date"], []).append(row["machine"])
+    return machines
 
 
 @pytest.fixture
@@ -112,10 +112,10 @@ def test_the_world_is_all_that_changes(landed: Lake, world: Lake, tiny: ModelDef
 
 
 def test_the_snapshots_of_a_night_are_those_its_features_were_made_from(landed: Lake, tiny: ModelDefinition) -> None:
-    made = compute(landed, tiny, day(4))
+    snapshots = compute(landed, tiny, day(4))
     land(landed, tiny, "plan", {day(7): "p7"})
     compute(landed, tiny, day(5))
-    assert raw_snapshots(landed, tiny, day(4)) == made
+    assert raw_snapshots(landed, tiny, day(4)) == snapshots
 
 
 def test_a_night_that_is_not_published_is_worth_waiting_for(landed: Lake, tiny: ModelDefinition) -> None:
@@ -147,17 +147,17 @@ def test_nights_are_drawn_alike_with_the_same_seed_and_none_twice(landed: Lake, 
         compute(landed, tiny, day(number))
     drawn = [sample_nights(landed, tiny, 3, seed) for seed in (1, 1, 2, 3, 4)]
     assert drawn[0] == drawn[1]
-    assert len({tuple(one) for one in drawn}) > 1
-    assert all(one == sorted(set(one)) and len(one) == 3 for one in drawn)
+    assert len({tuple(sample) for sample in drawn}) > 1
+    assert all(sample == sorted(set(sample)) and len(sample) == 3 for sample in drawn)
     assert sample_nights(landed, tiny, 99, 1) == [day(2) + timedelta(days=n) for n in range(4)]
 
 
 def test_only_nights_whose_raw_rows_are_still_kept_are_drawn(landed: Lake, tiny: ModelDefinition, models: Path) -> None:
-    gone = compute(landed, tiny, day(2))["plan"]
+    expired = compute(landed, tiny, day(2))["plan"]
     land(landed, tiny, "plan", {day(6): "restated"})
     for number in (3, 4):
         compute(landed, tiny, day(number))
-    landed.table("raw.plan").maintenance.expire_snapshots().by_ids([gone]).commit()
+    landed.table("raw.plan").maintenance.expire_snapshots().by_ids([expired]).commit()
     assert all(sample_nights(landed, tiny, 3, seed) == [day(3), day(4)] for seed in range(5))
     file = models / "tiny" / "model.yaml"
     file.write_text(file.read_text().replace("sources:\n", f"sources:\n{ALARMS}"))

@@ -22,7 +22,7 @@ from nightshift.lake.files import local_path
 from nightshift.lake.groups import OVERALL, Group
 from nightshift.lake.publish import publish
 from nightshift.lake.staging import new_attempt, seal, staging_folder
-from unit.features.spans import DAY, START, tile
+from unit.features.spans import DAY, START, tile_at
 from unit.features.tile_files import (
     BY_NAME,
     BY_THREE,
@@ -57,32 +57,32 @@ def test_each_group_is_a_row_group_of_its_own_with_its_name_its_keys_and_its_par
     parquet = pq.ParquetFile(local_path(file))
     assert parquet.schema_arrow.equals(SPEC.schema)
     assert parquet.num_row_groups == len(GROUPS)
-    for number, one in enumerate(GROUPS):
-        held = parquet.read_row_group(number)
-        assert set(held["by"].to_pylist()) == {one.name}
-        others = {f"key_{name}" for name in KEYS} - set(one.keys)
-        assert all(held[name].null_count == held.num_rows for name in others)
-        assert all(held[name].null_count == 0 for name in [*one.keys, "n__n", "total__n"])
-    assert {one.name for one in GROUPS} == {"name", OVERALL, "number, day, flag", "flag, name"}
+    for number, group in enumerate(GROUPS):
+        row_group = parquet.read_row_group(number)
+        assert set(row_group["by"].to_pylist()) == {group.name}
+        unused = {f"key_{name}" for name in KEYS} - set(group.keys)
+        assert all(row_group[name].null_count == row_group.num_rows for name in unused)
+        assert all(row_group[name].null_count == 0 for name in [*group.keys, "n__n", "total__n"])
+    assert {group.name for group in GROUPS} == {"name", OVERALL, "number, day, flag", "flag, name"}
 
 
 def test_every_row_tells_its_model_its_span_its_first_day_and_what_it_was_made_from(writer: TileWriter) -> None:
     files = write(writer, [row(), row("b", day=1)])
-    [week] = longer(writer, tile(0, 8), files)
+    [week] = longer(writer, tile_at(0, 8), files)
     written = {**files, week.tile: [week.file]}
-    origins = {tile(0, 1): f"from {START}", tile(1, 1): f"from {START + DAY}", tile(0, 8): "from its parts"}
+    origins = {tile_at(0, 1): f"from {START}", tile_at(1, 1): f"from {START + DAY}", tile_at(0, 8): "from its parts"}
     for of, [file] in written.items():
         rows = pq.ParquetFile(local_path(file)).read().select(["model", "days", "source_date", "made_from"]).to_pylist()
-        assert {tuple(told.values()) for told in rows} == {("tiny", of.days, of.start, origins[of])}
+        assert {tuple(row.values()) for row in rows} == {("tiny", of.days, of.start, origins[of])}
 
 
 def test_a_writer_tells_how_many_rows_each_file_has(writer: TileWriter) -> None:
     table = landed([row("a"), row("b"), row("b"), row("c", day=3)])
     written = list(writer.write_days(table, OPERANDS, fingerprints(table)))
-    assert {one.tile for one in written} == {tile(0, 1), tile(3, 1)}
-    for one in written:
-        assert one.rows == pq.read_metadata(local_path(one.file)).num_rows
-        assert TileFile.of(one.to_batch().to_pylist()[0]) == one
+    assert {tile_file.tile for tile_file in written} == {tile_at(0, 1), tile_at(3, 1)}
+    for tile_file in written:
+        assert tile_file.rows == pq.read_metadata(local_path(tile_file.file)).num_rows
+        assert TileFile.of(tile_file.to_batch().to_pylist()[0]) == tile_file
 
 
 def test_no_rows_are_no_tiles(writer: TileWriter) -> None:
@@ -101,10 +101,10 @@ def test_a_limb_that_no_value_has_is_null_in_the_file(writer: TileWriter) -> Non
 def test_a_row_with_a_null_in_a_key_counts_in_the_groups_without_that_column_only(writer: TileWriter) -> None:
     rows = [row(None), row("a"), row("a", flag=None), row(None, flag=None), row(None, number=None, flag=False)]
     files = write(writer, rows)
-    assert {key: told[0] for key, told in contents(files, BY_NAME, files).items()} == {("a",): 2}
-    assert {key: told[0] for key, told in contents(files, OVER_ALL, files).items()} == {(): 5}
-    assert {key: told[0] for key, told in contents(files, BY_TWO, files).items()} == {(True, "a"): 1}
-    assert {key: told[0] for key, told in contents(files, BY_THREE, files).items()} == {(0, START, True): 2}
+    assert {key: values[0] for key, values in contents(files, BY_NAME, files).items()} == {("a",): 2}
+    assert {key: values[0] for key, values in contents(files, OVER_ALL, files).items()} == {(): 5}
+    assert {key: values[0] for key, values in contents(files, BY_TWO, files).items()} == {(True, "a"): 1}
+    assert {key: values[0] for key, values in contents(files, BY_THREE, files).items()} == {(0, START, True): 2}
 
 
 @pytest.mark.parametrize(
@@ -112,10 +112,10 @@ def test_a_row_with_a_null_in_a_key_counts_in_the_groups_without_that_column_onl
 )
 def test_a_group_in_which_no_row_has_a_key_takes_nothing_from_the_others(writer: TileWriter, rows: list[Row]) -> None:
     files = write(writer, rows)
-    longer_files = {tile(0, 8): [one.file for one in longer(writer, tile(0, 8), files)]}
-    for one in GROUPS:
-        assert contents(files, one, files) == by_hand(rows, one)
-        assert contents(longer_files, one, longer_files) == by_hand(rows, one)
+    longer_files = {tile_at(0, 8): [group.file for group in longer(writer, tile_at(0, 8), files)]}
+    for group in GROUPS:
+        assert contents(files, group, files) == by_hand(rows, group)
+        assert contents(longer_files, group, longer_files) == by_hand(rows, group)
 
 
 @examples(max_examples=60)
@@ -125,10 +125,10 @@ def test_tiles_of_a_day_hold_what_the_rows_of_the_day_say(
 ) -> None:
     writer = TileWriter("tiny", SPEC, GROUPS, tmp_path_factory.mktemp("tiles").as_uri())
     files = write(writer, rows)
-    assert set(files) == {Tile(one["source_date"], 1) for one in rows}
-    for one in GROUPS:
+    assert set(files) == {Tile(group["source_date"], 1) for group in rows}
+    for group in GROUPS:
         for of in files:
-            assert contents(files, one, [of]) == by_hand([r for r in rows if r["source_date"] == of.start], one)
+            assert contents(files, group, [of]) == by_hand([r for r in rows if r["source_date"] == of.start], group)
 
 
 @given(
@@ -138,11 +138,11 @@ def test_tiles_of_a_day_hold_what_the_rows_of_the_day_say(
 def test_rows_have_the_same_number_if_and_only_if_they_have_the_same_key(
     rows: list[tuple[int | None, ...]], columns: int
 ) -> None:
-    keys = [one[:columns] for one in rows]
+    keys = [row[:columns] for row in rows]
     codes = key_codes([pa.array([key[n] for key in keys], pa.int64()) for n in range(columns)], len(rows)).tolist()
     assert [code < 0 for code in codes] == [None in key for key in keys]
-    known = [(key, code) for key, code in zip(keys, codes, strict=True) if code >= 0]
-    assert len(set(known)) == len({key for key, _ in known}) == len({code for _, code in known})
+    coded = [(key, code) for key, code in zip(keys, codes, strict=True) if code >= 0]
+    assert len(set(coded)) == len({key for key, _ in coded}) == len({code for _, code in coded})
 
 
 def test_the_numbers_of_long_keys_of_many_values_do_not_run_over() -> None:
@@ -164,29 +164,31 @@ def test_a_tile_of_tiles_is_that_of_all_their_rows_however_they_were_spread_over
     tmp_path_factory: pytest.TempPathFactory, rows: list[Row], chance: random.Random
 ) -> None:
     writer = TileWriter("tiny", SPEC, GROUPS, tmp_path_factory.mktemp("tiles").as_uri())
-    whole = write(writer, rows)
+    single = write(writer, rows)
     spread: dict[Tile, list[str]] = {}
     shuffled, cut = chance.sample(rows, len(rows)), chance.randint(0, len(rows))
-    for some in (shuffled[:cut], shuffled[cut:]):
-        for of, names in write(writer, some).items():
+    for part in (shuffled[:cut], shuffled[cut:]):
+        for of, names in write(writer, part).items():
             spread.setdefault(of, []).extend(names)
-    week = tile(0, 8)
-    inside = [one for one in rows if one["source_date"] in set(week.dates)]
-    one, other = ([made.file for made in longer(writer, week, parts)] for parts in (whole, spread))
+    week = tile_at(0, 8)
+    inside = [row for row in rows if row["source_date"] in set(week.dates)]
+    merged, merged_spread = (
+        [tile_file.file for tile_file in longer(writer, week, parts)] for parts in (single, spread)
+    )
     for of in GROUPS:
-        found = contents({week: one}, of, [week])
-        assert found == by_hand(inside, of)
-        assert contents({week: other}, of, [week]) == found
+        expected = contents({week: merged}, of, [week])
+        assert expected == by_hand(inside, of)
+        assert contents({week: merged_spread}, of, [week]) == expected
         # A tile in two files is read like one.
-        days = sorted(whole)
-        assert contents(spread, of, days) == contents(whole, of, days) == by_hand(rows, of)
-    reader = TileReader(SPEC, {week: other})
+        days = sorted(single)
+        assert contents(spread, of, days) == contents(single, of, days) == by_hand(rows, of)
+    reader = TileReader(SPEC, {week: merged_spread})
     assert all(reader.read(of, [week]).num_rows == len(by_hand(inside, of)) for of in GROUPS)
 
 
 def test_a_longer_tile_leaves_out_the_parts_that_are_not_there(writer: TileWriter) -> None:
     files = write(writer, [row("a"), row("b", day=6)])
-    [week] = longer(writer, tile(0, 8), files)
+    [week] = longer(writer, tile_at(0, 8), files)
     assert week.rows == 2 + 1 + 1 + 2
     assert contents({week.tile: [week.file]}, BY_NAME, [week.tile]).keys() == {("a",), ("b",)}
 
@@ -198,23 +200,23 @@ def test_only_the_tiles_that_are_asked_for_are_read_and_those_that_are_missing_a
     writer: TileWriter,
 ) -> None:
     files = write(writer, [row("a"), row("b", day=1), row("c", day=2)])
-    asked = [tile(2, 1), tile(0, 1), tile(5, 1), tile(0, 8)]
-    assert contents(files, BY_NAME, asked).keys() == {("a",), ("c",)}
+    requested = [tile_at(2, 1), tile_at(0, 1), tile_at(5, 1), tile_at(0, 8)]
+    assert contents(files, BY_NAME, requested).keys() == {("a",), ("c",)}
     reader = TileReader(SPEC, files)
-    rows = reader.read(BY_NAME, asked).select(["days", "source_date"]).to_pylist()
-    assert [(told["source_date"], told["days"]) for told in rows] == [(START + 2 * DAY, 1), (START, 1)]
+    rows = reader.read(BY_NAME, requested).select(["days", "source_date"]).to_pylist()
+    assert [(row["source_date"], row["days"]) for row in rows] == [(START + 2 * DAY, 1), (START, 1)]
 
 
-@pytest.mark.parametrize("of", GROUPS, ids=lambda one: one.name)
+@pytest.mark.parametrize("of", GROUPS, ids=lambda group: group.name)
 def test_where_there_is_nothing_to_read_there_is_a_table_without_rows_that_has_every_column(
     writer: TileWriter, of: Group
 ) -> None:
     files = write(writer, [row()])
     reader = TileReader(SPEC, files)
-    full, empty, asked = reader.read(of, files), reader.read(of, []), reader.read(of, [tile(9, 1)])
+    full, empty, missing = reader.read(of, files), reader.read(of, []), reader.read(of, [tile_at(9, 1)])
     assert full.column_names == [*of.keys, *of.partial_columns, "days", "source_date"]
     assert [field.type for field in full.schema] == [SPEC.schema.field(name).type for name in full.column_names]
-    assert empty.equals(asked)
+    assert empty.equals(missing)
     assert empty.schema.equals(full.schema)
     assert empty.num_rows == 0
 
@@ -227,26 +229,26 @@ def test_a_reader_that_is_told_which_keys_matter_loses_none_of_them(
     writer = TileWriter("tiny", SPEC, GROUPS, tmp_path_factory.mktemp("tiles").as_uri())
     files = write(writer, rows)
     for of in GROUPS:
-        held = contents(files, of, sorted(files))
-        wanted = data.draw(st.lists(st.sampled_from([*held]))) if held else []
+        features_by_key = contents(files, of, sorted(files))
+        wanted = data.draw(st.lists(st.sampled_from([*features_by_key]))) if features_by_key else []
         kinds = {"string": pa.string(), "integer": pa.int64(), "date": pa.date32(), "boolean": pa.bool_()}
         columns = [
             pa.array({key[number] for key in wanted} | {None}, kinds[KEYS[column]])
             for number, column in enumerate(of.by)
         ]
         reader = TileReader(SPEC, files)
-        every, some = (reader.read(of, sorted(files), keys).to_pylist() for keys in ((), columns))
-        assert all(told in every for told in some)
+        every, filtered = (reader.read(of, sorted(files), keys).to_pylist() for keys in ((), columns))
+        assert all(row in every for row in filtered)
         keys = set(wanted)
-        matter = [told for told in every if tuple(told[column] for column in of.keys) in keys]
-        assert [told for told in some if tuple(told[column] for column in of.keys) in keys] == matter
+        matter = [row for row in every if tuple(row[column] for column in of.keys) in keys]
+        assert [row for row in filtered if tuple(row[column] for column in of.keys) in keys] == matter
 
 
 def test_keys_that_do_not_matter_are_left_out_where_there_are_many(writer: TileWriter) -> None:
     files = write(writer, [row(f"{number}") for number in range(100)])
     reader = TileReader(SPEC, files)
-    found = reader.read(BY_NAME, files, [pa.array(["7", "93", "none", None])])
-    assert sorted(found["key_name"].to_pylist()) == ["7", "93"]
+    rows_read = reader.read(BY_NAME, files, [pa.array(["7", "93", "none", None])])
+    assert sorted(rows_read["key_name"].to_pylist()) == ["7", "93"]
 
 
 # ---- in a lake
@@ -267,17 +269,17 @@ def test_what_was_written_is_published_without_a_complaint_and_found_again(
     writer = TileWriter("tiny", SPEC, GROUPS, staging_folder(lake.warehouse, SPEC.name, attempt))
     table = landed(rows)
     written = list(writer.write_days(table, OPERANDS, fingerprints(table)))
-    counts = {one.file: one.rows for one in written}
+    counts = {tile_file.file: tile_file.rows for tile_file in written}
     staged = seal(
         writer.folder, SPEC.name, attempt, START, START + DAY, {}, {"model": "tiny", "days": 1}, row_counts=counts
     )
     with caplog.at_level(logging.WARNING):
         publish(lake, SPEC, staged)
     assert not caplog.records
-    kept = published_tiles(lake, SPEC, "tiny", {tile(0, 1), tile(1, 1), tile(2, 1)})
-    assert {of: one.fingerprint for of, one in kept.items()} == fingerprints(table)
-    files = {of: list(one.files) for of, one in kept.items()}
-    assert files == {one.tile: [one.file] for one in written}
+    published = published_tiles(lake, SPEC, "tiny", {tile_at(0, 1), tile_at(1, 1), tile_at(2, 1)})
+    assert {of: tile_file.fingerprint for of, tile_file in published.items()} == fingerprints(table)
+    files = {of: list(tile_file.files) for of, tile_file in published.items()}
+    assert files == {tile_file.tile: [tile_file.file] for tile_file in written}
     for of in GROUPS:
         assert contents(files, of, files) == by_hand(rows, of)
     assert lake.table(SPEC.name).scan().to_arrow().num_rows == sum(counts.values()) == staged.rows
@@ -290,4 +292,4 @@ def test_a_tile_in_which_no_row_has_any_key_has_no_file_and_is_published_as_noth
     assert list(writer.write_days(table, OPERANDS, fingerprints(table))) == []
     split: dict[str, str | int] = {"model": "tiny", "days": 1}
     publish(lake, SPEC, seal(writer.folder, SPEC.name, attempt, START, START, {}, split, row_counts={}))
-    assert published_tiles(lake, SPEC, "tiny", {tile(0, 1)}) == {}
+    assert published_tiles(lake, SPEC, "tiny", {tile_at(0, 1)}) == {}

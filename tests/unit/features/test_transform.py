@@ -40,8 +40,8 @@ def run(definition: ModelDefinition) -> Run:
 
     def call(body: str, given: pd.DataFrame | None = None, night: date = NIGHT) -> pd.DataFrame:
         text = "def transform(frame, cutoff):\n" + "".join(f"    {line}\n" for line in body.split("\n"))
-        made = _call(text, definition.folder / "features.py", definition)
-        return made((night,), frame() if given is None else given)
+        transform = _call(text, definition.folder / "features.py", definition)
+        return transform((night,), frame() if given is None else given)
 
     return call
 
@@ -62,16 +62,16 @@ def frame() -> pd.DataFrame:
     return rows.set_index(pd.Index([7, 3, 5]))
 
 
-def of(made: pd.DataFrame, column: str) -> dict[str, object]:
+def of(frame: pd.DataFrame, column: str) -> dict[str, object]:
     """A column by machine."""
-    assert made["machine"].is_unique
-    return dict(zip(made["machine"], made[column], strict=True))
+    assert frame["machine"].is_unique
+    return dict(zip(frame["machine"], frame[column], strict=True))
 
 
-def assert_declared(made: pd.DataFrame) -> None:
+def assert_declared(returned: pd.DataFrame) -> None:
     """The key and the declared features are as they were given."""
-    there, expected = (rows[COLUMNS[:5]].sort_values("machine", ignore_index=True) for rows in (made, frame()))
-    pd.testing.assert_frame_equal(there, expected)
+    actual, expected = (rows[COLUMNS[:5]].sort_values("machine", ignore_index=True) for rows in (returned, frame()))
+    pd.testing.assert_frame_equal(actual, expected)
 
 
 COLUMNS = ["score_date", "machine", "busy", "kind", "machine_failures_3d", "rank", "mood"]
@@ -81,50 +81,50 @@ RANK = "frame = frame.assign(rank=frame['load'].rank(), mood='fine')"
 def refused(run: Run, body: str, definition: ModelDefinition) -> str:
     with pytest.raises(TerminalError) as caught:
         run(body)
-    said = str(caught.value)
-    assert str(definition.folder / "features.py") in said
-    assert "fix: " in said
-    return said
+    message = str(caught.value)
+    assert str(definition.folder / "features.py") in message
+    assert "fix: " in message
+    return message
 
 
 def test_what_transform_adds_comes_after_the_declared_features_and_nothing_else_does(run: Run) -> None:
-    made = run(f"{RANK}\nreturn frame.assign(more=1)[sorted(frame.columns)]")
-    assert list(made.columns) == COLUMNS
-    assert of(made, "rank") == {"c": 3.0, "a": 1.0, "b": 2.0}
-    assert of(made, "mood") == dict.fromkeys("abc", "fine")
-    assert_declared(made)
+    returned = run(f"{RANK}\nreturn frame.assign(more=1)[sorted(frame.columns)]")
+    assert list(returned.columns) == COLUMNS
+    assert of(returned, "rank") == {"c": 3.0, "a": 1.0, "b": 2.0}
+    assert of(returned, "mood") == dict.fromkeys("abc", "fine")
+    assert_declared(returned)
 
 
 def test_rows_are_numbered_from_zero_whatever_their_group_was(run: Run) -> None:
-    made = run("return frame.assign(rank=frame.index, mood=None)")
-    assert sorted(made["rank"]) == [0, 1, 2]
+    returned = run("return frame.assign(rank=frame.index, mood=None)")
+    assert sorted(returned["rank"]) == [0, 1, 2]
 
 
 def test_the_order_in_which_spark_hands_rows_over_does_not_matter(run: Run) -> None:
     """A feature that follows from the order of rows, by a mistake or on purpose, is the same on every run."""
     for order in itertools.permutations(range(3)):
-        made = run("return frame.assign(rank=frame['load'].cumsum(), mood=None)", frame().iloc[list(order)])
-        assert of(made, "rank") == pytest.approx({"a": 0.1, "b": 0.3, "c": 0.6})
+        returned = run("return frame.assign(rank=frame['load'].cumsum(), mood=None)", frame().iloc[list(order)])
+        assert of(returned, "rank") == pytest.approx({"a": 0.1, "b": 0.3, "c": 0.6})
 
 
 def test_every_column_of_the_observations_and_their_look_ups_is_given(run: Run) -> None:
-    made = run("return frame.assign(rank=frame['load'] * 2, mood=frame['past.failed'].map(str))")
-    assert of(made, "rank") == {"c": 0.6, "a": 0.2, "b": 0.4}
-    assert of(made, "mood") == {"c": "True", "a": "None", "b": "False"}
+    returned = run("return frame.assign(rank=frame['load'] * 2, mood=frame['past.failed'].map(str))")
+    assert of(returned, "rank") == {"c": 0.6, "a": 0.2, "b": 0.4}
+    assert of(returned, "mood") == {"c": "True", "a": "None", "b": "False"}
 
 
 @pytest.mark.parametrize(("night", "hour"), [(date(2024, 7, 5), 10), (date(2024, 1, 5), 11)])
 def test_the_cutoff_of_the_night_is_given(run: Run, night: date, hour: int) -> None:
-    made = run("return frame.assign(rank=cutoff.timestamp(), mood=cutoff.strftime('%H:%M'))", night=night)
-    assert made["mood"].tolist() == ["06:00"] * 3
+    returned = run("return frame.assign(rank=cutoff.timestamp(), mood=cutoff.strftime('%H:%M'))", night=night)
+    assert returned["mood"].tolist() == ["06:00"] * 3
     utc = datetime(night.year, night.month, night.day, hour, tzinfo=ZoneInfo("UTC"))
-    assert made["rank"].tolist() == [utc.timestamp()] * 3
+    assert returned["rank"].tolist() == [utc.timestamp()] * 3
 
 
 def test_a_group_without_rows_stays_without_rows(run: Run) -> None:
-    made = run(f"{RANK}\nreturn frame", frame().iloc[:0])
-    assert list(made.columns) == COLUMNS
-    assert len(made) == 0
+    returned = run(f"{RANK}\nreturn frame", frame().iloc[:0])
+    assert list(returned.columns) == COLUMNS
+    assert len(returned) == 0
 
 
 @pytest.mark.parametrize(
@@ -139,23 +139,23 @@ def test_a_group_without_rows_stays_without_rows(run: Run) -> None:
 )
 def test_a_declared_feature_stays_what_it_was_whatever_is_done_to_the_frame(run: Run, change: str) -> None:
     given = frame()
-    made = run(f"{change}\nframe['rank'] = 1.0\nframe['mood'] = 'fine'\nreturn frame", given)
-    assert_declared(made)
+    returned = run(f"{change}\nframe['rank'] = 1.0\nframe['mood'] = 'fine'\nreturn frame", given)
+    assert_declared(returned)
     pd.testing.assert_frame_equal(given, frame())
 
 
 @pytest.mark.parametrize("change", ["frame['machine'].str.upper()", "'a'", "None", "frame['machine'][::-1].tolist()"])
 def test_a_key_that_is_changed_changes_no_observation(run: Run, change: str) -> None:
     try:
-        made = run(f"{RANK}\nframe['machine'] = {change}\nreturn frame")
+        returned = run(f"{RANK}\nframe['machine'] = {change}\nreturn frame")
     except TerminalError:
         return  # refused is as good
-    assert of(made, "rank") == {"c": 3.0, "a": 1.0, "b": 2.0}
+    assert of(returned, "rank") == {"c": 3.0, "a": 1.0, "b": 2.0}
 
 
 def test_a_column_that_was_not_added_is_named(run: Run, definition: ModelDefinition) -> None:
-    said = refused(run, "return frame.assign(rank=1)", definition)
-    assert "did not add the declared column 'mood'" in said
+    message = refused(run, "return frame.assign(rank=1)", definition)
+    assert "did not add the declared column 'mood'" in message
 
 
 @pytest.mark.parametrize(
@@ -170,8 +170,8 @@ def test_a_column_that_was_not_added_is_named(run: Run, definition: ModelDefinit
     ],
 )
 def test_rows_in_another_order_or_number_are_refused(run: Run, definition: ModelDefinition, body: str) -> None:
-    said = refused(run, f"{RANK}\n{body}", definition)
-    assert "rows in another order or number than the 3 it was given" in said
+    message = refused(run, f"{RANK}\n{body}", definition)
+    assert "rows in another order or number than the 3 it was given" in message
 
 
 @pytest.mark.parametrize(
@@ -188,11 +188,11 @@ def test_rows_in_another_order_or_number_are_refused(run: Run, definition: Model
 def test_rows_in_another_order_never_get_each_others_features(run: Run, definition: ModelDefinition, body: str) -> None:
     """Numbered anew after a sort or a join, they look as if they were in order; their keys tell that they are not."""
     try:
-        made = run(f"{RANK}\n{body}")
+        returned = run(f"{RANK}\n{body}")
     except TerminalError as error:
         assert "order" in str(error)
     else:
-        assert of(made, "rank") == {"c": 3.0, "a": 1.0, "b": 2.0}
+        assert of(returned, "rank") == {"c": 3.0, "a": 1.0, "b": 2.0}
 
 
 @pytest.mark.parametrize(

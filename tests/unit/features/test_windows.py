@@ -19,10 +19,10 @@ from algebra import (
     check,
     define,
     operands,
-    seen_by,
     single_days,
     some_events,
-    work_for,
+    tile_plan_for,
+    window_inputs,
 )
 from hypothesis import given
 from hypothesis import settings as examples
@@ -55,20 +55,25 @@ def tiles_of(definition: ModelDefinition, events: list[Event], nights: Iterable[
     """The files of every tile that some nights see, as a job makes them."""
     spec, groups = tiles_table(definition, "events"), aggregate_groups(definition, "events")
     writer = TileWriter(definition.name, spec, groups, Path(folder).as_uri())
-    work = work_for(definition, events, nights)
+    tile_plan = tile_plan_for(definition, events, nights)
     columns = {name: name for group in groups for name in group.stored_aggregates}
-    rows = operands(definition, [one for one in events if one.visible and Tile(one.date, 1) in work.build[1]])
+    landed = [event for event in events if event.visible and Tile(event.date, 1) in tile_plan.build[1]]
+    rows = operands(definition, landed)
     files: Files = {}
     for span in plan.SPANS:
         if span == plan.SPANS[0]:
-            written = list(writer.write_days(rows, columns, work.build[span]))
+            written = list(writer.write_days(rows, columns, tile_plan.build[span]))
         else:
-            parts = {tile: {part: files[part] for part in tile.parts if part in files} for tile in work.build[span]}
+            parts = {
+                tile: {part: files[part] for part in tile.parts if part in files} for tile in tile_plan.build[span]
+            }
             written = [
-                w for tile, made in work.build[span].items() for w in writer.write_longer(tile, made, parts[tile])
+                tile_file
+                for tile, fingerprint in tile_plan.build[span].items()
+                for tile_file in writer.write_longer(tile, fingerprint, parts[tile])
             ]
-        for one in written:
-            files[one.tile] = (*files.get(one.tile, ()), one.file)
+        for tile_file in written:
+            files[tile_file.tile] = (*files.get(tile_file.tile, ()), tile_file.file)
     return files
 
 
@@ -76,18 +81,19 @@ def read(definition: ModelDefinition, observed: list[Observed], files: Files) ->
     """The features of some observations, in their order."""
     table = pa.table(
         {
-            "score_date": pa.array([one.night for one in observed], pa.date32()),
-            "_k": pa.array([one.k for one in observed], pa.string()),
-            "_j": pa.array([one.j for one in observed], pa.int64()),
+            "score_date": pa.array([observation.night for observation in observed], pa.date32()),
+            "_k": pa.array([observation.k for observation in observed], pa.string()),
+            "_j": pa.array([observation.j for observation in observed], pa.int64()),
         }
     )
-    seen = seen_by(definition, {one.night for one in observed}, files)
-    return pa.table(dict(window_features(table, seen))).to_pylist()
+    inputs = window_inputs(definition, {observation.night for observation in observed}, files)
+    return pa.table(dict(window_features(table, inputs))).to_pylist()
 
 
 def features(definition: ModelDefinition, events: list[Event], observed: list[Observed]) -> list[Row]:
     with TemporaryDirectory() as folder:
-        return read(definition, observed, tiles_of(definition, events, {one.night for one in observed}, folder))
+        files = tiles_of(definition, events, {observation.night for observation in observed}, folder)
+        return read(definition, observed, files)
 
 
 def bits(rows: Iterable[Row]) -> list[str]:
@@ -101,16 +107,16 @@ def test_features_from_tiles_are_those_of_the_rows_themselves(
     definition: ModelDefinition, events: list[Event], observed: list[Observed]
 ) -> None:
     rows = features(definition, events, observed[:20])
-    for one, row in zip(observed, rows, strict=False):
-        check(definition, events, one, row, defaults=False)
+    for observation, row in zip(observed, rows, strict=False):
+        check(definition, events, observation, row, defaults=False)
 
 
 @examples(max_examples=15)
 @given(some_events(400, 20, 60))
 def test_a_window_of_a_year_holds_the_days_of_a_year(definition: ModelDefinition, events: list[Event]) -> None:
     observed = [Observed(FIRST + timedelta(days=days), "a", 1) for days in (366, 400, 401)]
-    for one, row in zip(observed, features(definition, events, observed), strict=True):
-        check(definition, events, one, row, defaults=False)
+    for observation, row in zip(observed, features(definition, events, observed), strict=True):
+        check(definition, events, observation, row, defaults=False)
 
 
 @examples(max_examples=25)
@@ -118,11 +124,11 @@ def test_a_window_of_a_year_holds_the_days_of_a_year(definition: ModelDefinition
 def test_features_do_not_depend_on_how_days_are_grouped_or_rows_ordered(
     definition: ModelDefinition, events: list[Event], observed: list[Observed], chance: random.Random
 ) -> None:
-    found = features(definition, events, observed)
+    from_tiles = features(definition, events, observed)
     with pytest.MonkeyPatch.context() as patch:
         single_days(patch)
         single = features(definition, chance.sample(events, len(events)), observed)
-    assert bits(single) == bits(found)
+    assert bits(single) == bits(from_tiles)
 
 
 @examples(max_examples=25)
@@ -134,8 +140,8 @@ def test_nights_at_once_are_each_night_alone_and_observations_may_come_in_any_or
         files = tiles_of(definition, events, NIGHTS, folder)
         together = dict(zip(observed, bits(read(definition, observed, files)), strict=True))
     for night in NIGHTS:
-        mine = [one for one in everyone if one.night == night]
-        assert bits(features(definition, events, mine)) == [together[one] for one in mine]
+        mine = [observation for observation in everyone if observation.night == night]
+        assert bits(features(definition, events, mine)) == [together[observation] for observation in mine]
 
 
 @examples(max_examples=10)
@@ -143,21 +149,21 @@ def test_nights_at_once_are_each_night_alone_and_observations_may_come_in_any_or
 def test_observations_that_are_there_twice_are_both_told_and_each_alone_is_told_the_same(
     definition: ModelDefinition, events: list[Event]
 ) -> None:
-    one, other = Observed(NIGHTS[0], "a", 1), Observed(NIGHTS[1], None, 0)
+    first, second = Observed(NIGHTS[0], "a", 1), Observed(NIGHTS[1], None, 0)
     with TemporaryDirectory() as folder:
         files = tiles_of(definition, events, NIGHTS, folder)
-        alone = [*bits(read(definition, [one], files)), *bits(read(definition, [other], files))]
-        assert bits(read(definition, [one, other, one, one], files)) == [*alone, alone[0], alone[0]]
+        alone = [*bits(read(definition, [first], files)), *bits(read(definition, [second], files))]
+        assert bits(read(definition, [first, second, first, first], files)) == [*alone, alone[0], alone[0]]
 
 
 @pytest.fixture
-def some() -> list[Event]:
+def few_events() -> list[Event]:
     """An event a day of the first eighty, of two keys in turn."""
     return [Event(day, "ab"[day % 2], day % 2, float(day), "x", day) for day in range(DAYS)]
 
 
-def test_every_feature_is_told_once_and_has_its_type(definition: ModelDefinition, some: list[Event]) -> None:
-    [row] = features(definition, some, [Observed(NIGHTS[0], "b", 1)])
+def test_every_feature_is_told_once_and_has_its_type(definition: ModelDefinition, few_events: list[Event]) -> None:
+    [row] = features(definition, few_events, [Observed(NIGHTS[0], "b", 1)])
     aggregates = definition.features.aggregates.items()
     assert sorted(row) == sorted(feature_name(n, w.days) for n, a in aggregates for w in a.windows)
     texts = {name for name, value in row.items() if isinstance(value, str)}
@@ -165,11 +171,11 @@ def test_every_feature_is_told_once_and_has_its_type(definition: ModelDefinition
     assert all(isinstance(value, float | str) or value is None for value in row.values())
 
 
-@pytest.mark.parametrize("one", [Observed(NIGHTS[0], None, 1), Observed(NIGHTS[0], "seen nowhere", 7)])
+@pytest.mark.parametrize("observation", [Observed(NIGHTS[0], None, 1), Observed(NIGHTS[0], "seen nowhere", 7)])
 def test_a_key_that_is_null_or_in_no_tile_has_the_features_of_all_rows_only(
-    definition: ModelDefinition, some: list[Event], one: Observed
+    definition: ModelDefinition, few_events: list[Event], observation: Observed
 ) -> None:
-    [row] = features(definition, some, [one])
+    [row] = features(definition, few_events, [observation])
     assert {name for name, value in row.items() if value is not None} == {n for n in row if n.startswith("all_")} - {
         "all_spread_1d"  # of a single row
     }
@@ -177,24 +183,24 @@ def test_a_key_that_is_null_or_in_no_tile_has_the_features_of_all_rows_only(
 
 
 def test_a_night_whose_tiles_are_missing_altogether_has_no_features_beside_one_that_has(
-    definition: ModelDefinition, some: list[Event]
+    definition: ModelDefinition, few_events: list[Event]
 ) -> None:
-    before, there = Observed(FIRST, "a", 0), Observed(NIGHTS[0], "a", 0)
-    gone, found = features(definition, some, [before, there])
-    assert set(gone.values()) == {None}
-    assert found["n_70d"] == 35
-    assert read(definition, [before], {}) == [gone]
+    before, covered = Observed(FIRST, "a", 0), Observed(NIGHTS[0], "a", 0)
+    absent, present = features(definition, few_events, [before, covered])
+    assert set(absent.values()) == {None}
+    assert present["n_70d"] == 35
+    assert read(definition, [before], {}) == [absent]
 
 
 def test_a_tile_that_is_missing_is_a_gap_in_the_windows_that_hold_it(
-    definition: ModelDefinition, some: list[Event], tmp_path: Path
+    definition: ModelDefinition, few_events: list[Event], tmp_path: Path
 ) -> None:
     night = NIGHTS[0]
-    files = tiles_of(definition, some, [night], str(tmp_path))
-    one = Observed(night, "a", 0)
-    [whole] = read(definition, [one], files)
+    files = tiles_of(definition, few_events, [night], str(tmp_path))
+    observation = Observed(night, "a", 0)
+    [complete] = read(definition, [observation], files)
     lacking = {tile: names for tile, names in files.items() if night - timedelta(days=2) not in tile.dates}
-    [row] = read(definition, [one], lacking)
+    [row] = read(definition, [observation], lacking)
     assert len(files) - len(lacking) == len([tile for tile in files if night - timedelta(days=2) in tile.dates]) > 0
-    assert whole["all_n_1d"] == row["all_n_1d"] == 1
-    assert (whole["all_n_10d"], row["all_n_10d"]) == (10, 10 - max(t.days for t in set(files) - set(lacking)))
+    assert complete["all_n_1d"] == row["all_n_1d"] == 1
+    assert (complete["all_n_10d"], row["all_n_10d"]) == (10, 10 - max(t.days for t in set(files) - set(lacking)))

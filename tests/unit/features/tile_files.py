@@ -1,4 +1,4 @@
-"""Tiles of a few rows as files, and what they hold by hand: what tests of them share."""
+"""Tiles of a few rows as files, and their content computed by hand; shared by tests."""
 
 from __future__ import annotations
 
@@ -32,29 +32,29 @@ def aggregates(prefix: str, by: tuple[str, ...]) -> dict[str, Aggregate]:
         "latest": {"agg": "last", "value": "v"},
         "kinds": {"agg": "approx_distinct", "value": "text"},
     }
-    told = {"source": "s", "by": by, "windows": ["7d"], "description": "d"}
-    return {f"{prefix}{name}": Aggregate.model_validate(told | how) for name, how in declared.items()}
+    common = {"source": "s", "by": by, "windows": ["7d"], "description": "d"}
+    return {f"{prefix}{name}": Aggregate.model_validate(common | how) for name, how in declared.items()}
 
 
 def group(prefix: str, *by: str) -> Group:
-    """A group whose partials are held by the first group's aggregates, as those of one source over the same values."""
+    """A group whose partials are stored for the first group's aggregates, since they are over the same values."""
     members = aggregates(prefix, by)
     return Group(by, members, {name: name.removeprefix(prefix) for name in members})
 
 
 GROUPS = (group("", "name"), group("all_"), group("three_", "number", "day", "flag"), group("two_", "flag", "name"))
 BY_NAME, OVER_ALL, BY_THREE, BY_TWO = GROUPS
-TOLD = {"model": "string", "days": "integer", "source_date": "date", "made_from": "string", "by": "string"}
+IDENTITY = {"model": "string", "days": "integer", "source_date": "date", "made_from": "string", "by": "string"}
 SPEC = TableSpec(
     Layer.TILES,
     "s",
-    TOLD
+    IDENTITY
     | {f"key_{name}": kind for name, kind in KEYS.items()}
     | {column: kind for name, a in aggregates("", ()).items() for column, kind in partial_types(name, a).items()},
     "source_date",
     ("source_date", "by"),
     split_by=("model", "days"),
-    bounded=tuple(TOLD),
+    bounded=tuple(IDENTITY),
 )
 
 some_rows = st.lists(
@@ -74,7 +74,7 @@ some_rows = st.lists(
 
 
 def landed(rows: Iterable[Row]) -> pa.Table:
-    """Rows as tiles are made of them."""
+    """The rows that tiles are built from."""
     rows = list(rows)
     kinds = {"name": pa.string(), "number": pa.int64(), "day": pa.date32(), "flag": pa.bool_(), "source_date": None}
     columns = {name: [row[name] for row in rows] for name in kinds}
@@ -102,49 +102,49 @@ def write(writer: TileWriter, rows: Iterable[Row]) -> dict[Tile, list[str]]:
     """Writes the tiles of some rows; their files."""
     table = landed(rows)
     files: dict[Tile, list[str]] = {}
-    for one in writer.write_days(table, OPERANDS, fingerprints(table)):
-        files.setdefault(one.tile, []).append(one.file)
+    for tile_file in writer.write_days(table, OPERANDS, fingerprints(table)):
+        files.setdefault(tile_file.tile, []).append(tile_file.file)
     return files
 
 
 def longer(writer: TileWriter, of: Tile, files: dict[Tile, list[str]]) -> list[TileFile]:
-    """A tile of tiles: its file, or none if nothing is in it."""
+    """Writes a tile from shorter ones; its file, or none if it is empty."""
     return list(writer.write_longer(of, "from its parts", {part: files[part] for part in of.parts if part in files}))
 
 
 def contents(files: dict[Tile, list[str]], of: Group, tiles: Iterable[Tile]) -> dict[tuple[Any, ...], list[Any]]:
-    """The features of each key over some tiles, each merged by hand from whatever rows have the key."""
+    """The features of each key over some tiles, merged by hand from all rows with the key."""
     reader = TileReader(SPEC, files)
     rows = reader.read(of, tiles)
-    found: dict[tuple[Any, ...], list[int]] = {}
-    for number, told in enumerate(rows.select(of.keys).to_pylist() or [{} for _ in range(rows.num_rows)]):
-        found.setdefault(tuple(told.values()), []).append(number)
-    return {key: features(of, rows.take(numbers)) for key, numbers in found.items()}
+    row_numbers: dict[tuple[Any, ...], list[int]] = {}
+    for number, key in enumerate(rows.select(of.keys).to_pylist() or [{} for _ in range(rows.num_rows)]):
+        row_numbers.setdefault(tuple(key.values()), []).append(number)
+    return {key: features(of, rows.take(numbers)) for key, numbers in row_numbers.items()}
 
 
 def features(of: Group, rows: pa.Table) -> list[Any]:
-    made = []
+    values = []
     for name, aggregate in of.stored_aggregates.items():
-        held = load({part: rows[f"{name}__{part}"] for part in partial_names(aggregate)})
-        made += lower(aggregate, merge(aggregate, held, np.array([0]), np.array([rows.num_rows]))).to_pylist()
-    return made
+        partials = load({part: rows[f"{name}__{part}"] for part in partial_names(aggregate)})
+        values += lower(aggregate, merge(aggregate, partials, np.array([0]), np.array([rows.num_rows]))).to_pylist()
+    return values
 
 
 def by_hand(rows: Iterable[Row], of: Group) -> dict[tuple[Any, ...], list[Any]]:
-    """The features of each key from the rows themselves; those with a null in the key belong to none."""
-    found: dict[tuple[Any, ...], list[Row]] = {}
-    for one in rows:
-        found.setdefault(tuple(one[column] for column in of.by), []).append(one)
-    return {key: plain(members) for key, members in found.items() if None not in key}
+    """The features of each key from the rows themselves; rows with a null in the key belong to no key."""
+    rows_by_key: dict[tuple[Any, ...], list[Row]] = {}
+    for row in rows:
+        rows_by_key.setdefault(tuple(row[column] for column in of.by), []).append(row)
+    return {key: plain(members) for key, members in rows_by_key.items() if None not in key}
 
 
 def plain(rows: list[Row]) -> list[Any]:
-    values = [one["v"] for one in rows if one["v"] is not None]
-    dated = [(one["source_date"], one["v"]) for one in rows if one["v"] is not None]
+    values = [row["v"] for row in rows if row["v"] is not None]
+    dated = [(row["source_date"], row["v"]) for row in rows if row["v"] is not None]
     total = sum(sorted(values, key=abs)) if values else None
     return [
         len(rows),
         pytest.approx(total, abs=1e-3),
         max(dated)[1] if dated else None,
-        len({one["text"] for one in rows} - {None}) or None,
+        len({row["text"] for row in rows} - {None}) or None,
     ]
