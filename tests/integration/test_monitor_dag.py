@@ -28,7 +28,7 @@ from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
 from airflow.models import DagRun
 from airflow.models.dagbundle import DagBundleModel
 from airflow.utils.session import create_session
-from nightshift.project import Project
+from nightshift.stages import drift
 from nightshift.types import Measurement
 from nightshift_airflow import tasks
 from nightshift_airflow.bundle import ModelsBundle
@@ -39,7 +39,7 @@ bag = DagBag(str(bundle.path))
 with create_session() as session:
     session.add(DagBundleModel(name="models"))
 sync_bag_to_db(bag, "models", None)
-Project.measure_drift = lambda self, night, run_id: Measurement("night", "input_drift")  # it is measured already
+drift.measure_drift = lambda project, night, run_id: Measurement("night", "input_drift")  # it is measured already
 ran = []
 for text in json.loads(sys.argv[1]):
     night = date.fromisoformat(text)
