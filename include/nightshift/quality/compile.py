@@ -130,7 +130,9 @@ def great_expectations() -> Any:
     import great_expectations as gx
 
     for name in [name for name in logging.root.manager.loggerDict if name.startswith("great_expectations")]:
-        logging.getLogger(name).setLevel(logging.WARNING)
+        logger = logging.getLogger(name)
+        if logger.level != logging.WARNING:  # to set a level clears what every logger of the process has cached
+            logger.setLevel(logging.WARNING)
     return gx
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -92,13 +92,13 @@ def render_docs(title: str, result: Any, summary: str, outcome: Outcome | None =
     Returns:
         One HTML page that refers to nothing outside of itself but the list of its run.
     """
-    from nightshift.quality.docs_view import SelfContainedView, document_of, severity_of
+    from nightshift.quality.docs_view import document_of, page_view, severity_of
 
     failed = [validation for validation in result.results if not validation.success]
     if outcome is None:
         outcome = "pass" if not failed else "fail" if "fail" in map(severity_of, failed) else "warn"
     return str(
-        SelfContainedView(TEMPLATES).render(
+        page_view(TEMPLATES).render(
             document_of(result),
             title=title,
             summary=summary.removeprefix(f"{title}: "),
@@ -172,5 +172,6 @@ def _path_part(text: str) -> str:
 
 
 @lru_cache(maxsize=1)
+@cache
 def _environment() -> Environment:
     return Environment(loader=TEMPLATES, autoescape=True)

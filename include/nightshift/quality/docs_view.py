@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import html
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from great_expectations.render import RenderedDocumentContent, RenderedStringTemplateContent
@@ -92,6 +93,12 @@ class SelfContainedView(DefaultJinjaPageView):
     @staticmethod
     def _escape_template_param_value(value: Any) -> str:
         return html.escape(str(value), quote=False)
+
+
+@cache
+def page_view(loader: BaseLoader) -> SelfContainedView:
+    """The view over these templates, which compiles each of them once a process."""
+    return SelfContainedView(loader)
 
 
 def severity_of(result: Any) -> str:
