@@ -13,7 +13,7 @@ from typing import Any
 from airflow.listeners import hookimpl
 from sqlalchemy.orm import object_session
 
-from nightshift.alerts.failures import forget_failures, note_failure, noted_failures
+from nightshift.alerts.failures import read_failures, record_failure, remove_failures
 from nightshift.settings import get_settings
 
 log = logging.getLogger(__name__)
@@ -21,20 +21,20 @@ log = logging.getLogger(__name__)
 
 @hookimpl
 def on_task_instance_failed(previous_state: Any, task_instance: Any, error: BaseException | str | None) -> None:
-    """Notes why a task failed; runs in the task's own process."""
+    """Records why a task failed; runs in the task's own process."""
     del previous_state
     lines = str(error or "").strip().splitlines()
     kind = "" if isinstance(error, str) or error is None else type(error).__name__
-    note_failure(
+    record_failure(
         get_settings(), task_instance.dag_id, task_instance.run_id, task_instance.task_id, lines[0] if lines else kind
     )
 
 
 @hookimpl
 def on_dag_run_success(dag_run: Any, msg: str) -> None:
-    """Removes the notes of failed attempts of a run that succeeded in the end."""
+    """Removes the records of failed attempts of a run that succeeded in the end."""
     del msg
-    forget_failures(get_settings(), dag_run.dag_id, dag_run.run_id)
+    remove_failures(get_settings(), dag_run.dag_id, dag_run.run_id)
 
 
 @hookimpl
@@ -63,9 +63,9 @@ def _send_alert(facts: dict[str, str]) -> None:
 
     settings = get_settings()
     try:
-        noted = noted_failures(settings, facts["dag_id"], facts["run_id"])
-        error = noted.get(facts["task"]) or "it was killed or lost before it could say why"
+        errors = read_failures(settings, facts["dag_id"], facts["run_id"])
+        error = errors.get(facts["task"]) or "its process was killed or lost without an error message"
         deliver(failed_run_alert(AlertRun(**facts, airflow_url=settings.airflow_url), error), settings)
-        forget_failures(settings, facts["dag_id"], facts["run_id"])
+        remove_failures(settings, facts["dag_id"], facts["run_id"])
     except Exception:
         log.exception("the alert for %s %s could not be sent", facts["dag_id"], facts["run_id"])

@@ -1,4 +1,4 @@
-"""Errors of failed tasks: each task notes its error until the scheduler sends the alert for the run."""
+"""Errors of failed tasks: a task records its error in a file, from which the scheduler makes the alert for the run."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from pathlib import Path
 from nightshift.settings import Settings
 
 
-def note_failure(settings: Settings, dag_id: str, run_id: str, task_id: str, error: str) -> None:
-    """Notes the error of a task; a later attempt replaces it."""
+def record_failure(settings: Settings, dag_id: str, run_id: str, task_id: str, error: str) -> None:
+    """Records the error of a task; a later attempt replaces it."""
     folder = _folder(settings, dag_id, run_id)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{_name(task_id)}.json").write_text(json.dumps({"task": task_id, "error": error}))
 
 
-def noted_failures(settings: Settings, dag_id: str, run_id: str) -> dict[str, str]:
-    """The error of every task of a run that noted one."""
-    notes = [json.loads(file.read_text()) for file in sorted(_folder(settings, dag_id, run_id).glob("*.json"))]
-    return {note["task"]: note["error"] for note in notes}
+def read_failures(settings: Settings, dag_id: str, run_id: str) -> dict[str, str]:
+    """The recorded errors of a run, by task."""
+    records = [json.loads(file.read_text()) for file in sorted(_folder(settings, dag_id, run_id).glob("*.json"))]
+    return {record["task"]: record["error"] for record in records}
 
 
-def forget_failures(settings: Settings, dag_id: str, run_id: str) -> None:
-    """Removes the notes of a run."""
+def remove_failures(settings: Settings, dag_id: str, run_id: str) -> None:
+    """Removes the records of a run."""
     shutil.rmtree(_folder(settings, dag_id, run_id), ignore_errors=True)
 
 
