@@ -18,6 +18,7 @@ from nightshift.definition import (
 from nightshift.definition.duration import format_duration
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.problem import RESERVED, KeyPath, Problem
+from nightshift.definition.source import SOURCE_ENDINGS
 
 PROVENANCE = {"score", "model_version", "features_snapshot", "scored_at"}
 
@@ -91,8 +92,8 @@ def paths_have_a_date(definition: ModelDefinition) -> Iterator[Problem]:
 def path_problems(path: str) -> Iterator[Problem]:
     if path.count("{date}") != 1:
         yield Problem((), "has no date", path, "one `{date}`", "write where the date stands")
-    if not path.endswith((".csv", ".csv.gz", ".parquet")):
-        yield Problem((), "unknown file format", path, ".csv, .csv.gz, .parquet", "change the ending")
+    if not path.endswith(SOURCE_ENDINGS):
+        yield Problem((), "unknown file format", path, ", ".join(SOURCE_ENDINGS), "change the ending")
 
 
 def cadence_fits_use(definition: ModelDefinition) -> Iterator[Problem]:

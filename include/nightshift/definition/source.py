@@ -22,6 +22,8 @@ from nightshift.definition.schedule import TimeZone
 
 ColumnType = Literal["string", "integer", "number", "boolean", "date", "timestamp"]
 
+SOURCE_ENDINGS = (".csv", ".csv.gz", ".parquet")  # of the formats that `nightshift.lake.source_formats` reads
+
 
 class Column(ColumnChecks):
     """A column of a source: its type, and the checks of its values."""

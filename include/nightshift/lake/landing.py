@@ -6,25 +6,21 @@ the first bad value.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import io
 import re
-import zlib
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pc_csv
-import pyarrow.parquet as pq
 
 from nightshift.definition.calendar import newest_partition, nights
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.source import Column, Source
-from nightshift.errors import DataError, NotYetAvailable, first_line
+from nightshift.errors import DataError, NotYetAvailable
 from nightshift.lake.files import as_uri, exists, list_files, read_bytes
+from nightshift.lake.source_formats import parse_source_file
 from nightshift.lake.tables import ARROW, TableSpec
 
 TYPE_ERRORS = (pa.ArrowInvalid, pa.ArrowNotImplementedError)
@@ -153,7 +149,7 @@ def parse_landed(uri: str) -> tuple[pa.Table, str]:
         content = read_bytes(uri)
     except FileNotFoundError:
         raise NotYetAvailable("the file has not landed", where=uri) from None
-    return _parse(uri, content), hashlib.sha256(content).hexdigest()
+    return parse_source_file(uri, content), hashlib.sha256(content).hexdigest()
 
 
 def convert(values: pa.ChunkedArray, kind: str, zone: str = "UTC") -> pa.ChunkedArray:
@@ -183,20 +179,6 @@ def first_mistyped_row(values: pa.ChunkedArray, kind: str, zone: str = "UTC") ->
         else:
             bad = middle
     return good
-
-
-def _parse(uri: str, content: bytes) -> pa.Table:
-    try:
-        if uri.endswith(".parquet"):
-            return pq.ParquetFile(io.BytesIO(content)).read()
-        if uri.endswith(".gz"):
-            content = gzip.decompress(content)
-        names = pc_csv.open_csv(io.BytesIO(content)).schema.names
-        options = pc_csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=True)
-        return pc_csv.read_csv(io.BytesIO(content), convert_options=options)
-    except (pa.ArrowException, OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
-        problem = f"cannot be read: {first_line(error)}"
-        raise DataError(problem, where=uri, fix="land the complete file again") from None
 
 
 def _typed(file: LandingFile, name: str, column: Column, values: pa.ChunkedArray, zone: str) -> pa.ChunkedArray:

@@ -1,0 +1,39 @@
+from __future__ import annotations
+
+import gzip
+import io
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from nightshift.definition.source import SOURCE_ENDINGS
+from nightshift.errors import DataError
+from nightshift.lake.source_formats import FORMATS, parse_source_file
+
+ROWS = pa.table({"machine": ["a", "b"], "load": ["0.5", "1"]})
+
+
+def written(ending: str) -> bytes:
+    """The rows as a file of a format."""
+    if ending == ".parquet":
+        sink = io.BytesIO()
+        pq.write_table(ROWS, sink)
+        return sink.getvalue()
+    text = b"machine,load\na,0.5\nb,1\n"
+    return gzip.compress(text) if ending == ".csv.gz" else text
+
+
+def test_every_ending_that_a_definition_allows_has_a_reader() -> None:
+    assert set(FORMATS) == set(SOURCE_ENDINGS)
+
+
+@pytest.mark.parametrize("ending", SOURCE_ENDINGS)
+def test_each_format_gives_the_same_rows(ending: str) -> None:
+    assert parse_source_file(f"file:///landing/plan{ending}", written(ending)).equals(ROWS)
+
+
+@pytest.mark.parametrize("ending", [".csv.gz", ".parquet"])
+def test_a_truncated_file_is_one_clear_error(ending: str) -> None:
+    with pytest.raises(DataError, match=r"plan.*: cannot be read: .*; fix: land the complete file again"):
+        parse_source_file(f"file:///landing/plan{ending}", written(ending)[:-9])
