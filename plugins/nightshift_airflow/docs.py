@@ -64,14 +64,14 @@ def _monitor(definition: ModelDefinition) -> str:
 
 
 def _triggers(retrain: Retrain) -> Iterator[str]:
-    what = {
+    causes = {
         "drift": "drift",
         "estimated_performance": "an estimated performance worse than the holdout's",
         "performance": "a performance worse than the holdout's",
     }
     for name, trigger in retrain.triggers.items():
         nights, of_last = retrain.persistence(trigger)
-        yield f"on {what[name]} in {nights} of the last {of_last} nights, the newest among them"
+        yield f"on {causes[name]} in {nights} of the last {of_last} nights, the newest among them"
     if retrain.age is not None:
         yield f"when the version that scores learned up to a date more than {format_duration(retrain.age)} ago"
 
