@@ -9,40 +9,11 @@ from pathlib import Path
 
 from nightshift.settings import PROJECT
 
-FILLER_WORDS = set(
-    [
-        "one",
-        "found",
-        "told",
-        "known",
-        "held",
-        "seen",
-        "made",
-        "aside",
-        "beside",
-        "there",
-        "gone",
-        "done",
-        "kept",
-        "what",
-        "whole",
-        "own",
-        "came",
-        "asked",
-        "said",
-        "tried",
-        "which",
-        "some",
-        "other",
-        "others",
-        "thing",
-        "things",
-        "had",
-        "has",
-        "was",
-        "were",
-        "let",
-    ]
+FILLER_WORDS = frozenset(
+    """
+    one found told known held seen made aside beside there gone done kept what whole own came asked said tried which
+    some other others thing things had has was were let
+    """.split()  # noqa: SIM905
 )
 MOST = 0.005  # of all names
 FOLDERS = ("include/nightshift", "plugins", "spark_jobs")
