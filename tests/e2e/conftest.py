@@ -57,7 +57,7 @@ def finished_run(settings: Settings) -> FinishedRun:
     first = make_run(settings, port)
     assert first.stdout is not None
     for line in first.stdout:
-        if f"night {FIRST}: score features.compute" in line:
+        if f"night {FIRST}: score features.features" in line:
             break
     os.kill(first.pid, signal.SIGKILL)
     first.wait()

@@ -70,13 +70,13 @@ def test_a_definition_makes_three_dags(models: Path, tmp_path: Path) -> None:
     assert score["timetable"] == "CronPartitionTimetable"
     assert list(score["tasks"]) == [
         "raw.wait", "raw.ingest", "raw.audit", "raw.publish",
-        "features.compute", "features.audit", "features.publish",
+        "features.features", "features.audit", "features.publish",
         "scores.score", "scores.audit", "scores.publish",
     ]  # fmt: skip
     names = list(score["tasks"])
     for task, following in pairwise(names):
         assert following in score["tasks"][task]["next"]
-    assert score["tasks"]["features.compute"]["pool"] == score["tasks"]["scores.score"]["pool"] == "nightshift_spark"
+    assert score["tasks"]["features.features"]["pool"] == score["tasks"]["scores.score"]["pool"] == "nightshift_spark"
     assert all(task["retries"] == 2 for task in score["tasks"].values())
     assert found["dags"]["tiny.monitor"]["timetable"] == "PartitionedAssetTimetable"
     monitor = {name: task["next"] for name, task in found["dags"]["tiny.monitor"]["tasks"].items()}
