@@ -114,7 +114,7 @@ def test_each_version_scores_every_row_into_a_table_of_its_own(
         ("not numbers", "DataError: 3 of 100 scores are not finite numbers"),
         ("infinite", "DataError: 3 of 100 scores are not finite numbers"),
         ("corrupt", "TerminalError: the model's artifact is not the one that was registered"),
-        ("a feature is missing", "TerminalError: the model needs the feature 'busy', which is not there"),
+        ("a feature is missing", "TerminalError: the model needs the feature 'busy', which is no longer declared"),
     ],
 )
 def test_a_challenger_that_fails_leaves_the_champions_rows_as_they_are(
