@@ -27,7 +27,7 @@ def day(number: int) -> date:
 def arrow(spec: TableSpec, rows: Rows) -> pa.Table:
     """Rows by day as a table of `spec`, whose columns are a date, a name and a number."""
     names = list(spec.columns)
-    listed = [dict(zip(names, (when, *row), strict=True)) for when, found in rows.items() for row in found]
+    listed = [dict(zip(names, (when, *row), strict=True)) for when, of_day in rows.items() for row in of_day]
     return pa.Table.from_pylist(listed, schema=spec.schema)
 
 
@@ -36,12 +36,12 @@ def stage(lake: Lake, spec: TableSpec, rows: Rows, first: date | None = None, la
     return stage_arrow(lake, spec, arrow(spec, rows), first or min(rows), last or max(rows), {})
 
 
-def put(lake: Lake, spec: TableSpec, rows: Rows, first: date | None = None, last: date | None = None) -> int:
+def publish_rows(lake: Lake, spec: TableSpec, rows: Rows, first: date | None = None, last: date | None = None) -> int:
     """Stages and publishes rows by day."""
     return publish(lake, spec, stage(lake, spec, rows, first, last))
 
 
-def seen(lake: Lake, spec: TableSpec, snapshot: int | None = None) -> Rows:
+def published_rows(lake: Lake, spec: TableSpec, snapshot: int | None = None) -> Rows:
     """What a reader sees, by day."""
     table = read_dates(lake, spec, EARLY, LATE, snapshot=snapshot)
     rows: Rows = {}

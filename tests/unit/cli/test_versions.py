@@ -11,7 +11,7 @@ from nightshift.project import Project
 from nightshift.registry.store import CHAMPION
 from unit.cli.commands import Command
 from unit.registry.trainings import NOTE, artifact, check_sound, promoted, trained
-from unit.tables import day, put
+from unit.tables import day, publish_rows
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 
@@ -21,7 +21,7 @@ def test_rolling_back_is_one_command_that_names_the_version_and_the_user(
 ) -> None:
     first, second = promoted(project, 3, 8)
     columns = {"score_date": "date", "machine": "string", "model_version": "integer"}
-    put(project.lake, replace(scores_table(project.definition), columns=columns), {day(9): [("a", 2)]})
+    publish_rows(project.lake, replace(scores_table(project.definition), columns=columns), {day(9): [("a", 2)]})
     ended = process("rollback", "tiny", "--reason", "late [flights] are missed")
     assert ended.out == (
         "tiny: version 1 is the champion from 2024-01-10 on, in place of version 2; "

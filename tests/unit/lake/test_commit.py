@@ -22,7 +22,7 @@ from nightshift.lake.commit import Replacement
 from nightshift.lake.publish import publish
 from nightshift.lake.read import data_files, published_dates, published_partitions, snapshot_of
 from nightshift.lake.tables import TableSpec
-from unit.tables import DAY, Rows, day, put, seen, stage
+from unit.tables import DAY, Rows, day, publish_rows, published_rows, stage
 
 A, B = [("a", 1.0)], [("b", 2.0)]
 NIGHTS = 40
@@ -73,7 +73,7 @@ def test_a_late_night_opens_as_many_manifests_as_an_early_one(
     counts = []
     for number in range(NIGHTS):
         opened.clear()
-        put(lake, readings, {night(number): A})
+        publish_rows(lake, readings, {night(number): A})
         counts.append(len(opened))
     # Nothing is known of a new night; what is opened is what is merged, once in a while.
     assert set(counts) == {0, commit.MERGE_COUNT}
@@ -84,26 +84,26 @@ def test_a_table_of_many_nights_is_few_manifests_and_shows_all_of_them(
     lake: Lake, readings: TableSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(commit, "MERGE_COUNT", 3)
-    taken = [put(lake, readings, {night(number): [("a", float(number))]}) for number in range(NIGHTS)]
+    taken = [publish_rows(lake, readings, {night(number): [("a", float(number))]}) for number in range(NIGHTS)]
     # Of 1 or 2, 3 to 8, and 9 to 26 files at most two each, of 27 to 80 one, and the last night's own.
     assert len(manifests(lake, readings)) <= 8
     for number in (0, 5, 26, NIGHTS - 1):
-        assert seen(lake, readings, taken[number]) == {night(n): [("a", float(n))] for n in range(number + 1)}
+        assert published_rows(lake, readings, taken[number]) == {night(n): [("a", float(n))] for n in range(number + 1)}
 
 
 def test_a_date_that_is_published_every_night_leaves_nothing_behind(lake: Lake, readings: TableSpec) -> None:
     for number in range(NIGHTS):
-        put(lake, readings, {DAY: [("a", float(number))]})
+        publish_rows(lake, readings, {DAY: [("a", float(number))]})
         # What it adds, and what it drops.
         assert len(manifests(lake, readings)) <= 2
-    assert seen(lake, readings) == {DAY: [("a", float(NIGHTS - 1))]}
+    assert published_rows(lake, readings) == {DAY: [("a", float(NIGHTS - 1))]}
 
 
 def test_a_commit_copies_each_snapshot_once(lake: Lake, readings: TableSpec, copied: list[int]) -> None:
     for number in range(1, 10):
-        put(lake, readings, {day(number): A})
+        publish_rows(lake, readings, {day(number): A})
     copied.clear()
-    put(lake, readings, {day(10): A})
+    publish_rows(lake, readings, {day(10): A})
     # PyIceberg's catalogs copy what they are about to write.
     assert len(copied) == len(set(copied)) == 10
 
@@ -111,7 +111,7 @@ def test_a_commit_copies_each_snapshot_once(lake: Lake, readings: TableSpec, cop
 def test_a_commit_reads_the_metadata_to_plan_and_to_replace_it(
     lake: Lake, readings: TableSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put(lake, readings, {day(1): A})
+    publish_rows(lake, readings, {day(1): A})
     staged, loaded, real = stage(lake, readings, {day(2): A}), [], lake.catalog.load_table
     monkeypatch.setattr(lake.catalog, "load_table", lambda name: loaded.append(name) or real(name))
     publish(lake, readings, staged)
@@ -123,20 +123,20 @@ def test_a_merged_night_is_replaced_and_published_again_like_any_other(
 ) -> None:
     monkeypatch.setattr(commit, "MERGE_COUNT", 3)
     sets = [stage(lake, readings, {day(number): A}) for number in range(1, 8)]
-    for one in sets:
-        publish(lake, readings, one)
+    for staged in sets:
+        publish(lake, readings, staged)
     head = snapshot_of(lake, readings.name)
-    assert {publish(lake, readings, one) for one in sets} == {head}
-    put(lake, readings, {day(2): B})
-    put(lake, readings, {day(3): []}, day(3), day(3))
-    kept = {day(number): A for number in (1, 4, 5, 6, 7)}
-    assert seen(lake, readings) == kept | {day(2): B}
-    assert seen(lake, readings, head) == kept | {day(2): A, day(3): A}
+    assert {publish(lake, readings, staged) for staged in sets} == {head}
+    publish_rows(lake, readings, {day(2): B})
+    publish_rows(lake, readings, {day(3): []}, day(3), day(3))
+    unchanged = {day(number): A for number in (1, 4, 5, 6, 7)}
+    assert published_rows(lake, readings) == unchanged | {day(2): B}
+    assert published_rows(lake, readings, head) == unchanged | {day(2): A, day(3): A}
 
 
 def test_reading_some_dates_opens_their_manifests_only(lake: Lake, readings: TableSpec, opened: list[str]) -> None:
     for number in range(1, 8):
-        put(lake, readings, {day(number): A * number})
+        publish_rows(lake, readings, {day(number): A * number})
     opened.clear()
     assert published_dates(lake, readings, (day(6), day(9))) == {day(6): 6, day(7): 7}
     assert len(opened) == 2
@@ -144,8 +144,8 @@ def test_reading_some_dates_opens_their_manifests_only(lake: Lake, readings: Tab
 
 
 def test_the_partitions_within_dates_are_those_of_all_of_them(lake: Lake, readings: TableSpec) -> None:
-    old = put(lake, readings, {day(1): A, day(2): A, day(3): A})
-    put(lake, readings, {day(2): B})
+    old = publish_rows(lake, readings, {day(1): A, day(2): A, day(3): A})
+    publish_rows(lake, readings, {day(2): B})
     for snapshot in (None, old):
         everything = published_partitions(lake, readings, snapshot)
         assert published_partitions(lake, readings, snapshot, (day(2), day(2))) == {day(2): everything[day(2)]}
@@ -159,19 +159,19 @@ def test_the_partitions_within_dates_are_those_of_all_of_them(lake: Lake, readin
 @pytest.fixture
 def interrupted(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Any]]:
     """What others do, one after the other, between the planning of a commit and the commit."""
-    others: list[Any] = []
+    concurrent: list[Any] = []
     real = Replacement.commit
 
     def planned(replacement: Replacement) -> None:
         real(replacement)
-        while others:
-            others.pop()()
+        while concurrent:
+            concurrent.pop()()
 
     monkeypatch.setattr(lake, "lock", lambda name: nullcontext())
     monkeypatch.setattr(commit, "MERGE_COUNT", 3)
     monkeypatch.setattr(Replacement, "commit", planned)
-    yield others
-    assert not others
+    yield concurrent
+    assert not concurrent
 
 
 @pytest.mark.parametrize("before", range(1, 6))
@@ -180,13 +180,13 @@ def test_nights_of_others_that_come_between_stay(
     lake: Lake, readings: TableSpec, interrupted: list[Any], before: int, between: int
 ) -> None:
     for number in range(1, before + 1):
-        put(lake, readings, {day(number): A})
+        publish_rows(lake, readings, {day(number): A})
     late = stage(lake, readings, {day(1): B})
     sets = [stage(lake, readings, {day(10 + number): A}) for number in range(between)]
-    interrupted.extend([lambda: [publish(lake, readings, one) for one in sets]])
+    interrupted.extend([lambda: [publish(lake, readings, staged) for staged in sets]])
     publish(lake, readings, late)
-    others = [*range(2, before + 1), *range(10, 10 + between)]
-    assert seen(lake, readings) == {day(1): B} | {day(number): A for number in others}
+    nights = [*range(2, before + 1), *range(10, 10 + between)]
+    assert published_rows(lake, readings) == {day(1): B} | {day(number): A for number in nights}
 
 
 @pytest.mark.parametrize("same", [day(2), day(7)])
@@ -194,11 +194,11 @@ def test_a_night_that_another_publishes_meanwhile_is_planned_anew(
     lake: Lake, readings: TableSpec, interrupted: list[Any], same: date
 ) -> None:
     for number in range(1, 7):
-        put(lake, readings, {day(number): A})
-    late, other = (stage(lake, readings, {same: rows}) for rows in (B, [("c", 3.0)]))
-    interrupted.append(lambda: publish(lake, readings, other))
+        publish_rows(lake, readings, {day(number): A})
+    late, concurrent = (stage(lake, readings, {same: rows}) for rows in (B, [("c", 3.0)]))
+    interrupted.append(lambda: publish(lake, readings, concurrent))
     publish(lake, readings, late)
-    assert seen(lake, readings) == {day(number): A for number in range(1, 7)} | {same: B}
+    assert published_rows(lake, readings) == {day(number): A for number in range(1, 7)} | {same: B}
     assert len(data_files(lake, readings, same, same)) == 1
 
 
@@ -219,8 +219,8 @@ def test_any_sequence_of_merging_leaves_what_a_dictionary_would_hold_at_every_sn
             days = [day(start + i) for i in range(length)]
             rows: Rows = {when: [] if empty else [("a", float(number))] for when in days}
             snapshot = publish(lake, spec, stage(lake, spec, rows, days[0], days[-1]))
-            expected = {when: kept for when, kept in (expected | rows).items() if kept}
+            expected = {when: of_night for when, of_night in (expected | rows).items() if of_night}
             history[snapshot] = expected
     for snapshot, rows in history.items():
-        assert seen(lake, spec, snapshot) == rows
-    assert published_dates(lake, spec) == {when: len(kept) for when, kept in expected.items()}
+        assert published_rows(lake, spec, snapshot) == rows
+    assert published_dates(lake, spec) == {when: len(of_night) for when, of_night in expected.items()}

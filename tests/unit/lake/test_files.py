@@ -16,9 +16,9 @@ def test_what_is_written_below_a_folder_of_any_name_lies_there_and_is_found(tmp_
     write_bytes(f"{as_uri(folder)}/a/b.txt", b"content")
     assert (folder / "a" / "b.txt").read_bytes() == b"content"
     assert exists(f"{as_uri(folder)}/a/b.txt")
-    [found] = list_files(as_uri(folder))
-    assert read_bytes(found) == b"content"
-    assert Path(local_path(found)) == folder / "a" / "b.txt"
+    [uri] = list_files(as_uri(folder))
+    assert read_bytes(uri) == b"content"
+    assert Path(local_path(uri)) == folder / "a" / "b.txt"
 
 
 def test_uris_of_object_stores_stay_as_they_are() -> None:

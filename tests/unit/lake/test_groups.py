@@ -43,14 +43,14 @@ def test_aggregates_over_the_same_values_share_columns_within_a_group_and_across
     assert machine.holders == {"share": "share", "mean": "mean", "total": "mean"}
     assert overall.holders == {"share_of_all": "share", "sum_of_all": "mean"}
     assert list(machine.stored_aggregates) == list(overall.stored_aggregates) == ["share", "mean"]
-    kept = ["share__n", "share__hits", "mean__n", *(f"mean__sum{n}" for n in range(len(LIMBS)))]
-    assert machine.partial_columns == overall.partial_columns == kept
+    partials = ["share__n", "share__hits", "mean__n", *(f"mean__sum{n}" for n in range(len(LIMBS)))]
+    assert machine.partial_columns == overall.partial_columns == partials
     columns = list(tiles_table(definition, "failures").columns)
-    assert columns == ["model", "days", "source_date", "made_from", "by", "key_machine", *kept]
+    assert columns == ["model", "days", "source_date", "made_from", "by", "key_machine", *partials]
 
 
 @pytest.mark.parametrize(
-    "other",
+    "second",
     [
         pytest.param("agg: mean, value: cast(failed as int) + 1", id="another value"),
         pytest.param("agg: mean, value: cast(failed as int), where: failed", id="a condition"),
@@ -60,16 +60,16 @@ def test_aggregates_over_the_same_values_share_columns_within_a_group_and_across
     ],
 )
 def test_an_aggregate_over_other_values_or_of_which_other_things_are_kept_has_columns_of_its_own(
-    with_aggregates: Callable[[str], ModelDefinition], other: str
+    with_aggregates: Callable[[str], ModelDefinition], second: str
 ) -> None:
     definition = with_aggregates(f"""
-        one: by: [], agg: mean, value: cast(failed as int)
-        other: by: [], {other}
+        first: by: [], agg: mean, value: cast(failed as int)
+        second: by: [], {second}
     """)
     [group] = aggregate_groups(definition, "failures")
-    assert group.holders == {"one": "one", "other": "other"}
+    assert group.holders == {"first": "first", "second": "second"}
     assert len(group.partial_columns) == len(set(group.partial_columns))
-    assert {column.split("__")[0] for column in group.partial_columns} == {"one", "other"}
+    assert {column.split("__")[0] for column in group.partial_columns} == {"first", "second"}
 
 
 def test_a_text_and_a_number_of_the_same_value_have_columns_of_their_own(
@@ -103,8 +103,8 @@ def test_the_table_has_every_key_and_partial_once_beside_what_tells_tiles_apart(
         "origin_temperature": ["n", *sums],
     }
     listed = [f"{name}__{part}" for name, parts in partials.items() for part in parts]
-    told = ["model", "days", "source_date", "made_from", "by"]
-    assert list(spec.columns) == [*told, "key_origin", *listed]
+    identity = ["model", "days", "source_date", "made_from", "by"]
+    assert list(spec.columns) == [*identity, "key_origin", *listed]
     assert {spec.columns[name] for name in listed if name.endswith("__n")} == {"integer"}
 
 

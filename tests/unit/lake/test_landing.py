@@ -321,12 +321,12 @@ def test_a_number_that_is_none_is_missing_however_a_csv_file_writes_it(
 
 
 @pytest.mark.parametrize("stored", [pa.float64(), pa.float32(), pa.float16()])
-@pytest.mark.parametrize(("kind", "one"), [("number", 1.0), ("integer", 1), ("string", "1")])
+@pytest.mark.parametrize(("kind", "number"), [("number", 1.0), ("integer", 1), ("string", "1")])
 def test_a_number_that_is_none_is_missing_whatever_a_parquet_file_stores_it_as(
-    tmp_path: Path, kind: str, one: object, stored: pa.DataType
+    tmp_path: Path, kind: str, number: object, stored: pa.DataType
 ) -> None:
     values = np.array([1, np.nan, 1], stored.to_pandas_dtype())
-    assert read_stored(tmp_path, kind, values, stored) == [one, None, one]
+    assert read_stored(tmp_path, kind, values, stored) == [number, None, number]
 
 
 @pytest.mark.parametrize("stored", TEXTS)
@@ -454,7 +454,7 @@ def test_an_irregular_source_without_any_version_is_waited_for_at_the_start(
 def test_only_files_of_the_source_itself_count_as_landed(tmp_path: Path) -> None:
     declared = source("plan-{date}.csv.gz")
     names = ["plan-2024-01-02.csv.gz", "plan-2024-01-01.csv.gz"]
-    others = [
+    ignored = [
         "plan-2024-01-03.csv",
         "plan-2024-01-04.csv.gz.part",
         "replan-2024-01-05.csv.gz",
@@ -463,7 +463,7 @@ def test_only_files_of_the_source_itself_count_as_landed(tmp_path: Path) -> None
         "plan-2024-01-06-corrected.csv.gz",
         "old/plan-2024-01-07.csv.gz",
     ]
-    for name in [*names, *others]:
+    for name in [*names, *ignored]:
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"")
     assert landed_dates(str(tmp_path), declared) == [date(2024, 1, 1), date(2024, 1, 2)]
@@ -517,8 +517,8 @@ def instants(landing: Path, values: object, zone: str, kind: pa.DataType | None 
     return list(rows["value"].to_pylist())
 
 
-def utc(*told: int) -> datetime:
-    return datetime(*told, tzinfo=UTC)
+def utc(*parts: int) -> datetime:
+    return datetime(*parts, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -632,17 +632,17 @@ def test_what_is_no_instant_is_named_with_its_row_whatever_stands_before_it(
 def test_every_time_that_a_clock_shows_is_the_first_instant_at_which_it_shows_it(
     tmp_path: Path, shown: list[datetime], zone: str
 ) -> None:
-    first = [one.replace(tzinfo=ZoneInfo(zone), fold=0).astimezone(UTC) for one in shown]
+    first = [local.replace(tzinfo=ZoneInfo(zone), fold=0).astimezone(UTC) for local in shown]
     assume(all(a.astimezone(ZoneInfo(zone)).replace(tzinfo=None) == b for a, b in zip(first, shown, strict=True)))
-    assert instants(tmp_path, [one.isoformat() for one in shown], zone) == first
+    assert instants(tmp_path, [local.isoformat() for local in shown], zone) == first
 
 
 # ---- files that landed again
 
 
-def restating(definition: ModelDefinition, days: int | None, **told: object) -> ModelDefinition:
+def restating(definition: ModelDefinition, days: int | None, **changes: object) -> ModelDefinition:
     """The tiny definition whose failures may land again for some days."""
-    update = {"restates": None if days is None else timedelta(days=days), **told}
+    update = {"restates": None if days is None else timedelta(days=days), **changes}
     failures = definition.sources["failures"].model_copy(update=update)
     return definition.model_copy(update={"sources": {**definition.sources, "failures": failures}})
 

@@ -18,7 +18,7 @@ from nightshift.lake.sql import run_sql
 from nightshift.lake.staging import load_staged, new_attempt, published_inputs, seal, staging_folder
 from nightshift.lake.tables import Layer, TableSpec
 from nightshift.types import Staged
-from unit.tables import DAY, Rows, arrow, day, put, seen, stage
+from unit.tables import DAY, Rows, arrow, day, publish_rows, published_rows, stage
 
 A, B = [("a", 1.0)], [("b", 2.0)]
 
@@ -36,20 +36,20 @@ def staged_files(lake: Lake) -> set[str]:
 
 
 def test_files_that_nothing_published_go_and_published_ones_stay(lake: Lake, readings: TableSpec) -> None:
-    kept = stage(lake, readings, {day(1): A, day(2): A})
-    snapshot = publish(lake, readings, kept)
+    published = stage(lake, readings, {day(1): A, day(2): A})
+    snapshot = publish(lake, readings, published)
     abandoned = stage(lake, readings, {day(3): B})
     half = Path(local_path(lake.warehouse)) / "staged" / readings.name / "half" / "part-0.parquet"
     half.parent.mkdir()
     half.write_bytes(b"half a file")
-    before = seen(lake, readings)
+    before = published_rows(lake, readings)
 
-    done = run(lake, later(days=2))
+    counts = run(lake, later(days=2))
 
-    assert done[readings.name]["files"] >= 3  # the abandoned file and its manifest, and the half one
-    assert staged_files(lake) == set(kept.files)
+    assert counts[readings.name]["files"] >= 3  # the abandoned file and its manifest, and the half one
+    assert staged_files(lake) == set(published.files)
     assert not any(Path(local_path(file)).exists() for file in abandoned.files)
-    assert seen(lake, readings) == before
+    assert published_rows(lake, readings) == before
     assert snapshot_of(lake, readings.name) == snapshot
 
 
@@ -58,7 +58,7 @@ def test_files_young_enough_to_belong_to_a_running_task_stay(lake: Lake, reading
     waiting = stage(lake, readings, {day(1): B})
     assert run(lake)[readings.name] == {"snapshots": 0, "files": 0}
     publish(lake, readings, waiting)
-    assert seen(lake, readings) == {day(1): B}
+    assert published_rows(lake, readings) == {day(1): B}
 
 
 def test_a_published_set_can_be_published_again_after_maintenance(lake: Lake, readings: TableSpec) -> None:
@@ -70,35 +70,35 @@ def test_a_published_set_can_be_published_again_after_maintenance(lake: Lake, re
 
 
 def test_a_replaced_night_stays_readable_at_the_snapshots_that_are_kept(lake: Lake, readings: TableSpec) -> None:
-    old = put(lake, readings, {day(1): A})
-    put(lake, readings, {day(1): B})
+    old = publish_rows(lake, readings, {day(1): A})
+    publish_rows(lake, readings, {day(1): B})
     run(lake, later(days=365))
-    assert seen(lake, readings, old) == {day(1): A}
-    assert seen(lake, readings) == {day(1): B}
+    assert published_rows(lake, readings, old) == {day(1): A}
+    assert published_rows(lake, readings) == {day(1): B}
 
 
 def test_everything_reads_the_same_before_and_after(lake: Lake, readings: TableSpec) -> None:
-    taken = [put(lake, readings, {day(n % 4 + 1): [("a", float(n))]}) for n in range(14)]
-    before = [seen(lake, readings, snapshot) for snapshot in taken]
+    taken = [publish_rows(lake, readings, {day(n % 4 + 1): [("a", float(n))]}) for n in range(14)]
+    before = [published_rows(lake, readings, snapshot) for snapshot in taken]
     queried = run_sql(lake, "select * from raw.readings order by all")
     run(lake, later(days=365))
-    assert [seen(lake, readings, snapshot) for snapshot in taken] == before
+    assert [published_rows(lake, readings, snapshot) for snapshot in taken] == before
     assert run_sql(lake, "select * from raw.readings order by all") == queried
 
 
 def test_a_table_to_which_nothing_was_published_is_left_alone(lake: Lake, readings: TableSpec) -> None:
     lake.ensure(readings)
     run(lake, later(days=365))
-    put(lake, readings, {DAY: A})
-    assert seen(lake, readings) == {DAY: A}
+    publish_rows(lake, readings, {DAY: A})
+    assert published_rows(lake, readings) == {DAY: A}
 
 
 def test_every_table_is_told_about(lake: Lake, readings: TableSpec) -> None:
-    put(lake, readings, {DAY: A})
-    put(lake, TableSpec(Layer.SCORES, "tiny", readings.columns, "source_date", ()), {DAY: A})
-    said: list[str] = []
-    assert sorted(maintain(lake, said.append)) == ["raw.readings", "scores.tiny"]
-    assert "raw.readings: 0 snapshots expired, 0 files removed" in said
+    publish_rows(lake, readings, {DAY: A})
+    publish_rows(lake, TableSpec(Layer.SCORES, "tiny", readings.columns, "source_date", ()), {DAY: A})
+    lines: list[str] = []
+    assert sorted(maintain(lake, lines.append)) == ["raw.readings", "scores.tiny"]
+    assert "raw.readings: 0 snapshots expired, 0 files removed" in lines
 
 
 @pytest.fixture
@@ -110,52 +110,52 @@ def few(monkeypatch: pytest.MonkeyPatch) -> int:
 
 def test_old_snapshots_expire_and_their_files_go_with_them(lake: Lake, readings: TableSpec, few: int) -> None:
     sets = [stage(lake, readings, {day(1): [("a", float(n))], day(2): B}) for n in range(6)]
-    taken = [publish(lake, readings, one) for one in sets]
-    done = run(lake, later(days=8))
+    taken = [publish(lake, readings, staged) for staged in sets]
+    counts = run(lake, later(days=8))
 
-    assert done[readings.name]["snapshots"] == 3
+    assert counts[readings.name]["snapshots"] == 3
     left = {snapshot.snapshot_id for snapshot in lake.table(readings.name).metadata.snapshots}
     assert set(taken[-few:]) <= left
     assert not set(taken[:-few]) & left
-    assert staged_files(lake) == {file for one in sets[-few:] for file in one.files}
+    assert staged_files(lake) == {file for staged in sets[-few:] for file in staged.files}
     for number in (3, 4, 5):
-        assert seen(lake, readings, taken[number]) == {day(1): [("a", float(number))], day(2): B}
+        assert published_rows(lake, readings, taken[number]) == {day(1): [("a", float(number))], day(2): B}
 
 
 def test_snapshots_younger_than_a_week_never_expire(lake: Lake, readings: TableSpec, few: int) -> None:
     for number in range(6):
-        put(lake, readings, {day(1): [("a", float(number))]})
+        publish_rows(lake, readings, {day(1): [("a", float(number))]})
     assert run(lake, later(days=6))[readings.name]["snapshots"] == 0
 
 
 def test_maintaining_again_finds_nothing_left_to_do(lake: Lake, readings: TableSpec, few: int) -> None:
     for number in range(1, 7):
-        put(lake, readings, {day(number): A})
+        publish_rows(lake, readings, {day(number): A})
     run(lake, later(days=8))
     run(lake, later(days=8))
     assert run(lake, later(days=8))[readings.name] == {"snapshots": 0, "files": 0}
-    assert seen(lake, readings) == {day(number): A for number in range(1, 7)}
+    assert published_rows(lake, readings) == {day(number): A for number in range(1, 7)}
 
 
 def test_a_named_snapshot_never_expires(lake: Lake, readings: TableSpec, few: int) -> None:
-    first = put(lake, readings, {day(1): A})
+    first = publish_rows(lake, readings, {day(1): A})
     lake.table(readings.name).manage_snapshots().create_tag(first, "audit").commit()
     for number in range(5):
-        put(lake, readings, {day(1): [("a", float(number))]})
+        publish_rows(lake, readings, {day(1): [("a", float(number))]})
     run(lake, later(days=365))
-    assert seen(lake, readings, first) == {day(1): A}
+    assert published_rows(lake, readings, first) == {day(1): A}
 
 
 def test_what_lies_beside_the_lake_is_none_of_its_business(lake: Lake, readings: TableSpec) -> None:
-    put(lake, readings, {DAY: A})
-    other = Path(local_path(lake.warehouse)) / "notes.txt"
-    other.write_text("mine")
+    publish_rows(lake, readings, {DAY: A})
+    foreign = Path(local_path(lake.warehouse)) / "notes.txt"
+    foreign.write_text("mine")
     neighbour = Path(local_path(lake.warehouse)) / "staged" / f"{readings.name}_2" / "part.parquet"
     neighbour.parent.mkdir(parents=True)
     neighbour.write_bytes(b"")
     os.utime(neighbour, (0, 0))
     run(lake, later(days=365))
-    assert other.exists()
+    assert foreign.exists()
     assert neighbour.exists()
 
 
@@ -166,10 +166,10 @@ def by_spark(lake: Lake, spec: TableSpec, rows: Rows) -> Staged:
     """Stages rows by day as a Spark job does."""
     attempt = new_attempt(min(rows), max(rows))
     folder = staging_folder(lake.warehouse, spec.name, attempt)
-    for when, found in rows.items():
+    for when, of_day in rows.items():
         file = Path(local_path(folder)) / f"_date={when}" / "part-0.parquet"
         file.parent.mkdir(parents=True)
-        pq.write_table(arrow(spec, {when: found}), file)
+        pq.write_table(arrow(spec, {when: of_day}), file)
     return seal(folder, spec.name, attempt, min(rows), max(rows), {"raw.plan": "17"})
 
 
@@ -182,7 +182,7 @@ def test_a_published_set_of_subfolders_keeps_its_manifest_and_can_be_published_a
     assert load_staged(staged.location) == staged
     assert published_inputs(lake, readings, day(2)) == {"raw.plan": "17"}
     assert publish(lake, readings, staged) == snapshot
-    assert seen(lake, readings) == {day(1): A, day(2): B}
+    assert published_rows(lake, readings) == {day(1): A, day(2): B}
 
 
 def test_a_set_of_which_one_day_is_left_keeps_its_manifest(lake: Lake, readings: TableSpec, few: int) -> None:
@@ -207,7 +207,7 @@ def test_a_set_that_nothing_reaches_goes_whole(lake: Lake, readings: TableSpec, 
         assert list_files(staged.location) == []
         with pytest.raises(TerminalError, match="the folder holds no complete staged set"):
             load_staged(staged.location)
-    assert seen(lake, readings) == {day(1): [("a", 5.0)]}
+    assert published_rows(lake, readings) == {day(1): [("a", 5.0)]}
 
 
 def test_a_set_of_subfolders_that_is_still_being_written_stays(lake: Lake, readings: TableSpec) -> None:
@@ -215,4 +215,4 @@ def test_a_set_of_subfolders_that_is_still_being_written_stays(lake: Lake, readi
     waiting = by_spark(lake, readings, {day(2): B})
     run(lake)
     publish(lake, readings, load_staged(waiting.location))
-    assert seen(lake, readings) == {day(1): A, day(2): B}
+    assert published_rows(lake, readings) == {day(1): A, day(2): B}

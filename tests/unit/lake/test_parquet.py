@@ -38,14 +38,14 @@ def test_each_date_is_a_file_sorted_by_the_tables_key(
         [{"source_date": day(n), "machine": machine, "load": load} for n, machine, load in rows], schema=spec.schema
     )
     written = write_files(spec, table, folder)
-    found = {file: read(file) for file in written}
-    assert {file: len(held) for file, held in found.items()} == written
+    rows_by_file = {file: read(file) for file in written}
+    assert {file: len(file_rows) for file, file_rows in rows_by_file.items()} == written
     assert len(written) == len({number for number, _, _ in rows})
-    for file, held in found.items():
-        [when] = {row[0] for row in held}
+    for file, file_rows in rows_by_file.items():
+        [when] = {row[0] for row in file_rows}
         assert Path(local_path(file)).name.startswith(f"{when}-")
-        assert [row[:2] for row in held] == sorted(row[:2] for row in held)
-    every = sorted(row for held in found.values() for row in held)
+        assert [row[:2] for row in file_rows] == sorted(row[:2] for row in file_rows)
+    every = sorted(row for file_rows in rows_by_file.values() for row in file_rows)
     assert every == sorted((day(number), machine, load) for number, machine, load in rows)
 
 
@@ -53,18 +53,22 @@ def test_files_have_the_tables_columns_in_its_order_and_its_types_and_no_others(
     tmp_path: Path, readings: TableSpec
 ) -> None:
     rows = arrow(readings, {day(1): [("a", 1.0)]})
-    other = pa.table({"load": pa.array([1], pa.int32()), "extra": ["x"], "machine": ["a"], "source_date": [day(1)]})
-    [(file, _)] = write_files(readings, other, tmp_path.as_uri()).items()
+    unordered = pa.table({"load": pa.array([1], pa.int32()), "extra": ["x"], "machine": ["a"], "source_date": [day(1)]})
+    [(file, _)] = write_files(readings, unordered, tmp_path.as_uri()).items()
     assert pq.ParquetFile(local_path(file)).read().equals(rows)
 
 
 def test_the_other_partition_columns_part_files_as_well(tmp_path: Path, tiny: ModelDefinition) -> None:
     spec = monitoring_table(tiny)
-    told = [("drift", day(1)), ("value", day(1)), ("drift", day(2)), ("drift", day(1))]
-    rows = pa.Table.from_pylist([{"monitor": name, "score_date": when} for name, when in told], schema=spec.schema)
+    partitions = [("drift", day(1)), ("value", day(1)), ("drift", day(2)), ("drift", day(1))]
+    rows = pa.Table.from_pylist(
+        [{"monitor": name, "score_date": when} for name, when in partitions], schema=spec.schema
+    )
     written = write_files(spec, rows, tmp_path.as_uri())
     assert sorted(written.values()) == [1, 1, 2]
-    assert {frozenset(row[:2] for row in read(file)) for file in written} == {frozenset({one}) for one in told}
+    assert {frozenset(row[:2] for row in read(file)) for file in written} == {
+        frozenset({partition}) for partition in partitions
+    }
 
 
 def test_no_rows_are_no_file(tmp_path: Path, readings: TableSpec) -> None:
@@ -108,13 +112,13 @@ def test_batches_without_rows_are_no_table(sizes: list[int]) -> None:
 
 def test_a_table_is_there_before_the_next_batch_is_asked_for() -> None:
     """A worker's memory stays flat: it holds no more than it was told to."""
-    asked = []
+    requested = []
 
     def coming() -> object:
         for batch in batches([3, 3, 3, 3]):
-            asked.append(batch)
+            requested.append(batch)
             yield batch
 
     tables = batches_to_tables(coming(), 5)
     assert next(tables).num_rows == 6
-    assert len(asked) == 2
+    assert len(requested) == 2

@@ -27,7 +27,7 @@ from nightshift.lake.staging import read_staged, seal, stage_arrow, staging_fold
 from nightshift.lake.tables import Layer, TableSpec, monitoring_table
 from nightshift.settings import PROJECT, Settings
 from nightshift.types import Staged
-from unit.tables import DAY, EARLY, LATE, Rows, arrow, day, put, seen, stage
+from unit.tables import DAY, EARLY, LATE, Rows, arrow, day, publish_rows, published_rows, stage
 
 A, B = [("a", 1.0)], [("b", 2.0)]
 
@@ -37,14 +37,14 @@ def snapshots(lake: Lake, spec: TableSpec) -> int:
 
 
 def test_nothing_is_visible_before_it_is_published(lake: Lake, readings: TableSpec) -> None:
-    put(lake, readings, {day(1): A})
+    publish_rows(lake, readings, {day(1): A})
     stage(lake, readings, {day(2): B})
-    assert seen(lake, readings) == {day(1): A}
+    assert published_rows(lake, readings) == {day(1): A}
 
 
 def test_publishing_makes_the_rows_visible(lake: Lake, readings: TableSpec) -> None:
-    snapshot = put(lake, readings, {day(1): A, day(2): B})
-    assert seen(lake, readings) == {day(1): A, day(2): B}
+    snapshot = publish_rows(lake, readings, {day(1): A, day(2): B})
+    assert published_rows(lake, readings) == {day(1): A, day(2): B}
     assert snapshot_of(lake, readings.name) == snapshot
     assert published_dates(lake, readings) == {day(1): 1, day(2): 1}
 
@@ -61,57 +61,57 @@ def test_publishing_a_set_again_after_another_night_was_published_changes_nothin
 ) -> None:
     staged = stage(lake, readings, {day(1): A})
     publish(lake, readings, staged)
-    second = put(lake, readings, {day(2): B})
+    second = publish_rows(lake, readings, {day(2): B})
     assert publish(lake, readings, staged) == second
     assert snapshots(lake, readings) == 2
 
 
 def test_replacing_a_night_replaces_that_night_and_no_other(lake: Lake, readings: TableSpec) -> None:
-    put(lake, readings, {day(n): A for n in (1, 2, 3)})
-    put(lake, readings, {day(2): B})
-    assert seen(lake, readings) == {day(1): A, day(2): B, day(3): A}
+    publish_rows(lake, readings, {day(n): A for n in (1, 2, 3)})
+    publish_rows(lake, readings, {day(2): B})
+    assert published_rows(lake, readings) == {day(1): A, day(2): B, day(3): A}
 
 
 def test_what_is_there_stays_where_nothing_is_to_be_replaced(lake: Lake, readings: TableSpec) -> None:
     first = publish(lake, readings, stage(lake, readings, {day(1): A}), replace=False)
     assert publish(lake, readings, stage(lake, readings, {day(1): B}), replace=False) == first
-    put(lake, readings, {day(2): A})
+    publish_rows(lake, readings, {day(2): A})
     publish(lake, readings, stage(lake, readings, {day(3): B}), replace=False)
-    assert seen(lake, readings) == {day(1): A, day(2): A, day(3): B}
+    assert published_rows(lake, readings) == {day(1): A, day(2): A, day(3): B}
     assert snapshots(lake, readings) == 3
 
 
 def test_replacing_is_one_snapshot_so_that_nobody_sees_a_night_missing(lake: Lake, readings: TableSpec) -> None:
-    put(lake, readings, {day(1): A})
-    put(lake, readings, {day(1): B})
+    publish_rows(lake, readings, {day(1): A})
+    publish_rows(lake, readings, {day(1): B})
     assert snapshots(lake, readings) == 2
 
 
 def test_dates_that_are_covered_without_rows_become_empty(lake: Lake, readings: TableSpec) -> None:
-    put(lake, readings, {day(n): A for n in (1, 2, 3, 4)})
-    put(lake, readings, {day(2): B}, first=day(2), last=day(3))
-    assert seen(lake, readings) == {day(1): A, day(2): B, day(4): A}
-    put(lake, readings, {}, first=day(1), last=day(2))
-    assert seen(lake, readings) == {day(4): A}
+    publish_rows(lake, readings, {day(n): A for n in (1, 2, 3, 4)})
+    publish_rows(lake, readings, {day(2): B}, first=day(2), last=day(3))
+    assert published_rows(lake, readings) == {day(1): A, day(2): B, day(4): A}
+    publish_rows(lake, readings, {}, first=day(1), last=day(2))
+    assert published_rows(lake, readings) == {day(4): A}
 
 
 def test_a_table_can_begin_with_a_night_without_rows(lake: Lake, readings: TableSpec) -> None:
-    put(lake, readings, {}, first=DAY, last=DAY)
-    assert seen(lake, readings) == {}
+    publish_rows(lake, readings, {}, first=DAY, last=DAY)
+    assert published_rows(lake, readings) == {}
     assert published_dates(lake, readings) == {}
     assert data_files(lake, readings, EARLY, LATE) == {}
 
 
 def test_a_reader_at_an_older_snapshot_still_sees_the_older_night(lake: Lake, readings: TableSpec) -> None:
-    old = put(lake, readings, {day(1): A})
-    new = put(lake, readings, {day(1): B})
-    assert seen(lake, readings, old) == {day(1): A}
-    assert seen(lake, readings, new) == {day(1): B}
+    old = publish_rows(lake, readings, {day(1): A})
+    new = publish_rows(lake, readings, {day(1): B})
+    assert published_rows(lake, readings, old) == {day(1): A}
+    assert published_rows(lake, readings, new) == {day(1): B}
     assert data_files(lake, readings, DAY, DAY, old) != data_files(lake, readings, DAY, DAY, new)
 
 
 def test_only_the_dates_asked_for_are_read(lake: Lake, readings: TableSpec) -> None:
-    put(lake, readings, {day(n): A for n in (1, 2, 3, 4)})
+    publish_rows(lake, readings, {day(n): A for n in (1, 2, 3, 4)})
     rows = read_dates(lake, readings, day(2), day(3), columns=("source_date",))
     assert rows.column_names == ["source_date"]
     assert sorted(rows["source_date"].to_pylist()) == [day(2), day(3)]
@@ -127,14 +127,14 @@ def test_a_table_nobody_published_to_is_worth_waiting_for(lake: Lake, readings: 
 def test_a_table_without_a_snapshot_has_no_rows_at_the_snapshot_it_names(lake: Lake, readings: TableSpec) -> None:
     lake.ensure(readings)
     snapshot = snapshot_of(lake, readings.name)
-    assert seen(lake, readings, snapshot) == {}
+    assert published_rows(lake, readings, snapshot) == {}
     assert data_files(lake, readings, EARLY, LATE, snapshot) == {}
 
 
 def test_a_reader_pinned_before_the_first_night_sees_none_of_it(lake: Lake, readings: TableSpec) -> None:
     lake.ensure(readings)
     pinned = snapshot_of(lake, readings.name)
-    put(lake, readings, {day(1): A})
+    publish_rows(lake, readings, {day(1): A})
     assert data_files(lake, readings, EARLY, LATE, pinned) == {}
 
 
@@ -155,7 +155,7 @@ def test_folders_as_spark_names_them_add_no_column(lake: Lake, readings: TableSp
     staged = seal(folder, readings.name, "spark", day(1), day(1), {})
     assert read_staged(staged, readings).column_names == list(readings.columns)
     publish(lake, readings, staged)
-    assert seen(lake, readings) == {day(1): A}
+    assert published_rows(lake, readings) == {day(1): A}
     assert run_sql(lake, "select * from raw.readings") == (list(readings.columns), [(day(1), "a", 1.0)])
 
 
@@ -163,7 +163,7 @@ def test_folders_as_spark_names_them_add_no_column(lake: Lake, readings: TableSp
 def test_a_file_outside_the_dates_of_its_night_is_refused_and_nothing_changes(
     lake: Lake, readings: TableSpec, number: int
 ) -> None:
-    before = put(lake, readings, {day(2): A})
+    before = publish_rows(lake, readings, {day(2): A})
     staged = by_hand(lake, readings, arrow(readings, {day(number): B}))
     with pytest.raises(DataError) as caught:
         publish(lake, readings, staged)
@@ -179,14 +179,14 @@ def test_a_file_without_a_date_is_refused(lake: Lake, readings: TableSpec) -> No
 
 
 def test_a_file_of_two_dates_is_never_published(lake: Lake, readings: TableSpec) -> None:
-    before = put(lake, readings, {day(1): A})
+    before = publish_rows(lake, readings, {day(1): A})
     with pytest.raises((TerminalError, ValueError)):
         publish(lake, readings, by_hand(lake, readings, arrow(readings, {day(2): A, day(3): B})))
     assert snapshot_of(lake, readings.name) == before
 
 
 def test_a_staged_file_that_is_gone_is_a_clear_terminal_error(lake: Lake, readings: TableSpec) -> None:
-    before = put(lake, readings, {day(1): A})
+    before = publish_rows(lake, readings, {day(1): A})
     staged = stage(lake, readings, {day(1): B, day(2): B})
     Path(local_path(staged.files[1])).unlink()
     with pytest.raises(TerminalError) as caught:
@@ -215,38 +215,38 @@ def wider(spec: TableSpec) -> TableSpec:
 
 
 def test_a_new_column_is_added_and_older_rows_read_it_as_null(lake: Lake, readings: TableSpec) -> None:
-    put(lake, readings, {day(1): A})
-    put(lake, wider(readings), {day(2): [("b", 2.0, 40.0)]})
-    assert seen(lake, wider(readings)) == {day(1): [("a", 1.0, None)], day(2): [("b", 2.0, 40.0)]}
+    publish_rows(lake, readings, {day(1): A})
+    publish_rows(lake, wider(readings), {day(2): [("b", 2.0, 40.0)]})
+    assert published_rows(lake, wider(readings)) == {day(1): [("a", 1.0, None)], day(2): [("b", 2.0, 40.0)]}
 
 
 def test_sql_reads_a_new_column_as_null_in_older_rows(lake: Lake, readings: TableSpec) -> None:
-    put(lake, readings, {day(1): A})
-    put(lake, wider(readings), {day(2): [("b", 2.0, 40.0)]})
+    publish_rows(lake, readings, {day(1): A})
+    publish_rows(lake, wider(readings), {day(2): [("b", 2.0, 40.0)]})
     names, rows = run_sql(lake, "select machine, heat from raw.readings order by machine")
     assert names == ["machine", "heat"]
     assert rows == [("a", None), ("b", 40.0)]
 
 
 def test_sql_reads_a_new_column_as_null_while_no_row_has_it(lake: Lake, readings: TableSpec) -> None:
-    put(lake, readings, {day(1): A})
+    publish_rows(lake, readings, {day(1): A})
     lake.ensure(wider(readings))
     assert run_sql(lake, "select machine, heat + 1 from raw.readings")[1] == [("a", None)]
 
 
 def test_an_older_snapshot_reads_a_column_it_did_not_have_as_null(lake: Lake, readings: TableSpec) -> None:
-    old = put(lake, readings, {day(1): A})
-    put(lake, wider(readings), {day(2): [("b", 2.0, 40.0)]})
-    assert seen(lake, wider(readings), old) == {day(1): [("a", 1.0, None)]}
+    old = publish_rows(lake, readings, {day(1): A})
+    publish_rows(lake, wider(readings), {day(2): [("b", 2.0, 40.0)]})
+    assert published_rows(lake, wider(readings), old) == {day(1): [("a", 1.0, None)]}
 
 
 def test_a_declared_column_that_no_night_was_published_with_yet_reads_as_null(lake: Lake, readings: TableSpec) -> None:
-    put(lake, readings, {day(1): A})
-    assert seen(lake, wider(readings)) == {day(1): [("a", 1.0, None)]}
+    publish_rows(lake, readings, {day(1): A})
+    assert published_rows(lake, wider(readings)) == {day(1): [("a", 1.0, None)]}
 
 
 def test_only_a_new_column_is_read_for_as_many_rows_as_there_are(lake: Lake, readings: TableSpec) -> None:
-    put(lake, readings, {day(1): A, day(2): B})
+    publish_rows(lake, readings, {day(1): A, day(2): B})
     rows = read_dates(lake, wider(readings), EARLY, LATE, columns=("heat",))
     assert rows["heat"].to_pylist() == [None, None]
 
@@ -254,30 +254,30 @@ def test_only_a_new_column_is_read_for_as_many_rows_as_there_are(lake: Lake, rea
 def test_a_column_that_is_declared_no_more_stays_readable_and_new_nights_go_without(
     lake: Lake, readings: TableSpec
 ) -> None:
-    put(lake, wider(readings), {day(1): [("a", 1.0, 40.0)]})
-    put(lake, readings, {day(2): B})
-    assert seen(lake, readings) == {day(1): A, day(2): B}
-    assert seen(lake, wider(readings)) == {day(1): [("a", 1.0, 40.0)], day(2): [("b", 2.0, None)]}
+    publish_rows(lake, wider(readings), {day(1): [("a", 1.0, 40.0)]})
+    publish_rows(lake, readings, {day(2): B})
+    assert published_rows(lake, readings) == {day(1): A, day(2): B}
+    assert published_rows(lake, wider(readings)) == {day(1): [("a", 1.0, 40.0)], day(2): [("b", 2.0, None)]}
 
 
 def test_a_column_of_another_type_is_refused_with_both_types(lake: Lake, readings: TableSpec) -> None:
-    put(lake, readings, {day(1): A})
+    publish_rows(lake, readings, {day(1): A})
     with pytest.raises(TerminalError) as caught:
         lake.ensure(replace(readings, columns={**readings.columns, "load": "string"}))
     assert str(caught.value) == (
         "raw.readings: column 'load' changed its type; received 'string'; allowed: double; "
         "fix: give the changed column a new name"
     )
-    assert seen(lake, readings) == {day(1): A}
+    assert published_rows(lake, readings) == {day(1): A}
 
 
 def test_several_new_columns_are_each_of_their_own_type_wherever_they_are_declared(
     lake: Lake, readings: TableSpec
 ) -> None:
-    put(lake, readings, {day(1): A})
-    date_, *others = readings.columns.items()
+    publish_rows(lake, readings, {day(1): A})
+    date_, *columns = readings.columns.items()
     kinds = {f"a_{kind}": kind for kind in ("integer", "number", "boolean", "string", "date", "timestamp")}
-    wide = replace(readings, columns=dict([date_, *kinds.items(), *others]))
+    wide = replace(readings, columns=dict([date_, *kinds.items(), *columns]))
     lake.ensure(wide)
     fields = {field.name: str(field.field_type) for field in lake.table(readings.name).schema().fields}
     assert [fields[name] for name in kinds] == ["long", "double", "boolean", "string", "date", "timestamptz"]
@@ -348,14 +348,14 @@ def test_threads_that_publish_different_nights_at_once_all_end_up_visible(
     gate = threading.Barrier(4)
 
     def work(number: int) -> None:
-        own = Lake(settings)
-        staged = stage(own, readings, {day(number): [("a", float(number))]})
+        thread_lake = Lake(settings)
+        staged = stage(thread_lake, readings, {day(number): [("a", float(number))]})
         gate.wait()
-        publish(own, readings, staged)
+        publish(thread_lake, readings, staged)
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(work, range(1, 5)))
-    assert seen(Lake(settings), readings) == {day(n): [("a", float(n))] for n in range(1, 5)}
+    assert published_rows(Lake(settings), readings) == {day(n): [("a", float(n))] for n in range(1, 5)}
 
 
 def test_threads_that_publish_the_same_night_at_once_leave_one_of_their_sets(
@@ -364,14 +364,14 @@ def test_threads_that_publish_the_same_night_at_once_leave_one_of_their_sets(
     gate = threading.Barrier(4)
 
     def work(number: int) -> None:
-        own = Lake(settings)
-        staged = stage(own, readings, {DAY: [("a", float(number)), ("b", float(number))]})
+        thread_lake = Lake(settings)
+        staged = stage(thread_lake, readings, {DAY: [("a", float(number)), ("b", float(number))]})
         gate.wait()
-        publish(own, readings, staged)
+        publish(thread_lake, readings, staged)
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(work, range(1, 5)))
-    [(first, left), (second, right)] = seen(Lake(settings), readings)[DAY]
+    [(first, left), (second, right)] = published_rows(Lake(settings), readings)[DAY]
     assert (first, second) == ("a", "b")
     assert left == right
 
@@ -381,7 +381,7 @@ import sys
 from nightshift.lake.catalog import Lake
 from nightshift.lake.tables import Layer, TableSpec
 from nightshift.settings import Settings
-from unit.tables import day, put
+from unit.tables import day, publish_rows
 
 columns = {"source_date": "date", "machine": "string", "load": "number"}
 spec = TableSpec(Layer.RAW, "readings", columns, "source_date", ("source_date", "machine"))
@@ -389,7 +389,7 @@ print("ready", flush=True)
 sys.stdin.readline()
 lake = Lake(Settings(home=sys.argv[1], var=sys.argv[2]))
 for number in sys.argv[3:]:
-    put(lake, spec, {day(int(number)): [("a", float(number))]})
+    publish_rows(lake, spec, {day(int(number)): [("a", float(number))]})
 """
 
 
@@ -411,7 +411,7 @@ def test_processes_that_publish_different_nights_at_once_all_end_up_visible(
     for worker in workers:
         worker.communicate()
     assert [worker.returncode for worker in workers] == [0, 0]
-    assert seen(Lake(settings), readings) == {day(n): [("a", float(n))] for n in range(1, 7)}
+    assert published_rows(Lake(settings), readings) == {day(n): [("a", float(n))] for n in range(1, 7)}
 
 
 loads = st.lists(st.sampled_from([0.25, 0.5]), max_size=2)
@@ -428,29 +428,32 @@ def test_any_sequence_of_publishing_leaves_what_a_dictionary_would_hold(
 ) -> None:
     spec = replace(readings, local_name=f"sequence_{next(numbers)}")
     expected: Rows = {}
-    done: list[tuple[Staged, Rows]] = []
+    history: list[tuple[Staged, Rows]] = []
     for step in steps:
         if isinstance(step, int):
-            if not done:
+            if not history:
                 continue
-            staged, rows = done[step % len(done)]
+            staged, rows = history[step % len(history)]
         else:
-            start, found = step
-            rows = {day(start + i): [(f"m{j}", load) for j, load in enumerate(one)] for i, one in enumerate(found)}
+            start, loads_by_day = step
+            rows = {
+                day(start + i): [(f"m{j}", load) for j, load in enumerate(loads)]
+                for i, loads in enumerate(loads_by_day)
+            }
             staged = stage(lake, spec, rows)
-            done.append((staged, rows))
+            history.append((staged, rows))
         publish(lake, spec, staged)
-        expected = {when: kept for when, kept in (expected | rows).items() if kept}
-        assert seen(lake, spec) == expected
+        expected = {when: of_night for when, of_night in (expected | rows).items() if of_night}
+        assert published_rows(lake, spec) == expected
         assert publish(lake, spec, staged) == snapshot_of(lake, spec.name)
-        assert published_dates(lake, spec) == {when: len(kept) for when, kept in expected.items()}
+        assert published_dates(lake, spec) == {when: len(of_night) for when, of_night in expected.items()}
 
 
 def test_an_installation_below_a_folder_with_a_space_keeps_everything_there(
     tmp_path: Path, readings: TableSpec
 ) -> None:
     lake = Lake(Settings(home=PROJECT, var=tmp_path / "my project" / "var"))
-    put(lake, readings, {day(1): A})
-    assert seen(lake, readings) == {day(1): A}
+    publish_rows(lake, readings, {day(1): A})
+    assert published_rows(lake, readings) == {day(1): A}
     assert run_sql(lake, "select machine from raw.readings")[1] == [("a",)]
     assert [folder.name for folder in tmp_path.iterdir()] == ["my project"]

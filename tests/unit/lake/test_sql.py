@@ -6,12 +6,12 @@ from nightshift.errors import TerminalError
 from nightshift.lake.catalog import Lake
 from nightshift.lake.sql import connect_sql, run_sql
 from nightshift.lake.tables import Layer, TableSpec
-from unit.tables import DAY, day, put, stage
+from unit.tables import DAY, day, publish_rows, stage
 
 
 def test_a_query_sees_what_is_published_and_nothing_that_is_only_staged(lake: Lake, readings: TableSpec) -> None:
-    put(lake, readings, {day(1): [("a", 1.0)], day(2): [("b", 2.0)]})
-    put(lake, readings, {day(1): [("a", 3.0)]})
+    publish_rows(lake, readings, {day(1): [("a", 1.0)], day(2): [("b", 2.0)]})
+    publish_rows(lake, readings, {day(1): [("a", 3.0)]})
     stage(lake, readings, {day(3): [("c", 9.0)]})
     names, rows = run_sql(lake, "select source_date, sum(load) as total from raw.readings group by 1 order by 1")
     assert names == ["source_date", "total"]
@@ -24,15 +24,15 @@ def test_a_table_without_rows_can_be_queried(lake: Lake, readings: TableSpec) ->
 
 
 def test_every_published_table_is_there_under_its_own_name(lake: Lake, readings: TableSpec) -> None:
-    put(lake, readings, {DAY: [("a", 1.0)]})
-    put(lake, TableSpec(Layer.SCORES, "tiny", readings.columns, "source_date", ()), {DAY: [("a", 1.0)]})
+    publish_rows(lake, readings, {DAY: [("a", 1.0)]})
+    publish_rows(lake, TableSpec(Layer.SCORES, "tiny", readings.columns, "source_date", ()), {DAY: [("a", 1.0)]})
     tables = connect_sql(lake).execute("select table_schema || '.' || table_name from information_schema.tables")
     assert sorted(tables.fetchall()) == [("raw.readings",), ("scores.tiny",)]
 
 
 @pytest.mark.parametrize("query", ["select nothing from raw.readings", "select * from raw.unknown", "not sql at all"])
 def test_a_query_that_is_wrong_is_one_line_with_a_way_on(lake: Lake, readings: TableSpec, query: str) -> None:
-    put(lake, readings, {DAY: [("a", 1.0)]})
+    publish_rows(lake, readings, {DAY: [("a", 1.0)]})
     with pytest.raises(
         TerminalError, match=r"the query failed: .*fix: see the tables with `show all tables`"
     ) as caught:

@@ -12,7 +12,7 @@ from nightshift.lake.parquet import write_files
 from nightshift.lake.publish import publish
 from nightshift.lake.staging import load_staged, new_attempt, read_staged, seal, stage_arrow, staging_folder
 from nightshift.lake.tables import TableSpec
-from unit.tables import DAY, arrow, day, seen, stage
+from unit.tables import DAY, arrow, day, published_rows, stage
 
 
 def test_staged_rows_read_back_sorted_by_the_tables_key(lake: Lake, readings: TableSpec) -> None:
@@ -63,7 +63,7 @@ def test_files_that_a_killed_worker_left_in_the_folder_are_not_staged(lake: Lake
     assert load_staged(folder) == staged
     assert read_staged(staged, readings).equals(rows)
     publish(lake, readings, staged)
-    assert seen(lake, readings) == {DAY: [("a", 1.0), ("b", 2.0)]}
+    assert published_rows(lake, readings) == {DAY: [("a", 1.0), ("b", 2.0)]}
 
 
 def test_where_nothing_was_written_nothing_is_staged_whatever_is_in_the_folder(lake: Lake, readings: TableSpec) -> None:

@@ -28,7 +28,7 @@ from unit.registry.trainings import (
     told,
     trained,
 )
-from unit.tables import day, put
+from unit.tables import day, publish_rows
 
 FIRST = [("registered", None, 1), ("promoted", None, 1)]
 SECOND = [("registered", None, 2), ("promoted", 1, 2)]
@@ -48,7 +48,7 @@ def scored(project: Project, *nights: date) -> None:
     spec = replace(
         scores_table(project.definition), columns={"score_date": "date", "machine": "string", "score": "number"}
     )
-    put(project.lake, spec, {night: [("a", 0.5)] for night in nights})
+    publish_rows(project.lake, spec, {night: [("a", 0.5)] for night in nights})
 
 
 # ---- promoting

@@ -12,7 +12,7 @@ from nightshift.status import gate_refusals, retrainings
 from nightshift.types import Measurement
 from unit.registry.conftest import empty_mlflow, project
 from unit.registry.trainings import NOTE, trained
-from unit.tables import day, put
+from unit.tables import day, publish_rows
 
 __all__ = ["empty_mlflow", "project"]
 
@@ -22,7 +22,7 @@ def score(project: Project, *numbers: int, version: int) -> None:
     columns = {"score_date": "date", "machine": "string", "model_version": "integer"}
     spec = replace(scores_table(project.definition), columns=columns)
     for number in numbers:
-        put(project.lake, spec, {day(number): [("a", version)]})
+        publish_rows(project.lake, spec, {day(number): [("a", version)]})
 
 
 def decide(project: Project, number: int, action: str) -> None:

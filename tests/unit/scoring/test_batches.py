@@ -40,9 +40,9 @@ class Broken:
     def predict_proba(self, matrix: np.ndarray) -> np.ndarray:
         if self.how == "raises":
             raise RuntimeError("no idea\nof it")
-        found = np.full((len(matrix), 2), 0.5)
-        found[:3, 1] = np.inf if self.how == "infinite" else np.nan
-        return found
+        scores = np.full((len(matrix), 2), 0.5)
+        scores[:3, 1] = np.inf if self.how == "infinite" else np.nan
+        return scores
 
 
 @pytest.fixture(autouse=True)
@@ -54,9 +54,9 @@ def nothing_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def rows() -> list[pa.RecordBatch]:
     """A night's features in three batches."""
-    found = machines(300, seed=5).drop_columns("label")
+    table = machines(300, seed=5).drop_columns("label")
     dates, names = pa.array([day(31)] * 300), pa.array([f"a{n:03}" for n in range(300)])
-    return found.append_column("score_date", dates).append_column("machine", names).to_batches(max_chunksize=100)
+    return table.append_column("score_date", dates).append_column("machine", names).to_batches(max_chunksize=100)
 
 
 def package(tiny: ModelDefinition, seed: int) -> ModelPackage:
@@ -70,22 +70,22 @@ def scorer(package: ModelPackage, spec: TableSpec, folder: Path, version: int) -
 
 def broken(scorer: Scorer, how: str, monkeypatch: pytest.MonkeyPatch, tiny: ModelDefinition) -> Scorer:
     """A scorer whose package is loaded already, and fails."""
-    found = replace(scorer, digest=how)
+    scorer_with_digest = replace(scorer, digest=how)
     monkeypatch.setitem(batches._LOADED, how, replace(package(tiny, 1), estimator=Broken(how)))
-    return found
+    return scorer_with_digest
 
 
-def staged(rows: list[pa.RecordBatch], champion: Scorer, *others: Scorer) -> tuple[dict[int, pa.Table], Mapping]:
+def staged(rows: list[pa.RecordBatch], champion: Scorer, *challengers: Scorer) -> tuple[dict[int, pa.Table], Mapping]:
     """What each scorer staged, and the problems."""
-    told = [row for batch in score_and_stage(rows, KEY, champion, others) for row in batch.to_pylist()]
-    problems = {row["scorer"]: row["problem"] for row in told if row["problem"]}
+    results = [row for batch in score_and_stage(rows, KEY, champion, challengers) for row in batch.to_pylist()]
+    problems = {row["scorer"]: row["problem"] for row in results if row["problem"]}
     files = {
-        place: [row["file"] for row in told if row["scorer"] == place and row["file"]]
-        for place in range(len(others) + 1)
+        place: [row["file"] for row in results if row["scorer"] == place and row["file"]]
+        for place in range(len(challengers) + 1)
     }
-    tables = {place: read_files(files[place], one.spec) for place, one in enumerate((champion, *others))}
+    tables = {place: read_files(files[place], scorer.spec) for place, scorer in enumerate((champion, *challengers))}
     for place, table in tables.items():
-        assert table.num_rows == sum(row["rows"] for row in told if row["scorer"] == place and row["file"])
+        assert table.num_rows == sum(row["rows"] for row in results if row["scorer"] == place and row["file"])
     return tables, problems
 
 
@@ -99,11 +99,11 @@ def test_each_version_scores_every_row_into_a_table_of_its_own(
     assert problems == {}
     features = pa.Table.from_batches(rows)
     for place, version in ((0, 3), (1, 4)):
-        found = tables[place].sort_by("machine")
-        assert found["machine"].to_pylist() == features["machine"].to_pylist()
-        assert np.array_equal(found["score"].to_numpy(), packages[place].score(features))
-        assert set(found["model_version"].to_pylist()) == {version}
-        assert set(found["features_snapshot"].to_pylist()) == {7} and set(found["scored_at"].to_pylist()) == {AT}
+        scored = tables[place].sort_by("machine")
+        assert scored["machine"].to_pylist() == features["machine"].to_pylist()
+        assert np.array_equal(scored["score"].to_numpy(), packages[place].score(features))
+        assert set(scored["model_version"].to_pylist()) == {version}
+        assert set(scored["features_snapshot"].to_pylist()) == {7} and set(scored["scored_at"].to_pylist()) == {AT}
     assert not np.allclose(tables[0]["score"].to_numpy(), tables[1]["score"].to_numpy())
 
 
@@ -180,28 +180,28 @@ def test_a_changed_artifact_of_the_champion_is_not_loaded(
 
 
 def profiled(rows: list[pa.RecordBatch], champion: Scorer, profile: Callable[..., Any]) -> list[dict[str, Any]]:
-    told = [row for batch in score_and_stage(rows, KEY, champion, (), profile) for row in batch.to_pylist()]
-    assert sum(row["rows"] or 0 for row in told) == 300
-    return [row for row in told if row["profile"]]
+    results = [row for batch in score_and_stage(rows, KEY, champion, (), profile) for row in batch.to_pylist()]
+    assert sum(row["rows"] or 0 for row in results) == 300
+    return [row for row in results if row["profile"]]
 
 
 def test_a_night_is_profiled_beside_its_scores_whatever_batches_it_comes_in(
     tiny: ModelDefinition, tmp_path: Path, rows: list[pa.RecordBatch]
 ) -> None:
-    whole, model = pa.Table.from_batches(rows), package(tiny, 1)
-    scores = pa.table({SCORES: model.score(whole)})
+    night_rows, model = pa.Table.from_batches(rows), package(tiny, 1)
+    scores = pa.table({SCORES: model.score(night_rows)})
     types = {name: str(kind) for name, kind in tiny.feature_types.items()}
-    profiler = Profiler(learn_bins(whole, types), learn_bins(scores, {SCORES: "number"})[SCORES], ("kind",))
+    profiler = Profiler(learn_bins(night_rows, types), learn_bins(scores, {SCORES: "number"})[SCORES], ("kind",))
     [row] = profiled(rows, scorer(model, scores_table(tiny), tmp_path, 1), profiler)
-    found, expected = NightProfile.from_json(json.loads(row["profile"])), profiler(whole, scores[SCORES])
-    assert (row["scorer"], found.features.rows) == (0, 300)
-    for one, other in ((found.features, expected.features), (found.scores, expected.scores)):
-        assert all((counts == other.counts[name]).all() for name, counts in one.counts.items())
-    assert {name: one.rows for name, one in found.slices.items()} == {
-        name: one.rows for name, one in expected.slices.items()
+    profile, expected = NightProfile.from_json(json.loads(row["profile"])), profiler(night_rows, scores[SCORES])
+    assert (row["scorer"], profile.features.rows) == (0, 300)
+    for columns, expected_columns in ((profile.features, expected.features), (profile.scores, expected.scores)):
+        assert all((counts == expected_columns.counts[name]).all() for name, counts in columns.counts.items())
+    assert {name: slice_profile.rows for name, slice_profile in profile.slices.items()} == {
+        name: slice_profile.rows for name, slice_profile in expected.slices.items()
     }
-    assert sum(one.rows for one in found.slices.values()) == 300
-    assert found.features.products == pytest.approx(expected.features.products)
+    assert sum(slice_profile.rows for slice_profile in profile.slices.values()) == 300
+    assert profile.features.products == pytest.approx(expected.features.products)
 
 
 def test_a_profile_that_fails_does_not_keep_a_night_from_being_scored(
