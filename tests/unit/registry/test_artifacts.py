@@ -48,7 +48,7 @@ def mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "mark"
 
 
-def beside(folder: Path, mark: Path) -> None:
+def add_file(folder: Path, mark: Path) -> None:
     """A pickle among the files, under a name that a loader might look for."""
     for name in ("model.pkl", "estimator.joblib"):
         (folder / name).write_bytes(pickle.dumps(Bomb(mark)))
@@ -83,7 +83,7 @@ def changed(folder: Path, mark: Path) -> None:
     (folder / "reference.json").write_bytes(b'{"busy": 1}')
 
 
-PLANTED = [beside, below, instead, untrusted, function, changed]
+PLANTED = [add_file, below, instead, untrusted, function, changed]
 
 
 def readers(project: Project) -> dict[str, Callable[[], Any]]:
@@ -130,8 +130,8 @@ def test_a_type_that_is_not_trusted_never_runs_even_if_the_digest_was_changed_wi
 
 
 def test_what_is_planted_here_would_run_if_it_were_trusted(project: Project, mark: Path) -> None:
-    [one] = promoted(project, 3)
-    folder = artifact(project, one.run_id)
+    [model] = promoted(project, 3)
+    folder = artifact(project, model.run_id)
     untrusted(folder, mark)
     content = (folder / ESTIMATOR).read_bytes()
     skops.io.loads(content, trusted=skops.io.get_untrusted_types(data=content))

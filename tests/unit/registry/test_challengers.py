@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 
 import pytest
@@ -15,7 +14,7 @@ from nightshift.registry.events import RegistryEvent, challenger_changes, curren
 from nightshift.registry.store import CHALLENGER
 from nightshift.settings import Settings
 from unit.registry.test_champions import FIRST, point, scored
-from unit.registry.trainings import NOTE, at_once, check_sound, killed, promote, promoted, told, trained
+from unit.registry.trainings import NOTE, at_once, check_sound, killed, promote, promoted, recorded_changes, trained
 from unit.tables import day
 
 YES, NO = Answer(True, "ada", "looks right"), Answer(False, "ada", "slices")
@@ -55,8 +54,8 @@ def check(project: Project) -> None:
         check_sound(project)
         events = project.champions.events()
         assert challenger(project) == current_challenger(events)
-        if known := challenger_changes(events):
-            assert project.registry.confirmed_event(CHALLENGER) == known[-1][0].event_id
+        if changes_of_challenger := challenger_changes(events):
+            assert project.registry.confirmed_event(CHALLENGER) == changes_of_challenger[-1][0].event_id
         project.champions.reconcile_aliases("somebody")
 
 
@@ -66,14 +65,14 @@ def check(project: Project) -> None:
 def test_what_challenges_is_a_version_with_an_event_that_says_why_and_the_champion_stays(project: Project) -> None:
     promoted(project, 3)
     run = challenged(project, 4)
-    assert told(project) == [*FIRST, ("registered", None, 2), ("challenging", None, 2)]
+    assert recorded_changes(project) == [*FIRST, ("registered", None, 2), ("challenging", None, 2)]
     event = project.champions.events()[-1]
     assert (event.actor, event.reason, event.effective, event.mlflow_run) == ("run 4", "reason 4", day(4), run)
     told_of = {"gate": NOTE, "digest": project.registry.version(2).digest, "first_night": str(day(4))}
-    assert json.loads(event.evidence) == told_of
+    assert event.parsed_evidence == told_of
     assert (project.registry.require_champion().number, challenger(project)) == (1, 2)
-    found = project.challengers.reconcile_and_get_challenger("me")
-    assert found and (found[0].number, found[1]) == (2, event)
+    challenger_and_event = project.challengers.reconcile_and_get_challenger("me")
+    assert challenger_and_event and (challenger_and_event[0].number, challenger_and_event[1]) == (2, event)
     check(project)
 
 
@@ -93,7 +92,7 @@ def test_a_newer_challenger_retires_the_older_one(project: Project) -> None:
     promoted(project, 3)
     challenged(project, 4)
     challenged(project, 5)
-    assert told(project)[4:] == [("registered", None, 3), ("retired", None, 2), ("challenging", None, 3)]
+    assert recorded_changes(project)[4:] == [("registered", None, 3), ("retired", None, 2), ("challenging", None, 3)]
     retired = project.champions.events()[-2]
     assert (retired.actor, retired.reason, retired.effective) == ("run 5", "version 3 is newer", day(5))
     assert challenger(project) == 3
@@ -106,7 +105,7 @@ def test_an_older_training_that_is_registered_late_does_not_displace_a_newer_one
     project.registry.register(older.run_id, NOTE)  # and killed before anything else
     challenged(project, 5)
     assert project.challengers.register_challenger(older.run_id, NOTE, "run 4").number == 2
-    assert told(project)[-2:] == [("registered", None, 2), ("retired", None, 2)]
+    assert recorded_changes(project)[-2:] == [("registered", None, 2), ("retired", None, 2)]
     assert challenger(project) == 3
     check(project)
 
@@ -115,7 +114,7 @@ def test_a_version_that_is_promoted_at_once_retires_an_older_challenger(project:
     promoted(project, 3)
     challenged(project, 4)
     promoted(project, 5)
-    assert told(project)[4:] == [("registered", None, 3), ("retired", None, 2), ("promoted", 1, 3)]
+    assert recorded_changes(project)[4:] == [("registered", None, 3), ("retired", None, 2), ("promoted", 1, 3)]
     assert (project.registry.require_champion().number, challenger(project)) == (3, None)
     check(project)
 
@@ -129,12 +128,21 @@ def test_a_challenger_that_is_promoted_is_the_champion_from_the_next_night_on_an
     promoted(project, 3)
     challenged(project, 4)
     scored(project, day(8), day(9))
-    done = project.challengers.promote(2, "run 9", "better", {"shadow": "7 nights"}, against=1)
-    assert done and (done.event, done.from_version, done.to_version, done.effective) == ("promoted", 1, 2, day(10))
-    assert (done.actor, done.reason, json.loads(done.evidence)["shadow"]) == ("run 9", "better", "7 nights")
+    change = project.challengers.promote(2, "run 9", "better", {"shadow": "7 nights"}, against=1)
+    assert change and (
+        change.event,
+        change.from_version,
+        change.to_version,
+        change.effective,
+    ) == ("promoted", 1, 2, day(10))
+    assert (change.actor, change.reason, change.parsed_evidence["shadow"]) == (
+        "run 9",
+        "better",
+        "7 nights",
+    )
     assert (project.registry.require_champion().number, challenger(project)) == (2, None)
     assert project.challengers.promote(2, "run 9", "better") is None
-    assert len(told(project)) == 5
+    assert len(recorded_changes(project)) == 5
     check(project)
 
 
@@ -150,8 +158,13 @@ def test_a_promotion_that_was_decided_against_another_champion_is_not_made(proje
 def test_a_challenger_that_is_retired_stays_a_version(project: Project) -> None:
     promoted(project, 3)
     challenged(project, 4)
-    done = project.challengers.retire(None, "me", "not needed")
-    assert done and (done.event, done.to_version, done.actor, done.reason) == ("retired", 2, "me", "not needed")
+    change = project.challengers.retire(None, "me", "not needed")
+    assert change and (
+        change.event,
+        change.to_version,
+        change.actor,
+        change.reason,
+    ) == ("retired", 2, "me", "not needed")
     assert project.challengers.retire(None, "me", "") is None
     assert challenger(project) is None and project.challengers.reconcile_and_get_challenger("me") is None
     assert list(project.registry.versions()) == [1, 2]
@@ -162,10 +175,10 @@ def test_who_is_meant_must_be_the_challenger(project: Project) -> None:
     promoted(project, 3)
     challenged(project, 4)
     challenged(project, 5)
-    before = told(project)
+    before = recorded_changes(project)
     assert project.challengers.retire(2, "me", "") is None
     assert project.challengers.promote(2, "me", "") is None
-    assert told(project) == before
+    assert recorded_changes(project) == before
 
 
 # ---- an answer
@@ -174,9 +187,9 @@ def test_who_is_meant_must_be_the_challenger(project: Project) -> None:
 def test_an_approval_is_kept_with_the_person_and_the_version_is_promoted(project: Project) -> None:
     promoted(project, 3)
     run = challenged(project, 4)
-    done = project.challengers.apply_answer(run, YES, "run 4")
+    change = project.challengers.apply_answer(run, YES, "run 4")
     approved, raised = project.champions.events()[-2:]
-    assert done == raised
+    assert change == raised
     assert (approved.event, approved.to_version, approved.actor, approved.reason) == (
         "approved", 2, "ada", "looks right",
     )  # fmt: skip
@@ -189,9 +202,14 @@ def test_an_approval_is_kept_with_the_person_and_the_version_is_promoted(project
 def test_a_refusal_is_kept_with_the_person_and_is_final(project: Project) -> None:
     promoted(project, 3)
     run = challenged(project, 4)
-    done = project.challengers.apply_answer(run, NO, "run 4")
-    assert (done.event, done.to_version, done.actor, done.reason) == ("declined", 2, "ada", "slices")
-    assert project.challengers.apply_answer(run, NO, "run 4") == done
+    change = project.challengers.apply_answer(run, NO, "run 4")
+    assert (change.event, change.to_version, change.actor, change.reason) == (
+        "declined",
+        2,
+        "ada",
+        "slices",
+    )
+    assert project.challengers.apply_answer(run, NO, "run 4") == change
     with pytest.raises(TerminalError, match=r"version 2: the version is no longer the challenger.*rollback --to 2"):
         project.challengers.apply_answer(run, YES, "run 4")
     assert (project.registry.require_champion().number, challenger(project)) == (1, None)
@@ -203,7 +221,7 @@ def test_the_first_version_of_all_can_wait_for_an_answer(project: Project) -> No
     run = challenged(project, 3)
     assert project.registry.champion() is None
     project.challengers.apply_answer(run, YES, "run 3")
-    assert told(project) == [
+    assert recorded_changes(project) == [
         ("registered", None, 1), ("challenging", None, 1), ("approved", None, 1), ("promoted", None, 1),
     ]  # fmt: skip
     check(project)
@@ -268,11 +286,11 @@ def test_a_challenger_that_was_made_or_taken_away_in_mlflow_is_kept_as_an_event_
     project.registry.client.delete_registered_model_alias("tiny", CHALLENGER)
     project.champions.reconcile_aliases("me")
     project.champions.reconcile_aliases("me")
-    made, gone = project.champions.events()[4:]
-    assert (made.event, made.to_version, made.actor, made.reason) == (
+    set_in_mlflow, deleted_in_mlflow = project.champions.events()[4:]
+    assert (set_in_mlflow.event, set_in_mlflow.to_version, set_in_mlflow.actor, set_in_mlflow.reason) == (
         "challenging", 1, "unknown", "changed in MLflow, noticed by me",
     )  # fmt: skip
-    assert (gone.event, gone.to_version, gone.actor) == ("retired", 1, "unknown")
+    assert (deleted_in_mlflow.event, deleted_in_mlflow.to_version, deleted_in_mlflow.actor) == ("retired", 1, "unknown")
     check(project)
 
 
@@ -281,7 +299,7 @@ def test_a_challenger_that_was_exchanged_in_mlflow_is_the_one_that_was_put_there
     challenged(project, 5)
     set_challenger(project, 1)
     project.champions.reconcile_aliases("me")
-    assert told(project)[6:] == [("challenging", 3, 1)]
+    assert recorded_changes(project)[6:] == [("challenging", 3, 1)]
     check(project)
 
 
@@ -289,7 +307,7 @@ def test_a_champion_is_never_its_own_challenger(project: Project) -> None:
     promoted(project, 3)
     set_challenger(project, 1)
     project.champions.reconcile_aliases("me")
-    assert challenger(project) is None and told(project) == FIRST
+    assert challenger(project) is None and recorded_changes(project) == FIRST
     check(project)
 
 
@@ -298,7 +316,7 @@ def test_a_challenger_that_was_made_the_champion_in_mlflow_challenges_no_more(pr
     challenged(project, 4)
     point(project, 2)
     project.champions.reconcile_aliases("me")
-    assert told(project)[4:] == [("changed_elsewhere", 1, 2)]
+    assert recorded_changes(project)[4:] == [("changed_elsewhere", 1, 2)]
     assert challenger(project) is None
     assert project.registry.require_champion().number == 2
 
@@ -309,7 +327,7 @@ def test_events_of_an_mlflow_that_is_gone_leave_no_challenger(project: Project) 
     project.registry.client.delete_registered_model("tiny")
     project.champions.reconcile_aliases("me")
     project.champions.reconcile_aliases("me")
-    assert told(project)[4:] == [("changed_elsewhere", 1, None), ("retired", None, 2)]
+    assert recorded_changes(project)[4:] == [("changed_elsewhere", 1, None), ("retired", None, 2)]
     promoted(project, 5)
     challenged(project, 6)
     assert challenger(project) == 2 and project.registry.require_champion().number == 1
@@ -330,19 +348,19 @@ CHALLENGING = [
 
 
 @pytest.mark.parametrize(("step", "count"), CHALLENGING)
-@pytest.mark.parametrize("seen", [False, True])
+@pytest.mark.parametrize("reconciled", [False, True])
 def test_a_challenge_that_was_killed_is_completed_by_running_it_again(
-    project: Project, step: str, count: int, seen: bool
+    project: Project, step: str, count: int, reconciled: bool
 ) -> None:
     """Also if somebody looked in between."""
     promoted(project, 3)
     challenged(project, 4)
-    one = trained(project, 5)
-    killed(step, count, challenge, project.settings, one.run_id, "run 5")
-    if seen:
+    model = trained(project, 5)
+    killed(step, count, challenge, project.settings, model.run_id, "run 5")
+    if reconciled:
         project.champions.reconcile_aliases("me")
-    assert project.challengers.register_challenger(one.run_id, NOTE, "run 5").number == 3
-    assert told(project)[4:] == [("registered", None, 3), ("retired", None, 2), ("challenging", None, 3)]
+    assert project.challengers.register_challenger(model.run_id, NOTE, "run 5").number == 3
+    assert recorded_changes(project)[4:] == [("registered", None, 3), ("retired", None, 2), ("challenging", None, 3)]
     check(project)
 
 
@@ -360,7 +378,7 @@ def test_a_promotion_of_the_challenger_that_was_killed_is_finished_by_whoever_co
         assert project.challengers.promote(2, "run 9", "better") is None  # it is done by now
     assert project.champions.reconcile_and_get_champion("me")[0].number == 2
     assert challenger(project) is None
-    assert told(project)[4:] == [("promoted", 1, 2)]
+    assert recorded_changes(project)[4:] == [("promoted", 1, 2)]
     check(project)
 
 
@@ -371,7 +389,7 @@ def test_a_retirement_that_was_killed_is_finished_by_whoever_comes_next(project:
     killed(step, 1, retire, project.settings, 2)
     assert project.challengers.reconcile_and_get_challenger("me") is None
     assert project.challengers.retire(2, "run 9", "worse") is None
-    assert told(project)[4:] == [("retired", None, 2)]
+    assert recorded_changes(project)[4:] == [("retired", None, 2)]
     check(project)
 
 
@@ -391,16 +409,16 @@ def test_an_approval_that_was_killed_is_completed_by_running_it_again(project: P
     run = challenged(project, 4)
     killed(step, count, answer, project.settings, run, YES)
     assert project.challengers.apply_answer(run, YES, "run 9").event == "promoted"
-    assert told(project)[4:] == [("approved", None, 2), ("promoted", 1, 2)]
+    assert recorded_changes(project)[4:] == [("approved", None, 2), ("promoted", 1, 2)]
     check(project)
 
 
 def test_a_challenge_and_a_promotion_at_once_leave_a_sound_registry(project: Project) -> None:
     promoted(project, 3)
     challenged(project, 4)
-    one, other = trained(project, 5), trained(project, 6)
-    at_once((challenge, project.settings, one.run_id, "run 5"), (promote, project.settings, other, "run 6"))
-    assert [event for event, _, _ in told(project)].count("promoted") == 2
+    first, second = trained(project, 5), trained(project, 6)
+    at_once((challenge, project.settings, first.run_id, "run 5"), (promote, project.settings, second, "run 6"))
+    assert [event for event, _, _ in recorded_changes(project)].count("promoted") == 2
     check(project)
 
 
@@ -412,7 +430,7 @@ def test_the_challenger_follows_from_the_events(lake: Lake) -> None:
         return RegistryEvent("tiny", kind, day(1), "me", to_version=version)  # type: ignore[arg-type]
 
     def after(*kinds: tuple[str, int]) -> list[int | None]:
-        return [version for _, version in challenger_changes([event(*one) for one in kinds])]
+        return [version for _, version in challenger_changes([event(*model) for model in kinds])]
 
     assert after(("registered", 1), ("promoted", 1)) == []
     assert after(("challenging", 2), ("retired", 2), ("retired", 2)) == [2, None]

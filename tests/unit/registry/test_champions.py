@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -24,8 +23,8 @@ from unit.registry.trainings import (
     killed,
     promote,
     promoted,
+    recorded_changes,
     roll_back,
-    told,
     trained,
 )
 from unit.tables import day, publish_rows
@@ -55,13 +54,13 @@ def scored(project: Project, *nights: date) -> None:
 
 
 def test_a_promotion_is_two_events_that_say_why_and_on_what_it_rests(project: Project) -> None:
-    [one] = promoted(project, 3)
+    [model] = promoted(project, 3)
     registered, raised = project.champions.events()
-    assert told(project) == FIRST
+    assert recorded_changes(project) == FIRST
     for event in (registered, raised):
         assert (event.actor, event.reason, event.effective) == ("run 3", "reason 3", day(3))
-        assert event.mlflow_run == one.run_id
-        assert json.loads(event.evidence) == {"gate": NOTE, "digest": one.digest}
+        assert event.mlflow_run == model.run_id
+        assert event.parsed_evidence == {"gate": NOTE, "digest": model.digest}
     check_sound(project)
 
 
@@ -82,14 +81,14 @@ def test_registering_again_does_not_undo_a_rollback(project: Project) -> None:
 
 
 def test_what_the_gate_refused_is_kept_once_and_is_no_version(project: Project) -> None:
-    one = trained(project, 5, "refused")
+    model = trained(project, 5, "refused")
     for _ in range(2):
-        project.champions.record_refusal(one.run_id, "too bad", "run 5")
+        project.champions.record_refusal(model.run_id, "too bad", "run 5")
     [event] = project.champions.events()
-    assert (event.event, event.to_version, event.mlflow_run, event.actor) == ("refused", None, one.run_id, "run 5")
-    assert json.loads(event.evidence) == {"gate": "too bad"}
+    assert (event.event, event.to_version, event.mlflow_run, event.actor) == ("refused", None, model.run_id, "run 5")
+    assert event.parsed_evidence == {"gate": "too bad"}
     with pytest.raises(TerminalError, match="passed the gate"):
-        promote_model(project, one, "by force", "run 5")
+        promote_model(project, model, "by force", "run 5")
     assert project.registry.versions() == {}
 
 
@@ -105,33 +104,33 @@ PROMOTING = [
 @pytest.mark.parametrize(("step", "count"), PROMOTING)
 def test_a_promotion_that_was_killed_is_completed_by_running_it_again(project: Project, step: str, count: int) -> None:
     promoted(project, 3)
-    one = trained(project, 4)
-    killed(step, count, promote, project.settings, one, "run 4")
-    assert promote_model(project, one, NOTE, "run 4").number == 2
-    assert told(project) == FIRST + SECOND
+    model = trained(project, 4)
+    killed(step, count, promote, project.settings, model, "run 4")
+    assert promote_model(project, model, NOTE, "run 4").number == 2
+    assert recorded_changes(project) == FIRST + SECOND
     check_sound(project)
 
 
 def test_the_first_promotion_of_all_may_be_killed_before_it_made_a_version(project: Project) -> None:
-    one = trained(project, 3)
-    killed("the model is there", 1, promote, project.settings, one, "run 3")
+    model = trained(project, 3)
+    killed("the model is there", 1, promote, project.settings, model, "run 3")
     with pytest.raises(NotYetAvailable, match="no champion"):
         project.champions.reconcile_and_get_champion("me")
-    promote_model(project, one, NOTE, "run 3")
-    assert told(project) == FIRST
+    promote_model(project, model, NOTE, "run 3")
+    assert recorded_changes(project) == FIRST
     check_sound(project)
 
 
 @pytest.mark.parametrize(("step", "count"), PROMOTING)
 def test_a_promotion_that_was_killed_does_not_confuse_the_next_one(project: Project, step: str, count: int) -> None:
-    one, other = trained(project, 3), trained(project, 4)
-    killed(step, count, promote, project.settings, one, "run 3")
-    promote_model(project, other, NOTE, "run 4")
+    first, second = trained(project, 3), trained(project, 4)
+    killed(step, count, promote, project.settings, first, "run 3")
+    promote_model(project, second, NOTE, "run 4")
     decided = (step, count) not in PROMOTING[:2]  # with its event, whatever became of the alias
-    assert [event for event, _, _ in told(project)].count("promoted") == (2 if decided else 1)
-    promote_model(project, one, NOTE, "run 3")
-    promote_model(project, other, NOTE, "run 4")
-    assert [event for event, _, _ in told(project)].count("promoted") == 2
+    assert [event for event, _, _ in recorded_changes(project)].count("promoted") == (2 if decided else 1)
+    promote_model(project, first, NOTE, "run 3")
+    promote_model(project, second, NOTE, "run 4")
+    assert [event for event, _, _ in recorded_changes(project)].count("promoted") == 2
     check_sound(project)
 
 
@@ -146,10 +145,12 @@ def test_an_interrupted_promotion_is_finished_by_whoever_looks_next(project: Pro
 
 def test_promotions_at_once_make_a_version_a_run_and_one_of_them_the_champion(project: Project) -> None:
     first, second = trained(project, 3), trained(project, 4)
-    jobs = [(promote, project.settings, one, f"run {number}") for number, one in ((3, first), (4, second), (3, first))]
+    jobs = [
+        (promote, project.settings, model, f"run {number}") for number, model in ((3, first), (4, second), (3, first))
+    ]
     at_once(*jobs)
-    assert sorted(event for event, _, _ in told(project)) == ["promoted"] * 2 + ["registered"] * 2
-    assert {one.run_id for one in project.registry.versions().values()} == {first.run_id, second.run_id}
+    assert sorted(event for event, _, _ in recorded_changes(project)) == ["promoted"] * 2 + ["registered"] * 2
+    assert {version.run_id for version in project.registry.versions().values()} == {first.run_id, second.run_id}
     check_sound(project)
 
 
@@ -158,15 +159,15 @@ def test_promotions_at_once_make_a_version_a_run_and_one_of_them_the_champion(pr
 
 def test_going_back_goes_to_the_champion_before_and_then_further(project: Project) -> None:
     promoted(project, 3, 4, 5)
-    done = project.champions.roll_back("me", reason="worse")
-    assert (done.event, done.from_version, done.to_version, done.actor, done.reason) == (
+    rollback = project.champions.roll_back("me", reason="worse")
+    assert (rollback.event, rollback.from_version, rollback.to_version, rollback.actor, rollback.reason) == (
         "rolled_back", 3, 2, "me", "worse",
     )  # fmt: skip
     assert champion(project) == 2
     assert project.champions.roll_back("me").to_version == 1  # never to the one that was gone back from
     with pytest.raises(TerminalError, match=r"there is no previous champion.*--to"):
         project.champions.roll_back("me")
-    assert told(project)[-2:] == [("rolled_back", 3, 2), ("rolled_back", 2, 1)]
+    assert recorded_changes(project)[-2:] == [("rolled_back", 3, 2), ("rolled_back", 2, 1)]
     check_sound(project)
 
 
@@ -174,7 +175,7 @@ def test_the_same_may_be_done_again_and_is_kept_again(project: Project) -> None:
     promoted(project, 3, 4)
     for to in (1, 2, 1, 2):
         project.champions.roll_back("me", to)
-    assert told(project)[4:] == [("rolled_back", 2, 1), ("rolled_back", 1, 2)] * 2
+    assert recorded_changes(project)[4:] == [("rolled_back", 2, 1), ("rolled_back", 1, 2)] * 2
     check_sound(project)
 
 
@@ -182,7 +183,7 @@ def test_the_next_promotion_follows_the_one_that_was_gone_back_to(project: Proje
     promoted(project, 3, 4)
     project.champions.roll_back("me")
     promoted(project, 5)
-    assert told(project)[-1] == ("promoted", 1, 3)
+    assert recorded_changes(project)[-1] == ("promoted", 1, 3)
     assert project.champions.roll_back("me").to_version == 1
     check_sound(project)
 
@@ -206,7 +207,7 @@ def test_going_back_that_was_killed_is_finished_by_the_next_call_and_goes_no_fur
     else:
         assert project.champions.roll_back("me", to).to_version == 2
     assert champion(project) == 2
-    assert told(project)[6:] == [("rolled_back", 3, 2)]
+    assert recorded_changes(project)[6:] == [("rolled_back", 3, 2)]
     check_sound(project)
 
 
@@ -215,7 +216,7 @@ def test_going_back_does_not_take_a_promotion_for_done_that_was_just_finished(pr
     killed("an event is kept", 2, promote, project.settings, trained(project, 5), "run 5")
     with pytest.raises(TerminalError, match="version 3 became the champion just now"):
         project.champions.roll_back("me")
-    assert told(project) == FIRST + SECOND + THIRD
+    assert recorded_changes(project) == FIRST + SECOND + THIRD
     assert project.champions.roll_back("me").to_version == 2
     check_sound(project)
 
@@ -223,7 +224,7 @@ def test_going_back_does_not_take_a_promotion_for_done_that_was_just_finished(pr
 def test_a_promotion_and_going_back_at_once_leave_one_champion(project: Project) -> None:
     promoted(project, 3, 4)
     at_once((promote, project.settings, trained(project, 5), "run 5"), (roll_back, project.settings, 1))
-    assert sorted(event for event, _, _ in told(project)[4:]) == ["promoted", "registered", "rolled_back"]
+    assert sorted(event for event, _, _ in recorded_changes(project)[4:]) == ["promoted", "registered", "rolled_back"]
     check_sound(project)
 
 
@@ -271,8 +272,8 @@ def test_a_version_whose_artifact_is_gone_or_changed_is_refused(three: Project, 
 
 @pytest.mark.parametrize("force", [False, True])
 def test_a_version_whose_digest_was_changed_with_its_artifact_is_refused(three: Project, force: bool) -> None:
-    other = three.registry.version(2)
-    three.registry.client.set_model_version_tag("tiny", "1", DIGEST, other.digest)
+    unjudged = three.registry.version(2)
+    three.registry.client.set_model_version_tag("tiny", "1", DIGEST, unjudged.digest)
     assert "its digest in MLflow is not the one it was registered with" in refusal(three, 1, force=force)
     three.registry.client.delete_model_version_tag("tiny", "1", DIGEST)
     assert "it has no digest" in refusal(three, 1, force=force)
@@ -282,8 +283,8 @@ def test_a_version_that_never_passed_its_gate_needs_force(three: Project) -> Non
     assert "it never passed the gate; received 'it was never judged'; allowed: passed" in refusal(three, 3)
     three.registry.client.set_model_version_tag("tiny", "3", GATE, "refused")
     assert "received 'refused'" in refusal(three, 3)
-    done = three.champions.roll_back("me", 3, force=True)
-    assert json.loads(done.evidence)["forced"] is True
+    rollback = three.champions.roll_back("me", 3, force=True)
+    assert rollback.parsed_evidence["forced"] is True
     assert champion(three) == 3
 
 
@@ -313,17 +314,17 @@ def test_a_champion_made_in_mlflow_is_kept_as_an_event_once_with_a_warning(
     caplog.clear()
     assert project.champions.reconcile_and_get_champion("somebody else")[1] == event
     assert caplog.messages == []
-    assert told(project)[6:] == [("changed_elsewhere", 3, 1)]
+    assert recorded_changes(project)[6:] == [("changed_elsewhere", 3, 1)]
 
 
 def test_a_champion_made_in_mlflow_is_noticed_by_a_promotion_and_by_going_back(project: Project) -> None:
     promoted(project, 3, 4)
     point(project, 1)
     promoted(project, 5)
-    assert told(project)[4:] == [("changed_elsewhere", 2, 1), ("registered", None, 3), ("promoted", 1, 3)]
+    assert recorded_changes(project)[4:] == [("changed_elsewhere", 2, 1), ("registered", None, 3), ("promoted", 1, 3)]
     point(project, 2)
     assert project.champions.roll_back("me").to_version == 3
-    assert told(project)[7:] == [("changed_elsewhere", 3, 2), ("rolled_back", 2, 3)]
+    assert recorded_changes(project)[7:] == [("changed_elsewhere", 3, 2), ("rolled_back", 2, 3)]
 
 
 def test_a_champion_from_before_there_were_events_is_known_since_it_was_trained(project: Project) -> None:
@@ -339,7 +340,7 @@ def test_a_champion_that_was_taken_away_in_mlflow_is_noticed_and_can_be_restored
     project.registry.client.delete_registered_model_alias("tiny", CHAMPION)
     with pytest.raises(NotYetAvailable, match="no champion"):
         project.champions.reconcile_and_get_champion("me")
-    assert told(project)[4:] == [("changed_elsewhere", 2, None)]
+    assert recorded_changes(project)[4:] == [("changed_elsewhere", 2, None)]
     assert project.champions.roll_back("me").to_version == 2
     assert champion(project) == 2
 
@@ -349,7 +350,7 @@ def test_a_change_that_was_interrupted_yields_to_what_somebody_did_since(project
     killed("an event is kept", 2, promote, project.settings, trained(project, 5), "run 5")
     point(project, 1)
     assert project.champions.reconcile_and_get_champion("me")[0].number == 1
-    assert told(project)[4:] == [*THIRD, ("changed_elsewhere", 3, 1)]
+    assert recorded_changes(project)[4:] == [*THIRD, ("changed_elsewhere", 3, 1)]
 
 
 def test_events_of_an_mlflow_that_is_gone_do_not_make_a_champion_in_the_new_one(project: Project) -> None:
@@ -357,10 +358,10 @@ def test_events_of_an_mlflow_that_is_gone_do_not_make_a_champion_in_the_new_one(
     project.registry.client.delete_registered_model("tiny")
     project.champions.reconcile_aliases("me")
     project.champions.reconcile_aliases("me")
-    assert told(project)[4:] == [("changed_elsewhere", 2, None)]
+    assert recorded_changes(project)[4:] == [("changed_elsewhere", 2, None)]
     assert project.registry.champion() is None
     promoted(project, 5)
-    assert told(project)[5:] == [("registered", None, 1), ("promoted", None, 1)]
+    assert recorded_changes(project)[5:] == [("registered", None, 1), ("promoted", None, 1)]
     assert champion(project) == 1
 
 
@@ -384,6 +385,6 @@ def test_the_clock_may_be_set_back_between_two_changes(project: Project, monkeyp
         patch.setattr(changes, "append_event", lambda lake, event: real(lake, replace(event, recorded_at=ahead)))
         promoted(project, 3)
     promoted(project, 4)
-    assert told(project)[-1] == ("promoted", 1, 2)
+    assert recorded_changes(project)[-1] == ("promoted", 1, 2)
     assert project.champions.events()[-1].recorded_at > ahead
     check_sound(project)

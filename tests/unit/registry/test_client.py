@@ -17,7 +17,7 @@ from nightshift.project import Project
 from nightshift.registry.store import Registry
 from nightshift.settings import PROJECT, Settings
 from nightshift.stages.register import promote
-from unit.registry.trainings import promoted, told, trained
+from unit.registry.trainings import promoted, recorded_changes, trained
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_a_server_that_is_down_is_named_and_its_password_is_not(settings: Settin
 
 
 def test_a_server_that_goes_away_is_a_transient_error_of_every_call(project: Project, nobody: str) -> None:
-    one = trained(project, 3)
+    model = trained(project, 3)
     project.registry.client = Registry(project.settings, "tiny").client
     # The same client, as if the address it was given had died since.
     from mlflow import MlflowClient
@@ -52,15 +52,15 @@ def test_a_server_that_goes_away_is_a_transient_error_of_every_call(project: Pro
         project.registry.versions,
         project.registry.confirmed_event,
         lambda: project.registry.version(1),
-        lambda: project.registry.package_files(one.run_id, one.digest),
-        lambda: promote(project, one, "note", "run 3"),
+        lambda: project.registry.package_files(model.run_id, model.digest),
+        lambda: promote(project, model, "note", "run 3"),
         lambda: project.champions.roll_back("me"),
         lambda: project.champions.reconcile_and_get_champion("me"),
     ]
     for call in calls:
         with pytest.raises(TransientError, match="MLflow does not answer"):
             call()
-    assert told(project) == []
+    assert recorded_changes(project) == []
 
 
 @pytest.fixture
@@ -83,17 +83,17 @@ def test_a_locked_database_is_a_transient_error_and_nothing_was_changed(
     project: Project, impatient: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:
     promoted(project, 3)
-    one = trained(project, 4)
-    before = told(project)
+    model = trained(project, 4)
+    before = recorded_changes(project)
     holder = sqlite3.connect(project.settings.var_path / "mlflow" / "mlflow.db")
     holder.execute("begin exclusive")
     with pytest.raises(TransientError, match=r"mlflow\.db: MLflow does not answer: .*database is locked"):
-        promote(project, one, "note", "run 4")
+        promote(project, model, "note", "run 4")
     assert set(impatient) == {"PRAGMA busy_timeout = 20000;"}  # how long MLflow itself waits
     holder.rollback()
-    assert told(project) == before
+    assert recorded_changes(project) == before
     assert "Traceback" not in capfd.readouterr().err
-    assert promote(project, one, "note", "run 4").number == 2
+    assert promote(project, model, "note", "run 4").number == 2
 
 
 def test_what_mlflow_does_not_have_is_not_silence(project: Project) -> None:

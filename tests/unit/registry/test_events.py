@@ -33,9 +33,9 @@ AT = datetime(2026, 3, 4, 5, 6, 7, 89, UTC)
 
 def event(number: int, **changed: Any) -> RegistryEvent:
     """The n-th version of a model is promoted by the n-th run, a second after the one before."""
-    told = {"model": "tiny", "event": "promoted", "effective": day(number), "actor": f"run {number}"}
-    told |= {"from_version": number - 1 or None, "to_version": number, "recorded_at": AT + timedelta(seconds=number)}
-    return RegistryEvent(**told | changed)
+    values = {"model": "tiny", "event": "promoted", "effective": day(number), "actor": f"run {number}"}
+    values |= {"from_version": number - 1 or None, "to_version": number, "recorded_at": AT + timedelta(seconds=number)}
+    return RegistryEvent(**values | changed)
 
 
 def snapshots(lake: Lake) -> int:
@@ -64,14 +64,14 @@ def test_an_event_that_is_told_again_changes_nothing_not_even_its_time(lake: Lak
 
 
 @pytest.mark.parametrize(
-    "other",
+    "changed",
     [{"actor": "b"}, {"event": "rolled_back"}, {"from_version": 7}, {"to_version": 7}, {"model": "other"},
      {"mlflow_run": "abc"}, {"effective": day(9)}, {"after": "0123"}],
-    ids=lambda other: next(iter(other)),
+    ids=lambda changed: next(iter(changed)),
 )  # fmt: skip
-def test_whatever_differs_is_another_event(lake: Lake, other: dict[str, Any]) -> None:
+def test_whatever_differs_is_another_event(lake: Lake, changed: dict[str, Any]) -> None:
     append_event(lake, event(1))
-    append_event(lake, event(1, **other))
+    append_event(lake, event(1, **changed))
     assert len(read_events(lake, "tiny") + read_events(lake, "other")) == 2
 
 
@@ -106,7 +106,7 @@ def tell(settings: Settings, *numbers: int) -> None:
 def test_processes_that_tell_at_once_lose_nothing_and_tell_nothing_twice(settings: Settings) -> None:
     """Every event is told by two of them; the table itself is made by whoever comes first."""
     at_once((tell, settings, 1, 2, 3, 4), (tell, settings, 4, 3, 5, 6), (tell, settings, 1, 2, 5, 6))
-    assert sorted(one.to_version or 0 for one in read_events(Lake(settings), "tiny")) == [1, 2, 3, 4, 5, 6]
+    assert sorted(entry.to_version or 0 for entry in read_events(Lake(settings), "tiny")) == [1, 2, 3, 4, 5, 6]
     assert snapshots(Lake(settings)) == 6
 
 
@@ -117,20 +117,20 @@ def test_without_a_lock_what_another_tells_meanwhile_stays_and_is_not_told_twice
 ) -> None:
     """As with a catalog that settles conflicts itself: the other one comes between planning and commit."""
     lake.ensure(registry_events_table())
-    for one in before:
-        append_event(lake, one)
-    others, real = [event(meanwhile, recorded_at=AT)], Replacement.commit
+    for entry in before:
+        append_event(lake, entry)
+    meanwhile_events, real = [event(meanwhile, recorded_at=AT)], Replacement.commit
 
     def commit(replacement: Replacement) -> None:
         real(replacement)
-        while others:
-            append_event(lake, others.pop())
+        while meanwhile_events:
+            append_event(lake, meanwhile_events.pop())
 
     monkeypatch.setattr(lake, "lock", lambda name: nullcontext())
     monkeypatch.setattr(Replacement, "commit", commit)
     append_event(lake, event(1))
-    expected = {one.to_version: one for one in [*before, event(1), event(meanwhile, recorded_at=AT)]}
-    assert {one.to_version: one for one in read_events(lake, "tiny")} == expected
+    expected = {entry.to_version: entry for entry in [*before, event(1), event(meanwhile, recorded_at=AT)]}
+    assert {entry.to_version: entry for entry in read_events(lake, "tiny")} == expected
 
 
 # ---- what follows from them
@@ -139,30 +139,36 @@ kinds = st.sampled_from(["promoted", "rolled_back", "changed_elsewhere", "regist
 histories = st.lists(st.tuples(kinds, st.integers(1, 12), st.integers(1, 5)), max_size=12)
 
 
-def history(told: list[tuple[str, int, int]]) -> list[RegistryEvent]:
+def history(steps: list[tuple[str, int, int]]) -> list[RegistryEvent]:
     return [
         event(number, event=kind, effective=day(effective), to_version=version)
-        for number, (kind, effective, version) in enumerate(told, 1)
+        for number, (kind, effective, version) in enumerate(steps, 1)
     ]
 
 
 @given(histories, st.integers(1, 14))
 def test_what_happened_last_of_what_is_effective_by_a_date_says_who_is_the_champion_on_it(
-    told: list[tuple[str, int, int]], number: int
+    steps: list[tuple[str, int, int]], number: int
 ) -> None:
-    events = history(told)
-    moved = [one for one in events if one.event not in ("registered", "refused") and one.effective <= day(number)]
-    found = [one for one in reigns(events) if one.since <= day(number) and not (one.until and one.until <= day(number))]
-    assert [one.event for one in found] == moved[-1:]
+    events = history(steps)
+    moved = [
+        entry for entry in events if entry.event not in ("registered", "refused") and entry.effective <= day(number)
+    ]
+    current = [
+        reign
+        for reign in reigns(events)
+        if reign.since <= day(number) and not (reign.until and reign.until <= day(number))
+    ]
+    assert [reign.event for reign in current] == moved[-1:]
 
 
 @given(histories)
-def test_reigns_follow_each_other_and_the_last_one_goes_on(told: list[tuple[str, int, int]]) -> None:
-    found = reigns(history(told))
-    assert [one.until for one in found[:-1]] == [one.since for one in found[1:]]
-    assert all(one.until is None or one.since < one.until for one in found)
-    if found:
-        assert (found[-1].until, found[-1].version) == (None, current_champion(history(told)))
+def test_reigns_follow_each_other_and_the_last_one_goes_on(steps: list[tuple[str, int, int]]) -> None:
+    all_reigns = reigns(history(steps))
+    assert [reign.until for reign in all_reigns[:-1]] == [reign.since for reign in all_reigns[1:]]
+    assert all(reign.until is None or reign.since < reign.until for reign in all_reigns)
+    if all_reigns:
+        assert (all_reigns[-1].until, all_reigns[-1].version) == (None, current_champion(history(steps)))
 
 
 @pytest.mark.parametrize(
@@ -188,10 +194,10 @@ def test_the_champion_to_go_back_to(steps: str, before: int | None) -> None:
         event(number, event=kinds[step[0]], to_version=int(step[1]) or None)
         for number, step in enumerate(steps.split(), 1)
     ]
-    registered = [replace(one, event="registered") for one in events]
+    registered = [replace(entry, event="registered") for entry in events]
     assert previous_champion([*registered, *events]) == before
 
 
 def test_dates_are_effective_ones_not_those_of_the_clock() -> None:
     old = event(1, effective=date(2013, 5, 1))
-    assert [one.since for one in reigns([old])] == [date(2013, 5, 1)]
+    assert [reign.since for reign in reigns([old])] == [date(2013, 5, 1)]

@@ -107,9 +107,9 @@ def test_a_file_that_is_gone_added_or_renamed_is_refused(stored: Stored) -> None
     digest = package_digest(files)
     less = {name: content for name, content in files.items() if name != ESTIMATOR}
     swapped = {"reference.json": files["encoder.json"], "encoder.json": files["reference.json"], ESTIMATOR: b""}
-    for other in (less, {**files, "more": b""}, {**less, f"{ESTIMATOR}2": files[ESTIMATOR]}, swapped):
+    for changed in (less, {**files, "more": b""}, {**less, f"{ESTIMATOR}2": files[ESTIMATOR]}, swapped):
         with pytest.raises(TerminalError, match=f"allowed: {digest}; fix: restore the artifact, or roll back"):
-            load_package(other, digest)
+            load_package(changed, digest)
 
 
 def test_the_digest_does_not_depend_on_the_order_of_the_files(stored: Stored) -> None:
@@ -152,8 +152,8 @@ def test_the_bomb_of_these_tests_does_go_off_when_unpickled(tmp_path: Path) -> N
 def bombs(mark: Path, original: bytes) -> dict[str, bytes]:
     """Ways of putting a pickle where the estimator is expected."""
     bomb = pickle.dumps(Bomb(mark))
-    beside = io.BytesIO(original)
-    with zipfile.ZipFile(beside, "a") as archive:
+    archive = io.BytesIO(original)
+    with zipfile.ZipFile(archive, "a") as archive:
         archive.writestr("bomb.pkl", bomb)
     objects = io.BytesIO()
     array = np.empty(1, dtype=object)
@@ -163,7 +163,7 @@ def bombs(mark: Path, original: bytes) -> dict[str, bytes]:
     with zipfile.ZipFile(io.BytesIO(original)) as source, zipfile.ZipFile(inside, "w") as target:
         for name in source.namelist():
             target.writestr(name, source.read(name) if name == "schema.json" else objects.getvalue())
-    return {"instead": bomb, "beside": beside.getvalue(), "for its arrays": inside.getvalue()}
+    return {"instead": bomb, "beside": archive.getvalue(), "for its arrays": inside.getvalue()}
 
 
 @pytest.mark.parametrize("way", ["instead", "beside", "for its arrays"])
@@ -231,8 +231,8 @@ def test_a_category_without_any_value_in_training_is_always_missing() -> None:
 def test_a_category_met_in_training_has_the_same_code_ever_after(kinds: list[str | None]) -> None:
     encoder = Encoder.fit(rows(kinds), TYPES)
     codes = encoder.matrix(rows(kinds))[:, 1]
-    known = encoder.categories["kind"]
-    back = [None if np.isnan(code) else known[int(code)] for code in codes]
+    categories = encoder.categories["kind"]
+    back = [None if np.isnan(code) else categories[int(code)] for code in codes]
     assert back == kinds
     batch = rows(kinds).to_batches()[0]
     assert np.array_equal(encoder.matrix(batch)[:, 1], codes, equal_nan=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -21,7 +20,7 @@ from nightshift.stages.register import register
 from nightshift.stages.shadow import SHADOW_PAGE, judge_challenger
 from nightshift.training.lineage import Lineage
 from unit.registry.test_challengers import challenger, check
-from unit.registry.trainings import NOTE, StoredModel, killed, promoted, told, trained
+from unit.registry.trainings import NOTE, StoredModel, killed, promoted, recorded_changes, trained
 from unit.tables import day
 
 SHADOW = "{shadow: {nights: 5, within: 9, metric: brier, margin: 0.01}}"
@@ -33,10 +32,10 @@ CHAMPION = 0.25  # how far its scores are off
 @pytest.fixture
 def project(models: Path, tmp_path: Path, empty_mlflow: Path) -> Project:
     """Of the tiny model with a shadow: a champion as of the third, and a challenger as of the fourth."""
-    return made(models, tmp_path, empty_mlflow, SHADOW)
+    return project_with(models, tmp_path, empty_mlflow, SHADOW)
 
 
-def made(models: Path, tmp_path: Path, empty_mlflow: Path, promotion: str) -> Project:
+def project_with(models: Path, tmp_path: Path, empty_mlflow: Path, promotion: str) -> Project:
     file, folder = models / "tiny" / "model.yaml", tmp_path / "var" / "mlflow"
     file.write_text(f"{file.read_text()}\npromotion: {promotion}\n")
     folder.mkdir(parents=True)
@@ -49,15 +48,15 @@ def made(models: Path, tmp_path: Path, empty_mlflow: Path, promotion: str) -> Pr
 
 def challenge(project: Project, number: int) -> StoredModel:
     """A training of the n-th that passed, and is the challenger."""
-    one = trained(project, number)
+    model = trained(project, number)
     texts = dict.fromkeys(("first", "holdout", "last", "definition", "data", "revision", "changed", "lock"), "")
     lineage = Lineage(
         **texts, as_of=str(day(number)), reason="", snapshots={}, rows=100, positives=40, seed=0, libraries={},
         python="", machine="",
     )  # fmt: skip
-    project.registry.log_lineage(one.run_id, lineage.to_json(), {})
-    register(project, one, NOTE, f"run {number}")
-    return one
+    project.registry.log_lineage(model.run_id, lineage.to_json(), {})
+    register(project, model, NOTE, f"run {number}")
+    return model
 
 
 def put(project: Project, spec: TableSpec, number: int, rows: dict, split: dict[str, str | int] | None = None) -> None:
@@ -71,8 +70,8 @@ def outcome(project: Project, numbers: Iterable[int], *, failing: bool | None = 
     """What became of the machines of some nights; of all of them the same if told so."""
     for number in numbers:
         failed = chances(number) > np.random.default_rng(number).uniform(size=90)
-        known = np.full(90, failing) if failing is not None else failed
-        put(project, raw_table(project.definition, "failures"), number, {"machine": NAMES, "failed": known})
+        failures = np.full(90, failing) if failing is not None else failed
+        put(project, raw_table(project.definition, "failures"), number, {"machine": NAMES, "failed": failures})
 
 
 def chances(number: int) -> np.ndarray:
@@ -98,15 +97,17 @@ def score(
         rows = {"score": scores(number, CHAMPION, 5), "model_version": [champion] * 90, "features_snapshot": [7] * 90}
         put(project, scores_table(project.definition), number, provenance | rows)
         if off is not None:
-            own = {"score": scores(number, off, 6), "model_version": [version] * 90}
-            own |= {"features_snapshot": [snapshot] * 90}
-            put(project, shadow_table(project.definition), number, provenance | own, {"model_version": version})
+            columns = {"score": scores(number, off, 6), "model_version": [version] * 90}
+            columns |= {"features_snapshot": [snapshot] * 90}
+            put(project, shadow_table(project.definition), number, provenance | columns, {"model_version": version})
 
 
 def rows(project: Project, number: int) -> dict[str, dict]:
-    found = [row for row in project.monitored(day(number), day(number)) if row["monitor"] == "shadow"]
-    assert {row["subject"] for row in found} <= {"challenger 2"} and {row["model_version"] for row in found} <= {2}
-    return {row["statistic"]: row for row in found}
+    measured = [row for row in project.monitored(day(number), day(number)) if row["monitor"] == "shadow"]
+    assert {row["subject"] for row in measured} <= {"challenger 2"} and {row["model_version"] for row in measured} <= {
+        2
+    }
+    return {row["statistic"]: row for row in measured}
 
 
 def page(project: Project, number: int) -> Path:
@@ -117,12 +118,16 @@ def page(project: Project, number: int) -> Path:
 def test_nothing_is_decided_before_enough_nights_have_outcomes(project: Project) -> None:
     score(project, range(5, 11), BETTER)
     outcome(project, range(5, 9))
-    said = judge_challenger(project, day(10), "test")  # the ninth is due, and has not landed
-    assert said == "challenger 2: 4 of 5 nights that can be compared, of 6 that were scored"
+    summary = judge_challenger(project, day(10), "test")  # the ninth is due, and has not landed
+    assert summary == "challenger 2: 4 of 5 nights that can be compared, of 6 that were scored"
     assert challenger(project) == 2
-    kept = rows(project, 10)
-    assert (kept["nights"]["value"], kept["nights"]["threshold"], kept["nights"]["verdict"]) == (4, 5, "unknown")
-    assert kept["verdict"]["verdict"] == "unknown"
+    values = rows(project, 10)
+    assert (values["nights"]["value"], values["nights"]["threshold"], values["nights"]["verdict"]) == (
+        4,
+        5,
+        "unknown",
+    )
+    assert values["verdict"]["verdict"] == "unknown"
     assert not page(project, 2).exists()
 
 
@@ -135,19 +140,19 @@ def test_outcomes_that_are_not_final_by_the_night_do_not_count(project: Project)
 def test_a_better_challenger_is_promoted_from_the_next_night_on_with_a_report(project: Project) -> None:
     score(project, range(5, 11), BETTER)
     outcome(project, range(5, 10))
-    said = judge_challenger(project, day(10), "test")
-    assert said.startswith("challenger 2: promoted, 5 nights against version 1: brier 0.")
-    assert told(project)[-1] == ("promoted", 1, 2)
+    summary = judge_challenger(project, day(10), "test")
+    assert summary.startswith("challenger 2: promoted, 5 nights against version 1: brier 0.")
+    assert recorded_changes(project)[-1] == ("promoted", 1, 2)
     event = project.champions.events()[-1]
     assert (event.effective, event.actor) == (day(11), "test")
-    evidence = json.loads(event.evidence)
+    evidence = event.parsed_evidence
     assert evidence["report"] == SHADOW_PAGE and evidence["gate"] == "passed"
     assert event.reason == evidence["shadow"] and "95% sure above +0.0" in event.reason
-    kept = rows(project, 10)
-    assert {"nights", "rows", "classes", "scores", "against_champion.brier", "verdict"} == set(kept)
-    assert {row["verdict"] for row in kept.values()} == {"pass"}
-    assert kept["against_champion.brier"]["sample_size"] == 450
-    assert kept["against_champion.brier"]["threshold"] == -0.01
+    values = rows(project, 10)
+    assert {"nights", "rows", "classes", "scores", "against_champion.brier", "verdict"} == set(values)
+    assert {row["verdict"] for row in values.values()} == {"pass"}
+    assert values["against_champion.brier"]["sample_size"] == 450
+    assert values["against_champion.brier"]["threshold"] == -0.01
     assert page(project, 2).read_text().count("<svg") == 4
     assert "tiny: version 2 in shadow" in page(project, 2).read_text()
     check(project)
@@ -157,7 +162,7 @@ def test_a_worse_challenger_is_retired_and_the_champion_stays(project: Project) 
     score(project, range(5, 11), WORSE)
     outcome(project, range(5, 10))
     assert judge_challenger(project, day(10), "test").startswith("challenger 2: retired, 5 nights against version 1: ")
-    assert told(project)[-1] == ("retired", None, 2)
+    assert recorded_changes(project)[-1] == ("retired", None, 2)
     assert project.registry.require_champion().number == 1
     assert rows(project, 10)["verdict"]["verdict"] == "fail"
     assert "refused" in page(project, 2).read_text()
@@ -169,10 +174,10 @@ def test_looking_again_changes_nothing(project: Project, off: float) -> None:
     score(project, range(5, 11), off)
     outcome(project, range(5, 10))
     judge_challenger(project, day(10), "test")
-    before, kept = project.champions.events(), rows(project, 10)
+    before, values = project.champions.events(), rows(project, 10)
     for number in (9, 10, 11):
         assert judge_challenger(project, day(number), "again") == "no challenger is to be judged by its nights"
-    assert (project.champions.events(), rows(project, 10)) == (before, kept)
+    assert (project.champions.events(), rows(project, 10)) == (before, values)
 
 
 def test_the_oldest_nights_decide_whenever_they_are_looked_at(project: Project) -> None:
@@ -225,8 +230,8 @@ def test_a_challenger_that_cannot_be_compared_in_time_is_retired(project: Projec
     score(project, range(9, 14), None)
     outcome(project, range(5, 13))
     assert "4 of 5 nights" in judge_challenger(project, day(12), "test")
-    said = judge_challenger(project, day(13), "test")
-    assert said == "challenger 2: retired, too late: 4 of 5 nights that can be compared, of 9 that were scored"
+    summary = judge_challenger(project, day(13), "test")
+    assert summary == "challenger 2: retired, too late: 4 of 5 nights that can be compared, of 9 that were scored"
     event = project.champions.events()[-1]
     assert (event.event, event.to_version) == ("retired", 2)
     assert event.reason == "too late: 4 of 5 nights that can be compared, of 9 that were scored"
@@ -244,18 +249,18 @@ def test_the_time_of_a_challenger_that_learned_long_ago_begins_when_it_is_there(
 
 def test_every_slice_must_hold(models: Path, tmp_path: Path, empty_mlflow: Path) -> None:
     sliced = SHADOW.replace("}}", ", slices: {columns: [kind], minimum: 50, regression: 0.02}}}")
-    project = made(models, tmp_path, empty_mlflow, sliced)
+    project = project_with(models, tmp_path, empty_mlflow, sliced)
     score(project, range(5, 11), BETTER)
     outcome(project, range(5, 10))
     kinds = np.array([name[0] for name in NAMES])
     for number in range(5, 10):
-        own = {"score": np.where(kinds == "c", 1 - chances(number), chances(number)), "machine": NAMES}
-        own |= {"model_version": [2] * 90, "features_snapshot": [7] * 90}
-        put(project, shadow_table(project.definition), number, own, {"model_version": 2})
+        columns = {"score": np.where(kinds == "c", 1 - chances(number), chances(number)), "machine": NAMES}
+        columns |= {"model_version": [2] * 90, "features_snapshot": [7] * 90}
+        put(project, shadow_table(project.definition), number, columns, {"model_version": 2})
         put(project, features_table(project.definition), number, {"machine": NAMES, "kind": kinds})
     assert "retired" in judge_challenger(project, day(10), "test")
-    kept = rows(project, 10)
-    verdicts = {kind: kept[f"slices.kind={kind}"]["verdict"] for kind in "abc"}
+    values = rows(project, 10)
+    verdicts = {kind: values[f"slices.kind={kind}"]["verdict"] for kind in "abc"}
     assert verdicts == {"a": "pass", "b": "pass", "c": "fail"}
 
 
@@ -263,13 +268,13 @@ def test_every_slice_must_hold(models: Path, tmp_path: Path, empty_mlflow: Path)
 def test_who_is_not_in_shadow_is_not_judged_by_nights(
     models: Path, tmp_path: Path, empty_mlflow: Path, promotion: str
 ) -> None:
-    project = made(models, tmp_path, empty_mlflow, promotion)
-    before = told(project)
+    project = project_with(models, tmp_path, empty_mlflow, promotion)
+    before = recorded_changes(project)
     assert challenger(project) == (None if promotion == "auto" else 2)
     score(project, range(5, 11), BETTER, champion=project.registry.require_champion().number)
     outcome(project, range(5, 10))
     assert judge_challenger(project, day(10), "test") == "no challenger is to be judged by its nights"
-    assert told(project) == before
+    assert recorded_changes(project) == before
 
 
 def test_the_first_version_of_all_is_not_kept_in_the_shadow_of_nobody(project: Project) -> None:
@@ -299,7 +304,7 @@ def test_a_verdict_that_was_killed_is_completed_by_running_it_again(project: Pro
     outcome(project, range(5, 10))
     killed(step, 1, judge, project.settings)
     judge_challenger(project, day(10), "test")
-    assert told(project)[4:] == [("promoted", 1, 2) if off == BETTER else ("retired", None, 2)]
+    assert recorded_changes(project)[4:] == [("promoted", 1, 2) if off == BETTER else ("retired", None, 2)]
     assert rows(project, 10)["verdict"]["verdict"] == ("pass" if off == BETTER else "fail")
     assert page(project, 2).exists()
     check(project)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import signal
@@ -40,15 +39,15 @@ def trained(project: Project, number: int, gate: str = "passed") -> StoredModel:
 
 def promoted(project: Project, *numbers: int) -> list[StoredModel]:
     """Trainings that passed, each promoted by a run of its own."""
-    found = [trained(project, number) for number in numbers]
-    for number, one in zip(numbers, found, strict=True):
-        promote_model(project, one, NOTE, f"run {number}")
-    return found
+    models = [trained(project, number) for number in numbers]
+    for number, model in zip(numbers, models, strict=True):
+        promote_model(project, model, NOTE, f"run {number}")
+    return models
 
 
-def told(project: Project) -> list[tuple[str, int | None, int | None]]:
+def recorded_changes(project: Project) -> list[tuple[str, int | None, int | None]]:
     """What happened, in its order."""
-    return [(one.event, one.from_version, one.to_version) for one in project.champions.events()]
+    return [(event.event, event.from_version, event.to_version) for event in project.champions.events()]
 
 
 def artifact(project: Project, run: str) -> Path:
@@ -61,14 +60,14 @@ def check_sound(project: Project) -> None:
     events, versions = project.champions.events(), list(project.registry.versions().values())
     champion = project.registry.require_champion()
     chain = champion_changes(events)
-    assert [one.from_version for one in chain] == [None, *(one.to_version for one in chain[:-1])]
+    assert [event.from_version for event in chain] == [None, *(event.to_version for event in chain[:-1])]
     assert champion.number == chain[-1].to_version
     assert project.registry.confirmed_event() == chain[-1].event_id
-    assert len({one.run_id for one in versions}) == len(versions)
-    assert len({one.event_id for one in events}) == len(events)
-    registered = {one.to_version: json.loads(one.evidence)["digest"] for one in events if one.event == "registered"}
-    assert registered == {one.number: one.digest for one in versions}
-    assert "changed_elsewhere" not in {one.event for one in events}
+    assert len({version.run_id for version in versions}) == len(versions)
+    assert len({event.event_id for event in events}) == len(events)
+    registered = {event.to_version: event.parsed_evidence["digest"] for event in events if event.event == "registered"}
+    assert registered == {version.number: version.digest for version in versions}
+    assert "changed_elsewhere" not in {event.event for event in events}
 
 
 # ---- in processes of their own
@@ -95,8 +94,8 @@ STEPS: dict[str, tuple[Any, str]] = {
 }
 
 
-def promote(settings: Settings, one: StoredModel, actor: str) -> None:
-    promote_model(Project("tiny", settings), one, NOTE, actor)
+def promote(settings: Settings, model: StoredModel, actor: str) -> None:
+    promote_model(Project("tiny", settings), model, NOTE, actor)
 
 
 def roll_back(settings: Settings, to: int | None) -> None:
@@ -132,12 +131,12 @@ def _dying(step: str, count: int, job: Callable[..., None], args: tuple[Any, ...
     real, left = getattr(owner, name), [count]
 
     @wraps(real)
-    def done(*given: Any, **options: Any) -> Any:
+    def run_step(*given: Any, **options: Any) -> Any:
         result = real(*given, **options)
         left[0] -= 1
         if not left[0]:
             os.kill(os.getpid(), signal.SIGKILL)
         return result
 
-    setattr(owner, name, done)
+    setattr(owner, name, run_step)
     job(*args)

@@ -97,11 +97,11 @@ def all_draws() -> Draws:
 @given(rows=rows_of_days)
 def test_every_resample_is_what_weights_give(metric: Metric, rows: Rows) -> None:
     sample, drawn = sample_of(rows), all_draws()
-    found = estimate(metric, sample, drawn).resamples
-    for counts, value in zip(drawn, found, strict=True):
+    resampled = estimate(metric, sample, drawn).resamples
+    for counts, value in zip(drawn, resampled, strict=True):
         weights = counts[sample.days].astype(float)
-        there = sample.labels[weights > 0]
-        lacking = {"roc_auc": len(set(there)) < 2, "average_precision": not there.any()}.get(metric, not len(there))
+        labels = sample.labels[weights > 0]
+        lacking = {"roc_auc": len(set(labels)) < 2, "average_precision": not labels.any()}.get(metric, not len(labels))
         if lacking:
             assert math.isnan(value)
         else:
@@ -123,11 +123,11 @@ def test_every_resample_of_predicted_numbers_is_what_weights_give(
     """Also where the numbers lie far from 0, as years or identifiers do."""
     labels, scores, days = (np.array(column) for column in zip(*rows, strict=True))
     sample, drawn = Sample(labels / 4 + far, scores / 32 + far, days), all_draws()
-    found = estimate(metric, sample, drawn).resamples
-    for counts, value in zip(drawn, found, strict=True):
+    resampled = estimate(metric, sample, drawn).resamples
+    for counts, value in zip(drawn, resampled, strict=True):
         weights = counts[sample.days].astype(float)
-        there = sample.labels[weights > 0]
-        if not len(there) or (metric == "r2" and len(set(there)) < 2):
+        labels = sample.labels[weights > 0]
+        if not len(labels) or (metric == "r2" and len(set(labels)) < 2):
             assert math.isnan(value)
         else:
             theirs = THEIRS[metric](sample.labels, sample.scores, sample_weight=weights)
@@ -135,18 +135,18 @@ def test_every_resample_of_predicted_numbers_is_what_weights_give(
 
 
 def test_the_metrics_of_predicted_numbers_are_those_worked_out_by_hand() -> None:
-    found = metrics(np.array([1.0, 2.0, 3.0, 6.0]), np.array([2.0, 2.0, 5.0, 5.0]), NUMBER.metrics.names)
-    assert found["mae"] == pytest.approx((1 + 0 + 2 + 1) / 4)
-    assert found["rmse"] == pytest.approx(math.sqrt((1 + 0 + 4 + 1) / 4))
-    assert found["bias"] == pytest.approx(abs(1 + 0 + 2 - 1) / 4)
-    assert found["r2"] == pytest.approx(1 - 6 / (4 + 1 + 0 + 9))  # the mean of the outcomes is 3
-    assert list(found) == list(NUMBER.metrics.names)
+    values = metrics(np.array([1.0, 2.0, 3.0, 6.0]), np.array([2.0, 2.0, 5.0, 5.0]), NUMBER.metrics.names)
+    assert values["mae"] == pytest.approx((1 + 0 + 2 + 1) / 4)
+    assert values["rmse"] == pytest.approx(math.sqrt((1 + 0 + 4 + 1) / 4))
+    assert values["bias"] == pytest.approx(abs(1 + 0 + 2 - 1) / 4)
+    assert values["r2"] == pytest.approx(1 - 6 / (4 + 1 + 0 + 9))  # the mean of the outcomes is 3
+    assert list(values) == list(NUMBER.metrics.names)
 
 
 def test_labels_that_do_not_vary_have_no_r2() -> None:
-    found = metrics(np.full(5, 0.1), np.array([0.0, 0.1, 0.2, 0.3, 0.4]), NUMBER.metrics.names)
-    assert math.isnan(found["r2"])
-    assert found["rmse"] == pytest.approx(math.sqrt((0.01 + 0 + 0.01 + 0.04 + 0.09) / 5))
+    values = metrics(np.full(5, 0.1), np.array([0.0, 0.1, 0.2, 0.3, 0.4]), NUMBER.metrics.names)
+    assert math.isnan(values["r2"])
+    assert values["rmse"] == pytest.approx(math.sqrt((0.01 + 0 + 0.01 + 0.04 + 0.09) / 5))
 
 
 @pytest.mark.parametrize("metric", METRICS)
@@ -168,18 +168,18 @@ def test_how_many_scores_are_looked_at_at_once_makes_no_difference(
 def test_the_order_of_rows_makes_no_difference(metric: Metric) -> None:
     random = np.random.default_rng(2)
     sample = Sample(random.integers(0, 2, 300) * 1.0, random.integers(0, 20, 300) / 20, random.integers(0, 5, 300))
-    other = random.permutation(300)
-    mixed = Sample(sample.labels[other], sample.scores[other], sample.days[other])
+    permuted = random.permutation(300)
+    mixed = Sample(sample.labels[permuted], sample.scores[permuted], sample.days[permuted])
     drawn = draw_days(5, 50, 1)
     assert estimate(metric, mixed, drawn).resamples == pytest.approx(estimate(metric, sample, drawn).resamples)
 
 
 def test_the_metrics_of_four_rows_are_those_worked_out_by_hand() -> None:
-    found = metrics(np.array([0.0, 0.0, 1.0, 1.0]), np.array([0.1, 0.4, 0.35, 0.8]))
-    assert found["roc_auc"] == pytest.approx(3 / 4)  # three of four pairs are in order
-    assert found["average_precision"] == pytest.approx((1 / 1 + 2 / 3) / 2)
-    assert found["brier"] == pytest.approx((0.1**2 + 0.4**2 + 0.65**2 + 0.2**2) / 4)
-    assert found["log_loss"] == pytest.approx(-math.log(0.9 * 0.6 * 0.35 * 0.8) / 4)
+    values = metrics(np.array([0.0, 0.0, 1.0, 1.0]), np.array([0.1, 0.4, 0.35, 0.8]))
+    assert values["roc_auc"] == pytest.approx(3 / 4)  # three of four pairs are in order
+    assert values["average_precision"] == pytest.approx((1 / 1 + 2 / 3) / 2)
+    assert values["brier"] == pytest.approx((0.1**2 + 0.4**2 + 0.65**2 + 0.2**2) / 4)
+    assert values["log_loss"] == pytest.approx(-math.log(0.9 * 0.6 * 0.35 * 0.8) / 4)
 
 
 def test_calibration_is_held_against_outcomes_in_ten_bins_of_equally_many_rows() -> None:
@@ -196,11 +196,11 @@ def test_calibration_is_held_against_outcomes_in_ten_bins_of_equally_many_rows()
 def test_the_metrics_are_what_their_definitions_say(rows: Rows) -> None:
     sample = sample_of(rows)
     labels, scores = sample.labels, sample.scores
-    found = metrics(labels, scores)
+    values = metrics(labels, scores)
     positive, negative = scores[labels == 1], scores[labels == 0]
     pairs = mannwhitneyu(positive, negative).statistic / (len(positive) * len(negative))
-    assert found["roc_auc"] == pytest.approx(pairs)
-    assert found["brier"] == pytest.approx(np.mean((scores - labels) ** 2))
+    assert values["roc_auc"] == pytest.approx(pairs)
+    assert values["brier"] == pytest.approx(np.mean((scores - labels) ** 2))
 
 
 def test_every_resample_draws_as_many_days_as_there_are_and_the_same_seed_draws_the_same() -> None:
@@ -216,8 +216,8 @@ def test_every_resample_draws_as_many_days_as_there_are_and_the_same_seed_draws_
 def test_a_model_differs_from_itself_by_nothing_on_every_resample(metric: Metric) -> None:
     random = np.random.default_rng(3)
     sample = Sample(random.integers(0, 2, 300) * 1.0, random.uniform(size=300), random.integers(0, 7, 300))
-    one, other = (estimate(metric, sample, draw_days(7, 100, 1)) for _ in range(2))
-    assert (one - other).interval(7, 0.95) == (0.0, 0.0)
+    first, second = (estimate(metric, sample, draw_days(7, 100, 1)) for _ in range(2))
+    assert (first - second).interval(7, 0.95) == (0.0, 0.0)
 
 
 def test_the_ends_of_an_interval_are_students_where_resamples_are_normal() -> None:

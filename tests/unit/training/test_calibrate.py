@@ -38,10 +38,10 @@ def test_calibrated_scores_are_near_the_true_probabilities(method: CalibrationMe
 
 
 def test_a_sigmoid_finds_the_curve_the_scores_were_bent_by() -> None:
-    found = calibrate("sigmoid", *overconfident(200_000)[::2])
-    assert isinstance(found, Sigmoid)
-    assert found.slope == pytest.approx(1 / 3, abs=0.01)
-    assert found.intercept == pytest.approx(0, abs=0.02)
+    sigmoid = calibrate("sigmoid", *overconfident(200_000)[::2])
+    assert isinstance(sigmoid, Sigmoid)
+    assert sigmoid.slope == pytest.approx(1 / 3, abs=0.01)
+    assert sigmoid.intercept == pytest.approx(0, abs=0.02)
 
 
 def test_an_isotonic_map_is_the_one_of_scikit_learn() -> None:
@@ -54,9 +54,9 @@ def test_an_isotonic_map_is_the_one_of_scikit_learn() -> None:
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=50), st.sampled_from(METHODS))
 def test_calibration_keeps_the_order_and_the_bounds(raw: list[float], method: CalibrationMethod) -> None:
     calibration = calibrate(method, *overconfident(300)[::2])
-    found = calibration.apply(np.sort(np.asarray(raw)))
-    assert (np.diff(found) >= 0).all()
-    assert ((found >= 0) & (found <= 1)).all()
+    probabilities = calibration.apply(np.sort(np.asarray(raw)))
+    assert (np.diff(probabilities) >= 0).all()
+    assert ((probabilities >= 0) & (probabilities <= 1)).all()
 
 
 @pytest.mark.parametrize("calibration", [Sigmoid(0.5, -1.0), Isotonic((0.1, 0.5), (0.0, 0.75))])
@@ -84,9 +84,9 @@ def test_the_estimator_does_not_learn_from_the_days_that_calibrate(edit: Edit) -
         "label",
         pa.array(np.where(late, 1 - rows["label"].to_numpy(), rows["label"])),
     )
-    one, other = fit(definition, rows).dump(), fit(definition, spoilt).dump()
-    assert one["estimator.skops"] == other["estimator.skops"]
-    assert one["calibration.json"] != other["calibration.json"]
+    original, changed = fit(definition, rows).dump(), fit(definition, spoilt).dump()
+    assert original["estimator.skops"] == changed["estimator.skops"]
+    assert original["calibration.json"] != changed["calibration.json"]
 
 
 def test_days_of_one_class_cannot_calibrate(edit: Edit) -> None:

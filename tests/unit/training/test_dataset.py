@@ -47,12 +47,12 @@ def test_the_tiny_models_dates_are_those_counted_by_hand(tiny: ModelDefinition) 
 def test_training_and_holdout_are_as_long_as_declared_meet_and_end_with_the_newest_final_label(
     flight_delay: ModelDefinition, as_of: date
 ) -> None:
-    found, declared = split_dates(flight_delay, as_of), flight_delay.training
-    assert found.holdout - found.first == declared.period
-    assert found.last - found.holdout + timedelta(days=1) == declared.holdout
+    split, declared = split_dates(flight_delay, as_of), flight_delay.training
+    assert split.holdout - split.first == declared.period
+    assert split.last - split.holdout + timedelta(days=1) == declared.holdout
     schedule, source = flight_delay.schedule, flight_delay.sources["arrivals"]
-    assert available_at(schedule, source, found.last) <= cutoff(schedule, as_of)
-    assert available_at(schedule, source, found.last + timedelta(days=1)) > cutoff(schedule, as_of)
+    assert available_at(schedule, source, split.last) <= cutoff(schedule, as_of)
+    assert available_at(schedule, source, split.last + timedelta(days=1)) > cutoff(schedule, as_of)
 
 
 def test_labelled_rows_are_features_with_their_label(lake: Lake, tiny: ModelDefinition) -> None:

@@ -21,7 +21,7 @@ from unit.conftest import Edit
 from unit.training.machines import machines
 from unit.training.test_fit import DECLARED
 
-Own = OfNumber = Callable[..., ModelDefinition]
+WriteEstimator = OfNumber = Callable[..., ModelDefinition]
 NUMBER_LABEL = (("  expression: failed\n", "  expression: failed\n  type: number\n"), ("{roc_auc: 0.5}", "{mae: 99}"))
 REGRESSORS = {
     "squared_error": "{class: sklearn.ensemble.HistGradientBoostingRegressor, params: {max_iter: 20}}",
@@ -68,10 +68,10 @@ def numbers(count: int = 300, seed: int = 1) -> pa.Table:
 
 
 @pytest.fixture
-def own(models: Path) -> Own:
+def write_estimator(models: Path) -> WriteEstimator:
     """The tiny definition with an `estimator.py`."""
 
-    def made(code: str, params: str = "{}", *, number: bool = False) -> ModelDefinition:
+    def write(code: str, params: str = "{}", *, number: bool = False) -> ModelDefinition:
         (models / "tiny" / "estimator.py").write_text(code)
         file = models / "tiny" / "model.yaml"
         text = file.read_text().replace(DECLARED, f"{{params: {params}}}")
@@ -80,7 +80,7 @@ def own(models: Path) -> Own:
         file.write_text(text)
         return load_definition(models / "tiny")
 
-    return made
+    return write
 
 
 # Numbers.
@@ -167,8 +167,10 @@ def test_a_number_is_not_calibrated(of_number: OfNumber, edit: Edit) -> None:
 # The definition's own code.
 
 
-def test_a_pipeline_with_preprocessing_of_its_own_is_fitted_stored_and_made_again(own: Own) -> None:
-    definition = own(PIPELINE, "{alpha: 0.1}", number=True)
+def test_a_pipeline_with_preprocessing_of_its_own_is_fitted_stored_and_made_again(
+    write_estimator: WriteEstimator,
+) -> None:
+    definition = write_estimator(PIPELINE, "{alpha: 0.1}", number=True)
     rows = numbers()
     holed = rows.set_column(0, "busy", pa.array([None, *rows["busy"].to_pylist()[1:]], pa.float64()))
     package = fit(definition, holed)
@@ -181,22 +183,24 @@ def test_a_pipeline_with_preprocessing_of_its_own_is_fitted_stored_and_made_agai
     assert ridge.regressor_.named_steps["ridge"].alpha == 0.1
 
 
-def test_a_classifier_is_made_with_the_parameters_the_seed_and_those_of_a_search(own: Own) -> None:
-    definition = own(FOREST, "{n_estimators: 7, max_depth: 2}")
+def test_a_classifier_is_made_with_the_parameters_the_seed_and_those_of_a_search(
+    write_estimator: WriteEstimator,
+) -> None:
+    definition = write_estimator(FOREST, "{n_estimators: 7, max_depth: 2}")
     package = fit(definition, machines(), {"max_depth": 3})
-    made: Any = package.estimator
-    assert (made.n_estimators, made.max_depth, made.random_state) == (7, 3, definition.training.seed)
+    estimator: Any = package.estimator
+    assert (estimator.n_estimators, estimator.max_depth, estimator.random_state) == (7, 3, definition.training.seed)
     assert 0 <= package.score(machines(20)).min() <= package.score(machines(20)).max() <= 1
 
 
-def test_the_code_is_a_part_of_what_the_user_wrote(own: Own, tmp_path: Path) -> None:
-    first = own(FOREST)
+def test_the_code_is_a_part_of_what_the_user_wrote(write_estimator: WriteEstimator, tmp_path: Path) -> None:
+    first = write_estimator(FOREST)
     files, hashed = definition_files(first), definition_hash(first)
     assert files["estimator.py"].decode() == FOREST
-    assert definition_hash(own(FOREST + "# otherwise\n")) != hashed
+    assert definition_hash(write_estimator(FOREST + "# otherwise\n")) != hashed
     again = write_definition(tmp_path / "then" / "tiny", files)
     assert definition_hash(again) == hashed
-    digests = {package_digest(fit(one, machines()).dump()) for one in (again, own(FOREST))}
+    digests = {package_digest(fit(definition, machines()).dump()) for definition in (again, write_estimator(FOREST))}
     assert len(digests) == 1
 
 
@@ -233,8 +237,8 @@ def test_the_code_is_a_part_of_what_the_user_wrote(own: Own, tmp_path: Path) -> 
         ),
     ],
 )
-def test_code_that_makes_no_estimator_says_what_is_wrong(own: Own, code: str, says: str) -> None:
-    definition = own(code, "{depth: 1}")
+def test_code_that_makes_no_estimator_says_what_is_wrong(write_estimator: WriteEstimator, code: str, says: str) -> None:
+    definition = write_estimator(code, "{depth: 1}")
     with pytest.raises(TerminalError, match=says) as caught:
         fit(definition, machines())
     assert str(caught.value).startswith(str(definition.folder / "estimator.py"))
@@ -272,16 +276,18 @@ def make_estimator(params, seed, categories):
         ("make_pipeline(FunctionTransformer(lambda matrix: matrix), GaussianNB())", "estimator.<lambda>"),
     ],
 )
-def test_a_type_nobody_trusts_is_refused_by_name_before_it_is_fitted(own: Own, returned: str, type_: str) -> None:
-    definition = own(MINE.replace("return {}", f"return {returned}"))
+def test_a_type_nobody_trusts_is_refused_by_name_before_it_is_fitted(
+    write_estimator: WriteEstimator, returned: str, type_: str
+) -> None:
+    definition = write_estimator(MINE.replace("return {}", f"return {returned}"))
     with pytest.raises(TerminalError) as caught:
         fit(definition, machines())
     assert "not trusted" in str(caught.value) and f"received '{type_}'" in str(caught.value)
 
 
-def test_an_estimator_is_declared_once(own: Own, models: Path, edit: Edit) -> None:
-    own(FOREST)
-    with pytest.raises(DefinitionError, match=r"estimator\.class: estimator\.py makes an estimator, too; .*remove `cl"):
+def test_an_estimator_is_declared_once(write_estimator: WriteEstimator, models: Path, edit: Edit) -> None:
+    write_estimator(FOREST)
+    with pytest.raises(DefinitionError, match=r"estimator\.class: estimator\.py makes an estimator as well; .*remove `cl"):
         edit("{params: {}}", DECLARED)
     (models / "tiny" / "estimator.py").unlink()
     with pytest.raises(DefinitionError, match=r"training\.estimator: no estimator; allowed: class, or estimator\.py"):

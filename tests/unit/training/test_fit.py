@@ -106,10 +106,10 @@ def test_another_process_makes_the_same_model(tiny: ModelDefinition, edit: Edit)
 
 def test_an_estimator_that_knows_categories_is_told_which_columns_they_are(edit: Edit) -> None:
     definition = edit(DECLARED, BOOSTING)
-    made = make_estimator(definition, encoder_of(definition))
-    assert made.categorical_features == [1]
-    assert made.random_state == definition.training.seed
-    assert made.max_iter == 5
+    estimator = make_estimator(definition, encoder_of(definition))
+    assert estimator.categorical_features == [1]
+    assert estimator.random_state == definition.training.seed
+    assert estimator.max_iter == 5
 
 
 def test_declared_parameters_go_before_automatic_ones(edit: Edit) -> None:
@@ -119,7 +119,7 @@ def test_declared_parameters_go_before_automatic_ones(edit: Edit) -> None:
 
 
 @pytest.mark.parametrize(
-    ("declared", "what"),
+    ("declared", "problem"),
     [
         ("{class: sklearn.linear_model.LogisticRegresion}", "no such class"),
         ("{class: nowhere.Classifier}", "no such class"),
@@ -128,9 +128,9 @@ def test_declared_parameters_go_before_automatic_ones(edit: Edit) -> None:
         ("{class: sklearn.__version__}", "no such class"),
     ],
 )
-def test_a_class_that_cannot_be_made_names_the_definition(edit: Edit, declared: str, what: str) -> None:
+def test_a_class_that_cannot_be_made_names_the_definition(edit: Edit, declared: str, problem: str) -> None:
     definition = edit(DECLARED, declared)
-    with pytest.raises(TerminalError, match=what) as caught:
+    with pytest.raises(TerminalError, match=problem) as caught:
         make_estimator(definition, encoder_of(definition))
     assert str(caught.value).startswith(f"{definition.folder / 'model.yaml'}: training.estimator: ")
 

@@ -21,18 +21,18 @@ LARGER = ["roc_auc", "average_precision"]
 SMALLER = ["brier", "log_loss"]
 
 
-def holdout_of(challenger: Sample, champion: Sample | None, **told: Any) -> Holdout:
+def holdout_of(challenger: Sample, champion: Sample | None, **changes: Any) -> Holdout:
     dates = tuple(date(2024, 1, 1) + timedelta(days=n) for n in range(int(challenger.days.max()) + 1))
     theirs = champion.scores if champion else None
-    known = Baseline(float(challenger.labels.mean()), float(np.median(challenger.labels)))
-    return replace(Holdout(challenger.labels, challenger.days, dates, challenger.scores, theirs, known), **told)
+    baseline = Baseline(float(challenger.labels.mean()), float(np.median(challenger.labels)))
+    return replace(Holdout(challenger.labels, challenger.days, dates, challenger.scores, theirs, baseline), **changes)
 
 
-def made(world: World, days: int = 14, rows: int = 100, seed: int = 1, **told: Any) -> Holdout:
-    return holdout_of(*scored(world, days, rows, seed), **told)
+def simulated(world: World, days: int = 14, rows: int = 100, seed: int = 1, **changes: Any) -> Holdout:
+    return holdout_of(*scored(world, days, rows, seed), **changes)
 
 
-def alone(holdout: Holdout) -> Holdout:
+def unopposed(holdout: Holdout) -> Holdout:
     return replace(holdout, champion=None)
 
 
@@ -41,12 +41,12 @@ def judged(gate: Gate, holdout: Holdout, smoke: SmokeResult = STORED) -> GateRep
 
 
 def result(report: GateReport, rule: str) -> RuleResult:
-    [found] = [one for one in report.results if one.rule == rule]
-    return found
+    [outcome] = [outcome for outcome in report.results if outcome.rule == rule]
+    return outcome
 
 
-def against(metric: Metric = "roc_auc", margin: float | None = 0.02, **told: Any) -> Gate:
-    return Gate(against_champion=AgainstChampion(metric=metric, margin=margin, **told))
+def against(metric: Metric = "roc_auc", margin: float | None = 0.02, **changes: Any) -> Gate:
+    return Gate(against_champion=AgainstChampion(metric=metric, margin=margin, **changes))
 
 
 def superior(metric: Metric = "roc_auc") -> Gate:
@@ -58,7 +58,7 @@ def superior(metric: Metric = "roc_auc") -> Gate:
 
 @pytest.mark.parametrize("metric", LARGER)
 def test_a_first_model_has_to_reach_the_minimum(metric: Metric) -> None:
-    holdout = alone(made(ALIKE))
+    holdout = unopposed(simulated(ALIKE))
     value = metrics(holdout.labels, holdout.challenger)[metric]
     assert judged(Gate(minimum={metric: value - 1e-9}), holdout).passed
     report = judged(Gate(minimum={metric: value + 0.001}), holdout)
@@ -68,7 +68,7 @@ def test_a_first_model_has_to_reach_the_minimum(metric: Metric) -> None:
 
 @pytest.mark.parametrize("metric", [*SMALLER, "calibration_error"])
 def test_where_less_is_better_the_minimum_is_a_maximum(metric: Metric) -> None:
-    holdout = alone(made(ALIKE))
+    holdout = unopposed(simulated(ALIKE))
     value = metrics(holdout.labels, holdout.challenger)[metric]
     assert judged(Gate(minimum={metric: value + 1e-9}), holdout).passed
     report = judged(Gate(minimum={metric: value - 0.001}), holdout)
@@ -77,35 +77,35 @@ def test_where_less_is_better_the_minimum_is_a_maximum(metric: Metric) -> None:
 
 
 def test_one_rule_that_fails_keeps_the_gate_shut_and_only_it_is_named() -> None:
-    report = judged(Gate(minimum={"roc_auc": 0.6, "log_loss": 0.1}), alone(made(ALIKE)))
-    assert [one.rule for one in report.results if not one.passed] == ["minimum.log_loss"]
+    report = judged(Gate(minimum={"roc_auc": 0.6, "log_loss": 0.1}), unopposed(simulated(ALIKE)))
+    assert [outcome.rule for outcome in report.results if not outcome.passed] == ["minimum.log_loss"]
     assert report.summary().startswith("log_loss 0.") and report.summary().endswith("bound ≤ 0.100")
 
 
 def test_every_result_tells_what_it_rests_on() -> None:
-    report = judged(against().model_copy(update={"minimum": {"roc_auc": 0.6}}), made(ALIKE))
+    report = judged(against().model_copy(update={"minimum": {"roc_auc": 0.6}}), simulated(ALIKE))
     for rule in ("minimum.roc_auc", "baseline.roc_auc", "against_champion.roc_auc"):
-        one = result(report, rule)
-        assert one.n == report.rows == 1400
-        assert one.low is not None and one.high is not None and one.value is not None
-        assert one.low < one.value < one.high
-        assert f"interval {one.low:.4f} to {one.high:.4f}, 1400 rows" in one.detail
+        outcome = result(report, rule)
+        assert outcome.n == report.rows == 1400
+        assert outcome.low is not None and outcome.high is not None and outcome.value is not None
+        assert outcome.low < outcome.value < outcome.high
+        assert f"interval {outcome.low:.4f} to {outcome.high:.4f}, 1400 rows" in outcome.detail
 
 
 def test_the_same_holdout_gets_the_same_verdict() -> None:
-    one, other = (judged(against(), made(ALIKE)) for _ in range(2))
-    assert one.results == other.results
+    first, second = (judged(against(), simulated(ALIKE)) for _ in range(2))
+    assert first.results == second.results
 
 
 @pytest.mark.parametrize("metric", [*LARGER, *SMALLER])
 def test_a_model_that_knows_nothing_is_not_better_than_a_constant(metric: Metric) -> None:
     bounds = {"roc_auc": 0.0, "average_precision": 0.0, "brier": 1.0, "log_loss": 9.0}
     gate = Gate(minimum={metric: bounds[metric]})
-    assert judged(gate, alone(made(World(GOOD, FAIR)))).passed
-    holdout = alone(made(ALIKE))
+    assert judged(gate, unopposed(simulated(World(GOOD, FAIR)))).passed
+    holdout = unopposed(simulated(ALIKE))
     random = np.random.default_rng(1).uniform(0, 1, 1400)
     report = judged(gate, replace(holdout, challenger=random))
-    assert [one.rule for one in report.results if not one.passed] == [f"baseline.{metric}"]
+    assert [outcome.rule for outcome in report.results if not outcome.passed] == [f"baseline.{metric}"]
     assert "against a constant's" in report.summary()
     assert judged(gate.model_copy(update={"baseline": False}), replace(holdout, challenger=random)).passed
 
@@ -119,16 +119,16 @@ def test_the_constant_is_the_training_periods_base_rate(metric: Metric, constant
     labels[np.argsort(-challenger.scores)[:350]] = 1.0
     labels[[0, 5]] = 1 - labels[[0, 5]]  # not quite without a fault, which would be taken for a leak
     holdout = holdout_of(replace(challenger, labels=labels), None, baseline=Baseline(0.3, 0.0))
-    found = judged(Gate(minimum={metric: 9.0 if metric == "log_loss" else 0.0}, leak=None), holdout)
+    report = judged(Gate(minimum={metric: 9.0 if metric == "log_loss" else 0.0}, leak=None), holdout)
     share = labels.mean()
     expected = constant or -(share * np.log(0.3) + (1 - share) * np.log(0.7))
-    told = result(found, f"baseline.{metric}").sentence
-    assert f"against a constant's {expected:.3f}" in told
+    sentence = result(report, f"baseline.{metric}").sentence
+    assert f"against a constant's {expected:.3f}" in sentence
 
 
 def test_calibration_alone_is_no_reason_to_spare_a_model_the_comparison_with_a_constant() -> None:
-    report = judged(Gate(minimum={"calibration_error": 0.5}), alone(made(ALIKE)))
-    assert "baseline.log_loss" in {one.rule for one in report.results}
+    report = judged(Gate(minimum={"calibration_error": 0.5}), unopposed(simulated(ALIKE)))
+    assert "baseline.log_loss" in {outcome.rule for outcome in report.results}
 
 
 # What makes a holdout or a model unfit.
@@ -183,7 +183,7 @@ def test_a_holdout_that_says_nothing_and_scores_that_are_none_are_refused(
 
 
 def test_how_many_rows_are_enough_can_be_told() -> None:
-    holdout = alone(made(World(GOOD, GOOD), days=6, rows=20))
+    holdout = unopposed(simulated(World(GOOD, GOOD), days=6, rows=20))
     assert judged(Gate(minimum={"roc_auc": 0.5}, rows=120), holdout).passed
     assert not judged(Gate(minimum={"roc_auc": 0.5}, rows=121), holdout).passed
 
@@ -200,7 +200,7 @@ def test_a_model_that_tells_the_classes_apart_without_a_fault_is_suspected() -> 
 
 @pytest.mark.parametrize("metric", [*LARGER, *SMALLER, "calibration_error"])
 def test_a_model_with_the_champions_scores_is_not_worse_and_not_better(metric: Metric) -> None:
-    holdout = made(ALIKE)
+    holdout = simulated(ALIKE)
     same = replace(holdout, champion=holdout.challenger.copy())
     report = judged(against(metric, 0.001), same)
     assert report.passed
@@ -210,26 +210,26 @@ def test_a_model_with_the_champions_scores_is_not_worse_and_not_better(metric: M
 
 @pytest.mark.parametrize("metric", [*LARGER, *SMALLER])
 def test_a_better_model_passes_both_rules_and_a_worse_one_neither(metric: Metric) -> None:
-    better, worse = made(World(GOOD, BAD)), made(World(BAD, GOOD))
+    better, worse = simulated(World(GOOD, BAD)), simulated(World(BAD, GOOD))
     assert judged(against(metric), better).passed and judged(superior(metric), better).passed
     assert not judged(against(metric), worse).passed and not judged(superior(metric), worse).passed
-    found = result(judged(against(metric), worse), f"against_champion.{metric}")
-    assert found.value is not None and found.value < -0.02 and found.bound == -0.02
+    outcome = result(judged(against(metric), worse), f"against_champion.{metric}")
+    assert outcome.value is not None and outcome.value < -0.02 and outcome.bound == -0.02
 
 
 def test_it_is_the_lower_end_that_decides_and_not_the_value() -> None:
-    holdout = made(ALIKE)
-    found = result(judged(against(), holdout), "against_champion.roc_auc")
-    assert found.low is not None and found.value is not None
-    assert found.low < -0.002 and abs(found.value) < abs(found.low)
-    assert judged(against(margin=-found.low + 1e-6), holdout).passed
-    refused = judged(against(margin=-found.low), holdout)
+    holdout = simulated(ALIKE)
+    outcome = result(judged(against(), holdout), "against_champion.roc_auc")
+    assert outcome.low is not None and outcome.value is not None
+    assert outcome.low < -0.002 and abs(outcome.value) < abs(outcome.low)
+    assert judged(against(margin=-outcome.low + 1e-6), holdout).passed
+    refused = judged(against(margin=-outcome.low), holdout)
     assert not refused.passed  # it must be above the bound, not at it
-    assert f"95% sure above {found.low:+.4f}, must be above {found.low:+.4f}" in refused.summary()
+    assert f"95% sure above {outcome.low:+.4f}, must be above {outcome.low:+.4f}" in refused.summary()
 
 
 def test_to_be_surer_takes_more() -> None:
-    holdout, lows = made(ALIKE), []
+    holdout, lows = simulated(ALIKE), []
     for confidence in (0.8, 0.95, 0.99):
         low = result(judged(against(confidence=confidence), holdout), "against_champion.roc_auc").low
         assert low is not None
@@ -239,23 +239,23 @@ def test_to_be_surer_takes_more() -> None:
 
 def test_minimum_and_champion_have_both_to_be_met() -> None:
     gate = against().model_copy(update={"minimum": {"roc_auc": 0.7}})
-    assert judged(gate, made(World(GOOD, FAIR))).passed
-    assert not judged(gate, made(World(FAIR, 0.0))).passed
-    assert not judged(gate, made(World(BAD, BAD * 1.5))).passed
+    assert judged(gate, simulated(World(GOOD, FAIR))).passed
+    assert not judged(gate, simulated(World(FAIR, 0.0))).passed
+    assert not judged(gate, simulated(World(BAD, BAD * 1.5))).passed
 
 
 def test_without_a_champion_nothing_is_compared() -> None:
-    report = judged(against(), alone(made(ALIKE)))
+    report = judged(against(), unopposed(simulated(ALIKE)))
     assert report.passed and report.difference is None
-    assert not [one for one in report.results if one.rule.startswith("against")]
+    assert not [outcome for outcome in report.results if outcome.rule.startswith("against")]
 
 
 def test_too_few_days_say_nothing_however_many_rows_they_have() -> None:
-    few = made(World(GOOD, BAD), days=4, rows=2000)
+    few = simulated(World(GOOD, BAD), days=4, rows=2000)
     report = judged(against(), few)
     assert not report.passed
     assert "4 days are too few to be 95% sure, 5 are needed" in report.summary()
-    assert judged(against(), made(World(GOOD, BAD), days=5, rows=2000)).passed
+    assert judged(against(), simulated(World(GOOD, BAD), days=5, rows=2000)).passed
 
 
 def test_a_class_that_is_on_one_day_alone_says_nothing() -> None:
@@ -282,24 +282,28 @@ def test_a_class_that_is_on_one_day_alone_says_nothing() -> None:
 def test_the_stored_artifact_has_to_work_as_demanded(
     gate: dict[str, float], smoke: SmokeResult, failed: str, says: str
 ) -> None:
-    report = judged(Gate.model_validate({"minimum": {"roc_auc": 0.6}, **gate}), alone(made(ALIKE)), smoke)
-    assert [one.rule for one in report.results if not one.passed] == [failed]
+    report = judged(Gate.model_validate({"minimum": {"roc_auc": 0.6}, **gate}), unopposed(simulated(ALIKE)), smoke)
+    assert [outcome.rule for outcome in report.results if not outcome.passed] == [failed]
     assert says in report.summary()
 
 
 def test_an_artifact_that_is_fast_and_small_enough_passes() -> None:
     gate = Gate(minimum={"roc_auc": 0.6}, speed=20_000, size=1.5)
-    report = judged(gate, alone(made(ALIKE)))
+    report = judged(gate, unopposed(simulated(ALIKE)))
     assert report.passed
     assert result(report, "speed").value == 20_000 and result(report, "size").value == 1.5
     assert {"speed", "size"}.isdisjoint(
-        one.rule for one in judged(Gate(minimum={"roc_auc": 0.6}), alone(made(ALIKE))).results
+        outcome.rule for outcome in judged(Gate(minimum={"roc_auc": 0.6}), unopposed(simulated(ALIKE))).results
     )
 
 
 def test_an_unfit_holdout_does_not_hide_that_the_artifact_does_not_load() -> None:
     report = judged(Gate(minimum={"roc_auc": 0.5}), labelled(1, 20), replace(STORED, problem="it does not load"))
-    assert [one.rule for one in report.results if not one.passed] == ["rows", "classes", "smoke"]
+    assert [outcome.rule for outcome in report.results if not outcome.passed] == [
+        "rows",
+        "classes",
+        "smoke",
+    ]
 
 
 def test_a_long_list_of_failures_is_cut() -> None:
@@ -308,7 +312,7 @@ def test_a_long_list_of_failures_is_cut() -> None:
 
 
 def test_scores_are_not_changed_by_being_judged() -> None:
-    holdout = made(ALIKE)
+    holdout = simulated(ALIKE)
     before: Vector = holdout.challenger.copy()
     judged(against(), holdout)
     assert np.array_equal(holdout.challenger, before)

@@ -20,18 +20,18 @@ def test_what_a_number_depends_on_matters_as_much_as_scikit_learn_says(
 ) -> None:
     definition, unseen = of_number(), numbers(4000, seed=2)
     package = fit(definition, numbers(2000))
-    found = permutation_importance(package, unseen, seed=1)
+    importances = permutation_importance(package, unseen, seed=1)
     matrix, labels = package.encoder.matrix(unseen), unseen["label"].to_numpy()
     means = theirs(package.estimator, matrix, labels, scoring="r2", n_repeats=5, random_state=1).importances_mean
     for name, mean in zip(package.encoder.types, means, strict=True):
-        assert found[name] == pytest.approx(mean, abs=0.1)
-    assert next(iter(found)) == "busy" and found["busy"] > 0.5
+        assert importances[name] == pytest.approx(mean, abs=0.1)
+    assert next(iter(importances)) == "busy" and importances["busy"] > 0.5
 
 
 def test_what_a_condition_depends_on_is_told_by_its_ranking(tiny: ModelDefinition) -> None:
-    found = permutation_importance(fit(tiny, machines(2000)), machines(4000, seed=2), seed=1)
-    assert next(iter(found)) == "busy" and 0.2 < found["busy"] < 0.5
-    assert abs(found["machine_failures_3d"]) < 0.02
+    importances = permutation_importance(fit(tiny, machines(2000)), machines(4000, seed=2), seed=1)
+    assert next(iter(importances)) == "busy" and 0.2 < importances["busy"] < 0.5
+    assert abs(importances["machine_failures_3d"]) < 0.02
 
 
 def test_of_many_rows_a_part_is_taken_that_has_every_row_of_a_rare_class(
@@ -47,10 +47,10 @@ def test_of_many_rows_a_part_is_taken_that_has_every_row_of_a_rare_class(
         return honest(self, given)
 
     monkeypatch.setattr(ModelPackage, "score", score)
-    found = permutation_importance(package, rows, seed=1)
+    importances = permutation_importance(package, rows, seed=1)
     assert taken[0]["label"].to_numpy().sum() == rare.sum() > 50
     assert taken[0].num_rows == 2000 + rare.sum()
-    assert found == permutation_importance(package, rows, seed=1) and found["busy"] > 0.1
+    assert importances == permutation_importance(package, rows, seed=1) and importances["busy"] > 0.1
 
 
 def test_predictions_that_are_no_numbers_have_no_importances(

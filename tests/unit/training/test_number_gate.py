@@ -14,7 +14,7 @@ from nightshift.definition.metrics import Metric
 from nightshift.definition.prediction import NUMBER
 from nightshift.training.bootstrap import metrics
 from nightshift.training.results import Baseline, Holdout
-from unit.training.test_gate import alone, holdout_of, judged, result
+from unit.training.test_gate import holdout_of, judged, result, unopposed
 from unit.training.worlds import World, predicted
 
 ALIKE = World(0.5, 0.5)
@@ -22,19 +22,19 @@ COMPARED: list[Metric] = ["mae", "rmse", "r2"]
 GATE = Gate(minimum={"mae": 100.0})
 
 
-def made(world: World, days: int = 14, rows: int = 100, seed: int = 1, **told: Any) -> Holdout:
+def simulated(world: World, days: int = 14, rows: int = 100, seed: int = 1, **changes: Any) -> Holdout:
     challenger, champion = predicted(world, days, rows, seed)
-    known = Baseline(float(challenger.labels.mean()), float(np.median(challenger.labels)))
-    return holdout_of(challenger, champion, **{"baseline": known, "prediction": NUMBER} | told)
+    baseline = Baseline(float(challenger.labels.mean()), float(np.median(challenger.labels)))
+    return holdout_of(challenger, champion, **{"baseline": baseline, "prediction": NUMBER} | changes)
 
 
-def against(metric: Metric = "mae", margin: float | None = 0.5, **told: Any) -> Gate:
-    return Gate(against_champion=AgainstChampion(metric=metric, margin=margin, **told))
+def against(metric: Metric = "mae", margin: float | None = 0.5, **changes: Any) -> Gate:
+    return Gate(against_champion=AgainstChampion(metric=metric, margin=margin, **changes))
 
 
 @pytest.mark.parametrize(("metric", "theirs"), [("mae", mean_absolute_error), ("rmse", root_mean_squared_error)])
 def test_an_error_has_to_be_within_its_bound(metric: Metric, theirs: Any) -> None:
-    holdout = alone(made(ALIKE))
+    holdout = unopposed(simulated(ALIKE))
     value = theirs(holdout.labels, holdout.challenger)
     assert judged(Gate(minimum={metric: value + 1e-9}), holdout).passed
     report = judged(Gate(minimum={metric: value - 0.01}), holdout)
@@ -42,25 +42,25 @@ def test_an_error_has_to_be_within_its_bound(metric: Metric, theirs: Any) -> Non
 
 
 def test_the_share_of_variance_explained_has_to_reach_its_bound() -> None:
-    holdout = alone(made(ALIKE))
+    holdout = unopposed(simulated(ALIKE))
     value = r2_score(holdout.labels, holdout.challenger)
     assert judged(Gate(minimum={"r2": value - 1e-9}), holdout).passed
     assert judged(Gate(minimum={"r2": value + 0.01}), holdout).summary().startswith(f"r2 {value:.3f}, bound ≥ ")
 
 
 def test_a_model_that_is_off_on_the_whole_is_refused_by_its_bias() -> None:
-    holdout = alone(made(ALIKE))
+    holdout = unopposed(simulated(ALIKE))
     high = replace(holdout, challenger=holdout.challenger + 5)
     gate = Gate(minimum={"bias": 3.0})
     assert judged(gate, holdout).passed
     assert judged(gate, replace(holdout, challenger=holdout.challenger - 5)).summary().startswith("bias ")
-    assert [one.rule for one in judged(gate, high).results if not one.passed] == ["minimum.bias"]
+    assert [outcome.rule for outcome in judged(gate, high).results if not outcome.passed] == ["minimum.bias"]
 
 
 def test_the_report_has_every_metric_of_numbers() -> None:
-    report = judged(GATE, made(ALIKE))
+    report = judged(GATE, simulated(ALIKE))
     assert list(report.metrics) == list(NUMBER.metrics.names)
-    assert {one.rule for one in report.results} == {
+    assert {outcome.rule for outcome in report.results} == {
         "rows", "labels", "scores", "leak", "minimum.mae", "baseline.mae", "smoke"
     }  # fmt: skip
 
@@ -72,24 +72,26 @@ def test_the_report_has_every_metric_of_numbers() -> None:
 def test_the_constant_is_the_median_where_absolute_errors_count_and_the_mean_elsewhere(
     metric: Metric, constant: float
 ) -> None:
-    holdout = alone(made(ALIKE, baseline=Baseline(mean=7.0, median=5.0)))
+    holdout = unopposed(simulated(ALIKE, baseline=Baseline(mean=7.0, median=5.0)))
     gate = Gate(minimum={metric: -9.0 if metric == "r2" else 99.0})
     expected = metrics(holdout.labels, np.full(len(holdout.labels), constant), NUMBER.metrics.names)[metric]
-    told = result(judged(gate, holdout), f"baseline.{metric}").sentence
-    assert f"against a constant's {expected:.3f}" in told
+    sentence = result(judged(gate, holdout), f"baseline.{metric}").sentence
+    assert f"against a constant's {expected:.3f}" in sentence
 
 
 @pytest.mark.parametrize("metric", COMPARED)
 def test_a_model_that_knows_nothing_is_not_better_than_a_constant(metric: Metric) -> None:
-    holdout = alone(made(ALIKE))
+    holdout = unopposed(simulated(ALIKE))
     shuffled = replace(holdout, challenger=np.random.default_rng(1).permutation(holdout.challenger))
     gate = Gate(minimum={metric: -9.0 if metric == "r2" else 99.0})
     assert judged(gate, holdout).passed
-    assert [one.rule for one in judged(gate, shuffled).results if not one.passed] == [f"baseline.{metric}"]
+    assert [outcome.rule for outcome in judged(gate, shuffled).results if not outcome.passed] == [f"baseline.{metric}"]
 
 
 def test_bias_alone_is_no_reason_to_spare_a_model_the_comparison_with_a_constant() -> None:
-    assert "baseline.rmse" in {one.rule for one in judged(Gate(minimum={"bias": 9.0}), alone(made(ALIKE))).results}
+    assert "baseline.rmse" in {
+        outcome.rule for outcome in judged(Gate(minimum={"bias": 9.0}), unopposed(simulated(ALIKE))).results
+    }
 
 
 @pytest.mark.parametrize(
@@ -101,44 +103,44 @@ def test_bias_alone_is_no_reason_to_spare_a_model_the_comparison_with_a_constant
     ],
 )
 def test_predictions_that_say_nothing_are_refused(challenger: np.ndarray, says: str) -> None:
-    report = judged(against(), replace(made(ALIKE), challenger=challenger))
+    report = judged(against(), replace(simulated(ALIKE), challenger=challenger))
     assert not report.passed and says in report.summary()
     assert report.metrics == {} and report.difference is None
 
 
 def test_a_holdout_whose_labels_are_all_the_same_tells_no_model_from_another() -> None:
-    report = judged(GATE, replace(made(ALIKE), labels=np.full(1400, 3.0)))
+    report = judged(GATE, replace(simulated(ALIKE), labels=np.full(1400, 3.0)))
     assert "every row has the label 3.000" in report.summary()
 
 
 def test_negative_and_large_predictions_are_no_fault() -> None:
-    holdout = made(ALIKE)
+    holdout = simulated(ALIKE)
     many = replace(holdout, labels=1e6 * holdout.labels, challenger=1e6 * holdout.challenger)
-    report = judged(Gate(minimum={"mae": 1e9}), alone(many))
+    report = judged(Gate(minimum={"mae": 1e9}), unopposed(many))
     assert report.passed, report.summary()
-    assert "baseline.mae" in {one.rule for one in report.results}
-    assert "e+" not in "".join(one.detail for one in report.results)
+    assert "baseline.mae" in {outcome.rule for outcome in report.results}
+    assert "e+" not in "".join(outcome.detail for outcome in report.results)
 
 
 def test_a_model_that_explains_everything_is_suspected_to_know_the_label() -> None:
-    holdout = made(ALIKE)
+    holdout = simulated(ALIKE)
     knows = replace(holdout, challenger=holdout.labels + 0.01)
-    report = judged(GATE, alone(knows))
+    report = judged(GATE, unopposed(knows))
     assert report.summary() == "r2 1.0000 is too good to be true (0.999 or more): does a feature know the label?"
-    assert judged(GATE.model_copy(update={"leak": None}), alone(knows)).passed
+    assert judged(GATE.model_copy(update={"leak": None}), unopposed(knows)).passed
 
 
 @pytest.mark.parametrize("metric", COMPARED)
 def test_a_better_model_passes_both_rules_and_a_worse_one_neither(metric: Metric) -> None:
     margin = 0.02 if metric == "r2" else 0.3
-    better, worse = made(World(0.2, 1.0)), made(World(1.0, 0.2))
+    better, worse = simulated(World(0.2, 1.0)), simulated(World(1.0, 0.2))
     superior = against(metric, None, rule="superior")
     assert judged(against(metric, margin), better).passed and judged(superior, better).passed
     assert not judged(against(metric, margin), worse).passed and not judged(superior, worse).passed
 
 
 def test_a_model_that_is_worse_in_one_slice_is_refused_though_it_is_better_on_the_whole() -> None:
-    holdout = made(World(0.1, 1.0), rows=300)
+    holdout = simulated(World(0.1, 1.0), rows=300)
     airports = np.random.default_rng(1).choice(["EWR", "JFK", "LGA"], len(holdout.labels))
     spoilt = np.where(airports == "JFK", holdout.labels.mean(), holdout.challenger)
     airports[:250] = "one"
@@ -146,5 +148,5 @@ def test_a_model_that_is_worse_in_one_slice_is_refused_though_it_is_better_on_th
     slices = Slices(columns=("airport",), regression=0.5)
     gate = against("rmse", 0.5).model_copy(update={"slices": slices})
     report = judged(gate, replace(holdout, labels=same, challenger=spoilt, columns={"airport": airports}))
-    assert [one.rule for one in report.results if one.passed is False] == ["slices.airport=JFK"]
+    assert [outcome.rule for outcome in report.results if outcome.passed is False] == ["slices.airport=JFK"]
     assert result(report, "slices.airport=one").sentence == "airport=one is not judged: all labels are the same"

@@ -13,8 +13,8 @@ from nightshift.pages.plots import Axis
 from nightshift.training.gate import judge
 from nightshift.training.report import render_gate
 from nightshift.training.results import Baseline, Holdout
-from unit.training.test_gate import STORED, alone, labelled, made
-from unit.training.test_number_gate import made as number_holdout
+from unit.training.test_gate import STORED, labelled, simulated, unopposed
+from unit.training.test_number_gate import simulated as number_holdout
 from unit.training.worlds import World
 
 HOSTILE = "<script>alert('x')</script>"
@@ -65,7 +65,7 @@ def rendered(gate: Gate, holdout: Holdout, against: str = "against version 3") -
 
 @pytest.fixture(scope="module")
 def page() -> Page:
-    return rendered(GATE, with_slices(made(World(0.3, 0.5))))
+    return rendered(GATE, with_slices(simulated(World(0.3, 0.5))))
 
 
 def test_every_rule_is_there_with_its_numbers_and_its_verdict(page: Page) -> None:
@@ -98,9 +98,9 @@ def test_the_plots_show_both_models_the_difference_and_the_slices(page: Page) ->
 
 def test_a_page_refers_to_nothing_outside_of_itself_and_whatever_data_holds_is_text(page: Page) -> None:
     assert {"script", "link", "img", "iframe", "object"}.isdisjoint(tag for tag, _ in page.tags)
-    assert not any(name.startswith("on") or name in {"src", "href"} for _, told in page.tags for name in told)
+    assert not any(name.startswith("on") or name in {"src", "href"} for _, values in page.tags for name in values)
     assert not re.search(r"https?:|url\(|@import", page.page)
-    assert any(str(told.get("content")).startswith("default-src 'none'") for _, told in page.tags)
+    assert any(str(values.get("content")).startswith("default-src 'none'") for _, values in page.tags)
     assert HOSTILE in page.text and HOSTILE not in page.page
     assert "prefers-color-scheme: dark" in page.page
 
@@ -117,14 +117,14 @@ def test_everything_drawn_is_within_its_plot(page: Page) -> None:
 
 
 def test_a_refused_model_shows_first_what_it_failed() -> None:
-    page = rendered(GATE, with_slices(made(World(3.0, 0.2))))
+    page = rendered(GATE, with_slices(simulated(World(3.0, 0.2))))
     assert "tiny: the gate of 2024-01-31 refused" in page.text
     assert page.text.index("against_champion.roc_auc") < page.text.index(" rows 1,400 100 ")
     assert "mark failed" in page.page
 
 
 def test_a_first_model_has_no_champion_in_its_plots() -> None:
-    page = rendered(GATE, alone(with_slices(made(World(0.3, 0.3)))), "no champion to compare with")
+    page = rendered(GATE, unopposed(with_slices(simulated(World(0.3, 0.3)))), "no champion to compare with")
     assert page.titles == ["ROC curves", "Calibration", "Scores"]
     assert "no champion to compare with" in page.text
     assert 'class="champion"' not in page.page
@@ -159,7 +159,7 @@ def test_the_page_of_numbers_shows_predictions_errors_and_residuals_of_both() ->
 
 
 def test_scores_that_are_too_high_are_below_the_diagonal() -> None:
-    holdout = alone(made(World(0.3, 0.3)))
+    holdout = unopposed(simulated(World(0.3, 0.3)))
     page = rendered(GATE, replace(holdout, challenger=0.5 + holdout.challenger / 2))
     plot = page.plots[page.titles.index("Calibration")]
     diagonal, curve = (
@@ -196,14 +196,14 @@ def test_numbers_of_any_size_have_a_page(scale: float) -> None:
 def test_a_first_model_of_numbers_whose_labels_are_mostly_the_same_has_a_page() -> None:
     holdout = number_holdout(World(0.3, 0.5))
     rare = np.where(np.arange(len(holdout.labels)) % 500 == 0, 100.0, 0.0)
-    page = rendered(NUMBERS, alone(replace(holdout, labels=rare, challenger=rare + 0.5)))
+    page = rendered(NUMBERS, unopposed(replace(holdout, labels=rare, challenger=rare + 0.5)))
     assert "Residuals" in page.titles and "champion" not in {
         str(line.get("class")) for plot in page.plots for line in plot.iter("polyline")
     }
 
 
 def test_what_the_challenger_does_without_is_told() -> None:
-    holdout = alone(made(World(0.3, 0.3)))
+    holdout = unopposed(simulated(World(0.3, 0.3)))
     page = Page(render_gate("t", GATE, holdout, judge(GATE, holdout, STORED, 1), "none", ("busy", HOSTILE)))
     assert f"busy, {HOSTILE}: no value in any row of the training period" in page.text
 
@@ -214,13 +214,13 @@ def test_an_unfit_holdout_has_a_page_without_plots() -> None:
 
 
 def test_models_that_score_alike_have_a_page() -> None:
-    holdout = with_slices(made(World(0.3, 0.3)))
+    holdout = with_slices(simulated(World(0.3, 0.3)))
     page = rendered(GATE, replace(holdout, champion=holdout.challenger.copy()))
     assert "mark passed" in page.page and len(page.plots) == 5
 
 
 def test_a_difference_of_which_nothing_is_known_has_a_page() -> None:
-    holdout = with_slices(made(World(0.3, 0.5)))
+    holdout = with_slices(simulated(World(0.3, 0.5)))
     once = replace(holdout, labels=np.where(holdout.days == 3, holdout.labels, 0.0))
     page = rendered(GATE, once)
     assert "-inf to +inf" in page.text and "refused" in page.text

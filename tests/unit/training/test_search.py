@@ -17,12 +17,12 @@ SEARCHED = "  period: 20d\n  search: {grid: {C: [1.0e-9, 1.0]}, folds: 3, metric
 
 
 def test_the_best_point_of_the_grid_comes_first_whatever_the_order(edit: Edit) -> None:
-    said: list[str] = []
-    trials = search(edit("  period: 20d\n", SEARCHED), dated_machines(failing=0.5), said.append)
+    messages: list[str] = []
+    trials = search(edit("  period: 20d\n", SEARCHED), dated_machines(failing=0.5), messages.append)
     assert [trial.params for trial in trials] == [{"C": 1.0}, {"C": 1e-9}]
     assert trials[0].score < trials[1].score  # of a loss the smaller one
     assert [len(trial.scores) for trial in trials] == [3, 3]
-    assert len(said) == 2 and said[0].startswith("search: 1 of 2: log_loss 0.69")
+    assert len(messages) == 2 and messages[0].startswith("search: 1 of 2: log_loss 0.69")
 
 
 def test_every_combination_is_tried_and_of_equal_ones_the_first_named_wins(edit: Edit) -> None:
@@ -37,10 +37,10 @@ def test_every_combination_is_tried_and_of_equal_ones_the_first_named_wins(edit:
 @pytest.mark.parametrize("folds", [1, 3, 7])
 def test_a_fold_learns_from_all_days_before_its_own_and_from_none_after(folds: int) -> None:
     judged: set[date] = set()
-    for learned, own in time_folds(dated_machines(failing=0.5), folds):
-        assert max(learned["score_date"].to_pylist()) < min(own["score_date"].to_pylist())
-        assert not judged & set(own["score_date"].to_pylist())
-        judged |= set(own["score_date"].to_pylist())
+    for training, judged_rows in time_folds(dated_machines(failing=0.5), folds):
+        assert max(training["score_date"].to_pylist()) < min(judged_rows["score_date"].to_pylist())
+        assert not judged & set(judged_rows["score_date"].to_pylist())
+        judged |= set(judged_rows["score_date"].to_pylist())
     assert max(judged) == FIRST + timedelta(days=19)
     assert len(judged) == 20 - round(20 / (folds + 1))
 
@@ -52,10 +52,10 @@ def test_a_fold_without_both_classes_is_refused() -> None:
 
 def test_the_search_of_a_number_minimises_its_error(of_number: Callable[..., ModelDefinition]) -> None:
     searched = "  period: 20d\n  search: {grid: {alpha: [1.0e+6, 0.1]}}\n"
-    said: list[str] = []
-    trials = search(of_number(("  period: 20d\n", searched)), minutes(), said.append)
+    messages: list[str] = []
+    trials = search(of_number(("  period: 20d\n", searched)), minutes(), messages.append)
     assert [trial.params for trial in trials] == [{"alpha": 0.1}, {"alpha": 1e6}]
-    assert trials[0].score < trials[1].score and said[0].startswith("search: 1 of 2: rmse ")
+    assert trials[0].score < trials[1].score and messages[0].startswith("search: 1 of 2: rmse ")
 
 
 def minutes() -> pa.Table:

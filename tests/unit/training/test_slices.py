@@ -17,8 +17,8 @@ from unit.training.worlds import World, scored
 ROWS = 14 * 300
 
 
-def gate(**told: Any) -> Gate:
-    slices = Slices(**{"columns": ("airport",), "regression": 0.05} | told)
+def gate(**changes: Any) -> Gate:
+    slices = Slices(**{"columns": ("airport",), "regression": 0.05} | changes)
     return Gate(against_champion=AgainstChampion(metric="roc_auc", margin=0.05), slices=slices)
 
 
@@ -27,7 +27,7 @@ def judged(gate: Gate, challenger: Sample, champion: Sample, columns: dict[str, 
 
 
 def slices_of(report: GateReport) -> list[RuleResult]:
-    return [one for one in report.results if one.kind == "slices"]
+    return [outcome for outcome in report.results if outcome.kind == "slices"]
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +43,10 @@ def airports() -> np.ndarray:
 def test_models_that_are_alike_hold_in_every_slice(alike: tuple[Sample, Sample], airports: np.ndarray) -> None:
     report = judged(gate(), *alike, {"airport": airports})
     assert report.passed
-    assert [one.rule for one in slices_of(report)] == [f"slices.airport={name}" for name in ("EWR", "JFK", "LGA")]
-    assert sum(one.n for one in slices_of(report)) == ROWS
+    assert [outcome.rule for outcome in slices_of(report)] == [
+        f"slices.airport={name}" for name in ("EWR", "JFK", "LGA")
+    ]
+    assert sum(outcome.n for outcome in slices_of(report)) == ROWS
     assert "slices: 3 hold" in report.summary()
 
 
@@ -52,20 +54,22 @@ def test_a_model_that_is_worse_in_one_slice_is_refused_though_it_is_better_on_th
     challenger, champion = scored(World(0.1, 1.0), 14, 300, 1)
     reversed_ = np.where(airports == "JFK", 0.5 * champion.scores[::-1], challenger.scores)
     challenger = Sample(challenger.labels, reversed_, challenger.days)
-    whole = judged(gate(columns=("none",)), challenger, champion, {"none": np.full(ROWS, "x")})
+    one_slice = judged(gate(columns=("none",)), challenger, champion, {"none": np.full(ROWS, "x")})
     report = judged(gate(), challenger, champion, {"airport": airports})
-    assert result(whole, "against_champion.roc_auc").passed
-    assert [one.rule for one in report.results if one.passed is False] == ["slices.airport=JFK"]
+    assert result(one_slice, "against_champion.roc_auc").passed
+    assert [outcome.rule for outcome in report.results if outcome.passed is False] == ["slices.airport=JFK"]
     assert report.summary().startswith("airport=JFK: roc_auc 0.")
     assert report.summary().endswith(", must be above -0.0500")
 
 
 def test_the_lower_end_of_each_slice_decides(alike: tuple[Sample, Sample], airports: np.ndarray) -> None:
-    lows = [one.low for one in slices_of(judged(gate(), *alike, {"airport": airports})) if one.low is not None]
+    lows = [
+        outcome.low for outcome in slices_of(judged(gate(), *alike, {"airport": airports})) if outcome.low is not None
+    ]
     worst = -min(lows)
     assert judged(gate(regression=worst + 1e-6), *alike, {"airport": airports}).passed
     refused = judged(gate(regression=worst), *alike, {"airport": airports})
-    assert [one.passed for one in slices_of(refused)].count(False) == 1
+    assert [outcome.passed for outcome in slices_of(refused)].count(False) == 1
 
 
 def test_slices_that_are_too_small_are_listed_and_do_not_count(alike: tuple[Sample, Sample]) -> None:
@@ -75,24 +79,24 @@ def test_slices_that_are_too_small_are_listed_and_do_not_count(alike: tuple[Samp
     kinds[200:900][labels[200:900] == 0] = "one class"
     kinds[(days == 13) | (days == 12)] = "two days"
     report = judged(gate(), *alike, {"airport": kinds})
-    found = {one.rule.removeprefix("slices.airport="): one for one in slices_of(report)}
-    assert {name: one.passed for name, one in found.items()} == {
+    by_airport = {outcome.rule.removeprefix("slices.airport="): outcome for outcome in slices_of(report)}
+    assert {name: outcome.passed for name, outcome in by_airport.items()} == {
         "few": None,
         "many": True,
         "one class": None,
         "two days": None,
     }
-    assert found["few"].sentence == "airport=few is not judged: 199 rows, fewer than 200"
-    assert found["one class"].sentence.endswith("not judged: fewer than 10 rows of a class")
-    assert found["two days"].sentence.endswith("not judged: 2 days, fewer than 5")
-    assert found["few"].verdict == "not judged" and found["few"].n == 199
+    assert by_airport["few"].sentence == "airport=few is not judged: 199 rows, fewer than 200"
+    assert by_airport["one class"].sentence.endswith("not judged: fewer than 10 rows of a class")
+    assert by_airport["two days"].sentence.endswith("not judged: 2 days, fewer than 5")
+    assert by_airport["few"].verdict == "not judged" and by_airport["few"].n == 199
     assert report.passed and "slices: 1 hold, 3 not judged" in report.summary()
 
 
 def test_each_column_makes_slices_of_its_own(alike: tuple[Sample, Sample], airports: np.ndarray) -> None:
     halves = np.where(np.arange(ROWS) % 2, "odd", "even")
     report = judged(gate(columns=("airport", "half")), *alike, {"airport": airports, "half": halves})
-    assert [one.rule for one in slices_of(report)][3:] == ["slices.half=even", "slices.half=odd"]
+    assert [outcome.rule for outcome in slices_of(report)][3:] == ["slices.half=even", "slices.half=odd"]
 
 
 def test_without_a_champion_there_are_no_slices(alike: tuple[Sample, Sample], airports: np.ndarray) -> None:

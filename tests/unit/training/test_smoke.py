@@ -27,10 +27,10 @@ def stored(tiny: ModelDefinition) -> Stored_:
 def test_a_stored_model_gives_the_same_scores_in_a_process_of_its_own(stored: Stored_) -> None:
     files, digest = stored
     rows = machines(500, seed=2)
-    found = smoke_test(files, digest, rows.drop_columns("label"), load_package(files, digest).score(rows))
-    assert found.problem == ""
-    assert found.rows == 500 and found.speed is not None and found.speed > 0
-    assert found.size == sum(map(len, files.values())) / 2**20
+    smoke = smoke_test(files, digest, rows.drop_columns("label"), load_package(files, digest).score(rows))
+    assert smoke.problem == ""
+    assert smoke.rows == 500 and smoke.speed is not None and smoke.speed > 0
+    assert smoke.size == sum(map(len, files.values())) / 2**20
 
 
 def test_of_many_rows_some_are_scored_from_the_first_to_the_last(
@@ -66,16 +66,16 @@ def test_a_model_that_scores_otherwise_there_is_found(stored: Stored_, monkeypat
 
     monkeypatch.setattr(ModelPackage, "score", changed)
     rows = machines(300, seed=3)
-    found = smoke_test(*stored, rows, load_package(*stored).score(rows))
-    assert found.problem == "in a process of its own it scored 20 of 300 rows differently"
+    smoke = smoke_test(*stored, rows, load_package(*stored).score(rows))
+    assert smoke.problem == "in a process of its own it scored 20 of 300 rows differently"
 
 
 def test_an_artifact_that_cannot_be_loaded_is_told_and_raises_nothing(stored: Stored_) -> None:
     files, digest = stored
     rows = machines(20)
-    found = smoke_test(files | {ENCODER: b"{}"}, digest, rows, np.zeros(20))
-    assert found.problem.startswith("in a process of its own it could not score: TerminalError: the model's artifact")
-    assert found.speed is None
+    smoke = smoke_test(files | {ENCODER: b"{}"}, digest, rows, np.zeros(20))
+    assert smoke.problem.startswith("in a process of its own it could not score: TerminalError: the model's artifact")
+    assert smoke.speed is None
 
 
 def test_a_feature_it_needs_and_does_not_get_is_told(stored: Stored_) -> None:
@@ -85,5 +85,5 @@ def test_a_feature_it_needs_and_does_not_get_is_told(stored: Stored_) -> None:
 
 
 def test_one_that_takes_too_long_is_ended(stored: Stored_) -> None:
-    found = smoke_test(*stored, machines(20), np.zeros(20), limit=0.05)
-    assert found.problem == "in a process of its own it had not finished scoring after 0.05 s"
+    smoke = smoke_test(*stored, machines(20), np.zeros(20), limit=0.05)
+    assert smoke.problem == "in a process of its own it had not finished scoring after 0.05 s"

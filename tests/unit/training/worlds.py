@@ -30,11 +30,11 @@ def scored(world: World, days: int, rows: int, seed: int) -> tuple[Sample, Sampl
     """The challenger's and the champion's scores of so many days of so many rows each."""
     random = np.random.default_rng(seed)
     day = np.repeat(np.arange(days), rows)
-    seen, unseen = random.normal(size=len(day)), world.days * random.normal(size=days)
-    labels = (random.uniform(size=len(day)) < _chance(1.2 * seen + unseen[day] - 1)).astype(float)
+    visible, hidden = random.normal(size=len(day)), world.days * random.normal(size=days)
+    labels = (random.uniform(size=len(day)) < _chance(1.2 * visible + hidden[day] - 1)).astype(float)
     off = world.moods * random.normal(size=days)
-    challenger = _chance(1.1 * (seen + world.challenger_noise * random.normal(size=len(day))) + off[day] - 1)
-    champion = _chance(1.1 * (seen + world.champion_noise * random.normal(size=len(day))) - 1)
+    challenger = _chance(1.1 * (visible + world.challenger_noise * random.normal(size=len(day))) + off[day] - 1)
+    champion = _chance(1.1 * (visible + world.champion_noise * random.normal(size=len(day))) - 1)
     return Sample(labels, challenger, day), Sample(labels, champion, day)
 
 
@@ -46,9 +46,9 @@ def predicted(world: World, days: int, rows: int, seed: int) -> tuple[Sample, Sa
     """The same of numbers: delays of some minutes, of which a few are long."""
     random = np.random.default_rng(seed)
     day = np.repeat(np.arange(days), rows)
-    seen, unseen = random.normal(size=len(day)), world.days * random.normal(size=days)
-    labels = 10 * (seen + unseen[day]) + random.exponential(12, size=len(day))
+    visible, hidden = random.normal(size=len(day)), world.days * random.normal(size=days)
+    labels = 10 * (visible + hidden[day]) + random.exponential(12, size=len(day))
     off = 3 * world.moods * random.normal(size=days)
-    challenger = 10 * (seen + world.challenger_noise * random.normal(size=len(day))) + 12 + off[day]
-    champion = 10 * (seen + world.champion_noise * random.normal(size=len(day))) + 12
+    challenger = 10 * (visible + world.challenger_noise * random.normal(size=len(day))) + 12 + off[day]
+    champion = 10 * (visible + world.champion_noise * random.normal(size=len(day))) + 12
     return Sample(labels, challenger, day), Sample(labels, champion, day)
