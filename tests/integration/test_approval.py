@@ -31,7 +31,7 @@ from nightshift.alerts.deliver import read_alerts
 from nightshift.project import Project
 from nightshift.settings import get_settings
 from nightshift.stages import gate, train
-from unit.registry.trainings import NOTE, recorded_changes, trained
+from unit.registry.trainings import NOTE, trained
 
 report = types.SimpleNamespace(passed=True, summary=lambda: NOTE)
 train.train = lambda project, as_of, reason, progress: trained(project, as_of.day)

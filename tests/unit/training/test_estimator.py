@@ -287,7 +287,8 @@ def test_a_type_nobody_trusts_is_refused_by_name_before_it_is_fitted(
 
 def test_an_estimator_is_declared_once(write_estimator: WriteEstimator, models: Path, edit: Edit) -> None:
     write_estimator(FOREST)
-    with pytest.raises(DefinitionError, match=r"estimator\.class: estimator\.py makes an estimator as well; .*remove `cl"):
+    refused = r"estimator\.class: estimator\.py makes an estimator as well; .*remove `cl"
+    with pytest.raises(DefinitionError, match=refused):
         edit("{params: {}}", DECLARED)
     (models / "tiny" / "estimator.py").unlink()
     with pytest.raises(DefinitionError, match=r"training\.estimator: no estimator; allowed: class, or estimator\.py"):
