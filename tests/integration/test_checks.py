@@ -74,34 +74,34 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return project
 
 
-def test_leakcheck_finds_the_feature_that_knows_the_future_and_no_other(project: Project) -> None:
-    found = check_leaks(project, [FIRST + timedelta(days=4), LAST])
-    assert {one.feature for one in found.differences} == {"peek"}
-    assert len(found.differences) == 2 * 60
-    assert {one.recomputed for one in found.differences} == {-1.0}
-    assert {one.published for one in found.differences} == {0.0, 1.0}
+def test_leakcheck_reports_exactly_the_feature_that_knows_the_future(project: Project) -> None:
+    comparison = check_leaks(project, [FIRST + timedelta(days=4), LAST])
+    assert {difference.feature for difference in comparison.differences} == {"peek"}
+    assert len(comparison.differences) == 2 * 60
+    assert {difference.recomputed for difference in comparison.differences} == {-1.0}
+    assert {difference.published for difference in comparison.differences} == {0.0, 1.0}
 
 
 def test_the_command_says_so_and_fails(project: Project) -> None:
     environment = os.environ | project.settings.as_environment()
     command = [str(Path(sys.executable).parent / "nightshift"), "leakcheck", "tiny", "--dates", str(LAST)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert "peek: 60" in done.stdout
-    assert "60 of 300 cells differ" in done.stdout
-    assert "Traceback" not in done.stderr
+    process = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert process.returncode == 1, process.stdout + process.stderr
+    assert "peek: 60" in process.stdout
+    assert "60 of 300 cells differ" in process.stdout
+    assert "Traceback" not in process.stderr
 
 
-def test_a_night_that_is_not_published_is_one_clear_line(project: Project) -> None:
+def test_a_night_that_is_not_published_is_reported_in_one_line(project: Project) -> None:
     environment = os.environ | project.settings.as_environment()
     command = [str(Path(sys.executable).parent / "nightshift"), "skew", "tiny", "--night", "2030-01-01"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 2
-    assert done.stderr.strip().count("\n") == 0
-    assert "features.tiny: 2030-01-01 is not published" in done.stderr
+    process = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert process.returncode == 2
+    assert process.stderr.strip().count("\n") == 0
+    assert "features.tiny: 2030-01-01 is not published" in process.stderr
 
 
-def test_skew_finds_the_one_cell_that_was_changed(project: Project) -> None:
+def test_skew_reports_the_changed_cell(project: Project) -> None:
     spec, night = features_table(project.definition), FIRST + timedelta(days=6)
     assert not check_skew(project, night).differences
     rows, inputs = read_dates(project.lake, spec, night, night), published_inputs(project.lake, spec, night)
@@ -116,7 +116,7 @@ def test_skew_finds_the_one_cell_that_was_changed(project: Project) -> None:
     assert difference.published - difference.recomputed == pytest.approx(1e-6, rel=1e-3)
 
 
-def test_a_restated_day_is_seen_by_the_next_night_and_makes_its_tiles_anew(project: Project) -> None:
+def test_a_restated_day_rebuilds_its_tiles_and_changes_the_next_night(project: Project) -> None:
     restated = NIGHT - timedelta(days=2)
     file = local_path(
         landing_file(project.settings.landing_uri, "failures", project.definition.sources["failures"], restated).uri
@@ -126,7 +126,7 @@ def test_a_restated_day_is_seen_by_the_next_night_and_makes_its_tiles_anew(proje
     pq.write_table(everyone, file)
     land(project, NIGHT)
     staged = ingest(project, NIGHT)
-    assert [(one.table, one.first) for one in map(load_staged, staged)] == [
+    assert [(staged_set.table, staged_set.first) for staged_set in map(load_staged, staged)] == [
         ("raw.plan", NIGHT),
         ("raw.failures", NIGHT - timedelta(days=1)),
         ("raw.failures", restated),
@@ -134,13 +134,15 @@ def test_a_restated_day_is_seen_by_the_next_night_and_makes_its_tiles_anew(proje
     publish_staged(project, audit(project, staged, NIGHT, "test").locations)
     arguments = ("--model", "tiny", "--from", str(NIGHT), "--attempt", new_attempt(NIGHT, NIGHT))
     staged = run_job(project.settings, Job("features", arguments), lambda line: None).staged
-    tiles = [one for one in map(load_staged, staged) if one.table == "tiles.failures"]
-    assert [(one.first, one.split["days"]) for one in tiles] == [(restated, 1)]
+    tiles = [staged_set for staged_set in map(load_staged, staged) if staged_set.table == "tiles.failures"]
+    assert [(staged_set.first, staged_set.split["days"]) for staged_set in tiles] == [(restated, 1)]
     publish_staged(project, staged)
     assert not check_skew(project, NIGHT).differences
-    seen = read_dates(project.lake, features_table(project.definition), NIGHT, NIGHT)["machine_failures_3d"].to_pylist()
-    assert min(seen) >= 1 / 3
+    rates = read_dates(project.lake, features_table(project.definition), NIGHT, NIGHT)[
+        "machine_failures_3d"
+    ].to_pylist()
+    assert min(rates) >= 1 / 3
     assert ingest(project, NIGHT)[2:] == ()  # what has not changed since is not read again
     # The night before was published from the day as it was then, and still is what it was.
-    found = check_leaks(project, [LAST])
-    assert {one.feature for one in found.differences} == {"peek"}
+    comparison = check_leaks(project, [LAST])
+    assert {difference.feature for difference in comparison.differences} == {"peek"}

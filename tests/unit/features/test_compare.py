@@ -50,7 +50,7 @@ some_rows = st.dictionaries(st.sampled_from("abcdefg"), st.tuples(some_loads, so
 
 @examples(max_examples=100)
 @given(some_rows, some_rows, st.randoms(use_true_random=False))
-def test_every_cell_and_row_that_differs_is_told_and_no_other(
+def test_exactly_the_cells_and_rows_that_differ_are_returned(
     left: dict[str, Cells], right: dict[str, Cells], chance: random.Random
 ) -> None:
     orders = [chance.sample(sorted(rows), len(rows)) for rows in (left, right)]
@@ -75,7 +75,7 @@ def test_every_cell_and_row_that_differs_is_told_and_no_other(
 
 
 @pytest.mark.parametrize("recomputed", [{}, {"c": (1.0, "x")}], ids=["beside no row", "beside a row"])
-def test_rows_that_are_missing_are_told_in_the_order_of_their_keys(recomputed: dict[str, Cells]) -> None:
+def test_missing_rows_are_returned_in_the_order_of_their_keys(recomputed: dict[str, Cells]) -> None:
     """Spark's rows come in any order: the same finding is to be the same text."""
     rows = table({"d": (1.0, "x"), "a": (1.0, "x"), "b": (1.0, "x")})
     for comparison in (compare(rows, table(recomputed), KEY), compare(table(recomputed), rows, KEY)):
@@ -86,7 +86,7 @@ def test_rows_that_are_missing_are_told_in_the_order_of_their_keys(recomputed: d
         ]
 
 
-def test_what_is_told_is_plain_values() -> None:
+def test_differences_have_plain_values() -> None:
     comparison = compare(table({"a": (None, "x")}), table({"a": (0.5, None)}), KEY)
     assert comparison.differences == (
         Difference((NIGHT, "a"), "load", None, 0.5),
@@ -176,7 +176,7 @@ def test_no_tolerance_makes_an_infinite_number_equal_to_another(number: float) -
     assert len(loads(INF, number, 1e-9)) == 1
 
 
-def test_a_tolerance_is_for_the_feature_it_is_told_for() -> None:
+def test_a_tolerance_applies_to_its_feature_only() -> None:
     left, right = table({"a": (1.0, "x")}), table({"a": (1.1, "x")})
     assert len(compare(left, right, KEY, {"kind_of": 0.5}).differences) == 1
     assert compare(left, right, KEY, {"load": 0.5}).differences == ()
@@ -194,7 +194,7 @@ def test_texts_that_are_not_the_same_differ(published: str | None, recomputed: s
         assert comparison.differences == (Difference((NIGHT, "a"), "kind", left, right),)
 
 
-def test_a_column_of_nothing_but_nulls_is_compared_like_any_other() -> None:
+def test_a_column_of_nulls_is_compared() -> None:
     left, right = table({"a": (None, None), "b": (None, None)}), table({"a": (None, None), "b": (1.0, "x")})
     assert len(compare(left, right, KEY).differences) == 2
     assert compare(left, left, KEY) == Comparison(4, ())
@@ -203,7 +203,7 @@ def test_a_column_of_nothing_but_nulls_is_compared_like_any_other() -> None:
 # ---- rows
 
 
-def test_nothing_is_equal_to_nothing() -> None:
+def test_two_empty_tables_are_equal() -> None:
     assert compare(table({}), table({}), KEY) == Comparison(0, ())
 
 
@@ -217,7 +217,7 @@ def test_a_night_without_any_row_differs_in_every_row(rows: dict[str, Cells]) ->
     ] * len(rows)
 
 
-def test_a_key_of_one_column_is_a_key_like_any_other() -> None:
+def test_a_key_may_have_one_column() -> None:
     def numbered(rows: dict[int, float]) -> pa.Table:
         return pa.table({"flight": pa.array(rows, pa.int64()), "load": pa.array(rows.values(), pa.float64())})
 
@@ -238,7 +238,7 @@ def test_a_key_of_one_column_is_a_key_like_any_other() -> None:
         pytest.param(["a", "b"], ["a", "b", "b"], id="one of several"),
     ],
 )
-def test_a_key_that_comes_twice_is_said_in_words(published: list[str], recomputed: list[str]) -> None:
+def test_a_repeated_key_is_reported(published: list[str], recomputed: list[str]) -> None:
     """A join gone wrong doubles rows: this is what the comparison is there to find."""
     rows: dict[str, Cells] = {"a": (1.0, "x"), "b": (2.0, "y")}
     try:
@@ -280,7 +280,7 @@ def test_every_window_of_an_aggregate_may_differ_alike(tiny: ModelDefinition) ->
     assert tolerances(tiny.model_copy(update={"features": features})) == {"total_2d": 1e-9, "total_9d": 1e-9}
 
 
-def test_a_computed_number_may_differ_as_what_it_is_made_of_and_a_computed_text_may_not(tiny: ModelDefinition) -> None:
+def test_a_computed_number_has_a_tolerance_and_a_computed_text_has_none(tiny: ModelDefinition) -> None:
     computed = {
         name: {"type": kind, "description": "d", "sources": ["plan"]}
         for name, kind in (("ratio", "number"), ("mood", "category"))

@@ -18,7 +18,7 @@ def entry(definition: ModelDefinition, feature: str) -> FeatureEntry:
     return entry_of_feature
 
 
-def test_every_feature_is_told_once_with_its_type_in_the_order_of_the_table(flight_delay: ModelDefinition) -> None:
+def test_every_feature_is_listed_once_with_its_type_in_the_order_of_the_table(flight_delay: ModelDefinition) -> None:
     types = [(listed.feature, listed.type) for listed in data_dictionary(flight_delay)]
     assert types == list(flight_delay.feature_types.items())
     assert all(listed.sources and listed.computation and listed.description for listed in data_dictionary(flight_delay))
@@ -27,7 +27,7 @@ def test_every_feature_is_told_once_with_its_type_in_the_order_of_the_table(flig
     )
 
 
-def test_an_aggregate_tells_its_source_key_window_and_default(
+def test_an_aggregate_lists_its_source_key_window_and_default(
     flight_delay: ModelDefinition, tiny: ModelDefinition
 ) -> None:
     late_rate = entry(flight_delay, "hour_late_rate_28d")
@@ -43,11 +43,11 @@ def test_an_aggregate_tells_its_source_key_window_and_default(
     assert entry(flight_delay, "origin_rain_7d").computation == "sum of precip"
 
 
-def test_a_default_of_nothing_at_all_is_not_taken_for_no_default(edit: Edit) -> None:
+def test_a_default_of_zero_is_a_default(edit: Edit) -> None:
     assert float(entry(edit("default: 0.5", "default: 0"), "machine_failures_3d").default) == 0
 
 
-def test_a_condition_on_what_is_aggregated_is_told(edit: Edit) -> None:
+def test_the_condition_of_an_aggregate_is_listed(edit: Edit) -> None:
     changed = edit("agg: rate\n      where: failed", "agg: mean\n      value: cast(failed as int)\n      where: failed")
     failures = entry(changed, "machine_failures_3d")
     assert failures.computation == "mean of cast(failed as int) where failed"
@@ -62,7 +62,7 @@ def test_a_condition_on_what_is_aggregated_is_told(edit: Edit) -> None:
         ("plane_seats", "planes"),
     ],
 )
-def test_a_row_feature_tells_the_sources_it_looks_at(flight_delay: ModelDefinition, feature: str, sources: str) -> None:
+def test_a_row_feature_lists_the_sources_it_reads(flight_delay: ModelDefinition, feature: str, sources: str) -> None:
     assert entry(flight_delay, feature).sources == sources
 
 
@@ -79,7 +79,7 @@ def test_a_row_feature_tells_the_sources_it_looks_at(flight_delay: ModelDefiniti
         ("filter(array(plane.year, plane.seats), one -> one > 0)[0]", "planes"),
     ],
 )
-def test_sources_are_found_however_a_name_is_written(
+def test_sources_are_resolved_in_any_spelling_of_a_name(
     flight_delay: ModelDefinition, expression: str, sources: str
 ) -> None:
     row = RowFeature(expression=expression, type="number", description="d")
@@ -87,7 +87,7 @@ def test_sources_are_found_however_a_name_is_written(
     assert entry(flight_delay.model_copy(update={"features": features}), "made").sources == sources
 
 
-def test_a_source_that_is_looked_at_twice_is_told_once(edit: Edit) -> None:
+def test_a_source_that_is_read_twice_is_listed_once(edit: Edit) -> None:
     lookups = "lookups:\n    one: {source: failures, key: [machine]}\n    two: {source: failures, key: [machine]}\n  "
     both = edit(
         ROWS,
@@ -96,7 +96,7 @@ def test_a_source_that_is_looked_at_twice_is_told_once(edit: Edit) -> None:
     assert entry(both, "worse").sources == "failures"
 
 
-def test_a_computed_feature_tells_the_sources_it_is_declared_to_be_made_from(edit: Edit, tiny: ModelDefinition) -> None:
+def test_a_computed_feature_lists_its_declared_sources(edit: Edit, tiny: ModelDefinition) -> None:
     computed = {"mood": {"type": "category", "description": "How it feels", "sources": ["plan", "failures"]}}
     features = type(tiny.features).model_validate({**tiny.features.model_dump(), "computed": computed})
     mood = entry(tiny.model_copy(update={"features": features}), "mood")
@@ -138,7 +138,7 @@ def test_a_bar_in_an_expression_does_not_break_the_page(edit: Edit) -> None:
         pytest.param("expression: load,", 'expression: "load\\n+ 1",', id="a row expression"),
     ],
 )
-def test_what_is_written_on_several_lines_is_told_on_one(edit: Edit, old: str, new: str) -> None:
+def test_a_multi_line_expression_is_listed_on_one_line(edit: Edit, old: str, new: str) -> None:
     changed = edit(old, new)
     assert len(cells(changed)) == len(changed.feature_types)
     assert not any("\n" in listed.sentence for listed in data_dictionary(changed))

@@ -90,7 +90,7 @@ def test_values_are_kept_to_a_hundredth_of_1e_18_and_sums_to_1e27() -> None:
 
 
 @given(several)
-def test_a_limb_that_is_zero_everywhere_is_left_out_and_no_other(values: list[float]) -> None:
+def test_only_limbs_that_are_zero_everywhere_are_left_out(values: list[float]) -> None:
     limbs = partials._limbs(NAMES, np.array(values))
     split = [documented(value) for value in values]
     assert list(limbs) == [name for name, limb in zip(NAMES, zip(*split, strict=True), strict=True) if any(limb)]

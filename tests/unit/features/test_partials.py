@@ -74,7 +74,7 @@ def test_ranges_may_overlap_and_be_empty_and_come_in_any_order(agg: Aggregate, d
 
 
 @pytest.mark.parametrize("agg", AGGREGATES)
-def test_of_nothing_there_is_nothing(agg: Aggregate) -> None:
+def test_features_of_no_rows_are_null(agg: Aggregate) -> None:
     """No row at all, none in a range, and none that counts: all are null, so that a default can be told apart."""
     nothing = lifted(agg, [], [])
     assert features(agg, nothing, []) == []
@@ -101,7 +101,7 @@ def test_rows_that_are_taken_and_stacked_are_still_themselves(agg: Aggregate, da
 
 
 @given(st.lists(st.sampled_from([True, False, None])))
-def test_a_count_is_of_what_holds_and_a_rate_its_share_of_what_is_known(values: list[bool | None]) -> None:
+def test_a_count_is_of_true_rows_and_a_rate_their_share_of_valid_rows(values: list[bool | None]) -> None:
     valid = [value for value in values if value is not None]
     assert feature(aggregate("count"), values) == (float(sum(valid)) if any(valid) else None)
     assert feature(aggregate("rate"), values) == (sum(valid) / len(valid) if valid else None)
@@ -135,7 +135,7 @@ def test_what_is_not_finite_makes_sums_nan(values: list[float | None]) -> None:
 
 
 @pytest.mark.parametrize("values", [[math.nan], [1.0, math.nan, 2.0], [math.inf, -math.inf], [-math.inf, 1.0]])
-def test_a_tile_with_what_is_not_finite_spoils_the_windows_that_hold_it_and_no_other(values: list[float]) -> None:
+def test_infinite_values_affect_only_the_windows_with_their_tile(values: list[float]) -> None:
     agg = aggregate("sum")
     tiles = [
         stored(agg, merged(agg, lifted(agg, tile_values), [(0, len(tile_values))]))
@@ -147,7 +147,7 @@ def test_a_tile_with_what_is_not_finite_spoils_the_windows_that_hold_it_and_no_o
     assert math.isnan(both)
 
 
-def test_a_zero_is_kept_with_its_sign_as_the_least_or_most_and_is_smaller_with_a_minus() -> None:
+def test_a_minimum_or_maximum_keeps_the_sign_of_zero() -> None:
     for values in ([0.0, -0.0], [-0.0, 0.0]):
         assert same(feature(aggregate("min"), values), -0.0)
         assert same(feature(aggregate("max"), values), 0.0)
@@ -155,7 +155,7 @@ def test_a_zero_is_kept_with_its_sign_as_the_least_or_most_and_is_smaller_with_a
 
 
 @pytest.mark.parametrize("value", [5e-324, -5e-324, 1.7976931348623157e308, -1.7976931348623157e308, math.inf])
-def test_the_ends_of_all_doubles_are_minima_and_maxima_like_others(value: float) -> None:
+def test_the_extreme_doubles_are_minima_and_maxima(value: float) -> None:
     for agg in ("min", "max"):
         assert feature(aggregate(agg), [value, None]) == value
     assert feature(aggregate("max"), [value, 0.0]) == max(value, 0.0)
@@ -223,7 +223,7 @@ def test_few_different_values_are_counted_exactly_however_often_each_occurs(
     assert feature(aggregate("approx_distinct"), [*rows, None]) == (len(values) or None)
 
 
-def test_an_empty_text_is_a_value_like_others() -> None:
+def test_an_empty_text_is_a_value() -> None:
     assert feature(aggregate("approx_distinct"), [""]) == 1
     assert feature(aggregate("approx_distinct"), ["", "x", "", None]) == 2
 
@@ -271,7 +271,7 @@ def test_each_aggregation_has_its_partials(agg: str, expected: dict[str, str]) -
     assert partial_types("a", aggregate(agg)) == expected
 
 
-def test_the_last_of_a_text_is_kept_as_a_text() -> None:
+def test_the_last_text_is_stored_as_a_text() -> None:
     assert partial_types("a", aggregate("last", "category")) == {"a__at": "timestamp", "a__last_text": "string"}
 
 

@@ -45,7 +45,7 @@ def fewest(first: date, last: date) -> int:
 
 @examples(max_examples=200)
 @given(some_days, st.integers(0, 400))
-def test_a_cover_is_made_of_the_fewest_tiles_and_holds_every_day_once(first: date, more: int) -> None:
+def test_a_cover_has_the_fewest_tiles_and_every_day_once(first: date, more: int) -> None:
     last = first + timedelta(days=more)
     tiles = list(cover(first, last))
     assert [day for tile in tiles for day in tile.dates] == [first + timedelta(days=n) for n in range(more + 1)]
@@ -59,7 +59,7 @@ def test_a_cover_that_ends_before_it_begins_is_empty(first: date) -> None:
 
 
 @given(some_days, st.integers(0, 200), some_days, st.integers(0, 200))
-def test_tiles_of_different_windows_are_the_same_or_apart_or_one_within_the_other(
+def test_tiles_of_two_windows_are_equal_disjoint_or_nested(
     first: date, first_days: int, second: date, second_days: int
 ) -> None:
     tiles = {*cover(first, first + first_days * DAY), *cover(second, second + second_days * DAY)}
@@ -192,7 +192,7 @@ def test_a_window_is_exactly_the_newest_days_that_were_available_each_once(
 
 @shared
 @given(some_nights, some_lengths)
-def test_a_window_is_made_of_as_few_tiles_as_can_be(tiny: ModelDefinition, night: date, lengths: set[int]) -> None:
+def test_a_window_has_the_fewest_possible_tiles(tiny: ModelDefinition, night: date, lengths: set[int]) -> None:
     definition = changed(tiny, "failures", windows=lengths)
     visible_tiles = plan_features(definition, night, night, {}).windows["failures"]
     for days in lengths:
@@ -201,7 +201,7 @@ def test_a_window_is_made_of_as_few_tiles_as_can_be(tiny: ModelDefinition, night
         assert len(tiles) == fewest(newest - (days - 1) * DAY, newest)
 
 
-def test_a_source_ahead_of_the_schedules_clock_is_seen_a_day_further(tiny: ModelDefinition) -> None:
+def test_the_newest_day_of_a_source_depends_on_its_time_zone(tiny: ModelDefinition) -> None:
     """At midnight in New York it is early afternoon in Tokyo, an hour later of the day in winter than in summer."""
     summer, winter = date(2013, 7, 4), date(2013, 12, 4)
     for night, hours, newest in [
@@ -216,12 +216,12 @@ def test_a_source_ahead_of_the_schedules_clock_is_seen_a_day_further(tiny: Model
         assert seen_days(feature_plan, "failures", night, 3) == [newest - 2 * DAY, newest - DAY, newest]
 
 
-def test_a_window_across_a_change_of_the_clocks_is_as_many_days_as_any_other(flight_delay: ModelDefinition) -> None:
+def test_a_window_across_a_clock_change_has_all_its_days(flight_delay: ModelDefinition) -> None:
     feature_plan = plan_features(flight_delay, date(2013, 3, 12), date(2013, 3, 12), {"planes": []})
     assert seen_days(feature_plan, "arrivals", date(2013, 3, 12), 7) == [date(2013, 3, 4) + n * DAY for n in range(7)]
 
 
-def test_the_example_sees_arrivals_up_to_the_day_before_yesterday(flight_delay: ModelDefinition) -> None:
+def test_the_example_reads_arrivals_up_to_the_day_before_yesterday(flight_delay: ModelDefinition) -> None:
     feature_plan = plan(flight_delay, 1, [])
     for days in (1, 7, 28):
         assert seen_days(feature_plan, "arrivals", FIRST, days) == [
@@ -237,7 +237,7 @@ def test_only_sources_that_are_aggregated_or_looked_up_are_planned(flight_delay:
     assert set(feature_plan.versions) == {"planes"}
 
 
-def test_a_night_is_planned_alike_alone_and_among_others(flight_delay: ModelDefinition) -> None:
+def test_a_night_has_the_same_plan_alone_and_in_a_range(flight_delay: ModelDefinition) -> None:
     alone, among = plan(flight_delay, 1, [FIRST]), plan(flight_delay, 4, [FIRST])
     for name, visible_tiles in alone.windows.items():
         assert visible_tiles == tuple(visible for visible in among.windows[name] if visible.night == FIRST)
@@ -262,7 +262,7 @@ def test_the_night_after_shares_every_long_tile_that_lies_in_both_windows(tiny: 
     st.sets(st.integers(-9, 9)),
     st.integers(1, 5),
 )
-def test_a_look_up_sees_the_newest_version_that_was_available(
+def test_a_look_up_reads_the_newest_available_version(
     flight_delay: ModelDefinition,
     night: date,
     after: timedelta,
@@ -283,11 +283,11 @@ def test_a_look_up_sees_the_newest_version_that_was_available(
 
 
 @pytest.mark.parametrize("published", [[], [FIRST + timedelta(days=1)]])
-def test_a_night_before_the_first_version_sees_none(flight_delay: ModelDefinition, published: list[date]) -> None:
+def test_a_night_before_the_first_version_has_no_version(flight_delay: ModelDefinition, published: list[date]) -> None:
     assert plan(flight_delay, 1, published).versions["planes"] == ()
 
 
-def test_a_version_is_seen_however_old_it_is_and_in_whatever_order_they_are_known(
+def test_a_version_of_any_age_is_read_in_any_order_of_versions(
     flight_delay: ModelDefinition,
 ) -> None:
     old, older = date(1999, 12, 31), date(1990, 1, 1)

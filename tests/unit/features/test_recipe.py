@@ -118,7 +118,7 @@ MATTERS_NOT = {
 
 
 @pytest.mark.parametrize("change", MATTERS.values(), ids=MATTERS)
-def test_the_recipe_changes_with_all_that_a_tile_holds(recipe_of: Recipe, change: tuple[str, str]) -> None:
+def test_the_recipe_changes_with_everything_that_a_tile_stores(recipe_of: Recipe, change: tuple[str, str]) -> None:
     assert recipe_of() != recipe_of(change)
 
 
@@ -156,7 +156,7 @@ def test_the_recipe_does_not_change_with_the_order_of_what_is_declared(recipe_of
     assert ordered(True, False) == ordered(False, False)
 
 
-def test_a_time_zone_that_is_told_is_the_same_as_one_that_is_taken_from_the_schedule(recipe_of: Recipe) -> None:
+def test_a_declared_time_zone_equals_the_schedules_in_the_recipe(recipe_of: Recipe) -> None:
     untold = recipe_of(("    timezone: America/New_York\n", ""))
     assert untold == recipe_of(("    timezone: America/New_York\n", "    timezone: UTC\n"))
 
@@ -167,7 +167,7 @@ def test_without_a_time_zone_of_its_own_a_sources_tiles_follow_the_schedules(rec
 
 
 @pytest.mark.parametrize(("name", "value"), [("LIMBS", (0, -26, -52)), ("SKETCH_BITS", 11)])
-def test_the_recipe_changes_with_how_partials_are_kept(
+def test_the_recipe_changes_with_the_storage_of_partials(
     recipe_of: Recipe, monkeypatch: pytest.MonkeyPatch, name: str, value: object
 ) -> None:
     """Tiles of an older version of the code are not taken for tiles of this one."""
@@ -181,7 +181,7 @@ def test_each_source_has_a_recipe_of_its_own(recipe_of: Recipe, models: Path) ->
     assert recipe_of() != recipe(load_definition(models / "tiny"), "plan")
 
 
-def test_the_recipe_changes_with_who_holds_what_is_shared_and_not_with_the_name_of_who_shares_it(
+def test_the_recipe_changes_with_the_holder_of_shared_columns_only(
     with_aggregates: Callable[[str], ModelDefinition],
 ) -> None:
     def of(*names: str) -> str:
@@ -193,7 +193,7 @@ def test_the_recipe_changes_with_who_holds_what_is_shared_and_not_with_the_name_
     assert of("one", "two") != of("four", "two")
 
 
-def test_a_window_or_a_default_more_is_no_other_table(with_aggregates: Callable[[str], ModelDefinition]) -> None:
+def test_windows_and_defaults_do_not_change_the_tiles_table(with_aggregates: Callable[[str], ModelDefinition]) -> None:
     single = with_aggregates("share: by: [machine], agg: rate, where: failed")
     more = with_aggregates("""
         share: by: [machine], agg: rate, where: failed

@@ -48,12 +48,12 @@ def compute(lake: Lake, definition: ModelDefinition, night: date) -> dict[str, i
 
 
 @pytest.fixture
-def world(settings: Settings, tmp_path: Path) -> Lake:
-    return Lake(sandbox_settings(settings, tmp_path / "world"))
+def sandbox(settings: Settings, tmp_path: Path) -> Lake:
+    return Lake(sandbox_settings(settings, tmp_path / "sandbox"))
 
 
-def shown(world: Lake, definition: ModelDefinition, source: str) -> dict[date, list[str]]:
-    rows = read_dates(world, raw_table(definition, source), EARLY, LATE).to_pylist()
+def shown(sandbox: Lake, definition: ModelDefinition, source: str) -> dict[date, list[str]]:
+    rows = read_dates(sandbox, raw_table(definition, source), EARLY, LATE).to_pylist()
     machines: dict[date, list[str]] = {}
     for row in rows:
         machines.setdefault(row["source_date"], []).append(row["machine"])
@@ -69,49 +69,49 @@ def landed(lake: Lake, tiny: ModelDefinition) -> Lake:
 
 
 def test_a_world_shows_what_had_arrived_by_the_cutoff_and_no_more(
-    landed: Lake, world: Lake, tiny: ModelDefinition
+    landed: Lake, sandbox: Lake, tiny: ModelDefinition
 ) -> None:
     compute(landed, tiny, day(4))
-    publish_arrived_rows(world, landed, tiny, day(4))
-    assert shown(world, tiny, "plan") == {day(n): [f"p{n}"] for n in (1, 2, 3, 4)}
-    assert shown(world, tiny, "failures") == {day(n): [f"f{n}"] for n in (1, 2)}
+    publish_arrived_rows(sandbox, landed, tiny, day(4))
+    assert shown(sandbox, tiny, "plan") == {day(n): [f"p{n}"] for n in (1, 2, 3, 4)}
+    assert shown(sandbox, tiny, "failures") == {day(n): [f"f{n}"] for n in (1, 2)}
 
 
 def test_a_world_grows_night_by_night_and_what_it_showed_stays(
-    landed: Lake, world: Lake, tiny: ModelDefinition
+    landed: Lake, sandbox: Lake, tiny: ModelDefinition
 ) -> None:
     for number in (2, 5):
         compute(landed, tiny, day(number))
-        publish_arrived_rows(world, landed, tiny, day(number))
-        assert sorted(shown(world, tiny, "plan")) == [day(n) for n in range(1, number + 1)]
-    assert shown(world, tiny, "failures") == {day(n): [f"f{n}"] for n in (1, 2, 4)}
-    before = snapshot_of(world, "raw.plan")
-    publish_arrived_rows(world, landed, tiny, day(5))
-    assert snapshot_of(world, "raw.plan") == before
+        publish_arrived_rows(sandbox, landed, tiny, day(number))
+        assert sorted(shown(sandbox, tiny, "plan")) == [day(n) for n in range(1, number + 1)]
+    assert shown(sandbox, tiny, "failures") == {day(n): [f"f{n}"] for n in (1, 2, 4)}
+    before = snapshot_of(sandbox, "raw.plan")
+    publish_arrived_rows(sandbox, landed, tiny, day(5))
+    assert snapshot_of(sandbox, "raw.plan") == before
 
 
-def test_a_world_shows_the_rows_that_the_features_were_made_from(
-    landed: Lake, world: Lake, tiny: ModelDefinition
+def test_a_sandbox_has_the_rows_that_the_features_were_computed_from(
+    landed: Lake, sandbox: Lake, tiny: ModelDefinition
 ) -> None:
     """Not those of a day that was restated since; the night after it sees those."""
     compute(landed, tiny, day(4))
     land(landed, tiny, "failures", {day(2): "restated"})
-    publish_arrived_rows(world, landed, tiny, day(4))
-    assert shown(world, tiny, "failures")[day(2)] == ["f2"]
+    publish_arrived_rows(sandbox, landed, tiny, day(4))
+    assert shown(sandbox, tiny, "failures")[day(2)] == ["f2"]
     compute(landed, tiny, day(5))
-    publish_arrived_rows(world, landed, tiny, day(5))
-    assert shown(world, tiny, "failures") == {day(1): ["f1"], day(2): ["restated"], day(4): ["f4"]}
+    publish_arrived_rows(sandbox, landed, tiny, day(5))
+    assert shown(sandbox, tiny, "failures") == {day(1): ["f1"], day(2): ["restated"], day(4): ["f4"]}
 
 
-def test_the_world_is_all_that_changes(landed: Lake, world: Lake, tiny: ModelDefinition) -> None:
+def test_the_world_is_all_that_changes(landed: Lake, sandbox: Lake, tiny: ModelDefinition) -> None:
     snapshots = compute(landed, tiny, day(6))
-    publish_arrived_rows(world, landed, tiny, day(6))
+    publish_arrived_rows(sandbox, landed, tiny, day(6))
     assert {name: snapshot_of(landed, f"raw.{name}") for name in snapshots} == snapshots
-    assert Path(world.warehouse.removeprefix("file://")) != Path(landed.warehouse.removeprefix("file://"))
+    assert Path(sandbox.warehouse.removeprefix("file://")) != Path(landed.warehouse.removeprefix("file://"))
     assert published_dates(landed, raw_table(tiny, "failures")).keys() == {day(n) for n in (1, 2, 4, 5, 6)}
 
 
-def test_the_snapshots_of_a_night_are_those_its_features_were_made_from(landed: Lake, tiny: ModelDefinition) -> None:
+def test_the_snapshots_of_a_night_are_the_inputs_of_its_features(landed: Lake, tiny: ModelDefinition) -> None:
     snapshots = compute(landed, tiny, day(4))
     land(landed, tiny, "plan", {day(7): "p7"})
     compute(landed, tiny, day(5))
@@ -134,15 +134,17 @@ def test_a_night_from_before_a_source_was_declared_is_refused_in_words(
         raw_snapshots(landed, load_definition(models / "tiny"), day(4))
 
 
-def test_a_night_whose_snapshots_are_gone_is_refused_in_words(landed: Lake, world: Lake, tiny: ModelDefinition) -> None:
+def test_a_night_with_expired_snapshots_is_refused_with_a_reason(
+    landed: Lake, sandbox: Lake, tiny: ModelDefinition
+) -> None:
     snapshots = compute(landed, tiny, day(4))
     land(landed, tiny, "plan", {day(4): "restated"})
     landed.table("raw.plan").maintenance.expire_snapshots().by_ids([snapshots["plan"]]).commit()
     with pytest.raises(TerminalError, match=r"raw\.plan: snapshot \d+ is gone"):
-        publish_arrived_rows(world, landed, tiny, day(4))
+        publish_arrived_rows(sandbox, landed, tiny, day(4))
 
 
-def test_nights_are_drawn_alike_with_the_same_seed_and_none_twice(landed: Lake, tiny: ModelDefinition) -> None:
+def test_nights_are_drawn_without_repetition_and_reproducibly(landed: Lake, tiny: ModelDefinition) -> None:
     for number in (2, 3, 4, 5):
         compute(landed, tiny, day(number))
     drawn = [sample_nights(landed, tiny, 3, seed) for seed in (1, 1, 2, 3, 4)]
@@ -152,7 +154,7 @@ def test_nights_are_drawn_alike_with_the_same_seed_and_none_twice(landed: Lake, 
     assert sample_nights(landed, tiny, 99, 1) == [day(2) + timedelta(days=n) for n in range(4)]
 
 
-def test_only_nights_whose_raw_rows_are_still_kept_are_drawn(landed: Lake, tiny: ModelDefinition, models: Path) -> None:
+def test_only_nights_with_existing_raw_snapshots_are_drawn(landed: Lake, tiny: ModelDefinition, models: Path) -> None:
     expired = compute(landed, tiny, day(2))["plan"]
     land(landed, tiny, "plan", {day(6): "restated"})
     for number in (3, 4):
@@ -165,6 +167,6 @@ def test_only_nights_whose_raw_rows_are_still_kept_are_drawn(landed: Lake, tiny:
         sample_nights(landed, load_definition(models / "tiny"), 3, 1)
 
 
-def test_of_no_nights_none_can_be_drawn(lake: Lake, tiny: ModelDefinition) -> None:
+def test_no_night_can_be_drawn_without_published_nights(lake: Lake, tiny: ModelDefinition) -> None:
     with pytest.raises(NotYetAvailable, match="no features are published"):
         sample_nights(lake, tiny, 1, 1)

@@ -61,12 +61,12 @@ def test_a_cold_start_makes_everything_that_is_needed_and_its_parts() -> None:
     assert {span: len(tiles) for span, tiles in work.build.items()} == {1: 81, 8: 10, 64: 1}
 
 
-def test_every_span_is_told_even_if_there_is_nothing_to_do() -> None:
+def test_the_plan_has_every_span_even_if_it_is_empty() -> None:
     work = plan_tiles([], {}, "recipe", lambda tiles: {})
     assert work == TilePlan({}, {span: {} for span in SPANS})
 
 
-def test_a_second_run_makes_nothing_and_reads_exactly_what_is_needed() -> None:
+def test_a_second_run_builds_no_tile_and_reads_exactly_the_needed_ones() -> None:
     store, needed, days = Store(), set(cover(START + 3 * DAY, START + 80 * DAY)), versions(0, 90)
     store.run(needed, days)
     work = store.run(needed, days)
@@ -74,7 +74,7 @@ def test_a_second_run_makes_nothing_and_reads_exactly_what_is_needed() -> None:
     assert work.read == {tile: store.kept[tile].files for tile in needed}
 
 
-def test_the_next_night_makes_one_day_and_what_that_completes() -> None:
+def test_the_next_night_builds_one_day_and_the_tiles_it_completes() -> None:
     store, days = Store(), versions(0, 80)
     store.run(cover(START, START + 70 * DAY), days)
     work = store.run(cover(START + DAY, START + 71 * DAY), days)
@@ -84,7 +84,7 @@ def test_the_next_night_makes_one_day_and_what_that_completes() -> None:
 
 
 @pytest.mark.parametrize("restated", [0, 13, 63, 64, 71, 80])
-def test_a_restated_day_is_made_again_with_the_longer_tiles_that_hold_it_and_nothing_else(restated: int) -> None:
+def test_a_restated_day_is_rebuilt_with_only_the_longer_tiles_around_it(restated: int) -> None:
     store, needed, days = Store(), set(cover(START, START + 80 * DAY)), versions(0, 80)
     store.run(needed, days)
     work = store.run(needed, days | {START + restated * DAY: "b"})
@@ -96,7 +96,7 @@ def test_a_restated_day_is_made_again_with_the_longer_tiles_that_hold_it_and_not
     assert len(holding) == (3 if restated < 64 else 2 if restated < 80 else 1)
 
 
-def test_a_day_restated_outside_the_window_makes_nothing_again() -> None:
+def test_a_day_restated_outside_the_window_rebuilds_no_tile() -> None:
     store, needed, days = Store(), set(cover(START + 8 * DAY, START + 30 * DAY)), versions(0, 40)
     store.run(needed, days)
     assert building(store.run(needed, days | {START: "b", START + 31 * DAY: "b"})) == set()
@@ -114,14 +114,14 @@ def test_a_day_restated_where_only_a_shorter_window_is_needed_leaves_the_long_ti
     assert set(work.read) == {*tile_at(0, 64).parts, *tile_at(56, 8).parts} - {tile_at(56, 8)}
 
 
-def test_a_day_that_comes_late_is_made_with_the_longer_tiles_that_were_made_without_it() -> None:
+def test_a_late_day_is_built_and_the_longer_tiles_around_it_are_rebuilt() -> None:
     store, needed = Store(), {tile_at(0, 8)}
     store.run(needed, {day: v for day, v in versions(0, 7).items() if day != START + 5 * DAY})
     assert tile_at(5, 1) not in store.kept
     assert building(store.run(needed, versions(0, 7))) == {tile_at(0, 8), tile_at(5, 1)}
 
 
-def test_a_day_that_is_no_more_is_neither_read_nor_made_and_longer_tiles_are_made_without_it() -> None:
+def test_a_removed_day_has_no_tile_and_longer_tiles_are_rebuilt_without_it() -> None:
     store, needed = Store(), {tile_at(0, 8)}
     store.run(needed, versions(0, 7))
     work = store.run(needed, {day: v for day, v in versions(0, 7).items() if day != START + 5 * DAY})
@@ -142,7 +142,7 @@ def test_days_the_source_does_not_have_make_no_tile(days: Versions) -> None:
     assert (work.read, building(work)) == ({}, set())
 
 
-def test_a_tile_of_which_the_source_has_one_day_is_made_of_that_day() -> None:
+def test_a_tile_is_built_from_the_one_day_that_the_source_has() -> None:
     assert building(Store().run({tile_at(0, 64)}, versions(20, 20))) == {tile_at(0, 64), tile_at(16, 8), tile_at(20, 1)}
 
 
@@ -168,7 +168,7 @@ nights = st.lists(st.tuples(st.lists(spans_of_days, min_size=1, max_size=3), eve
 
 @examples(max_examples=100)
 @given(nights, st.sets(offsets))
-def test_whatever_happens_between_runs_every_tile_holds_its_days_as_they_are_now_and_no_work_is_done_twice(
+def test_after_any_changes_every_tile_is_current_and_built_once(
     steps: list[tuple[list[tuple[int, int]], list[tuple[int, str | None] | str]]], gaps: set[int]
 ) -> None:
     store, recipe = Store(), "r1"
@@ -199,7 +199,7 @@ def test_whatever_happens_between_runs_every_tile_holds_its_days_as_they_are_now
 # ---- what a tile was made from
 
 
-def test_what_a_tile_was_made_from_follows_the_versions_of_its_days_and_the_recipe() -> None:
+def test_a_fingerprint_depends_on_the_versions_of_the_days_and_the_recipe() -> None:
     days = versions(0, 9)
     fingerprint = tile_fingerprint(tile_at(0, 8), days, "recipe")
     assert fingerprint == tile_fingerprint(tile_at(0, 8), dict(reversed(days.items())), "recipe")
@@ -215,7 +215,7 @@ def test_what_a_tile_was_made_from_follows_the_versions_of_its_days_and_the_reci
     assert len({fingerprint, *changed}) == 1 + len(changed)
 
 
-def test_a_tile_without_any_of_its_days_is_made_from_nothing() -> None:
+def test_a_tile_without_any_of_its_days_has_no_fingerprint() -> None:
     assert tile_fingerprint(tile_at(0, 8), versions(8, 20), "recipe") is None
     assert tile_fingerprint(tile_at(0, 1), {}, "recipe") is None
 
@@ -224,7 +224,7 @@ def test_a_tile_without_any_of_its_days_is_made_from_nothing() -> None:
 
 
 @given(st.sampled_from(SPANS), st.sets(st.integers(0, 40)))
-def test_runs_hold_every_tile_once_and_none_spans_a_tile_that_is_not_in_it(span: int, numbers: set[int]) -> None:
+def test_runs_have_every_tile_once_and_no_gaps(span: int, numbers: set[int]) -> None:
     tiles = {tile_at(n * span, span) for n in numbers}
     runs = consecutive_tiles(tiles)
     assert [tile for run in runs for tile in run] == sorted(tiles)

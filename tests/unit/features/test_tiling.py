@@ -66,7 +66,7 @@ def test_each_group_is_a_row_group_of_its_own_with_its_name_its_keys_and_its_par
     assert {group.name for group in GROUPS} == {"name", OVERALL, "number, day, flag", "flag, name"}
 
 
-def test_every_row_tells_its_model_its_span_its_first_day_and_what_it_was_made_from(writer: TileWriter) -> None:
+def test_every_row_has_its_model_span_first_day_and_fingerprint(writer: TileWriter) -> None:
     files = write(writer, [row(), row("b", day=1)])
     [week] = longer(writer, tile_at(0, 8), files)
     written = {**files, week.tile: [week.file]}
@@ -76,7 +76,7 @@ def test_every_row_tells_its_model_its_span_its_first_day_and_what_it_was_made_f
         assert {tuple(row.values()) for row in rows} == {("tiny", of.days, of.start, origins[of])}
 
 
-def test_a_writer_tells_how_many_rows_each_file_has(writer: TileWriter) -> None:
+def test_a_writer_returns_the_number_of_rows_of_each_file(writer: TileWriter) -> None:
     table = landed([row("a"), row("b"), row("b"), row("c", day=3)])
     written = list(writer.write_days(table, OPERANDS, fingerprints(table)))
     assert {tile_file.tile for tile_file in written} == {tile_at(0, 1), tile_at(3, 1)}
@@ -110,7 +110,7 @@ def test_a_row_with_a_null_in_a_key_counts_in_the_groups_without_that_column_onl
 @pytest.mark.parametrize(
     "rows", [[row(None)], [row(None, flag=None)], [row(number=None)], [row(None), row("a", day=1)]]
 )
-def test_a_group_in_which_no_row_has_a_key_takes_nothing_from_the_others(writer: TileWriter, rows: list[Row]) -> None:
+def test_a_group_without_keys_does_not_affect_other_groups(writer: TileWriter, rows: list[Row]) -> None:
     files = write(writer, rows)
     longer_files = {tile_at(0, 8): [group.file for group in longer(writer, tile_at(0, 8), files)]}
     for group in GROUPS:
@@ -186,7 +186,7 @@ def test_a_tile_of_tiles_is_that_of_all_their_rows_however_they_were_spread_over
     assert all(reader.read(of, [week]).num_rows == len(by_hand(inside, of)) for of in GROUPS)
 
 
-def test_a_longer_tile_leaves_out_the_parts_that_are_not_there(writer: TileWriter) -> None:
+def test_a_longer_tile_is_built_without_missing_parts(writer: TileWriter) -> None:
     files = write(writer, [row("a"), row("b", day=6)])
     [week] = longer(writer, tile_at(0, 8), files)
     assert week.rows == 2 + 1 + 1 + 2
@@ -208,9 +208,7 @@ def test_only_the_tiles_that_are_asked_for_are_read_and_those_that_are_missing_a
 
 
 @pytest.mark.parametrize("of", GROUPS, ids=lambda group: group.name)
-def test_where_there_is_nothing_to_read_there_is_a_table_without_rows_that_has_every_column(
-    writer: TileWriter, of: Group
-) -> None:
+def test_reading_no_files_gives_an_empty_table_with_every_column(writer: TileWriter, of: Group) -> None:
     files = write(writer, [row()])
     reader = TileReader(SPEC, files)
     full, empty, missing = reader.read(of, files), reader.read(of, []), reader.read(of, [tile_at(9, 1)])
@@ -223,7 +221,7 @@ def test_where_there_is_nothing_to_read_there_is_a_table_without_rows_that_has_e
 
 @examples(max_examples=60)
 @given(some_rows, st.data())
-def test_a_reader_that_is_told_which_keys_matter_loses_none_of_them(
+def test_a_reader_with_requested_keys_returns_all_their_rows(
     tmp_path_factory: pytest.TempPathFactory, rows: list[Row], data: st.DataObject
 ) -> None:
     writer = TileWriter("tiny", SPEC, GROUPS, tmp_path_factory.mktemp("tiles").as_uri())
@@ -244,7 +242,7 @@ def test_a_reader_that_is_told_which_keys_matter_loses_none_of_them(
         assert [row for row in filtered if tuple(row[column] for column in of.keys) in keys] == matter
 
 
-def test_keys_that_do_not_matter_are_left_out_where_there_are_many(writer: TileWriter) -> None:
+def test_rows_of_other_keys_are_left_out_if_there_are_many(writer: TileWriter) -> None:
     files = write(writer, [row(f"{number}") for number in range(100)])
     reader = TileReader(SPEC, files)
     rows_read = reader.read(BY_NAME, files, [pa.array(["7", "93", "none", None])])
@@ -261,7 +259,7 @@ def test_keys_that_do_not_matter_are_left_out_where_there_are_many(writer: TileW
         pytest.param([row(None), row("c", day=1)], id="a group without a key"),
     ],
 )
-def test_what_was_written_is_published_without_a_complaint_and_found_again(
+def test_written_tiles_are_published_and_read_back(
     lake: Lake, caplog: pytest.LogCaptureFixture, rows: list[Row]
 ) -> None:
     """Iceberg warns of every column whose bounds it is to keep and does not find: hundreds of lines a night."""
@@ -285,7 +283,7 @@ def test_what_was_written_is_published_without_a_complaint_and_found_again(
     assert lake.table(SPEC.name).scan().to_arrow().num_rows == sum(counts.values()) == staged.rows
 
 
-def test_a_tile_in_which_no_row_has_any_key_has_no_file_and_is_published_as_nothing(lake: Lake) -> None:
+def test_a_tile_without_any_key_has_no_file_and_is_published_empty(lake: Lake) -> None:
     groups, attempt = (BY_NAME, BY_TWO), new_attempt(START, START)
     writer = TileWriter("tiny", SPEC, groups, staging_folder(lake.warehouse, SPEC.name, attempt))
     table = landed([row(None)])

@@ -87,7 +87,7 @@ def refused(run: Run, body: str, definition: ModelDefinition) -> str:
     return message
 
 
-def test_what_transform_adds_comes_after_the_declared_features_and_nothing_else_does(run: Run) -> None:
+def test_only_declared_columns_are_added_after_the_declared_features(run: Run) -> None:
     returned = run(f"{RANK}\nreturn frame.assign(more=1)[sorted(frame.columns)]")
     assert list(returned.columns) == COLUMNS
     assert of(returned, "rank") == {"c": 3.0, "a": 1.0, "b": 2.0}
@@ -137,7 +137,7 @@ def test_a_group_without_rows_stays_without_rows(run: Run) -> None:
         "frame['busy'].to_numpy(copy=False)",
     ],
 )
-def test_a_declared_feature_stays_what_it_was_whatever_is_done_to_the_frame(run: Run, change: str) -> None:
+def test_transform_cannot_change_a_declared_feature(run: Run, change: str) -> None:
     given = frame()
     returned = run(f"{change}\nframe['rank'] = 1.0\nframe['mood'] = 'fine'\nreturn frame", given)
     assert_declared(returned)
@@ -185,7 +185,7 @@ def test_rows_in_another_order_or_number_are_refused(run: Run, definition: Model
         pytest.param("return frame.groupby('kind').head(9).iloc[::-1].reset_index(drop=True)", id="grouped"),
     ],
 )
-def test_rows_in_another_order_never_get_each_others_features(run: Run, definition: ModelDefinition, body: str) -> None:
+def test_reordered_rows_never_get_the_features_of_other_rows(run: Run, definition: ModelDefinition, body: str) -> None:
     """Numbered anew after a sort or a join, they look as if they were in order; their keys tell that they are not."""
     try:
         returned = run(f"{RANK}\n{body}")

@@ -113,7 +113,7 @@ def test_features_from_tiles_are_those_of_the_rows_themselves(
 
 @examples(max_examples=15)
 @given(some_events(400, 20, 60))
-def test_a_window_of_a_year_holds_the_days_of_a_year(definition: ModelDefinition, events: list[Event]) -> None:
+def test_a_window_of_a_year_covers_the_days_of_a_year(definition: ModelDefinition, events: list[Event]) -> None:
     observed = [Observed(FIRST + timedelta(days=days), "a", 1) for days in (366, 400, 401)]
     for observation, row in zip(observed, features(definition, events, observed), strict=True):
         check(definition, events, observation, row, defaults=False)
@@ -146,7 +146,7 @@ def test_nights_at_once_are_each_night_alone_and_observations_may_come_in_any_or
 
 @examples(max_examples=10)
 @given(some_events(least=20))
-def test_observations_that_are_there_twice_are_both_told_and_each_alone_is_told_the_same(
+def test_repeated_observations_have_the_features_of_each_alone(
     definition: ModelDefinition, events: list[Event]
 ) -> None:
     first, second = Observed(NIGHTS[0], "a", 1), Observed(NIGHTS[1], None, 0)
@@ -162,7 +162,7 @@ def few_events() -> list[Event]:
     return [Event(day, "ab"[day % 2], day % 2, float(day), "x", day) for day in range(DAYS)]
 
 
-def test_every_feature_is_told_once_and_has_its_type(definition: ModelDefinition, few_events: list[Event]) -> None:
+def test_every_feature_is_returned_once_with_its_type(definition: ModelDefinition, few_events: list[Event]) -> None:
     [row] = features(definition, few_events, [Observed(NIGHTS[0], "b", 1)])
     aggregates = definition.features.aggregates.items()
     assert sorted(row) == sorted(feature_name(n, w.days) for n, a in aggregates for w in a.windows)
@@ -182,7 +182,7 @@ def test_a_key_that_is_null_or_in_no_tile_has_the_features_of_all_rows_only(
     assert row["all_n_10d"] == 10
 
 
-def test_a_night_whose_tiles_are_missing_altogether_has_no_features_beside_one_that_has(
+def test_a_night_without_tiles_has_no_features_next_to_a_night_with_tiles(
     definition: ModelDefinition, few_events: list[Event]
 ) -> None:
     before, covered = Observed(FIRST, "a", 0), Observed(NIGHTS[0], "a", 0)

@@ -118,7 +118,7 @@ def test_a_commit_reads_the_metadata_to_plan_and_to_replace_it(
     assert len(loaded) == 2
 
 
-def test_a_merged_night_is_replaced_and_published_again_like_any_other(
+def test_a_night_in_a_merged_manifest_can_be_replaced_and_published_again(
     lake: Lake, readings: TableSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(commit, "MERGE_COUNT", 3)
@@ -176,7 +176,7 @@ def interrupted(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[An
 
 @pytest.mark.parametrize("before", range(1, 6))
 @pytest.mark.parametrize("between", [1, 3])
-def test_nights_of_others_that_come_between_stay(
+def test_nights_published_in_between_stay(
     lake: Lake, readings: TableSpec, interrupted: list[Any], before: int, between: int
 ) -> None:
     for number in range(1, before + 1):
@@ -190,7 +190,7 @@ def test_nights_of_others_that_come_between_stay(
 
 
 @pytest.mark.parametrize("same", [day(2), day(7)])
-def test_a_night_that_another_publishes_meanwhile_is_planned_anew(
+def test_a_concurrently_published_night_is_planned_again(
     lake: Lake, readings: TableSpec, interrupted: list[Any], same: date
 ) -> None:
     for number in range(1, 7):

@@ -11,7 +11,7 @@ NAMES = ["plain", "with space", "ünïcode", "plus+and&more"]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_is_written_below_a_folder_of_any_name_lies_there_and_is_found(tmp_path: Path, name: str) -> None:
+def test_a_file_is_written_and_listed_below_a_folder_of_any_name(tmp_path: Path, name: str) -> None:
     folder = tmp_path / name
     write_bytes(f"{as_uri(folder)}/a/b.txt", b"content")
     assert (folder / "a" / "b.txt").read_bytes() == b"content"
@@ -25,7 +25,7 @@ def test_uris_of_object_stores_stay_as_they_are() -> None:
     assert as_uri("s3://bucket/some prefix") == "s3://bucket/some prefix"
 
 
-def test_a_folder_that_is_not_there_has_no_files(tmp_path: Path) -> None:
+def test_a_missing_folder_has_no_files(tmp_path: Path) -> None:
     assert list_files(as_uri(tmp_path / "nothing")) == []
     assert not exists(as_uri(tmp_path / "nothing"))
 
@@ -40,7 +40,7 @@ def test_files_are_listed_by_ending_sorted_and_at_any_depth(tmp_path: Path) -> N
     assert list_files(as_uri(tmp_path), ".csv") == [f"{as_uri(tmp_path)}/a/c.csv", f"{as_uri(tmp_path)}/b.csv"]
 
 
-def test_writing_again_replaces_the_file_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
+def test_writing_again_replaces_the_file_and_leaves_no_temporary_file(tmp_path: Path) -> None:
     uri = f"{as_uri(tmp_path)}/a.txt"
     write_bytes(uri, b"one")
     write_bytes(uri, b"two")
@@ -53,7 +53,7 @@ def test_a_missing_file_is_reported_as_missing(tmp_path: Path) -> None:
         read_bytes(as_uri(tmp_path / "nothing"))
 
 
-def test_a_file_is_removed_and_one_that_is_gone_is_no_matter(tmp_path: Path) -> None:
+def test_removing_a_missing_file_is_no_error(tmp_path: Path) -> None:
     uri = f"{as_uri(tmp_path)}/a.txt"
     write_bytes(uri, b"")
     remove(uri)

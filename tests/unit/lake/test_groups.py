@@ -59,7 +59,7 @@ def test_aggregates_over_the_same_values_share_columns_within_a_group_and_across
         pytest.param("agg: count, where: failed", id="rows instead of values"),
     ],
 )
-def test_an_aggregate_over_other_values_or_of_which_other_things_are_kept_has_columns_of_its_own(
+def test_an_aggregate_with_other_values_or_partials_has_separate_columns(
     with_aggregates: Callable[[str], ModelDefinition], second: str
 ) -> None:
     definition = with_aggregates(f"""
@@ -91,7 +91,7 @@ def test_a_text_and_a_number_of_the_same_value_have_columns_of_their_own(
     assert group.partial_columns == ["number__at", "number__last", "text__at", "text__last_text"]
 
 
-def test_the_table_has_every_key_and_partial_once_beside_what_tells_tiles_apart(flight_delay: ModelDefinition) -> None:
+def test_the_tiles_table_has_identity_columns_and_every_key_and_partial_once(flight_delay: ModelDefinition) -> None:
     spec = tiles_table(flight_delay, "weather")
     assert spec.name == "tiles.weather"
     assert spec.partition_columns == ("model", "days", "source_date")

@@ -197,7 +197,7 @@ def test_a_file_of_only_a_header_has_no_rows(land: Land) -> None:
         pytest.param(".csv", b"machine," + CSV.replace("\n", "\nx,")[:-2].encode(), id="a column that comes twice"),
     ],
 )
-def test_a_damaged_file_is_one_line_that_names_it(land: Land, tmp_path: Path, ending: str, content: bytes) -> None:
+def test_a_damaged_file_is_reported_in_one_line(land: Land, tmp_path: Path, ending: str, content: bytes) -> None:
     with pytest.raises(DataError) as caught:
         land(ending, content)
     assert str(caught.value).startswith(f"file://{tmp_path}/readings-{DAY}{ending}")
@@ -233,7 +233,7 @@ def test_a_byte_that_fell_over_in_a_compressed_file_never_passes(land: Land, pos
         land(".csv.gz", bad)
 
 
-def test_a_missing_column_is_named_with_those_that_are_there(land: Land) -> None:
+def test_a_missing_column_is_named_with_the_columns_of_the_file(land: Land) -> None:
     with pytest.raises(DataError) as caught:
         land(".csv", CSV.replace("load", "lod").encode())
     assert f"readings-{DAY}.csv: column 'load' is missing; received 'machine, count, lod, failed" in str(caught.value)
@@ -275,19 +275,19 @@ def test_whole_numbers_written_with_a_decimal_point_are_integers(tmp_path: Path)
 
 
 @pytest.mark.parametrize("number", [2**53 + 1, -(2**53) - 1, 2**63 - 1])
-def test_a_large_integer_keeps_every_digit_beside_one_written_with_a_decimal_point(tmp_path: Path, number: int) -> None:
+def test_a_large_integer_keeps_every_digit_in_a_column_with_decimal_points(tmp_path: Path, number: int) -> None:
     assert read_column(tmp_path, "integer", ["17.0", str(number)]) == [17, number]
 
 
 @examples(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.integers(-(2**63), 2**63 - 1), st.sampled_from(["", ".", ".0", ".000"])), min_size=1))
-def test_every_integer_there_is_reads_back_exactly(tmp_path: Path, numbers: list[tuple[int, str]]) -> None:
+def test_every_integer_reads_back_exactly(tmp_path: Path, numbers: list[tuple[int, str]]) -> None:
     written = [f"{number}{point}" for number, point in numbers]
     assert read_column(tmp_path, "integer", written) == [number for number, _ in numbers]
 
 
 @pytest.mark.parametrize("value", ["1e-3", "0.5", "1_000", "1,000", "inf", "9223372036854775808", "1e40", "true"])
-def test_what_is_no_integer_is_never_made_one(tmp_path: Path, value: str) -> None:
+def test_a_text_that_is_no_integer_is_refused(tmp_path: Path, value: str) -> None:
     with pytest.raises(DataError, match=r"row 2: column 'value' holds a value that is not of type integer"):
         read_column(tmp_path, "integer", ["1", value])
 
@@ -314,15 +314,13 @@ TEXTS = [
     ("kind", "spelling"),
     [*(("number", text) for text in ("NaN", "nan", "NAN", "-nan", "")), ("integer", "NaN"), ("integer", "")],
 )
-def test_a_number_that_is_none_is_missing_however_a_csv_file_writes_it(
-    tmp_path: Path, kind: str, spelling: str
-) -> None:
+def test_nan_in_a_csv_file_is_missing_in_every_spelling(tmp_path: Path, kind: str, spelling: str) -> None:
     assert read_column(tmp_path, kind, ["1", spelling, "2"]) == [1, None, 2]
 
 
 @pytest.mark.parametrize("stored", [pa.float64(), pa.float32(), pa.float16()])
 @pytest.mark.parametrize(("kind", "number"), [("number", 1.0), ("integer", 1), ("string", "1")])
-def test_a_number_that_is_none_is_missing_whatever_a_parquet_file_stores_it_as(
+def test_nan_in_a_parquet_file_is_missing_for_every_stored_type(
     tmp_path: Path, kind: str, number: object, stored: pa.DataType
 ) -> None:
     values = np.array([1, np.nan, 1], stored.to_pandas_dtype())
@@ -487,13 +485,11 @@ def test_every_landed_date_is_one_whose_file_can_be_found(tmp_path: Path) -> Non
         assert missing_files([landing_file(str(tmp_path), "plan", declared, day) for day in days]) == []
 
 
-def test_nothing_has_landed_in_a_folder_that_is_not_there(tmp_path: Path) -> None:
+def test_a_missing_landing_folder_has_no_landed_dates(tmp_path: Path) -> None:
     assert landed_dates(str(tmp_path / "nothing"), source("{date}.csv")) == []
 
 
-def test_a_landing_folder_with_a_space_in_its_name_is_a_folder_like_any_other(
-    tiny: ModelDefinition, tmp_path: Path
-) -> None:
+def test_a_landing_folder_may_have_a_space_in_its_name(tiny: ModelDefinition, tmp_path: Path) -> None:
     landing = tmp_path / "my landing"
     landing.mkdir()
     (landing / "plan-2024-01-01.csv.gz").write_bytes(gzip.compress(b"machine,load\na01,0.5\n"))
@@ -541,9 +537,7 @@ def utc(*parts: int) -> datetime:
         ("2013-07-04", utc(2013, 7, 3, 15)),
     ],
 )
-def test_an_instant_is_as_its_offset_tells_or_by_the_sources_clock(
-    tmp_path: Path, text: str, expected: datetime
-) -> None:
+def test_an_instant_follows_its_offset_or_the_sources_clock(tmp_path: Path, text: str, expected: datetime) -> None:
     assert instants(tmp_path, [text], TOKYO) == [expected]
     assert instants(tmp_path, [None, text, None], TOKYO) == [None, expected, None]
 
@@ -580,9 +574,7 @@ def test_instants_with_and_without_an_offset_may_stand_in_one_column(tmp_path: P
         ("UTC", "2013-03-10T02:30:00", utc(2013, 3, 10, 2, 30)),
     ],
 )
-def test_a_clock_that_changes_shows_some_times_twice_and_some_never(
-    tmp_path: Path, zone: str, shown: str, expected: datetime
-) -> None:
+def test_a_clock_change_repeats_or_skips_times(tmp_path: Path, zone: str, shown: str, expected: datetime) -> None:
     assert instants(tmp_path, [shown], zone) == [expected]
     assert instants(tmp_path, [datetime.fromisoformat(shown)], zone, pa.timestamp("us")) == [expected]
 
@@ -700,7 +692,7 @@ def test_what_a_night_needs_and_what_may_have_landed_again_is_never_the_same_fil
         assert all(newest is not None and file.day < newest for file in again)
 
 
-def test_a_file_is_known_by_what_it_holds(tmp_path: Path) -> None:
+def test_a_file_is_identified_by_its_content(tmp_path: Path) -> None:
     file = tmp_path / "a"
     file.write_bytes(b"one")
     first = digest_of(f"file://{file}")
@@ -724,7 +716,7 @@ def test_a_file_is_parsed_as_it_is(tmp_path: Path) -> None:
 
 @given(values=st.lists(st.sampled_from(["1", "2.5", "x", "", None, "true", "2024-01-01"]), max_size=30))
 @pytest.mark.parametrize("kind", sorted(set(COLUMNS.values())))
-def test_the_first_value_of_another_type_is_found(kind: str, values: list[str | None]) -> None:
+def test_the_first_value_of_a_wrong_type_is_located(kind: str, values: list[str | None]) -> None:
     def alone(value: str | None) -> bool:
         return first_mistyped_row(pa.chunked_array([pa.array([value], pa.string())]), kind) is None
 

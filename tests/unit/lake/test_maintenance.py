@@ -35,7 +35,7 @@ def staged_files(lake: Lake) -> set[str]:
     return set(list_files(f"{lake.warehouse}/staged", ".parquet"))
 
 
-def test_files_that_nothing_published_go_and_published_ones_stay(lake: Lake, readings: TableSpec) -> None:
+def test_unpublished_files_are_removed_and_published_files_stay(lake: Lake, readings: TableSpec) -> None:
     published = stage(lake, readings, {day(1): A, day(2): A})
     snapshot = publish(lake, readings, published)
     abandoned = stage(lake, readings, {day(3): B})
@@ -69,7 +69,7 @@ def test_a_published_set_can_be_published_again_after_maintenance(lake: Lake, re
     assert publish(lake, readings, staged) == snapshot
 
 
-def test_a_replaced_night_stays_readable_at_the_snapshots_that_are_kept(lake: Lake, readings: TableSpec) -> None:
+def test_a_replaced_night_stays_readable_at_its_snapshots(lake: Lake, readings: TableSpec) -> None:
     old = publish_rows(lake, readings, {day(1): A})
     publish_rows(lake, readings, {day(1): B})
     run(lake, later(days=365))
@@ -86,14 +86,14 @@ def test_everything_reads_the_same_before_and_after(lake: Lake, readings: TableS
     assert run_sql(lake, "select * from raw.readings order by all") == queried
 
 
-def test_a_table_to_which_nothing_was_published_is_left_alone(lake: Lake, readings: TableSpec) -> None:
+def test_maintenance_leaves_an_empty_table_unchanged(lake: Lake, readings: TableSpec) -> None:
     lake.ensure(readings)
     run(lake, later(days=365))
     publish_rows(lake, readings, {DAY: A})
     assert published_rows(lake, readings) == {DAY: A}
 
 
-def test_every_table_is_told_about(lake: Lake, readings: TableSpec) -> None:
+def test_progress_names_every_table(lake: Lake, readings: TableSpec) -> None:
     publish_rows(lake, readings, {DAY: A})
     publish_rows(lake, TableSpec(Layer.SCORES, "tiny", readings.columns, "source_date", ()), {DAY: A})
     lines: list[str] = []
@@ -128,7 +128,7 @@ def test_snapshots_younger_than_a_week_never_expire(lake: Lake, readings: TableS
     assert run(lake, later(days=6))[readings.name]["snapshots"] == 0
 
 
-def test_maintaining_again_finds_nothing_left_to_do(lake: Lake, readings: TableSpec, few: int) -> None:
+def test_maintenance_that_runs_again_changes_nothing(lake: Lake, readings: TableSpec, few: int) -> None:
     for number in range(1, 7):
         publish_rows(lake, readings, {day(number): A})
     run(lake, later(days=8))
@@ -146,7 +146,7 @@ def test_a_named_snapshot_never_expires(lake: Lake, readings: TableSpec, few: in
     assert published_rows(lake, readings, first) == {day(1): A}
 
 
-def test_what_lies_beside_the_lake_is_none_of_its_business(lake: Lake, readings: TableSpec) -> None:
+def test_maintenance_leaves_foreign_files_unchanged(lake: Lake, readings: TableSpec) -> None:
     publish_rows(lake, readings, {DAY: A})
     foreign = Path(local_path(lake.warehouse)) / "notes.txt"
     foreign.write_text("mine")
@@ -185,7 +185,7 @@ def test_a_published_set_of_subfolders_keeps_its_manifest_and_can_be_published_a
     assert published_rows(lake, readings) == {day(1): A, day(2): B}
 
 
-def test_a_set_of_which_one_day_is_left_keeps_its_manifest(lake: Lake, readings: TableSpec, few: int) -> None:
+def test_a_set_with_one_published_day_keeps_its_manifest(lake: Lake, readings: TableSpec, few: int) -> None:
     staged = by_spark(lake, readings, {day(1): A, day(2): B})
     publish(lake, readings, staged)
     for number in range(6):
@@ -196,7 +196,7 @@ def test_a_set_of_which_one_day_is_left_keeps_its_manifest(lake: Lake, readings:
     assert load_staged(staged.location) == staged
 
 
-def test_a_set_that_nothing_reaches_goes_whole(lake: Lake, readings: TableSpec, few: int) -> None:
+def test_an_unreferenced_set_is_removed_with_its_manifest(lake: Lake, readings: TableSpec, few: int) -> None:
     abandoned = by_spark(lake, readings, {day(1): A, day(2): B})
     replaced = by_spark(lake, readings, {day(1): A})
     publish(lake, readings, replaced)

@@ -49,16 +49,14 @@ def test_each_date_is_a_file_sorted_by_the_tables_key(
     assert every == sorted((day(number), machine, load) for number, machine, load in rows)
 
 
-def test_files_have_the_tables_columns_in_its_order_and_its_types_and_no_others(
-    tmp_path: Path, readings: TableSpec
-) -> None:
+def test_files_have_exactly_the_tables_columns_types_and_order(tmp_path: Path, readings: TableSpec) -> None:
     rows = arrow(readings, {day(1): [("a", 1.0)]})
     unordered = pa.table({"load": pa.array([1], pa.int32()), "extra": ["x"], "machine": ["a"], "source_date": [day(1)]})
     [(file, _)] = write_files(readings, unordered, tmp_path.as_uri()).items()
     assert pq.ParquetFile(local_path(file)).read().equals(rows)
 
 
-def test_the_other_partition_columns_part_files_as_well(tmp_path: Path, tiny: ModelDefinition) -> None:
+def test_files_are_split_by_every_partition_column(tmp_path: Path, tiny: ModelDefinition) -> None:
     spec = monitoring_table(tiny)
     partitions = [("drift", day(1)), ("value", day(1)), ("drift", day(2)), ("drift", day(1))]
     rows = pa.Table.from_pylist(
@@ -75,7 +73,7 @@ def test_no_rows_are_no_file(tmp_path: Path, readings: TableSpec) -> None:
     assert write_files(readings, arrow(readings, {}), tmp_path.as_uri()) == {}
 
 
-def test_workers_that_write_the_same_date_into_one_folder_do_not_meet(tmp_path: Path, readings: TableSpec) -> None:
+def test_workers_that_write_the_same_date_use_different_files(tmp_path: Path, readings: TableSpec) -> None:
     rows = arrow(readings, {day(1): [("a", 1.0)]})
     first, second = (write_files(readings, rows, (tmp_path / "new").as_uri()) for _ in range(2))
     assert not first.keys() & second.keys()
@@ -95,9 +93,7 @@ def batches(sizes: list[int]) -> list[pa.RecordBatch]:
 
 
 @given(st.lists(st.integers(0, 7)), st.integers(1, 12))
-def test_what_is_gathered_holds_every_row_once_in_tables_that_are_neither_empty_nor_much_too_large(
-    sizes: list[int], most: int
-) -> None:
+def test_batches_become_tables_of_limited_size_with_every_row_once(sizes: list[int], most: int) -> None:
     tables = list(batches_to_tables(batches(sizes), most))
     assert [row for table in tables for row in table["row"].to_pylist()] == list(range(sum(sizes)))
     assert all(0 < table.num_rows < most + max(sizes) for table in tables)
@@ -110,7 +106,7 @@ def test_batches_without_rows_are_no_table(sizes: list[int]) -> None:
     assert list(batches_to_tables(batches(sizes), 5)) == []
 
 
-def test_a_table_is_there_before_the_next_batch_is_asked_for() -> None:
+def test_a_table_is_yielded_before_the_next_batch_is_requested() -> None:
     """A worker's memory stays flat: it holds no more than it was told to."""
     requested = []
 

@@ -66,13 +66,13 @@ def test_publishing_a_set_again_after_another_night_was_published_changes_nothin
     assert snapshots(lake, readings) == 2
 
 
-def test_replacing_a_night_replaces_that_night_and_no_other(lake: Lake, readings: TableSpec) -> None:
+def test_replacing_a_night_leaves_other_nights_unchanged(lake: Lake, readings: TableSpec) -> None:
     publish_rows(lake, readings, {day(n): A for n in (1, 2, 3)})
     publish_rows(lake, readings, {day(2): B})
     assert published_rows(lake, readings) == {day(1): A, day(2): B, day(3): A}
 
 
-def test_what_is_there_stays_where_nothing_is_to_be_replaced(lake: Lake, readings: TableSpec) -> None:
+def test_published_rows_stay_if_replacing_is_not_allowed(lake: Lake, readings: TableSpec) -> None:
     first = publish(lake, readings, stage(lake, readings, {day(1): A}), replace=False)
     assert publish(lake, readings, stage(lake, readings, {day(1): B}), replace=False) == first
     publish_rows(lake, readings, {day(2): A})
@@ -81,7 +81,7 @@ def test_what_is_there_stays_where_nothing_is_to_be_replaced(lake: Lake, reading
     assert snapshots(lake, readings) == 3
 
 
-def test_replacing_is_one_snapshot_so_that_nobody_sees_a_night_missing(lake: Lake, readings: TableSpec) -> None:
+def test_replacing_a_night_is_one_snapshot(lake: Lake, readings: TableSpec) -> None:
     publish_rows(lake, readings, {day(1): A})
     publish_rows(lake, readings, {day(1): B})
     assert snapshots(lake, readings) == 2
@@ -102,7 +102,7 @@ def test_a_table_can_begin_with_a_night_without_rows(lake: Lake, readings: Table
     assert data_files(lake, readings, EARLY, LATE) == {}
 
 
-def test_a_reader_at_an_older_snapshot_still_sees_the_older_night(lake: Lake, readings: TableSpec) -> None:
+def test_a_reader_at_an_older_snapshot_reads_the_older_night(lake: Lake, readings: TableSpec) -> None:
     old = publish_rows(lake, readings, {day(1): A})
     new = publish_rows(lake, readings, {day(1): B})
     assert published_rows(lake, readings, old) == {day(1): A}
@@ -131,7 +131,7 @@ def test_a_table_without_a_snapshot_has_no_rows_at_the_snapshot_it_names(lake: L
     assert data_files(lake, readings, EARLY, LATE, snapshot) == {}
 
 
-def test_a_reader_pinned_before_the_first_night_sees_none_of_it(lake: Lake, readings: TableSpec) -> None:
+def test_a_reader_at_no_snapshot_reads_no_rows(lake: Lake, readings: TableSpec) -> None:
     lake.ensure(readings)
     pinned = snapshot_of(lake, readings.name)
     publish_rows(lake, readings, {day(1): A})
@@ -185,7 +185,7 @@ def test_a_file_of_two_dates_is_never_published(lake: Lake, readings: TableSpec)
     assert snapshot_of(lake, readings.name) == before
 
 
-def test_a_staged_file_that_is_gone_is_a_clear_terminal_error(lake: Lake, readings: TableSpec) -> None:
+def test_a_missing_staged_file_is_a_terminal_error(lake: Lake, readings: TableSpec) -> None:
     before = publish_rows(lake, readings, {day(1): A})
     staged = stage(lake, readings, {day(1): B, day(2): B})
     Path(local_path(staged.files[1])).unlink()
@@ -197,7 +197,7 @@ def test_a_staged_file_that_is_gone_is_a_clear_terminal_error(lake: Lake, readin
     assert snapshot_of(lake, readings.name) == before
 
 
-def test_the_snapshot_names_the_attempt_and_what_it_was_made_from(lake: Lake, readings: TableSpec) -> None:
+def test_the_snapshot_names_the_attempt_and_its_inputs(lake: Lake, readings: TableSpec) -> None:
     rows = arrow(readings, {DAY: A})
     staged = stage_arrow(lake, readings, rows, DAY, DAY, {"file:///plan.csv": "abc"})
     publish(lake, readings, staged)
@@ -245,7 +245,7 @@ def test_a_declared_column_that_no_night_was_published_with_yet_reads_as_null(la
     assert published_rows(lake, wider(readings)) == {day(1): [("a", 1.0, None)]}
 
 
-def test_only_a_new_column_is_read_for_as_many_rows_as_there_are(lake: Lake, readings: TableSpec) -> None:
+def test_a_new_column_alone_reads_null_for_every_row(lake: Lake, readings: TableSpec) -> None:
     publish_rows(lake, readings, {day(1): A, day(2): B})
     rows = read_dates(lake, wider(readings), EARLY, LATE, columns=("heat",))
     assert rows["heat"].to_pylist() == [None, None]
@@ -358,9 +358,7 @@ def test_threads_that_publish_different_nights_at_once_all_end_up_visible(
     assert published_rows(Lake(settings), readings) == {day(n): [("a", float(n))] for n in range(1, 5)}
 
 
-def test_threads_that_publish_the_same_night_at_once_leave_one_of_their_sets(
-    settings: Settings, readings: TableSpec
-) -> None:
+def test_threads_that_publish_the_same_night_at_once_leave_one_set(settings: Settings, readings: TableSpec) -> None:
     gate = threading.Barrier(4)
 
     def work(number: int) -> None:
@@ -449,9 +447,7 @@ def test_any_sequence_of_publishing_leaves_what_a_dictionary_would_hold(
         assert published_dates(lake, spec) == {when: len(of_night) for when, of_night in expected.items()}
 
 
-def test_an_installation_below_a_folder_with_a_space_keeps_everything_there(
-    tmp_path: Path, readings: TableSpec
-) -> None:
+def test_an_installation_may_be_below_a_folder_with_a_space(tmp_path: Path, readings: TableSpec) -> None:
     lake = Lake(Settings(home=PROJECT, var=tmp_path / "my project" / "var"))
     publish_rows(lake, readings, {day(1): A})
     assert published_rows(lake, readings) == {day(1): A}

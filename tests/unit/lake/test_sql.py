@@ -9,7 +9,7 @@ from nightshift.lake.tables import Layer, TableSpec
 from unit.tables import DAY, day, publish_rows, stage
 
 
-def test_a_query_sees_what_is_published_and_nothing_that_is_only_staged(lake: Lake, readings: TableSpec) -> None:
+def test_a_query_reads_published_rows_and_no_staged_ones(lake: Lake, readings: TableSpec) -> None:
     publish_rows(lake, readings, {day(1): [("a", 1.0)], day(2): [("b", 2.0)]})
     publish_rows(lake, readings, {day(1): [("a", 3.0)]})
     stage(lake, readings, {day(3): [("c", 9.0)]})
@@ -23,7 +23,7 @@ def test_a_table_without_rows_can_be_queried(lake: Lake, readings: TableSpec) ->
     assert run_sql(lake, "select * from raw.readings") == (["source_date", "machine", "load"], [])
 
 
-def test_every_published_table_is_there_under_its_own_name(lake: Lake, readings: TableSpec) -> None:
+def test_every_published_table_is_a_view_under_its_name(lake: Lake, readings: TableSpec) -> None:
     publish_rows(lake, readings, {DAY: [("a", 1.0)]})
     publish_rows(lake, TableSpec(Layer.SCORES, "tiny", readings.columns, "source_date", ()), {DAY: [("a", 1.0)]})
     tables = connect_sql(lake).execute("select table_schema || '.' || table_name from information_schema.tables")
@@ -31,7 +31,7 @@ def test_every_published_table_is_there_under_its_own_name(lake: Lake, readings:
 
 
 @pytest.mark.parametrize("query", ["select nothing from raw.readings", "select * from raw.unknown", "not sql at all"])
-def test_a_query_that_is_wrong_is_one_line_with_a_way_on(lake: Lake, readings: TableSpec, query: str) -> None:
+def test_an_invalid_query_is_reported_in_one_line_with_a_fix(lake: Lake, readings: TableSpec, query: str) -> None:
     publish_rows(lake, readings, {DAY: [("a", 1.0)]})
     with pytest.raises(
         TerminalError, match=r"the query failed: .*fix: see the tables with `show all tables`"

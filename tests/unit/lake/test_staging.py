@@ -27,7 +27,7 @@ def test_each_partition_is_a_file_of_its_own(lake: Lake, readings: TableSpec) ->
     assert len(staged.files) == 3
 
 
-def test_what_was_staged_is_known_from_its_folder_alone(lake: Lake, readings: TableSpec) -> None:
+def test_a_staged_set_is_loaded_from_its_folder_alone(lake: Lake, readings: TableSpec) -> None:
     staged = stage(lake, readings, {day(1): [("a", 1.0)]})
     assert load_staged(staged.location) == staged
 
@@ -66,7 +66,7 @@ def test_files_that_a_killed_worker_left_in_the_folder_are_not_staged(lake: Lake
     assert published_rows(lake, readings) == {DAY: [("a", 1.0), ("b", 2.0)]}
 
 
-def test_where_nothing_was_written_nothing_is_staged_whatever_is_in_the_folder(lake: Lake, readings: TableSpec) -> None:
+def test_files_outside_the_row_counts_are_not_staged(lake: Lake, readings: TableSpec) -> None:
     attempt = new_attempt(DAY, DAY)
     folder = staging_folder(lake.warehouse, readings.name, attempt)
     write_files(readings, arrow(readings, {DAY: [("a", 1.0)]}), folder)
@@ -75,7 +75,7 @@ def test_where_nothing_was_written_nothing_is_staged_whatever_is_in_the_folder(l
     assert load_staged(folder) == staged
 
 
-def test_every_file_of_the_folder_is_staged_if_nobody_says_which(lake: Lake, readings: TableSpec) -> None:
+def test_every_file_of_the_folder_is_staged_if_no_row_counts_are_given(lake: Lake, readings: TableSpec) -> None:
     attempt = new_attempt(day(1), day(2))
     folder = staging_folder(lake.warehouse, readings.name, attempt)
     written = write_files(readings, arrow(readings, {day(1): [("a", 1.0)], day(2): [("a", 1.0), ("b", 1.0)]}), folder)
@@ -83,7 +83,7 @@ def test_every_file_of_the_folder_is_staged_if_nobody_says_which(lake: Lake, rea
     assert (set(staged.files), staged.rows) == (set(written), 3)
 
 
-def test_an_attempt_that_never_finished_is_nothing_to_publish(lake: Lake, readings: TableSpec) -> None:
+def test_an_unfinished_attempt_cannot_be_published(lake: Lake, readings: TableSpec) -> None:
     staged = stage(lake, readings, {DAY: [("a", 1.0)]})
     Path(local_path(staged.location), "_staged.json").unlink()
     with pytest.raises(
@@ -92,6 +92,6 @@ def test_an_attempt_that_never_finished_is_nothing_to_publish(lake: Lake, readin
         load_staged(staged.location)
 
 
-def test_a_folder_that_is_gone_is_nothing_to_publish(lake: Lake) -> None:
+def test_a_missing_folder_cannot_be_published(lake: Lake) -> None:
     with pytest.raises(TerminalError, match="the folder holds no complete staged set"):
         load_staged(staging_folder(lake.warehouse, "raw.readings", new_attempt(DAY, DAY)))

@@ -29,6 +29,6 @@ def test_an_identifier_names_a_table_and_its_layer(
     assert layer_of(identifier) is layer
 
 
-def test_an_identifier_without_a_layer_is_refused_with_the_layers_there_are(flight_delay: ModelDefinition) -> None:
+def test_an_unknown_layer_is_refused_with_the_allowed_layers(flight_delay: ModelDefinition) -> None:
     with pytest.raises(TerminalError, match=r"(?s)landing\.weather.*landing.*raw, quarantine, tiles"):
         table_spec(flight_delay, "landing.weather")

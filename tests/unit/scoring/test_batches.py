@@ -185,7 +185,7 @@ def profiled(rows: list[pa.RecordBatch], champion: Scorer, profile: Callable[...
     return [row for row in results if row["profile"]]
 
 
-def test_a_night_is_profiled_beside_its_scores_whatever_batches_it_comes_in(
+def test_a_night_is_profiled_with_its_scores_for_any_batches(
     tiny: ModelDefinition, tmp_path: Path, rows: list[pa.RecordBatch]
 ) -> None:
     night_rows, model = pa.Table.from_batches(rows), package(tiny, 1)

@@ -72,16 +72,14 @@ def numbered(*tiles: Tile) -> dict[Tile, str]:
     return {tile: f"{FROM[:-2]}{number:02d}" for number, tile in enumerate(tiles)}
 
 
-def test_nothing_is_kept_where_there_is_no_table_and_nothing_is_asked_of_it(lake: Lake, spec: TableSpec) -> None:
+def test_a_missing_table_has_no_published_tiles(lake: Lake, spec: TableSpec) -> None:
     assert published_tiles(lake, spec, "tiny", {tile_at(0, 1)}) == {}
     lake.ensure(spec)
     assert published_tiles(lake, spec, "tiny", {tile_at(0, 1)}) == {}
     assert published_tiles(lake, spec, "tiny", set()) == {}
 
 
-def test_exactly_the_tiles_asked_for_are_found_with_their_files_and_what_they_were_made_from(
-    lake: Lake, spec: TableSpec
-) -> None:
+def test_exactly_the_requested_tiles_are_returned_with_files_and_fingerprints(lake: Lake, spec: TableSpec) -> None:
     tiles = numbered(*(tile_at(n, 1) for n in (0, 1, 2, 8)), tile_at(0, 8), tile_at(8, 8), tile_at(0, 64))
     publish_tiles(lake, spec, "tiny", tiles)
     # Tiles of three spans begin on the same day; none is taken for another.
@@ -110,7 +108,7 @@ def test_models_that_share_a_source_keep_tiles_of_their_own(lake: Lake, spec: Ta
     assert published_fingerprints(lake, spec, "none", everything) == {}
 
 
-def test_models_with_other_aggregates_over_the_same_source_share_its_table(lake: Lake, edit: Callable) -> None:
+def test_models_with_different_aggregates_over_a_source_share_its_table(lake: Lake, edit: Callable) -> None:
     tiny = tiles_table(edit("owner: tests", "owner: others"), "failures")
     wide = tiles_table(
         edit("agg: rate\n      where: failed", "agg: mean\n      value: cast(failed as int)"), "failures"
@@ -124,7 +122,7 @@ def test_models_with_other_aggregates_over_the_same_source_share_its_table(lake:
     assert published_fingerprints(lake, wide, "two", requested) == {tile_at(0, 1): "f" * 16}
 
 
-def test_a_tile_that_was_replaced_is_found_as_it_is_now(lake: Lake, spec: TableSpec) -> None:
+def test_a_replaced_tile_has_its_new_files_and_fingerprint(lake: Lake, spec: TableSpec) -> None:
     tiles = numbered(*(tile_at(n, 1) for n in range(4)), tile_at(0, 8))
     publish_tiles(lake, spec, "tiny", tiles)
     before = published_tiles(lake, spec, "tiny", set(tiles))
@@ -137,7 +135,7 @@ def test_a_tile_that_was_replaced_is_found_as_it_is_now(lake: Lake, spec: TableS
     }
 
 
-def test_tiles_between_those_that_are_made_again_stay(lake: Lake, spec: TableSpec) -> None:
+def test_tiles_between_rebuilt_ones_stay(lake: Lake, spec: TableSpec) -> None:
     tiles = numbered(*(tile_at(8 * n, 8) for n in range(5)))
     publish_tiles(lake, spec, "tiny", tiles)
     again = {tile_at(0, 8): "f" * 16, tile_at(16, 8): "e" * 16, tile_at(24, 8): "d" * 16}
@@ -159,7 +157,7 @@ def test_a_tile_of_several_files_is_all_of_them(lake: Lake, spec: TableSpec) -> 
     assert len(staged.files) == 2
 
 
-def test_what_a_tile_was_made_from_is_known_behind_any_number_of_columns(lake: Lake, spec: TableSpec) -> None:
+def test_a_fingerprint_is_read_from_a_table_with_many_columns(lake: Lake, spec: TableSpec) -> None:
     """Iceberg keeps bounds of the first columns only, if it is not told otherwise."""
     columns = {name: kind for name, kind in spec.columns.items() if name != "made_from"}
     many = {f"load_{number}__n": "integer" for number in range(150)}
@@ -168,7 +166,7 @@ def test_what_a_tile_was_made_from_is_known_behind_any_number_of_columns(lake: L
     assert published_fingerprints(lake, wide, "tiny", {tile_at(0, 1)}) == numbered(tile_at(0, 1))
 
 
-def test_tiles_that_are_kept_are_not_made_again_and_those_of_a_restated_day_are(
+def test_published_tiles_are_not_rebuilt_except_for_a_restated_day(
     lake: Lake, tiny: ModelDefinition, spec: TableSpec
 ) -> None:
     needed, how = set(cover(START + 6 * DAY, START + 18 * DAY)), recipe(tiny, "failures")
@@ -186,9 +184,7 @@ def test_tiles_that_are_kept_are_not_made_again_and_those_of_a_restated_day_are(
     assert run(day_versions | {START + 9 * DAY: "b"}) == set()
 
 
-def test_the_metadata_keep_bounds_of_what_tells_tiles_apart_and_of_nothing_else(
-    lake: Lake, flight_delay: ModelDefinition
-) -> None:
+def test_the_metadata_store_bounds_of_identity_columns_only(lake: Lake, flight_delay: ModelDefinition) -> None:
     """Tiles have hundreds of columns, and a year has hundreds of tiles."""
     spec = tiles_table(flight_delay, "weather")
     assert spec.bounded == ("model", "days", "source_date", "made_from", "by")
