@@ -75,7 +75,7 @@ def gate(project: Project, stored: StoredModel, as_of: date, run_id: str) -> Gat
 
 
 def _measurements(report: GateReport, against: str) -> list[Measurement]:
-    measurements = [Measurement("gate", r.rule, r.value, r.bound, r.n, r.verdict, r.detail) for r in report.results]
+    measurements = [Measurement("gate", r.rule, r.value, r.bound, r.rows, r.verdict, r.detail) for r in report.results]
     summary = f"{against}: {report.summary()}"
     return [*measurements, Measurement("gate", "verdict", None, None, report.rows, _verdict(report), summary)]
 

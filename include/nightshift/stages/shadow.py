@@ -125,7 +125,7 @@ def _measurements(policy: Shadow, challenger: Version, nights: int, report: Gate
     for result in report.results if report else ():
         measurements.append(
             Measurement(
-                subject, result.rule, result.value, result.bound, result.n, _outcome(result), result.detail, number
+                subject, result.rule, result.value, result.bound, result.rows, _outcome(result), result.detail, number
             )
         )
     return measurements

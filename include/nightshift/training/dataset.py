@@ -87,7 +87,7 @@ def read_labelled(
 
 
 def check_enough(definition: ModelDefinition, rows: int) -> None:
-    """Refuses to learn from fewer labelled rows than the definition asks for.
+    """Refuses a training on fewer labelled rows than the definition requires.
 
     Raises:
         TerminalError: If there are fewer.
@@ -95,11 +95,11 @@ def check_enough(definition: ModelDefinition, rows: int) -> None:
     least = definition.training.min_rows
     if rows < least:
         raise TerminalError(
-            "too few labelled rows to learn from",
+            "too few labelled rows to train on",
             where=f"{definition.folder / 'model.yaml'}: training.min_rows",
             received=rows,
             allowed=f"at least {least}",
-            fix="build more history, train as of a later date, or ask for fewer",
+            fix="build more history, train as of a later date, or lower it",
         )
 
 

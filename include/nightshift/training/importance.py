@@ -8,7 +8,7 @@ import pyarrow as pa
 from nightshift.registry.package import ModelPackage
 from nightshift.training.methods import METHODS
 
-MOST_ROWS = 4_000  # so that it takes less than the fit: every feature costs one scoring of them
+MOST_ROWS = 4_000  # limits the run time: every feature needs one scoring of these rows
 
 
 def permutation_importance(package: ModelPackage, rows: pa.Table, seed: int) -> dict[str, float]:

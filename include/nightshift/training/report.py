@@ -47,7 +47,7 @@ def render_gate(
     in_holdout, in_training = METHODS[holdout.prediction].describe_labels(holdout)
     facts = {
         period: f"{days}, {report.rows:,} labelled rows, {in_holdout}",
-        "Learned from": f"a period with {in_training}",
+        "Trained on": f"a period with {in_training}",
         **({"Without": f"{', '.join(without)}: no value in any row of the training period"} if without else {}),
         "Compared": against,
         "Intervals": f"{gate.resamples:,} resamples of whole days; each end is one-sided, {gate.confidence_text}",
@@ -116,7 +116,7 @@ def _difference(gate: Gate, report: GateReport) -> Plot:
 
 def _slices(results: list[RuleResult], metric: str) -> Plot:
     rows = [
-        (r.rule.removeprefix("slices."), r.n, r.low, r.value, r.high, bool(r.passed))
+        (r.rule.removeprefix("slices."), r.rows, r.low, r.value, r.high, bool(r.passed))
         for r in sorted(results, key=lambda result: result.low or 0.0)[:SHOWN]
         if r.low is not None and r.value is not None and r.high is not None
     ]

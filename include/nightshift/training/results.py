@@ -136,7 +136,7 @@ class RuleResult:
         rule: The rule's name, as in the definition.
         value: The measured value.
         bound: The bound of the value.
-        n: The number of rows that were measured.
+        rows: The number of rows that were measured.
         passed: Whether it passed; None if it could not be judged, which does not refuse the model.
         sentence: The result in words.
         low: The lower end of its interval, one-sided at the gate's confidence; None if it has no interval.
@@ -146,7 +146,7 @@ class RuleResult:
     rule: str
     value: float | None
     bound: float | None
-    n: int
+    rows: int
     passed: bool | None
     sentence: str
     low: float | None = None
@@ -165,7 +165,9 @@ class RuleResult:
         """The sentence, with the interval and the number of rows."""
         if self.low is None or self.high is None:
             return self.sentence
-        return f"{self.sentence}; interval {format_number(self.low, 4)} to {format_number(self.high, 4)}, {self.n} rows"
+        return (
+            f"{self.sentence}; interval {format_number(self.low, 4)} to {format_number(self.high, 4)}, {self.rows} rows"
+        )
 
 
 @dataclass(frozen=True)

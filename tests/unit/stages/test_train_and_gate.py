@@ -267,7 +267,7 @@ def check_nothing_is_left(project: Project) -> None:
         (
             {},
             (("  period: 20d\n", "  period: 2d\n"),),
-            r"training\.min_rows: too few labelled rows to learn from; received 80; allowed: at least 100",
+            r"training\.min_rows: too few labelled rows to train on; received 80; allowed: at least 100",
         ),
     ],
     ids=["no features", "one label", "no labels", "nan", "infinite", "few rows"],

@@ -86,7 +86,7 @@ def test_every_result_tells_what_it_rests_on() -> None:
     report = judged(against().model_copy(update={"minimum": {"roc_auc": 0.6}}), simulated(ALIKE))
     for rule in ("minimum.roc_auc", "baseline.roc_auc", "against_champion.roc_auc"):
         outcome = result(report, rule)
-        assert outcome.n == report.rows == 1400
+        assert outcome.rows == report.rows == 1400
         assert outcome.low is not None and outcome.high is not None and outcome.value is not None
         assert outcome.low < outcome.value < outcome.high
         assert f"interval {outcome.low:.4f} to {outcome.high:.4f}, 1400 rows" in outcome.detail

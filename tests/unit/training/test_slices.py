@@ -46,7 +46,7 @@ def test_models_that_are_alike_hold_in_every_slice(alike: tuple[Sample, Sample],
     assert [outcome.rule for outcome in slices_of(report)] == [
         f"slices.airport={name}" for name in ("EWR", "JFK", "LGA")
     ]
-    assert sum(outcome.n for outcome in slices_of(report)) == ROWS
+    assert sum(outcome.rows for outcome in slices_of(report)) == ROWS
     assert "slices: 3 hold" in report.summary()
 
 
@@ -89,7 +89,7 @@ def test_slices_that_are_too_small_are_listed_and_do_not_count(alike: tuple[Samp
     assert by_airport["few"].sentence == "airport=few is not judged: 199 rows, fewer than 200"
     assert by_airport["one class"].sentence.endswith("not judged: fewer than 10 rows of a class")
     assert by_airport["two days"].sentence.endswith("not judged: 2 days, fewer than 5")
-    assert by_airport["few"].verdict == "not judged" and by_airport["few"].n == 199
+    assert by_airport["few"].verdict == "not judged" and by_airport["few"].rows == 199
     assert report.passed and "slices: 1 hold, 3 not judged" in report.summary()
 
 
