@@ -1,4 +1,4 @@
-"""What integration tests share: a Spark session."""
+"""What integration tests share: a Spark session, and jobs that run in it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 from pyspark.sql import SparkSession
+
+from nightshift.compute.job import SUBMITTERS
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +24,11 @@ def spark() -> Iterator[SparkSession]:
         )
         yield session
         session.stop()
+
+
+@pytest.fixture(scope="module")
+def jobs_in_this_process(spark: SparkSession) -> Iterator[None]:
+    """Runs the jobs of a module's tests in the session that all tests share."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(SUBMITTERS, "spark-submit", "shared_session:SharedSession")
+        yield

@@ -64,7 +64,7 @@ MODELS = Path(__file__).parents[1] / "models"
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def project(tmp_path_factory: pytest.TempPathFactory, jobs_in_this_process: None) -> Project:
     """A month of history, features and a first champion."""
     project = Project("tiny", Settings(home=PROJECT, var=tmp_path_factory.mktemp("tiny"), models_folder=MODELS))
     land(project, NIGHT)

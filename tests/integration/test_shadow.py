@@ -48,7 +48,7 @@ SHADOW = "{shadow: {nights: 5, metric: roc_auc, margin: 0.05}}"
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def project(tmp_path_factory: pytest.TempPathFactory, jobs_in_this_process: None) -> Project:
     """A month of history and the features of one more night, a champion, and a challenger of another kind."""
     folder = tmp_path_factory.mktemp("shadow")
     shutil.copytree(PROJECT / "tests" / "models", folder / "models")
@@ -99,7 +99,7 @@ def quality(project: Project, run: str) -> dict[tuple[str, str], dict]:
 
 def test_both_score_in_one_job_and_each_ones_rows_are_in_a_table_of_their_own(project: Project) -> None:
     staged, said = submitted(project)
-    assert "scored by version 1" in said and "in shadow: version 2" in said
+    assert "champion: version 1" in said and "challenger: version 2" in said
     assert [load_staged(one).table for one in staged] == ["scores.tiny", "shadow.tiny"]
     audited = audit(project, staged, NIGHT, "both")
     assert audited.locations == tuple(staged) and audited.left_out == audited.warnings == ()
@@ -129,7 +129,9 @@ def test_a_challenger_whose_artifact_was_changed_is_left_out_and_the_night_is_pu
         staged, said = submitted(project)
     finally:
         (folder / "encoder.json").write_bytes(good)
-    assert any("version 2, which failed: TerminalError: the model's artifact is not the one" in line for line in said)
+    assert any(
+        "challenger: version 2 failed: TerminalError: the model's artifact is not the one" in line for line in said
+    )
     told: list[str] = []
     audited = audit(project, staged, NIGHT, "changed", told.append)
     [why] = audited.left_out
@@ -208,4 +210,4 @@ def test_a_night_after_going_to_the_challenger_is_its_own_and_nobodys_shadow(pro
     project.champions.roll_back("me", 2)
     [location], said = submitted(project)
     assert load_staged(location).inputs["model_version"] == "2"
-    assert not any("in shadow" in line for line in said)
+    assert not any(line.startswith("challenger:") for line in said)
