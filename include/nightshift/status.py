@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -140,7 +139,7 @@ def _retraining(
     event = next((events[run_id, kind] for kind in _OUTCOMES if (run_id, kind) in events), None)
     if event is None:
         return Retraining(night, reason, "", None)
-    gate = json.loads(event.evidence).get("gate", "")
+    gate = event.parsed_evidence.get("gate", "")
     outcome = _OUTCOMES[event.event].format(version=event.to_version, gate=gate)
     scored = [day for day, version in versions.items() if version == event.to_version]
     return Retraining(night, reason, outcome, min(scored, default=None))
