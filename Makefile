@@ -24,7 +24,7 @@ run: install ## Run the whole loop on real data; EXIT=1 stops the servers after 
 		|| [ $$? -eq 130 ]  # Ctrl-C is no error
 
 .PHONY: check
-check: install style ## Before every commit: style, types, layers, and the tests that need no database, server or JVM
+check: install style ## Before every commit: style, types, layers, words, and the tests that need no database, server or JVM
 	@$(PYTEST) -m "not database and not full" tests/unit
 
 .PHONY: test
@@ -77,4 +77,4 @@ reset: ## Forget everything that was landed, published, trained and run
 
 .PHONY: clean
 clean: reset ## Reset, and remove the environment and all caches
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*

@@ -16,7 +16,7 @@ TINY = TESTS / "models"
 # Tests that share a server or a JVM run in one process, and first: they take longest.
 SHARED = {"airflow": 0, "spark": 1}
 # A test that uses one of these needs a database.
-DATABASES = {"lake", "loop", "project", "empty_mlflow"}
+DATABASES = {"lake", "project", "empty_mlflow"}
 
 
 @pytest.hookimpl(tryfirst=True)
