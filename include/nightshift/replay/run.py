@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import IntEnum
 from types import FrameType
+from typing import Self
 
 from rich.console import Console
 
@@ -66,25 +66,27 @@ class ReplayEnd(IntEnum):
 
 def replay(plan: Plan, settings: Settings, console: Console) -> ReplayEnd:
     """Runs a plan; run again after any interruption, it continues where it stopped."""
-    signal.signal(signal.SIGTERM, _interrupt)
     report = Reporter(console)
     project = Project(plan.model, settings)
     servers = Servers(settings, plan.airflow_port, plan.mlflow_port)
     end = ReplayEnd.INTERRUPTED
-    try:
-        with report.live():
-            runs = _run(plan, project, servers, report)
-        succeeded = print_summary(console, project, servers, runs, plan.first, plan.last, report.seconds)
-        if not plan.stay:
-            return ReplayEnd.SUCCEEDED if succeeded else ReplayEnd.FAILED
-        if succeeded:
-            end = ReplayEnd.SUCCEEDED
-        console.print("\nThe servers stay up until Ctrl-C.")
-        _wait_for_interrupt(servers)
-    except KeyboardInterrupt:
-        console.print("\nStopping the servers.")
-    finally:
-        with _uninterrupted():
+    with _FirstInterrupt() as interrupt:
+        try:
+            with report.live():
+                runs = _run(plan, project, servers, report)
+            succeeded = print_summary(console, project, servers, runs, plan.first, plan.last, report.seconds)
+            if not plan.stay:
+                return ReplayEnd.SUCCEEDED if succeeded else ReplayEnd.FAILED
+            if succeeded:
+                end = ReplayEnd.SUCCEEDED
+            console.print("\nThe servers stay up until Ctrl-C.")
+            _wait_for_interrupt(servers)
+        except BaseException:
+            if not interrupt.received:
+                raise
+            console.print("\nStopping the servers.")
+        finally:
+            interrupt.ignore()
             names = servers.stop()
     console.print(f"Stopped: {', '.join(names) or 'no server ran yet'}.", highlight=False)
     console.print("`make run` continues from here; `make reset` deletes all state.", highlight=False)
@@ -165,16 +167,29 @@ def _wait_for_interrupt(servers: Servers) -> None:
         servers.check()
 
 
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+class _FirstInterrupt:
+    """The first Ctrl-C or SIGTERM raises KeyboardInterrupt; later ones do not disturb the stop of the servers.
 
+    A library may raise an error of its own in place of the KeyboardInterrupt: `received` tells.
+    """
 
-@contextlib.contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Ignores Ctrl-C and SIGTERM, so that a second one leaves no server behind."""
-    handlers = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
+    def __init__(self) -> None:
+        self.received = False
+        self._ignored = False
+
+    def __enter__(self) -> Self:
+        self._handlers = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._handlers.items():
             signal.signal(number, handler)
+
+    def ignore(self) -> None:
+        """Ignores every interrupt from here on."""
+        self._ignored = True
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if not self._ignored:
+            self._ignored = self.received = True
+            raise KeyboardInterrupt

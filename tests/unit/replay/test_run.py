@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
 from io import StringIO
@@ -29,12 +30,13 @@ def handlers() -> Iterator[None]:
 
 
 @pytest.fixture
-def stops(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """The handlers of Ctrl-C while servers are stopped; no server runs."""
-    stops: list[object] = []
+def stops(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The stops of the servers, each disturbed by another Ctrl-C; no server runs."""
+    stops: list[str] = []
 
     def stop(servers: Servers) -> list[str]:
-        stops.append(signal.getsignal(signal.SIGINT))
+        os.kill(os.getpid(), signal.SIGINT)
+        stops.append("stopped")
         return ["api-server", "scheduler"]
 
     monkeypatch.setattr(Servers, "stop", stop)
@@ -50,12 +52,24 @@ def ended(settings: Settings, monkeypatch: pytest.MonkeyPatch, plan: Plan, succe
 
 
 def interrupt(*_: object) -> None:
-    raise KeyboardInterrupt
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def terminate(*_: object) -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def swallow_interrupt(*_: object) -> None:
+    """Some C extensions raise an error of their own when Ctrl-C comes while they read."""
+    try:
+        interrupt()
+    except KeyboardInterrupt:
+        raise ValueError("reading failed") from None
 
 
 @pytest.mark.parametrize(("succeeded", "code"), [(True, 0), (False, 1)])
 def test_without_servers_that_stay_the_summary_gives_the_exit_code(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch, stops: list[object], succeeded: bool, code: int
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, stops: list[str], succeeded: bool, code: int
 ) -> None:
     monkeypatch.setattr(run, "_run", lambda *_: [])
     end, output = ended(settings, monkeypatch, PLAN, succeeded)
@@ -63,24 +77,43 @@ def test_without_servers_that_stay_the_summary_gives_the_exit_code(
 
 
 @pytest.mark.parametrize(
-    ("interrupted", "succeeded", "code"),
-    [("_run", False, 130), ("_wait_for_interrupt", True, 0), ("_wait_for_interrupt", False, 130)],
+    ("interrupted", "action", "succeeded", "code"),
+    [
+        ("_run", interrupt, False, 130),
+        ("_run", terminate, False, 130),
+        ("_run", swallow_interrupt, False, 130),
+        ("_wait_for_interrupt", interrupt, True, 0),
+        ("_wait_for_interrupt", interrupt, False, 130),
+    ],
 )
 def test_ctrl_c_stops_the_servers_undisturbed_and_says_how_to_go_on(
     settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
-    stops: list[object],
+    stops: list[str],
     interrupted: str,
+    action: Callable[..., None],
     succeeded: bool,
     code: int,
 ) -> None:
     monkeypatch.setattr(run, "_run", lambda *_: [])
-    monkeypatch.setattr(run, interrupted, interrupt)
+    monkeypatch.setattr(run, interrupted, action)
     end, output = ended(settings, monkeypatch, replace(PLAN, stay=True), succeeded)
     assert int(end) == code
-    assert stops == [signal.SIG_IGN]
+    assert stops == ["stopped"]
     assert output.endswith(
         "Stopping the servers.\nStopped: api-server, scheduler.\n"
         "`make run` continues from here; `make reset` deletes all state.\n"
     )
-    assert signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_error_without_an_interrupt_is_raised_after_the_servers_are_stopped(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, stops: list[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("reading failed")
+
+    monkeypatch.setattr(run, "_run", fail)
+    with pytest.raises(ValueError, match="reading failed"):
+        ended(settings, monkeypatch, PLAN, True)
+    assert stops == ["stopped"]
