@@ -9,10 +9,10 @@ from dataclasses import replace
 import pytest
 from pydantic import SecretStr
 
+from integration.alerts.conftest import Mail, Web
 from nightshift.alerts.alert import Alert, AlertRun, failed_run_alert
 from nightshift.alerts.deliver import deliver, read_alerts
 from nightshift.settings import AlertSettings, Settings, SmtpSettings
-from unit.alerts.conftest import Mail, Web
 
 RUN = AlertRun(
     dag_id="tiny.score",
