@@ -14,7 +14,7 @@ from nightshift.settings import get_settings
 def run(
     model: Annotated[str, typer.Option(help="The model to replay.")] = "flight_delay",
     first: Annotated[datetime, typer.Option(formats=DATE, help="First night.")] = datetime(2013, 4, 6),
-    last: Annotated[datetime, typer.Option(formats=DATE, help="Last night.")] = datetime(2013, 4, 13),
+    last: Annotated[datetime, typer.Option(formats=DATE, help="Last night.")] = datetime(2013, 4, 12),
     champion: Annotated[
         datetime, typer.Option(formats=DATE, help="Train the first champion as of this date.")
     ] = datetime(2013, 3, 1),
