@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -12,44 +11,20 @@ from typing import Any
 from nightshift.definition.checks import STATISTICS, Statistic
 from nightshift.definition.source import Column
 from nightshift.profiling.alarms import alarm_evidence, alarms, propose_usual
-from nightshift.profiling.bounds import MIN_DATES, Bound, format_number, propose_bound
 from nightshift.profiling.column_profile import ColumnHistory
-from nightshift.profiling.column_types import ColumnType, quote
+from nightshift.profiling.column_types import ColumnType
 from nightshift.profiling.proposal import ProposedValue
-from nightshift.profiling.shapes import pattern_of
-from nightshift.profiling.times import is_clock, part_of_date
+from nightshift.profiling.suggestions import SourceTraits, is_identifier, suggest_checks
+from nightshift.profiling.times import part_of_date
 from nightshift.quality.distributions import NUMBERS
 
-MAX_VALUES = 25  # distinct values that are listed
-NEARLY_ALL = 0.9  # of the dates have each of the listed values
-LATE = 2 / 3  # of the dates: values that first appear later are signs of a set that grows
-MIN_CODES = 10  # distinct values that a pattern needs
-MIN_IDENTIFIERS = 100  # values that must all differ within their date
 MAX_MIX = 200  # distinct values that a usual mix may have
 MAX_VIOLATIONS = 0.5  # of the rows: a check that more of them break is wrong, even if it only warns
-TOTALS = (1.0, 100.0)  # of shares and of percentages
-NEAR_TOTAL = 0.9  # of the total, which they reach on most dates
 
 ORDER = ("type", "description", "required", "min", "max", "values", "pattern", "severity", "usual")
 VALUE_CHECKS = ("required", "min", "max", "values", "pattern")
 TEXT_CHECKS = frozenset(("values", "pattern"))  # one of them is enough
-IDENTIFIER = re.compile(r"(^|_)(id|ids|key|code|number|no|nr|num|uuid|zip|zipcode|postcode|postal|phone|account|sku)$")
 SEVERITY_REASON = "one bad value does not stop the night"
-
-
-@dataclass(frozen=True)
-class SourceTraits:
-    """The traits of a source that its columns' proposals depend on.
-
-    Attributes:
-        daily: Whether there is a file for every date.
-        key: The columns that identify a row.
-        quarantine_share: The largest share of a date's rows that may be quarantined.
-    """
-
-    daily: bool
-    key: tuple[str, ...]
-    quarantine_share: float
 
 
 @dataclass(frozen=True)
@@ -63,21 +38,6 @@ class ColumnProposal:
 
     entries: Mapping[str, ProposedValue]
     outlier_rows: Mapping[date, int]
-
-
-@dataclass(frozen=True)
-class _Suggestion:
-    """What the files suggest regardless of what is declared.
-
-    Attributes:
-        checks: The suggested checks.
-        remarks: What the values are, and why a check is not suggested.
-        bounds: The lower and the upper bound of numbers.
-    """
-
-    checks: Mapping[str, ProposedValue]
-    remarks: tuple[str, ...] = ()
-    bounds: tuple[Bound, ...] = ()
 
 
 def propose_column(
@@ -101,7 +61,7 @@ def propose_column(
         source: The traits of its source.
     """
     severity = entries.get("severity") or ("fail" if name in source.key or _has_value_check(entries) else "quarantine")
-    suggestion = _suggest(name, history, source, quarantine=severity != "fail")
+    suggestion = suggest_checks(name, history, source, quarantine=severity != "fail")
     checks = [check for check in VALUE_CHECKS if check in entries]
     retained = {check for check in checks if declared is not None and _is_passed(check, history, declared, source)}
     proposed = {
@@ -175,126 +135,6 @@ def _is_looser(check: str, value: Any, suggested: Any) -> bool:
     if check == "values":
         return set(value) > set(suggested)
     return (check == "min" and value < suggested) or (check == "max" and value > suggested)
-
-
-def _suggest(name: str, history: ColumnHistory, source: SourceTraits, quarantine: bool) -> _Suggestion:
-    checks: dict[str, ProposedValue] = {}
-    remarks = []
-    if history.total and not history.missing:
-        checks["required"] = ProposedValue(True, f"0 of {history.total:,} missing")
-    elif 0 < history.missing < history.total:
-        remarks.append(f"{history.missing:,} of {history.total:,} missing")
-    if not history.values:
-        return _Suggestion(checks)
-    if history.kind == "string":
-        texts = _suggest_for_texts(history)
-        return _Suggestion({**checks, **texts.checks}, (*texts.remarks, *remarks))
-    if history.kind in NUMBERS:
-        numbers = _suggest_for_numbers(name, history, source, quarantine)
-        return _Suggestion({**checks, **numbers.checks}, (*numbers.remarks, *remarks), numbers.bounds)
-    return _Suggestion(checks, tuple(remarks))
-
-
-def _suggest_for_texts(history: ColumnHistory) -> _Suggestion:
-    distinct = len(history.dates_of_values)
-    if is_closed(history):
-        return _Suggestion({"values": ProposedValue(sorted(history.dates_of_values), _value_evidence(history))})
-    most = max(profile.distribution.distinct for profile in history.filled.values())
-    count = f"{distinct:,} distinct values" if distinct else f"up to {most:,} distinct values a date"
-    pattern = pattern_of(history.shapes) if max(distinct, most) >= MIN_CODES else None
-    checks = {"pattern": ProposedValue(pattern, f"all {history.values:,} values")} if pattern else {}
-    return _Suggestion(checks, (count, *_open_set_remarks(history)))
-
-
-def _suggest_for_numbers(name: str, history: ColumnHistory, source: SourceTraits, quarantine: bool) -> _Suggestion:
-    if infinite := sum(profile.infinite for profile in history.profiles.values()):
-        return _Suggestion({}, (f"{infinite:,} values are infinite: no bounds",))
-    if part := part_of_date(name, history):
-        return _Suggestion({}, ("the file's date" if part[0] == "date" else f"the {part[0]} of the file's date",))
-    if is_clock(history):
-        evidence = "written HHMM"
-        return _Suggestion({"min": ProposedValue(0, evidence), "max": ProposedValue(2400, evidence)})
-    if history.kind == "integer" and all(profile.is_calendar for profile in history.filled.values()):
-        return _Suggestion({}, ("dates written YYYYMMDD: no bounds",))
-    if history.kind == "integer" and is_closed(history):
-        return _suggest_for_few_integers(history)
-    if is_identifier(name, history, source):
-        return _Suggestion({}, ("an identifier: no bounds",))
-    low, high = (propose_bound(history.side(upper, quarantine)) for upper in (False, True))
-    if total := _total(history):
-        largest, smallest = (format_number(history.side(upper, quarantine).extreme) for upper in (True, False))
-        high = Bound(int(total), f"maximum {largest}, never above {format_number(total)}", {})
-        low = low if (low.value or 0) > 0 else Bound(0, f"minimum {smallest}", {})
-    checks = {
-        check: ProposedValue(bound.value, bound.evidence)
-        for check, bound in (("min", low), ("max", high))
-        if bound.value is not None
-    }
-    return _Suggestion(checks, tuple(bound.evidence for bound in (low, high) if bound.value is None), (low, high))
-
-
-def _suggest_for_few_integers(history: ColumnHistory) -> _Suggestion:
-    evidence = _value_evidence(history)
-    numbers = sorted(int(value) for value in history.dates_of_values)
-    if numbers == list(range(numbers[0], numbers[-1] + 1)) and len(numbers) > 2:
-        evidence = f"{evidence}, without a gap"
-        return _Suggestion({"min": ProposedValue(numbers[0], evidence), "max": ProposedValue(numbers[-1], evidence)})
-    return _Suggestion({"values": ProposedValue(numbers, evidence)})
-
-
-def is_closed(history: ColumnHistory) -> bool:
-    """Whether the distinct values are few and each occurs on nearly every date, so that others are unlikely."""
-    days, counts = len(history.filled), history.dates_of_values
-    return days >= MIN_DATES and 0 < len(counts) <= MAX_VALUES and min(counts.values()) >= NEARLY_ALL * days
-
-
-def is_identifier(name: str, history: ColumnHistory, source: SourceTraits) -> bool:
-    """Whether integers are identifiers, not measures: as they are part of the key, by their name, or as all differ."""
-    if history.kind != "integer":
-        return False
-    distributions = [profile.distribution for profile in history.filled.values()]
-    differ = all(daily.distinct == daily.rows - daily.missing for daily in distributions)
-    return name in source.key or bool(IDENTIFIER.search(name)) or (differ and history.values >= MIN_IDENTIFIERS)
-
-
-def _total(history: ColumnHistory) -> float | None:
-    """1 of shares, 100 of percentages: numbers that never exceed it and come near to it on most dates."""
-    low, high = history.side(False, False), history.side(True, False)
-    if history.kind == "integer" or low.extreme < 0 or len(high.extremes) < MIN_DATES:
-        return None
-    for total in TOTALS:
-        near = [day for day, values in high.extremes.items() if values[0][0] >= NEAR_TOTAL * total]
-        if high.extreme == total or (high.extreme < total and 2 * len(near) >= len(high.extremes)):
-            return total
-    return None
-
-
-def _value_evidence(history: ColumnHistory) -> str:
-    counts, days = history.dates_of_values, len(history.filled)
-    values = f"{len(counts)} value{'s' if len(counts) > 1 else ''}"
-    least = min(counts.values())
-    return f"{values} on all {days} dates" if least == days else f"{values}, each on at least {least} of {days} dates"
-
-
-def _open_set_remarks(history: ColumnHistory) -> Iterator[str]:
-    """Why a few distinct values are not proposed as the only ones allowed."""
-    counts, days = history.dates_of_values, sorted(history.filled)
-    if not 0 < len(counts) <= MAX_VALUES:
-        return
-    if len(days) < MIN_DATES:
-        yield f"on {len(days)} date{'s' if len(days) > 1 else ''}, so other values are possible"
-        return
-    first_dates: dict[str, date] = {}
-    for day in days:
-        for value in history.profiles[day].distribution.counts:
-            first_dates.setdefault(value, day)
-    late = days[int(LATE * len(days))]
-    new = [value for value, day in first_dates.items() if day >= late]
-    rarest = min(counts, key=lambda value: (counts[value], value))
-    if new:
-        yield f"{len(new)} first on or after {late}, so other values are likely"
-    else:
-        yield f"{quote(rarest)} on {counts[rarest]} of {len(days)} dates, so other values are possible"
 
 
 def _usual(

@@ -14,9 +14,10 @@ from nightshift.definition.checks import UsualRowCount
 from nightshift.definition.draft import Draft
 from nightshift.profiling.alarms import MAX_ALARM_SHARE, propose_usual_rows, row_ratios
 from nightshift.profiling.bounds import round_outward
-from nightshift.profiling.columns import SourceTraits, propose_column
+from nightshift.profiling.columns import propose_column
 from nightshift.profiling.proposal import Proposal, ProposedSection, ProposedValue, inline_yaml
 from nightshift.profiling.source_profile import SourceProfile
+from nightshift.profiling.suggestions import SourceTraits
 from nightshift.profiling.times import freshness, time_rules
 
 MIN_ROWS_FACTOR, MAX_ROWS_FACTOR = 0.5, 2.0  # times the fewest and the most rows of any date

@@ -96,7 +96,7 @@ class History:
         }
         context = AuditContext(
             day=day,
-            counts={other_day: rows.num_rows for other_day, rows in before.items()},
+            row_counts={other_day: rows.num_rows for other_day, rows in before.items()},
             distributions={name: [distributions[other_day][name] for other_day in weekdays] for name in usual},
         )
         return audit_table(source_contract("orders", source, context), self.rows[day] if rows is None else rows)
