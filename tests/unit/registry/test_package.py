@@ -152,8 +152,8 @@ def test_the_bomb_of_these_tests_does_go_off_when_unpickled(tmp_path: Path) -> N
 def bombs(mark: Path, original: bytes) -> dict[str, bytes]:
     """Ways of putting a pickle where the estimator is expected."""
     bomb = pickle.dumps(Bomb(mark))
-    archive = io.BytesIO(original)
-    with zipfile.ZipFile(archive, "a") as archive:
+    extended = io.BytesIO(original)
+    with zipfile.ZipFile(extended, "a") as archive:
         archive.writestr("bomb.pkl", bomb)
     objects = io.BytesIO()
     array = np.empty(1, dtype=object)
@@ -163,7 +163,7 @@ def bombs(mark: Path, original: bytes) -> dict[str, bytes]:
     with zipfile.ZipFile(io.BytesIO(original)) as source, zipfile.ZipFile(inside, "w") as target:
         for name in source.namelist():
             target.writestr(name, source.read(name) if name == "schema.json" else objects.getvalue())
-    return {"instead": bomb, "beside": archive.getvalue(), "for its arrays": inside.getvalue()}
+    return {"instead": bomb, "beside": extended.getvalue(), "for its arrays": inside.getvalue()}
 
 
 @pytest.mark.parametrize("way", ["instead", "beside", "for its arrays"])
