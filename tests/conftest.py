@@ -6,9 +6,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from databases import copy_mlflow
 
 from nightshift.definition.load import load_definition
 from nightshift.definition.model import ModelDefinition
+from nightshift.project import Project
 from nightshift.settings import PROJECT, Settings
 
 TESTS = Path(__file__).parent
@@ -53,3 +55,20 @@ def tiny() -> ModelDefinition:
 def models(tmp_path: Path) -> Path:
     """A folder of definitions that a test may change: a copy of the tests' own."""
     return Path(shutil.copytree(TINY, tmp_path / "models"))
+
+
+@pytest.fixture(scope="session")
+def empty_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MLflow's database as its migrations leave it, which takes seconds: tests copy it."""
+    from nightshift.registry.store import Registry
+
+    settings = Settings(home=PROJECT, var=tmp_path_factory.mktemp("mlflow"))
+    Registry(settings, "tiny")
+    return settings.var_path / "mlflow" / "mlflow.db"
+
+
+@pytest.fixture
+def project(settings: Settings, empty_mlflow: Path) -> Project:
+    """The tiny model in an installation with MLflow's database, of which nothing was trained yet."""
+    copy_mlflow(empty_mlflow, settings.var_path)
+    return Project("tiny", settings)

@@ -10,12 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from unit.monitoring.test_night_stages import drift, fail, score, version
-from unit.registry.conftest import empty_mlflow, project
 from unit.tables import day
 
 from nightshift.project import Project
-
-__all__ = ["empty_mlflow", "project"]
 
 # The scheduler gives a run its partition key; where one run is tested alone, it is given here.
 PROBE = """

@@ -14,9 +14,6 @@ from nightshift.cli import main
 from nightshift.project import Project
 from nightshift.settings import get_settings
 from unit.cli.commands import Command, Ended
-from unit.registry.conftest import empty_mlflow, project
-
-__all__ = ["empty_mlflow", "project"]
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from databases import copy_mlflow
 
 from nightshift.lake.publish import publish
 from nightshift.lake.staging import stage_arrow
@@ -36,10 +36,9 @@ def project(models: Path, tmp_path: Path, empty_mlflow: Path) -> Project:
 
 
 def project_with(models: Path, tmp_path: Path, empty_mlflow: Path, promotion: str) -> Project:
-    file, folder = models / "tiny" / "model.yaml", tmp_path / "var" / "mlflow"
+    file = models / "tiny" / "model.yaml"
     file.write_text(f"{file.read_text()}\npromotion: {promotion}\n")
-    folder.mkdir(parents=True)
-    shutil.copy(empty_mlflow, folder)
+    copy_mlflow(empty_mlflow, tmp_path / "var")
     project = Project("tiny", Settings(home=PROJECT, var=tmp_path / "var", models_folder=models))
     promoted(project, 3)
     challenge(project, 4)

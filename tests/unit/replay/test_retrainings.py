@@ -10,11 +10,8 @@ from nightshift.project import Project
 from nightshift.stages.register import promote
 from nightshift.status import gate_refusals, retrainings
 from nightshift.types import Measurement
-from unit.registry.conftest import empty_mlflow, project
 from unit.registry.trainings import NOTE, trained
 from unit.tables import day, publish_rows
-
-__all__ = ["empty_mlflow", "project"]
 
 
 def score(project: Project, *numbers: int, version: int) -> None:

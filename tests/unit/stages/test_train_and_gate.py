@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from databases import copy_mlflow
 from sklearn.metrics import mean_absolute_error
 
 from nightshift.definition.load import definition_hash
@@ -33,8 +34,6 @@ from nightshift.training.results import GateReport
 from nightshift.types import Measurement
 from unit.training.test_estimator import PIPELINE
 from unit.training.test_fit import DECLARED
-
-pytestmark = pytest.mark.database
 
 FIRST, LAST, AS_OF = date(2024, 1, 1), date(2024, 1, 30), date(2024, 1, 31)
 A_DAY = 40
@@ -78,6 +77,12 @@ def publish_days(project: Project, first: date, last: date, **spoilt: Any) -> No
 def run(project: Project, as_of: date = AS_OF) -> tuple[StoredModel, GateReport]:
     trained = train(project, as_of, "test", lambda line: None)
     return trained, gate(project, trained, as_of, "test").report
+
+
+@pytest.fixture(autouse=True)
+def mlflow_database(tmp_path: Path, empty_mlflow: Path) -> None:
+    """Spares every test the migrations of MLflow's database."""
+    copy_mlflow(empty_mlflow, tmp_path / "var")
 
 
 @pytest.fixture
