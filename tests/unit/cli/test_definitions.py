@@ -12,7 +12,7 @@ from nightshift.cli import app
 from nightshift.quality.compile import expectation_problems
 from nightshift.settings import get_settings
 from unit.conftest import Edit
-from unit.quality.test_compile import OWN
+from unit.quality.test_compile import CUSTOM
 
 PLAN = "min: 0, max: 1}\n"
 
@@ -56,7 +56,7 @@ def installed(models: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_validate_names_the_faults_of_expectations_and_fails(installed: Path) -> None:
     file = installed / "tiny" / "model.yaml"
     good = file.read_text()
-    (installed / "tiny" / "expectations.py").write_text(OWN)
+    (installed / "tiny" / "expectations.py").write_text(CUSTOM)
     file.write_text(
         good.replace(PLAN, declared("{type: ExpectColumnMaxToBeRound, arguments: {column: load, digits: x}}"))
     )
