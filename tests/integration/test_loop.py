@@ -241,7 +241,7 @@ def test_a_large_night_is_judged_by_spark_as_a_small_one_in_process(night: Proje
     spark = Project("tiny", night.settings.model_copy(update={"audit_in_process": 30}))
     staged = ingest(night, NIGHT)
     said: list[str] = []
-    by_spark, in_process = spark.audit(staged, NIGHT, "spark", said.append), audit(night, staged, NIGHT, "process")
+    by_spark, in_process = audit(spark, staged, NIGHT, "spark", said.append), audit(night, staged, NIGHT, "process")
     assert by_spark == in_process
     assert any(line.startswith("raw.plan 2024-01-31: ") and "checks passed on 60 rows" in line for line in said)
     pages = {run: read_docs(docs_folder(night.settings.quality_docs_uri, "tiny", run)) for run in ("spark", "process")}
