@@ -19,7 +19,9 @@ from nightshift.project import Project
 from nightshift.replay.landing import land
 from nightshift.settings import PROJECT, Settings
 from nightshift.stages.history import build_history
+from nightshift.stages.ingest import ingest_history
 from nightshift.stages.leakcheck import check_leaks
+from nightshift.stages.publish import publish
 from nightshift.stages.skew import check_skew
 
 pytestmark = pytest.mark.spark
@@ -95,13 +97,13 @@ def test_a_night_computed_alone_equals_the_same_night_in_a_range(flights: Projec
 
 def test_nothing_after_the_cutoff_matters(flights: Project, tmp_path: Path) -> None:
     blind = Project("flight_delay", Settings(home=PROJECT, var=tmp_path / "blind"))
-    blind.land(NIGHT)  # only what had arrived by the cutoff
+    land(blind, NIGHT)  # only what had arrived by the cutoff
     assert not any(
         Path(landing_file(blind.settings.landing_uri, "arrivals", source, day).uri.removeprefix("file://")).exists()
         for source in [blind.definition.sources["arrivals"]]
         for day in nights(NIGHT - timedelta(days=1), LAST)
     )
-    blind.publish(blind.ingest_history(FIRST, NIGHT))
+    publish(blind, ingest_history(blind, FIRST, NIGHT))
     pd.testing.assert_frame_equal(staged_alone(blind, NIGHT), published(flights, NIGHT), check_exact=True)
 
 

@@ -139,17 +139,17 @@ def test_a_worse_model_is_refused_and_a_better_one_takes_its_place(project: Proj
 
     first, trained, report = again(mean, AS_OF)
     assert report.passed, report.summary()
-    first.promote(trained, report.summary())
+    promote(first, trained, report.summary())
 
     better, trained, report = again(good, AS_OF)
     assert report.passed and report.difference is not None and report.difference.value > 0.5
-    assert better.promote(trained, report.summary()).number == 2
+    assert promote(better, trained, report.summary()).number == 2
 
     worse, trained, report = again(mean, AS_OF)
     assert [one.rule for one in report.results if one.passed is False] == ["against_champion.mae"]
     assert "mae" in report.summary() and "against the champion's" in report.summary()
     with pytest.raises(TerminalError, match="only a model that passed the gate"):
-        worse.promote(trained, "no")
+        promote(worse, trained, "no")
     assert worse.registry.require_champion().number == 2
 
 
@@ -167,7 +167,7 @@ def test_a_champion_that_predicts_something_else_is_not_compared_with_and_not_go
     other = Project("tiny", project.settings)
     trained, report = run(other)
     assert report.passed and report.difference is None
-    assert other.promote(trained, report.summary()).number == 2
+    assert promote(other, trained, report.summary()).number == 2
     [verdict] = [row for row in other.monitored(AS_OF, AS_OF) if row["statistic"] == "verdict"]
     assert verdict["detail"].startswith("version 1 predicts a number, but the label is a condition")
     with pytest.raises(TerminalError, match="it predicts a number, but the label is a condition"):
@@ -231,7 +231,7 @@ def test_a_feature_without_any_value_is_left_out_and_said(of_number: OfNumber, t
     project = built(of_number(TYPED, LABEL), tmp_path / "var", features={"machine_failures_3d": None})
     said: list[str] = []
     trained = train(project, AS_OF, "test", said.append)
-    assert "the feature 'machine_failures_3d' has no value in any row that was learned from: " in "\n".join(said)
+    assert "the feature 'machine_failures_3d' has no value in any training row: " in "\n".join(said)
     package = project.registry.package(trained.run_id, trained.digest)
     assert list(package.encoder.types) == ["busy", "kind"]
     assert project.registry.lineage(trained.run_id)[0]["without"] == ["machine_failures_3d"]
