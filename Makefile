@@ -24,8 +24,8 @@ run: install ## Run the whole loop on real data; EXIT=1 stops the servers after 
 		|| [ $$? -eq 130 ]  # Ctrl-C is no error
 
 .PHONY: check
-check: install style ## Before every commit: style, types, layers, words, and the tests that need no database, server or JVM
-	@$(PYTEST) -m "not database and not full" tests/unit
+check: install style ## Before every commit: style, types, layers, words, and the quick tests without database, server or JVM
+	@$(PYTEST) -m "not database and not slow and not full" tests/unit
 
 .PHONY: test
 test: install style ## Check style, types and layers, and run every test but the large simulations

@@ -37,6 +37,8 @@ from nightshift.features.windows import window_features
 from nightshift.lake.groups import aggregate_groups
 from nightshift.lake.tables import tiles_table
 
+pytestmark = pytest.mark.slow
+
 Row = dict[str, Any]
 Files = dict[Tile, tuple[str, ...]]
 

@@ -35,6 +35,8 @@ from nightshift.quality.distributions import column_distributions
 from nightshift.quality.usual import same_weekdays
 from unit.profiling.shop import DAYS, FIRST, PATH, Row, land, lines_of, orders, proposed, write
 
+pytestmark = pytest.mark.slow
+
 LAST = FIRST + timedelta(days=DAYS - 1)
 NEXT = LAST + timedelta(days=1)
 Damage = Callable[[list[Row]], None]
