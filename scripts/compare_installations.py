@@ -22,9 +22,10 @@ from nightshift.lake.sql import run_sql
 from nightshift.registry.store import Registry
 from nightshift.settings import Settings
 
+# `made_from` of tiles is a fingerprint of file names, which hold the attempt's identifier.
 RUN_SPECIFIC = {
     "run_id", "event_id", "recorded_at", "mlflow_run", "after", "evidence", "features_snapshot", "quarantine_run",
-    "fingerprint",
+    "made_from",
 }  # fmt: skip
 SENTENCES = {"detail", "reason", "quarantine_reason"}
 BY_THE_CLOCK = "statistic not in ('speed', 'landed')"  # of monitoring tables
