@@ -71,7 +71,7 @@ class Project:
 
     @cached_property
     def metrics(self) -> Metrics:
-        """The gate's metrics, of whatever is predicted; the bias of numbers is kept with its sign beside them."""
+        """The gate's metrics of the prediction, without `bias`, which is recorded with its sign apart from them."""
         from nightshift.training.bootstrap import metrics
 
         return partial(metrics, wanted=[name for name in self.definition.metrics if name != "bias"])

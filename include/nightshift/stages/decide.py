@@ -16,8 +16,8 @@ from nightshift.monitoring.decide import decide as decide_night
 from nightshift.monitoring.evidence import NightEvidence, gather_evidence, is_decision, requested_nights
 from nightshift.project import Progress, Project
 
-# How far back nights are counted and requests are looked up, and how far back nights are caught up with that nobody
-# monitored: their event was lost, or their run never ended.
+# How far back nights are counted and requests are looked up; how far back nights are decided later that were not
+# monitored in their time, since their event was lost or their run never ended.
 LOOKBACK, CATCH_UP = timedelta(days=62), timedelta(days=14)
 
 
@@ -91,13 +91,13 @@ def unmonitored_nights(project: Project, night: date) -> list[date]:
 
 
 def for_missed_nights(project: Project, night: date, measure: Callable[[date], object], progress: Progress) -> None:
-    """Measures earlier nights that nobody monitored; one that cannot be measured any more does not stop tonight."""
+    """Measures earlier nights that were not monitored; a night that can no longer be measured does not stop tonight."""
     for day in unmonitored_nights(project, night):
         try:
             measure(day)
             progress(f"{day} was not monitored in its time: measured now")
         except NightshiftError as error:
-            progress(f"{day} was not monitored in its time, and cannot be measured any more: {error}")
+            progress(f"{day} was not monitored in its time, and can no longer be measured: {error}")
 
 
 def _trained_up_to(project: Project) -> dict[int, date]:

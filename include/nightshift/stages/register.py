@@ -22,8 +22,8 @@ class Registration:
 def register(project: Project, stored: StoredModel, note: str, run_id: str) -> Registration:
     """Registers a model that passed the gate, once: as the champion or as its challenger.
 
-    Without a champion there is nothing to be in shadow of, and nothing to score at all: the first one is promoted
-    whatever its nights will say. A person is asked even then.
+    Without a champion a shadow has nothing to be compared with and nights have no scores: the first version is
+    promoted at once. A person is asked even then.
 
     Args:
         project: The model.
