@@ -10,8 +10,8 @@ AIRFLOW_PORT ?= 8080
 MLFLOW_PORT ?= 5000
 WORKERS ?= 2
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --custom-compile-command "make lock"
-# A file's tests run in one process; those that share a server or a JVM do so too, and come first.
-PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+# Whole groups of tests go to a process, in the order of tests/conftest.py.
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help

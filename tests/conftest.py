@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from databases import copy_mlflow
+from xdist.scheduler import LoadScopeScheduling
 
 from nightshift.definition.load import load_definition
 from nightshift.definition.model import ModelDefinition
@@ -15,24 +17,37 @@ from nightshift.settings import PROJECT, Settings
 
 TESTS = Path(__file__).parent
 TINY = TESTS / "models"
-# Tests that share a server or a JVM run in one process, and first: they take longest.
-SHARED = {"airflow": 0, "spark": 1}
+# Folders whose tests share a server or a JVM: each runs in one process, and first, since it takes longest.
+SHARING = ("tests/e2e/", "tests/integration/")
 # A test that uses one of these needs a database.
 DATABASES = {"lake", "project", "empty_mlflow"}
 
 
+def group_of(nodeid: str) -> str:
+    """The tests that run in the same process as this one: those of its folder if they share a server, or its file's."""
+    return next((folder for folder in SHARING if nodeid.startswith(folder)), nodeid.partition("::")[0])
+
+
+class GroupScheduling(LoadScopeScheduling):
+    """Gives each process whole groups of tests, in the order in which they were collected."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return group_of(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupScheduling:
+    """Schedules by group, whatever `--dist` says."""
+    return GroupScheduling(config, log)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks the tests that need a database, and groups all tests for pytest-xdist: by file, or by what they share."""
+    """Marks the tests that need a database, and puts the groups that take longest first."""
     for item in items:
         if DATABASES & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.database)
-        item.add_marker(pytest.mark.xdist_group(_shared(item) or str(item.path.relative_to(TESTS))))
-    items.sort(key=lambda item: SHARED.get(_shared(item), len(SHARED)))
-
-
-def _shared(item: pytest.Item) -> str:
-    return next((name for name in SHARED if item.get_closest_marker(name)), "")
+    order = {folder: number for number, folder in enumerate(SHARING)}
+    items.sort(key=lambda item: order.get(group_of(item.nodeid), len(SHARING)))
 
 
 @pytest.fixture
