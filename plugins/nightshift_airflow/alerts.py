@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -24,15 +24,20 @@ def send_warning(warnings: Sequence[str], *, challenger: bool = False) -> None:
     from nightshift.alerts.alert import warning_alert
 
     context = get_current_context()
-    run = alert_run(context, context["dag_run"].run_after, night=context["dag_run"].partition_key)
-    send(warning_alert(run, "; ".join(warnings), challenger=challenger))
+    run, task = context["dag_run"], context["task_instance"].task_id
+    send(
+        warning_alert(
+            alert_run(run, task, run.run_after, run.partition_key), "; ".join(warnings), challenger=challenger
+        )
+    )
 
 
-def alert_run(context: Mapping[str, Any], since: datetime, *, night: str | None) -> AlertRun:
-    """The run of a task's context, as alerts name it.
+def alert_run(run: Any, task: str, since: datetime, night: str | None) -> AlertRun:
+    """A run of a DAG as alerts name it.
 
     Args:
-        context: The task's context.
+        run: Airflow's run.
+        task: The task that sends the alert.
         since: When the run was due, or began to wait.
         night: Its score date, if it has one.
     """
@@ -40,9 +45,9 @@ def alert_run(context: Mapping[str, Any], since: datetime, *, night: str | None)
     from nightshift.settings import get_settings
 
     return AlertRun(
-        dag_id=context["dag_run"].dag_id,
-        run_id=context["dag_run"].run_id,
-        task=context["task_instance"].task_id,
+        dag_id=run.dag_id,
+        run_id=run.run_id,
+        task=task,
         night=night,
         since=since.isoformat(timespec="seconds"),
         airflow_url=get_settings().airflow_url,

@@ -66,7 +66,8 @@ class LandedSensor(BaseSensorOperator):
         from nightshift.alerts.alert import late_files_alert
 
         until = (since + timedelta(seconds=self.timeout)).isoformat(timespec="seconds")
-        send(late_files_alert(alert_run(context, since, night=self.night), ", ".join(missing), until))
+        run = alert_run(context["dag_run"], self.task_id, since, self.night)
+        send(late_files_alert(run, ", ".join(missing), until))
 
     def _missing(self) -> list[str]:
         from nightshift.definition.calendar import parse_night
@@ -93,7 +94,7 @@ class ApprovalOperator(HITLOperator):
         """Sends the alert, and waits."""
         from nightshift.alerts.alert import approval_alert
 
-        run = alert_run(context, context["dag_run"].run_after, night=None)
+        run = alert_run(context["dag_run"], self.task_id, context["dag_run"].run_after, None)
         until = (datetime.now(UTC) + (self.response_timeout or timedelta())).isoformat(timespec="seconds")
         send(approval_alert(run, self.subject, until, ", ".join(self.defaults or []).lower()))
         return super().execute(context)

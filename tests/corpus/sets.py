@@ -85,7 +85,7 @@ def one_row_in_a_hundred(landed: Landed) -> bytes:
     return written(landed.random.sample(rows, len(rows) // 100))
 
 
-@fault("schedule", Warned("most of all 'LGA': 0.0% instead of 31.4%"))
+@fault("schedule", Warned("the largest difference is 'LGA': 0.0% instead of 31.4%"))
 def one_airport_is_lacking(landed: Landed) -> bytes:
     """No departure from LaGuardia."""
     return written([row for row in parse(landed.good) if row["origin"] != "LGA"])
@@ -97,7 +97,7 @@ def weather_of_one_airport_is_lacking(landed: Landed) -> bytes:
     return written([row for row in parse(landed.good) if row["origin"] != "LGA"])
 
 
-@fault("schedule", Warned("most of all 'UA': 0.0% instead of 17.6%"))
+@fault("schedule", Warned("the largest difference is 'UA': 0.0% instead of 17.6%"))
 def one_airline_is_lacking(landed: Landed) -> bytes:
     """No flight of one large airline."""
     return written([row for row in parse(landed.good) if row["carrier"] != "UA"])

@@ -57,13 +57,13 @@ def passing_comparison(
 
 def passing_gate(world: World, gate: Gate, trials: int) -> float:
     """The share of holdouts of two weeks on which the challenger passes every rule."""
-    reports = (test_gate.judged(gate, test_gate.made(world, seed=trial)) for trial in range(trials))
+    reports = (test_gate.judged(gate, test_gate.simulated(world, seed=trial)) for trial in range(trials))
     return sum(report.passed for report in reports) / trials
 
 
 def passing_number_gate(world: World, gate: Gate, trials: int) -> float:
     """The same of a model that predicts a number."""
-    reports = (test_gate.judged(gate, test_number_gate.made(world, seed=trial)) for trial in range(trials))
+    reports = (test_gate.judged(gate, test_number_gate.simulated(world, seed=trial)) for trial in range(trials))
     return sum(report.passed for report in reports) / trials
 
 

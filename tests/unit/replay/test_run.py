@@ -22,8 +22,9 @@ PLAN = Plan("tiny", date(2024, 1, 2), date(2024, 1, 3), date(2024, 1, 1), stay=F
 
 @pytest.fixture(autouse=True)
 def handlers() -> Iterator[None]:
-    """Restores the signal handlers of the tests' own process."""
+    """Python's own signal handlers; a Spark session in the tests' process may have left others."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
