@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
@@ -34,7 +33,7 @@ class CatalogSettings(_Group):
 class SparkSettings(_Group):
     """Where Spark jobs run and with what configuration."""
 
-    submitter: Literal["spark-submit"] = "spark-submit"
+    submitter: str = Field("spark-submit", description="One of SUBMITTERS in nightshift.compute.job.")
     master: str = "local[*]"
     driver_memory: str = "2g"
     conf: dict[str, str] = {}

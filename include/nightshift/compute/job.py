@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Protocol
 
+from nightshift.errors import TerminalError
 from nightshift.settings import Settings
 
 # How lines of a job's log begin that say how far it is, and that its session works. They are for people and
@@ -73,8 +74,16 @@ class Submitter(Protocol):
 
 
 def submit(settings: Settings, job: Job) -> Submission:
-    """Starts a job where the settings say that Spark is."""
-    module, _, name = SUBMITTERS[settings.spark.submitter].partition(":")
+    """Starts a job where the settings say that Spark is.
+
+    Raises:
+        TerminalError: If the settings name no submitter.
+    """
+    target = settings.spark.submitter
+    if target not in SUBMITTERS:
+        where, fix = "environment variable NIGHTSHIFT_SPARK__SUBMITTER", "change it or unset it"
+        raise TerminalError("unknown submitter", where=where, received=target, allowed=SUBMITTERS, fix=fix)
+    module, _, name = SUBMITTERS[target].partition(":")
     submitter: Submitter = getattr(import_module(module), name)(settings)
     return submitter.submit(job)
 

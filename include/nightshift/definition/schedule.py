@@ -53,7 +53,7 @@ class Wait(StrictModel):
 
     alert: Duration | None = Field(
         None,
-        description="After this time an alert names the missing files. The night goes on waiting, and runs when they "
+        description="After this time an alert names the missing files. The night keeps waiting, and runs when they "
         "are there.",
     )
     timeout: Duration = Field(description="After this time the night fails and names the missing files.")

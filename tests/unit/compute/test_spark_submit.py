@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from nightshift.compute.job import Job, complete
+from nightshift.compute.job import Job, complete, submit
 from nightshift.compute.outcome import JobOutcome, read_outcome, write_outcome
 from nightshift.compute.spark_submit import SparkSubmission, SparkSubmit
 from nightshift.errors import NightshiftError, TerminalError, TransientError
@@ -132,6 +132,16 @@ def test_without_spark_the_error_says_how_to_get_it(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(TerminalError, match="spark-submit is not installed; fix: install the locked requirements"):
         SparkSubmit(settings).command(Job("score"))
+
+
+def test_an_unknown_submitter_is_one_clear_line(settings: Settings) -> None:
+    spark = settings.spark.model_copy(update={"submitter": "emr"})
+    with pytest.raises(TerminalError) as caught:
+        submit(settings.model_copy(update={"spark": spark}), Job("score"))
+    assert str(caught.value) == (
+        "environment variable NIGHTSHIFT_SPARK__SUBMITTER: unknown submitter; received 'emr'; allowed: spark-submit; "
+        "fix: change it or unset it"
+    )
 
 
 # ---- how a job ends
