@@ -8,7 +8,7 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 AIRFLOW_PORT ?= 8080
 MLFLOW_PORT ?= 5000
-WORKERS ?= 3
+WORKERS ?= 2
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --custom-compile-command "make lock"
 # Whole groups of tests go to a process, in the order of tests/conftest.py.
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
