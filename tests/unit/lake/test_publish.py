@@ -391,6 +391,7 @@ for number in sys.argv[3:]:
 """
 
 
+@pytest.mark.slow
 def test_processes_that_publish_different_nights_at_once_all_end_up_visible(
     settings: Settings, readings: TableSpec
 ) -> None:

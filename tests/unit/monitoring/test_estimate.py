@@ -37,6 +37,7 @@ def chance(logit: Vector) -> Vector:
 
 
 @given(chances)
+@pytest.mark.slow
 def test_the_expected_area_is_that_of_every_possible_outcome(rows: Chances) -> None:
     """Pairs in order by pairs of both classes, each expected over all outcomes, weighted by how likely they are."""
     scores, likely = (np.array([row[part] for row in rows]) for part in (0, 1))

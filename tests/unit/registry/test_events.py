@@ -103,6 +103,7 @@ def tell(settings: Settings, *numbers: int) -> None:
         append_event(lake, event(number, recorded_at=datetime.now(UTC)))
 
 
+@pytest.mark.slow
 def test_processes_that_tell_at_once_lose_nothing_and_tell_nothing_twice(settings: Settings) -> None:
     """Every event is told by two of them; the table itself is made by whoever comes first."""
     at_once((tell, settings, 1, 2, 3, 4), (tell, settings, 4, 3, 5, 6), (tell, settings, 1, 2, 5, 6))

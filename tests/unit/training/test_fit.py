@@ -88,6 +88,7 @@ print(package_digest(fit(definition, machines()).dump()))
 """
 
 
+@pytest.mark.slow
 def test_another_process_makes_the_same_model(tiny: ModelDefinition, edit: Edit) -> None:
     definition = edit(DECLARED, BOOSTING)
     code = f"import sys; sys.path.insert(0, {str(PROJECT / 'tests')!r})\n{PROCESS}"

@@ -15,6 +15,8 @@ from nightshift.training.fit import fit
 from nightshift.training.smoke import smoke_test
 from unit.training.machines import machines
 
+pytestmark = pytest.mark.slow  # each starts a process
+
 Stored_ = tuple[dict[str, bytes], str]
 
 
