@@ -13,7 +13,6 @@ import pytest
 
 from nightshift.compute.job import TRANSIENT, Job, JobResult
 from nightshift.compute.outcome import new_outcome_uri, read_outcome
-from nightshift.errors import TerminalError, TransientError
 from nightshift.settings import Settings, get_settings
 
 
@@ -56,8 +55,7 @@ class SharedSessionJob:
     def result(self) -> JobResult:
         outcome = read_outcome(self.outcome)
         assert outcome is not None
-        if outcome.error:
-            raise (TransientError if outcome.transient else TerminalError)(outcome.error)
+        outcome.raise_error()
         return JobResult(outcome.staged)
 
     def kill(self) -> None:

@@ -10,7 +10,8 @@ import json
 import uuid
 from dataclasses import asdict, dataclass
 
-from nightshift.lake.files import as_uri, read_bytes, write_bytes
+from nightshift.errors import TerminalError, TransientError
+from nightshift.lake.files import read_bytes, write_bytes
 from nightshift.lake.staging import JOBS, staging_folder
 from nightshift.settings import Settings
 
@@ -31,10 +32,20 @@ class JobOutcome:
     error: str = ""
     transient: bool = False
 
+    def raise_error(self) -> None:
+        """Raises the job's error, if it failed.
+
+        Raises:
+            TerminalError: If it failed and would fail again.
+            TransientError: If it may succeed when it is tried again.
+        """
+        if self.error:
+            raise (TransientError if self.transient else TerminalError)(self.error)
+
 
 def new_outcome_uri(settings: Settings, job: str) -> str:
     """An outcome file that no other attempt writes."""
-    return f"{staging_folder(as_uri(settings.warehouse_uri), JOBS, f'{job}-{uuid.uuid4().hex[:12]}')}/{OUTCOME}"
+    return f"{staging_folder(settings.warehouse_uri, JOBS, f'{job}-{uuid.uuid4().hex[:12]}')}/{OUTCOME}"
 
 
 def write_outcome(uri: str, outcome: JobOutcome) -> None:

@@ -114,10 +114,10 @@ class SparkSubmission:
     def result(self) -> JobResult:
         """How the job ended; see `Submission`."""
         code, outcome = self.process.wait(), read_outcome(self.outcome)
-        if outcome is not None and outcome.error:
-            raise (TransientError if outcome.transient else TerminalError)(outcome.error)
-        if code == 0 and outcome is not None:
-            return JobResult(outcome.staged)
+        if outcome is not None:
+            outcome.raise_error()
+            if code == 0:
+                return JobResult(outcome.staged)
         last = next((line for line in reversed(self._tail) if line.strip()), "it printed nothing")
         # A negative code is a signal's: somebody killed it.
         error = TransientError if code == TRANSIENT or code < 0 else TerminalError
