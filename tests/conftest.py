@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import shutil
+import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from databases import copy_mlflow
 from xdist.scheduler import LoadScopeScheduling
 
+from nightshift.compute.job import SUBMITTERS
+from nightshift.compute.spark_submit import ONE_NIGHT
 from nightshift.definition.load import load_definition
 from nightshift.definition.model import ModelDefinition
 from nightshift.project import Project
 from nightshift.settings import PROJECT, Settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 TESTS = Path(__file__).parent
 TINY = TESTS / "models"
@@ -35,6 +42,7 @@ class GroupScheduling(LoadScopeScheduling):
         return group_of(nodeid)
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupScheduling:
     """Schedules by group, whatever `--dist` says."""
     return GroupScheduling(config, log)
@@ -87,3 +95,32 @@ def project(settings: Settings, empty_mlflow: Path) -> Project:
     """The tiny model in an installation with MLflow's database, of which nothing was trained yet."""
     copy_mlflow(empty_mlflow, settings.var_path)
     return Project("tiny", settings)
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[SparkSession]:
+    """The session of all tests of a process, started like that of a night's job."""
+    from pyspark.sql import SparkSession
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYSPARK_PYTHON", sys.executable)  # the workers need what this process has
+        patch.setenv("SPARK_SUBMIT_OPTS", ONE_NIGHT)
+        session = (
+            SparkSession.builder.master("local[2]")
+            .config("spark.ui.enabled", "false")
+            .config("spark.ui.showConsoleProgress", "false")
+            .config("spark.sql.session.timeZone", "UTC")
+            .config("spark.sql.shuffle.partitions", "2")
+            .config("spark.sql.adaptive.enabled", "false")
+            .getOrCreate()
+        )
+        yield session
+        session.stop()
+
+
+@pytest.fixture(scope="module")
+def jobs_in_this_process(spark: SparkSession) -> Iterator[None]:
+    """Runs the jobs of a module's tests in the session that all tests share."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(SUBMITTERS, "spark-submit", "shared_session:SharedSession")
+        yield

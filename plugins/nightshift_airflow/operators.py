@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from nightshift.compute.job import Submission
 
 
+# Seconds between two checks of a sensor that ends after each: a busy machine takes some to start and end a process.
+SHORTEST_RESCHEDULE = 30.0
+
+
 class LandedSensor(BaseSensorOperator):
     """Waits until every file a night needs has landed; gives up with one line that names the missing files.
 
@@ -36,7 +40,10 @@ class LandedSensor(BaseSensorOperator):
     def __init__(
         self, *, model: str, night: str = "{{ partition_key }}", alert_after: float | None = None, **kwargs: Any
     ) -> None:
-        super().__init__(mode="reschedule", **kwargs)
+        super().__init__(**kwargs)
+        # Between checks it leaves its slot, but not when the next one is due before the scheduler has surely seen this
+        # process end: it would take that end for one of the next check's, and fail the task.
+        self.mode = "reschedule" if self.poke_interval >= SHORTEST_RESCHEDULE else "poke"
         self.model, self.night, self.alert_after = model, night, alert_after
 
     def poke(self, context: Context) -> bool:
@@ -44,8 +51,7 @@ class LandedSensor(BaseSensorOperator):
         missing = self._missing()
         for uri in missing:
             self.log.info("not landed yet: %s", uri)
-        # Airflow records the first check: the sensor is a new process at each one.
-        since = context["ti"].get_first_reschedule_date(context)
+        since = self._first_check(context)
         waited = (datetime.now(UTC) - since).total_seconds() if since else 0.0
         if missing and since and self.alert_after is not None and waited >= self.alert_after:
             self._send_alert(context, missing, since)
@@ -61,6 +67,13 @@ class LandedSensor(BaseSensorOperator):
                 f"{', '.join(self._missing())} had not landed after waiting {_duration(int(self.timeout))}; "
                 "fix: land it, then clear this task"
             ) from None
+
+    def _first_check(self, context: Context) -> datetime | None:
+        """When it checked first; None if that is now."""
+        task = context["ti"]
+        # Airflow records it where the sensor is a new process at each check.
+        first: datetime | None = task.get_first_reschedule_date(context) if self.reschedule else task.start_date
+        return first
 
     def _send_alert(self, context: Context, missing: list[str], since: datetime) -> None:
         from nightshift.alerts.alert import late_files_alert

@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from nights import score_night, stage
 from typer.testing import CliRunner
 
 from nightshift.cli import app
-from nightshift.compute.job import Job, run_job
 from nightshift.definition.gate import AgainstChampion, Slices
 from nightshift.definition.load import definition_files
 from nightshift.errors import DataError, NotYetAvailable, TerminalError
@@ -29,7 +29,7 @@ from nightshift.lake.maintenance import maintain
 from nightshift.lake.publish import publish
 from nightshift.lake.read import published_dates, read_dates
 from nightshift.lake.sql import run_sql
-from nightshift.lake.staging import load_staged, new_attempt, published_inputs, stage_arrow
+from nightshift.lake.staging import load_staged, published_inputs, stage_arrow
 from nightshift.lake.tables import raw_table, scores_table
 from nightshift.monitoring.night_profile import PROFILE, NightProfile, Profiler
 from nightshift.project import Project
@@ -78,24 +78,11 @@ def project(tmp_path_factory: pytest.TempPathFactory, jobs_in_this_process: None
     return project
 
 
-def stage(project: Project, job: str, night: date) -> list[str]:
-    arguments = ["--model", "tiny", "--attempt", new_attempt(night, night)]
-    arguments += (
-        ["--from", str(night)] if job == "features" else ["--night", str(night), "--at", f"{night}T06:00:00+00:00"]
-    )
-    return list(run_job(project.settings, Job(job, tuple(arguments)), lambda line: None).staged)
-
-
 @pytest.fixture(scope="module")
 def night(project: Project) -> Project:
     """One night, stage by stage."""
     assert files_not_landed(project, NIGHT) == ()
-    audited = audit(project, ingest(project, NIGHT), NIGHT, "test")
-    assert "checks passed" in audited.summary
-    publish_staged(project, audited.locations)
-    for job in ("features", "score"):
-        staged = stage(project, job, NIGHT)
-        publish_staged(project, audit(project, staged, NIGHT, "test").locations)
+    score_night(project, NIGHT, "test")
     return project
 
 

@@ -28,24 +28,29 @@ from nightshift_airflow.operators import LandedSensor
 found = {}
 for name, case in json.loads(sys.argv[1]).items():
     sensor = LandedSensor(
-        task_id="wait", model="tiny", night=case["night"], alert_after=case["alert_after"], timeout=3600
+        task_id="wait", model="tiny", night=case["night"], alert_after=case["alert_after"], timeout=3600,
+        poke_interval=case["poll"],
     )
     looked = []
     for minutes in case["waited"]:
         since = None if minutes is None else datetime.now(UTC) - timedelta(minutes=minutes)
-        task = SimpleNamespace(get_first_reschedule_date=lambda context: since)
+        # Airflow knows the first check of a task that ends after each, and the start of one that does not.
+        task = SimpleNamespace(
+            get_first_reschedule_date=lambda context: since if sensor.mode == "reschedule" else None,
+            start_date=None if sensor.mode == "reschedule" else since,
+        )
         run = SimpleNamespace(dag_id="tiny.score", run_id=name)
         try:
             ended = getattr(sensor, case["verb"])({"ti": task, "dag_run": run})
         except Exception as error:
             ended = f"{type(error).__name__}: {error}"
         told = [one for one in read_alerts(get_settings()) if f"/{name}/" in one["incident"]]
-        looked.append({"ended": ended, "since": since and since.isoformat(), "told": told})
+        looked.append({"ended": ended, "since": since and since.isoformat(), "mode": sensor.mode, "told": told})
     found[name] = looked
 print("RESULT" + json.dumps(found))
 """
 
-LATE = {"night": "2024-01-03", "alert_after": 600, "verb": "poke"}
+LATE = {"night": "2024-01-03", "alert_after": 600, "verb": "poke", "poll": 60}
 CASES = {
     "first": LATE | {"waited": [None]},
     "early": LATE | {"waited": [9]},
@@ -53,6 +58,8 @@ CASES = {
     "another": LATE | {"waited": [20]},
     "silent": LATE | {"waited": [59], "alert_after": None},
     "landed": LATE | {"waited": [59], "night": "2024-01-05"},
+    "often, early": LATE | {"waited": [9], "poll": 1},
+    "often, late": LATE | {"waited": [10, 11], "poll": 1},
     "half": LATE | {"waited": [59], "night": "2024-01-06"},
     "waits on": LATE | {"waited": [59], "verb": "execute"},
     "gives up": LATE | {"waited": [61], "verb": "execute"},
@@ -109,6 +116,14 @@ def test_the_alert_names_every_file_since_when_and_until_when_it_waits(looked: L
     assert since.tzinfo == UTC
     assert alert["runbook"] == "docs/runbook.md#a-nights-files-are-late"
     assert alert["log"].endswith("/dags/tiny.score/runs/late/tasks/wait")
+
+
+def test_a_task_that_checks_often_does_not_end_in_between(looked: Looked) -> None:
+    modes = {name: {check["mode"] for check in checks} for name, checks in looked.items()}
+    often = {"often, early", "often, late"}
+    assert modes == {name: {"poke" if name in often else "reschedule"} for name in CASES}
+    assert [len(check["told"]) for check in looked["often, early"]] == [0]
+    assert [len(check["told"]) for check in looked["often, late"]] == [1, 1]
 
 
 def test_only_what_is_missing_is_named(looked: Looked, landing: Path) -> None:

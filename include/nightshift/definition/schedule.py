@@ -57,4 +57,6 @@ class Wait(StrictModel):
         "are there.",
     )
     timeout: Duration = Field(description="After this time the night fails and names the missing files.")
-    poll: Duration = Field(description="How often the night looks for its files.")
+    poll: Duration = Field(
+        description="How often the night looks for its files. Below 30 seconds the task keeps its worker meanwhile."
+    )

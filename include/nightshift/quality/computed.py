@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import duckdb
 import numpy as np
@@ -32,13 +32,16 @@ def computed_columns(rows: pa.Table, computed: Mapping[str, ComputedColumn]) -> 
     if not computed:
         return rows.select([])
     columns = sorted({column for spec in computed.values() for column in spec.columns})
-    numbers = pa.array(np.arange(rows.num_rows))
-    return pa.table({name: _column(rows.select(columns), numbers, name, spec) for name, spec in computed.items()})
+    landed = rows.select(columns).append_column(ROW_NUMBER, pa.array(np.arange(rows.num_rows)))
+    with duckdb.connect(config=DUCKDB_CONFIG) as connection:
+        connection.register("landed", landed)
+        return pa.table({name: _column(connection, columns, name, spec) for name, spec in computed.items()})
 
 
-def _column(rows: pa.Table, numbers: pa.Array, name: str, computed: ComputedColumn) -> pa.ChunkedArray:
-    connection = duckdb.connect(config=DUCKDB_CONFIG)
-    connection.register("landed", rows.append_column(ROW_NUMBER, numbers))
+def _column(
+    connection: duckdb.DuckDBPyConnection, columns: Sequence[str], name: str, computed: ComputedColumn
+) -> pa.ChunkedArray:
+    connection.unregister("reference")
     if computed.reference is not None:
         connection.register("reference", computed.reference)
     query = f"select ({computed.expression}\n) as value from landed order by {ROW_NUMBER}"
@@ -49,7 +52,7 @@ def _column(rows: pa.Table, numbers: pa.Array, name: str, computed: ComputedColu
         raise TerminalError(
             f"the rule '{name}' cannot be evaluated: {first_line(error)}",
             received=computed.expression,
-            fix=f"write DuckDB SQL over {', '.join(rows.column_names) or 'the columns'}",
+            fix=f"write DuckDB SQL over {', '.join(columns) or 'the columns'}",
         ) from None
 
 
