@@ -61,9 +61,10 @@ format: install ## Format the code
 	@$(BIN)/ruff check --fix -q . ; $(BIN)/ruff format .
 
 .PHONY: docs
-docs: install ## Write the documentation and the JSON schema of model.yaml from the types of the definition
+docs: install ## Write the documentation and the JSON schemas of definitions from their types
 	@$(BIN)/nightshift schema --markdown > docs/definition.md
 	@$(BIN)/nightshift schema > docs/model.schema.json
+	@$(BIN)/nightshift schema source > docs/source.schema.json
 
 .PHONY: lock
 lock: ## Pin the packages of pyproject.toml in requirements*.txt; UPGRADE=1 takes their newest versions

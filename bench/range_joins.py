@@ -103,7 +103,7 @@ def main() -> None:
     sys.stdout.write(f"{READY}\n")
     sys.stdout.flush()
     settings = get_settings()
-    definition, lake = find_definition(settings.models_path, arguments.model), Lake(settings)
+    definition, lake = find_definition(settings.models_path, arguments.model, settings.sources_path), Lake(settings)
     raw = {name: _rows(spark, lake, definition, name, arguments.last) for name in definition.sources}
     range_joined(definition, arguments.first, arguments.last, raw).write.parquet(arguments.out)
 

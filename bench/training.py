@@ -83,6 +83,7 @@ def overhead(bench: Bench) -> list[Figure]:
     """
     models = bench.var / "models"
     shutil.copytree(PROJECT / "include" / "models" / MODEL, models / MODEL)
+    shutil.copytree(PROJECT / "include" / "sources", bench.var / "sources")
     project = _loop(bench, TRIED)
     last = FIRST + timedelta(days=DAYS - 1)
     bench.say("generating rows")

@@ -43,7 +43,7 @@ class Project:
 
     def __init__(self, model: str, settings: Settings | None = None) -> None:
         self.settings = settings or get_settings()
-        self.definition: ModelDefinition = find_definition(self.settings.models_path, model)
+        self.definition: ModelDefinition = find_definition(self.settings.models_path, model, self.settings.sources_path)
 
     @cached_property
     def lake(self) -> Lake:

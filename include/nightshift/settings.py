@@ -74,6 +74,9 @@ class Settings(BaseSettings):
 
     home: Path = Field(PROJECT, description="The project folder.")
     models_folder: Path | None = Field(None, description="Model definitions; default: include/models.")
+    sources_folder: Path | None = Field(
+        None, description="Sources that models share; default: sources, next to the models folder."
+    )
     var: Path | None = Field(None, description="State of this installation; default: var below `home`.")
     landing: str | None = Field(None, description="Landing folder, local or URI; default: var/landing.")
     warehouse: str | None = Field(None, description="Iceberg warehouse, local or URI; default: var/warehouse.")
@@ -97,6 +100,10 @@ class Settings(BaseSettings):
     @cached_property
     def models_path(self) -> Path:
         return self.models_folder or self.home / "include" / "models"
+
+    @cached_property
+    def sources_path(self) -> Path:
+        return self.sources_folder or self.models_path.parent / "sources"
 
     @cached_property
     def var_path(self) -> Path:

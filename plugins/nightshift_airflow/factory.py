@@ -33,7 +33,8 @@ def build_dags(model: str) -> dict[str, DAG]:
     Raises:
         DefinitionError: If its definition is broken: an import error of the file that asked for it.
     """
-    definition = find_definition(get_settings().models_path, model)
+    settings = get_settings()
+    definition = find_definition(settings.models_path, model, settings.sources_path)
     scores = Asset(name=f"scores.{model}", uri=f"nightshift://scores/{model}", group="nightshift")
     built = [_score(definition, scores), _monitor(definition, scores), _train(definition)]
     return {dag.dag_id: dag for dag in built}

@@ -40,6 +40,7 @@ FIRST, NIGHTLY, NIGHT = date(2013, 5, 20), date(2013, 6, 26), date(2013, 7, 3)
 RECENT = date(2013, 6, 28)  # what the night touches is dated later
 MISSING = pc_csv.ConvertOptions(strings_can_be_null=True)
 CONTRACT = Path(__file__).parent / "contract.yaml"
+SOURCES = PROJECT / "include" / "sources"
 EARLY, LATE = date(2000, 1, 1), date(2100, 1, 1)
 
 
@@ -87,7 +88,10 @@ def tightened(models: Path, source: str = "", form: str = "csv") -> Path:
     """A folder with a copy of the definition, its contract tightened, one source in another form if told."""
     folder = models / MODEL
     shutil.copytree(PROJECT / "include" / "models" / MODEL, folder, ignore=shutil.ignore_patterns("__pycache__"))
-    told = merged(yaml.safe_load((folder / "model.yaml").read_text()), yaml.safe_load(CONTRACT.read_text()))
+    shutil.copy(SOURCES / "landing.py", folder)
+    declared = yaml.safe_load((folder / "model.yaml").read_text())
+    declared["sources"] = {name: yaml.safe_load((SOURCES / f"{name}.yaml").read_text()) for name in declared["sources"]}
+    told = merged(declared, yaml.safe_load(CONTRACT.read_text()))
     if source:
         told["sources"][source]["path"] = told["sources"][source]["path"].removesuffix("csv") + form
     (folder / "model.yaml").write_text(yaml.safe_dump(told, sort_keys=False))

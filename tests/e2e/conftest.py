@@ -22,6 +22,7 @@ from nightshift.replay.nights import Replay
 from nightshift.replay.servers import Servers, running
 from nightshift.settings import PROJECT, Settings
 
+SOURCES = PROJECT / "include" / "sources"
 FIRST, LAST = date(2013, 2, 1), date(2013, 2, 2)
 
 
@@ -47,7 +48,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     drifting.write_model(models)
     (models / "broken").mkdir()
     (models / "broken" / "model.yaml").write_text("name: broken\n")
-    return Settings(home=PROJECT, var=tmp_path_factory.mktemp("var"), models_folder=models)
+    return Settings(home=PROJECT, var=tmp_path_factory.mktemp("var"), models_folder=models, sources_folder=SOURCES)
 
 
 @pytest.fixture(scope="session")
@@ -72,8 +73,8 @@ def make_run(settings: Settings, port: int) -> subprocess.Popen[str]:
     ports = ["--airflow-port", str(port), "--mlflow-port", str(free_port())]
     span = ["--first", str(FIRST), "--last", str(LAST), "--champion", "2013-01-31"]
     command = [Path(sys.executable).parent / "nightshift", "run", "--exit", *ports, *span]
-    own = {"NIGHTSHIFT_VAR": str(settings.var_path), "NIGHTSHIFT_MODELS_FOLDER": str(settings.models_path)}
-    return subprocess.Popen(command, env=os.environ | own, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    environment = os.environ | settings.as_environment()
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
 @pytest.fixture(scope="session")

@@ -7,9 +7,11 @@ from typing import Annotated
 import typer
 
 from nightshift.cli.output import console, error_console
-from nightshift.definition.load import check_shared_sources, definition_folders, find_definition
+from nightshift.definition.declarations import declared_sources
+from nightshift.definition.load import FILE, check_shared_source, definition_folders, find_definition
+from nightshift.definition.shared_sources import source_files
 from nightshift.errors import DefinitionError, NightshiftError
-from nightshift.settings import get_settings
+from nightshift.settings import Settings, get_settings
 
 
 def validate(
@@ -20,20 +22,37 @@ def validate(
 
     settings = get_settings()
     names = [model] if model else [folder.name for folder in definition_folders(settings.models_path)]
-    errors: list[NightshiftError] = []
+    errors: dict[str, NightshiftError] = {}  # a problem of a shared source is one of every model that uses it
     definitions = []
     for name in names:
         try:
-            definitions.append(find_definition(settings.models_path, name))
+            definitions.append(find_definition(settings.models_path, name, settings.sources_path))
         except DefinitionError as error:
-            errors += error.problems
-    errors += check_shared_sources(definitions)
+            errors |= {str(problem): problem for problem in error.problems}
     for definition in definitions:
-        errors += expectation_problems(definition)
-    for problem in errors:
+        errors |= {str(problem): problem for problem in expectation_problems(definition)}
+    if model is None:
+        errors |= _check_unused_sources(settings)
+    for problem in errors.values():
         error_console.print(str(problem), style="red", highlight=False, soft_wrap=True)
     for definition in definitions:
         count = len(definition.feature_types)
         console.print(f"{definition.name}: {len(definition.sources)} sources, {count} features", highlight=False)
     if errors:
         raise typer.Exit(2)
+
+
+def _check_unused_sources(settings: Settings) -> dict[str, NightshiftError]:
+    """Names the shared sources that no model uses; their problems, which no model reports."""
+    files = [folder / FILE for folder in definition_folders(settings.models_path)]
+    used = {name for file in files for name, is_shared in declared_sources(file).items() if is_shared}
+    errors: dict[str, NightshiftError] = {}
+    for name, file in source_files(settings.sources_path).items():
+        if name in used:
+            continue
+        console.print(f"{file}: no model uses this source", highlight=False, soft_wrap=True)
+        try:
+            check_shared_source(file)
+        except DefinitionError as error:
+            errors |= {str(problem): problem for problem in error.problems}
+    return errors

@@ -25,7 +25,9 @@ def features(model: Model, format: OutputFormat = Format.table) -> None:
     """Print the data dictionary: every feature, what it means and where it comes from."""
     from nightshift.features.dictionary import FeatureEntry, data_dictionary
 
-    entries = list(data_dictionary(find_definition(get_settings().models_path, model)))
+    settings = get_settings()
+    definition = find_definition(settings.models_path, model, settings.sources_path)
+    entries = list(data_dictionary(definition))
     if format is Format.table:
         rows = [(entry.feature, entry.type, entry.sources, entry.sentence, entry.description) for entry in entries]
         write_rows(["feature", "type", "sources", "computation", "meaning"], rows, format)

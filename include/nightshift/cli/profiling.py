@@ -33,7 +33,7 @@ def profile_source(
     from nightshift.profiling.source_profile import profile_landed_files, select_dates
 
     settings = get_settings()
-    draft = find_draft(settings.models_path, model, source, path)
+    draft = find_draft(settings.models_path, model, source, path, settings.sources_path)
     if newest is None and first is None and last is None:
         newest = NEWEST_DATES
     days = select_dates(

@@ -1,19 +1,31 @@
-"""The command that prints the JSON schema and the documentation of `model.yaml`."""
+"""The command that prints the JSON schemas of `model.yaml` and of a shared source, and their documentation."""
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 
+class DefinitionFile(StrEnum):
+    """A kind of file that users write."""
+
+    model = "model"
+    source = "source"
+
+
 def schema(
+    file: Annotated[
+        DefinitionFile, typer.Argument(help="model.yaml, or the file of a source that models share.")
+    ] = DefinitionFile.model,
     markdown: Annotated[
-        bool, typer.Option("--markdown", help="Print the documentation, docs/definition.md, instead.")
+        bool, typer.Option("--markdown", help="Print the documentation of both, docs/definition.md, instead.")
     ] = False,
 ) -> None:
-    """Print the JSON schema of model.yaml, for editors; see docs/definition.md."""
-    from nightshift.definition.json_schema import schema_text
+    """Print the JSON schema of model.yaml or of a shared source, for editors; see docs/definition.md."""
+    from nightshift.definition.json_schema import definition_schema, schema_text, source_schema
     from nightshift.definition.page import definition_page
 
-    typer.echo(definition_page() if markdown else schema_text(), nl=False)
+    schemas = {DefinitionFile.model: definition_schema, DefinitionFile.source: source_schema}
+    typer.echo(definition_page() if markdown else schema_text(schemas[file]()), nl=False)

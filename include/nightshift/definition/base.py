@@ -35,7 +35,8 @@ class ValueType:
 class AlternativeForm:
     """A second form in which a value may be written, attached to the type with `Annotated`.
 
-    A form with required keys is recognised by them, so that an editor's messages are about the form that is meant.
+    A form with required keys is recognised by them, and a constant text by being a text, so that an editor's messages
+    are about the form that is meant.
 
     Attributes:
         form: The JSON schema of the second form.
@@ -46,6 +47,8 @@ class AlternativeForm:
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         if required := self.form.get("required"):
             return {"if": {"required": required}, "then": self.form, "else": handler(schema)}
+        if isinstance(self.form.get("const"), str):
+            return {"if": {"type": "string"}, "then": self.form, "else": handler(schema)}
         return {"anyOf": [handler(schema), self.form]}
 
 

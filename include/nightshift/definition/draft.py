@@ -16,6 +16,7 @@ from nightshift.definition.base import Name
 from nightshift.definition.load import FILE, definition_folders
 from nightshift.definition.messages import explain
 from nightshift.definition.rules import path_problems
+from nightshift.definition.shared_sources import ENDING, SHARED, SharedFile, default_sources_folder
 from nightshift.definition.source import Source
 from nightshift.definition.yaml_tree import parse, plain
 from nightshift.errors import DefinitionError, TerminalError
@@ -33,14 +34,18 @@ class Draft:
         given: The declared keys as they are written; empty for a source that is not declared.
         source: The same, with placeholders for missing keys.
         zone: The time zone of its dates and clock.
+        shared: Whether it is declared in a file of its own.
     """
 
     given: Mapping[str, Any]
     source: Source
     zone: str
+    shared: bool = False
 
 
-def find_draft(models: Path, model: str, name: str, path: str | None = None) -> Draft:
+def find_draft(
+    models: Path, model: str, name: str, path: str | None = None, shared_folder: Path | None = None
+) -> Draft:
     """Loads a source that is declared incompletely, or not at all if its path is given; so may be its model.
 
     Args:
@@ -48,24 +53,31 @@ def find_draft(models: Path, model: str, name: str, path: str | None = None) -> 
         model: The model's name.
         name: The source's name.
         path: The path of its files, in place of the declared one.
+        shared_folder: The folder of the shared sources; `sources`, next to the models folder, if left out.
 
     Raises:
         DefinitionError: If the declaration of the source is wrong.
         TerminalError: If it has neither a declaration nor a path, or the path is not valid.
     """
     file = models / model / FILE
-    tree = parse(file) if file.exists() else CommentedMap()
+    tree = _parse_draft(file)
     declared = plain(tree)
     sources = _mapping(declared.get("sources"))
+    if shared := sources.get(name) == SHARED:
+        file = (shared_folder or default_sources_folder(models / model)) / f"{name}{ENDING}"
+        tree = _parse_draft(file)
+        sources = {name: plain(tree)}
     given = _mapping(sources.get(name))
     if "path" not in given and path is None:
-        raise _unknown(models, model, name, sources)
+        raise _unknown(models, model, name, sources, file)
     _check_name(name)
     given |= {"path": path} if path else {}
     try:
         source = Source.model_validate({**PLACEHOLDERS, **given, "columns": _columns(given.get("columns"))})
     except ValidationError as error:
-        raise DefinitionError([explain(file, tree, _below(name, detail)) for detail in error.errors()]) from None
+        parts = {name: SharedFile(file, tree)} if shared else {}
+        details = [_below(name, detail) for detail in error.errors()]
+        raise DefinitionError([explain(file, tree, detail, shared=parts) for detail in details]) from None
     for problem in path_problems(source.path):
         raise TerminalError(
             problem.message,
@@ -75,7 +87,12 @@ def find_draft(models: Path, model: str, name: str, path: str | None = None) -> 
             fix=problem.fix,
         )
     zone = _mapping(declared.get("schedule")).get("timezone")
-    return Draft(given, source, source.timezone or (str(zone) if _is_zone(zone) else "UTC"))
+    return Draft(given, source, source.timezone or (str(zone) if _is_zone(zone) else "UTC"), shared)
+
+
+def _parse_draft(file: Path) -> CommentedMap:
+    """A file of a definition that may not be written yet."""
+    return parse(file) if file.exists() else CommentedMap()
 
 
 def _mapping(part: Any) -> dict[str, Any]:
@@ -120,12 +137,10 @@ def _check_name(name: str) -> None:
         ) from None
 
 
-def _unknown(models: Path, model: str, name: str, sources: Mapping[str, Any]) -> TerminalError:
+def _unknown(models: Path, model: str, name: str, sources: Mapping[str, Any], file: Path) -> TerminalError:
     give_path = "give the path of its files: --path 'arrivals/{date}.csv'"
     if name in sources:
-        return TerminalError(
-            "no path", where=f"{models / model / FILE}: sources.{name}", fix=f"write `path:`, or {give_path}"
-        )
+        return TerminalError("no path", where=f"{file}: sources.{name}", fix=f"write `path:`, or {give_path}")
     names = [folder.name for folder in definition_folders(models)]
     if model not in names:
         return TerminalError("unknown model", where=str(models), received=model, allowed=names, fix=f"or {give_path}")

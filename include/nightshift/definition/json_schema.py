@@ -1,4 +1,4 @@
-"""The JSON schema of `model.yaml`, with which an editor completes and checks the file while it is written.
+"""The JSON schemas of `model.yaml` and of a shared source, with which an editor completes and checks the files.
 
 It knows keys, types and bounds. The rules between keys are checked by `nightshift validate` alone.
 """
@@ -10,6 +10,7 @@ import re
 from typing import Any
 
 from nightshift.definition.model import ModelDefinition
+from nightshift.definition.source import SharedSource
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -20,9 +21,15 @@ def definition_schema() -> dict[str, Any]:
     return {"$schema": DIALECT} | schema | {"title": "Nightshift model definition"}
 
 
-def schema_text() -> str:
-    """The schema as the text of a file."""
-    return json.dumps(definition_schema(), indent=2, ensure_ascii=False) + "\n"
+def source_schema() -> dict[str, Any]:
+    """The JSON schema of the file of a shared source."""
+    schema: dict[str, Any] = _simplify(SharedSource.model_json_schema())
+    return {"$schema": DIALECT} | schema | {"title": "Nightshift shared source"}
+
+
+def schema_text(schema: dict[str, Any]) -> str:
+    """A schema as the text of a file."""
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
 
 
 def _simplify(node: Any) -> Any:

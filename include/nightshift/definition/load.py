@@ -9,67 +9,78 @@ import typing
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from pydantic import ValidationError
 
 from nightshift.definition.base import StrictModel
+from nightshift.definition.declarations import declaration_problems
 from nightshift.definition.messages import as_error, explain, root_causes
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.problem import Problem
-from nightshift.definition.rules import RULES
+from nightshift.definition.rules import RULES, path_problems
 from nightshift.definition.shared_sources import (
-    owners,
-    shared_source_files,
+    MODEL_FILE,
+    SOURCES_FOLDER,
+    default_sources_folder,
+    is_source_name,
+    read_shared_files,
     shared_source_problems,
     with_shared_sources,
 )
+from nightshift.definition.source import SharedSource
 from nightshift.definition.yaml_tree import parse, plain
 from nightshift.errors import DefinitionError, TerminalError
 
-FILE, LANDING = "model.yaml", "landing.py"
-SHARED_FILE_PREFIX = "sources_of_"  # of the stored files that hold the sources of other models
+FILE, LANDING, EXPECTATIONS = MODEL_FILE, "landing.py", "expectations.py"
 INTERNAL_KEYS = ("folder", "shared")  # fields of a definition that are not written in its file
 
 Replay = Callable[[date, date], Iterator[tuple[str, str, bytes]]]
 P = typing.TypeVar("P", bound=StrictModel)
 
 
-def load_definition(folder: Path) -> ModelDefinition:
-    """Loads and validates one model definition.
+def load_definition(folder: Path, sources: Path | None = None) -> ModelDefinition:
+    """Loads and validates one model definition, with the shared sources that it names.
 
     Args:
         folder: The definition's folder; its name is the model's name.
+        sources: The folder of the shared sources; `sources`, next to the models folder, if left out.
 
     Raises:
         DefinitionError: With one line a problem: file, line, key, value received, values allowed, fix.
     """
-    file = folder / FILE
+    file, sources = folder / FILE, sources or default_sources_folder(folder)
     tree = parse(file)
     declared = plain(tree)
-    shared = owners(declared)
-    owner_trees = _owner_trees(folder, shared)
+    shared = read_shared_files(declared, sources)
     problems = [Problem((key,), "unknown key", key, None, "remove it") for key in INTERNAL_KEYS if key in declared]
-    if problems := problems or list(shared_source_problems(declared, owner_trees)):
-        raise DefinitionError([as_error(file, tree, problem) for problem in problems])
-    declared = with_shared_sources(declared, owner_trees)
+    if problems := problems or list(shared_source_problems(declared, shared, sources)):
+        raise DefinitionError([as_error(file, tree, problem, shared) for problem in problems])
+    internal = {"folder": folder, "shared": {name: part.file for name, part in shared.items()}}
     try:
-        definition = ModelDefinition.model_validate({**declared, "folder": folder, "shared": shared})
+        definition = ModelDefinition.model_validate(with_shared_sources(declared, shared) | internal)
     except ValidationError as error:
-        raise DefinitionError([explain(file, tree, detail) for detail in root_causes(error.errors())]) from None
+        details = root_causes(error.errors())
+        raise DefinitionError([explain(file, tree, detail, shared=shared) for detail in details]) from None
     if problems := [problem for rule in RULES for problem in rule(definition)]:
-        raise DefinitionError([as_error(file, tree, problem) for problem in problems])
+        raise DefinitionError([as_error(file, tree, problem, shared) for problem in problems])
     return definition
 
 
-def find_definition(models: Path, name: str) -> ModelDefinition:
-    """Loads the definition of a model by its name.
+def find_definition(models: Path, name: str, sources: Path | None = None) -> ModelDefinition:
+    """Loads the definition of a model by its name, and compares its sources with those declared elsewhere.
+
+    Args:
+        models: The folder of the definitions.
+        name: The model's name.
+        sources: The folder of the shared sources; `sources`, next to the models folder, if left out.
 
     Raises:
         TerminalError: If there is no such model.
-        DefinitionError: If its definition is broken.
+        DefinitionError: If its definition is broken, or a source of it is declared otherwise elsewhere.
     """
-    names = [folder.name for folder in definition_folders(models)]
+    folders = definition_folders(models)
+    names = [folder.name for folder in folders]
     if name not in names:
         near = difflib.get_close_matches(name, names, n=1)
         raise TerminalError(
@@ -79,7 +90,25 @@ def find_definition(models: Path, name: str) -> ModelDefinition:
             allowed=names,
             fix=f"did you mean {near[0]}?" if near else f"add {models / name / FILE}",
         )
-    return load_definition(models / name)
+    definition = load_definition(models / name, sources)
+    neighbours = [folder / FILE for folder in folders if folder.name != name]
+    sources = sources or default_sources_folder(models / name)
+    if errors := list(declaration_problems(definition, neighbours, sources)):
+        raise DefinitionError(errors)
+    return definition
+
+
+def check_shared_source(file: Path) -> None:
+    """Validates the file of a shared source by itself, as far as that is possible without a model that uses it.
+
+    Raises:
+        DefinitionError: With one line a problem.
+    """
+    if not is_source_name(file.stem):
+        allowed = "a lower-case letter, then lower-case letters, digits and _"
+        problem = TerminalError("not a name", where=str(file), received=file.stem, allowed=allowed, fix="rename it")
+        raise DefinitionError([problem])
+    load_part(file, SharedSource, lambda part: (p._replace(path=("path",)) for p in path_problems(part.path)))
 
 
 def definition_folders(models: Path) -> list[Path]:
@@ -96,39 +125,35 @@ def definition_hash(definition: ModelDefinition) -> str:
 
 
 def definition_files(definition: ModelDefinition) -> dict[str, bytes]:
-    """The files of a definition by name: those of its folder, and its shared sources, one file per owner."""
-    files = sorted(definition.folder.glob("*"))
-    owner_files = shared_source_files(definition.shared, _owner_trees(definition.folder, definition.shared))
-    return {file.name: file.read_bytes() for file in files if file.suffix in {".yaml", ".py"}} | {
-        f"{SHARED_FILE_PREFIX}{owner}.yaml": content for owner, content in owner_files.items()
-    }
+    """The files of a definition by name: those of its folder, and below `sources/` those of its shared sources."""
+    files = {file.name: file for file in definition.folder.glob("*") if file.suffix in {".yaml", ".py"}}
+    for file in definition.shared.values():
+        code = file.parent / EXPECTATIONS
+        files |= {f"{SOURCES_FOLDER}/{part.name}": part for part in (file, code) if part.exists()}
+    return {name: file.read_bytes() for name, file in sorted(files.items())}
 
 
 def write_definition(folder: Path, files: Mapping[str, bytes]) -> ModelDefinition:
     """Writes the files of a definition into a folder named after the model, and loads it.
 
-    The shared sources go into the folders of their owners, next to it.
-
     Raises:
         DefinitionError: If this version of Nightshift can no longer read it.
     """
     for name, content in files.items():
-        owner = name.removeprefix(SHARED_FILE_PREFIX).removesuffix(".yaml")
-        file = folder.parent / owner / FILE if name.startswith(SHARED_FILE_PREFIX) else folder / name
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)
-    return load_definition(folder)
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return load_definition(folder, folder / SOURCES_FOLDER)
 
 
 def load_replay(definition: ModelDefinition) -> Replay:
     """The function `landed_files` of the definition's `landing.py`, which yields example data.
 
-    A model with shared sources uses the `landing.py` of their owner if it has none.
+    A model without that file uses the `landing.py` beside its shared sources.
 
     Raises:
         TerminalError: If there is none.
     """
-    folders = [definition.folder, *(definition.folder.parent / model for model in sorted(definition.shared.values()))]
+    folders = dict.fromkeys([definition.folder, *(file.parent for file in definition.shared.values())])
     file = next((folder / LANDING for folder in folders if (folder / LANDING).exists()), None)
     if file is None:
         raise TerminalError(
@@ -141,28 +166,6 @@ def load_replay(definition: ModelDefinition) -> Replay:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return cast(Replay, module.landed_files)
-
-
-def check_shared_sources(definitions: list[ModelDefinition]) -> Iterator[TerminalError]:
-    """Models that declare a source of the same name must declare it alike, because they share its table."""
-    first: dict[str, ModelDefinition] = {}
-    for definition in definitions:
-        for name, source in definition.sources.items():
-            if name in definition.shared:
-                continue
-            declared_first = first.setdefault(name, definition)
-            if declared_first.sources[name] != source:
-                yield TerminalError(
-                    f"source '{name}' is declared differently in {declared_first.name} and {definition.name}",
-                    where=str(definition.folder / FILE),
-                    fix="declare it the same in both, or give one of them another name",
-                )
-
-
-def _owner_trees(folder: Path, shared: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """The trees of the definitions that declare the shared sources, by model, where they exist."""
-    files = {model: folder.parent / model / FILE for model in shared.values()}
-    return {model: plain(parse(file)) for model, file in files.items() if file.exists()}
 
 
 def load_part(file: Path, kind: type[P], problems: Callable[[P], Iterator[Problem]]) -> P:

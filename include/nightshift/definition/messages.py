@@ -6,6 +6,7 @@ import difflib
 import typing
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pydantic_core import ErrorDetails
@@ -14,15 +15,28 @@ from ruamel.yaml.comments import CommentedMap
 from nightshift.definition.base import StrictModel
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.problem import KeyPath, Problem
+from nightshift.definition.shared_sources import SharedFile
 from nightshift.definition.yaml_tree import line_of
 from nightshift.errors import TerminalError
 
 
-def as_error(file: Path, tree: CommentedMap, problem: Problem) -> TerminalError:
-    """A problem as one line that names the file, the line and the key."""
+def as_error(
+    file: Path, tree: CommentedMap, problem: Problem, shared: Mapping[str, SharedFile] = MappingProxyType({})
+) -> TerminalError:
+    """A problem as one line that names the file, the line and the key.
+
+    Args:
+        file: The file.
+        tree: Its content.
+        problem: The problem.
+        shared: The files that declare sources of this one: a problem of such a source is a problem of its file.
+    """
+    path = problem.path
+    if path[:1] == ("sources",) and len(path) > 1 and (part := shared.get(str(path[1]))):
+        file, tree, path = part.file, part.tree, path[2:]
     return TerminalError(
         problem.message,
-        where=f"{file}:{line_of(tree, problem.path)}: {_dotted(problem.path)}",
+        where=f"{file}:{line_of(tree, path)}: {_dotted(path)}",
         received=problem.received,
         allowed=problem.allowed,
         fix=problem.fix,
@@ -41,7 +55,11 @@ def root_causes(details: list[ErrorDetails]) -> list[ErrorDetails]:
 
 
 def explain(
-    file: Path, tree: CommentedMap, detail: ErrorDetails, root: type[StrictModel] = ModelDefinition
+    file: Path,
+    tree: CommentedMap,
+    detail: ErrorDetails,
+    root: type[StrictModel] = ModelDefinition,
+    shared: Mapping[str, SharedFile] = MappingProxyType({}),
 ) -> TerminalError:
     """One of Pydantic's errors as one line that names the file and the line; `root` is the type of the file."""
     context: Mapping[str, Any] = detail.get("ctx", {})
@@ -62,7 +80,7 @@ def explain(
             message, allowed = "wrong type", allowed or detail["msg"]
     if isinstance(received, (dict, list)):
         received = None
-    return as_error(file, tree, Problem(path, message, received, allowed, fix or "change the value"))
+    return as_error(file, tree, Problem(path, message, received, allowed, fix or "change the value"), shared)
 
 
 def _allowed_keys(path: KeyPath, root: type[StrictModel] = ModelDefinition) -> list[str]:

@@ -74,7 +74,11 @@ class ModelDefinition(StrictModel):
     quality: Quality = Field(Quality(), description="The checks of features and scores beyond the fixed ones.")
     monitoring: Monitoring = Field(description="How a published night is monitored.")
     folder: SkipJsonSchema[Path] = Field(exclude=True)
-    shared: SkipJsonSchema[dict[str, Name]] = Field({}, exclude=True)
+    shared: SkipJsonSchema[dict[str, Path]] = Field({}, exclude=True)
+
+    def file_of(self, source: str) -> Path:
+        """The file that declares a source."""
+        return self.shared.get(source, self.folder / "model.yaml")
 
     @property
     def prediction(self) -> Prediction:

@@ -1,69 +1,97 @@
-"""Sources that another model declares: `of: <model>` stands for its declaration, which is written once."""
+"""Sources that models share: `<source>: shared` stands for the declaration in `include/sources/<source>.yaml`."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from nightshift.definition.problem import Problem
+from pydantic import TypeAdapter, ValidationError
+from ruamel.yaml.comments import CommentedMap
 
-OF = "of"
+from nightshift.definition.base import Name
+from nightshift.definition.problem import Problem
+from nightshift.definition.yaml_tree import parse, plain
+
+MODEL_FILE = "model.yaml"
+SHARED = "shared"
+SOURCES_FOLDER = "sources"  # the default, next to the models folder
+ENDING = ".yaml"
 
 Tree = Mapping[str, Any]
 
 
-def owners(tree: Tree) -> dict[str, str]:
-    """The model that declares each shared source of a definition, by the source's name."""
-    sources = tree.get("sources")
-    if not isinstance(sources, dict):
-        return {}
-    return {name: str(source[OF]) for name, source in sources.items() if isinstance(source, dict) and OF in source}
+@dataclass(frozen=True)
+class SharedFile:
+    """The file that declares a shared source.
 
-
-def with_shared_sources(tree: dict[str, Any], owner_trees: Mapping[str, Tree]) -> dict[str, Any]:
-    """A definition's tree with the declarations of its shared sources in place of their owners' names.
-
-    Args:
-        tree: The definition as plain values.
-        owner_trees: The definitions that declare its shared sources, by model.
+    Attributes:
+        file: The file.
+        tree: Its content, with line numbers.
     """
-    declarations = {}
-    for name, model in owners(tree).items():
-        declarations[name] = dict(owner_trees[model]["sources"][name])
-        # A source without a time zone has that of its owner's schedule.
-        zone = owner_trees[model].get("schedule", {}).get("timezone")
-        if zone != tree.get("schedule", {}).get("timezone"):
-            declarations[name].setdefault("timezone", zone)
+
+    file: Path
+    tree: CommentedMap
+
+
+def default_sources_folder(model_folder: Path) -> Path:
+    """The folder of the shared sources of a model: `sources`, next to the folder of all models."""
+    return model_folder.parent.parent / SOURCES_FOLDER
+
+
+def source_files(folder: Path) -> dict[str, Path]:
+    """The files of a folder of shared sources, by the name of their source."""
+    return {file.stem: file for file in sorted(folder.glob(f"*{ENDING}"))}
+
+
+def shared_names(tree: Tree) -> tuple[str, ...]:
+    """The sources that a definition takes from the shared ones."""
+    sources = tree.get("sources")
+    return tuple(name for name, source in sources.items() if source == SHARED) if isinstance(sources, dict) else ()
+
+
+def read_shared_files(tree: Tree, folder: Path) -> dict[str, SharedFile]:
+    """The files of the shared sources that a definition names, as far as they exist.
+
+    Raises:
+        DefinitionError: If one of them is not a mapping in YAML.
+    """
+    files = source_files(folder)
+    return {name: SharedFile(files[name], parse(files[name])) for name in shared_names(tree) if name in files}
+
+
+def with_shared_sources(tree: dict[str, Any], shared: Mapping[str, SharedFile]) -> dict[str, Any]:
+    """A definition's tree with the declarations of its shared sources in place of `shared`."""
+    declarations = {name: plain(part.tree) for name, part in shared.items()}
     return tree | {"sources": tree["sources"] | declarations} if declarations else tree
 
 
-def shared_source_problems(tree: Tree, owner_trees: Mapping[str, Tree]) -> Iterator[Problem]:
-    """Problems of the owners that a definition names, and of keys next to `of`."""
-    for name, model in owners(tree).items():
+def shared_source_problems(tree: Tree, shared: Mapping[str, SharedFile], folder: Path) -> Iterator[Problem]:
+    """Problems of the shared sources that a definition names."""
+    sources = tree.get("sources")
+    for name, source in sources.items() if isinstance(sources, dict) else ():
         path = ("sources", name)
-        declared = owner_trees.get(model, {}).get("sources", {})
-        if extra := [key for key in tree["sources"][name] if key != OF]:
-            yield Problem((*path, extra[0]), "not allowed together with `of`", extra[0], OF, f"declare it in {model}")
-        elif model == tree.get("name"):
-            yield Problem((*path, OF), "is this model itself", model, "another model's name", "declare it here")
-        elif model not in owner_trees:
-            yield Problem((*path, OF), "no such model", model, "another model's name", "name the one that declares it")
-        elif name not in declared:
-            yield Problem((*path, OF), f"{model} has no source '{name}'", model, list(declared), "name one of these")
-        elif OF in declared[name]:
-            owner = declared[name][OF]
-            yield Problem(
-                (*path, OF), f"{model} takes this source from another model", model, owner, f"write `of: {owner}`"
-            )
+        if source == SHARED and name not in shared:
+            names, fix = list(source_files(folder)), f"create {folder / f'{name}{ENDING}'}, or declare it here"
+            yield Problem(path, f"no shared source of this name in {folder}", name, names or "none", fix)
+        elif source == SHARED and "timezone" not in shared[name].tree:
+            yield zone_problem(path)
+        elif isinstance(source, str) and source != SHARED:
+            fix = f"write `{name}: {SHARED}`, or declare it here"
+            yield Problem(path, "not the declaration of a source", source, f"`{SHARED}`, or a mapping", fix)
 
 
-def shared_source_files(shared: Mapping[str, str], owner_trees: Mapping[str, Tree]) -> dict[str, bytes]:
-    """The declarations that a definition uses of other models, one file per model, so that it can be loaded again."""
-    files = {}
-    for model in sorted(set(shared.values())):
-        zone = owner_trees[model].get("schedule", {}).get("timezone")
-        used = {name: owner_trees[model]["sources"][name] for name, owner in shared.items() if owner == model}
-        content = {"schedule": {"timezone": zone}, "sources": used}
-        files[model] = json.dumps(content, indent=1, sort_keys=True, default=str).encode()
-    return files
+def zone_problem(path: tuple[str, ...] = ()) -> Problem:
+    """The problem of a shared source without a time zone."""
+    fix = "add `timezone:`: the schedules of the models that share it may have different ones"
+    return Problem((*path, "timezone"), "missing key", None, None, fix)
+
+
+def is_source_name(name: str) -> bool:
+    """Whether a source may have this name."""
+    try:
+        TypeAdapter(Name).validate_python(name)
+    except ValidationError:
+        return False
+    return True

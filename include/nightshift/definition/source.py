@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from nightshift.definition.base import AlternativeForm, ColumnName, Name, SparkSql, StrictModel
+from nightshift.definition.base import AlternativeForm, ColumnName, Name, SparkSql, StrictModel, ValueType
 from nightshift.definition.checks import (
     ColumnChecks,
     CustomExpectation,
@@ -117,10 +117,13 @@ class Source(StrictModel):
         return self.landed | {name: str(column.type) for name, column in self.derived.items()}
 
 
-class SharedSource(StrictModel):
-    """A source that another model declares."""
+class SharedSource(Source):
+    """A source that models share: the content of `include/sources/<source>.yaml`."""
 
-    of: Name = Field(description="The model that declares the source of this name. No other key is allowed.")
+    timezone: TimeZone = Field(
+        description="As of every source, but required: the schedules of the models that share it may have different "
+        "zones."
+    )
 
 
-DeclaredSource = Annotated[Source, AlternativeForm(SharedSource.model_json_schema())]
+DeclaredSource = Annotated[Source, AlternativeForm({"const": "shared"}), ValueType("mapping or `shared`")]

@@ -26,6 +26,7 @@ def sandbox_settings(settings: Settings, folder: Path) -> Settings:
     return Settings(
         home=settings.home,
         models_folder=settings.models_path,
+        sources_folder=settings.sources_path,
         var=folder,
         landing=str(folder / "landing"),
         warehouse=str(folder / "warehouse"),

@@ -54,12 +54,14 @@ class Proposal:
         source: Its section of the definition.
         heading: The files it was proposed from.
         notes: Notes for the reader that belong to no line.
+        shared: Whether it is the content of a file of its own, not a section of a definition.
     """
 
     name: str
     source: ProposedSection
     heading: str
     notes: tuple[str, ...] = ()
+    shared: bool = False
 
     @property
     def values(self) -> dict[str, Any]:
@@ -68,7 +70,8 @@ class Proposal:
 
     def to_yaml(self) -> str:
         """YAML to paste into a definition, with the evidence as comments."""
-        document = ProposedSection({"sources": ProposedSection({self.name: self.source})})
+        section = ProposedSection({"sources": ProposedSection({self.name: self.source})})
+        document = self.source if self.shared else section
         return "\n".join([_comment(self.heading).strip(), *_section_lines(document, "")]) + "\n"
 
 

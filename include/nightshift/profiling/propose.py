@@ -73,9 +73,8 @@ def propose(model: str, name: str, draft: Draft, profile: SourceProfile) -> Prop
     days = sorted(profile.rows)
     files = f"{len(days)} files, {days[0]} to {days[-1]}" if len(days) > 1 else f"the file of {days[0]}"
     heading = f"{model}, {name}: {files}, {sum(profile.rows.values()):,} rows"
-    return Proposal(
-        name, ProposedSection(ordered), f"Proposed by nightshift profile-source from {heading}", profile.notes
-    )
+    heading = f"Proposed by nightshift profile-source from {heading}"
+    return Proposal(name, ProposedSection(ordered), heading, profile.notes, draft.shared)
 
 
 def is_daily(draft: Draft, days: Sequence[date]) -> bool:

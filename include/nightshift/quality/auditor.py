@@ -63,7 +63,9 @@ class Auditor:
             staged: The set.
             siblings: The sets that are staged by the same run.
         """
-        return replace(self._contract(staged, siblings), folder=str(self.definition.folder))
+        layer, name = split_identifier(staged.table)
+        folder = self.definition.file_of(name).parent if layer is Layer.RAW else self.definition.folder
+        return replace(self._contract(staged, siblings), folder=str(folder))
 
     def _contract(self, staged: Staged, siblings: Sequence[Staged]) -> Contract:
         layer, name = split_identifier(staged.table)

@@ -20,7 +20,7 @@ from nightshift.quality.expectation import MIX, ExpectationSpec
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("TQDM_DISABLE", "1")
 
-CUSTOM_FILE = "expectations.py"  # in the folder of a definition
+CUSTOM_FILE = "expectations.py"  # beside model.yaml, or beside the shared sources
 NUMBER = "nightshift"  # the key of an expectation's number in its `meta`
 
 
@@ -71,14 +71,14 @@ def expectation_class(gx: Any, name: str, folder: str = "") -> Any:
         f"no such expectation{problem}",
         where=f"{folder or 'definition'}: expectations",
         received=name,
-        allowed="a class of great_expectations.expectations, of expectations.py beside model.yaml, or a path",
+        allowed="a class of great_expectations.expectations, of expectations.py beside model.yaml or the source, or a path",
         fix="correct its name",
     )
 
 
 @lru_cache(maxsize=16)
 def custom_expectations(folder: str) -> dict[str, Any]:
-    """The expectations that a definition brings along in `expectations.py`, beside its `model.yaml`.
+    """The expectations that a definition brings along in `expectations.py`, beside its file.
 
     Raises:
         TerminalError: If the file cannot be imported, or takes the name of another expectation.
@@ -107,20 +107,29 @@ def expectation_problems(definition: ModelDefinition) -> Iterator[TerminalError]
 
     Great Expectations is imported only if there are any, since that takes seconds.
     """
-    declared: dict[str, tuple[CustomExpectation, ...]] = {
-        f"sources.{name}.expectations": source.expectations for name, source in definition.sources.items()
-    }
-    declared["quality.features.expectations"] = definition.quality.features.expectations
-    declared["quality.scores.expectations"] = definition.quality.scores.expectations
-    for path, expectations in declared.items():
+    file, quality = definition.folder / "model.yaml", definition.quality
+    declared: list[tuple[Path, str, tuple[CustomExpectation, ...]]] = [
+        (
+            definition.file_of(name),
+            "expectations" if name in definition.shared else f"sources.{name}.expectations",
+            source.expectations,
+        )
+        for name, source in definition.sources.items()
+    ]
+    declared.append((file, "quality.features.expectations", quality.features.expectations))
+    declared.append((file, "quality.scores.expectations", quality.scores.expectations))
+    for file, path, expectations in declared:
         for custom in expectations:
-            where = f"{definition.folder / 'model.yaml'}: {path}"
             try:
                 spec = ExpectationSpec(custom.type, custom.type, tuple(custom.arguments.items()))
-                compile_expectation(great_expectations(), spec, str(definition.folder))
+                compile_expectation(great_expectations(), spec, str(file.parent))
             except TerminalError as error:
                 yield TerminalError(
-                    error.problem, where=where, received=error.received, allowed=error.allowed, fix=error.fix
+                    error.problem,
+                    where=f"{file}: {path}",
+                    received=error.received,
+                    allowed=error.allowed,
+                    fix=error.fix,
                 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,13 @@ from jsonschema import Draft202012Validator
 from typer.testing import CliRunner
 
 from nightshift.cli import app
-from nightshift.definition.json_schema import definition_schema
+from nightshift.definition.json_schema import definition_schema, source_schema
 from nightshift.definition.load import FILE
 from nightshift.definition.yaml_tree import parse, plain
 
 PROJECT = Path(__file__).parents[3]
 SCHEMA_FILE = PROJECT / "docs" / "model.schema.json"
+SOURCE_SCHEMA_FILE = PROJECT / "docs" / "source.schema.json"
 DEFINITIONS = sorted(
     file
     for folder in ("include/models", "tests/models", "bench/models")
@@ -38,11 +40,23 @@ def error_paths(text: str, tmp_path: Path) -> list[str]:
     return sorted({".".join(map(str, error.absolute_path)) for error in errors})
 
 
-def test_the_committed_schema_is_what_the_command_prints() -> None:
-    Draft202012Validator.check_schema(definition_schema())
-    printed = CliRunner().invoke(app, ["schema"])
+@pytest.mark.parametrize(("file", "schema"), [("model", definition_schema), ("source", source_schema)])
+def test_the_committed_schemas_are_what_the_command_prints(file: str, schema: Callable[[], Any]) -> None:
+    Draft202012Validator.check_schema(schema())
+    printed = CliRunner().invoke(app, ["schema", file])
     assert printed.exit_code == 0
-    assert SCHEMA_FILE.read_text() == printed.stdout, "docs/model.schema.json is not current: run `make docs`"
+    committed = SCHEMA_FILE.with_name(f"{file}.schema.json")
+    assert committed.read_text() == printed.stdout, f"{committed} is not current: run `make docs`"
+
+
+@pytest.mark.parametrize("file", sorted((PROJECT / "include" / "sources").glob("*.yaml")), ids=lambda file: file.stem)
+def test_every_shared_source_names_its_schema_and_is_accepted(file: Path) -> None:
+    assert f"$schema=../../docs/{SOURCE_SCHEMA_FILE.name}" in file.read_text()
+    tree = json.loads(json.dumps(plain(parse(file)), default=str))
+    validator = Draft202012Validator(source_schema())
+    assert list(validator.iter_errors(tree)) == []
+    del tree["timezone"]
+    assert [error.validator for error in validator.iter_errors(tree)] == ["required"]
 
 
 @pytest.mark.parametrize("file", DEFINITIONS, ids=lambda file: file.parent.name)
@@ -109,9 +123,6 @@ def test_unknown_keys_and_wrong_types_are_refused(old: str, new: str, path: str,
 
 def test_a_source_is_declared_or_shared(tmp_path: Path) -> None:
     text = (PROJECT / "include" / "models" / "cancellation" / FILE).read_text()
-    shared = "planes: {of: flight_delay}"
-    assert shared in text
-    assert error_paths(text.replace(shared, "planes: {of: flight_delay, key: [tailnum]}"), tmp_path) == [
-        "sources.planes"
-    ]
-    assert error_paths(text.replace(shared, "planes: {}"), tmp_path) == ["sources.planes"]
+    assert "planes: shared" in text
+    for planes in ("planes: share", "planes: {}", "planes: {of: flight_delay}"):
+        assert error_paths(text.replace("planes: shared", planes), tmp_path) == ["sources.planes"]

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from nightshift.definition.load import (
-    check_shared_sources,
     definition_folders,
     definition_hash,
     find_definition,
@@ -511,26 +510,6 @@ def test_a_broken_neighbour_does_not_keep_a_model_from_loading(models: Path) -> 
     (models / "broken").mkdir()
     (models / "broken" / "model.yaml").write_text("name: [")
     assert find_definition(models, "tiny").name == "tiny"
-
-
-def twin(models: Path, *changes: tuple[str, str]) -> ModelDefinition:
-    shutil.copytree(models / "tiny", models / "twin")
-    text = changed(models / "twin", ("name: tiny", "name: twin"), *changes)
-    (models / "twin" / "model.yaml").write_text(text)
-    return load_definition(models / "twin")
-
-
-def test_models_that_declare_a_source_alike_share_it(models: Path) -> None:
-    assert list(check_shared_sources([load_definition(models / "tiny"), twin(models)])) == []
-
-
-def test_models_that_declare_a_source_differently_are_both_named(models: Path) -> None:
-    changed_twin = twin(models, ("min: 0, max: 1", "min: 0, max: 2"))
-    [error] = check_shared_sources([load_definition(models / "tiny"), changed_twin])
-    assert str(error) == (
-        f"{models / 'twin' / 'model.yaml'}: source 'plan' is declared differently in tiny and twin; "
-        "fix: declare it the same in both, or give one of them another name"
-    )
 
 
 def test_the_hash_of_a_definition_follows_its_content_and_not_its_place(models: Path, tmp_path: Path) -> None:

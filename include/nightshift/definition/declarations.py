@@ -1,0 +1,106 @@
+"""One declaration a source: what models declare under the same name must be the same, because they share its tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from nightshift.definition.calendar import zone_of
+from nightshift.definition.model import ModelDefinition
+from nightshift.definition.shared_sources import ENDING, MODEL_FILE, SHARED, SOURCES_FOLDER, source_files
+from nightshift.definition.source import Source
+from nightshift.definition.yaml_tree import line_of, parse, plain
+from nightshift.errors import DefinitionError, TerminalError
+
+
+@lru_cache(maxsize=256)
+def _declared_sources(text: bytes) -> dict[str, bool]:
+    """The sources that a definition names, and whether each is a shared one; none if it is not valid YAML.
+
+    Composed by libyaml, which takes a twentieth of the time of a tree with line numbers: every parse of a DAG file
+    reads the definitions next to it.
+    """
+    try:
+        root = yaml.compose(text, Loader=yaml.CSafeLoader)
+    except yaml.YAMLError:
+        return {}
+    for key, node in _entries(root):
+        if key == "sources":
+            return {name: getattr(source, "value", None) == SHARED for name, source in _entries(node)}
+    return {}
+
+
+def _entries(node: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield str(key.value), value
+
+
+def declared_sources(file: Path) -> dict[str, bool]:
+    """The sources that a definition's file names, and whether each is a shared one; none if it cannot be read."""
+    try:
+        return _declared_sources(file.read_bytes())
+    except OSError:
+        return {}
+
+
+def declaration_problems(definition: ModelDefinition, neighbours: list[Path], sources: Path) -> Iterator[TerminalError]:
+    """The sources of a model that are declared otherwise elsewhere: in the shared file, or by another model.
+
+    A source has one declaration, and everything in it counts, descriptions and thresholds too: what one model changed
+    would be checked or not by who ingests first. A shared file owns its source, so a model that takes it from there is
+    not concerned by another model's own declaration.
+
+    Args:
+        definition: The model.
+        neighbours: The files of the other definitions.
+        sources: The folder of the shared sources.
+    """
+    own = {name: source for name, source in definition.sources.items() if name not in definition.shared}
+    shared = source_files(sources)
+    for name, source in own.items():
+        if name in shared:
+            yield from _difference(definition, name, source, shared[name], ())
+    for file in neighbours:
+        for name, is_shared in declared_sources(file).items():
+            if name in own and not is_shared and name not in shared:
+                yield from _difference(definition, name, own[name], file, ("sources", name))
+
+
+def _difference(
+    definition: ModelDefinition, name: str, own: Source, file: Path, path: tuple[str, ...]
+) -> Iterator[TerminalError]:
+    """The problem of two declarations of a source that differ; the second is at a path of a file."""
+    try:
+        tree = parse(file)
+        declared: Any = plain(tree)
+        zone = declared.get("schedule", {}).get("timezone")
+        for key in path:
+            declared = declared[key]
+        declaration = Source.model_validate(declared)
+    except (DefinitionError, ValidationError, KeyError, AttributeError, TypeError):
+        return  # reported where that file is read
+    differing = [
+        key for key in Source.model_fields if key != "timezone" and getattr(own, key) != getattr(declaration, key)
+    ]
+    if zone_of(definition.schedule, own) != (declaration.timezone or zone):
+        differing.append("timezone")
+    if differing:
+        yield _problem(definition.folder / MODEL_FILE, name, differing, file, line_of(tree, (*path, differing[0])))
+
+
+def _problem(here: Path, name: str, differing: list[str], there: Path, line: int) -> TerminalError:
+    """The problem of a source whose keys differ from those of its declaration at a line of another file."""
+    own_line = line_of(parse(here), ("sources", name, differing[0]))
+    once = "" if there.stem == name else f"declare it once, in a file {SOURCES_FOLDER}/{name}{ENDING}: "
+    return TerminalError(
+        f"{', '.join(differing)}: declared otherwise in {there}:{line}; models that name a source share its tables",
+        where=f"{here}:{own_line}: sources.{name}",
+        allowed="one declaration of a source",
+        fix=f"{once}write `{name}: {SHARED}`, or give one of the two another name",
+    )
