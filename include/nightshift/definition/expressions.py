@@ -67,6 +67,12 @@ def names_in(expression: str, dialect: Dialect) -> list[str]:
     return list(dict.fromkeys(parts[0].name.lower() for tree in trees for parts in _names(tree)))
 
 
+def syntax_tree(expression: str, dialect: Dialect) -> exp.Expr | None:
+    """The tree of a valid expression; None of any other text."""
+    _, trees, error = _parse(expression, dialect)
+    return trees[0] if len(trees) == 1 and not error else None
+
+
 def _locate_faults(
     expression: str, dialect: Dialect, columns: Mapping[str, str], structs: Mapping[str, Mapping[str, str]]
 ) -> list[LocatedFault]:

@@ -11,6 +11,7 @@ from nightshift.definition.duration import Days
 from nightshift.definition.metrics import MetricName
 
 CalibrationMethod = Literal["sigmoid", "isotonic"]
+Imputation = Literal["median", "mean", "most_frequent"]
 ESTIMATOR_FILE = "estimator.py"
 
 
@@ -51,13 +52,20 @@ class Calibration(StrictModel):
 class Training(StrictModel):
     """How a challenger is trained, and when without a request.
 
-    Categories are passed as codes, missing values and categories that are unknown to the training as NaN.
+    Categories are passed as codes, missing values and categories that are unknown to the training as NaN, unless they
+    are imputed.
     `categorical_features` is set if the class takes it. Only types that skops can load without executing code are
     accepted: most of scikit-learn's own, and pipelines of them.
     """
 
     estimator: Estimator = Field(Estimator(), description="The estimator that is fitted.")
     search: Search | None = Field(None, description="A search for the best parameters. Without it, `params` are used.")
+    impute: Imputation | None = Field(
+        None,
+        description="The statistic of a feature's training rows that "
+        "[takes the place of a missing value](training.md#missing-values); of a category always the most frequent "
+        "one. Needed by an estimator that takes no missing values, unless no feature can be missing.",
+    )
     calibration: Calibration | None = Field(
         None,
         description="How raw scores become probabilities. Without it, they are used as they are. Not allowed if the "

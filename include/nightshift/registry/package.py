@@ -15,13 +15,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from nightshift.definition.prediction import NUMBER, PROBABILITY, Prediction
 from nightshift.errors import TerminalError, first_line
 from nightshift.registry.calibration import Calibration, calibration_from_json, calibration_to_json
+from nightshift.registry.encoder import Encoder, Matrix
 from nightshift.registry.reference import ModelReference
 
 SCHEMA, EPOCH = "schema.json", (1980, 1, 1, 0, 0, 0)
@@ -44,9 +43,7 @@ TRUSTED = (
     "sklearn.utils.validation.check_array",
 )
 ALLOWED = "scikit-learn's own estimators"
-
-
-Matrix = npt.NDArray[np.float64]
+TAKE_MISSING = "declare `training.impute`, or an estimator that takes missing values"
 
 
 class Classifier(Protocol):
@@ -59,54 +56,6 @@ class Regressor(Protocol):
     """A fitted scikit-learn-compatible regressor."""
 
     def predict(self, matrix: Matrix) -> Matrix: ...
-
-
-@dataclass(frozen=True)
-class Encoder:
-    """Encodes feature columns as the matrix of the estimator.
-
-    Attributes:
-        types: Each feature's name and type, in the order of the matrix's columns.
-        categories: The values of each category feature in the training rows; a value's position is its code.
-            Other values are encoded as missing.
-    """
-
-    types: dict[str, str]
-    categories: dict[str, tuple[str, ...]]
-
-    @classmethod
-    def fit(cls, rows: pa.Table, types: dict[str, str]) -> Encoder:
-        """Learns the categories from training rows."""
-        names = [name for name, kind in types.items() if kind == "category"]
-        categories = {name: tuple(sorted(pc.drop_null(pc.unique(rows[name])).to_pylist())) for name in names}
-        return cls(dict(types), categories)
-
-    def matrix(self, rows: pa.Table | pa.RecordBatch) -> Matrix:
-        """The rows as float64, shape (rows, features), missing values as NaN.
-
-        Raises:
-            TerminalError: If a feature that the model needs is missing.
-        """
-        if missing := self.missing(rows):
-            raise TerminalError(
-                f"the model needs the feature '{missing[0]}', which is no longer declared",
-                fix="declare it again, or train a new model: it is judged without this one",
-            )
-        columns = np.empty((rows.num_rows, len(self.types)), dtype=np.float64)
-        for position, (name, kind) in enumerate(self.types.items()):
-            values = rows.column(name)
-            if kind == "category":
-                values = pc.index_in(values, pa.array(self.categories[name], pa.string()))
-            columns[:, position] = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
-        return columns
-
-    def missing(self, rows: pa.Table | pa.RecordBatch) -> list[str]:
-        """The features that the model needs and the rows lack."""
-        return [name for name in self.types if name not in rows.schema.names]
-
-    @property
-    def category_positions(self) -> list[int]:
-        return [position for position, kind in enumerate(self.types.values()) if kind == "category"]
 
 
 def _probabilities(estimator: Classifier | Regressor, matrix: Matrix) -> Matrix:
@@ -145,12 +94,28 @@ class ModelPackage:
         """The probability of the positive class of every row, or the number predicted for it, shape (rows,).
 
         Invalid scores are returned as they are: the gate and the night's audit refuse them.
+
+        Raises:
+            TerminalError: If a feature that the model needs is absent, or the estimator refuses the rows.
         """
         if rows.num_rows == 0:
             return np.empty(0)
         matrix = self.encoder.matrix(rows)
-        raw = np.asarray(_RAW_SCORES[self.prediction](self.estimator, matrix), dtype=np.float64)
+        try:
+            raw = np.asarray(_RAW_SCORES[self.prediction](self.estimator, matrix), dtype=np.float64)
+        except Exception as error:  # an estimator of the user's own may raise anything
+            raise self._refusal(matrix, error) from error
         return raw if self.calibration is None else self.calibration.apply(raw)
+
+    def _refusal(self, matrix: Matrix, error: Exception) -> TerminalError:
+        """The error of rows that the estimator refused: it names the features that lack values."""
+        gaps, kind = self.encoder.gaps(matrix), type(self.estimator)
+        return TerminalError(
+            f"the estimator refused the rows by {type(error).__name__}: {first_line(error)}",
+            where=f"{kind.__module__}.{kind.__qualname__}",
+            received=gaps or f"{len(matrix)} rows, no missing value",
+            fix=f"{TAKE_MISSING}, and train a new version" if gaps else "train a new version, or roll back",
+        )
 
     def dump(self) -> dict[str, bytes]:
         """The package as files.
@@ -159,10 +124,9 @@ class ModelPackage:
             TerminalError: If the estimator holds a type that is not trusted.
         """
         content = store_estimator(self.estimator)
-        encoder = {"types": self.encoder.types, "categories": self.encoder.categories}
         files = {
             ESTIMATOR: content,
-            ENCODER: json.dumps(encoder, indent=1).encode(),
+            ENCODER: json.dumps(self.encoder.to_json(), indent=1).encode(),
             REFERENCE: json.dumps(self.reference.to_json()).encode(),
         }
         if self.calibration is not None:
@@ -273,8 +237,7 @@ def load_package(files: dict[str, bytes], digest: str) -> ModelPackage:
         raise TerminalError(
             f"the model's artifact was not loaded: {first_line(error)}", fix="roll back to another version"
         ) from None
-    parts = json.loads(files[ENCODER])
-    encoder = Encoder(parts["types"], {name: tuple(values) for name, values in parts["categories"].items()})
+    encoder = Encoder.from_json(json.loads(files[ENCODER]))
     calibration = calibration_from_json(json.loads(files[CALIBRATION])) if CALIBRATION in files else None
     return ModelPackage(estimator, encoder, load_reference(files), calibration, _stored_prediction(files))
 

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
-from nightshift.errors import DataError, first_line
+from nightshift.errors import DataError, TerminalError, first_line
 from nightshift.lake.parquet import batches_to_tables, write_files
 from nightshift.lake.tables import TableSpec
 from nightshift.registry.package import ModelPackage, load_package
@@ -51,10 +51,15 @@ class Scorer:
 
         Raises:
             DataError: If a score is not a finite number.
+            TerminalError: If the version cannot score the rows.
         """
         if self.digest not in _LOADED:  # a worker loads each package once, however many partitions it scores
             _LOADED[self.digest] = load_package(dict(self.files), self.digest)
-        scores = _LOADED[self.digest].score(rows)
+        try:
+            scores = _LOADED[self.digest].score(rows)
+        except TerminalError as error:
+            where = ", ".join(filter(None, [f"version {self.provenance.get('model_version')}", error.where]))
+            raise TerminalError(error.problem, where=where, received=error.received, fix=error.fix) from None
         if invalid := rows.num_rows - int(np.isfinite(scores).sum()):
             raise DataError(f"{invalid} of {rows.num_rows} scores are not finite numbers")
         return pa.array(scores)

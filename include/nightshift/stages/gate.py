@@ -7,6 +7,7 @@ from datetime import date
 
 import pyarrow as pa
 
+from nightshift.errors import TerminalError
 from nightshift.lake.tags import untag_snapshots
 from nightshift.project import Project
 from nightshift.registry.package import load_package
@@ -18,6 +19,7 @@ from nightshift.training.lineage import Lineage
 from nightshift.training.report import render_gate
 from nightshift.training.results import GateReport, Holdout
 from nightshift.training.smoke import smoke_test
+from nightshift.training.unmet import unmet_features, unmet_rows
 from nightshift.types import Measurement
 
 GATE_PAGE = "gate.html"  # among the run's artifacts, beside the model
@@ -50,12 +52,14 @@ def gate(project: Project, stored: StoredModel, as_of: date, run_id: str) -> Gat
     days = date.fromisoformat(lineage.holdout), date.fromisoformat(lineage.last)
     rows = read_labelled(project.lake, definition, *days, lineage.snapshots)
     files = registry.package_files(stored.run_id, stored.digest)
-    scores = load_package(files, stored.digest).score(rows)
+    package = load_package(files, stored.digest)
+    scores = package.score(rows)
     champion_scores, against = _champion_scores(project, stored, rows)
     columns = rules.slices.columns if rules.slices else ()
     prediction = definition.prediction
     holdout = Holdout.of(rows, scores, champion_scores, lineage.baseline, columns, prediction=prediction)
-    smoke = smoke_test(files, stored.digest, rows.drop_columns("label"), scores)
+    unmet = unmet_rows(rows, unmet_features(definition, package))
+    smoke = smoke_test(files, stored.digest, rows.drop_columns("label"), scores, unmet)
     report = judge(rules, holdout, smoke, definition.training.seed)
     if not report.passed:
         untag_snapshots(project.lake, lineage.snapshots, snapshot_tag(definition.name, stored.run_id))
@@ -97,4 +101,7 @@ def _champion_scores(project: Project, stored: StoredModel, rows: pa.Table) -> t
     if package.prediction != prediction:
         predicted = package.prediction.score
         return None, f"version {champion.number} predicts a {predicted}, but the label is a {prediction.label}"
-    return package.score(rows), f"against version {champion.number}"
+    try:
+        return package.score(rows), f"against version {champion.number}"
+    except TerminalError as error:  # it could not score such a night either, and must not stop its successor
+        return None, f"version {champion.number} cannot score the holdout: {error.problem}"

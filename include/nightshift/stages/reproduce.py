@@ -47,7 +47,7 @@ def reproduce(project: Project, number: int, progress: Progress = print) -> Repr
     dates = Split(*(date.fromisoformat(day) for day in (then.first, then.holdout, then.last)))
     with tempfile.TemporaryDirectory() as folder:
         definition = write_definition(Path(folder) / project.definition.name, files)
-        fitted = fit_model(project, definition, dates, then.snapshots, progress)
+        fitted = fit_model(project, definition, dates, then.snapshots, progress, for_nights=False)
         now = lineage_of(project, definition, dates, then.snapshots, then.as_of, then.reason, fitted)
     digest = package_digest(fitted.package.dump())
     differences = tuple(then.differences(now)) if digest != version.digest else ()

@@ -11,7 +11,8 @@ from typing import Any
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.training import ESTIMATOR_FILE
 from nightshift.errors import TerminalError, first_line
-from nightshift.registry.package import Encoder, store_estimator
+from nightshift.registry.encoder import Encoder
+from nightshift.registry.package import store_estimator
 from nightshift.training.methods import METHODS
 
 NO_PARAMS: Mapping[str, Any] = MappingProxyType({})

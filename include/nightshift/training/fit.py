@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.training import Calibration
 from nightshift.errors import TerminalError, first_line
-from nightshift.registry.package import Encoder, ModelPackage
+from nightshift.registry.encoder import Encoder
+from nightshift.registry.package import TAKE_MISSING, ModelPackage
 from nightshift.registry.reference import NO_REFERENCE
 from nightshift.training.calibrate import calibrate
 from nightshift.training.estimator import NO_PARAMS, make_estimator, place_of_estimator
@@ -57,16 +58,19 @@ def fit_uncalibrated(
     Raises:
         TerminalError: If no feature has a value, or the declared estimator cannot be created or fitted.
     """
-    encoder = Encoder.fit(rows, _with_values(definition, rows))
+    encoder = Encoder.fit(rows, _with_values(definition, rows), definition.training.impute)
     estimator = make_estimator(definition, encoder, params)
     labels = METHODS[definition.prediction].fit_labels(rows["label"].to_numpy())
+    matrix = encoder.matrix(rows)
     try:
-        estimator.fit(encoder.matrix(rows), labels)
+        estimator.fit(matrix, labels)
     except (ValueError, TypeError) as error:
+        gaps = encoder.gaps(matrix)
         raise TerminalError(
             f"the estimator refused the training data: {first_line(error)}",
             where=place_of_estimator(definition),
-            received=definition.estimator_name,
+            received=f"{definition.estimator_name}{gaps and ', '}{gaps}",
+            fix=TAKE_MISSING if gaps else None,
         ) from error
     return ModelPackage(estimator, encoder, NO_REFERENCE, prediction=definition.prediction)
 

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import feather
 
-from nightshift.errors import first_line, shown
+from nightshift.errors import DataError, first_line, shown
 from nightshift.processes import kill_group, start_group
 from nightshift.registry.package import load_package
 from nightshift.training.bootstrap import Vector
@@ -24,20 +24,29 @@ ROWS, ROUNDS = 10_000, 3
 LIMIT = 600.0  # seconds
 # The order of a sum may depend on the number of rows that are scored at once.
 TOLERANCE = 1e-9
-PACKAGE, ROWS_FILE, SCORES, SECONDS = "package", "rows.arrow", "scores.npy", "seconds.npy"
+PACKAGE, ROWS_FILE, UNMET_FILE = "package", "rows.arrow", "unmet.arrow"
+SCORES, SECONDS = "scores.npy", "seconds.npy"
 MIB = 2**20
 
 
 def smoke_test(
-    files: Mapping[str, bytes], digest: str, rows: pa.Table, scores: Vector, limit: float = LIMIT
+    files: Mapping[str, bytes],
+    digest: str,
+    rows: pa.Table,
+    scores: Vector,
+    unmet: pa.Table | None = None,
+    limit: float = LIMIT,
 ) -> SmokeResult:
     """Loads a stored package in a new process, scores rows there and compares the scores.
+
+    Rows with values that the model has not met have to get a score, whatever it is.
 
     Args:
         files: The files of the stored package.
         digest: The digest of the package.
         rows: The features of the holdout.
         scores: The scores of these rows that the gate judges.
+        unmet: Rows with missing values and categories that the training rows do not have.
         limit: The time limit in seconds.
     """
     chosen = np.unique(np.linspace(0, rows.num_rows - 1, min(ROWS, rows.num_rows)).astype(np.int64))
@@ -48,6 +57,8 @@ def smoke_test(
         for name, content in files.items():
             (folder / PACKAGE / name).write_bytes(content)
         feather.write_feather(rows.take(chosen), folder / ROWS_FILE)
+        if unmet is not None:
+            feather.write_feather(unmet, folder / UNMET_FILE)
         if problem := _run(folder, digest, limit):
             return SmokeResult(size, len(chosen), None, problem)
         reproduced, seconds = np.load(folder / SCORES), float(np.load(folder / SECONDS))
@@ -76,7 +87,12 @@ def main(folder: Path, digest: str) -> None:
     """Loads the package, scores the rows, and saves the scores and the seconds of the fastest round."""
     package = load_package({file.name: file.read_bytes() for file in (folder / PACKAGE).iterdir()}, digest)
     rows = feather.read_table(folder / ROWS_FILE)
-    np.save(folder / SCORES, package.score(rows))
+    scores = package.score(rows)
+    np.save(folder / SCORES, scores)
+    if (folder / UNMET_FILE).exists():
+        unmet = package.score(feather.read_table(folder / UNMET_FILE))
+        if np.isfinite(scores).all() and not np.isfinite(unmet).all():
+            raise DataError("missing values and categories it has not met have no finite score", received=unmet)
     seconds = []
     for _ in range(ROUNDS):
         started = perf_counter()

@@ -6,7 +6,7 @@ import json
 import pickle
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -20,9 +20,11 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import FunctionTransformer
 
+from nightshift.definition.training import Imputation
 from nightshift.errors import TerminalError
 from nightshift.registry.bins import NumberBins
-from nightshift.registry.package import ESTIMATOR, Encoder, ModelPackage, load_package, package_digest
+from nightshift.registry.encoder import Encoder
+from nightshift.registry.package import ESTIMATOR, ModelPackage, load_package, package_digest
 from nightshift.registry.reference import NO_REFERENCE, ModelReference, ReferenceColumn
 
 TYPES = {"busy": "number", "kind": "category", "old": "number"}
@@ -225,6 +227,48 @@ def test_missing_numbers_are_missing() -> None:
 def test_a_category_without_any_value_in_training_is_always_missing() -> None:
     encoder = Encoder.fit(rows([None, None]), TYPES)
     assert np.isnan(encoder.matrix(rows(["a", None]))[:, 1]).all()
+
+
+@pytest.mark.parametrize(("impute", "filled"), [("median", 0.3), ("mean", 0.4), ("most_frequent", 0.2)])
+def test_what_is_missing_is_filled_by_the_statistic_of_the_training_rows(impute: Imputation, filled: float) -> None:
+    table = rows(["a", "b", "b", None, "c"], [0.2, 0.2, None, 0.4, 0.8])
+    encoder = Encoder.fit(table, TYPES, impute)
+    matrix = encoder.matrix(rows(["c", "never met", None], [0.7, None, float("nan")]))
+    assert np.allclose(matrix[:, 0], [0.7, filled, filled])
+    assert matrix[:, 1].tolist() == [2.0, 1.0, 1.0]  # a category is filled by the most frequent one
+    stored = Encoder.from_json(json.loads(json.dumps(encoder.to_json())))
+    assert np.array_equal(stored.matrix(table), encoder.matrix(table))
+
+
+@given(st.lists(st.one_of(st.none(), st.floats(-1e300, 1e300), st.just(float("nan"))), min_size=1, max_size=20))
+def test_a_filled_value_is_between_those_of_the_training_and_present_ones_are_unchanged(
+    busy: list[float | None],
+) -> None:
+    values = [value for value in busy if value is not None and not np.isnan(value)]
+    table = rows(["a"] * len(busy), busy)
+    for impute in get_args(Imputation):
+        column = Encoder.fit(table, TYPES, impute).matrix(table)[:, 0]
+        present = ~np.isnan(Encoder.fit(table, TYPES).matrix(table)[:, 0])
+        assert column[present].tolist() == values
+        if values:
+            low, high = min(values), max(values)
+            assert all(low <= value <= high or np.isclose(value, [low, high]).any() for value in column)
+        else:
+            assert np.isnan(column).all()
+
+
+def test_an_encoder_that_fills_nothing_is_stored_as_before() -> None:
+    assert Encoder.fit(rows(["a"]), TYPES).to_json() == {"types": TYPES, "categories": {"kind": ("a",)}}
+
+
+def test_rows_that_the_estimator_refuses_are_one_line_with_each_feature_and_count() -> None:
+    table = rows(["a", "b", "b"], [0.1, 0.2, 0.3])
+    encoder = Encoder.fit(table, TYPES)
+    package = ModelPackage(LogisticRegression().fit(encoder.matrix(table), [0, 1, 1]), encoder, NO_REFERENCE)
+    with pytest.raises(TerminalError) as caught:
+        package.score(rows(["a", "never met", None], [None, 0.5, 0.5]))
+    assert "LogisticRegression: the estimator refused the rows by ValueError: Input X contains NaN" in str(caught.value)
+    assert "'busy missing in 1 of 3 rows, kind missing or not in the training rows in 2 of 3 rows'" in str(caught.value)
 
 
 @given(st.lists(st.one_of(st.none(), st.text(max_size=3)), min_size=1, max_size=20))

@@ -110,11 +110,14 @@ def test_each_version_scores_every_row_into_a_table_of_its_own(
 @pytest.mark.parametrize(
     ("how", "problem"),
     [
-        ("raises", "RuntimeError: no idea"),
+        ("raises", f"TerminalError: version 4, {__name__}.Broken: the estimator refused the rows by RuntimeError: no"),
         ("not numbers", "DataError: 3 of 100 scores are not finite numbers"),
         ("infinite", "DataError: 3 of 100 scores are not finite numbers"),
         ("corrupt", "TerminalError: the model's artifact is not the one that was registered"),
-        ("a feature is missing", "TerminalError: the model needs the feature 'busy', which is no longer declared"),
+        (
+            "a feature is missing",
+            "TerminalError: version 4: the model needs the feature 'busy', which is no longer declared",
+        ),
     ],
 )
 def test_a_challenger_that_fails_leaves_the_champions_rows_as_they_are(
@@ -153,7 +156,7 @@ def test_one_challenger_that_fails_does_not_stop_another(
     assert tables[0].num_rows == tables[2].num_rows == 300
 
 
-@pytest.mark.parametrize(("how", "error"), [("raises", RuntimeError), ("not numbers", DataError)])
+@pytest.mark.parametrize(("how", "error"), [("raises", TerminalError), ("not numbers", DataError)])
 def test_a_champion_that_fails_stops_its_night(
     tiny: ModelDefinition,
     tmp_path: Path,

@@ -13,7 +13,8 @@ import pytest
 from nightshift.definition.model import ModelDefinition
 from nightshift.errors import TerminalError
 from nightshift.registry.bins import CategoryBins
-from nightshift.registry.package import Encoder, load_package, package_digest
+from nightshift.registry.encoder import Encoder
+from nightshift.registry.package import load_package, package_digest
 from nightshift.registry.reference import ModelReference, ReferenceColumn
 from nightshift.settings import PROJECT
 from nightshift.training.estimator import make_estimator
@@ -150,11 +151,12 @@ def test_a_parameter_value_the_class_does_not_allow_is_a_terminal_error(edit: Ed
     assert str(caught.value).startswith(f"{definition.folder / 'model.yaml'}: training.estimator: ")
 
 
-def test_missing_values_an_estimator_cannot_take_are_a_terminal_error(tiny: ModelDefinition) -> None:
+def test_missing_values_an_estimator_cannot_take_are_a_terminal_error(edit: Edit) -> None:
     rows = machines()
     busy = pa.array([None, *rows["busy"].to_pylist()[1:]], pa.float64())
-    with pytest.raises(TerminalError, match="the estimator refused the training data: Input X contains NaN"):
-        fit(tiny, rows.set_column(0, "busy", busy))
+    with pytest.raises(TerminalError, match="the estimator refused the training data: Input X contains NaN") as caught:
+        fit(edit("  impute: median\n", ""), rows.set_column(0, "busy", busy))
+    assert "LogisticRegression, busy missing in 1 of 200 rows'; fix: declare `training.impute`" in str(caught.value)
 
 
 @pytest.mark.parametrize("empty", ["busy", "kind"])

@@ -13,6 +13,8 @@ from nightshift.registry.package import ENCODER, ModelPackage, load_package, pac
 from nightshift.training import smoke
 from nightshift.training.fit import fit
 from nightshift.training.smoke import smoke_test
+from nightshift.training.unmet import unmet_rows
+from unit.conftest import Edit
 from unit.training.machines import machines
 
 pytestmark = pytest.mark.slow  # each starts a process
@@ -84,6 +86,19 @@ def test_a_feature_it_needs_and_does_not_get_is_told(stored: Stored_) -> None:
     rows = machines(20).drop_columns("busy")
     problem = smoke_test(*stored, rows, np.zeros(20)).problem
     assert "the model needs the feature 'busy', which is no longer declared" in problem
+
+
+def test_values_it_has_not_met_are_scored_in_a_process_of_its_own(stored: Stored_, edit: Edit) -> None:
+    rows = machines(20)
+    unmet = unmet_rows(rows, ["busy", "kind"])
+    assert smoke_test(*stored, rows, load_package(*stored).score(rows), unmet).problem == ""
+    files = fit(edit("  impute: median\n", ""), machines()).dump()
+    digest = package_digest(files)
+    problem = smoke_test(files, digest, rows, load_package(files, digest).score(rows), unmet).problem
+    assert (
+        "the estimator refused the rows by ValueError: Input X contains NaN" in problem
+        and "busy missing in 2 of 2" in problem
+    )
 
 
 def test_one_that_takes_too_long_is_ended(stored: Stored_) -> None:
