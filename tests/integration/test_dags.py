@@ -147,3 +147,21 @@ def test_a_removed_model_takes_its_file_along(models: Path, tmp_path: Path) -> N
     parse(models, tmp_path)
     (models / "tiny" / "model.yaml").unlink()
     assert parse(models, tmp_path)["dags"] == {}
+
+
+def test_two_declarations_of_a_source_are_import_errors_of_the_models_concerned(models: Path, tmp_path: Path) -> None:
+    text = (models / "tiny" / "model.yaml").read_text()
+    copies = {
+        "twin": text.replace("min: 0, max: 1", "min: 0, max: 2"),
+        "apart": text.replace("plan:", "roster:").replace("source: plan", "source: roster")
+        .replace("failures:\n    desc", "results:\n    desc").replace("source: failures", "source: results"),
+    }  # fmt: skip
+    for name, content in copies.items():
+        (models / name).mkdir()
+        (models / name / "model.yaml").write_text(content.replace("name: tiny", f"name: {name}"))
+    result = parse(models, tmp_path)
+    assert set(result["dags"]) == {"apart.score", "apart.monitor", "apart.train"}
+    assert set(result["errors"]) == {"tiny.py", "twin.py"}
+    for error in result["errors"].values():
+        last = error.strip().splitlines()[-1]
+        assert all(f"{models / name / 'model.yaml'}:" in last for name in ("tiny", "twin"))

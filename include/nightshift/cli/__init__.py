@@ -38,6 +38,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "build": nights.build,
     "status": nights.status,
     "sql": tables.sql,
+    "tables": tables.tables,
+    "drop": tables.drop,
     "features": features.features,
     "leakcheck": features.leakcheck,
     "skew": features.skew,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,19 @@ def declared_sources(file: Path) -> dict[str, bool]:
         return _declared_sources(file.read_bytes())
     except OSError:
         return {}
+
+
+def used_sources(files: Iterable[Path]) -> dict[str, frozenset[str]]:
+    """The sources that each definition names, by model; of definitions that are not valid otherwise, too.
+
+    Raises:
+        DefinitionError: If a file is not a mapping in YAML: it may name any source.
+    """
+    trees = {file.parent.name: plain(parse(file)) for file in files}
+    return {
+        name: frozenset(map(str, sources)) if isinstance(sources := tree.get("sources"), dict) else frozenset()
+        for name, tree in trees.items()
+    }
 
 
 def declaration_problems(definition: ModelDefinition, neighbours: list[Path], sources: Path) -> Iterator[TerminalError]:

@@ -71,7 +71,7 @@ def expectation_class(gx: Any, name: str, folder: str = "") -> Any:
         f"no such expectation{problem}",
         where=f"{folder or 'definition'}: expectations",
         received=name,
-        allowed="a class of great_expectations.expectations, of expectations.py beside model.yaml or the source, or a path",
+        allowed="a class of Great Expectations, of expectations.py beside model.yaml or a shared source, or a path",
         fix="correct its name",
     )
 
