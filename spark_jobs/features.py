@@ -10,7 +10,7 @@ from nightshift.compute.driver import log, run
 from nightshift.compute.job import READY
 from nightshift.compute.session import start_session
 from nightshift.project import Project
-from nightshift.stages.features import RawTables, stage_features
+from nightshift.stages.features import RawTables, stage_features, stage_features_of_version
 from nightshift.types import Staged
 
 
@@ -19,12 +19,17 @@ def stage(arguments: Namespace) -> list[Staged]:
     project = Project(arguments.model)
     spark, last = starting.result(), arguments.last or arguments.first
     log(READY)
-    return stage_features(RawTables.open(spark, project), arguments.first, last, arguments.attempt)
+    if arguments.version is not None:
+        version = project.registry.version(arguments.version)
+        return [stage_features_of_version(project, spark, version, arguments.first, last, arguments.attempt)]
+    raw = RawTables.open(spark, project.lake, project.definition)
+    return stage_features(raw, arguments.first, last, arguments.attempt)
 
 
 if __name__ == "__main__":
     parser = ArgumentParser(description="Computes and stages the features of a range of nights.")
     parser.add_argument("--from", dest="first", type=date.fromisoformat, required=True, help="first score date")
     parser.add_argument("--to", dest="last", type=date.fromisoformat, help="last score date; default: the first")
+    parser.add_argument("--version", type=int, help="compute them as this version learned them; they stay staged")
     parser.add_argument("--attempt", required=True, help="names this attempt's staging folders")
     run(parser, stage)

@@ -14,6 +14,7 @@ from nightshift.lake.tables import raw_table, scores_table
 from nightshift.monitoring.evidence import AUDITS, is_decision, night_drift
 from nightshift.project import Project
 from nightshift.registry.events import RegistryEvent
+from nightshift.stages.rebuild import CURRENT, definitions_by_night
 
 Row = Mapping[str, Any]
 
@@ -41,6 +42,7 @@ class NightStatus:
         accuracy: The headline metric of the scores, once the labels are final: ROC AUC of a condition, or the mean
             absolute error of a number.
         metric: Title of that metric.
+        definition: The definition of the features that were scored: `current`, or how it differs from the current one.
     """
 
     night: date
@@ -52,6 +54,7 @@ class NightStatus:
     version: int | None
     accuracy: float | None
     metric: str = PROBABILITY.metrics.headline_title
+    definition: str = CURRENT
 
     @property
     def complete(self) -> bool:
@@ -94,6 +97,7 @@ def night_statuses(project: Project, first: date | None = None, last: date | Non
     versions = _scoring_versions(project)
     rows = project.monitored(nights[0], nights[-1])
     metrics = project.definition.prediction.metrics
+    definitions = definitions_by_night(project, nights[0], nights[-1])
     return [
         _status(
             night,
@@ -102,6 +106,7 @@ def night_statuses(project: Project, first: date | None = None, last: date | Non
             versions.get(night),
             [row for row in rows if row["score_date"] == night],
             metrics,
+            definitions.get(night, ""),
         )
         for night in nights
     ]
@@ -146,7 +151,13 @@ def _retraining(
 
 
 def _status(
-    night: date, count: int, expected: int, version: int | None, rows: Sequence[Row], metrics: MetricRoles
+    night: date,
+    count: int,
+    expected: int,
+    version: int | None,
+    rows: Sequence[Row],
+    metrics: MetricRoles,
+    definition: str,
 ) -> NightStatus:
     def measurement(monitor: str, statistic: str) -> Row | None:
         return next((row for row in rows if row["monitor"] == monitor and row["statistic"] == statistic), None)
@@ -162,6 +173,7 @@ def _status(
         version,
         accuracy["value"] if accuracy else None,
         metrics.headline_title,
+        definition,
     )
 
 

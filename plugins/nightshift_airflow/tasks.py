@@ -152,7 +152,7 @@ def gate(model: str, trained: dict[str, str]) -> dict[str, Any]:
     with explained():
         from nightshift.stages.gate import gate
 
-        result = gate(_project(model), _stored(trained), date.fromisoformat(trained["as_of"]), _run_id())
+        result = gate(_project(model), _stored(trained), date.fromisoformat(trained["as_of"]), _run_id(), log.info)
         passed, summary = result.report.passed, result.report.summary()
         log.info("%s: %s", "passed" if passed else "refused", summary)
         return {"passed": passed, "summary": summary, "page": result.page, **trained}

@@ -67,7 +67,7 @@ def skew(model: Model, night: Annotated[datetime, typer.Option(formats=DATE, hel
 
 
 def _report(model: str, nights: str, comparison: Comparison, method: str) -> None:
-    """Shows which cells of published features differ; exit code 1 if any does."""
+    """Shows which cells of published features differ; exit code 1 if any does, or was redefined."""
     differences = comparison.differences
     if differences:
         table = Table("key", "feature", "published", "computed again", header_style="bold")
@@ -78,5 +78,12 @@ def _report(model: str, nights: str, comparison: Comparison, method: str) -> Non
         console.print("; ".join(f"{name}: {count}" for name, count in counts.most_common()), highlight=False)
     total = f"{len(differences):,} of {comparison.cells:,} cells differ"
     console.print(f"features.{model}, {nights}: {total} when computed again {method}", highlight=False)
-    if differences:
+    if comparison.redefined:
+        names = ", ".join(comparison.redefined)
+        console.print(
+            f"the definition of {names} has changed since: not compared; fix: nightshift build {model}",
+            highlight=False,
+            soft_wrap=True,
+        )
+    if differences or comparison.redefined:
         raise typer.Exit(1)

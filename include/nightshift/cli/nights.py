@@ -29,14 +29,21 @@ def land(
 
 def build(
     model: Model,
-    first: Annotated[datetime, typer.Option("--from", formats=DATE, help="First date.")],
-    last: Annotated[datetime, typer.Option("--to", formats=DATE, help="Last date.")],
+    first: Annotated[datetime | None, typer.Option("--from", formats=DATE, help="First date.")] = None,
+    last: Annotated[datetime | None, typer.Option("--to", formats=DATE, help="Last date.")] = None,
 ) -> None:
-    """Ingest every landed date of a range and build its features in one Spark session."""
+    """Ingest every landed date of a range and build its features; without a range, rebuild what was redefined."""
     from nightshift.project import Project
     from nightshift.stages.history import build_history
+    from nightshift.stages.rebuild import rebuild
 
+    if (first is None) != (last is None):
+        raise typer.BadParameter("--from and --to go together; without both, redefined features are computed again")
     with progress() as show:
+        if first is None or last is None:
+            outdated = rebuild(Project(model), show)
+            console.print(f"features.{model}: {outdated.rebuilt}", highlight=False, soft_wrap=True)
+            return
         build_history(Project(model), first.date(), last.date(), show)
     console.print(f"features.{model} is built from {first.date()} to {last.date()}", highlight=False)
 

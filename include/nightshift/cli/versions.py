@@ -47,6 +47,7 @@ def versions(model: Model) -> None:
     from nightshift.project import Project
     from nightshift.registry.events import challenger_changes, reigns
     from nightshift.registry.store import REASON, TRAINED
+    from nightshift.stages.rebuild import definition_of
 
     project = Project(model)
     events = project.champions.reconcile_aliases(_user_name())
@@ -59,10 +60,20 @@ def versions(model: Model) -> None:
             periods = "; ".join(filter(None, [periods, f"challenger since {challenger[0].effective}"]))
         reason = version.tags.get(REASON)
         rows.append(
-            (version.number, version.as_of, training_period, periods, _holdout_metrics(project, version), reason)
+            (
+                version.number,
+                version.as_of,
+                training_period,
+                periods,
+                definition_of(project, version),
+                _holdout_metrics(project, version),
+                reason,
+            )
         )
     write_rows(
-        ["version", "as of", "trained on", "champion", "holdout metrics", "reason"], rows, title=f"{model}: versions"
+        ["version", "as of", "trained on", "champion", "definition", "holdout metrics", "reason"],
+        rows,
+        title=f"{model}: versions",
     )
     write_rows(
         ["recorded (UTC)", "effective", "event", "from", "to", "actor", "reason"],

@@ -73,6 +73,12 @@ def syntax_tree(expression: str, dialect: Dialect) -> exp.Expr | None:
     return trees[0] if len(trees) == 1 and not error else None
 
 
+def paths_in(expression: str, dialect: Dialect) -> list[tuple[str, ...]]:
+    """The columns and look-ups' fields an expression names, each as its parts in lower case, once each."""
+    _, trees, _ = _parse(expression, dialect)
+    return list(dict.fromkeys(tuple(part.name.lower() for part in parts) for tree in trees for parts in _names(tree)))
+
+
 def _locate_faults(
     expression: str, dialect: Dialect, columns: Mapping[str, str], structs: Mapping[str, Mapping[str, str]]
 ) -> list[LocatedFault]:

@@ -35,13 +35,19 @@ class Comparison:
     Attributes:
         cells: The number of cells that were compared.
         differences: Every cell that differs, in the order of features and keys.
+        redefined: The features that were not compared, since their definition has changed since they were published.
     """
 
     cells: int
     differences: tuple[Difference, ...]
+    redefined: tuple[str, ...] = ()
 
     def __add__(self, comparison: Comparison) -> Comparison:
-        return Comparison(self.cells + comparison.cells, (*self.differences, *comparison.differences))
+        return Comparison(
+            self.cells + comparison.cells,
+            (*self.differences, *comparison.differences),
+            tuple(dict.fromkeys((*self.redefined, *comparison.redefined))),
+        )
 
 
 def tolerances(definition: ModelDefinition) -> dict[str, float]:

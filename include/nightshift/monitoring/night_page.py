@@ -41,7 +41,12 @@ DECIDED = {"request": "retraining requested", "nothing": "no retraining"}
 
 
 def render_night(
-    model: str, night: date, rows: Sequence[Row], unit: str = "", histograms: Sequence[Histogram] = ()
+    model: str,
+    night: date,
+    rows: Sequence[Row],
+    unit: str = "",
+    histograms: Sequence[Histogram] = (),
+    definition: str = "current",
 ) -> str:
     """Renders the page of a night.
 
@@ -51,6 +56,7 @@ def render_night(
         rows: Rows of `monitoring.<model>`, of the night and of the nights before it.
         unit: The unit of the value.
         histograms: Those of the features that moved most.
+        definition: The definition of the features that were scored, in words.
 
     Returns:
         One HTML page that loads nothing.
@@ -76,7 +82,7 @@ def render_night(
             decision=_decision_title(decision["verdict"]) if decision else "not decided yet",
             calm=calm,
             reason="No trigger fires." if quiet else decision["detail"] if decision else "",
-            facts=_facts(tonight),
+            facts=_facts(tonight) | {"Definition of its features": definition},
             evidence=sorted(evidence, key=lambda trigger: (not trigger["fired"], trigger["verdict"] != "warn")),
             movers=movers(tonight),
             sections=[section for section in sections if section.plots],

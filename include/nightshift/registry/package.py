@@ -242,6 +242,11 @@ def load_package(files: dict[str, bytes], digest: str) -> ModelPackage:
     return ModelPackage(estimator, encoder, load_reference(files), calibration, _stored_prediction(files))
 
 
+def learned_features(files: Mapping[str, bytes]) -> tuple[str, ...]:
+    """The features that a package's model uses; the estimator stays unloaded."""
+    return tuple(json.loads(files[ENCODER])["types"])
+
+
 def load_reference(files: Mapping[str, bytes]) -> ModelReference:
     """The reference of a package's files; the estimator stays unloaded."""
     return ModelReference.from_json(json.loads(files[REFERENCE]))

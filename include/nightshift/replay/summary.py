@@ -68,13 +68,14 @@ def nights_table(title: str, statuses: Sequence[NightStatus], seconds: Mapping[d
     table = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     metric = statuses[0].metric if statuses else PROBABILITY.metrics.headline_title
     numbers = {"rows", "version", metric, "seconds"}
-    names = ["night", "rows", "quality", "drift", "decision", "version", metric]
+    names = ["night", "rows", "quality", "drift", "decision", "version", "definition", metric]
     for name in [*names, "seconds"] if seconds is not None else names:
         table.add_column(name, justify="right" if name in numbers else "left")
     for status in statuses:
         rows = str(status.rows) if status.complete else f"[red]{status.rows} of {status.expected}[/red]"
         accuracy = f"{status.accuracy:.3f}" if status.accuracy is not None else "[dim]due[/dim]"
-        cells = [str(status.night), rows, status.quality, status.drift, status.decision, f"{status.version}", accuracy]
+        judged = [status.quality, status.drift, status.decision]
+        cells = [str(status.night), rows, *judged, f"{status.version}", status.definition, accuracy]
         if seconds is not None:
             cells.append(f"{seconds[status.night]:.0f}" if status.night in seconds else "–")
         table.add_row(*cells)

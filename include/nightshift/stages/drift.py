@@ -8,6 +8,7 @@ from datetime import date
 import pyarrow as pa
 
 from nightshift.errors import NotYetAvailable
+from nightshift.features.recorded_recipes import FEATURES_OF_VERSION
 from nightshift.lake.read import read_dates
 from nightshift.lake.staging import published_inputs
 from nightshift.lake.tables import features_table, scores_table
@@ -84,9 +85,12 @@ def scored_features(project: Project, night: date) -> pa.Table:
 def _profile(project: Project, night: date, reference: ModelReference) -> NightProfile:
     """The profile made while a night was scored; made now, without slices, if there is none."""
     spec = scores_table(project.definition)
-    if stored := published_inputs(project.lake, spec, night).get(PROFILE):
+    inputs = published_inputs(project.lake, spec, night)
+    if stored := inputs.get(PROFILE):
         return NightProfile.from_json(json.loads(stored))
     rows = scored_features(project, night)
+    if FEATURES_OF_VERSION in inputs:  # the published features are not those that were scored
+        return NightProfile.empty(rows.num_rows)
     scores = read_dates(project.lake, spec, night, night, columns=("score",))["score"]
     profiler = Profiler.of(reference)
     return profiler(rows, scores) if profiler else NightProfile.empty(rows.num_rows)

@@ -18,6 +18,7 @@ from nightshift.compute.session import StagingWriter, read_table
 from nightshift.definition.calendar import nights
 from nightshift.definition.load import definition_hash
 from nightshift.definition.model import ModelDefinition
+from nightshift.errors import TerminalError
 from nightshift.features.compute import (
     TableTransform,
     compute_features,
@@ -27,6 +28,8 @@ from nightshift.features.compute import (
     write_longer_tiles,
 )
 from nightshift.features.plan import SPANS, FeaturePlan, Tile, plan_features
+from nightshift.features.recipe import columns_no_longer_landed, feature_recipes
+from nightshift.features.recorded_recipes import definition_of_version, recipe_input
 from nightshift.features.tiles import consecutive_tiles, plan_tiles, published_tiles, recipe
 from nightshift.features.tiling import TileFile, TileWriter
 from nightshift.features.windows import WindowInputs
@@ -36,6 +39,8 @@ from nightshift.lake.read import Partition, published_partitions, snapshot_of
 from nightshift.lake.staging import seal, staging_folder
 from nightshift.lake.tables import Layer, features_table, raw_table, tiles_table
 from nightshift.project import Project
+from nightshift.registry.package import learned_features
+from nightshift.registry.store import Version
 from nightshift.types import Staged
 
 # Work is done in batches of so many rows, so that memory stays flat however long the range is.
@@ -55,9 +60,10 @@ class RawTables:
     partitions: dict[str, dict[date, Partition]]
 
     @classmethod
-    def open(cls, spark: SparkSession, project: Project, snapshots: dict[str, int] | None = None) -> RawTables:
-        """The raw tables at some snapshots; the newest if left out."""
-        lake, definition = project.lake, project.definition
+    def open(
+        cls, spark: SparkSession, lake: Lake, definition: ModelDefinition, snapshots: dict[str, int] | None = None
+    ) -> RawTables:
+        """The raw tables of a definition's sources at some snapshots; the newest if left out."""
         specs = {name: raw_table(definition, name) for name in definition.sources}
         snapshots = snapshots or {name: snapshot_of(lake, spec.name) for name, spec in specs.items()}
         partitions = {name: published_partitions(lake, spec, snapshots[name]) for name, spec in specs.items()}
@@ -97,7 +103,7 @@ def stage_features(raw: RawTables, first: date, last: date, attempt: str) -> lis
     for source in plan.windows:
         tiles, files[source] = _stage_tiles(raw, source, plan, attempt)
         staged += tiles
-    inputs = raw.inputs() | {"definition": definition_hash(raw.definition)}
+    inputs = raw.inputs() | {"definition": definition_hash(raw.definition)} | recipe_input(raw.definition)
     staging = StagingWriter(raw.lake, features_table(raw.definition), attempt, inputs)
     observed = raw.definition.observations.source
     batches = batch_by_rows(nights(first, last), OBSERVATIONS, lambda night: raw.count(observed, night, night))
@@ -105,6 +111,48 @@ def stage_features(raw: RawTables, first: date, last: date, attempt: str) -> lis
         batch_plan = plan_features(raw.definition, batch[0], batch[-1], raw.partitions)
         staging.write(*_features(raw, batch_plan, files))
     return [*staged, staging.seal(first, last)]
+
+
+def stage_features_of_version(
+    project: Project, spark: SparkSession, version: Version, first: date, last: date, attempt: str
+) -> Staged:
+    """Stages the features of nights as the definition computes them that a version was trained by.
+
+    They are for this version's scores only and are never published: the feature table has those of the current
+    definition.
+
+    Raises:
+        TerminalError: If data that they are computed from no longer lands, or lands by another declaration.
+    """
+    learned = learned_features(project.registry.package_files(version.run_id, version.digest))
+    with definition_of_version(project.registry, version) as definition:
+        if absent := columns_no_longer_landed(feature_recipes(definition), learned, project.definition):
+            raise TerminalError(
+                f"version {version.number} learned features that can no longer be computed",
+                where=f"{project.definition.folder / 'model.yaml'}: sources",
+                received=f"no {', '.join(absent)} as it was declared when the version was trained",
+                fix=f"declare it again, or train a version by the current definition: {project.definition.name}.train",
+            )
+        _check_observations(definition, project.definition, version)
+        raw = RawTables.open(spark, project.lake, definition)
+        return stage_features(raw, first, last, f"{attempt}-version-{version.number}")[-1]
+
+
+def _check_observations(learned: ModelDefinition, current: ModelDefinition, version: Version) -> None:
+    """Refuses a version that scores other observations than the current definition's.
+
+    Raises:
+        TerminalError: If the source or the key of the observations differs.
+    """
+    then, now = (f"{d.observations.source} by {', '.join(d.observations.key)}" for d in (learned, current))
+    if then != now:
+        raise TerminalError(
+            f"version {version.number} scores other observations",
+            where=f"{current.folder / 'model.yaml'}: observations",
+            received=now,
+            allowed=then,
+            fix=f"train a version by the current definition: {current.name}.train",
+        )
 
 
 def _features(raw: RawTables, plan: FeaturePlan, files: dict[str, TileFiles]) -> tuple[DataFrame, TableTransform]:

@@ -7,10 +7,16 @@ from datetime import date
 
 import pyarrow as pa
 
+from nightshift.compute.job import Job, run_job
 from nightshift.errors import TerminalError
+from nightshift.features.recipe import feature_digests, label_digest, recipe_change
+from nightshift.features.recorded_recipes import learned_recipes, table_of_version
+from nightshift.lake.staging import load_staged, new_attempt, read_staged
+from nightshift.lake.tables import features_table
 from nightshift.lake.tags import untag_snapshots
-from nightshift.project import Project
+from nightshift.project import Progress, Project
 from nightshift.registry.package import load_package
+from nightshift.registry.store import Version
 from nightshift.stages.train import StoredModel, snapshot_tag
 from nightshift.training.bootstrap import Vector
 from nightshift.training.dataset import read_labelled
@@ -21,6 +27,8 @@ from nightshift.training.results import GateReport, Holdout
 from nightshift.training.smoke import smoke_test
 from nightshift.training.unmet import unmet_features, unmet_rows
 from nightshift.types import Measurement
+
+_ORDER = "_order"  # a column beside the rows, so that they keep their order
 
 GATE_PAGE = "gate.html"  # among the run's artifacts, beside the model
 
@@ -38,7 +46,7 @@ class GateResult:
     page: str
 
 
-def gate(project: Project, stored: StoredModel, as_of: date, run_id: str) -> GateResult:
+def gate(project: Project, stored: StoredModel, as_of: date, run_id: str, progress: Progress = print) -> GateResult:
     """Judges a stored model, records every rule's result, and writes the report's page.
 
     Args:
@@ -46,6 +54,7 @@ def gate(project: Project, stored: StoredModel, as_of: date, run_id: str) -> Gat
         stored: What the training stored.
         as_of: The date that the training learned up to.
         run_id: The run that asks.
+        progress: Takes a line of progress.
     """
     definition, registry, rules = project.definition, project.registry, project.definition.gate
     lineage = Lineage(**registry.lineage(stored.run_id)[0])
@@ -54,7 +63,7 @@ def gate(project: Project, stored: StoredModel, as_of: date, run_id: str) -> Gat
     files = registry.package_files(stored.run_id, stored.digest)
     package = load_package(files, stored.digest)
     scores = package.score(rows)
-    champion_scores, against = _champion_scores(project, stored, rows)
+    champion_scores, against = _champion_scores(project, stored, rows, days, progress)
     columns = rules.slices.columns if rules.slices else ()
     prediction = definition.prediction
     holdout = Holdout.of(rows, scores, champion_scores, lineage.baseline, columns, prediction=prediction)
@@ -88,20 +97,55 @@ def _verdict(report: GateReport) -> str:
     return "passed" if report.passed else "refused"
 
 
-def _champion_scores(project: Project, stored: StoredModel, rows: pa.Table) -> tuple[Vector | None, str]:
+def _champion_scores(
+    project: Project, stored: StoredModel, rows: pa.Table, days: tuple[date, date], progress: Progress
+) -> tuple[Vector | None, str]:
     """The champion's scores of the same rows, and which version it is; or why there are none."""
     champion = project.registry.champion()
     # A task that is run again after it promoted: a model is never compared with itself.
     if champion is None or champion.run_id == stored.run_id:
         return None, "no champion to compare with"
     package = project.registry.package(champion.run_id, champion.digest)
-    if absent := package.encoder.missing(rows):
-        return None, f"version {champion.number} cannot score without the feature {absent[0]}"
     prediction = project.definition.prediction
     if package.prediction != prediction:
         predicted = package.prediction.score
         return None, f"version {champion.number} predicts a {predicted}, but the label is a {prediction.label}"
+    learned = learned_recipes(project.registry, champion)
+    against = f"against version {champion.number}"
+    if learned.label != label_digest(project.definition):
+        against += ", which learned another definition of the label"
+    if change := recipe_change(learned.features, feature_digests(project.definition)):
+        against += f", which learned {change}"
     try:
-        return package.score(rows), f"against version {champion.number}"
+        if change:
+            progress(f"version {champion.number} learned {change}: computing the holdout's features as it learned them")
+            rows = _as_learned(project, champion, rows, days, progress)
+        return package.score(rows), against
     except TerminalError as error:  # it could not score such a night either, and must not stop its successor
         return None, f"version {champion.number} cannot score the holdout: {error.problem}"
+
+
+def _as_learned(
+    project: Project, version: Version, rows: pa.Table, days: tuple[date, date], progress: Progress
+) -> pa.Table:
+    """The features of the same observations, in their order, as a version's own definition computes them.
+
+    Raises:
+        TerminalError: If they can no longer be computed.
+    """
+    first, last = map(str, days)
+    arguments = ("--model", project.definition.name, "--from", first, "--to", last, "--version", str(version.number))
+    job = Job("features", (*arguments, "--attempt", f"gate-{new_attempt(*days)}"), many_nights=True)
+    [location] = run_job(project.settings, job, progress).staged
+    spec = table_of_version(project.registry, version)
+    computed = read_staged(load_staged(location), spec)
+    key = list(features_table(project.definition).key)
+    order = rows.select(key).append_column(_ORDER, pa.array(range(rows.num_rows)))
+    aligned = order.join(computed, key, join_type="inner").sort_by(_ORDER)
+    if aligned.num_rows != rows.num_rows:
+        raise TerminalError(
+            f"{rows.num_rows - aligned.num_rows} observations of the holdout have changed since",
+            where=spec.name,
+            fix="train again",
+        )
+    return aligned.drop_columns(_ORDER)

@@ -31,7 +31,7 @@ def build_history(project: Project, first: date, last: date, progress: Progress)
         end = min(begin + timedelta(days=BATCH_DAYS - 1), last)
         progress(f"ingesting {begin} to {end}")
         if staged := ingest_history(project, begin, end):
-            _audit_and_publish(project, staged, end, run_id, progress)
+            audit_and_publish(project, staged, end, run_id, progress)
             landed = True
     if not landed:
         landing = project.settings.landing_uri
@@ -40,10 +40,15 @@ def build_history(project: Project, first: date, last: date, progress: Progress)
     model, attempt = project.definition.name, new_attempt(first, last)
     arguments = ("--model", model, "--from", str(first), "--to", str(last), "--attempt", attempt)
     features = run_job(project.settings, Job("features", arguments, many_nights=True), progress)
-    _audit_and_publish(project, features.staged, last, run_id, progress)
+    audit_and_publish(project, features.staged, last, run_id, progress)
 
 
-def _audit_and_publish(project: Project, staged: Sequence[str], night: date, run_id: str, progress: Progress) -> None:
+def audit_and_publish(project: Project, staged: Sequence[str], night: date, run_id: str, progress: Progress) -> None:
+    """Checks staged sets of many nights and makes them visible.
+
+    Raises:
+        DataError: If a check failed.
+    """
     audited = audit(project, staged, night, run_id, progress)
     progress(audited.summary)
     publish(project, audited.locations)

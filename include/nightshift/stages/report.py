@@ -12,6 +12,7 @@ from nightshift.monitoring.night_page import HISTORY, movers, render_night
 from nightshift.project import Project
 from nightshift.quality.docs import report_uri
 from nightshift.stages.drift import profile_of
+from nightshift.stages.rebuild import definitions_by_night
 
 HISTOGRAMS = 6  # features that moved most, whose histograms are drawn
 
@@ -29,7 +30,8 @@ def write_report(project: Project, night: date, run_id: str) -> str:
     drawn: list[Histogram] = []
     with suppress(NightshiftError):  # the page is of recorded values; it is worth having without histograms
         drawn = histograms(moved, *profile_of(project, night)) if moved else []
-    page = render_night(project.definition.name, night, rows, value.unit if value else "", drawn)
+    features = definitions_by_night(project, night, night).get(night, "unknown")
+    page = render_night(project.definition.name, night, rows, value.unit if value else "", drawn, features)
     uri = report_uri(project.settings.quality_docs_uri, project.definition.name, run_id)
     write_bytes(uri, page.encode())
     return uri

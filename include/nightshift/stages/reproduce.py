@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 
-from nightshift.definition.load import write_definition
+from nightshift.features.recorded_recipes import definition_of_version
 from nightshift.project import Progress, Project
 from nightshift.registry.package import package_digest
 from nightshift.registry.store import Version
@@ -42,11 +40,9 @@ def reproduce(project: Project, number: int, progress: Progress = print) -> Repr
         TerminalError: If there is no such version, it has no lineage, or what it was made from no longer exists.
     """
     version = project.registry.version(number)
-    stored_lineage, files = project.registry.lineage(version.run_id)
-    then = Lineage(**stored_lineage)
+    then = Lineage(**project.registry.lineage(version.run_id)[0])
     dates = Split(*(date.fromisoformat(day) for day in (then.first, then.holdout, then.last)))
-    with tempfile.TemporaryDirectory() as folder:
-        definition = write_definition(Path(folder) / project.definition.name, files)
+    with definition_of_version(project.registry, version) as definition:
         fitted = fit_model(project, definition, dates, then.snapshots, progress, for_nights=False)
         now = lineage_of(project, definition, dates, then.snapshots, then.as_of, then.reason, fitted)
     digest = package_digest(fitted.package.dump())

@@ -9,13 +9,22 @@ import json
 from collections.abc import Sequence
 from concurrent.futures import Future
 from datetime import date, datetime
-from functools import reduce
+from functools import cached_property, reduce
 from operator import add
 
 from pyspark.sql import DataFrame, SparkSession
 
 from nightshift.compute.driver import log, reason
-from nightshift.compute.session import StagingWriter, read_table
+from nightshift.compute.session import StagingWriter, read_files, read_table
+from nightshift.definition.model import ModelDefinition
+from nightshift.features.recipe import recipe_change
+from nightshift.features.recorded_recipes import (
+    FEATURES_OF_VERSION,
+    learned_recipes,
+    recipes_by_night,
+    table_of_version,
+)
+from nightshift.lake.files import file_sizes
 from nightshift.lake.read import snapshot_of
 from nightshift.lake.tables import TableSpec, features_table, observation_key, scores_table, shadow_table
 from nightshift.monitoring.night_profile import PROFILE, NightProfile, Profiler
@@ -23,6 +32,7 @@ from nightshift.project import Project
 from nightshift.registry.package import load_reference
 from nightshift.registry.store import Version
 from nightshift.scoring.batches import RESULT_SCHEMA, Scorer, format_problem, score_and_stage
+from nightshift.stages.features import stage_features_of_version
 from nightshift.types import PROBLEM, Staged
 
 
@@ -44,44 +54,105 @@ def stage_scores(
         The staged sets; the champion's first.
     """
     definition, lake, registry = project.definition, project.lake, project.registry
-    features = features_table(definition)
-    snapshot = snapshot_of(lake, features.name)
+    night_features = _NightFeatures(project, spark, night, attempt)
+    snapshot = {features_table(definition).name: str(night_features.snapshot)}
 
     def staging(version: Version, spec: TableSpec) -> StagingWriter:
-        inputs = {features.name: str(snapshot), "model_version": str(version.number), "model_digest": version.digest}
+        inputs = snapshot | {"model_version": str(version.number), "model_digest": version.digest}
         split = {"model_version": version.number} if spec.split_by else {}
         return StagingWriter(lake, spec, attempt, inputs, split)
 
     def scorer(version: Version, writer: StagingWriter) -> Scorer:
-        provenance = {"model_version": version.number, "features_snapshot": snapshot, "scored_at": scored_at}
+        provenance = {
+            "model_version": version.number,
+            "features_snapshot": night_features.snapshot,
+            "scored_at": scored_at,
+        }
         files = registry.package_files(version.run_id, version.digest)
         return Scorer(files, version.digest, writer.spec, writer.folder, provenance)
 
     champion, challenger = registry.require_champion(), registry.challenger()
     writers = [staging(champion, scores_table(definition))]
     scorers = [scorer(champion, writers[0])]
+    rows = [night_features.as_learned_by(champion, writers[0])]
     if challenger is not None and challenger.number != champion.number:
         writers.append(staging(challenger, shadow_table(definition)))
         try:
             scorers.append(scorer(challenger, writers[1]))
-        except Exception as error:  # its artifact is missing or has another digest: the champion does not need it
+            rows.append(night_features.as_learned_by(challenger, writers[1]))
+        except Exception as error:  # the champion needs neither its artifact nor its features
             writers[1].inputs[PROBLEM] = format_problem(error)
-    rows = read_table(spark.result(), lake, features, night, night, snapshot)
-    key = tuple(observation_key(definition))
-    profiler = Profiler.of(load_reference(scorers[0].files), definition.monitoring.slices)
-    try:
-        _write(rows, key, writers, scorers, profiler)
-    except Exception as error:
-        if len(scorers) == 1:
-            raise
-        # Either a challenger ended the worker's process, or the champion failed: then the second attempt raises again.
-        writers[1].inputs[PROBLEM] = reason(error)
-        _write(rows, key, writers[:1], scorers[:1], profiler)
+    _write_all(rows, tuple(observation_key(definition)), writers, scorers, definition)
     staged = [writer.seal(night, night) for writer in writers]
     for batch, role in zip(staged, ("champion", "challenger"), strict=False):
         problem = f" failed: {batch.inputs[PROBLEM]}" if PROBLEM in batch.inputs else ""
         log(f"{role}: version {batch.inputs['model_version']}{problem}")
     return staged
+
+
+class _NightFeatures:
+    """A night's features, for versions that learned features of different definitions.
+
+    Args:
+        project: The model.
+        spark: The session, which starts meanwhile.
+        night: The score date.
+        attempt: Names the staging folders of features that are computed for a version.
+    """
+
+    def __init__(self, project: Project, spark: Future[SparkSession], night: date, attempt: str) -> None:
+        self.project, self.spark, self.night, self.attempt = project, spark, night, attempt
+        self.spec = features_table(project.definition)
+        self.snapshot = snapshot_of(project.lake, self.spec.name)
+        recorded = recipes_by_night(project.lake, project.definition, night, night, self.snapshot)
+        self.recipes = recorded.get(night, {})
+
+    def as_learned_by(self, version: Version, writer: StagingWriter) -> DataFrame:
+        """The published features if the version learned the same; else they are computed by its own definition.
+
+        Raises:
+            TerminalError: If they can no longer be computed.
+        """
+        change = recipe_change(learned_recipes(self.project.registry, version).features, self.recipes)
+        if not change:
+            return self.published
+        log(f"the published features are of {change} than version {version.number} learned: computing them as it did")
+        staged = stage_features_of_version(
+            self.project, self.spark.result(), version, self.night, self.night, self.attempt
+        )
+        writer.inputs[FEATURES_OF_VERSION] = str(version.number)
+        spec, files = table_of_version(self.project.registry, version), file_sizes(staged.location, ".parquet")
+        return read_files(self.spark.result(), spec, files)
+
+    @cached_property
+    def published(self) -> DataFrame:
+        """The published features."""
+        return read_table(self.spark.result(), self.project.lake, self.spec, self.night, self.night, self.snapshot)
+
+
+def _write_all(
+    rows: Sequence[DataFrame],
+    key: tuple[str, ...],
+    writers: Sequence[StagingWriter],
+    scorers: Sequence[Scorer],
+    definition: ModelDefinition,
+) -> None:
+    """Scores, stages and profiles a night: in one pass where champion and challenger score the same features."""
+    profiler = Profiler.of(load_reference(scorers[0].files), definition.monitoring.slices)
+    together = len(rows) if all(frame is rows[0] for frame in rows) else 1
+    try:
+        _write(rows[0], key, writers, scorers[:together], profiler)
+    except Exception as error:
+        if together == 1:
+            raise
+        # Either a challenger ended the worker's process, or the champion failed: then the second attempt raises again.
+        writers[1].inputs[PROBLEM] = reason(error)
+        _write(rows[0], key, writers[:1], scorers[:1], profiler)
+    if together < len(rows):
+        try:
+            _write(rows[1], key, writers[1:], scorers[1:], None)
+        except Exception as error:
+            writers[1].inputs[PROBLEM] = reason(error)
 
 
 def _write(

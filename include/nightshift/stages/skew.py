@@ -46,7 +46,7 @@ def check_skew(project: Project, night: date, progress: Progress = log.info) -> 
 def stage_by_brute_force(project: Project, spark: SparkSession, night: date, attempt: str) -> list[Staged]:
     """Stages the features of a published night, computed by brute force; run by the job."""
     definition, lake = project.definition, project.lake
-    raw = RawTables.open(spark, project, raw_snapshots(lake, definition, night))
+    raw = RawTables.open(spark, lake, definition, raw_snapshots(lake, definition, night))
     rows = {source: raw.rows(source, date.min, date.max) for source in definition.sources}
     writer = StagingWriter(lake, features_table(definition), attempt, raw.inputs())
     writer.write(brute_force(definition, night, rows, raw.partitions))

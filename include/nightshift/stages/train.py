@@ -11,12 +11,15 @@ import pyarrow as pa
 
 from nightshift.definition.load import definition_files, definition_hash
 from nightshift.definition.model import ModelDefinition
+from nightshift.features.recipe import feature_digests, label_digest
+from nightshift.lake.tables import features_table
 from nightshift.lake.tags import tag_snapshots, untag_snapshots
 from nightshift.monitoring.expected_performance import ExpectedPerformance, learn_expected_performance
 from nightshift.monitoring.reference import make_reference, with_thresholds
 from nightshift.project import Progress, Project
 from nightshift.registry.package import ModelPackage
 from nightshift.registry.reference import SCORES
+from nightshift.stages.rebuild import check_recipes
 from nightshift.training.bootstrap import Vector
 from nightshift.training.dataset import Split, check_enough, pin_snapshots, read_labelled, split_dates
 from nightshift.training.fit import fit
@@ -69,6 +72,7 @@ def train(project: Project, as_of: date, reason: str, progress: Progress = print
     """
     definition, registry = project.definition, project.registry
     dates, snapshots = split_dates(definition, as_of), pin_snapshots(project.lake, definition)
+    check_recipes(project, dates.first, dates.last, snapshots[features_table(definition).name])
     run_id = registry.start_run(str(as_of), reason, f"{definition.name} {as_of}")
     try:
         # Before anything is read: the snapshots must still exist when the model is reproduced.
@@ -168,6 +172,8 @@ def lineage_of(
         median=labels.median,
         without=_unused_features(definition, fitted.package),
         seed=definition.training.seed,
+        recipes=feature_digests(definition),
+        label=label_digest(definition),
         **environment(project.settings.home),
     )
 

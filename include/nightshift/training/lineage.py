@@ -6,7 +6,7 @@ import hashlib
 import platform
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,8 @@ class Lineage:
         median: Their median.
         without: The features that had no value in any training row, which the model does not use.
         threads: The number of threads by kind: sums that are computed in parallel depend on it.
+        recipes: The digest of each feature's recipe; empty if it was trained before they were recorded.
+        label: The digest of the label's recipe.
     """
 
     as_of: str
@@ -70,6 +72,8 @@ class Lineage:
     median: float | None = None
     without: Sequence[str] = ()
     threads: str = ""
+    recipes: Mapping[str, str] = field(default_factory=dict)
+    label: str = ""
 
     @property
     def baseline(self) -> Baseline:

@@ -1,203 +1,197 @@
+"""Recipes: a change of what features mean is another recipe of exactly these features, and nothing else is."""
+
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from nightshift.definition.load import load_definition
 from nightshift.definition.model import ModelDefinition
-from nightshift.features import partials
-from nightshift.features import tiles as tiles_module
-from nightshift.features.tiles import recipe
-from nightshift.lake.tables import tiles_table
+from nightshift.features.recipe import (
+    RecipeChange,
+    columns_no_longer_landed,
+    feature_digests,
+    feature_recipes,
+    label_digest,
+    recipe_change,
+)
 
-DECLARED = """
-    event_time: timestampadd(HOUR, 7, cast(source_date as timestamp_ntz))
-    timezone: America/New_York
+ROWS = {"busy", "kind", "age", "fresh"}
+WINDOWS = {"machine_failures_3d", "failing_2d", "failing_5d"}
+ALL = ROWS | WINDOWS | {"strange"}
+
+DEFINITION = """
+name: tiny
+description: Whether a machine fails on a day.
+owner: tests
+schedule: {timezone: UTC, at: "06:00", start: 2024-01-01}
+wait: {timeout: 2s, poll: 1s}
+sources:
+  plan:
+    description: The machines that run on a day.
+    path: plan-{date}.csv.gz
+    available: {after: 1h}
+    key: [machine]
+    columns:
+      machine: {type: string, required: true}
+      load: {type: number, required: true, min: 0, max: 1}
+      made_on: {type: date}
+      note: {type: string}
     derived:
-      kind: {expression: "substring(machine, 1, 1)", type: string}"""
-AGGREGATES = """
+      load_percent: {expression: load * 100, type: number}
+  failures:
+    description: What became of them.
+    path: outcomes/{date}.parquet
+    available: {after: 24h}
+    event_time: ended
+    key: [machine]
+    columns:
+      machine: {type: string, required: true}
+      failed: {type: boolean}
+      ended: {type: timestamp}
+  register:
+    description: Every machine.
+    path: register-{date}.csv
+    cadence: irregular
+    available: {after: 0h}
+    key: [machine]
+    columns:
+      machine: {type: string, required: true}
+      year: {type: integer}
+      colour: {type: string}
+observations: {source: plan, key: [machine]}
+label: {source: failures, expression: failed}
+features:
+  lookups:
+    entry: {source: register, key: [machine]}
+  rows:
+    busy: {expression: load_percent, type: number, description: Planned load}
+    kind: {expression: "substring(machine, 1, 1)", type: category, description: Kind of machine}
+    age: {expression: year(score_date) - entry.year, type: number, description: Age}
+    fresh: {expression: "if(entry is null, 1, 0)", type: number, description: Not in the register}
+  aggregates:
     machine_failures:
-      source: failures
-      by: [machine]
-      agg: rate
-      where: failed
-      windows: [3d]
-      default: 0.5
-      description: How often it failed lately
-    kind_last:
-      source: failures
-      by: [kind]
-      agg: last
-      value: cast(failed as int)
-      where: machine is not null
-      windows: [7d]
-      description: What became of the last of its kind
-    planned:
-      source: plan
-      by: []
-      agg: count
-      windows: [1d]
-      description: Machines that run"""
-
-Recipe = Callable[..., str]
+      {source: failures, by: [machine], agg: rate, where: failed, windows: [3d], description: How often it failed}
+    failing:
+      {source: failures, by: [], agg: count, where: failed, windows: [2d, 5d], default: 0, description: All failures}
+  computed:
+    strange: {type: number, description: Anything, sources: [plan]}
+training:
+  estimator: {class: sklearn.linear_model.LogisticRegression}
+  period: 20d
+  holdout: 5d
+  cadence: "0 7 * * 1"
+gate: {minimum: {roc_auc: 0.5}}
+monitoring: {false_alarms: 1 per 90 nights, retrain: {nights: 2, of_last: 3, cooldown: 7d}}
+"""
+TRANSFORM = "def transform(frame, cutoff):\n    return frame.assign(strange=1.0)\n"
 
 
-@pytest.fixture
-def recipe_of(models: Path) -> Recipe:
-    """The recipe of the failures' tiles, after replacing texts that occur once in the definition."""
-    file = models / "tiny" / "model.yaml"
-    text = file.read_text()
-    start, end = text.index("\n    machine_failures:"), text.index("\n\ntraining:")
-    text = text[:start] + AGGREGATES + text[end:]
-    text = text.replace("    available: {after: 24h}", f"    available: {{after: 24h}}{DECLARED}")
-    # The observations have the same derived column, by which the aggregate is looked up.
-    text = text.replace(
-        "    available: {after: 1h}", "    available: {after: 1h}\n" + DECLARED[DECLARED.index("    derived") :]
+def definition(folder: Path, text: str = DEFINITION, transform: str = TRANSFORM) -> ModelDefinition:
+    (folder / "tiny").mkdir(parents=True, exist_ok=True)
+    (folder / "tiny" / "model.yaml").write_text(text)
+    (folder / "tiny" / "features.py").write_text(transform)
+    return load_definition(folder / "tiny")
+
+
+def edited(folder: Path, old: str, new: str) -> ModelDefinition:
+    assert DEFINITION.count(old) == 1, old
+    return definition(folder, DEFINITION.replace(old, new))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changed"),
+    [
+        ("expression: load_percent,", "expression: load_percent * 2,", {"busy"}),
+        ("expression: load * 100,", "expression: load * 1000,", {"busy"}),
+        ("load: {type: number, required: true, min: 0, max: 1}", "load: {type: integer}", {"busy"}),
+        ("entry.year, type: number", "entry.year, type: category", {"age"}),
+        ("year: {type: integer}", "year: {type: number}", {"age", "fresh"}),
+        ("colour: {type: string}", "colour: {type: integer}", {"fresh"}),
+        ("path: register-{date}.csv\n    cadence: irregular", "path: register-{date}.csv", {"age", "fresh"}),
+        ("available: {after: 0h}", "available: {after: 2h}", {"age", "fresh"}),
+        ("where: failed, windows: [3d]", "where: not failed, windows: [3d]", {"machine_failures_3d"}),
+        ("agg: rate", "agg: count", {"machine_failures_3d"}),
+        ("default: 0", "default: 1", {"failing_2d", "failing_5d"}),
+        ("event_time: ended", "event_time: ended + interval 1 hour", WINDOWS),
+        ("available: {after: 24h}", "available: {after: 25h}", WINDOWS),
+        ("made_on: {type: date}", "made_on: {type: string}", set()),
+        ("timezone: UTC", "timezone: Europe/Berlin", {"age", "fresh"} | WINDOWS),
+        ('at: "06:00"', 'at: "07:00"', {"age", "fresh"} | WINDOWS),
+    ],
+)
+def test_exactly_the_features_concerned_have_another_recipe(
+    tmp_path: Path, old: str, new: str, changed: set[str]
+) -> None:
+    then, now = feature_digests(definition(tmp_path / "then")), feature_digests(edited(tmp_path / "now", old, new))
+    assert set(then) == set(now) == ALL
+    # What `features.py` computes may read every column and every declared feature.
+    assert {name for name in ALL if then[name] != now[name]} == changed | {"strange"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("description: Planned load", "description: The load that is planned"),
+        ("min: 0, max: 1", "min: 0, max: 2"),
+        ("period: 20d", "period: 30d"),
+        ("gate: {minimum: {roc_auc: 0.5}}", "gate: {minimum: {roc_auc: 0.6}}"),
+        ("path: plan-{date}.csv.gz", "path: plans/{date}.csv.gz"),
+        ("label: {source: failures, expression: failed}", "label: {source: failures, expression: not failed}"),
+        ("owner: tests", "owner: others"),
+    ],
+)
+def test_what_does_not_change_a_features_value_is_no_part_of_its_recipe(tmp_path: Path, old: str, new: str) -> None:
+    then, now = definition(tmp_path / "then"), edited(tmp_path / "now", old, new)
+    assert feature_digests(then) == feature_digests(now)
+    assert (label_digest(then) == label_digest(now)) == ("not failed" not in new)
+
+
+def test_another_features_py_changes_what_it_computes_alone(tmp_path: Path) -> None:
+    then = definition(tmp_path / "then")
+    now = definition(tmp_path / "now", transform=TRANSFORM.replace("1.0", "2.0"))
+    assert recipe_change(feature_digests(then), feature_digests(now)).features == ("strange",)
+
+
+def test_order_and_layout_of_a_declaration_do_not_matter(tmp_path: Path) -> None:
+    swapped = DEFINITION.replace(
+        "      machine: {type: string, required: true}\n      failed: {type: boolean}\n", ""
+    ).replace(
+        "      ended: {type: timestamp}\n",
+        "      ended: {type: timestamp}\n      failed: {type: boolean}\n      machine: {type: string}\n",
     )
-
-    def recipe_after(*changes: tuple[str, str]) -> str:
-        now = text
-        for old, new in changes:
-            assert now.count(old) == 1, f"{old!r} occurs {now.count(old)} times"
-            now = now.replace(old, new)
-        file.write_text(now)
-        return recipe(load_definition(models / "tiny"), "failures")
-
-    return recipe_after
+    assert feature_digests(definition(tmp_path / "a")) == feature_digests(definition(tmp_path / "b", swapped))
 
 
-MATTERS = {
-    "the aggregation": ("agg: rate\n", "agg: count\n"),
-    "the value": ("value: cast(failed as int)", "value: cast(failed as int) + 1"),
-    "a condition": ("where: machine is not null", "where: failed is not null"),
-    "no condition": ("      where: machine is not null\n", ""),
-    "the key": ("by: [machine]", "by: []"),
-    "a longer key": ("by: [machine]", "by: [machine, kind]"),
-    "the type": (
-        "value: cast(failed as int)\n",
-        "value: cast(failed as int)\n      type: category\n",
-    ),
-    "the name of an aggregate that holds its partials": ("    machine_failures:", "    failures_of_machine:"),
-    "one aggregate more, over the same values by another key": (
-        "    planned:\n",
-        "    all_failures: {source: failures, by: [], agg: rate, where: failed, windows: [1d], description: d}\n"
-        "    planned:\n",
-    ),
-    "one aggregate more": (
-        "    planned:\n",
-        "    rows: {source: failures, by: [], agg: count, windows: [1d], description: d}\n    planned:\n",
-    ),
-    "the event time": ("timestampadd(HOUR, 7,", "timestampadd(HOUR, 8,"),
-    "no event time at all": (
-        "    event_time: timestampadd(HOUR, 7, cast(source_date as timestamp_ntz))\n    timezone",
-        "    event_time: source_date\n    timezone",
-    ),
-    "the time zone": ("timezone: America/New_York", "timezone: Asia/Tokyo"),
-    "no time zone": ("    timezone: America/New_York\n", ""),
-    "the availability": ("available: {after: 24h}", "available: {after: 25h}"),
-}
-# What is told to people, or chosen when a feature is made of tiles, or belongs to another source.
-MATTERS_NOT = {
-    "what it means": ("description: How often it failed lately", "description: Lately"),
-    "the source's description": ("description: What became of them.", "description: Outcomes"),
-    "the default": ("default: 0.5", "default: 0.25"),
-    "no default": ("      default: 0.5\n", ""),
-    "the windows": ("windows: [3d]", "windows: [1d, 90d]"),
-    "the availability in other words": ("available: {after: 24h}", "available: {after: 1d}"),
-    "when nights run": ('at: "06:00"', 'at: "07:00"'),
-    "the schedule's time zone beside the source's own": ("timezone: UTC", "timezone: Europe/Paris"),
-    "the aggregates of another source": ("agg: count", "agg: count\n      where: load > 0.5"),
-    "when another source is there": ("available: {after: 1h}", "available: {after: 2h}"),
-    "bounds that are checked": ("failed: {type: boolean}", "failed: {type: boolean, required: true}"),
-    "how long a file may land again": ("available: {after: 24h}", "available: {after: 24h}\n    restates: 3d"),
-    "a row feature": ("busy: {expression: load,", "busy: {expression: load * 2,"),
-    "the estimator": ("{C: 1.0}", "{C: 2.0}"),
-}
+@pytest.mark.parametrize(
+    ("recorded", "change", "text"),
+    [
+        ({"a": "1", "b": "2"}, RecipeChange(), "the same definition"),
+        ({"a": "1", "b": "2", "c": "3"}, RecipeChange(), "the same definition"),
+        ({"a": "9", "b": "2"}, RecipeChange(("a",)), "another definition of a"),
+        ({"b": "9"}, RecipeChange(("b",), ("a",)), "another definition of b, a"),
+        (None, RecipeChange(unrecorded=True), "an unrecorded definition"),
+    ],
+)
+def test_only_what_is_wanted_counts(recorded: dict[str, str] | None, change: RecipeChange, text: str) -> None:
+    seen = recipe_change({"a": "1", "b": "2"}, recorded)
+    assert (seen, str(seen), bool(seen)) == (change, text, text != "the same definition")
 
 
-@pytest.mark.parametrize("change", MATTERS.values(), ids=MATTERS)
-def test_the_recipe_changes_with_everything_that_a_tile_stores(recipe_of: Recipe, change: tuple[str, str]) -> None:
-    assert recipe_of() != recipe_of(change)
-
-
-@pytest.mark.parametrize("change", MATTERS_NOT.values(), ids=MATTERS_NOT)
-def test_the_recipe_does_not_change_with_anything_else(recipe_of: Recipe, change: tuple[str, str]) -> None:
-    assert recipe_of() == recipe_of(change)
-
-
-@pytest.mark.parametrize("part", ["expression", "type"])
-def test_the_recipe_changes_with_a_derived_column(recipe_of: Recipe, models: Path, part: str) -> None:
-    before = recipe_of()
-    definition = load_definition(models / "tiny")
-    source = definition.sources["failures"]
-    changed_part = {"expression": "substring(machine, 2, 1)", "type": "integer"}[part]
-    derived = {"kind": source.derived["kind"].model_copy(update={part: changed_part})}
-    sources = {**definition.sources, "failures": source.model_copy(update={"derived": derived})}
-    assert recipe(definition.model_copy(update={"sources": sources}), "failures") != before
-
-
-def test_the_recipe_does_not_change_with_the_order_of_what_is_declared(recipe_of: Recipe, models: Path) -> None:
-    """To move an aggregate or a column up the page is not to make years of tiles again."""
-    recipe_of()
-    definition = load_definition(models / "tiny")
-    source, features = definition.sources["failures"], definition.features
-    derived = {"other": source.derived["kind"].model_copy(update={"type": "integer"}), **source.derived}
-
-    def ordered(turned: bool, again: bool) -> str:
-        columns = dict(reversed(derived.items())) if turned else derived
-        aggregates = dict(reversed(features.aggregates.items())) if again else features.aggregates
-        sources = {**definition.sources, "failures": source.model_copy(update={"derived": columns})}
-        reordered = {"sources": sources, "features": features.model_copy(update={"aggregates": aggregates})}
-        return recipe(definition.model_copy(update=reordered), "failures")
-
-    assert ordered(False, True) == ordered(False, False)
-    assert ordered(True, False) == ordered(False, False)
-
-
-def test_a_declared_time_zone_equals_the_schedules_in_the_recipe(recipe_of: Recipe) -> None:
-    untold = recipe_of(("    timezone: America/New_York\n", ""))
-    assert untold == recipe_of(("    timezone: America/New_York\n", "    timezone: UTC\n"))
-
-
-def test_without_a_time_zone_of_its_own_a_sources_tiles_follow_the_schedules(recipe_of: Recipe) -> None:
-    untold = ("    timezone: America/New_York\n", "")
-    assert recipe_of(untold) != recipe_of(untold, ("timezone: UTC", "timezone: Europe/Paris"))
-
-
-@pytest.mark.parametrize(("name", "value"), [("LIMBS", (0, -26, -52)), ("SKETCH_BITS", 11)])
-def test_the_recipe_changes_with_the_storage_of_partials(
-    recipe_of: Recipe, monkeypatch: pytest.MonkeyPatch, name: str, value: object
+@pytest.mark.parametrize(
+    ("old", "new", "absent"),
+    [
+        ("      year: {type: integer}\n", "", ["register.year"]),
+        ("year: {type: integer}", "year: {type: number}", ["register.year"]),
+        ("made_on: {type: date}", "made_on: {type: string}", []),
+        ("      note: {type: string}\n", "", []),
+    ],
+)
+def test_columns_that_no_longer_land_as_they_did_are_named(
+    tmp_path: Path, old: str, new: str, absent: list[str]
 ) -> None:
-    """Tiles of an older version of the code are not taken for tiles of this one."""
-    before = recipe_of()
-    for module in (partials, tiles_module):
-        monkeypatch.setattr(module, name, value, raising=False)
-    assert recipe_of() != before
-
-
-def test_each_source_has_a_recipe_of_its_own(recipe_of: Recipe, models: Path) -> None:
-    assert recipe_of() != recipe(load_definition(models / "tiny"), "plan")
-
-
-def test_the_recipe_changes_with_the_holder_of_shared_columns_only(
-    with_aggregates: Callable[[str], ModelDefinition],
-) -> None:
-    def of(*names: str) -> str:
-        by = ["by: [machine]", "by: []"]
-        lines = [f"{name}: {key}, agg: rate, where: failed" for name, key in zip(names, by, strict=True)]
-        return recipe(with_aggregates("\n".join(lines)), "failures")
-
-    assert of("one", "two") == of("one", "three")
-    assert of("one", "two") != of("four", "two")
-
-
-def test_windows_and_defaults_do_not_change_the_tiles_table(with_aggregates: Callable[[str], ModelDefinition]) -> None:
-    single = with_aggregates("share: by: [machine], agg: rate, where: failed")
-    more = with_aggregates("""
-        share: by: [machine], agg: rate, where: failed
-        weekly: by: [machine], agg: rate, where: failed, default: 0.5
-    """)
-    assert tiles_table(single, "failures") == tiles_table(more, "failures")
-    assert recipe(single, "failures") == recipe(more, "failures")
+    recipes = feature_recipes(definition(tmp_path / "then"))
+    current = DEFINITION.replace(old, new).replace("entry.year", "1").replace("if(entry is null, 1, 0)", "1")
+    now = definition(tmp_path / "now", current)
+    assert columns_no_longer_landed(recipes, ["age", "busy"], now) == absent

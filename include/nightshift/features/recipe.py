@@ -1,0 +1,219 @@
+"""Recipes: how a feature or a label is computed, down to the landed columns behind it, as a hash.
+
+Two features with the same recipe have the same values on the same rows. Texts such as descriptions, and the checks of a
+source, are no part of it; an expression, a default, a window, a column's type or the time of day of the cutoff are.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from nightshift.definition.calendar import zone_of
+from nightshift.definition.expressions import Dialect, paths_in
+from nightshift.definition.feature_rules import COMPUTED
+from nightshift.definition.features import feature_name
+from nightshift.definition.model import ModelDefinition
+from nightshift.definition.source import Source
+from nightshift.lake.read import fingerprint
+
+FORMAT = 1  # of recipes; with another number every recipe is another one
+
+# The landed columns that a feature is computed from: (source, column) with what the column's values mean.
+LandedColumns = Mapping[tuple[str, str], str]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one feature is computed.
+
+    Attributes:
+        digest: Sixteen hexadecimal digits, equal if and only if the feature is computed alike.
+        columns: The landed columns behind it.
+    """
+
+    digest: str
+    columns: LandedColumns
+
+
+@dataclass(frozen=True)
+class RecipeChange:
+    """How the features of a night or of a version differ from those of another.
+
+    Attributes:
+        changed: The features that both have, computed in another way.
+        missing: The features that only the first has.
+        unrecorded: Whether the other's recipes were never recorded.
+    """
+
+    changed: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    unrecorded: bool = False
+
+    def __bool__(self) -> bool:
+        return bool(self.changed or self.missing or self.unrecorded)
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Every feature that differs."""
+        return (*self.changed, *self.missing)
+
+    def __str__(self) -> str:
+        if self.unrecorded:
+            return "an unrecorded definition"
+        return f"another definition of {', '.join(self.features)}" if self else "the same definition"
+
+
+def feature_recipes(definition: ModelDefinition) -> dict[str, Recipe]:
+    """The recipe of every feature, in the order of the table's columns."""
+    features = definition.features
+    recipes = {name: _of_row(definition, row.expression, row.type) for name, row in features.rows.items()}
+    for name, aggregate in features.aggregates.items():
+        for window in aggregate.windows:
+            recipes[feature_name(name, window.days)] = _of_aggregate(definition, name, window.days)
+    if features.computed:
+        inputs = _inputs_of_transform(definition, recipes.values())
+        text = (definition.folder / COMPUTED).read_text(encoding="utf-8")
+        for name, computed in features.computed.items():
+            recipes[name] = _recipe(inputs, "computed", computed.type, text, _clock(definition), name)
+    return recipes
+
+
+def feature_digests(definition: ModelDefinition) -> dict[str, str]:
+    """The digest of every feature's recipe, as it is stored with nights and with versions."""
+    return {name: recipe.digest for name, recipe in feature_recipes(definition).items()}
+
+
+def label_digest(definition: ModelDefinition) -> str:
+    """The digest of the label's recipe."""
+    label, inputs = definition.label, _Inputs(definition)
+    inputs.add_expression(label.source, label.expression, "duckdb")
+    for column in definition.observations.key:
+        inputs.add_column(label.source, column)
+    return _recipe(inputs, "label", label.type, label.expression.strip(), definition.observations.key).digest
+
+
+def recipe_change(wanted: Mapping[str, str], recorded: Mapping[str, str] | None) -> RecipeChange:
+    """How recorded features differ from those that are wanted; features that are not wanted do not matter.
+
+    Args:
+        wanted: The digest of each feature that is wanted.
+        recorded: The digests of what was computed; None if they were never recorded.
+    """
+    if recorded is None:
+        return RecipeChange(unrecorded=True)
+    changed = tuple(name for name, digest in wanted.items() if recorded.get(name, digest) != digest)
+    return RecipeChange(changed, tuple(name for name in wanted if name not in recorded))
+
+
+def columns_no_longer_landed(
+    recipes: Mapping[str, Recipe], wanted: Iterable[str], definition: ModelDefinition
+) -> list[str]:
+    """The landed columns behind some features that a definition no longer has, or declares otherwise.
+
+    Args:
+        recipes: The recipes of the definition that the features were declared by.
+        wanted: The features.
+        definition: The definition that data lands by.
+    """
+    needed = {column: meaning for name in wanted for column, meaning in recipes[name].columns.items()}
+    return [
+        f"{source}.{column}"
+        for (source, column), meaning in sorted(needed.items())
+        if source not in definition.sources
+        or column not in definition.sources[source].columns
+        or _meaning(definition, source, column) != meaning
+    ]
+
+
+@dataclass
+class _Inputs:
+    """Collects what expressions read of the sources: landed columns, derived columns and look-ups."""
+
+    definition: ModelDefinition
+    columns: dict[tuple[str, str], str] = field(default_factory=dict)
+    parts: dict[str, object] = field(default_factory=dict)
+
+    def add_expression(self, source: str, expression: str, dialect: Dialect = "spark") -> None:
+        """Adds every column that an expression over a source's rows names, and every look-up's field."""
+        for name, *fields in paths_in(expression, dialect):
+            if name in self.definition.sources[source].types:
+                self.add_column(source, name)
+            elif name in self.definition.features.lookups:
+                self.add_lookup(name, fields)
+
+    def add_column(self, source: str, name: str) -> None:
+        """Adds a column, landed or derived; a name of no column, such as the score date's, adds nothing."""
+        declared = self.definition.sources[source]
+        if name in declared.columns:
+            self.columns[source, name] = _meaning(self.definition, source, name)
+        elif name in declared.derived:
+            derived = declared.derived[name]
+            self.parts[f"{source}.{name}"] = [derived.expression.strip(), derived.type]
+            self.add_expression(source, derived.expression)
+
+    def add_lookup(self, name: str, fields: Sequence[str]) -> None:
+        """Adds a look-up: its key on both sides, and the field that is used; all where it is used as a struct."""
+        lookup = self.definition.features.lookups[name]
+        source = self.definition.sources[lookup.source]
+        self.parts[f"look-up {name}"] = [lookup.source, lookup.key, source.cadence, *_clock(self.definition, source)]
+        for column in lookup.key:
+            self.add_column(self.definition.observations.source, column)
+            self.add_column(lookup.source, column)
+        for column in fields[:1] or source.types:
+            self.add_column(lookup.source, column)
+
+
+def _of_row(definition: ModelDefinition, expression: str, kind: str) -> Recipe:
+    inputs = _Inputs(definition)
+    inputs.add_expression(definition.observations.source, expression)
+    return _recipe(inputs, "row", kind, expression.strip())
+
+
+def _of_aggregate(definition: ModelDefinition, name: str, days: int) -> Recipe:
+    aggregate, inputs = definition.features.aggregates[name], _Inputs(definition)
+    source = definition.sources[aggregate.source]
+    for expression in (aggregate.value, aggregate.where, source.event_time):
+        if expression:
+            inputs.add_expression(aggregate.source, expression)
+    for column in aggregate.by:
+        inputs.add_column(aggregate.source, column)
+        inputs.add_column(definition.observations.source, column)
+    declared = aggregate.model_dump(mode="json", exclude={"description", "windows"})
+    return _recipe(inputs, "aggregate", declared, days, source.event_time, _clock(definition, source))
+
+
+def _inputs_of_transform(definition: ModelDefinition, declared: Iterable[Recipe]) -> _Inputs:
+    """What `features.py` is given: every column of the observations and look-ups, and every declared feature."""
+    inputs = _Inputs(definition)
+    for column in definition.sources[definition.observations.source].types:
+        inputs.add_column(definition.observations.source, column)
+    for name in definition.features.lookups:
+        inputs.add_lookup(name, ())
+    for number, recipe in enumerate(declared):
+        inputs.parts[f"feature {number}"] = recipe.digest
+        inputs.columns |= recipe.columns
+    return inputs
+
+
+def _meaning(definition: ModelDefinition, source: str, column: str) -> str:
+    """What the values of a landed column are: how they were read from the files."""
+    declared = definition.sources[source]
+    zone = zone_of(definition.schedule, declared) if declared.columns[column].type in {"date", "timestamp"} else ""
+    return json.dumps([declared.columns[column].type, getattr(declared.columns[column], "from_", None), zone])
+
+
+def _clock(definition: ModelDefinition, source: Source | None = None) -> list[object]:
+    """What decides which data a night may use: the cutoff's time of day, and when a source is available."""
+    schedule = definition.schedule
+    clock: list[object] = [schedule.timezone, schedule.at]
+    if source is None:
+        return clock
+    return [*clock, zone_of(schedule, source), source.available.model_dump(mode="json")]
+
+
+def _recipe(inputs: _Inputs, *ingredients: object) -> Recipe:
+    columns = sorted((source, name, meaning) for (source, name), meaning in inputs.columns.items())
+    content = json.dumps([FORMAT, ingredients, columns, inputs.parts], sort_keys=True, default=str)
+    return Recipe(fingerprint(content), dict(inputs.columns))

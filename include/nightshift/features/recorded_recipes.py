@@ -1,0 +1,90 @@
+"""The recipes by which published nights were computed and versions were trained, and the definitions they come from."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from nightshift.definition.load import write_definition
+from nightshift.definition.model import ModelDefinition
+from nightshift.features.recipe import feature_digests, label_digest
+from nightshift.lake.catalog import Lake
+from nightshift.lake.staging import inputs_by_date
+from nightshift.lake.tables import TableSpec, features_table
+from nightshift.registry.package import learned_features
+from nightshift.registry.store import Registry, Version
+
+RECIPES = "recipes"  # among the inputs of staged features: the digest of each, as JSON
+LABEL = "label"  # among the recipes of a version's lineage, beside RECIPES
+
+# Among the inputs of scores: the version by whose definition the features were computed for them, if it differs from
+# the published features' one.
+FEATURES_OF_VERSION = "features_of_version"
+
+Digests = Mapping[str, str]
+
+
+def recipe_input(definition: ModelDefinition) -> dict[str, str]:
+    """The recipes of a definition's features, as an input of the set that is staged by it."""
+    return {RECIPES: json.dumps(feature_digests(definition), separators=(",", ":"))}
+
+
+def recipes_by_night(
+    lake: Lake, definition: ModelDefinition, first: date, last: date, snapshot: int | None = None
+) -> dict[date, Digests | None]:
+    """The recipes of every published night of features from `first` to `last`; None where they were not recorded."""
+    nights = inputs_by_date(lake, features_table(definition), first, last, snapshot)
+    return {night: json.loads(inputs[RECIPES]) if RECIPES in inputs else None for night, inputs in nights.items()}
+
+
+@contextmanager
+def definition_of_version(registry: Registry, version: Version) -> Iterator[ModelDefinition]:
+    """The definition that a version was trained by, in a folder that exists inside the context.
+
+    Raises:
+        TerminalError: If none is stored with it.
+        DefinitionError: If it can no longer be read.
+    """
+    _, files = registry.lineage(version.run_id)
+    with tempfile.TemporaryDirectory(prefix="nightshift-definition-") as folder:
+        yield write_definition(Path(folder) / registry.model, files)
+
+
+@dataclass(frozen=True)
+class LearnedRecipes:
+    """The recipes that a version was trained by.
+
+    Attributes:
+        features: The digest of each feature that its model uses.
+        label: The digest of its label.
+    """
+
+    features: Digests
+    label: str
+
+
+def learned_recipes(registry: Registry, version: Version) -> LearnedRecipes:
+    """The recipes that a version was trained by; computed from its stored definition if they were not recorded then.
+
+    Raises:
+        TerminalError: If its artifact or its lineage cannot be read.
+        DefinitionError: If its definition is needed and can no longer be read.
+    """
+    used = learned_features(registry.package_files(version.run_id, version.digest))
+    lineage, _ = registry.lineage(version.run_id)
+    features, label = lineage.get(RECIPES), lineage.get(LABEL, "")
+    if not features:
+        with definition_of_version(registry, version) as definition:
+            features, label = feature_digests(definition), label_digest(definition)
+    return LearnedRecipes({name: features[name] for name in used}, label)
+
+
+def table_of_version(registry: Registry, version: Version) -> TableSpec:
+    """The table of the features that a version's definition computes."""
+    with definition_of_version(registry, version) as definition:
+        return features_table(definition)

@@ -1,0 +1,141 @@
+"""Nights whose features were computed by another definition than the current one: which, and building them again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from nightshift.compute.job import Job, run_job
+from nightshift.errors import NightshiftError, TerminalError
+from nightshift.features.recipe import RecipeChange, feature_digests, label_digest, recipe_change
+from nightshift.features.recorded_recipes import FEATURES_OF_VERSION, learned_recipes, recipes_by_night
+from nightshift.lake.staging import inputs_by_date, new_attempt
+from nightshift.lake.tables import features_table, scores_table
+from nightshift.project import Progress, Project
+from nightshift.registry.store import Version
+from nightshift.stages.history import audit_and_publish
+
+CURRENT = "current"
+
+
+@dataclass(frozen=True)
+class OutdatedNights:
+    """Published nights of features that the current definition computes otherwise.
+
+    Attributes:
+        changes: How the features of each night differ from what the definition says now, by night.
+    """
+
+    changes: Mapping[date, RecipeChange]
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Every feature that differs on some night."""
+        return tuple(dict.fromkeys(name for change in self.changes.values() for name in change.features))
+
+    @property
+    def spans(self) -> list[tuple[date, date]]:
+        """The nights as spans of neighbouring dates."""
+        return neighbouring(self.changes)
+
+    @property
+    def change(self) -> RecipeChange:
+        """How the features of all these nights differ."""
+        return RecipeChange(self.features, unrecorded=bool(self.changes) and not self.features)
+
+    @property
+    def rebuilt(self) -> str:
+        """What was done about them, as a sentence."""
+        if not self.changes:
+            return "every published night is of the current definition; nothing is computed again"
+        return f"{self._nights}, of {self.change}, computed again by the current one"
+
+    def __str__(self) -> str:
+        return f"the features of {self._nights} were computed by {self.change}"
+
+    @property
+    def _nights(self) -> str:
+        spans = ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in self.spans)
+        return f"{len(self.changes)} {'night' if len(self.changes) == 1 else 'nights'} ({spans})"
+
+
+def outdated_nights(
+    project: Project, first: date = date.min, last: date = date.max, snapshot: int | None = None
+) -> OutdatedNights:
+    """The published nights from `first` to `last` whose features the definition computes otherwise now."""
+    wanted = feature_digests(project.definition)
+    nights = recipes_by_night(project.lake, project.definition, first, last, snapshot)
+    changes = {night: recipe_change(wanted, recorded) for night, recorded in nights.items()}
+    return OutdatedNights({night: change for night, change in changes.items() if change})
+
+
+def definitions_by_night(project: Project, first: date, last: date) -> dict[date, str]:
+    """The definition of the features that each published night was scored from, in words."""
+    definition, wanted = project.definition, feature_digests(project.definition)
+    published = recipes_by_night(project.lake, definition, first, last)
+    changes = {night: recipe_change(wanted, recorded) for night, recorded in published.items()}
+    texts = {night: str(change) if change else CURRENT for night, change in changes.items()}
+    scored = inputs_by_date(project.lake, scores_table(definition), first, last)
+    own = {night: inputs[FEATURES_OF_VERSION] for night, inputs in scored.items() if FEATURES_OF_VERSION in inputs}
+    return texts | {night: f"version {number}'s own" for night, number in own.items()}
+
+
+def definition_of(project: Project, version: Version) -> str:
+    """How what a version learned differs from what the definition says now, in words."""
+    try:
+        learned = learned_recipes(project.registry, version)
+    except NightshiftError:
+        return "unknown"
+    change = recipe_change(learned.features, feature_digests(project.definition))
+    label = learned.label != label_digest(project.definition)
+    parts = [str(change)] if change else []
+    parts += ["another definition of the label"] if label else []
+    return "; ".join(parts) or CURRENT
+
+
+def check_recipes(project: Project, first: date, last: date, snapshot: int) -> None:
+    """Refuses rows of several definitions: a model would learn one feature that means two things.
+
+    Raises:
+        TerminalError: If the features of a night were computed by another definition than the current one.
+    """
+    outdated = outdated_nights(project, first, last, snapshot)
+    if outdated.changes:
+        name = project.definition.name
+        raise TerminalError(
+            str(outdated),
+            where=features_table(project.definition).name,
+            allowed="features of the current definition",
+            fix=f"nightshift build {name}, which computes those nights again; then train",
+        )
+
+
+def rebuild(project: Project, progress: Progress) -> OutdatedNights:
+    """Computes the features of all outdated nights again and publishes them.
+
+    Returns:
+        The nights that were outdated.
+
+    Raises:
+        DataError: If a check failed; spans that were published before stay published.
+    """
+    outdated = outdated_nights(project)
+    for first, last in outdated.spans:
+        progress(f"computing the features of {first} to {last} again")
+        arguments = ("--model", project.definition.name, "--from", str(first), "--to", str(last))
+        job = Job("features", (*arguments, "--attempt", new_attempt(first, last)), many_nights=first != last)
+        staged = run_job(project.settings, job, progress).staged
+        audit_and_publish(project, staged, last, f"rebuild-{first}-{last}", progress)
+    return outdated
+
+
+def neighbouring(nights: Iterable[date]) -> list[tuple[date, date]]:
+    """Spans of neighbouring dates: their first and last ones."""
+    spans: list[tuple[date, date]] = []
+    for night in sorted(nights):
+        if spans and night - spans[-1][1] == timedelta(days=1):
+            spans[-1] = (spans[-1][0], night)
+        else:
+            spans.append((night, night))
+    return spans
