@@ -123,6 +123,11 @@ class Settings(BaseSettings):
             return self.catalog.uri
         return f"sqlite:///{self.var_path / 'catalog.db'}?timeout=60"
 
+    @property
+    def has_catalog(self) -> bool:
+        """Whether there is a catalog to open: one of its own that was created, or one that is configured."""
+        return bool(self.catalog.uri) or self.catalog.type != "sql" or (self.var_path / "catalog.db").exists()
+
     @cached_property
     def tracking_uri(self) -> str:
         return self.mlflow_uri or f"sqlite:///{self.var_path / 'mlflow' / 'mlflow.db'}"

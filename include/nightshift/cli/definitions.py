@@ -10,7 +10,7 @@ from nightshift.cli.output import console, error_console
 from nightshift.definition.declarations import declared_sources
 from nightshift.definition.load import FILE, check_shared_source, definition_folders, find_definition
 from nightshift.definition.shared_sources import source_files
-from nightshift.errors import DefinitionError, NightshiftError
+from nightshift.errors import DefinitionError, NightshiftError, first_line
 from nightshift.settings import Settings, get_settings
 
 
@@ -38,8 +38,21 @@ def validate(
     for definition in definitions:
         count = len(definition.feature_types)
         console.print(f"{definition.name}: {len(definition.sources)} sources, {count} features", highlight=False)
+        for line in _outdated(definition.name, settings) if settings.has_catalog else ():
+            console.print(f"{definition.name}: {line}", highlight=False, soft_wrap=True)
     if errors:
         raise typer.Exit(2)
+
+
+def _outdated(model: str, settings: Settings) -> list[str]:
+    """The published nights and the versions in use that stand on another definition than the current one."""
+    from nightshift.project import Project
+    from nightshift.stages.rebuild import describe_outdated
+
+    try:
+        return describe_outdated(Project(model, settings))
+    except Exception as error:  # a definition is valid or not, whether or not the installation can be reached
+        return [f"its nights and versions could not be read: {first_line(error)}"]
 
 
 def _check_unused_sources(settings: Settings) -> dict[str, NightshiftError]:

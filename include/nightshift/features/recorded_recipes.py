@@ -12,6 +12,7 @@ from pathlib import Path
 
 from nightshift.definition.load import write_definition
 from nightshift.definition.model import ModelDefinition
+from nightshift.errors import DefinitionError, TerminalError, first_line
 from nightshift.features.recipe import feature_digests, label_digest
 from nightshift.lake.catalog import Lake
 from nightshift.lake.staging import inputs_by_date
@@ -47,12 +48,20 @@ def definition_of_version(registry: Registry, version: Version) -> Iterator[Mode
     """The definition that a version was trained by, in a folder that exists inside the context.
 
     Raises:
-        TerminalError: If none is stored with it.
-        DefinitionError: If it can no longer be read.
+        TerminalError: If none is stored with it, or it can no longer be read.
     """
     _, files = registry.lineage(version.run_id)
     with tempfile.TemporaryDirectory(prefix="nightshift-definition-") as folder:
-        yield write_definition(Path(folder) / registry.model, files)
+        try:
+            definition = write_definition(Path(folder) / registry.model, files)
+        except DefinitionError as error:
+            raise TerminalError(
+                f"the definition that version {version.number} was trained by can no longer be read",
+                where=registry.model,
+                received=first_line(error),
+                fix=f"train a version by the current definition: {registry.model}.train",
+            ) from None
+        yield definition
 
 
 @dataclass(frozen=True)
@@ -72,8 +81,7 @@ def learned_recipes(registry: Registry, version: Version) -> LearnedRecipes:
     """The recipes that a version was trained by; computed from its stored definition if they were not recorded then.
 
     Raises:
-        TerminalError: If its artifact or its lineage cannot be read.
-        DefinitionError: If its definition is needed and can no longer be read.
+        TerminalError: If its artifact or its lineage cannot be read, or its definition where that is needed.
     """
     used = learned_features(registry.package_files(version.run_id, version.digest))
     lineage, _ = registry.lineage(version.run_id)

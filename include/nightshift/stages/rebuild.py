@@ -94,6 +94,18 @@ def definition_of(project: Project, version: Version) -> str:
     return "; ".join(parts) or CURRENT
 
 
+def describe_outdated(project: Project) -> list[str]:
+    """The published nights, and the versions in use, that stand on another definition than the current one."""
+    outdated = outdated_nights(project)
+    lines = [f"{outdated}; fix: nightshift build {project.definition.name}"] if outdated.changes else []
+    registry = project.registry
+    in_use = {"champion": registry.champion(), "challenger": registry.challenger()}
+    for role, version in in_use.items():
+        if version is not None and (text := definition_of(project, version)) != CURRENT:
+            lines.append(f"version {version.number}, the {role}, learned {text}; it is scored by its own definition")
+    return lines
+
+
 def check_recipes(project: Project, first: date, last: date, snapshot: int) -> None:
     """Refuses rows of several definitions: a model would learn one feature that means two things.
 
