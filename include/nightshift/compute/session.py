@@ -106,4 +106,5 @@ class StagingWriter:
 
     def seal(self, first: date, last: date) -> Staged:
         """Declares the folder complete for the dates from `first` to `last`."""
-        return seal(self.folder, self.spec.name, self.attempt, first, last, self.inputs, self.split, self.files)
+        inputs = {**self.spec.inputs, **self.inputs}
+        return seal(self.folder, self.spec.name, self.attempt, first, last, inputs, self.split, self.files)

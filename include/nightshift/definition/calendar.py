@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from nightshift.definition.model import ModelDefinition
 from nightshift.definition.schedule import Schedule
 from nightshift.definition.source import Source
 from nightshift.errors import TerminalError
+
+if TYPE_CHECKING:
+    from nightshift.definition.model import ModelDefinition
 
 
 def parse_night(text: str | None) -> date:

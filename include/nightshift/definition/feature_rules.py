@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from nightshift.definition.features import COMPUTED
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.problem import RESERVED, KeyPath, Problem, expression_problems
 
-COMPUTED = "features.py"
 _DATED = {"source_date": "date"}
 
 

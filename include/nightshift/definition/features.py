@@ -12,6 +12,8 @@ from pydantic_core import PydanticCustomError
 from nightshift.definition.base import ColumnName, Name, SourceName, SparkSql, StrictModel, ValueType
 from nightshift.definition.duration import Days
 
+COMPUTED = "features.py"  # the file whose `transform` adds the computed features
+
 FeatureType = Literal["number", "category"]
 Aggregation = Literal["count", "sum", "mean", "rate", "min", "max", "stddev", "approx_distinct", "last"]
 

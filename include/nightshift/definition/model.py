@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +17,7 @@ from nightshift.definition.metrics import Metric
 from nightshift.definition.monitoring import Monitoring
 from nightshift.definition.prediction import PREDICTIONS, Prediction
 from nightshift.definition.promotion import DeclaredPromotion, Promotion
+from nightshift.definition.recipe import Recipe, feature_recipes
 from nightshift.definition.schedule import Schedule, Wait
 from nightshift.definition.source import DeclaredSource
 from nightshift.definition.training import ESTIMATOR_FILE, Training
@@ -113,6 +115,16 @@ class ModelDefinition(StrictModel):
         types: dict[str, FeatureType] = {name: row.type for name, row in self.features.rows.items()}
         types |= {name: aggregate.type for name, aggregate in self.aggregate_features.items()}
         return types | {name: computed.type for name, computed in self.features.computed.items()}
+
+    @cached_property
+    def recipes(self) -> dict[str, Recipe]:
+        """How each feature is computed."""
+        return feature_recipes(self)
+
+    @property
+    def feature_digests(self) -> dict[str, str]:
+        """The digest of every feature's recipe, as it is stored with nights and with versions."""
+        return {name: recipe.digest for name, recipe in self.recipes.items()}
 
     @property
     def watched_features(self) -> tuple[str, ...]:

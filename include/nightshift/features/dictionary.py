@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from nightshift.definition.duration import format_duration
-from nightshift.definition.feature_rules import COMPUTED
-from nightshift.definition.features import Aggregate, feature_name
+from nightshift.definition.features import COMPUTED, Aggregate, feature_name
 from nightshift.definition.model import ModelDefinition
 
 

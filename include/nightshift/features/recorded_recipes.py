@@ -12,15 +12,14 @@ from pathlib import Path
 
 from nightshift.definition.load import write_definition
 from nightshift.definition.model import ModelDefinition
+from nightshift.definition.recipe import label_digest
 from nightshift.errors import DefinitionError, TerminalError, first_line
-from nightshift.features.recipe import feature_digests, label_digest
 from nightshift.lake.catalog import Lake
 from nightshift.lake.staging import inputs_by_date
-from nightshift.lake.tables import TableSpec, features_table
+from nightshift.lake.tables import RECIPES, TableSpec, features_table
 from nightshift.registry.package import learned_features
 from nightshift.registry.store import Registry, Version
 
-RECIPES = "recipes"  # among the inputs of staged features: the digest of each, as JSON
 LABEL = "label"  # among the recipes of a version's lineage, beside RECIPES
 
 # Among the inputs of scores: the version by whose definition the features were computed for them, if it differs from
@@ -28,11 +27,6 @@ LABEL = "label"  # among the recipes of a version's lineage, beside RECIPES
 FEATURES_OF_VERSION = "features_of_version"
 
 Digests = Mapping[str, str]
-
-
-def recipe_input(definition: ModelDefinition) -> dict[str, str]:
-    """The recipes of a definition's features, as an input of the set that is staged by it."""
-    return {RECIPES: json.dumps(feature_digests(definition), separators=(",", ":"))}
 
 
 def recipes_by_night(
@@ -88,7 +82,7 @@ def learned_recipes(registry: Registry, version: Version) -> LearnedRecipes:
     features, label = lineage.get(RECIPES), lineage.get(LABEL, "")
     if not features:
         with definition_of_version(registry, version) as definition:
-            features, label = feature_digests(definition), label_digest(definition)
+            features, label = definition.feature_digests, label_digest(definition)
     return LearnedRecipes({name: features[name] for name in used}, label)
 
 

@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from nightshift.definition.calendar import cutoff
-from nightshift.definition.feature_rules import COMPUTED
+from nightshift.definition.features import COMPUTED
 from nightshift.definition.model import ModelDefinition
 from nightshift.errors import TerminalError
 from nightshift.lake.tables import features_table, spark_schema

@@ -73,7 +73,7 @@ def stage_parts(
     row_counts: dict[str, int] = {}
     for part in parts:
         row_counts |= write_files(spec, part, folder)
-    return seal(folder, spec.name, attempt, first, last, inputs, split, row_counts)
+    return seal(folder, spec.name, attempt, first, last, {**spec.inputs, **inputs}, split, row_counts)
 
 
 def seal(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import pyarrow as pa
@@ -36,6 +37,7 @@ ROW_NUMBER = "nightshift_row"
 QUARANTINE_COLUMNS = tuple(f"quarantine_{name}" for name in ("rule", "column", "value", "reason", "run"))
 
 REGISTRY_EVENTS = "registry_events"
+RECIPES = "recipes"  # among the inputs of features: the digest of each feature's recipe, as JSON
 
 
 class Layer(StrEnum):
@@ -70,6 +72,7 @@ class TableSpec:
         key: The columns that identify a row; rows are sorted by them.
         split_by: Further partition columns, constant in a staged set.
         bounded: The columns whose bounds are stored in the metadata; all if None.
+        inputs: What every staged set of it is made by, besides its own inputs.
     """
 
     layer: Layer
@@ -79,6 +82,7 @@ class TableSpec:
     key: tuple[str, ...]
     split_by: tuple[str, ...] = ()
     bounded: tuple[str, ...] | None = None
+    inputs: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -159,7 +163,8 @@ def features_table(definition: ModelDefinition) -> TableSpec:
     """`features.<model>`: a row for each observation with its key and every feature."""
     types = {name: str(kind) for name, kind in definition.feature_types.items()}
     key = observation_key(definition)
-    return TableSpec(Layer.FEATURES, definition.name, {**key, **types}, "score_date", tuple(key))
+    recipes = {RECIPES: json.dumps(definition.feature_digests, separators=(",", ":"))}
+    return TableSpec(Layer.FEATURES, definition.name, {**key, **types}, "score_date", tuple(key), inputs=recipes)
 
 
 def tiles_table(definition: ModelDefinition, source: str) -> TableSpec:

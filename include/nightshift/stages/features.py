@@ -18,6 +18,7 @@ from nightshift.compute.session import StagingWriter, read_table
 from nightshift.definition.calendar import nights
 from nightshift.definition.load import definition_hash
 from nightshift.definition.model import ModelDefinition
+from nightshift.definition.recipe import columns_no_longer_landed
 from nightshift.errors import TerminalError
 from nightshift.features.compute import (
     TableTransform,
@@ -28,8 +29,7 @@ from nightshift.features.compute import (
     write_longer_tiles,
 )
 from nightshift.features.plan import SPANS, FeaturePlan, Tile, plan_features
-from nightshift.features.recipe import columns_no_longer_landed, feature_recipes
-from nightshift.features.recorded_recipes import definition_of_version, recipe_input
+from nightshift.features.recorded_recipes import definition_of_version
 from nightshift.features.tiles import consecutive_tiles, plan_tiles, published_tiles, recipe
 from nightshift.features.tiling import TileFile, TileWriter
 from nightshift.features.windows import WindowInputs
@@ -103,7 +103,7 @@ def stage_features(raw: RawTables, first: date, last: date, attempt: str) -> lis
     for source in plan.windows:
         tiles, files[source] = _stage_tiles(raw, source, plan, attempt)
         staged += tiles
-    inputs = raw.inputs() | {"definition": definition_hash(raw.definition)} | recipe_input(raw.definition)
+    inputs = raw.inputs() | {"definition": definition_hash(raw.definition)}
     staging = StagingWriter(raw.lake, features_table(raw.definition), attempt, inputs)
     observed = raw.definition.observations.source
     batches = batch_by_rows(nights(first, last), OBSERVATIONS, lambda night: raw.count(observed, night, night))
@@ -126,7 +126,7 @@ def stage_features_of_version(
     """
     learned = learned_features(project.registry.package_files(version.run_id, version.digest))
     with definition_of_version(project.registry, version) as definition:
-        if absent := columns_no_longer_landed(feature_recipes(definition), learned, project.definition):
+        if absent := columns_no_longer_landed(definition.recipes, learned, project.definition):
             raise TerminalError(
                 f"version {version.number} learned features that can no longer be computed",
                 where=f"{project.definition.folder / 'model.yaml'}: sources",

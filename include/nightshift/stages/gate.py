@@ -8,8 +8,8 @@ from datetime import date
 import pyarrow as pa
 
 from nightshift.compute.job import Job, run_job
+from nightshift.definition.recipe import label_digest, recipe_change
 from nightshift.errors import TerminalError
-from nightshift.features.recipe import feature_digests, label_digest, recipe_change
 from nightshift.features.recorded_recipes import learned_recipes, table_of_version
 from nightshift.lake.staging import load_staged, new_attempt, read_staged
 from nightshift.lake.tables import features_table
@@ -114,7 +114,7 @@ def _champion_scores(
     against = f"against version {champion.number}"
     if learned.label != label_digest(project.definition):
         against += ", which learned another definition of the label"
-    if change := recipe_change(learned.features, feature_digests(project.definition)):
+    if change := recipe_change(learned.features, project.definition.feature_digests):
         against += f", which learned {change}"
     try:
         if change:

@@ -15,8 +15,8 @@ from pyspark.sql import SparkSession
 
 from nightshift.compute.driver import progress as job_progress
 from nightshift.compute.job import Job, run_job
+from nightshift.definition.recipe import recipe_change
 from nightshift.features.compare import Comparison, compare
-from nightshift.features.recipe import feature_digests, recipe_change
 from nightshift.features.recorded_recipes import recipes_by_night
 from nightshift.features.sandbox import publish_arrived_rows, raw_snapshots, sandbox_settings
 from nightshift.lake.catalog import Lake
@@ -80,7 +80,7 @@ def compare_staged(project: Project, locations: Sequence[str], tolerance: Mappin
     Features whose definition has changed since are not compared: they differ for another reason.
     """
     spec, total = features_table(project.definition), Comparison(0, ())
-    wanted = feature_digests(project.definition)
+    wanted = project.definition.feature_digests
     for staged in map(load_staged, locations):
         nights = recipes_by_night(project.lake, project.definition, staged.first, staged.last)
         changes = [recipe_change(wanted, recorded) for recorded in nights.values()]

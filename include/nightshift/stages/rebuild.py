@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from nightshift.compute.job import Job, run_job
+from nightshift.definition.recipe import RecipeChange, label_digest, recipe_change
 from nightshift.errors import NightshiftError, TerminalError
-from nightshift.features.recipe import RecipeChange, feature_digests, label_digest, recipe_change
 from nightshift.features.recorded_recipes import FEATURES_OF_VERSION, learned_recipes, recipes_by_night
 from nightshift.lake.staging import inputs_by_date, new_attempt
 from nightshift.lake.tables import features_table, scores_table
@@ -64,7 +64,7 @@ def outdated_nights(
     project: Project, first: date = date.min, last: date = date.max, snapshot: int | None = None
 ) -> OutdatedNights:
     """The published nights from `first` to `last` whose features the definition computes otherwise now."""
-    wanted = feature_digests(project.definition)
+    wanted = project.definition.feature_digests
     nights = recipes_by_night(project.lake, project.definition, first, last, snapshot)
     changes = {night: recipe_change(wanted, recorded) for night, recorded in nights.items()}
     return OutdatedNights({night: change for night, change in changes.items() if change})
@@ -72,7 +72,7 @@ def outdated_nights(
 
 def definitions_by_night(project: Project, first: date, last: date) -> dict[date, str]:
     """The definition of the features that each published night was scored from, in words."""
-    definition, wanted = project.definition, feature_digests(project.definition)
+    definition, wanted = project.definition, project.definition.feature_digests
     published = recipes_by_night(project.lake, definition, first, last)
     changes = {night: recipe_change(wanted, recorded) for night, recorded in published.items()}
     texts = {night: str(change) if change else CURRENT for night, change in changes.items()}
@@ -87,7 +87,7 @@ def definition_of(project: Project, version: Version) -> str:
         learned = learned_recipes(project.registry, version)
     except NightshiftError:
         return "unknown"
-    change = recipe_change(learned.features, feature_digests(project.definition))
+    change = recipe_change(learned.features, project.definition.feature_digests)
     label = learned.label != label_digest(project.definition)
     parts = [str(change)] if change else []
     parts += ["another definition of the label"] if label else []

@@ -17,7 +17,7 @@ from pyspark.sql import DataFrame, SparkSession
 from nightshift.compute.driver import log, reason
 from nightshift.compute.session import StagingWriter, read_files, read_table
 from nightshift.definition.model import ModelDefinition
-from nightshift.features.recipe import recipe_change
+from nightshift.definition.recipe import recipe_change
 from nightshift.features.recorded_recipes import (
     FEATURES_OF_VERSION,
     learned_recipes,

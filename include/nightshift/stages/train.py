@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from nightshift.definition.load import definition_files, definition_hash
 from nightshift.definition.model import ModelDefinition
-from nightshift.features.recipe import feature_digests, label_digest
+from nightshift.definition.recipe import label_digest
 from nightshift.lake.tables import features_table
 from nightshift.lake.tags import tag_snapshots, untag_snapshots
 from nightshift.monitoring.expected_performance import ExpectedPerformance, learn_expected_performance
@@ -172,7 +172,7 @@ def lineage_of(
         median=labels.median,
         without=_unused_features(definition, fitted.package),
         seed=definition.training.seed,
-        recipes=feature_digests(definition),
+        recipes=definition.feature_digests,
         label=label_digest(definition),
         **environment(project.settings.home),
     )

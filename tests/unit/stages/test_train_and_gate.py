@@ -17,7 +17,6 @@ from nightshift.definition.load import definition_hash
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.prediction import NUMBER
 from nightshift.errors import TerminalError
-from nightshift.features.recorded_recipes import recipe_input
 from nightshift.lake.publish import publish
 from nightshift.lake.read import read_dates
 from nightshift.lake.staging import stage_arrow
@@ -72,9 +71,7 @@ def publish_days(project: Project, first: date, last: date, **spoilt: Any) -> No
             failed.append({"source_date": day, "machine": name, "failed": spoilt.get("label", minutes)})
     for spec, listed in ((features, rows), (outcomes, failed)):
         data = pa.Table.from_pylist(listed, schema=spec.schema)
-        publish(
-            project.lake, spec, stage_arrow(project.lake, spec, data, first, last, recipe_input(project.definition))
-        )
+        publish(project.lake, spec, stage_arrow(project.lake, spec, data, first, last, {}))
 
 
 def run(project: Project, as_of: date = AS_OF) -> tuple[StoredModel, GateReport]:

@@ -6,17 +6,19 @@ source, are no part of it; an expression, a default, a window, a column's type o
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from nightshift.definition.calendar import zone_of
 from nightshift.definition.expressions import Dialect, paths_in
-from nightshift.definition.feature_rules import COMPUTED
-from nightshift.definition.features import feature_name
-from nightshift.definition.model import ModelDefinition
+from nightshift.definition.features import COMPUTED, feature_name
 from nightshift.definition.source import Source
-from nightshift.lake.read import fingerprint
+
+if TYPE_CHECKING:
+    from nightshift.definition.model import ModelDefinition
 
 FORMAT = 1  # of recipes; with another number every recipe is another one
 
@@ -78,11 +80,6 @@ def feature_recipes(definition: ModelDefinition) -> dict[str, Recipe]:
         for name, computed in features.computed.items():
             recipes[name] = _recipe(inputs, "computed", computed.type, text, _clock(definition), name)
     return recipes
-
-
-def feature_digests(definition: ModelDefinition) -> dict[str, str]:
-    """The digest of every feature's recipe, as it is stored with nights and with versions."""
-    return {name: recipe.digest for name, recipe in feature_recipes(definition).items()}
 
 
 def label_digest(definition: ModelDefinition) -> str:
@@ -216,4 +213,4 @@ def _clock(definition: ModelDefinition, source: Source | None = None) -> list[ob
 def _recipe(inputs: _Inputs, *ingredients: object) -> Recipe:
     columns = sorted((source, name, meaning) for (source, name), meaning in inputs.columns.items())
     content = json.dumps([FORMAT, ingredients, columns, inputs.parts], sort_keys=True, default=str)
-    return Recipe(fingerprint(content), dict(inputs.columns))
+    return Recipe(hashlib.sha256(content.encode()).hexdigest()[:16], dict(inputs.columns))

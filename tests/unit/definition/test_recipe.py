@@ -8,10 +8,9 @@ import pytest
 
 from nightshift.definition.load import load_definition
 from nightshift.definition.model import ModelDefinition
-from nightshift.features.recipe import (
+from nightshift.definition.recipe import (
     RecipeChange,
     columns_no_longer_landed,
-    feature_digests,
     feature_recipes,
     label_digest,
     recipe_change,
@@ -124,7 +123,7 @@ def edited(folder: Path, old: str, new: str) -> ModelDefinition:
 def test_exactly_the_features_concerned_have_another_recipe(
     tmp_path: Path, old: str, new: str, changed: set[str]
 ) -> None:
-    then, now = feature_digests(definition(tmp_path / "then")), feature_digests(edited(tmp_path / "now", old, new))
+    then, now = definition(tmp_path / "then").feature_digests, edited(tmp_path / "now", old, new).feature_digests
     assert set(then) == set(now) == ALL
     # What `features.py` computes may read every column and every declared feature.
     assert {name for name in ALL if then[name] != now[name]} == changed | {"strange"}
@@ -144,14 +143,14 @@ def test_exactly_the_features_concerned_have_another_recipe(
 )
 def test_what_does_not_change_a_features_value_is_no_part_of_its_recipe(tmp_path: Path, old: str, new: str) -> None:
     then, now = definition(tmp_path / "then"), edited(tmp_path / "now", old, new)
-    assert feature_digests(then) == feature_digests(now)
+    assert then.feature_digests == now.feature_digests
     assert (label_digest(then) == label_digest(now)) == ("not failed" not in new)
 
 
 def test_another_features_py_changes_what_it_computes_alone(tmp_path: Path) -> None:
     then = definition(tmp_path / "then")
     now = definition(tmp_path / "now", transform=TRANSFORM.replace("1.0", "2.0"))
-    assert recipe_change(feature_digests(then), feature_digests(now)).features == ("strange",)
+    assert recipe_change(then.feature_digests, now.feature_digests).features == ("strange",)
 
 
 def test_order_and_layout_of_a_declaration_do_not_matter(tmp_path: Path) -> None:
@@ -161,7 +160,7 @@ def test_order_and_layout_of_a_declaration_do_not_matter(tmp_path: Path) -> None
         "      ended: {type: timestamp}\n",
         "      ended: {type: timestamp}\n      failed: {type: boolean}\n      machine: {type: string}\n",
     )
-    assert feature_digests(definition(tmp_path / "a")) == feature_digests(definition(tmp_path / "b", swapped))
+    assert definition(tmp_path / "a").feature_digests == definition(tmp_path / "b", swapped).feature_digests
 
 
 @pytest.mark.parametrize(
