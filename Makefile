@@ -61,10 +61,11 @@ format: install ## Format the code
 	@$(BIN)/ruff check --fix -q . ; $(BIN)/ruff format .
 
 .PHONY: docs
-docs: install ## Write the documentation and the JSON schemas of definitions from their types
+docs: install ## Write the documentation and the JSON schemas of definitions from their types, and that of the conversions
 	@$(BIN)/nightshift schema --markdown > docs/definition.md
 	@$(BIN)/nightshift schema > docs/model.schema.json
 	@$(BIN)/nightshift schema source > docs/source.schema.json
+	@$(BIN)/nightshift schema --conversions > docs/conversions.md
 
 .PHONY: lock
 lock: ## Pin the packages of pyproject.toml in requirements*.txt; UPGRADE=1 takes their newest versions

@@ -1,4 +1,4 @@
-"""The command that prints the JSON schemas of `model.yaml` and of a shared source, and their documentation."""
+"""The command that prints the JSON schemas of `model.yaml` and of a shared source, and the documentation."""
 
 from __future__ import annotations
 
@@ -22,10 +22,18 @@ def schema(
     markdown: Annotated[
         bool, typer.Option("--markdown", help="Print the documentation of both, docs/definition.md, instead.")
     ] = False,
+    conversions: Annotated[
+        bool,
+        typer.Option("--conversions", help="Print the documentation of conversions, docs/conversions.md, instead."),
+    ] = False,
 ) -> None:
     """Print the JSON schema of model.yaml or of a shared source, for editors; see docs/definition.md."""
     from nightshift.definition.json_schema import definition_schema, schema_text, source_schema
     from nightshift.definition.page import definition_page
+    from nightshift.lake.conversions_page import conversions_page
 
     schemas = {DefinitionFile.model: definition_schema, DefinitionFile.source: source_schema}
-    typer.echo(definition_page() if markdown else schema_text(schemas[file]()), nl=False)
+    if conversions:
+        typer.echo(conversions_page(), nl=False)
+    else:
+        typer.echo(definition_page() if markdown else schema_text(schemas[file]()), nl=False)

@@ -6,6 +6,7 @@ Its tables of keys are made from the types of the definition; `definition.md.j2`
 from __future__ import annotations
 
 import inspect
+import json
 import re
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -31,6 +32,7 @@ SECTIONS: Mapping[type[StrictModel], str] = {
     Wait: "wait",
     source.Source: "sources",
     source.SharedSource: "Shared sources",
+    source.CsvFormat: "CSV files",
     source.Column: "Columns of a source",
     checks.UsualValues: "Usual values of a column",
     source.DerivedColumn: "Derived columns",
@@ -237,7 +239,7 @@ def _yaml(default: Any) -> str:
     if isinstance(default, bool):
         return str(default).lower()
     if isinstance(default, tuple):
-        return "[]"
+        return json.dumps(default)
     if default in ("", "00:00"):
         return f'"{default}"'
     return f"{default:g}" if isinstance(default, float) else str(default)

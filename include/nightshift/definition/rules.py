@@ -18,7 +18,7 @@ from nightshift.definition import (
 from nightshift.definition.duration import format_duration
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.problem import RESERVED, KeyPath, Problem
-from nightshift.definition.source import SOURCE_ENDINGS
+from nightshift.definition.source import PLAIN_CSV, SOURCE_ENDINGS, Source
 
 PROVENANCE = {"score", "model_version", "features_snapshot", "scored_at"}
 
@@ -94,6 +94,33 @@ def path_problems(path: str) -> Iterator[Problem]:
         yield Problem((), "has no date", path, "one `{date}`", "write where the date stands")
     if not path.endswith(SOURCE_ENDINGS):
         yield Problem((), "unknown file format", path, ", ".join(SOURCE_ENDINGS), "change the ending")
+
+
+def files_can_be_read(definition: ModelDefinition) -> Iterator[Problem]:
+    """`csv` says how CSV files are written, and by distinct characters; a column of a file is declared once."""
+    for name, source in definition.sources.items():
+        for problem in source_file_problems(source):
+            yield problem._replace(path=("sources", name, *problem.path))
+
+
+def source_file_problems(source: Source) -> Iterator[Problem]:
+    written = source.csv
+    if written != PLAIN_CSV and source.path.endswith(".parquet"):
+        yield Problem(("csv",), "is for CSV files", source.path, "a path that ends in .csv or .csv.gz", "remove `csv:`")
+    characters = {"separator": written.separator, "quote": written.quote, "escape": written.escape}
+    for number, (key, character) in enumerate(characters.items()):
+        if character in [*characters.values()][:number]:
+            first = next(name for name, earlier in characters.items() if earlier == character)
+            yield Problem(
+                ("csv", key), f"is the character of `{first}`", character, "another one", "change one of them"
+            )
+    columns: dict[str, str] = {}
+    for column, landed in source.file_columns.items():
+        first = columns.setdefault(landed, column)
+        if first != column:
+            path = ("columns", column, "from") if source.columns[column].from_ else ("columns", column)
+            message = f"is the column of the file that '{first}' is read from"
+            yield Problem(path, message, landed, "each column of the file once", "derive a column from the first")
 
 
 def cadence_fits_use(definition: ModelDefinition) -> Iterator[Problem]:
@@ -240,6 +267,7 @@ RULES: tuple[Rule, ...] = (
     sources_exist,
     columns_exist,
     paths_have_a_date,
+    files_can_be_read,
     cadence_fits_use,
     observations_are_available_in_time,
     names_are_free,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
 from nightshift.definition.base import AlternativeForm, ColumnName, Name, SparkSql, StrictModel, ValueType
 from nightshift.definition.checks import (
@@ -28,8 +29,63 @@ SOURCE_ENDINGS = (".csv", ".csv.gz", ".parquet")  # of the formats that `nightsh
 class Column(ColumnChecks):
     """A column of a source: its type, and the checks of its values."""
 
-    type: ColumnType = Field(description="The type that its values are converted to.")
+    type: ColumnType = Field(description="The type that its values are [converted](conversions.md) to.")
+    from_: str | None = Field(
+        None,
+        alias="from",
+        min_length=1,
+        description="The name of the column in the file, such as `Dep Time`. The name of this column if left out.",
+    )
     description: str = Field("", description="What it contains.")
+
+
+# How systems write a missing value in a CSV file: Arrow's list, and the `\N` of databases.
+NULL_WORDS = (
+    "NA", "N/A", "n/a", "NULL", "null", "NaN", "nan", "-NaN", "-nan", "#N/A", "#N/A N/A", "#NA",
+    "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN", "\\N",
+)  # fmt: skip
+
+
+def _printed_character(text: str) -> str:
+    if len(text) != 1 or not text.isascii() or text in "\r\n\0":
+        raise PydanticCustomError(
+            "character", "not a single character", {"allowed": "one ASCII character, no line end", "fix": 'such as ";"'}
+        )
+    return text
+
+
+Character = Annotated[str, AfterValidator(_printed_character), ValueType("character")]
+
+
+class CsvFormat(StrictModel):
+    """How the CSV files of a source are written; of `.csv` and `.csv.gz` files only.
+
+    A file begins with a line of column names. An empty field is missing, quoted or not. The header a second time is
+    refused, and so are text between a closing quote and the next separator, and a quote that is never closed. Quoted
+    text may have line ends. Files are UTF-8.
+    """
+
+    separator: Character = Field(",", description='The character between two fields, such as `";"` or `"\\t"`.')
+    quote: Character | Literal["none"] = Field(
+        '"',
+        description="The character around quoted text; twice within it, it is itself. `none`: there is no quoted text.",
+    )
+    escape: Character | None = Field(
+        None,
+        description="The character before a character that stands for itself, such as a backslash before a quote. "
+        "An unquoted null word is recognised before.",
+    )
+    null: Annotated[tuple[str, ...], ValueType("list of texts")] = Field(
+        NULL_WORDS,
+        description="The unquoted fields that mean a missing value, besides the empty field. Quoted text is never one "
+        'of them: `"NA"` is a value. In a YAML list they are quoted: `["NA", "\\\\N"]`.',
+    )
+    decimal: Literal[".", ","] = Field(
+        ".", description="The decimal point of numbers. With a comma, a number with a point is refused."
+    )
+
+
+PLAIN_CSV = CsvFormat()
 
 
 class Availability(StrictModel):
@@ -83,6 +139,7 @@ class Source(StrictModel):
         description="Daily sources only: how long after its date was the newest date a file may "
         "[land again](features.md#files-that-land-again), corrected.",
     )
+    csv: CsvFormat = Field(PLAIN_CSV, description="How its CSV files are [written](#csv-files).")
     columns: dict[Name, Column] = Field(
         min_length=1, description="The columns to read. Other columns of the file are ignored."
     )
@@ -105,6 +162,11 @@ class Source(StrictModel):
         (), description="Any other [Great Expectations expectation](quality.md#custom-expectations)."
     )
     quarantine: Quarantine = Field(Quarantine(), description="How many rows may be set aside.")
+
+    @property
+    def file_columns(self) -> dict[str, str]:
+        """The name in its files of every column."""
+        return {name: column.from_ or name for name, column in self.columns.items()}
 
     @property
     def landed(self) -> dict[str, str]:

@@ -12,6 +12,8 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from nightshift.definition.problem import KeyPath
 from nightshift.errors import DefinitionError, TerminalError
 
+NULL = "null"
+
 
 def parse(file: Path) -> CommentedMap:
     """Parses a definition's file into a tree that keeps line numbers.
@@ -47,7 +49,8 @@ def parse(file: Path) -> CommentedMap:
 def plain(node: Any) -> Any:
     """The tree as plain dictionaries, lists and numbers, without line numbers and comments."""
     if isinstance(node, dict):
-        return {plain(key): plain(value) for key, value in node.items()}
+        # Unquoted, `null` is a key of a source's `csv`, and not a missing key.
+        return {NULL if key is None else plain(key): plain(value) for key, value in node.items()}
     if isinstance(node, list):
         return [plain(value) for value in node]
     for kind in (bool, int, float, str):
@@ -59,9 +62,11 @@ def plain(node: Any) -> Any:
 def line_of(tree: Any, path: KeyPath) -> int:
     """The line of a key, or of its nearest parent that exists."""
     line, node = 1, tree
-    for part in path:
+    for key in path:
+        part: str | int | None = key
         try:
             if isinstance(node, CommentedMap):
+                part = None if part == NULL and NULL not in node else part
                 line = node.lc.key(part)[0] + 1
             elif isinstance(node, CommentedSeq) and isinstance(part, int):
                 line = node.lc.item(part)[0] + 1

@@ -1,7 +1,7 @@
 """The landing folder: the files that a night needs, read as their source declares.
 
-Every CSV column is read as text first and then converted, so that a message can name the file, the column, the row and
-the first bad value.
+Every CSV column is read as text first and then converted (`conversions.py`), so that a message can name the file, the
+column, the row and the first bad value.
 """
 
 from __future__ import annotations
@@ -11,20 +11,26 @@ import re
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from nightshift.definition.calendar import newest_partition, nights
 from nightshift.definition.model import ModelDefinition
-from nightshift.definition.source import Column, Source
+from nightshift.definition.source import PLAIN_CSV, CsvFormat, Source
 from nightshift.errors import DataError, NotYetAvailable
+from nightshift.lake.conversions import (
+    CONVERSION_ERRORS,
+    PLAIN_NOTATION,
+    Notation,
+    UnconvertibleError,
+    conversion_of,
+    convert,
+    declarable_types,
+)
 from nightshift.lake.files import as_uri, exists, list_files, read_bytes
 from nightshift.lake.source_formats import parse_source_file
-from nightshift.lake.tables import ARROW, TableSpec
-
-TYPE_ERRORS = (pa.ArrowInvalid, pa.ArrowNotImplementedError)
-TRUE, FALSE = ["true", "True", "TRUE", "1"], ["false", "False", "FALSE", "0"]
+from nightshift.lake.tables import TableSpec
 
 
 @dataclass(frozen=True)
@@ -116,27 +122,37 @@ def read_landed(file: LandingFile, source: Source, spec: TableSpec, zone: str = 
         NotYetAvailable: If the file has not landed.
         DataError: If it cannot be read, lacks a column, or holds a value of another type.
     """
-    table, digest = parse_landed(file.uri)
-    if missing := [name for name in source.columns if name not in table.column_names]:
-        raise DataError(
-            f"column '{missing[0]}' is missing",
-            where=file.uri,
-            received=", ".join(table.column_names),
-            fix="land the file again with every declared column, or correct `columns` in the definition",
-        )
-    if repeated := [name for name in source.columns if table.column_names.count(name) > 1]:
+    table, digest = parse_landed(file.uri, source.csv)
+    for name, landed in source.file_columns.items():
+        if landed not in table.column_names:
+            raise DataError(
+                f"column '{landed}' is missing",
+                where=file.uri,
+                received=", ".join(table.column_names),
+                fix="land the file again with every declared column, or correct "
+                + (f"`columns.{name}.from` in the definition" if landed != name else "`columns` in the definition"),
+            )
+    if repeated := [landed for landed in source.file_columns.values() if table.column_names.count(landed) > 1]:
         raise DataError(
             f"column '{repeated[0]}' occurs more than once",
             where=file.uri,
             fix="land the file again with every column once",
         )
-    typed = {name: _typed(file, name, column, table[name], zone) for name, column in source.columns.items()}
+    notation = Notation(zone, source.csv.decimal)
+    typed = {
+        name: _typed(file, landed, source.columns[name].type, table[landed], notation)
+        for name, landed in source.file_columns.items()
+    }
     days = pa.repeat(pa.scalar(file.day, pa.date32()), table.num_rows)
     return pa.table({"source_date": days, **typed}).cast(spec.schema), digest
 
 
-def parse_landed(uri: str) -> tuple[pa.Table, str]:
-    """Reads a landed file without a declaration: text columns from CSV, the stored types from Parquet.
+def parse_landed(uri: str, written: CsvFormat = PLAIN_CSV) -> tuple[pa.Table, str]:
+    """Reads a landed file without a declaration of its columns: texts from CSV, the stored types from Parquet.
+
+    Args:
+        uri: The file.
+        written: How its source's CSV files are written.
 
     Returns:
         The rows, and the SHA-256 of the file.
@@ -149,108 +165,63 @@ def parse_landed(uri: str) -> tuple[pa.Table, str]:
         content = read_bytes(uri)
     except FileNotFoundError:
         raise NotYetAvailable("the file has not landed", where=uri) from None
-    return parse_source_file(uri, content), hashlib.sha256(content).hexdigest()
+    return parse_source_file(uri, content, written), hashlib.sha256(content).hexdigest()
 
 
-def convert(values: pa.ChunkedArray, kind: str, zone: str = "UTC") -> pa.ChunkedArray:
-    """Converts a column of a landed file to a type; empty texts and NaN become null.
-
-    Raises:
-        pyarrow.ArrowInvalid: If a value is not of that type.
-        pyarrow.ArrowNotImplementedError: If the stored type cannot be converted to that type.
-    """
-    # Before the cast, since an empty text cannot be cast; and after it, since the text "NAN" becomes NaN.
-    return _without_blanks(_cast(_without_blanks(_decoded(values)), ARROW[kind], zone))
-
-
-def first_mistyped_row(values: pa.ChunkedArray, kind: str, zone: str = "UTC") -> int | None:
+def first_mistyped_row(values: pa.ChunkedArray, kind: str, notation: Notation = PLAIN_NOTATION) -> int | None:
     """The index of the first value of a landed column that is not of a type; None if all are."""
-    if _converts(values, kind, zone):
+    if _refusal(values, kind, notation) is None:
         return None
     # The first `good` values convert, the first `bad` do not. The search starts small: the value is often near the top.
     good, bad = 0, 1
-    while bad < len(values) and _converts(values.slice(good, bad - good), kind, zone):
+    while bad < len(values) and _refusal(values.slice(good, bad - good), kind, notation) is None:
         good, bad = bad, 2 * bad
     bad = min(bad, len(values))
     while bad - good > 1:
         middle = (good + bad) // 2
-        if _converts(values.slice(good, middle - good), kind, zone):
+        if _refusal(values.slice(good, middle - good), kind, notation) is None:
             good = middle
         else:
             bad = middle
     return good
 
 
-def _typed(file: LandingFile, name: str, column: Column, values: pa.ChunkedArray, zone: str) -> pa.ChunkedArray:
+def shown_value(values: pa.ChunkedArray, row: int) -> Any:
+    """A value of a landed column for a message; as text where Python cannot hold it, such as the year 10000."""
+    try:
+        return values[row].as_py()
+    except (ValueError, OverflowError):
+        return str(values[row])
+
+
+def _typed(file: LandingFile, name: str, kind: str, values: pa.ChunkedArray, notation: Notation) -> pa.ChunkedArray:
     """Converts a column to its declared type, or raises an error with the first value that does not convert."""
     try:
-        return convert(values, column.type, zone)
-    except TYPE_ERRORS:
-        row = first_mistyped_row(values, column.type, zone) or 0
+        return convert(values, kind, notation)
+    except CONVERSION_ERRORS:
+        row = first_mistyped_row(values, kind, notation) or 0
+    stored = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
+    conversion = conversion_of(stored, kind)
+    if conversion is not None:
+        allowed: str | list[str] = f"{kind}: {conversion.rule}".replace("`", "'")
+    else:
+        allowed = declarable_types(stored) or "another type in the file"
+    reason = _refusal(values.slice(row, 1), kind, notation)
     raise DataError(
-        f"column '{name}' holds a value that is not of type {column.type}",
+        f"column '{name}' {reason}",
         where=f"{file.uri} row {row + 1}",
-        received=values[row].as_py() if len(values) else str(values.type),
-        allowed=column.type,
+        received=shown_value(values, row),
+        allowed=allowed,
         fix="land the file again, or correct the type in the definition",
     )
 
 
-def _decoded(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Replaces dictionary codes by their values, and every text type by one."""
-    if pa.types.is_dictionary(values.type):
-        values = values.cast(values.type.value_type)
-    if pa.types.is_large_string(values.type) or pa.types.is_string_view(values.type):
-        values = values.cast(pa.string())
-    return values
-
-
-def _without_blanks(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Replaces empty texts and NaN by null: a CSV file cannot distinguish them, so no format does."""
-    if pa.types.is_floating(values.type):
-        blank = pc.is_nan(values)
-    elif pa.types.is_string(values.type):
-        blank = pc.equal(values, "")
-    else:
-        return values
-    return pc.if_else(blank, pa.scalar(None, values.type), values) if pc.any(blank).as_py() else values
-
-
-def _cast(values: pa.ChunkedArray, target: pa.DataType, zone: str) -> pa.ChunkedArray:
-    if pa.types.is_timestamp(target):
-        return _instants(values, target, zone)
-    if pa.types.is_boolean(target) and pa.types.is_string(values.type):
-        valid = pc.or_(pc.is_in(values, pa.array(TRUE + FALSE)), pc.is_null(values))
-        if pc.any(pc.invert(valid)).as_py():
-            raise pa.ArrowInvalid("not a boolean")
-        return pc.if_else(pc.is_null(values), pa.scalar(None, pa.bool_()), pc.is_in(values, pa.array(TRUE)))
-    if pa.types.is_integer(target) and pa.types.is_string(values.type):
-        values = values.cast(pa.decimal128(38, 9))  # accepts 17.0 and 2e3, and keeps every digit
-    return values.cast(target)
-
-
-def _instants(values: pa.ChunkedArray, target: pa.DataType, zone: str) -> pa.ChunkedArray:
-    """Converts texts, dates and local times to instants: by their own offset, or by the clock of a time zone.
-
-    Where that clock is put back, a time that occurs twice is the first of the two; a time that the clock skips is the
-    instant it skips to.
-    """
-    if pa.types.is_date(values.type):
-        values = values.cast(pa.timestamp(target.unit))
-    if pa.types.is_string(values.type):
-        offset = pc.match_substring_regex(values, r"[T ]\d\d(:\d\d(:\d\d(\.\d+)?)?)?(Z|[+-]\d\d(:?\d\d)?)$")
-        null = pa.scalar(None, values.type)
-        with_offset = pc.if_else(offset, values, null).cast(target)
-        local = pc.if_else(offset, null, values).cast(pa.timestamp(target.unit))
-        return pc.coalesce(with_offset, _instants(local, target, zone))
-    if pa.types.is_timestamp(values.type) and values.type.tz is None:
-        values = pc.assume_timezone(values, zone, ambiguous="earliest", nonexistent="latest")
-    return values.cast(target)
-
-
-def _converts(values: pa.ChunkedArray, kind: str, zone: str) -> bool:
+def _refusal(values: pa.ChunkedArray, kind: str, notation: Notation) -> str | None:
+    """Why values of a column are not converted to a type; None if they are. It continues "column 'x' …"."""
     try:
-        convert(values, kind, zone)
-    except TYPE_ERRORS:
-        return False
-    return True
+        convert(values, kind, notation)
+    except UnconvertibleError as error:
+        return str(error)
+    except CONVERSION_ERRORS:
+        return f"holds a value that is not of type {kind}"
+    return None

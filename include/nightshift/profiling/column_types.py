@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightshift.errors import shown
-from nightshift.lake.landing import convert, first_mistyped_row
+from nightshift.lake.conversions import Notation, convert
+from nightshift.lake.landing import first_mistyped_row, shown_value
 
 # In order of preference.
 TYPES = ("integer", "number", "boolean", "date", "timestamp", "string")
@@ -20,7 +21,7 @@ MAX_QUOTE = 40  # characters of a quoted value
 
 _LEADING_ZERO = r"^[+-]?0[0-9]"
 _TOO_LONG = r"^[+-]?[0-9]{16,}"  # for a number to keep every digit
-_DECIMAL_POINT = r"[.eE]"
+_DECIMAL_POINT = r"[.,eE]"
 
 
 @dataclass(frozen=True)
@@ -57,31 +58,32 @@ class ColumnType:
     evidence: str = ""
 
 
-def inspect_column(values: pa.ChunkedArray, zone: str) -> StoredColumn:
+def inspect_column(values: pa.ChunkedArray, notation: Notation) -> StoredColumn:
     """Inspects a column of a file as it is stored.
 
     Args:
         values: The column.
-        zone: The time zone of the source's clock.
+        notation: How the source writes its values.
     """
     stored = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
     misfits = {}
     for kind in TYPES:
-        place = first_mistyped_row(values, kind, zone)
+        place = first_mistyped_row(values, kind, notation)
         if place is not None:
-            misfits[kind] = str(values[place].as_py()) if len(values) else str(stored)
+            misfits[kind] = str(shown_value(values, place)) if len(values) else str(stored)
     if not (pa.types.is_string(stored) or pa.types.is_large_string(stored) or pa.types.is_string_view(stored)):
-        present = convert(values, "number", zone) if pa.types.is_floating(stored) else values
+        present = convert(values, "number") if pa.types.is_floating(stored) else values
         storable = (*_storable_types(values, stored), "string")
         whole_numbers = pa.types.is_integer(stored)
         return StoredColumn(
             len(values), len(values) - present.null_count, misfits, storable, whole_numbers=whole_numbers
         )
-    texts = convert(values, "string", zone).drop_null()
-    code = _first_match(texts, _LEADING_ZERO) if "number" not in misfits else None
+    texts = convert(values, "string").drop_null()
+    are_numbers = not misfits.keys() >= NUMBERS
+    code = _first_match(texts, _LEADING_ZERO) if are_numbers else None
     if code is None and "number" not in misfits and "integer" in misfits:
         code = _first_match(texts, _TOO_LONG)
-    whole_numbers = "number" not in misfits and _first_match(texts, _DECIMAL_POINT) is None
+    whole_numbers = are_numbers and _first_match(texts, _DECIMAL_POINT) is None
     return StoredColumn(len(values), len(texts), misfits, TYPES, code, whole_numbers)
 
 
@@ -130,7 +132,7 @@ def _best_type(files: Mapping[date, StoredColumn], possible: list[str]) -> Colum
     if not files:
         return ColumnType("string" if "string" in possible else next(iter(possible), None), "no value in any file")
     code = next((column.code for column in files.values() if column.code), None)
-    if code is not None and "number" in possible:
+    if code is not None and NUMBERS & set(possible):
         name = "string" if "string" in possible else None
         return ColumnType(name, f"digits such as {quote(code)}, which a number would not keep")
     if "integer" in possible and not any(column.whole_numbers for column in files.values()):

@@ -26,8 +26,8 @@ MAX_QUARANTINE_SHARE = 0.1  # of the rows of a date, for these rows
 QUARANTINE_FACTOR = 2.0  # times the largest share of a date's rows that would have been quarantined
 
 ORDER = (
-    "description", "path", "cadence", "available", "timezone", "restates", "event_time", "key", "rows", "repeats",
-    "freshness", "quarantine", "columns", "derived", "rules", "references", "expectations",
+    "description", "path", "csv", "cadence", "available", "timezone", "restates", "event_time", "key", "rows",
+    "repeats", "freshness", "quarantine", "columns", "derived", "rules", "references", "expectations",
 )  # fmt: skip
 
 Entries = dict[str, ProposedValue | ProposedSection]
@@ -101,7 +101,8 @@ def _columns(draft: Draft, profile: SourceProfile, traits: SourceTraits) -> tupl
             continue
         checks = draft.source.columns[name] if name in declared else None
         column = propose_column(name, profile.types[name], profile.columns[name], entries, checks, traits)
-        sections[name] = ProposedSection(column.entries)
+        landed = {"from": ProposedValue(profile.file_names[name])} if name in profile.file_names else {}
+        sections[name] = ProposedSection(landed | dict(column.entries))
         outlier_rows.update(column.outlier_rows)
     return sections, outlier_rows
 

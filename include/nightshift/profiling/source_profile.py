@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 import pyarrow as pa
-from pydantic import TypeAdapter, ValidationError
 
 from nightshift.compute.job import PROGRESS
-from nightshift.definition.base import Name
 from nightshift.definition.draft import Draft
-from nightshift.definition.problem import RESERVED
 from nightshift.definition.source import Column
 from nightshift.errors import NightshiftError, TerminalError
+from nightshift.lake.conversions import Notation
 from nightshift.lake.files import as_uri
 from nightshift.lake.landing import LandingFile, landed_dates, landing_file, parse_landed, read_landed
 from nightshift.lake.tables import Layer, TableSpec
+from nightshift.profiling.column_names import column_names, name_problem
 from nightshift.profiling.column_profile import ColumnHistory, ColumnProfile, profile_file
 from nightshift.profiling.column_types import ColumnType, StoredColumn, inspect_column, propose_type, quote
 from nightshift.profiling.declared_rules import DeclaredRules
@@ -41,6 +40,7 @@ class SourceProfile:
         digests: The SHA-256 of each date's file.
         types: The type of each column that can be declared, in the order of the files.
         columns: The profiles of each of these columns.
+        file_names: The name in the files of each column that has another one there.
         undeclarable: Why a column of some files cannot be declared, by column.
         key: The columns that identify a row, if there are any.
         declared_key_is_unique: Whether the declared key identifies a row.
@@ -53,6 +53,7 @@ class SourceProfile:
     digests: Mapping[date, str]
     types: Mapping[str, ColumnType]
     columns: Mapping[str, ColumnHistory]
+    file_names: Mapping[str, str] = field(default_factory=dict)
     undeclarable: Mapping[str, str] = field(default_factory=dict)
     key: Key | None = None
     declared_key_is_unique: bool = False
@@ -128,7 +129,8 @@ def profile_landed_files(
         TerminalError: If no file can be read, or no column can be declared.
     """
     files = [landing_file(landing, name, draft.source, day) for day in days]
-    stored, unreadable = _stored_files(files, draft.zone, report)
+    stored, unreadable = _stored_files(files, draft, report)
+    stored, file_names = _with_column_names(stored, draft)
     stored, incomplete = _with_complete_layout(stored)
     types, undeclarable = _column_types(stored, draft)
     if not types:
@@ -139,7 +141,7 @@ def profile_landed_files(
     rules = DeclaredRules(draft.source.rules, _type_names(types))
     profiles: dict[str, dict[date, ColumnProfile]] = {column: {} for column in types}
     filled = [stored_file.file for stored_file in stored if stored_file.rows]
-    for day, rows, daily_profiles in _daily_profiles(name, draft, types, filled, report):
+    for day, rows, daily_profiles in _daily_profiles(name, draft, types, file_names, filled, report):
         search.add_file(rows)
         orders.add_file(rows)
         rules.add_file(day, rows)
@@ -150,6 +152,7 @@ def profile_landed_files(
         rows={stored_file.file.day: stored_file.rows for stored_file in stored},
         digests={stored_file.file.day: stored_file.digest for stored_file in stored},
         types=types,
+        file_names=file_names,
         columns={column: ColumnHistory(str(types[column].name), by_date) for column, by_date in profiles.items()},
         undeclarable=undeclarable,
         key=search.best(),
@@ -161,11 +164,18 @@ def profile_landed_files(
 
 
 def _daily_profiles(
-    name: str, draft: Draft, types: Mapping[str, ColumnType], files: Sequence[LandingFile], report: ReportProgress
+    name: str,
+    draft: Draft,
+    types: Mapping[str, ColumnType],
+    file_names: Mapping[str, str],
+    files: Sequence[LandingFile],
+    report: ReportProgress,
 ) -> Iterator[tuple[date, pa.Table, dict[str, ColumnProfile]]]:
     """The date, the typed rows and the column profiles of each file, which has rows."""
     names = _type_names(types)
-    columns = {column: Column.model_validate({"type": kind}) for column, kind in names.items()}
+    columns = {
+        column: Column.model_validate({"type": kind, "from": file_names.get(column)}) for column, kind in names.items()
+    }
     source = draft.source.model_copy(update={"columns": columns})
     spec = TableSpec(Layer.RAW, name, {"source_date": "date", **names}, "source_date", ())
     entries = draft.given.get("columns") or {}
@@ -192,24 +202,40 @@ def _key_candidates(stored: Sequence[StoredFile], types: Mapping[str, ColumnType
 
 
 def _stored_files(
-    files: Sequence[LandingFile], zone: str, report: ReportProgress
+    files: Sequence[LandingFile], draft: Draft, report: ReportProgress
 ) -> tuple[list[StoredFile], list[str]]:
     """Each readable file as it is stored, and a note on each file that cannot be read."""
     stored, errors = [], []
+    notation = Notation(draft.zone, draft.source.csv.decimal)
     for number, file in enumerate(files):
         report(f"{PROGRESS}{file.source}, reading types: {number} of {len(files)}")
         try:
-            rows, digest = parse_landed(file.uri)
+            rows, digest = parse_landed(file.uri, draft.source.csv)
         except NightshiftError as error:
             errors.append(error)
             continue
         counts = Counter(rows.column_names)
-        columns = {name: inspect_column(rows[name], zone) for name, count in counts.items() if count == 1}
+        columns = {name: inspect_column(rows[name], notation) for name, count in counts.items() if count == 1}
         repeated = tuple(name for name, count in counts.items() if count > 1)
         stored.append(StoredFile(file, digest, rows.num_rows, columns, repeated))
     if not stored:
         raise TerminalError(f"none of {len(files)} files can be read; the first error: {errors[0]}")
     return stored, [f"not read: {error}" for error in errors]
+
+
+def _with_column_names(stored: Sequence[StoredFile], draft: Draft) -> tuple[list[StoredFile], dict[str, str]]:
+    """The files with columns by the names that a definition has for them; and the names in the files that differ."""
+    declared = draft.source.file_columns if draft.given.get("columns") else {}
+    columns = column_names((name for stored_file in stored for name in stored_file.names), declared)
+    renamed = [
+        replace(
+            stored_file,
+            columns={columns[name]: column for name, column in stored_file.columns.items() if name in columns},
+            repeated=tuple(columns[name] for name in stored_file.repeated if name in columns),
+        )
+        for stored_file in stored
+    ]
+    return renamed, {column: name for name, column in columns.items() if column != name}
 
 
 def _with_complete_layout(stored: Sequence[StoredFile]) -> tuple[list[StoredFile], list[str]]:
@@ -235,8 +261,8 @@ def _column_types(stored: Sequence[StoredFile], draft: Draft) -> tuple[dict[str,
         columns = {
             stored_file.file.day: stored_file.columns[name] for stored_file in stored if name in stored_file.columns
         }
-        if problem := _name_problem(name):
-            undeclarable[name] = problem
+        if problem := name_problem(name):
+            undeclarable[name] = f"{problem}; `from` can give it another one"
         elif any(name in stored_file.repeated for stored_file in stored):
             undeclarable[name] = "it is in a file more than once"
         elif len(columns) < len(stored):
@@ -247,14 +273,3 @@ def _column_types(stored: Sequence[StoredFile], draft: Draft) -> tuple[dict[str,
         else:
             types[name] = kind
     return types, undeclarable
-
-
-def _name_problem(name: str) -> str:
-    """Why a definition cannot name a column; empty if it can."""
-    if name in RESERVED:
-        return "a reserved name"
-    try:
-        TypeAdapter(Name).validate_python(name)
-    except ValidationError:
-        return "not a name: a lower-case letter, then lower-case letters, digits and _"
-    return ""

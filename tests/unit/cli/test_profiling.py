@@ -59,7 +59,7 @@ def test_dates_can_be_chosen(run: Command, tmp_path: Path) -> None:
 
 
 def test_notes_go_to_standard_error_and_the_proposal_stays_yaml(run: Command, tmp_path: Path) -> None:
-    land(tmp_path / "var" / "landing", lambda row, day: {**row, "Sold By": 1}, days=3)
+    land(tmp_path / "var" / "landing", lambda row, day: {**row, "2nd": 1}, days=3)
     (tmp_path / "var" / "landing" / "orders" / f"{FIRST + timedelta(days=1)}.csv").write_text("a,b\n1\n")
     ended = run("profile-source", "new", "orders", "--path", PATH)
     assert ended.code == 0

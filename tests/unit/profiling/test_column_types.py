@@ -7,13 +7,14 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from nightshift.lake.conversions import PLAIN_NOTATION
 from nightshift.profiling.column_types import ColumnType, StoredColumn, inspect_column, propose_type
 
 MONDAY, TUESDAY = date(2024, 1, 1), date(2024, 1, 2)
 
 
 def stored_column(values: list[Any], stored: pa.DataType | None = None) -> StoredColumn:
-    return inspect_column(pa.chunked_array([pa.array(values, stored or pa.string())]), "UTC")
+    return inspect_column(pa.chunked_array([pa.array(values, stored or pa.string())]), PLAIN_NOTATION)
 
 
 def proposed(*files: StoredColumn, declared: str | None = None) -> ColumnType:

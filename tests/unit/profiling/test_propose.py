@@ -376,12 +376,13 @@ def test_unreadable_files_are_named_and_skipped(tmp_path: Path) -> None:
 
 
 def test_columns_that_cannot_be_declared_are_named_and_omitted(tmp_path: Path) -> None:
-    land(tmp_path, lambda row, day: {**row, "Sold By": 1, "label": 1} | ({"new": 1} if day.month == 4 else {}))
+    land(tmp_path, lambda row, day: {**row, "2nd": 1, "label": 1} | ({"new": 1} if day.month == 4 else {}))
     proposal = proposed(tmp_path)
-    assert not {"Sold By", "label", "new"} & set(proposal.values["columns"])
+    assert not {"2nd", "label", "new"} & set(proposal.values["columns"])
     assert proposal.notes == (
-        "column 'Sold By' is left out: not a name: a lower-case letter, then lower-case letters, digits and _",
-        "column 'label' is left out: a reserved name",
+        "column '2nd' is left out: not a name: a lower-case letter, then lower-case letters, digits and _; "
+        "`from` can give it another one",
+        "column 'label' is left out: a reserved name; `from` can give it another one",
         f"column 'new' is left out: in only 19 of 50 files, the last {LAST}",
     )
 
@@ -451,7 +452,7 @@ def test_missing_and_unreadable_files_raise_one_line(tmp_path: Path) -> None:
     (tmp_path / "orders" / f"{FIRST}.csv").write_text("")
     with pytest.raises(TerminalError, match=r"none of 1 files can be read; the first error: .*cannot be read"):
         proposed(tmp_path)
-    (tmp_path / "orders" / f"{FIRST}.csv").write_text("No Name\n1\n")
+    (tmp_path / "orders" / f"{FIRST}.csv").write_text("2nd\n1\n")
     with pytest.raises(TerminalError, match=r"no column can be declared; fix: not a name"):
         proposed(tmp_path)
 

@@ -1,0 +1,185 @@
+"""CSV files, as their source declares them: to a table of texts.
+
+The rows do not depend on the size of the file: Arrow parses it as one block, so that no field lies across two. A file
+that is too large for a block is divided between rows.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pc_csv
+
+from nightshift.definition.source import CsvFormat
+from nightshift.errors import shown
+
+MARK = b"\xef\xbb\xbf"  # the byte order mark, with which Windows begins a file in UTF-8
+LINE_END = b"\n"
+LARGEST_BLOCK = 2**30  # bytes; Arrow's own limit is twice as large
+
+
+class CsvError(ValueError):
+    """A CSV file that is not written as its source declares.
+
+    Attributes:
+        fix: The repair.
+    """
+
+    def __init__(
+        self, problem: str, fix: str = "land the file again, or declare under `csv` how it is written"
+    ) -> None:
+        super().__init__(problem)
+        self.fix = fix
+
+
+def parse_csv(content: bytes, written: CsvFormat) -> pa.Table:
+    """Parses a CSV file with a header into columns of text; null words and empty unquoted fields are null.
+
+    Args:
+        content: The file.
+        written: How it is written.
+
+    Raises:
+        CsvError: If a quote or a header stands where none may be.
+        pyarrow.ArrowInvalid: If rows differ in their number of fields, or the text is not UTF-8.
+    """
+    content = content.removeprefix(MARK)
+    if written.quote != "none":
+        _check_quotes(content, written)
+    if written.escape is not None:
+        content = _without_escapes(content, written)
+    header = _header(content, written)
+    names = _read(header, written, []).column_names
+    blocks = [_read(block, written, names) for block in _blocks(content, header, written)]
+    table = pa.concat_tables(blocks)
+    _check_headers(table, written)
+    return table
+
+
+def _blocks(content: bytes, header: bytes, written: CsvFormat) -> Iterator[bytes]:
+    """The file in blocks of complete rows, each with the header."""
+    if len(content) <= LARGEST_BLOCK:
+        yield content
+        return
+    rows, end = re.compile(rb"(?:%b(?:\r\n?|\n))*+" % _row(written), re.DOTALL), 0
+    while end < len(content):
+        start, last = end, end + LARGEST_BLOCK
+        match = rows.match(content, start, last)
+        end = match.end() if match and last < len(content) else len(content)
+        if end == start:
+            raise CsvError(
+                f"line {content.count(LINE_END, 0, start) + 1} is too long", "land it without its longest field"
+            )
+        yield (header if start else b"") + content[start:end]
+
+
+def _read(content: bytes, written: CsvFormat, names: list[str]) -> pa.Table:
+    return pc_csv.read_csv(
+        io.BytesIO(content),
+        read_options=pc_csv.ReadOptions(block_size=len(content) + 1),
+        parse_options=pc_csv.ParseOptions(
+            delimiter=written.separator,
+            quote_char=_quote(written) or False,
+            newlines_in_values=bool(_quote(written)),
+        ),
+        convert_options=pc_csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()),
+            null_values=["", *written.null],
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+        ),
+    )
+
+
+def _quote(written: CsvFormat) -> str:
+    """The character around quoted text; empty if there is none. Without escapes there is one in any case."""
+    if written.quote == "none":
+        return '"' if written.escape is not None else ""
+    return written.quote
+
+
+def _classes(written: CsvFormat) -> tuple[bytes, bytes, bytes]:
+    """For regular expressions: the quote, the escape (never matched if there is none), and what ends a field."""
+    quote, separator = (re.escape(text.encode()) for text in (_quote(written), written.separator))
+    return quote, re.escape((written.escape or "\0").encode()), separator + rb"\r\n"
+
+
+def _quoted(written: CsvFormat) -> bytes:
+    """A regular expression of quoted text. Possessive, as all here: a large file is matched in linear time."""
+    quote, escape, _ = _classes(written)
+    return rb"%b(?:[^%b%b]++|%b.|%b%b)*+%b" % (quote, quote, escape, escape, quote, quote, quote)
+
+
+def _check_quotes(content: bytes, written: CsvFormat) -> None:
+    """Refuses text behind a closing quote, and a quote that is never closed."""
+    if written.quote.encode() not in content:
+        return
+    quote, escape, ends = _classes(written)
+    bare = rb"[^%b%b]++|%b." % (quote, escape, escape)
+    inner = rb"(?<=[^%b])%b" % (ends, quote)  # a quote within an unquoted field is that character
+    closed = rb"%b(?=[%b]|\Z)" % (_quoted(written), ends)
+    valid = re.match(rb"(?:%b|%b|%b)*+" % (bare, inner, closed), content, re.DOTALL)
+    end = valid.end() if valid else 0
+    if end == len(content):
+        return
+    text = re.compile(_quoted(written), re.DOTALL).match(content, end)
+    problem = "text behind a closing quote" if text else "a quote or an escape that is never closed"
+    field = content[end : text.end() + 20 if text else end + 60].decode("utf-8", "replace")
+    raise CsvError(f"line {content.count(LINE_END, 0, end) + 1}: {problem}: {shown(field)}")
+
+
+def _without_escapes(content: bytes, written: CsvFormat) -> bytes:
+    """The file with doubled quotes in place of escapes, and null words as empty fields."""
+    quote, escape = _quote(written).encode(), str(written.escape).encode()
+    _, mark, ends = _classes(written)
+    words = {word.encode() for word in written.null}
+    field = rb"(?:[^%b%b]++|%b.)++" % (ends, mark, mark)
+    if written.quote != "none":
+        field = rb"(?<![^%b])%b|%b" % (ends, _quoted(written), field)
+
+    def rewrite(match: re.Match[bytes]) -> bytes:
+        text = match[0]
+        if text in words:
+            return b""
+        if escape not in text and quote not in text:
+            return text
+        if written.quote != "none" and text.startswith(quote):
+            text = text[1:-1].replace(quote * 2, escape + quote)
+        plain = re.sub(rb"%b(.)" % mark, rb"\1", text, flags=re.DOTALL)
+        return quote + plain.replace(quote, quote * 2) + quote
+
+    return re.sub(field, rewrite, content, flags=re.DOTALL)
+
+
+def _row(written: CsvFormat) -> bytes:
+    """A regular expression of a row without escapes and without its line end; quoted text may have line ends."""
+    if not _quote(written):
+        return rb"[^\r\n]*+"
+    plain = written.model_copy(update={"escape": None})
+    quote, _, ends = _classes(plain)
+    return rb"(?:[^%b\r\n]++|(?<=[^%b])%b|%b)*+" % (quote, ends, quote, _quoted(plain))
+
+
+def _header(content: bytes, written: CsvFormat) -> bytes:
+    """The first line that is not empty."""
+    match = re.match(rb"[\r\n]*+%b" % _row(written), content, re.DOTALL)
+    return match[0] + LINE_END if match else content
+
+
+def _check_headers(table: pa.Table, written: CsvFormat) -> None:
+    """Refuses a row that is the header once more, as files that are put behind each other have it."""
+    if not table.num_columns or not table.num_rows:
+        return
+    repeated = pa.chunked_array([pa.repeat(True, table.num_rows)])
+    for name, values in zip(table.column_names, table.columns, strict=True):
+        missing = [None] if name in {"", *written.null} else []
+        spellings = pa.array([name, MARK.decode() + name, *missing], pa.string())
+        repeated = pc.and_(repeated, pc.is_in(values, spellings))
+        if not pc.any(repeated).as_py():
+            return
+    row = pc.index(repeated, True).as_py() + 1
+    raise CsvError(f"row {row} is the header once more", "land the rows with a single header")

@@ -1,0 +1,175 @@
+"""CSV files as systems write them: quotes, escapes, null words, headers, of any size."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from hypothesis import example, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+
+from nightshift.definition.source import PLAIN_CSV, CsvFormat
+from nightshift.errors import DataError
+from nightshift.lake import csv_files
+from nightshift.lake.csv_files import CsvError, parse_csv
+from nightshift.lake.source_formats import parse_source_file
+
+Rows = list[list[str | None]]
+
+
+def written(**keys: Any) -> CsvFormat:
+    return CsvFormat.model_validate(keys)
+
+
+def rows_of(table: pa.Table) -> Rows:
+    """The rows; empty quoted texts as null, as they are published."""
+    return [[value or None for value in row.values()] for row in table.to_pylist()]
+
+
+def parsed(text: str, **keys: Any) -> Rows:
+    return rows_of(parse_csv(text.encode(), written(**keys)))
+
+
+@pytest.mark.parametrize(
+    ("text", "keys", "expected"),
+    [
+        pytest.param('a,b\n"x,y",2\n', {}, [["x,y", "2"]], id="a separator in quotes"),
+        pytest.param('a,b\n"x\ny",2\n', {}, [["x\ny", "2"]], id="a line end in quotes"),
+        pytest.param('a,b\n"x ""y"" z",2\n', {}, [['x "y" z', "2"]], id="doubled quotes"),
+        pytest.param('a,b\n5" pipe,2\n', {}, [['5" pipe', "2"]], id="a quote within an unquoted field"),
+        pytest.param('a,b\n"NA",NA\n', {}, [["NA", None]], id="Namibia is quoted"),
+        pytest.param('a,b\n"\\N",\\N\n', {}, [["\\N", None]], id="the missing value of databases"),
+        pytest.param('a,b\n"",\nx,y\n', {}, [[None, None], ["x", "y"]], id="empty, quoted and not"),
+        pytest.param("a,b\nNA,-\n", {"null": ["-"]}, [["NA", None]], id="other null words"),
+        pytest.param("a,b\nNA,\n", {"null": []}, [["NA", None]], id="no null words"),
+        pytest.param("a;b\n1,5;x\n", {"separator": ";"}, [["1,5", "x"]], id="semicolons"),
+        pytest.param("a\tb\n1\tx\n", {"separator": "\t"}, [["1", "x"]], id="tabs"),
+        pytest.param("a|b\n'1|2'|'it''s'\n", {"separator": "|", "quote": "'"}, [["1|2", "it's"]], id="single quotes"),
+        pytest.param('a,b\n"x,y"\n', {"quote": "none"}, [['"x', 'y"']], id="no quotes"),
+        pytest.param(
+            'a,b\n"the \\"good\\" one",1\n"5\\" pipe",2\n',
+            {"escape": "\\"},
+            [['the "good" one', "1"], ['5" pipe', "2"]],
+            id="quotes escaped by backslashes",
+        ),
+        pytest.param('a,b\n"x\\\\","y""z"\n', {"escape": "\\"}, [["x\\", 'y"z']], id="an escaped escape"),
+        pytest.param('a,b\nx\\,y,"1,\\\n2"\n', {"escape": "\\"}, [["x,y", "1,\n2"]], id="escapes outside of quotes"),
+        pytest.param('a,b\n\\N,"\\N"\n', {"escape": "\\"}, [[None, "N"]], id="a null word with the escape in it"),
+        pytest.param(
+            "a\tb\n\\N\tx\\\ty\n", {"escape": "\\", "quote": "none", "separator": "\t"}, [[None, "x\ty"]], id="MySQL"
+        ),
+        pytest.param('a,b\nx,"y"', {"escape": "\\", "quote": "none"}, [["x", '"y"']], id="quotes are text"),
+        pytest.param('"a","b"\r\n"x","y"\r\n', {}, [["x", "y"]], id="Windows"),
+        pytest.param('\ufeff"a",b\nx,y\n', {}, [["x", "y"]], id="a byte order mark before a quote"),
+        pytest.param('\n\n"a\nz",b\nx,y\n', {}, [["x", "y"]], id="a header of two lines"),
+        pytest.param("a,b\na,c\nb,a\n", {}, [["a", "c"], ["b", "a"]], id="some names of the header"),
+    ],
+)
+def test_a_file_is_read_as_declared(text: str, keys: dict[str, Any], expected: Rows) -> None:
+    assert parsed(text, **keys) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "keys", "problem"),
+    [
+        ('a,b\nx,1\n"the \\"good\\" one",1\n', {}, 'line 3: text behind a closing quote: "the \\"good'),
+        ('a,b\n"x"y,1\n', {}, "line 2: text behind a closing quote"),
+        ('a,b\n"x" ,1\n', {}, "line 2: text behind a closing quote"),
+        ('a,b\n1,"x"y', {}, "line 2: text behind a closing quote"),
+        ('a,b\n"x\n\n"y,1\n', {}, "line 2: text behind a closing quote"),
+        ('a,b\n1,2\n1,"x\n1,2\n', {}, "line 3: a quote or an escape that is never closed"),
+        ('a,b\n1,"x\\"\n', {"escape": "\\"}, "line 2: a quote or an escape that is never closed"),
+        ("a,b\n1,2\na,b\n3,4\n", {}, "row 2 is the header once more"),
+        ('a,b\n1,2\n"a","b"\n', {}, "row 2 is the header once more"),
+        ("a,b\n1,2\n\ufeffa,b\n", {}, "row 2 is the header once more"),
+        ("a,,NA\n1,2,3\na,,NA\n", {}, "row 2 is the header once more"),
+        ("a\na\n", {}, "row 1 is the header once more"),
+    ],
+)
+def test_a_file_that_is_written_otherwise_is_refused(text: str, keys: dict[str, Any], problem: str) -> None:
+    with pytest.raises(CsvError, match=re.escape(problem)):
+        parsed(text, **keys)
+    for ending, content in ((".csv", text.encode()), (".csv.gz", gzip.compress(text.encode()))):
+        with pytest.raises(DataError, match=r"^file:///x\.csv.*: cannot be read: .*; fix: "):
+            parse_source_file(f"file:///x{ending}", content, written(**keys))
+
+
+def test_two_parts_with_a_header_each_are_refused_where_all_columns_are_text() -> None:
+    parts = [gzip.compress(text) for text in (b"item,colour\na,red\n", b"item,colour\nb,blue\n")]
+    with pytest.raises(
+        DataError, match=r"cannot be read: row 2 is the header once more; fix: land the rows with a single"
+    ):
+        parse_source_file("file:///x.csv.gz", b"".join(parts))
+
+
+FIELDS = st.text(st.sampled_from('ab,;"\\\n\r\t é'), max_size=12)
+TABLES = st.integers(1, 4).flatmap(lambda width: st.lists(st.lists(FIELDS, min_size=width, max_size=width), max_size=8))
+
+
+def as_csv(rows: Sequence[Sequence[str]], **options: Any) -> bytes:
+    buffer = io.StringIO()
+    names = [f"column {number}" for number in range(len(rows[0]) if rows else 1)]
+    csv.writer(buffer, **options).writerows([names, *rows])
+    return buffer.getvalue().encode()
+
+
+@examples(max_examples=150, deadline=None)
+@given(
+    TABLES, st.sampled_from(["\n", "\r\n"]), st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC]), st.integers(1, 500)
+)
+@example([["x" * 5000, "a\nb" * 900]], "\n", csv.QUOTE_ALL, 1)
+def test_what_is_written_is_read_whatever_the_size_of_a_block(
+    rows: list[list[str]], line_end: str, quoting: int, more: int
+) -> None:
+    rows = rows * 20
+    content = as_csv(rows, lineterminator=line_end, quoting=quoting)
+    expected = [[value or None for value in row] for row in rows]
+    longest = max((len(as_csv([row], lineterminator=line_end, quoting=quoting)) for row in rows), default=20)
+    with pytest.MonkeyPatch.context() as patch:
+        for block in (csv_files.LARGEST_BLOCK, longest + more, longest):
+            patch.setattr(csv_files, "LARGEST_BLOCK", block)
+            assert rows_of(parse_csv(content, PLAIN_CSV)) == expected
+
+
+@examples(max_examples=150, deadline=None)
+@given(TABLES, st.sampled_from([",", ";", "\t", "|"]), st.sampled_from(['"', "'"]))
+def test_what_is_written_with_escapes_is_read(rows: list[list[str]], separator: str, quote: str) -> None:
+    content = as_csv(
+        rows,
+        delimiter=separator,
+        quotechar=quote,
+        escapechar="\\",
+        doublequote=False,
+        quoting=csv.QUOTE_ALL,
+        lineterminator="\n",
+    )
+    keys = {"separator": separator, "quote": quote, "escape": "\\"}
+    assert rows_of(parse_csv(content, written(**keys))) == [[value or None for value in row] for row in rows]
+
+
+def test_a_row_that_is_larger_than_a_block_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_files, "LARGEST_BLOCK", 50)
+    assert parsed("a,b\n" + "1,2\n" * 50) == [["1", "2"]] * 50
+    with pytest.raises(CsvError, match="line 3 is too long"):
+        parsed(f'a,b\n1,2\n"{"x" * 60}",2\n1,2\n')
+
+
+def test_quoted_line_ends_in_a_file_of_many_blocks() -> None:
+    """Arrow reads blocks of a megabyte by default."""
+    note = '"' + "x" * 36 + "\n" + "y" * 36 + ', and ""more""\n' + "z" * 36 + '"'
+    lines = "".join(f"i{number},1,{note if number % 2 else 'x' * 36}\n" for number in range(60_000))
+    table = parse_csv(f"item,size,note\n{lines}".encode(), PLAIN_CSV)
+    assert table.num_rows == 60_000
+    assert table["item"].to_pylist() == [f"i{number}" for number in range(60_000)]
+
+
+def test_a_field_may_be_longer_than_arrows_blocks() -> None:
+    text = "line\n" * 500_000
+    assert parsed(f'a,b\n"{text}",1\n') == [[text, "1"]]
