@@ -66,7 +66,7 @@ def test_notes_go_to_standard_error_and_the_proposal_stays_yaml(run: Command, tm
     assert set(YAML().load(ended.out)["sources"]) == {"orders"}
     unread, left_out = ended.err.splitlines()
     assert unread.startswith("not read: file://") and "2024-03-02.csv: cannot be read: CSV parse error" in unread
-    assert left_out.startswith("column 'Sold By' is left out: not a name")
+    assert left_out.startswith("column '2nd' is left out: not a name")
 
 
 @pytest.mark.parametrize(
