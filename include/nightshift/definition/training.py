@@ -64,7 +64,7 @@ class Training(StrictModel):
         None,
         description="The statistic of a feature's training rows that "
         "[takes the place of a missing value](training.md#missing-values); of a category always the most frequent "
-        "one. Needed by an estimator that takes no missing values, unless no feature can be missing.",
+        "one. Needed by an estimator that takes no missing values, if there are any.",
     )
     calibration: Calibration | None = Field(
         None,

@@ -43,7 +43,7 @@ def reproduce(project: Project, number: int, progress: Progress = print) -> Repr
     then = Lineage(**project.registry.lineage(version.run_id)[0])
     dates = Split(*(date.fromisoformat(day) for day in (then.first, then.holdout, then.last)))
     with definition_of_version(project.registry, version) as definition:
-        fitted = fit_model(project, definition, dates, then.snapshots, progress, for_nights=False)
+        fitted = fit_model(project, definition, dates, then.snapshots, progress)
         now = lineage_of(project, definition, dates, then.snapshots, then.as_of, then.reason, fitted)
     digest = package_digest(fitted.package.dump())
     differences = tuple(then.differences(now)) if digest != version.digest else ()

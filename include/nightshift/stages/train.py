@@ -27,7 +27,7 @@ from nightshift.training.importance import permutation_importance
 from nightshift.training.lineage import Lineage, environment, rows_digest
 from nightshift.training.methods import METHODS
 from nightshift.training.search import Trial, search
-from nightshift.training.unmet import check_unmet_values
+from nightshift.training.unmet import with_unmet_values_filled
 
 
 @dataclass(frozen=True)
@@ -110,8 +110,6 @@ def fit_model(
     dates: Split,
     snapshots: Mapping[str, int],
     progress: Progress,
-    *,
-    for_nights: bool = True,
 ) -> FittedModel:
     """Fits a model on the rows at pinned snapshots: the same inputs give the same model.
 
@@ -121,10 +119,9 @@ def fit_model(
         dates: The periods of training and holdout.
         snapshots: The snapshot of each table that is read.
         progress: Takes a line of progress.
-        for_nights: Whether it is to score nights to come, and so must take what they may hold.
 
     Raises:
-        TerminalError: If it cannot be fitted, or cannot score a missing value that a night may have.
+        TerminalError: If it cannot be fitted, or cannot score the holdout or a value that a night may have.
     """
     last, most = dates.holdout - timedelta(days=1), definition.training.max_rows
     rows = read_labelled(project.lake, definition, dates.first, last, snapshots, most)
@@ -132,11 +129,12 @@ def fit_model(
     check_enough(definition, rows.num_rows)
     trials = search(definition, rows, progress) if definition.training.search else []
     package = fit(definition, rows, trials[0].params if trials else {})
-    if for_nights:
-        check_unmet_values(definition, package, rows)
     for name in _unused_features(definition, package):
         progress(f"the feature '{name}' has no value in any training row: the model does without it")
     holdout = read_labelled(project.lake, definition, dates.holdout, dates.last, snapshots)
+    package, filled = with_unmet_values_filled(definition, package, rows, holdout)
+    if filled:
+        progress(filled)
     scores = package.score(holdout)
     scored = pa.table({SCORES: scores, "score_date": holdout["score_date"]})
     types = {name: str(kind) for name, kind in definition.feature_types.items()}

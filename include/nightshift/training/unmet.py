@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 
 from nightshift.definition.missing_values import features_that_may_be_unmet
 from nightshift.definition.model import ModelDefinition
+from nightshift.definition.training import Imputation
 from nightshift.errors import TerminalError, first_line
+from nightshift.registry.encoder import Encoder
 from nightshift.registry.package import TAKE_MISSING, ModelPackage
 from nightshift.training.estimator import place_of_estimator
 
 NEVER_MET = "a category that no row has"
+DEFAULT_IMPUTATION: Imputation = "median"
 LISTED = 10  # features in a message
 
 
@@ -33,28 +37,53 @@ def unmet_rows(rows: pa.Table, names: Collection[str]) -> pa.Table:
     return rows
 
 
-def check_unmet_values(definition: ModelDefinition, package: ModelPackage, rows: pa.Table) -> None:
-    """Refuses a model that cannot score what a night may hold, while its features may still be missing.
+def with_unmet_values_filled(
+    definition: ModelDefinition, package: ModelPackage, rows: pa.Table, holdout: pa.Table
+) -> tuple[ModelPackage, str]:
+    """Fills values that a night may lack, where the estimator takes none and no statistic is declared for them.
+
+    Only rows that have all their values say nothing about what should take the place of one: then the median of the
+    training rows does, so that no night fails over a single row. Where values are missing already, it has to be
+    declared.
 
     Args:
         definition: The definition.
         package: The fitted model.
         rows: Rows it was fitted on, at least one.
+        holdout: The rows that it is judged on.
+
+    Returns:
+        The model, and what was filled in as a sentence; empty if nothing was.
 
     Raises:
-        TerminalError: Naming the estimator, and the features whose missing values it does not take.
+        TerminalError: If values are missing in the holdout, or the model cannot score such rows even then. It names the
+            estimator and the features.
     """
     names = unmet_features(definition, package)
-    if not _problem(package, rows, names) or _problem(package, rows, []):  # the gate judges scores of present values
-        return
+    problem = _problem(package, rows, names)
+    if not problem or _problem(package, rows, []):  # the gate judges scores of present values
+        return package, ""
     refused = [name for name in names if _problem(package, rows, [name])] or names
-    problem = _problem(package, rows, refused)
-    raise TerminalError(
-        f"the estimator takes no missing values, which features of a night may be: {problem}",
-        where=place_of_estimator(definition),
-        received=f"{definition.estimator_name} with the features {_listed(refused)}",
-        fix=f"{TAKE_MISSING}; or make them `required` (categories with all their `values`) "
-        "in their source or in `quality.features.columns`",
+    received = f"{definition.estimator_name} with the features {_listed(refused)}"
+    encoder = package.encoder
+    fills = Encoder.fit(rows, encoder.types, DEFAULT_IMPUTATION).fills
+    filled = replace(package, encoder=replace(encoder, fills=fills | encoder.fills))
+    absent = [name for name in refused if holdout[name].null_count]
+    if absent or (problem := _problem(filled, rows, names)):
+        lacking = ", ".join(
+            f"{name} missing in {holdout[name].null_count} of {holdout.num_rows} rows" for name in absent
+        )
+        raise TerminalError(
+            f"the estimator takes no missing values, which features of a night may be: {lacking or problem}",
+            where=place_of_estimator(definition),
+            received=received,
+            fix=f"{TAKE_MISSING}; or make them `required` (categories with all their `values`) "
+            "in their source or in `quality.features.columns`",
+        )
+    return filled, (
+        f"{definition.estimator_name} takes no missing values, which {_listed(refused)} of a night may be: "
+        "the median of the training rows takes their place, of a category the most frequent one; "
+        "`training.impute` declares it"
     )
 
 
