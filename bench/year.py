@@ -193,7 +193,7 @@ class Year:
     def _monitor(self, night: date) -> None:
         """Scores a night, measures it, decides, and trains if that is what was decided."""
         spec, run_id = scores_table(self.definition), f"year__{night}"
-        champion = self.project.registry.require_champion()
+        champion = self.project.champions.require_champion()
         if champion.number not in self.packages:
             self.packages[champion.number] = self.project.registry.package(champion.run_id, champion.digest)
         snapshot = snapshot_of(self.lake, features_table(self.definition).name)

@@ -151,7 +151,7 @@ def test_scoring_a_night_again_leaves_the_same_rows(airflow: Replay) -> None:
     versions = run_sql(
         airflow.project.lake, f"select max(model_version) from scores.flight_delay where score_date = '{LAST}'"
     )
-    if versions[1] != [(airflow.project.registry.require_champion().number,)]:
+    if versions[1] != [(airflow.project.champions.require_champion().number,)]:
         again()  # the night itself asked for the retrain: it is scored by the new champion from here on
     before = rows()
     again()

@@ -70,7 +70,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, jobs_in_this_process: None
     land(project, NIGHT)
     build_history(project, FIRST, BUILT, lambda text: None)
     with pytest.raises(NotYetAvailable, match=r"no champion.*tiny\.train"):
-        project.registry.require_champion()
+        project.champions.require_champion()
     trained = train(project, BUILT, "first", lambda text: None)
     report = run_gate(project, trained, BUILT, "test").report
     assert report.passed, report.summary()
@@ -157,7 +157,7 @@ def test_the_trials_of_a_search_are_children_of_the_run_and_the_result_is_calibr
 
 
 def test_scores_equal_the_model_applied_outside_spark(night: Project) -> None:
-    champion = night.registry.require_champion()
+    champion = night.champions.require_champion()
     package = night.registry.package(champion.run_id, champion.digest)
     features = scored_features(night, NIGHT)
     expected = dict(zip(features["machine"].to_pylist(), package.score(features).tolist(), strict=True))
@@ -166,7 +166,7 @@ def test_scores_equal_the_model_applied_outside_spark(night: Project) -> None:
 
 
 def test_scores_are_held_against_those_that_the_version_gave_to_its_holdout(night: Project) -> None:
-    holdout = night.registry.reference(night.registry.require_champion()).scores
+    holdout = night.registry.reference(night.champions.require_champion()).scores
     assert holdout is not None and isinstance(holdout.bins, NumberBins)
     assert sum(holdout.counts) == 60 * 5  # five days
     assert len(holdout.bins.edges) == 9
@@ -181,7 +181,7 @@ def test_scores_are_held_against_those_that_the_version_gave_to_its_holdout(nigh
 def test_a_night_is_profiled_while_it_is_scored(night: Project) -> None:
     spec = scores_table(night.definition)
     kept = NightProfile.from_json(json.loads(published_inputs(night.lake, spec, NIGHT)[PROFILE]))
-    profiler = Profiler.of(night.registry.reference(night.registry.require_champion()))
+    profiler = Profiler.of(night.registry.reference(night.champions.require_champion()))
     assert profiler is not None
     again = profiler(scored_features(night, NIGHT), read_dates(night.lake, spec, NIGHT, NIGHT)["score"])
     assert kept.features.rows == kept.scores.rows == 60
@@ -302,7 +302,7 @@ def test_the_gate_of_a_first_model_leaves_a_row_a_rule_and_a_report(project: Pro
 
 
 def test_the_gate_of_the_next_model_compares_it_with_the_champion_by_the_days_of_the_holdout(project: Project) -> None:
-    declared, champion = project.definition, project.registry.require_champion()
+    declared, champion = project.definition, project.champions.require_champion()
     against = AgainstChampion(metric="roc_auc", margin=0.1)
     slices = Slices(columns=("kind",), minimum=60, regression=0.3)
     gate = declared.gate.model_copy(update={"against_champion": against, "slices": slices})
@@ -328,7 +328,7 @@ def test_the_gate_of_the_next_model_compares_it_with_the_champion_by_the_days_of
 
 
 def test_a_worse_model_is_refused_and_stays_a_run(project: Project) -> None:
-    champion = project.registry.require_champion()
+    champion = project.champions.require_champion()
     trained = train(project, NIGHT, "worse", lambda text: None)
     strict = project.definition.gate.model_copy(update={"minimum": {"roc_auc": 0.999}})
     project.definition = project.definition.model_copy(update={"gate": strict})
@@ -342,18 +342,18 @@ def test_a_worse_model_is_refused_and_stays_a_run(project: Project) -> None:
     assert report.summary() in refused.evidence
     with pytest.raises(TerminalError, match="passed the gate"):
         promote(project, trained, "by force")
-    assert project.registry.require_champion() == champion
+    assert project.champions.require_champion() == champion
 
 
 def test_promoting_twice_makes_one_version_and_two_events(project: Project) -> None:
-    champion = project.registry.require_champion()
+    champion = project.champions.require_champion()
     assert promote(project, StoredModel(champion.run_id, champion.digest), "again") == champion
     done = [(one.event, one.to_version, one.effective) for one in project.champions.events() if one.event != "refused"]
     assert done == [("registered", 1, BUILT), ("promoted", 1, BUILT)]
 
 
 def test_a_changed_artifact_is_refused_before_it_is_loaded(project: Project) -> None:
-    champion = project.registry.require_champion()
+    champion = project.champions.require_champion()
     folder = Path(project.settings.artifact_root) / "tiny" / champion.run_id / "artifacts" / ARTIFACT
     file = folder / "encoder.json"
     good = file.read_bytes()

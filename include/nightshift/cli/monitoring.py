@@ -68,7 +68,7 @@ def thresholds(
     from nightshift.stages.drift import drift_baseline
 
     project, sizes = Project(model), sorted(set(rows or NIGHT_SIZES))
-    registered = project.registry.version(version) if version else project.registry.require_champion()
+    registered = project.registry.version(version) if version else project.champions.require_champion()
     reference, baseline = drift_baseline(project, registered)
     where = f"{model}, version {registered.number}"
     if baseline is None:

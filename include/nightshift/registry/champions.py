@@ -6,6 +6,7 @@ import json
 from datetime import date
 
 from nightshift.errors import NotYetAvailable, TerminalError
+from nightshift.registry.absent import no_champion, remaining_champion
 from nightshift.registry.changes import AliasChanges
 from nightshift.registry.events import (
     RegistryEvent,
@@ -13,7 +14,6 @@ from nightshift.registry.events import (
     champion_changes,
     current_champion,
     newest_champion_change,
-    previous_champion,
     reigns,
 )
 from nightshift.registry.rollback import require_rollback_version
@@ -23,6 +23,17 @@ from nightshift.registry.store import NIGHT, REASON, Version
 class Champions(AliasChanges):
     """A model's champions: the current one, the earlier ones, and the next."""
 
+    def require_champion(self) -> Version:
+        """The champion according to MLflow.
+
+        Raises:
+            NotYetAvailable: If no version has ever been the champion.
+            TerminalError: If the champion or its alias was removed in MLflow.
+        """
+        if (champion := self.registry.champion()) is None:
+            raise no_champion(self.definition.name, self.events(), self.registry.versions())
+        return champion
+
     def reconcile_and_get_champion(self, actor: str) -> tuple[Version, RegistryEvent]:
         """Reconciles the aliases with the events, which may move an alias.
 
@@ -30,11 +41,12 @@ class Champions(AliasChanges):
             The champion according to MLflow, and the event that made it.
 
         Raises:
-            NotYetAvailable: If there is none.
+            NotYetAvailable: If no version has ever been the champion.
+            TerminalError: If the champion or its alias was removed in MLflow.
         """
         with self.registry.lock():
             events, _ = self._reconcile(actor)
-            return self.registry.require_champion(), champion_changes(events)[-1]
+            return self.require_champion(), champion_changes(events)[-1]
 
     def reign_on(self, day: date) -> Reign:
         """The champion on a score date, according to the events.
@@ -101,7 +113,7 @@ class Champions(AliasChanges):
 
         Args:
             actor: The person who rolls back.
-            to: The version; the previous champion if None.
+            to: The version; the previous champion that still exists if None.
             reason: Why.
             effective: The first score date of the version; the night after the newest scored one if None.
             force: Accept a version that no gate has passed, or that needs a feature that is no longer declared.
@@ -117,15 +129,15 @@ class Champions(AliasChanges):
             events, finished = self._reconcile(actor)
             if finished and finished.event == "rolled_back" and to in (None, finished.to_version):
                 return finished
-            if finished and to is None and (alias_before is None or alias_before.number != finished.to_version):
+            before = alias_before.number if alias_before else None
+            if finished and to is None and before != finished.to_version:
                 raise TerminalError(
                     f"version {finished.to_version} became the champion just now: its promotion had been interrupted",
                     where=self.definition.name,
                     fix="run the command again to roll back from it",
                 )
-            version = require_rollback_version(
-                self.registry, self.definition, events, to or previous_champion(events), force
-            )
+            number = to or remaining_champion(events, self.registry.versions())
+            version = require_rollback_version(self.registry, self.definition, events, number, force)
             night, champion = effective or self._next_night(events), current_champion(events)
             newest = newest_champion_change(events)
             forced = {"forced": force}

@@ -19,6 +19,7 @@ from nightshift.definition.model import ModelDefinition
 from nightshift.lake.catalog import Lake
 from nightshift.lake.read import published_dates
 from nightshift.lake.tables import scores_table
+from nightshift.registry.absent import is_registered
 from nightshift.registry.events import (
     EventKind,
     RegistryEvent,
@@ -196,8 +197,7 @@ class AliasChanges:
 
     def _can_be_finished(self, event: RegistryEvent) -> bool:
         """Whether the event's version exists and is of the run that the event names."""
-        version = self.registry.versions().get(event.to_version or 0)
-        return event.event != "changed_elsewhere" and version is not None and version.run_id == event.mlflow_run
+        return event.event != "changed_elsewhere" and is_registered(event, self.registry.versions())
 
     def _next_night(self, events: Sequence[RegistryEvent], version: Version | None = None) -> date:
         """The night after the newest scored one, from which a change that is made now is effective."""

@@ -1,9 +1,12 @@
-"""MLflow's client: an MLflow that does not answer is a transient error with one clear line."""
+"""MLflow's client: an MLflow that does not answer is a transient error, and what it refuses a terminal one, each with
+one clear line.
+"""
 
 from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import wraps
@@ -12,7 +15,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy.exc import OperationalError
 
-from nightshift.errors import TransientError, first_line
+from nightshift.errors import TerminalError, TransientError, first_line
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")
@@ -23,6 +26,40 @@ logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 # A connection that is refused and a server's own failure are both an INTERNAL_ERROR.
 UNAVAILABLE_CODES = {"TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR", "DEADLINE_EXCEEDED", "REQUEST_LIMIT_EXCEEDED"}
 ABSENT_CODES = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
+
+
+DELETED = "deleted"  # the stage of a run or an experiment that MLflow keeps until it is purged
+
+
+class MlflowRefusal(TerminalError):
+    """What MLflow answered instead of doing a call.
+
+    Attributes:
+        code: MLflow's code of the error.
+    """
+
+    def __init__(self, problem: str, code: str, where: str) -> None:
+        super().__init__(f"MLflow refused: {problem}", where=where, fix=_repair(problem))
+        self.code = code
+
+
+def restore_experiment(experiment_id: str) -> str:
+    """The command that restores a deleted experiment, in the environment that names MLflow."""
+    return f"restore it: mlflow experiments restore --experiment-id {experiment_id}"
+
+
+def restore_run(run_id: str) -> str:
+    """The command that restores a deleted run."""
+    return f"restore it: mlflow runs restore --run-id {run_id}"
+
+
+def _repair(problem: str) -> str:
+    """The repair of what MLflow says that it refused."""
+    if deleted := re.search(r"[Ee]xperiment (\w+) must be in the 'active' state", problem):
+        return restore_experiment(deleted[1])
+    if deleted := re.search(r"run (\w+) must be in the 'active' state", problem):
+        return restore_run(deleted[1])
+    return "look at the model, its versions and its runs in MLflow, and restore what was deleted there"
 
 
 class Client:
@@ -36,6 +73,7 @@ class Client:
 
     Raises:
         TransientError: If MLflow does not answer; so does every call.
+        MlflowRefusal: From a call that MLflow refuses.
     """
 
     def __init__(self, uri: str) -> None:
@@ -63,12 +101,13 @@ class Client:
         try:
             yield
         except (MlflowException, OperationalError) as error:
-            if isinstance(error, MlflowException) and error.error_code not in UNAVAILABLE_CODES:
-                raise
             secret = f":{urlsplit(self._uri).password}@"
+            where, line = self._uri.replace(secret, ":***@"), first_line(error).replace(secret, ":***@")
+            if isinstance(error, MlflowException) and error.error_code not in UNAVAILABLE_CODES:
+                raise MlflowRefusal(line, error.error_code, where) from None
             raise TransientError(
-                f"MLflow does not answer: {first_line(error).replace(secret, ':***@')}",
-                where=self._uri.replace(secret, ":***@"),
+                f"MLflow does not answer: {line}",
+                where=where,
                 fix="check that it is running and that nothing locks its database, then run this again",
             ) from None
 
@@ -76,10 +115,8 @@ class Client:
 @contextmanager
 def ignore_absent() -> Iterator[None]:
     """Continues after the block if MLflow has no such run, model, version or alias."""
-    from mlflow.exceptions import MlflowException
-
     try:
         yield
-    except MlflowException as error:
-        if error.error_code not in ABSENT_CODES:
+    except MlflowRefusal as error:
+        if error.code not in ABSENT_CODES:
             raise

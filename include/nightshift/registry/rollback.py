@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from nightshift.definition.model import ModelDefinition
 from nightshift.errors import TerminalError
-from nightshift.registry.events import RegistryEvent, current_champion
+from nightshift.registry.absent import is_registered
+from nightshift.registry.events import RegistryEvent, champion_changes, current_champion
 from nightshift.registry.store import Registry, Version
 
 
@@ -26,8 +27,11 @@ def require_rollback_version(
         TerminalError: If the version cannot score, or may not be the champion.
     """
     if number is None:
-        fix = "name a version with --to"
-        raise TerminalError("there is no previous champion", where=definition.name, fix=fix)
+        versions, champions = registry.versions(), [event for event in champion_changes(events) if event.to_version]
+        deleted = not all(is_registered(event, versions) for event in champions)
+        problem = "no previous champion exists in MLflow any more" if deleted else "there is no previous champion"
+        fix = f"name a version with --to, or train one: trigger the DAG {definition.name}.train"
+        raise TerminalError(problem, where=definition.name, fix=fix)
     version, where = registry.version(number), f"{definition.name}, version {number}"
     if number == current_champion(events):
         raise TerminalError("it is already the champion", where=where, fix="see `nightshift versions`")

@@ -14,8 +14,15 @@ from typing import Any
 
 from filelock import FileLock
 
-from nightshift.errors import NotYetAvailable, TerminalError, first_line
-from nightshift.registry.client import Client, ignore_absent
+from nightshift.errors import TerminalError, first_line
+from nightshift.registry.client import (
+    DELETED,
+    Client,
+    MlflowRefusal,
+    ignore_absent,
+    restore_experiment,
+    restore_run,
+)
 from nightshift.registry.package import ModelPackage, load_package, load_reference, package_digest, verify_digest
 from nightshift.registry.reference import ModelReference
 from nightshift.settings import Settings
@@ -130,6 +137,19 @@ class Registry:
         except (TerminalError, KeyError):
             return None
 
+    def require_active(self, run_id: str) -> None:
+        """Requires that a run can be written to.
+
+        Raises:
+            TerminalError: If it or its experiment was deleted in MLflow.
+        """
+        run = self.client.get_run(run_id).info
+        if run.lifecycle_stage == DELETED:
+            self._experiment()
+            raise TerminalError(
+                "the model's run was deleted in MLflow", where=self.model, received=run_id, fix=restore_run(run_id)
+            )
+
     def end_run(self, run_id: str, *, failed: bool = False) -> None:
         """Closes a run."""
         self.client.set_terminated(run_id, "FAILED" if failed else "FINISHED")
@@ -176,20 +196,6 @@ class Registry:
         """The version that is scored in shadow of the champion; None if there is none."""
         return self._aliased_version(CHALLENGER)
 
-    def require_champion(self) -> Version:
-        """The champion.
-
-        Raises:
-            NotYetAvailable: If no version has passed the gate yet.
-        """
-        if (champion := self.champion()) is None:
-            raise NotYetAvailable(
-                "no champion: no version has passed the gate yet",
-                where=self.model,
-                fix=f"trigger the DAG {self.model}.train and look at its gate",
-            )
-        return champion
-
     def versions(self) -> dict[int, Version]:
         """Every version by its number, ascending."""
         versions = [_version(entity) for entity in self.client.search_model_versions(f"name = '{self.model}'")]
@@ -207,12 +213,10 @@ class Registry:
 
     def register(self, run_id: str, note: str) -> Version:
         """Registers a run's package as a version, once; the caller holds the lock."""
-        from mlflow.exceptions import MlflowException
-
         try:
             self.client.create_registered_model(self.model)
-        except MlflowException as error:
-            if error.error_code != "RESOURCE_ALREADY_EXISTS":
+        except MlflowRefusal as error:
+            if error.code != "RESOURCE_ALREADY_EXISTS":
                 raise
         if same := self.client.search_model_versions(f"name = '{self.model}' and run_id = '{run_id}'"):
             return min(map(_version, same), key=lambda version: version.number)
@@ -270,7 +274,7 @@ class Registry:
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(self.client.mlflow.download_artifacts(run_id, artifact, folder))
                 return {str(file.relative_to(path)): file.read_bytes() for file in path.rglob("*") if file.is_file()}
-        except (MlflowException, OSError) as error:
+        except (MlflowException, MlflowRefusal, OSError) as error:
             where = f"{self.model}, run {run_id}"
             raise TerminalError(
                 f"the model's {title} cannot be read: {first_line(error)}", where=where, fix=fix
@@ -284,6 +288,13 @@ class Registry:
     def _experiment(self) -> str:
         with self.lock():
             experiment = self.client.get_experiment_by_name(self.model)
+            if experiment is not None and experiment.lifecycle_stage == DELETED:
+                raise TerminalError(
+                    "the model's experiment was deleted in MLflow",
+                    where=self.model,
+                    received=f"experiment {experiment.experiment_id}",
+                    fix=restore_experiment(experiment.experiment_id),
+                )
             if experiment is not None:
                 return str(experiment.experiment_id)
             return str(self.client.create_experiment(self.model, f"{self.settings.artifact_root}/{self.model}"))

@@ -15,6 +15,7 @@ from nightshift.lake.staging import load_staged, new_attempt, read_staged
 from nightshift.lake.tables import features_table
 from nightshift.lake.tags import untag_snapshots
 from nightshift.project import Progress, Project
+from nightshift.registry.absent import no_champion
 from nightshift.registry.package import load_package
 from nightshift.registry.store import Version
 from nightshift.stages.train import StoredModel, snapshot_tag
@@ -57,6 +58,7 @@ def gate(project: Project, stored: StoredModel, as_of: date, run_id: str, progre
         progress: Takes a line of progress.
     """
     definition, registry, rules = project.definition, project.registry, project.definition.gate
+    registry.require_active(stored.run_id)
     lineage = Lineage(**registry.lineage(stored.run_id)[0])
     days = date.fromisoformat(lineage.holdout), date.fromisoformat(lineage.last)
     rows = read_labelled(project.lake, definition, *days, lineage.snapshots)
@@ -103,7 +105,10 @@ def _champion_scores(
     """The champion's scores of the same rows, and which version it is; or why there are none."""
     champion = project.registry.champion()
     # A task that is run again after it promoted: a model is never compared with itself.
-    if champion is None or champion.run_id == stored.run_id:
+    if champion is None:
+        error = no_champion(project.definition.name, project.champions.events(), project.registry.versions())
+        return None, error.problem if isinstance(error, TerminalError) else "no champion to compare with"
+    if champion.run_id == stored.run_id:
         return None, "no champion to compare with"
     package = project.registry.package(champion.run_id, champion.digest)
     prediction = project.definition.prediction

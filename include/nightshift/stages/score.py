@@ -71,7 +71,7 @@ def stage_scores(
         files = registry.package_files(version.run_id, version.digest)
         return Scorer(files, version.digest, writer.spec, writer.folder, provenance)
 
-    champion, challenger = registry.require_champion(), registry.challenger()
+    champion, challenger = project.champions.require_champion(), registry.challenger()
     writers = [staging(champion, scores_table(definition))]
     scorers = [scorer(champion, writers[0])]
     rows = [night_features.as_learned_by(champion, writers[0])]

@@ -69,7 +69,7 @@ def test_a_refusal_is_one_line_and_changes_nothing(project: Project, nightshift:
     check = nightshift("champion", "tiny")
     assert check.out.startswith("tiny: version 2 is the champion\n")
     assert nightshift("rollback", "tiny", "--to", "3", "--force").code == 0
-    assert project.registry.require_champion().number == 3
+    assert project.champions.require_champion().number == 3
 
 
 def test_every_version_and_every_event_is_shown(project: Project, nightshift: Command) -> None:

@@ -108,7 +108,7 @@ def test_what_was_planted_is_refused_by_its_digest_and_never_runs(
             read()
         assert not mark.exists(), who
         assert "evil_module" not in sys.modules, who
-    assert project.registry.require_champion().number == 2
+    assert project.champions.require_champion().number == 2
 
 
 @pytest.mark.parametrize("plant", [untrusted, function])

@@ -70,7 +70,7 @@ def test_what_challenges_is_a_version_with_an_event_that_says_why_and_the_champi
     assert (event.actor, event.reason, event.effective, event.mlflow_run) == ("run 4", "reason 4", day(4), run)
     told_of = {"gate": NOTE, "digest": project.registry.version(2).digest, "first_night": str(day(4))}
     assert event.parsed_evidence == told_of
-    assert (project.registry.require_champion().number, challenger(project)) == (1, 2)
+    assert (project.champions.require_champion().number, challenger(project)) == (1, 2)
     challenger_and_event = project.challengers.reconcile_and_get_challenger("me")
     assert challenger_and_event and (challenger_and_event[0].number, challenger_and_event[1]) == (2, event)
     check(project)
@@ -115,7 +115,7 @@ def test_a_version_that_is_promoted_at_once_retires_an_older_challenger(project:
     challenged(project, 4)
     promoted(project, 5)
     assert recorded_changes(project)[4:] == [("registered", None, 3), ("retired", None, 2), ("promoted", 1, 3)]
-    assert (project.registry.require_champion().number, challenger(project)) == (3, None)
+    assert (project.champions.require_champion().number, challenger(project)) == (3, None)
     check(project)
 
 
@@ -140,7 +140,7 @@ def test_a_challenger_that_is_promoted_is_the_champion_from_the_next_night_on_an
         "better",
         "7 nights",
     )
-    assert (project.registry.require_champion().number, challenger(project)) == (2, None)
+    assert (project.champions.require_champion().number, challenger(project)) == (2, None)
     assert project.challengers.promote(2, "run 9", "better") is None
     assert len(recorded_changes(project)) == 5
     check(project)
@@ -151,7 +151,7 @@ def test_a_promotion_that_was_decided_against_another_champion_is_not_made(proje
     challenged(project, 5)
     project.champions.roll_back("me")
     assert project.challengers.promote(3, "run 9", "better", against=2) is None
-    assert (project.registry.require_champion().number, challenger(project)) == (1, 3)
+    assert (project.champions.require_champion().number, challenger(project)) == (1, 3)
     check(project)
 
 
@@ -212,7 +212,7 @@ def test_a_refusal_is_kept_with_the_person_and_is_final(project: Project) -> Non
     assert project.challengers.apply_answer(run, NO, "run 4") == change
     with pytest.raises(TerminalError, match=r"version 2: the version is no longer the challenger.*rollback --to 2"):
         project.challengers.apply_answer(run, YES, "run 4")
-    assert (project.registry.require_champion().number, challenger(project)) == (1, None)
+    assert (project.champions.require_champion().number, challenger(project)) == (1, None)
     assert project.champions.roll_back("me", 2).to_version == 2
     check(project)
 
@@ -262,7 +262,7 @@ def test_a_challenger_that_was_promoted_can_be_gone_back_from(project: Project) 
     assert project.champions.roll_back("me").to_version == 1
     assert project.challengers.register_challenger(run, NOTE, "run 4").number == 2
     assert project.champions.promote(run, NOTE, "run 4").number == 2
-    assert (project.registry.require_champion().number, challenger(project)) == (1, None)
+    assert (project.champions.require_champion().number, challenger(project)) == (1, None)
     check(project)
 
 
@@ -318,7 +318,7 @@ def test_a_challenger_that_was_made_the_champion_in_mlflow_challenges_no_more(pr
     project.champions.reconcile_aliases("me")
     assert recorded_changes(project)[4:] == [("changed_elsewhere", 1, 2)]
     assert challenger(project) is None
-    assert project.registry.require_champion().number == 2
+    assert project.champions.require_champion().number == 2
 
 
 def test_events_of_an_mlflow_that_is_gone_leave_no_challenger(project: Project) -> None:
@@ -330,7 +330,7 @@ def test_events_of_an_mlflow_that_is_gone_leave_no_challenger(project: Project) 
     assert recorded_changes(project)[4:] == [("changed_elsewhere", 1, None), ("retired", None, 2)]
     promoted(project, 5)
     challenged(project, 6)
-    assert challenger(project) == 2 and project.registry.require_champion().number == 1
+    assert challenger(project) == 2 and project.champions.require_champion().number == 1
 
 
 # ---- killed

@@ -35,7 +35,7 @@ THIRD = [("registered", None, 3), ("promoted", 2, 3)]
 
 
 def champion(project: Project) -> int:
-    return project.registry.require_champion().number
+    return project.champions.require_champion().number
 
 
 def point(project: Project, number: int) -> None:
@@ -338,7 +338,7 @@ def test_a_champion_from_before_there_were_events_is_known_since_it_was_trained(
 def test_a_champion_that_was_taken_away_in_mlflow_is_noticed_and_can_be_restored(project: Project) -> None:
     promoted(project, 3, 4)
     project.registry.client.delete_registered_model_alias("tiny", CHAMPION)
-    with pytest.raises(NotYetAvailable, match="no champion"):
+    with pytest.raises(TerminalError, match=r"version 2, .* has lost .*nightshift rollback tiny --to 2"):
         project.champions.reconcile_and_get_champion("me")
     assert recorded_changes(project)[4:] == [("changed_elsewhere", 2, None)]
     assert project.champions.roll_back("me").to_version == 2

@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from mlflow.exceptions import MlflowException
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
-from nightshift.errors import TransientError
+from nightshift.errors import TerminalError, TransientError
 from nightshift.project import Project
 from nightshift.registry.store import Registry
 from nightshift.settings import PROJECT, Settings
@@ -97,5 +96,5 @@ def test_a_locked_database_is_a_transient_error_and_nothing_was_changed(
 
 
 def test_what_mlflow_does_not_have_is_not_silence(project: Project) -> None:
-    with pytest.raises(MlflowException, match="not found"):
+    with pytest.raises(TerminalError, match=r"MLflow refused: .*not found.*; fix: look at the model"):
         project.registry.client.get_run("0" * 32)

@@ -162,7 +162,7 @@ def test_a_worse_challenger_is_retired_and_the_champion_stays(project: Project) 
     outcome(project, range(5, 10))
     assert judge_challenger(project, day(10), "test").startswith("challenger 2: retired, 5 nights against version 1: ")
     assert recorded_changes(project)[-1] == ("retired", None, 2)
-    assert project.registry.require_champion().number == 1
+    assert project.champions.require_champion().number == 1
     assert rows(project, 10)["verdict"]["verdict"] == "fail"
     assert "refused" in page(project, 2).read_text()
     check(project)
@@ -270,7 +270,7 @@ def test_who_is_not_in_shadow_is_not_judged_by_nights(
     project = project_with(models, tmp_path, empty_mlflow, promotion)
     before = recorded_changes(project)
     assert challenger(project) == (None if promotion == "auto" else 2)
-    score(project, range(5, 11), BETTER, champion=project.registry.require_champion().number)
+    score(project, range(5, 11), BETTER, champion=project.champions.require_champion().number)
     outcome(project, range(5, 10))
     assert judge_challenger(project, day(10), "test") == "no challenger is to be judged by its nights"
     assert recorded_changes(project) == before

@@ -58,7 +58,7 @@ def artifact(project: Project, run: str) -> Path:
 def check_sound(project: Project) -> None:
     """MLflow and the events say the same, nothing is there twice, and no change is missing between two others."""
     events, versions = project.champions.events(), list(project.registry.versions().values())
-    champion = project.registry.require_champion()
+    champion = project.champions.require_champion()
     chain = champion_changes(events)
     assert [event.from_version for event in chain] == [None, *(event.to_version for event in chain[:-1])]
     assert champion.number == chain[-1].to_version

@@ -94,7 +94,7 @@ def test_a_number_is_learned_judged_promoted_and_made_again(project: Project) ->
     trained, report = run(project)
     assert report.passed, report.summary()
     version = promote(project, trained, report.summary())
-    assert version.number == project.registry.require_champion().number == 1
+    assert version.number == project.champions.require_champion().number == 1
 
     package = project.registry.package(trained.run_id, trained.digest)
     assert package.prediction is NUMBER and TASK in project.registry.package_files(trained.run_id, trained.digest)
@@ -150,7 +150,7 @@ def test_a_worse_model_is_refused_and_a_better_one_takes_its_place(project: Proj
     assert "mae" in report.summary() and "against the champion's" in report.summary()
     with pytest.raises(TerminalError, match="only a model that passed the gate"):
         promote(worse, trained, "no")
-    assert worse.registry.require_champion().number == 2
+    assert worse.champions.require_champion().number == 2
 
 
 def test_a_champion_that_predicts_something_else_is_not_compared_with_and_not_gone_back_to(
@@ -172,7 +172,7 @@ def test_a_champion_that_predicts_something_else_is_not_compared_with_and_not_go
     assert verdict["detail"].startswith("version 1 predicts a number, but the label is a condition")
     with pytest.raises(TerminalError, match="it predicts a number, but the label is a condition"):
         other.champions.roll_back("me", 1)
-    assert other.registry.require_champion().number == 2
+    assert other.champions.require_champion().number == 2
 
 
 def test_a_version_of_the_definitions_own_code_is_made_again_from_the_code_as_it_was(
