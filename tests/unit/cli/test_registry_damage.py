@@ -73,6 +73,7 @@ def test_damage_in_mlflow_is_one_line_that_names_the_way_back(
     monkeypatch.setattr(gate_stage, "smoke_test", lambda *args: SmokeResult(1.0, 10, 1e6, ""))
     _, second = promoted(project, 3, 4)
     third = train(project, AS_OF, "third", lambda line: None)
+    project.registry.log_lineage(second.run_id, *project.registry.lineage(third.run_id))
     DAMAGES[damage](project, second.run_id)
     stages: dict[str, Callable[[], object]] = {
         "score": lambda: _score(project),
