@@ -161,6 +161,13 @@ class Source(StrictModel):
     expectations: tuple[CustomExpectation, ...] = Field(
         (), description="Any other [Great Expectations expectation](quality.md#custom-expectations)."
     )
+    uncounted: float = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="The largest share of a partition's rows that [no feature counts](quality.md#uncounted-rows) "
+        "without a warning: those from after the partition was available, and those that lack a key.",
+    )
     quarantine: Quarantine = Field(Quarantine(), description="How many rows may be set aside.")
 
     @property

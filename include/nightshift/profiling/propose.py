@@ -27,7 +27,7 @@ QUARANTINE_FACTOR = 2.0  # times the largest share of a date's rows that would h
 
 ORDER = (
     "description", "path", "csv", "cadence", "available", "timezone", "restates", "event_time", "key", "rows",
-    "repeats", "freshness", "quarantine", "columns", "derived", "rules", "references", "expectations",
+    "repeats", "freshness", "uncounted", "quarantine", "columns", "derived", "rules", "references", "expectations",
 )  # fmt: skip
 
 Entries = dict[str, ProposedValue | ProposedSection]

@@ -17,6 +17,7 @@ from nightshift.quality.expectation import Contract
 from nightshift.quality.quarantine import stage_quarantine
 from nightshift.quality.staged_rows import InProcessRows, SparkRows, StagedRows
 from nightshift.quality.suite import suite_result
+from nightshift.quality.uncounted import uncounted_checks
 from nightshift.types import Staged, Verdict
 
 if TYPE_CHECKING:
@@ -54,7 +55,10 @@ def judge(
     """
     spec, contract = table_spec(auditor.definition, staged.table), auditor.contract(staged, siblings)
     rows = _rows(staged, spec, contract, spark)
-    audited = audit(contract, rows, staged.dates, run_id, auditor.file_checks(staged))
+    further = auditor.file_checks(staged)
+    if spec.layer is Layer.RAW and spec.local_name in auditor.definition.sources:
+        further += uncounted_checks(auditor.definition, spec.local_name, rows)
+    audited = audit(contract, rows, staged.dates, run_id, further)
     entry, verdict = Page.of(audited.verdict), audited.verdict
     page = render_docs(entry.title, suite_result(contract, audited.results), entry.summary, entry.outcome)
     if verdict.outcome == "fail":

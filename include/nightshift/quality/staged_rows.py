@@ -33,6 +33,9 @@ class StagedRows(Protocol):
     def batch(self, context: Any, computed: bool, numbered: bool) -> Any:
         """The rows, or the columns computed from them, as a batch; with `ROW_NUMBER` if they are numbered."""
 
+    def count(self, conditions: Mapping[str, ComputedColumn]) -> dict[str, int]:
+        """How many rows satisfy each condition."""
+
     def take(self, numbers: Sequence[int]) -> pa.Table:
         """The rows with these numbers, in their order."""
 
@@ -64,6 +67,11 @@ class InProcessRows:
         frame = rows.to_pandas(types_mapper=kinds.get, date_as_object=True)
         return _batch_of(context.data_sources.add_or_update_pandas("staging"), frame)
 
+    def count(self, conditions: Mapping[str, ComputedColumn]) -> dict[str, int]:
+        """How many rows satisfy each condition."""
+        columns = computed_columns(self._rows_without_nan, conditions)
+        return {name: int(pc.sum(columns[name]).as_py() or 0) for name in conditions}
+
     def take(self, numbers: Sequence[int]) -> pa.Table:
         """The rows with these numbers."""
         return self.table.take(pa.array(numbers, pa.int64()))
@@ -93,8 +101,16 @@ class SparkRows:
         """A Spark frame; NaN is missing, as it is in pandas."""
         rows = self._numbered() if numbered else self._read()
         if computed:
-            rows = self._with_computed(rows, numbered)
+            rows = self._with_computed(rows, self._computed, numbered)
         return _batch_of(context.data_sources.add_or_update_spark("staging", persist=False), rows)
+
+    def count(self, conditions: Mapping[str, ComputedColumn]) -> dict[str, int]:
+        """How many rows satisfy each condition."""
+        from pyspark.sql import functions as F
+
+        rows = self._with_computed(self._read(), conditions)
+        counts = rows.agg(*[F.count_if(F.col(name)).alias(name) for name in conditions]).first()
+        return dict(counts.asDict()) if counts else {}
 
     def take(self, numbers: Sequence[int]) -> pa.Table:
         """The rows with these numbers, in their order."""
@@ -149,8 +165,10 @@ class SparkRows:
         )
         return self._read((first[name] + F.col("_metadata.row_index")).alias(ROW_NUMBER))
 
-    def _with_computed(self, rows: DataFrame, numbered: bool) -> DataFrame:
-        computed, unchanged = dict(self._computed), [ROW_NUMBER] if numbered else []
+    def _with_computed(
+        self, rows: DataFrame, columns: Mapping[str, ComputedColumn], numbered: bool = False
+    ) -> DataFrame:
+        computed, unchanged = dict(columns), [ROW_NUMBER] if numbered else []
         needed = sorted({column for spec in computed.values() for column in spec.columns})
         example = computed_columns(self._spec.schema.empty_table(), computed)
         schema = ", ".join(

@@ -1,0 +1,194 @@
+"""Rows that are published and yet counted by no aggregate, or matched by no look-up: how many a set has, and why.
+
+They leave the features silently: what happened after a partition was available is from the future and left out, `last`
+ignores rows without an event time, a missing key matches nothing. A few are normal; many mean that the definition does
+not describe the files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+from nightshift.definition.calendar import zone_of
+from nightshift.definition.model import ModelDefinition
+from nightshift.definition.source import Source
+from nightshift.errors import NightshiftError
+from nightshift.quality.computed import quoted
+from nightshift.quality.expectation import ComputedColumn
+from nightshift.quality.spark_sql import UntranslatableError, columns_of, to_duckdb
+from nightshift.types import Check
+
+EVENT_TIME = "event_time"
+LATE, EARLY, OLD, MISSING, NULL_KEY = "late", "early", "old", "without_event_time", "null_key"
+
+
+class CountedRows(Protocol):
+    """Rows of which those that satisfy conditions can be counted."""
+
+    rows: int
+
+    def count(self, conditions: Mapping[str, ComputedColumn]) -> dict[str, int]:
+        """How many rows satisfy each condition."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A condition under which a row is left out.
+
+    Attributes:
+        statistic: Its name among the measured values.
+        subject: What it is about: `event_time`, or the columns of a key.
+        predicate: What is said of the rows that satisfy it, and what follows.
+        column: The condition, as a computed column; None if only Spark can evaluate it.
+        share: The largest share of rows that may satisfy it without a warning; 1 if any number is normal.
+        problem: Why it cannot be evaluated, if so.
+    """
+
+    statistic: str
+    subject: str
+    predicate: str
+    column: ComputedColumn | None
+    share: float
+    problem: str = ""
+
+    def check(self, count: int | None, rows: int) -> Check:
+        """The check of a number of rows that satisfy it; None if they cannot be counted."""
+        if count is None:
+            problem = self.problem or "a value cannot be converted"
+            return Check(self.statistic, self.subject, True, None, f"not counted here: {problem}", "warn")
+        passed = count <= self.share * rows
+        detail = "" if passed else f"{count:,} of {rows:,} rows {self.predicate}; at most {self.share:.4g} of them may"
+        return Check(self.statistic, self.subject, passed, float(count), detail, "warn")
+
+
+def uncounted_checks(definition: ModelDefinition, name: str, rows: CountedRows) -> list[Check]:
+    """Counts the rows of a source's set that are left out, for each reason.
+
+    Args:
+        definition: The model definition.
+        name: The source.
+        rows: The rows of the set.
+    """
+    conditions = list(left_out_conditions(definition, name))
+    counts = count_conditions(conditions, rows)
+    return [condition.check(counts.get(number), rows.rows) for number, condition in enumerate(conditions)]
+
+
+def count_conditions(conditions: Sequence[Condition], rows: CountedRows) -> dict[int, int]:
+    """How many rows satisfy each condition, by its number; without those that cannot be evaluated."""
+    columns = {number: condition.column for number, condition in enumerate(conditions) if condition.column is not None}
+    try:
+        return _count(columns, rows)
+    except NightshiftError:  # a value that DuckDB cannot convert; Spark says what it makes of it
+        counts: dict[int, int] = {}
+        for number, column in columns.items():
+            with suppress(NightshiftError):
+                counts |= _count({number: column}, rows)
+        return counts
+
+
+def _count(columns: Mapping[int, ComputedColumn], rows: CountedRows) -> dict[int, int]:
+    counts = rows.count({f"condition_{number}": column for number, column in columns.items()})
+    return {number: counts[f"condition_{number}"] for number in columns}
+
+
+def left_out_conditions(definition: ModelDefinition, name: str) -> Iterator[Condition]:
+    """The conditions under which a model leaves out rows of a source."""
+    source = definition.sources[name]
+    aggregates = [part for part in definition.features.aggregates.values() if part.source == name]
+    if aggregates and source.event_time is not None:
+        days = max(window.days for part in aggregates for window in part.windows)
+        ignores = any(part.agg == "last" for part in aggregates)
+        yield from event_time_conditions(source, zone_of(definition.schedule, source), days, ignores)
+    for columns, consequence in _keys(definition, name).items():
+        if condition := _null_key(source, columns, consequence):
+            yield condition
+
+
+def event_time_conditions(source: Source, zone: str, days: int | None, ignores_missing: bool) -> Iterator[Condition]:
+    """The conditions on the event time of a source's rows.
+
+    Args:
+        source: The source.
+        zone: The time zone of its dates and clock.
+        days: The days of the longest window over it; None if that is not known.
+        ignores_missing: Whether an aggregate ignores rows without an event time.
+    """
+    share = source.uncounted
+    try:
+        at, problem = _instant(to_duckdb(str(source.event_time), source), zone), ""
+        columns = columns_of(at, source.landed | {"source_date": "date"})
+    except UntranslatableError as error:
+        at, problem, columns = "", str(error), ()
+
+    def condition(statistic: str, sql: str, predicate: str, share: float) -> Condition:
+        column = None if problem else ComputedColumn(sql, tuple(dict.fromkeys([*columns, "source_date"])))
+        return Condition(statistic, EVENT_TIME, predicate, column, share, problem)
+
+    seconds = source.available.after.total_seconds()
+    begins = _instant("source_date", zone)
+    yield condition(
+        LATE,
+        f"{at} >= {_instant(f'cast(source_date as timestamp) + to_seconds({seconds:.0f})', zone)}",
+        "happened after their file was available, so no aggregate counts them: compare `event_time` and "
+        "`available.after` with the column that the files are dated by",
+        share,
+    )
+    yield condition(
+        MISSING, f"({at}) is null", "have no event time, so `last` ignores them", share if ignores_missing else 1.0
+    )
+    yield condition(EARLY, f"{at} < {begins}", "happened before the date of their file", 1.0)
+    if days is not None:
+        yield condition(
+            OLD,
+            f"{at} < {_instant(f'cast(source_date as timestamp) - to_days({days})', zone)}",
+            f"happened more than {days} days before the date of their file, and are counted as of that date: compare "
+            "`event_time` with the column that the files are dated by",
+            share,
+        )
+
+
+def _instant(sql: str, zone: str) -> str:
+    """An instant: local times are by the clock of a zone."""
+    local = f"timezone('{zone}', try_cast({sql} as timestamp))"
+    return (
+        f"(case when typeof({sql}) = 'TIMESTAMP WITH TIME ZONE' then try_cast({sql} as timestamptz) else {local} end)"
+    )
+
+
+def _keys(definition: ModelDefinition, name: str) -> dict[tuple[str, ...], str]:
+    """The keys by which rows of a source are matched, each with what becomes of a row that lacks it."""
+    observed = definition.observations.source == name
+    keys: dict[tuple[str, ...], str] = {}
+    for aggregate in definition.features.aggregates.values():
+        if aggregate.by and aggregate.source == name:
+            keys.setdefault(aggregate.by, "so no aggregate by it counts them")
+        if aggregate.by and observed:
+            keys.setdefault(aggregate.by, "so no aggregate by it has a value for them")
+    for lookup, part in definition.features.lookups.items():
+        if part.source == name:
+            keys.setdefault(part.key, f"so the look-up '{lookup}' never returns them")
+        if observed:
+            keys.setdefault(part.key, f"so the look-up '{lookup}' has no row for them")
+    return keys
+
+
+def _null_key(source: Source, columns: tuple[str, ...], consequence: str) -> Condition | None:
+    """The condition that a row lacks a part of a key; None if none can be missing."""
+    required = {
+        name for name, column in source.columns.items() if column.required and column.severity != "warn"
+    }  # others are stopped or set aside before
+    nullable = [name for name in columns if name not in required]
+    if not nullable:
+        return None
+    subject, predicate = " + ".join(columns), f"lack {' or '.join(nullable)}, {consequence}"
+    try:
+        parts = [quoted(name) if name in source.columns else to_duckdb(name, source) for name in nullable]
+    except UntranslatableError as error:
+        return Condition(NULL_KEY, subject, predicate, None, source.uncounted, str(error))
+    sql = " or ".join(f"({part}) is null" for part in parts)
+    used = columns_of(sql, source.landed | {"source_date": "date"})
+    return Condition(NULL_KEY, subject, predicate, ComputedColumn(sql, used), source.uncounted)
