@@ -198,7 +198,7 @@ def _meaning(definition: ModelDefinition, source: str, column: str) -> str:
     """What the values of a landed column are: how they were read from the files."""
     declared = definition.sources[source]
     zone = zone_of(definition.schedule, declared) if declared.columns[column].type in {"date", "timestamp"} else ""
-    return json.dumps([declared.columns[column].type, getattr(declared.columns[column], "from_", None), zone])
+    return json.dumps([declared.columns[column].type, declared.columns[column].from_, zone])
 
 
 def _clock(definition: ModelDefinition, source: Source | None = None) -> list[object]:
@@ -212,5 +212,7 @@ def _clock(definition: ModelDefinition, source: Source | None = None) -> list[ob
 
 def _recipe(inputs: _Inputs, *ingredients: object) -> Recipe:
     columns = sorted((source, name, meaning) for (source, name), meaning in inputs.columns.items())
-    content = json.dumps([FORMAT, ingredients, columns, inputs.parts], sort_keys=True, default=str)
+    # Another key or source of the observations is other rows, whose features are none of the same.
+    observed = inputs.definition.observations.model_dump(mode="json")
+    content = json.dumps([FORMAT, observed, ingredients, columns, inputs.parts], sort_keys=True, default=str)
     return Recipe(hashlib.sha256(content.encode()).hexdigest()[:16], dict(inputs.columns))

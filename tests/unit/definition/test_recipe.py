@@ -147,6 +147,17 @@ def test_what_does_not_change_a_features_value_is_no_part_of_its_recipe(tmp_path
     assert (label_digest(then) == label_digest(now)) == ("not failed" not in new)
 
 
+def test_other_observations_have_other_features(tmp_path: Path) -> None:
+    then = definition(tmp_path / "then")
+    two = DEFINITION.replace("key: [machine]}\nlabel", "key: [machine, note]}\nlabel")
+    two = two.replace(
+        "    columns:\n      machine: {type: string, required: true}\n      failed",
+        "    columns:\n      machine: {type: string, required: true}\n      note: {type: string}\n      failed",
+    )
+    now = definition(tmp_path / "now", two)
+    assert set(recipe_change(then.feature_digests, now.feature_digests).features) == ALL
+
+
 def test_another_features_py_changes_what_it_computes_alone(tmp_path: Path) -> None:
     then = definition(tmp_path / "then")
     now = definition(tmp_path / "now", transform=TRANSFORM.replace("1.0", "2.0"))
