@@ -198,7 +198,7 @@ def _meaning(definition: ModelDefinition, source: str, column: str) -> str:
     """What the values of a landed column are: how they were read from the files."""
     declared = definition.sources[source]
     zone = zone_of(definition.schedule, declared) if declared.columns[column].type in {"date", "timestamp"} else ""
-    return json.dumps([declared.columns[column].type, declared.columns[column].from_, zone])
+    return json.dumps([declared.columns[column].type, declared.columns[column].from_ or column, zone])
 
 
 def _clock(definition: ModelDefinition, source: Source | None = None) -> list[object]:
