@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
+from itertools import combinations
 
 from croniter import croniter
 
@@ -108,12 +109,11 @@ def source_file_problems(source: Source) -> Iterator[Problem]:
     if written != PLAIN_CSV and source.path.endswith(".parquet"):
         yield Problem(("csv",), "is for CSV files", source.path, "a path that ends in .csv or .csv.gz", "remove `csv:`")
     characters = {"separator": written.separator, "quote": written.quote, "escape": written.escape}
-    for number, (key, character) in enumerate(characters.items()):
-        if character in [*characters.values()][:number]:
-            first = next(name for name, earlier in characters.items() if earlier == character)
-            yield Problem(
-                ("csv", key), f"is the character of `{first}`", character, "another one", "change one of them"
-            )
+    for first, second in combinations(characters, 2):
+        if characters[first] == characters[second]:
+            # A default of one of the two is not in the file.
+            key, same = (second, first) if second in written.model_fields_set else (first, second)
+            yield Problem(("csv", key), f"is the character of `{same}`", characters[key], "another one", "change one")
     columns: dict[str, str] = {}
     for column, landed in source.file_columns.items():
         first = columns.setdefault(landed, column)

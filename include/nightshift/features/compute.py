@@ -27,9 +27,15 @@ def with_derived(definition: ModelDefinition, source: str, rows: DataFrame) -> D
     from pyspark.sql import functions as F
 
     derived = definition.sources[source].derived.items()
-    return rows.withColumns(
-        {name: F.expr(column.expression).cast(SPARK_TYPES[column.type]) for name, column in derived}
-    )
+    return rows.withColumns({name: typed(F.expr(column.expression), column.type) for name, column in derived})
+
+
+def typed(values: Column, kind: str) -> Column:
+    """The values of an expression as a type of a definition; -0.0 is 0.0, as it is among landed numbers."""
+    from pyspark.sql import functions as F
+
+    values = values.cast(SPARK_TYPES[kind])
+    return values + F.lit(0.0) if kind == "number" else values
 
 
 def visible_rows(definition: ModelDefinition, source: str, rows: DataFrame, days: Iterable[date]) -> DataFrame:
@@ -77,7 +83,7 @@ def write_day_tiles(
     values = {name: (a.value, a.where, _operand_type(a)) for name, a in aggregates.items()}
     columns = {value: f"_{number}" for number, value in enumerate(dict.fromkeys(values.values()))}
     operands = {name: columns[value] for name, value in values.items()}
-    inputs = {operands[name]: _operand(aggregate).alias(operands[name]) for name, aggregate in aggregates.items()}
+    inputs = {operands[name]: _operand(a, rows).alias(operands[name]) for name, a in aggregates.items()}
     names = dict.fromkeys(["source_date", *(column for group in writer.groups for column in group.by)])
     dated = [AT] if any(aggregate.agg == "last" for aggregate in aggregates.values()) else []
     needed = rows.select(*names, *dated, *inputs.values())
@@ -155,13 +161,16 @@ def _with_windows(definition: ModelDefinition, inputs: Sequence[WindowInputs]) -
     return add
 
 
-def _operand(aggregate: Aggregate) -> Column:
-    """The values that an aggregate aggregates, one a row; null where the row is not counted."""
+def _operand(aggregate: Aggregate, rows: DataFrame) -> Column:
+    """The values of rows that an aggregate aggregates; null where the row is not counted. -0.0 is 0.0."""
     from pyspark.sql import functions as F
 
     if aggregate.agg in {"count", "rate"}:
         return F.expr(aggregate.where or "true")
     value = F.expr(str(aggregate.value))
+    kind = rows.select(value).schema[0].dataType
+    if kind.typeName() in {"double", "float"}:  # as text, zeros with and without a sign would be two values
+        value = value + F.lit(0.0).cast(kind)
     value = F.when(F.expr(aggregate.where), value) if aggregate.where else value
     return value.cast(_operand_type(aggregate))
 
@@ -202,7 +211,7 @@ def prepare_observations(definition: ModelDefinition, observed: DataFrame) -> Da
     keys = {column: None for aggregate in features.aggregates.values() for column in aggregate.by}
     columns = [F.col(name) for name in ("score_date", *definition.observations.key)]
     columns += [F.col(name).alias(observed_key(name)) for name in keys]
-    columns += [F.expr(row.expression).cast(SPARK_TYPES[row.type]).alias(name) for name, row in features.rows.items()]
+    columns += [typed(F.expr(row.expression), row.type).alias(name) for name, row in features.rows.items()]
     if features.computed:
         selected = {*definition.feature_types, *definition.observations.key}
         columns += [F.col(name) for name in definition.sources[source].types if name not in selected]

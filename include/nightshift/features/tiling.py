@@ -21,6 +21,7 @@ from nightshift.features.plan import Tile
 from nightshift.lake.files import open_fs
 from nightshift.lake.groups import Group, partial_names
 from nightshift.lake.tables import TableSpec
+from nightshift.lake.zeros import plain_zeros
 
 AT = "_at"  # the column with the instant of each row
 DAY = "source_date"
@@ -128,7 +129,7 @@ def aggregate_rows(groups: Iterable[Group], operands: Mapping[str, str], rows: p
         for name, aggregate in group.stored_aggregates.items():
             if name not in lifted:
                 lifted[name] = lift(aggregate, columns[operands[name]], columns.get(AT))
-        keys = [columns[column] for column in group.by]
+        keys = [plain_zeros(columns[column]) for column in group.by]
         yield _merged(group, keys, rows.num_rows, {name: lifted[name] for name in group.stored_aggregates})
 
 
@@ -141,7 +142,8 @@ def merge_tiles(groups: Iterable[Group], reader: TileReader, shorter: Sequence[T
     for group in groups:
         rows = reader.read(group, shorter)
         partials = {name: load_partials(rows, name, aggregate) for name, aggregate in group.stored_aggregates.items()}
-        yield _merged(group, [rows[key].combine_chunks() for key in group.keys], rows.num_rows, partials)
+        keys = [plain_zeros(rows[key].combine_chunks()) for key in group.keys]
+        yield _merged(group, keys, rows.num_rows, partials)
 
 
 def load_partials(rows: pa.Table, holder: str, aggregate: Aggregate) -> Partials:
@@ -176,7 +178,7 @@ class TileReader:
             rows = self._rows(file, group, names).cast(schema)
             for column, values in zip(group.keys, keys, strict=False):
                 if rows.num_rows > len(values):  # else few rows could be left out
-                    rows = rows.filter(pc.is_in(rows[column], values))
+                    rows = rows.filter(pc.is_in(plain_zeros(rows[column]), plain_zeros(values)))
             tables.append(rows)
         return pa.concat_tables(tables)
 
@@ -196,7 +198,7 @@ def key_codes(keys: Sequence[pa.Array], rows: int) -> Numbers:
     """A code for each row, equal for equal keys; negative where any column of the key is null."""
     codes, null_key = np.zeros(rows, np.int64), np.zeros(rows, bool)
     for number, key in enumerate(keys):
-        encoded = key.dictionary_encode()
+        encoded = plain_zeros(key).dictionary_encode()
         indices = encoded.indices.fill_null(-1).to_numpy().astype(np.int64)
         null_key |= indices < 0
         if number > 1:  # so that the product of three or more does not overflow

@@ -14,6 +14,7 @@ from nightshift.errors import TerminalError, first_line
 from nightshift.lake.catalog import Lake
 from nightshift.lake.read import read_dates
 from nightshift.lake.tables import ROW_NUMBER, raw_table
+from nightshift.lake.zeros import with_plain_zeros
 
 
 def read_labels(
@@ -55,7 +56,9 @@ def read_labels(
         database = duckdb.connect()
         database.register("outcomes", outcomes)
         return database.sql(
-            f"select source_date as score_date, {key}, cast({definition.label.expression}\n as double) as label{extra} "
+            # A label of -0.0 is 0.0.
+            f"select source_date as score_date, {key}, "
+            f"cast({definition.label.expression}\n as double) + 0.0 as label{extra} "
             "from outcomes where label is not null order by all"
         ).to_arrow_table()
     except duckdb.Error as error:
@@ -71,7 +74,8 @@ def join_labels(rows: pa.Table, labels: pa.Table, key: tuple[str, ...]) -> pa.Ta
     """The rows that have a label, with a column `label`, in the order of their key."""
     by = ["score_date", *key]
     # The keys alone are joined and sorted: rows are wide.
-    numbered = rows.select(by).append_column(ROW_NUMBER, pa.array(np.arange(rows.num_rows)))
+    labels = with_plain_zeros(labels, by)
+    numbered = with_plain_zeros(rows.select(by), by).append_column(ROW_NUMBER, pa.array(np.arange(rows.num_rows)))
     joined = numbered.join(labels, by, join_type="inner").sort_by([(column, "ascending") for column in by])
     places = joined[ROW_NUMBER].to_numpy()
     unchanged = len(places) == rows.num_rows and bool((np.diff(places) == 1).all())

@@ -191,7 +191,7 @@ def shown_value(values: pa.ChunkedArray, row: int) -> Any:
     try:
         return values[row].as_py()
     except (ValueError, OverflowError):
-        return str(values[row])
+        return values.slice(row, 1).cast(pa.string())[0].as_py()
 
 
 def _typed(file: LandingFile, name: str, kind: str, values: pa.ChunkedArray, notation: Notation) -> pa.ChunkedArray:

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 
 from nightshift.definition.prediction import PROBABILITY, Prediction
 from nightshift.lake.tables import ROW_NUMBER
+from nightshift.lake.zeros import with_plain_zeros
 from nightshift.monitoring.estimate import holdout_means, measure_against_band
 from nightshift.monitoring.expected_performance import ExpectedPerformance, Metrics
 from nightshift.types import Measurement
@@ -70,7 +71,9 @@ def settle_labels(labels: pa.Table, key: tuple[str, ...]) -> tuple[pa.Table, int
     """
     by = ["score_date", *key]
     numbered = labels.select([*by, "label"]).append_column(ROW_NUMBER, pa.array(np.arange(labels.num_rows)))
-    groups = numbered.group_by(by).aggregate([("label", "min"), ("label", "max"), (ROW_NUMBER, "min")])
+    groups = (
+        with_plain_zeros(numbered, by).group_by(by).aggregate([("label", "min"), ("label", "max"), (ROW_NUMBER, "min")])
+    )
     different = pc.not_equal(groups["label_min"], groups["label_max"])
     first = groups.filter(pc.invert(different))[f"{ROW_NUMBER}_min"]
     return labels.take(pc.take(first, pc.sort_indices(first))), int(pc.sum(different).as_py() or 0)

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from scipy.stats import norm
 
+from nightshift.lake.zeros import plain_zeros
 from nightshift.registry.bins import Bins, CategoryBins, NumberBins
 
 Counts = npt.NDArray[np.int64]
@@ -195,7 +196,7 @@ def profile_slices(binned: BinnedRows, rows: Rows, columns: Sequence[str]) -> di
     """The profiles of the slices of rows, by `column=value`; of a column with many values, of the frequent ones."""
     profiles = {}
     for column in columns:
-        encoded = rows.column(column).cast(pa.string()).dictionary_encode()
+        encoded = plain_zeros(rows.column(column)).cast(pa.string()).dictionary_encode()
         chunk = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
         codes = pc.fill_null(chunk.indices, -1).to_numpy(zero_copy_only=False)
         counts = np.bincount(codes[codes >= 0], minlength=len(chunk.dictionary))
