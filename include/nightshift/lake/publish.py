@@ -25,7 +25,7 @@ from nightshift.types import Staged
 log = logging.getLogger(__name__)
 
 ATTEMPT = "nightshift.attempt"
-MAX_INPUT_PROPERTIES = 16
+MAX_INPUT_PROPERTIES, MAX_PROPERTY_LENGTH = 16, 200
 CONFLICTS = (CommitFailedException, ValidationException, OperationalError)
 
 
@@ -77,8 +77,9 @@ def _commit(lake: Lake, spec: TableSpec, staged: Staged, replace: bool) -> int:
     same = {file.file_path for file in old} == {file.file_path for file in new}
     if head is not None and (same or (old and not replace)):
         return int(head.snapshot_id)
-    # A history has hundreds of inputs: its manifest lists them, and the snapshot stays small.
-    inputs = staged.inputs if len(staged.inputs) <= MAX_INPUT_PROPERTIES else {}
+    # A history has hundreds of inputs, and some are long: their manifest holds them, and the snapshot stays small.
+    inputs = {name: value for name, value in staged.inputs.items() if len(value) <= MAX_PROPERTY_LENGTH}
+    inputs = inputs if len(inputs) <= MAX_INPUT_PROPERTIES else {}
     properties = {ATTEMPT: staged.attempt} | {f"nightshift.input.{name}": value for name, value in inputs.items()}
     replacement = Replacement(table, properties)
     replacement.delete_by_predicate(predicate)  # concurrent commits are validated against it

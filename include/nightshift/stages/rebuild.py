@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -9,14 +10,14 @@ from datetime import date, timedelta
 from nightshift.compute.job import Job, run_job
 from nightshift.definition.recipe import RecipeChange, label_digest, recipe_change
 from nightshift.errors import NightshiftError, TerminalError
-from nightshift.features.recorded_recipes import FEATURES_OF_VERSION, learned_recipes, recipes_by_night
+from nightshift.features.recorded_recipes import learned_recipes, recipes_by_night
 from nightshift.lake.staging import inputs_by_date, new_attempt
-from nightshift.lake.tables import features_table, scores_table
+from nightshift.lake.tables import RECIPES, features_table, scores_table
 from nightshift.project import Progress, Project
 from nightshift.registry.store import Version
 from nightshift.stages.history import audit_and_publish
 
-CURRENT = "current"
+CURRENT, UNRECORDED = "current", RecipeChange(unrecorded=True)
 
 
 @dataclass(frozen=True)
@@ -72,13 +73,11 @@ def outdated_nights(
 
 def definitions_by_night(project: Project, first: date, last: date) -> dict[date, str]:
     """The definition of the features that each published night was scored from, in words."""
-    definition, wanted = project.definition, project.definition.feature_digests
-    published = recipes_by_night(project.lake, definition, first, last)
-    changes = {night: recipe_change(wanted, recorded) for night, recorded in published.items()}
-    texts = {night: str(change) if change else CURRENT for night, change in changes.items()}
-    scored = inputs_by_date(project.lake, scores_table(definition), first, last)
-    own = {night: inputs[FEATURES_OF_VERSION] for night, inputs in scored.items() if FEATURES_OF_VERSION in inputs}
-    return texts | {night: f"version {number}'s own" for night, number in own.items()}
+    scored = inputs_by_date(project.lake, scores_table(project.definition), first, last)
+    return {
+        night: _in_words(project, json.loads(inputs[RECIPES])) if RECIPES in inputs else str(UNRECORDED)
+        for night, inputs in scored.items()
+    }
 
 
 def definition_of(project: Project, version: Version) -> str:
@@ -87,11 +86,15 @@ def definition_of(project: Project, version: Version) -> str:
         learned = learned_recipes(project.registry, version)
     except NightshiftError:
         return "unknown"
-    change = recipe_change(learned.features, project.definition.feature_digests)
-    label = learned.label != label_digest(project.definition)
-    parts = [str(change)] if change else []
-    parts += ["another definition of the label"] if label else []
-    return "; ".join(parts) or CURRENT
+    texts = [_in_words(project, learned.features)]
+    if learned.label != label_digest(project.definition):
+        texts = [text for text in texts if text != CURRENT] + ["another definition of the label"]
+    return "; ".join(texts)
+
+
+def _in_words(project: Project, recipes: Mapping[str, str]) -> str:
+    """How features of some recipes differ from those that the definition computes now."""
+    return str(recipe_change(recipes, project.definition.feature_digests) or CURRENT)
 
 
 def describe_outdated(project: Project) -> list[str]:

@@ -26,7 +26,7 @@ from nightshift.features.recorded_recipes import (
 )
 from nightshift.lake.files import file_sizes
 from nightshift.lake.read import snapshot_of
-from nightshift.lake.tables import TableSpec, features_table, observation_key, scores_table, shadow_table
+from nightshift.lake.tables import RECIPES, TableSpec, features_table, observation_key, scores_table, shadow_table
 from nightshift.monitoring.night_profile import PROFILE, NightProfile, Profiler
 from nightshift.project import Project
 from nightshift.registry.package import load_reference
@@ -113,7 +113,9 @@ class _NightFeatures:
         Raises:
             TerminalError: If they can no longer be computed.
         """
-        change = recipe_change(learned_recipes(self.project.registry, version).features, self.recipes)
+        learned = learned_recipes(self.project.registry, version).features
+        change = recipe_change(learned, self.recipes)
+        writer.inputs[RECIPES] = json.dumps(learned)
         if not change:
             return self.published
         log(f"the published features are of {change} than version {version.number} learned: computing them as it did")
