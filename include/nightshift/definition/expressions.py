@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from nightshift.definition.known_functions import unknown_functions
 from nightshift.definition.refusals import QUERY, LocatedFault, place_of, refused_parts, refused_words
 
 if TYPE_CHECKING:  # importing sqlglot takes a tenth of a second: only the functions that check expressions do
@@ -86,6 +87,8 @@ def _locate_faults(
     if not tokens and not error:
         return [LocatedFault(None, "", "empty expression", "write an expression over the columns")]
     words = list(refused_words(tokens, [name.lower() for name in columns]))
+    refused = {word.place for word in words}
+    words += [fault for fault in unknown_functions(tokens, dialect) if fault.place not in refused]
     fixes, places = {word.fix for word in words}, {word.place for word in words}
     parts = [part for tree in trees for part in refused_parts(tree) if part.place or part.fix not in fixes]
     names = [_name_fault(name, columns, structs) for tree in trees for name in _names(tree)]

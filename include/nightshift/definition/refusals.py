@@ -1,6 +1,6 @@
 """Refuses what an SQL expression over one row may not use: other rows, the clock, random numbers, statements.
 
-Functions are refused by name: a function that is neither listed here nor known to sqlglot is accepted.
+Functions are refused by name: which exist at all is said by `nightshift.definition.known_functions`.
 """
 
 from __future__ import annotations
