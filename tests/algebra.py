@@ -56,8 +56,14 @@ sources:
     available: {after: 0h}
     key: [k, j]
     columns: {k: {type: string}, j: {type: integer}}
+  outcomes:
+    description: What became of it.
+    path: outcomes/{date}.parquet
+    available: {after: 24h}
+    key: [k, j]
+    columns: {k: {type: string}, j: {type: integer}}
 observations: {source: due, key: [k, j]}
-label: {source: due, expression: "true"}
+label: {source: outcomes, expression: "true"}
 features:
   aggregates:
 AGGREGATES

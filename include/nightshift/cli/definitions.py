@@ -18,7 +18,10 @@ def validate(
     model: Annotated[str | None, typer.Argument(help="Name of one model; every model if left out.")] = None,
 ) -> None:
     """Check model definitions; every problem is one line with its file and line."""
+    from nightshift.definition.load import located
+    from nightshift.profiling.landed_problems import landed_problems
     from nightshift.quality.compile import expectation_problems
+    from nightshift.training.estimator import estimator_problems
 
     settings = get_settings()
     names = [model] if model else [folder.name for folder in definition_folders(settings.models_path)]
@@ -31,6 +34,9 @@ def validate(
             errors |= {str(problem): problem for problem in error.problems}
     for definition in definitions:
         errors |= {str(problem): problem for problem in expectation_problems(definition)}
+        errors |= {str(problem): problem for problem in estimator_problems(definition)}
+        landed = located(definition, landed_problems(definition, settings.landing_uri))
+        errors |= {str(problem): problem for problem in landed}
     if model is None:
         errors |= _check_unused_sources(settings)
     for problem in errors.values():

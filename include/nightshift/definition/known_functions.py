@@ -5,10 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nightshift.definition.refusals import LocatedFault
+from nightshift.definition.refusals import LocatedFault, word_set
 
 if TYPE_CHECKING:
     from sqlglot import Token
@@ -17,97 +18,13 @@ FOLDER = Path(__file__).with_name("functions")  # a file per dialect, as its eng
 ENGINES = {"spark": "Spark SQL", "duckdb": "DuckDB"}
 
 # Words before a parenthesis that are no functions, or functions that engines read but do not list.
-SYNTAX = frozenset(
-    [
-        "all",
-        "and",
-        "any",
-        "array",
-        "as",
-        "between",
-        "bigint",
-        "binary",
-        "both",
-        "broadcast",
-        "by",
-        "case",
-        "cast",
-        "char",
-        "character",
-        "coalesce",
-        "collate",
-        "columns",
-        "date_diff",
-        "dateadd",
-        "datediff",
-        "dec",
-        "decimal",
-        "distinct",
-        "div",
-        "double",
-        "else",
-        "end",
-        "escape",
-        "except",
-        "exclude",
-        "exists",
-        "extract",
-        "filter",
-        "float",
-        "for",
-        "from",
-        "group",
-        "grouping",
-        "having",
-        "if",
-        "ifnull",
-        "ilike",
-        "in",
-        "int",
-        "integer",
-        "interval",
-        "is",
-        "lambda",
-        "leading",
-        "like",
-        "list",
-        "map",
-        "not",
-        "null",
-        "numeric",
-        "on",
-        "or",
-        "order",
-        "over",
-        "overlay",
-        "partition",
-        "position",
-        "regexp",
-        "replace",
-        "rlike",
-        "select",
-        "similar",
-        "some",
-        "string",
-        "struct",
-        "substring",
-        "then",
-        "timestampadd",
-        "timestampdiff",
-        "to",
-        "trailing",
-        "trim",
-        "try",
-        "try_cast",
-        "union",
-        "unpivot",
-        "using",
-        "values",
-        "varchar",
-        "when",
-        "where",
-        "within",
-    ]
+SYNTAX = word_set(
+    """all and any array as between bigint binary both broadcast by case cast char character coalesce collate
+    columns date_diff dateadd datediff dec decimal distinct div double else end escape except exclude exists
+    extract filter float for from group grouping having if ifnull ilike in int integer interval is lambda
+    leading like list map not null numeric on or order over overlay partition position regexp replace rlike
+    select similar some string struct substring then timestampadd timestampdiff to trailing trim try try_cast
+    union unpivot using values varchar when where within"""
 )
 
 
@@ -127,7 +44,7 @@ def unknown_functions(tokens: Sequence[Token], dialect: str) -> Iterator[Located
     from sqlglot import TokenType
 
     names = functions_of(dialect)
-    for token, following in zip(tokens, tokens[1:], strict=False):
+    for token, following in pairwise(tokens):
         word = token.text.lower()
         is_call = following.text == "(" and token.text.isidentifier() and token.token_type != TokenType.STRING
         if is_call and word not in names | SYNTAX and token.token_type != TokenType.IDENTIFIER:

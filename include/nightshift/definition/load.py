@@ -6,7 +6,7 @@ import difflib
 import hashlib
 import importlib.util
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import cast
@@ -22,6 +22,7 @@ from nightshift.definition.rules import RULES, path_problems
 from nightshift.definition.shared_sources import (
     MODEL_FILE,
     SOURCES_FOLDER,
+    SharedFile,
     default_sources_folder,
     is_source_name,
     read_shared_files,
@@ -65,6 +66,16 @@ def load_definition(folder: Path, sources: Path | None = None) -> ModelDefinitio
     if problems := [problem for rule in RULES for problem in rule(definition)]:
         raise DefinitionError([as_error(file, tree, problem, shared) for problem in problems])
     return definition
+
+
+def located(definition: ModelDefinition, problems: Iterable[Problem]) -> list[TerminalError]:
+    """Problems of a loaded definition, as lines that name the file, the line and the key."""
+    if not (problems := list(problems)):
+        return []
+    file = definition.folder / FILE
+    tree = parse(file)
+    shared = {name: SharedFile(path, parse(path)) for name, path in definition.shared.items()}
+    return [as_error(file, tree, problem, shared) for problem in problems]
 
 
 def find_definition(models: Path, name: str, sources: Path | None = None) -> ModelDefinition:

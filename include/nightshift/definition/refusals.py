@@ -13,12 +13,13 @@ if TYPE_CHECKING:  # importing sqlglot takes a tenth of a second: only the funct
     from sqlglot import Token, exp
 
 
-def _words(text: str) -> frozenset[str]:
+def word_set(text: str) -> frozenset[str]:
+    """The words of a text."""
     return frozenset(text.split())
 
 
 # Aggregate, window and table-valued functions of Spark and DuckDB, besides the aggregate functions sqlglot knows.
-OVER_ROWS = _words(
+OVER_ROWS = word_set(
     """any approx_percentile approx_top_k_accumulate approx_top_k_combine arbitrary arg_max_null arg_max_nulls_last
     arg_min_null arg_min_nulls_last bit_and bit_or bit_xor bitmap_and_agg bitstring_agg collect_list collect_set
     collect_union columns combine_aggr count_distinct count_min_sketch count_star counter_diff decimal_average entropy
@@ -31,12 +32,12 @@ OVER_ROWS = _words(
     tuple_intersection_agg_integer tuple_sketch_agg_double tuple_sketch_agg_integer tuple_union_agg_double
     tuple_union_agg_integer unnest variant_explode variant_explode_outer variant_group_object vector_avg vector_sum"""
 )
-CLOCK = _words(
+CLOCK = word_set(
     """curdate current_date current_datetime current_localtime current_localtimestamp current_time current_timestamp
     get_current_time get_current_timestamp localtime localtimestamp now today transaction_timestamp"""
 )
-CLOCK_WITHOUT_CALL = _words("current_date current_time current_timestamp localtime localtimestamp")
-CHANCE = _words(
+CLOCK_WITHOUT_CALL = word_set("current_date current_time current_timestamp localtime localtimestamp")
+CHANCE = word_set(
     """current_connection_id current_query current_query_id current_transaction_id currval gen_random_uuid
     input_file_block_length input_file_block_start input_file_name java_method monotonically_increasing_id nextval rand
     randn random randstr reflect setseed setval shuffle spark_partition_id try_reflect txid_current uniform uuid

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from itertools import combinations
 
-from croniter import croniter
+from croniter import CroniterBadDateError, croniter
 
 from nightshift.definition import (
     check_rules,
@@ -91,6 +91,9 @@ def paths_have_a_date(definition: ModelDefinition) -> Iterator[Problem]:
 
 
 def path_problems(path: str) -> Iterator[Problem]:
+    if wildcards := [letter for letter in "*?[" if letter in path]:
+        message = f"is no pattern, and contains '{wildcards[0]}'"
+        yield Problem((), message, path, "one file per date, named by `{date}`", "write the file's name itself")
     if path.count("{date}") != 1:
         yield Problem((), "has no date", path, "one `{date}`", "write where the date stands")
     if not path.endswith(SOURCE_ENDINGS):
@@ -165,6 +168,19 @@ def observations_are_available_in_time(definition: ModelDefinition) -> Iterator[
         )
 
 
+def outcomes_are_of_a_past_date(definition: ModelDefinition) -> Iterator[Problem]:
+    """The outcomes of a date are final once its partition is available, which is not before that date has ended."""
+    source = definition.sources.get(definition.label.source)
+    if source and source.available.after < timedelta(days=1):
+        yield Problem(
+            ("sources", definition.label.source, "available", "after"),
+            "the label's source is available before its own date has ended, when outcomes cannot be final",
+            format_duration(source.available.after),
+            "24h or more",
+            "write when its outcomes are final, or name another source under `label`",
+        )
+
+
 def names_are_free(definition: ModelDefinition) -> Iterator[Problem]:
     rows, key = definition.features.rows, set(definition.observations.key)
     for name in rows:
@@ -226,6 +242,17 @@ def schedule_is_valid(definition: ModelDefinition) -> Iterator[Problem]:
     if not croniter.is_valid(cadence):
         allowed = "five fields: minute hour day month weekday"
         yield Problem(("training", "cadence"), "not a cron expression", cadence, allowed, "such as '0 6 1 * *'")
+    elif not _has_next_date(cadence, schedule.start):
+        allowed = "a day that some month has"
+        yield Problem(("training", "cadence"), "never comes due", cadence, allowed, "such as '0 6 1 * *'")
+
+
+def _has_next_date(cadence: str, start: date) -> bool:
+    try:
+        croniter(cadence, datetime.combine(start, time())).get_next()
+    except CroniterBadDateError:
+        return False
+    return True
 
 
 def alert_precedes_timeout(definition: ModelDefinition) -> Iterator[Problem]:
@@ -270,6 +297,7 @@ RULES: tuple[Rule, ...] = (
     files_can_be_read,
     cadence_fits_use,
     observations_are_available_in_time,
+    outcomes_are_of_a_past_date,
     names_are_free,
     names_do_not_collide,
     one_outcome_per_observation,

@@ -8,7 +8,9 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType, ModuleType
 from typing import Any
 
+from nightshift.definition.load import located
 from nightshift.definition.model import ModelDefinition
+from nightshift.definition.problem import Problem
 from nightshift.definition.training import ESTIMATOR_FILE
 from nightshift.errors import TerminalError, first_line
 from nightshift.registry.encoder import Encoder
@@ -36,6 +38,22 @@ def make_estimator(definition: ModelDefinition, encoder: Encoder, overrides: Map
     _check_kind(definition, estimator)
     store_estimator(estimator)  # fail before fitting if it could not be stored afterwards
     return estimator
+
+
+def estimator_problems(definition: ModelDefinition) -> list[TerminalError]:
+    """Why the declared estimator could not be created, with file and line; empty if it can be."""
+    types = {name: str(kind) for name, kind in definition.feature_types.items()}
+    encoder = Encoder(types, {name: () for name, kind in types.items() if kind == "category"})
+    searched = definition.training.search.grid if definition.training.search else {}
+    try:
+        make_estimator(definition, encoder, {name: values[0] for name, values in searched.items()})
+    except TerminalError as error:
+        if definition.training.estimator.class_ is None:
+            return [error]
+        key = "class" if error.received == definition.training.estimator.class_ else "params"
+        path = ("training", "estimator", key)
+        return located(definition, [Problem(path, error.problem, error.received, error.allowed, error.fix)])
+    return []
 
 
 def place_of_estimator(definition: ModelDefinition) -> str:

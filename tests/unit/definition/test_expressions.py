@@ -146,7 +146,7 @@ def test_an_unknown_column_is_marked_with_the_names_there_are_and_the_closest() 
     [
         ("uper(carrier)", "spark", ">>>uper<<<(carrier)", "write 'upper'"),
         ("a + UPER (carrier)", "duckdb", "a + >>>UPER<<< (carrier)", "write 'upper'"),
-        ("isoweek(score_date)", "spark", ">>>isoweek<<<(score_date)", "write 'weekday'"),
+        ("isoweek(score_date)", "spark", ">>>isoweek<<<(score_date)", "write 'dayofweek'"),
         ("zzzzzz(a)", "spark", ">>>zzzzzz<<<(a)", "name a function of Spark SQL"),
         ("zzzzzz(a)", "duckdb", ">>>zzzzzz<<<(a)", "name a function of DuckDB"),
         ("try_divide(a, b)", "duckdb", ">>>try_divide<<<(a, b)", "write 'divide'"),

@@ -131,9 +131,9 @@ PROBLEMS = [
         id="an aggregate of an aggregate",
     ),
     pytest.param(
-        [plan_derives("kind_: {expression: uper(machin), type: string}")],
+        [plan_derives("kind_: {expression: upper(machin), type: string}")],
         ("kind_:", "sources.plan.derived.kind_.expression"),
-        ["no such column in uper(>>>machin<<<)", "allowed: machine, load, source_date", "fix: write 'machine'"],
+        ["no such column in upper(>>>machin<<<)", "allowed: machine, load, source_date", "fix: write 'machine'"],
         id="a misspelt column of a derived one",
     ),
     pytest.param(

@@ -1,0 +1,55 @@
+"""What landed files show to be wrong with a definition, before a night reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+
+from nightshift.definition.calendar import zone_of
+from nightshift.definition.duration import format_duration
+from nightshift.definition.model import ModelDefinition
+from nightshift.definition.problem import Problem
+from nightshift.errors import DataError
+from nightshift.lake.landing import landed_dates, landing_file, read_landed
+from nightshift.lake.tables import raw_table
+
+
+def landed_problems(definition: ModelDefinition, landing: str) -> Iterator[Problem]:
+    """The problems that the landed files of a definition's sources show; none of a source without files.
+
+    Args:
+        definition: The definition.
+        landing: The address of the landing folder.
+    """
+    for name, source in definition.sources.items():
+        if dates := landed_dates(landing, source):
+            yield from _unreadable(definition, landing, name, dates[-1])
+            if source.cadence == "daily":
+                yield from _windows_beyond(definition, name, dates)
+
+
+def _unreadable(definition: ModelDefinition, landing: str, name: str, day: date) -> Iterator[Problem]:
+    """Why the newest file of a source cannot be read as it is declared, such as a text column declared a number."""
+    source = definition.sources[name]
+    file = landing_file(landing, name, source, day)
+    try:
+        read_landed(file, source, raw_table(definition, name), zone_of(definition.schedule, source))
+    except DataError as error:
+        column = next((column for column, landed in source.file_columns.items() if f"'{landed}'" in error.problem), "")
+        path = ("sources", name, "columns", column, "type") if column else ("sources", name, "path")
+        yield Problem(path, f"{error.where}: {error.problem}", error.received, error.allowed, error.fix)
+
+
+def _windows_beyond(definition: ModelDefinition, name: str, dates: list[date]) -> Iterator[Problem]:
+    """The windows of aggregates that reach further back than the landed files of their source."""
+    days = (dates[-1] - dates[0]).days + 1
+    for aggregate, declared in definition.features.aggregates.items():
+        longest = max(declared.windows)
+        if declared.source == name and longest.days > days:
+            yield Problem(
+                ("features", "aggregates", aggregate, "windows"),
+                f"a window is longer than the history of '{name}' that has landed, {dates[0]} to {dates[-1]}",
+                format_duration(longest),
+                f"at most {days}d",
+                "land more history, or shorten the window",
+            )
