@@ -29,7 +29,7 @@ def every_row_twice(landed: Landed) -> bytes:
     return landed.good + body(landed.good)
 
 
-@fault("schedule", Refused("ingest", "column 'flight' holds a value that is not of type integer"))
+@fault("schedule", Refused("ingest", "2013-07-03.csv row 984: the header once more"))
 def the_whole_file_twice(landed: Landed) -> bytes:
     """The file was appended to itself, with its header."""
     return landed.good * 2

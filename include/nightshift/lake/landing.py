@@ -28,6 +28,7 @@ from nightshift.lake.conversions import (
     convert,
     declarable_types,
 )
+from nightshift.lake.csv_files import repeated_header
 from nightshift.lake.files import as_uri, exists, list_files, read_bytes
 from nightshift.lake.source_formats import parse_source_file
 from nightshift.lake.tables import TableSpec
@@ -138,6 +139,7 @@ def read_landed(file: LandingFile, source: Source, spec: TableSpec, zone: str = 
             where=file.uri,
             fix="land the file again with every column once",
         )
+    check_header(file.uri, table, source.csv)
     notation = Notation(zone, source.csv.decimal)
     typed = {
         name: _typed(file, landed, source.columns[name].type, table[landed], notation)
@@ -166,6 +168,21 @@ def parse_landed(uri: str, written: CsvFormat = PLAIN_CSV) -> tuple[pa.Table, st
     except FileNotFoundError:
         raise NotYetAvailable("the file has not landed", where=uri) from None
     return parse_source_file(uri, content, written), hashlib.sha256(content).hexdigest()
+
+
+def check_header(uri: str, rows: pa.Table, written: CsvFormat) -> None:
+    """Refuses a CSV file in which a row is the header once more.
+
+    Raises:
+        DataError: If there is such a row.
+    """
+    row = None if uri.endswith(".parquet") else repeated_header(rows, written)
+    if row is not None:
+        raise DataError(
+            "the header once more",
+            where=f"{uri} row {row + 1}",
+            fix="land the rows with the header in the first line only",
+        )
 
 
 def first_mistyped_row(values: pa.ChunkedArray, kind: str, notation: Notation = PLAIN_NOTATION) -> int | None:

@@ -15,7 +15,7 @@ from nightshift.definition.source import Column
 from nightshift.errors import NightshiftError, TerminalError
 from nightshift.lake.conversions import Notation
 from nightshift.lake.files import as_uri
-from nightshift.lake.landing import LandingFile, landed_dates, landing_file, parse_landed, read_landed
+from nightshift.lake.landing import LandingFile, check_header, landed_dates, landing_file, parse_landed, read_landed
 from nightshift.lake.tables import Layer, TableSpec
 from nightshift.profiling.column_names import column_names, name_problem
 from nightshift.profiling.column_profile import ColumnHistory, ColumnProfile, profile_file
@@ -211,6 +211,7 @@ def _stored_files(
         report(f"{PROGRESS}{file.source}, reading types: {number} of {len(files)}")
         try:
             rows, digest = parse_landed(file.uri, draft.source.csv)
+            check_header(file.uri, rows, draft.source.csv)
         except NightshiftError as error:
             errors.append(error)
             continue

@@ -140,7 +140,7 @@ CODES = [0, 1, 2, 9, -1]
             gzip.compress(b"item,value\na,red\n") + gzip.compress(b"item,value\nb,blue\n"),
             "string",
             "csv.gz",
-            ".csv.gz: cannot be read: row 2 is the header once more; fix: land the rows with a single header",
+            ".csv.gz row 2: the header once more; fix: land the rows with the header in the first line only",
             id="two parts with a header each",
         ),
         pytest.param(

@@ -159,3 +159,13 @@ def test_every_column_of_a_file_has_a_name_of_its_own(landed: list[str], files: 
     for name in landed:
         if not name_problem(name) and name not in {*declaration, *declaration.values()}:
             assert columns[name] == name
+
+
+def test_a_file_that_ingest_would_refuse_is_skipped_and_named(tmp_path: Path) -> None:
+    land(tmp_path, "id,size\ni0,NUMBER\ni1,2\n")
+    (tmp_path / f"{DAYS[1]}.csv").write_text("id,size\ni0,1\nid,size\n")
+    (tmp_path / f"{DAYS[2]}.csv").write_text('id,size\n"i0"x,1\n')
+    proposal = proposed(tmp_path, find_draft(tmp_path / "none", "shop", "orders", "{date}.csv"))
+    assert ["row 2: the header once more" in proposal.notes[0], "text behind a closing quote" in proposal.notes[1]] == [
+        True
+    ] * 2
