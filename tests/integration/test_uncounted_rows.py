@@ -46,9 +46,9 @@ def test_the_rows_that_are_counted_are_those_that_spark_leaves_out(spark: SparkS
     definition = SimpleNamespace(sources={"x": source}, schedule=schedule)
     days: list[date] = [DAY]
     visible = visible_rows(definition, "x", spark.createDataFrame(rows), days).toPandas()["_at"]  # type: ignore[arg-type]
-    conditions = list(event_time_conditions(source, ZONE, 3, True))
+    conditions = list(event_time_conditions(source, ZONE, 3))
     counts = count_conditions(conditions, InProcessRows(rows, {}))
-    by_statistic = {condition.statistic: counts[number] for number, condition in enumerate(conditions)}
+    by_statistic = {condition.statistic: count for condition, count in zip(conditions, counts, strict=True)}
     assert by_statistic["late"] == rows.num_rows - len(visible) > 0
     assert by_statistic["without_event_time"] == int(visible.isna().sum()) > 0
 
@@ -56,7 +56,7 @@ def test_the_rows_that_are_counted_are_those_that_spark_leaves_out(spark: SparkS
 def test_both_engines_count_alike(spark: SparkSession, settings: Settings) -> None:
     rows = rows_of(2, 300)
     staged = stage_arrow(Lake(settings), SPEC, rows, DAY, DAY, {})
-    conditions = list(event_time_conditions(source_of(CLOCKS[1], after="30h"), ZONE, 1, True))
+    conditions = list(event_time_conditions(source_of(CLOCKS[1], after="30h"), ZONE, 1))
     in_process = count_conditions(conditions, InProcessRows(rows, {}))
-    assert len(in_process) == 4 and min(in_process.values()) > 0
+    assert len(in_process) == 4 and min(in_process) > 0
     assert count_conditions(conditions, SparkRows(spark, staged, SPEC, {})) == in_process

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from nightshift.definition.model import ModelDefinition
 from nightshift.definition.prediction import PROBABILITY, Prediction
 from nightshift.lake.tables import ROW_NUMBER
 from nightshift.lake.zeros import with_plain_zeros
@@ -57,6 +58,26 @@ def measure_outcomes(
         for name, value in {**means, **values}.items()
     ]
     return measured if expected is None else [*measured, *holdout_means(expected, version, values)]
+
+
+def unmatched_labels(subject: str, definition: ModelDefinition, unmatched: int, labels: int) -> Measurement:
+    """How many labels have no observation: their outcomes count nowhere.
+
+    Args:
+        subject: What the labels are of.
+        definition: The model definition.
+        unmatched: How many labels have no observation.
+        labels: How many labels there are.
+    """
+    source = definition.label.source
+    share = definition.sources[source].uncounted
+    beyond = unmatched > share * labels
+    detail = (
+        f"{unmatched:,} of {labels:,} labels of {source} have no observation in {definition.observations.source}; at "
+        f"most {share:.4g} of them may: their outcomes count nowhere"
+    )
+    verdict, detail = ("warn", detail) if beyond else ("pass", "")
+    return Measurement(subject, "labels_without_observation", unmatched, share * labels, labels, verdict, detail)
 
 
 def settle_labels(labels: pa.Table, key: tuple[str, ...]) -> tuple[pa.Table, int]:

@@ -8,11 +8,11 @@ not describe the files.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
 from nightshift.definition.calendar import zone_of
+from nightshift.definition.features import Aggregate
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.source import Source
 from nightshift.errors import NightshiftError
@@ -54,11 +54,10 @@ class Condition:
     share: float
     problem: str = ""
 
-    def check(self, count: int | None, rows: int) -> Check:
-        """The check of a number of rows that satisfy it; None if they cannot be counted."""
-        if count is None:
-            problem = self.problem or "a value cannot be converted"
-            return Check(self.statistic, self.subject, True, None, f"not counted here: {problem}", "warn")
+    def check(self, count: int | str, rows: int) -> Check:
+        """The check of a number of rows that satisfy it, or of the reason why they cannot be counted."""
+        if isinstance(count, str):
+            return Check(self.statistic, self.subject, True, None, f"not counted here: {count}", "warn")
         passed = count <= self.share * rows
         detail = "" if passed else f"{count:,} of {rows:,} rows {self.predicate}; at most {self.share:.4g} of them may"
         return Check(self.statistic, self.subject, passed, float(count), detail, "warn")
@@ -74,25 +73,24 @@ def uncounted_checks(definition: ModelDefinition, name: str, rows: CountedRows) 
     """
     conditions = list(left_out_conditions(definition, name))
     counts = count_conditions(conditions, rows)
-    return [condition.check(counts.get(number), rows.rows) for number, condition in enumerate(conditions)]
+    return [condition.check(count, rows.rows) for condition, count in zip(conditions, counts, strict=True)]
 
 
-def count_conditions(conditions: Sequence[Condition], rows: CountedRows) -> dict[int, int]:
-    """How many rows satisfy each condition, by its number; without those that cannot be evaluated."""
-    columns = {number: condition.column for number, condition in enumerate(conditions) if condition.column is not None}
+def count_conditions(conditions: Sequence[Condition], rows: CountedRows) -> list[int | str]:
+    """How many rows satisfy each condition; the reason for one that cannot be evaluated."""
+    columns = {str(number): condition.column for number, condition in enumerate(conditions) if condition.column}
     try:
-        return _count(columns, rows)
-    except NightshiftError:  # a value that DuckDB cannot convert; Spark says what it makes of it
-        counts: dict[int, int] = {}
-        for number, column in columns.items():
-            with suppress(NightshiftError):
-                counts |= _count({number: column}, rows)
-        return counts
+        counts: dict[str, int | str] = dict(rows.count(columns))
+    except NightshiftError:  # which of them cannot be evaluated
+        counts = {number: _count(column, rows) for number, column in columns.items()}
+    return [counts.get(str(number), condition.problem) for number, condition in enumerate(conditions)]
 
 
-def _count(columns: Mapping[int, ComputedColumn], rows: CountedRows) -> dict[int, int]:
-    counts = rows.count({f"condition_{number}": column for number, column in columns.items()})
-    return {number: counts[f"condition_{number}"] for number in columns}
+def _count(column: ComputedColumn, rows: CountedRows) -> int | str:
+    try:
+        return rows.count({"rows": column})["rows"]
+    except NightshiftError as error:  # such as a value that DuckDB cannot convert; Spark says what it makes of it
+        return error.problem
 
 
 def left_out_conditions(definition: ModelDefinition, name: str) -> Iterator[Condition]:
@@ -101,28 +99,37 @@ def left_out_conditions(definition: ModelDefinition, name: str) -> Iterator[Cond
     aggregates = [part for part in definition.features.aggregates.values() if part.source == name]
     if aggregates and source.event_time is not None:
         days = max(window.days for part in aggregates for window in part.windows)
-        ignores = any(part.agg == "last" for part in aggregates)
-        yield from event_time_conditions(source, zone_of(definition.schedule, source), days, ignores)
+        values = [_value_of(part) for part in aggregates if part.agg == "last"]
+        yield from event_time_conditions(source, zone_of(definition.schedule, source), days, values)
     for columns, consequence in _keys(definition, name).items():
         if condition := _null_key(source, columns, consequence):
             yield condition
 
 
-def event_time_conditions(source: Source, zone: str, days: int | None, ignores_missing: bool) -> Iterator[Condition]:
+def _value_of(last: Aggregate) -> str:
+    """Whether a row has a value for a `last`, in Spark SQL."""
+    value = f"({last.value}\n) is not null"
+    return f"{value} and ({last.where}\n)" if last.where else value
+
+
+def event_time_conditions(
+    source: Source, zone: str, days: int | None = None, needed: Sequence[str] = ()
+) -> Iterator[Condition]:
     """The conditions on the event time of a source's rows.
 
     Args:
         source: The source.
         zone: The time zone of its dates and clock.
         days: The days of the longest window over it; None if that is not known.
-        ignores_missing: Whether an aggregate ignores rows without an event time.
+        needed: The conditions under which an aggregate needs the event time of a row, in Spark SQL.
     """
     share = source.uncounted
     try:
         at, problem = _instant(to_duckdb(str(source.event_time), source), zone), ""
-        columns = columns_of(at, source.landed | {"source_date": "date"})
+        needs = " or ".join(to_duckdb(condition, source) for condition in needed) or "true"
+        columns = columns_of(f"({at}) is null and ({needs})", source.landed | {"source_date": "date"})
     except UntranslatableError as error:
-        at, problem, columns = "", str(error), ()
+        at, needs, problem, columns = "", "", str(error), ()
 
     def condition(statistic: str, sql: str, predicate: str, share: float) -> Condition:
         column = None if problem else ComputedColumn(sql, tuple(dict.fromkeys([*columns, "source_date"])))
@@ -137,9 +144,8 @@ def event_time_conditions(source: Source, zone: str, days: int | None, ignores_m
         "`available.after` with the column that the files are dated by",
         share,
     )
-    yield condition(
-        MISSING, f"({at}) is null", "have no event time, so `last` ignores them", share if ignores_missing else 1.0
-    )
+    ignored = "have no event time" + (", so `last` ignores their values" if needed else "")
+    yield condition(MISSING, f"({at}) is null and ({needs})", ignored, share if needed else 1.0)
     yield condition(EARLY, f"{at} < {begins}", "happened before the date of their file", 1.0)
     if days is not None:
         yield condition(

@@ -8,12 +8,14 @@ from datetime import date
 import pyarrow as pa
 
 from nightshift.compute.job import Job, run_job
+from nightshift.definition.model import ModelDefinition
 from nightshift.definition.recipe import label_digest, recipe_change
 from nightshift.errors import TerminalError
 from nightshift.features.recorded_recipes import learned_recipes, table_of_version
 from nightshift.lake.staging import load_staged, new_attempt, read_staged
 from nightshift.lake.tables import features_table
 from nightshift.lake.tags import untag_snapshots
+from nightshift.monitoring.outcomes import unmatched_labels
 from nightshift.project import Progress, Project
 from nightshift.registry.absent import no_champion
 from nightshift.registry.package import load_package
@@ -74,7 +76,8 @@ def gate(project: Project, stored: StoredModel, as_of: date, run_id: str, progre
     report = judge(rules, holdout, smoke, definition.training.seed)
     if not report.passed:
         untag_snapshots(project.lake, lineage.snapshots, snapshot_tag(definition.name, stored.run_id))
-    project.record("gate", as_of, _measurements(report, against), run_id)
+    measurements = [*_measurements(report, against), *_label_measurements(definition, lineage)]
+    project.record("gate", as_of, measurements, run_id)
     title = f"{definition.name}: the gate of {as_of}"
     page = render_gate(title, rules, holdout, report, against, lineage.without)
     registry.client.log_text(stored.run_id, page, GATE_PAGE)
@@ -93,6 +96,13 @@ def _measurements(report: GateReport, against: str) -> list[Measurement]:
     measurements = [Measurement("gate", r.rule, r.value, r.bound, r.rows, r.verdict, r.detail) for r in report.results]
     summary = f"{against}: {report.summary()}"
     return [*measurements, Measurement("gate", "verdict", None, None, report.rows, _verdict(report), summary)]
+
+
+def _label_measurements(definition: ModelDefinition, lineage: Lineage) -> list[Measurement]:
+    """What the training's rows leave out: observations without a label, and labels without an observation."""
+    unmatched = unmatched_labels("training", definition, lineage.unmatched, lineage.labelled + lineage.unmatched)
+    observations = lineage.labelled + lineage.unlabelled
+    return [Measurement("training", "unlabelled_observations", lineage.unlabelled, None, observations), unmatched]
 
 
 def _verdict(report: GateReport) -> str:

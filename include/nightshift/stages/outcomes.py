@@ -12,7 +12,7 @@ from nightshift.lake.labels import join_labels, read_labels
 from nightshift.lake.read import Partition, fingerprint, published_partitions
 from nightshift.lake.tables import TableSpec, raw_table, scores_table, shadow_table
 from nightshift.monitoring.expected_performance import ExpectedPerformance
-from nightshift.monitoring.outcomes import INPUTS, settle_labels
+from nightshift.monitoring.outcomes import INPUTS, settle_labels, unmatched_labels
 from nightshift.monitoring.outcomes import measure_outcomes as outcome_of_night
 from nightshift.monitoring.value import CHAMPION, measure_value, value_columns
 from nightshift.project import Project
@@ -74,6 +74,7 @@ def _measure(project: Project, day: date, rows_fingerprint: str, run_id: str) ->
         prediction=definition.prediction,
         note=note,
     )
+    measurements.append(unmatched_labels("labels", definition, labels.num_rows - labelled.num_rows, labels.num_rows))
     if definition.monitoring.value is not None:
         _measure_value(project, day, rows, labels, run_id)
     # Last: the fingerprint says that everything else was recorded.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -21,7 +21,15 @@ from nightshift.registry.package import ModelPackage
 from nightshift.registry.reference import SCORES
 from nightshift.stages.rebuild import check_recipes
 from nightshift.training.bootstrap import Vector
-from nightshift.training.dataset import Split, check_enough, pin_snapshots, read_labelled, split_dates
+from nightshift.training.dataset import (
+    LabelCounts,
+    Split,
+    check_enough,
+    pin_snapshots,
+    read_and_count_labelled,
+    read_labelled,
+    split_dates,
+)
 from nightshift.training.fit import fit
 from nightshift.training.importance import permutation_importance
 from nightshift.training.lineage import Lineage, environment, rows_digest
@@ -40,6 +48,7 @@ class FittedModel:
         holdout: The rows it is judged on.
         scores: Its scores of the holdout's rows.
         trials: What the search tried, the best first.
+        counts: How the observations of the training period and the labels of their dates match.
     """
 
     package: ModelPackage
@@ -47,6 +56,7 @@ class FittedModel:
     holdout: pa.Table
     scores: Vector
     trials: tuple[Trial, ...] = ()
+    counts: LabelCounts = field(default_factory=LabelCounts)
 
 
 @dataclass(frozen=True)
@@ -93,6 +103,7 @@ def train(project: Project, as_of: date, reason: str, progress: Progress = print
                 **(fitted.trials[0].params if fitted.trials else {}),
             },
             metrics={"training_rows": lineage.rows, "features": len(definition.feature_types)}
+            | {"unlabelled_observations": lineage.unlabelled, "labels_without_observation": lineage.unmatched}
             | {f"importance.{name}": value for name, value in importances.items()},
             tags={f"nightshift.{name}": value for name, value in lineage.tags().items()},
         )
@@ -124,8 +135,10 @@ def fit_model(
         TerminalError: If it cannot be fitted, or cannot score the holdout or a value that a night may have.
     """
     last, most = dates.holdout - timedelta(days=1), definition.training.max_rows
-    rows = read_labelled(project.lake, definition, dates.first, last, snapshots, most)
-    progress(f"training on {rows.num_rows} labelled rows from {dates.first} to before {dates.holdout}")
+    rows, counts = read_and_count_labelled(project.lake, definition, dates.first, last, snapshots, most)
+    progress(f"training on {rows.num_rows} labelled rows from {counts.first or dates.first} to before {dates.holdout}")
+    if left_out := counts.sentence():
+        progress(f"not in them: {left_out}")
     check_enough(definition, rows.num_rows)
     trials = search(definition, rows, progress) if definition.training.search else []
     package = fit(definition, rows, trials[0].params if trials else {})
@@ -140,7 +153,7 @@ def fit_model(
     types = {name: str(kind) for name, kind in definition.feature_types.items()}
     reference = make_reference(rows, types, scored)
     reference = with_thresholds(reference, definition.watched_features, definition.monitoring.false_alarms)
-    return FittedModel(replace(package, reference=reference), rows, holdout, scores, tuple(trials))
+    return FittedModel(replace(package, reference=reference), rows, holdout, scores, tuple(trials), counts)
 
 
 def lineage_of(
@@ -170,6 +183,10 @@ def lineage_of(
         median=labels.median,
         without=_unused_features(definition, fitted.package),
         seed=definition.training.seed,
+        rows_from=str(fitted.counts.first or dates.first),
+        labelled=fitted.counts.labelled,
+        unlabelled=fitted.counts.unlabelled,
+        unmatched=fitted.counts.unmatched,
         recipes=definition.feature_digests,
         label=label_digest(definition),
         **environment(project.settings.home),

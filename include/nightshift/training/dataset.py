@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from nightshift.definition.calendar import newest_labelled
 from nightshift.definition.model import ModelDefinition
@@ -45,6 +46,37 @@ def pin_snapshots(lake: Lake, definition: ModelDefinition) -> dict[str, int]:
     return {name: snapshot_of(lake, name) for name in names}
 
 
+@dataclass(frozen=True)
+class LabelCounts:
+    """How observations and labels of some dates match; of all observations, also where a sample of them is read.
+
+    Attributes:
+        first: The first date with an observation that has a label; None without any.
+        labelled: The number of observations with a label.
+        unlabelled: The number of observations without a label.
+        unmatched: The number of labels without an observation.
+    """
+
+    first: date | None = None
+    labelled: int = 0
+    unlabelled: int = 0
+    unmatched: int = 0
+
+    def __add__(self, later: LabelCounts) -> LabelCounts:
+        return LabelCounts(
+            self.first or later.first,
+            self.labelled + later.labelled,
+            self.unlabelled + later.unlabelled,
+            self.unmatched + later.unmatched,
+        )
+
+    def sentence(self) -> str:
+        """What the join left out, for people; empty if nothing."""
+        parts = [f"{self.unlabelled:,} observations have no label"] if self.unlabelled else []
+        parts += [f"{self.unmatched:,} labels have no observation"] if self.unmatched else []
+        return ", ".join(parts)
+
+
 def read_labelled(
     lake: Lake,
     definition: ModelDefinition,
@@ -53,7 +85,19 @@ def read_labelled(
     snapshots: Mapping[str, int],
     max_rows: int | None = None,
 ) -> pa.Table:
-    """Every labelled observation from `first` to `last`: its key, its features and `label`.
+    """Every labelled observation from `first` to `last`: see `read_and_count_labelled`."""
+    return read_and_count_labelled(lake, definition, first, last, snapshots, max_rows)[0]
+
+
+def read_and_count_labelled(
+    lake: Lake,
+    definition: ModelDefinition,
+    first: date,
+    last: date,
+    snapshots: Mapping[str, int],
+    max_rows: int | None = None,
+) -> tuple[pa.Table, LabelCounts]:
+    """Every labelled observation from `first` to `last`: its key, its features and `label`; and what the join left out.
 
     Dates are read in spans of about a million rows, so that only the sampled rows stay in memory.
 
@@ -73,17 +117,29 @@ def read_labelled(
     source = raw_table(definition, definition.label.source).name
     partitions = published_partitions(lake, spec, snapshots[spec.name], within=(first, last))
     share = 1.0 if max_rows is None else min(1.0, max_rows / max(sum(part.rows for part in partitions.values()), 1))
-    tables = []
+    key, tables, counts = definition.observations.key, [], LabelCounts()
     for begin, end in _spans({day: part.rows for day, part in partitions.items()}, AT_ONCE):
         files = [file for day, part in partitions.items() if begin <= day <= end for file in part.files]
         rows = read_files(files, spec)
-        if share < 1:
-            rows = rows.filter(pa.array(_hashes(rows, spec.key) < np.uint64(share * 2**64 - 1)))
         labels = read_labels(lake, definition, begin, end, snapshots[source])
-        tables.append(join_labels(rows, labels, definition.observations.key))
+        sample = rows
+        if share < 1:
+            sample = rows.filter(pa.array(_hashes(rows, spec.key) < np.uint64(share * 2**64 - 1)))
+        tables.append(join_labels(sample, labels, key))
+        joined = tables[-1] if share == 1 else join_labels(rows.select(["score_date", *key]), labels, key)
+        counts += _count(rows, labels, joined, partitions)
     labelled = pa.concat_tables(tables) if tables else _no_rows(spec)
     METHODS[definition.prediction].check_labels(definition, labelled, f"{spec.name} from {first} to {last}")
-    return labelled
+    return labelled, counts
+
+
+def _count(rows: pa.Table, labels: pa.Table, joined: pa.Table, dates: Iterable[date]) -> LabelCounts:
+    """What a join of some dates left out; labels of dates without observations are none of a training's."""
+    present = labels.filter(pc.is_in(labels["score_date"], pa.array(list(dates), pa.date32())))
+    matched = joined.num_rows
+    return LabelCounts(
+        pc.min(joined["score_date"]).as_py(), matched, rows.num_rows - matched, present.num_rows - matched
+    )
 
 
 def check_enough(definition: ModelDefinition, rows: int) -> None:

@@ -46,6 +46,10 @@ class Lineage:
         mean: The mean of the training rows' labels where these are numbers.
         median: Their median.
         without: The features that had no value in any training row, which the model does not use.
+        rows_from: The first date of the training period that has labelled observations; empty if that is not known.
+        labelled: The number of labelled observations of the period, of which `rows` are a sample if there are many.
+        unlabelled: The number of observations of the period without a label.
+        unmatched: The number of labels of these dates without an observation.
         threads: The number of threads by kind: sums that are computed in parallel depend on it.
         recipes: The digest of each feature's recipe; empty if it was trained before they were recorded.
         label: The digest of the label's recipe.
@@ -72,6 +76,10 @@ class Lineage:
     median: float | None = None
     without: Sequence[str] = ()
     threads: str = ""
+    rows_from: str = ""
+    labelled: int = 0
+    unlabelled: int = 0
+    unmatched: int = 0
     recipes: Mapping[str, str] = field(default_factory=dict)
     label: str = ""
 
@@ -92,7 +100,7 @@ class Lineage:
         tags = {
             name: str(getattr(self, name)) for name in ("definition", "data", "revision", "changed", "lock", "seed")
         }
-        tags |= {"trained_from": self.first, "trained_before": self.holdout}
+        tags |= {"trained_from": self.rows_from or self.first, "trained_before": self.holdout}
         tags |= {"without": ", ".join(self.without)} if self.without else {}
         return tags | {f"snapshot.{table}": str(snapshot) for table, snapshot in self.snapshots.items()}
 

@@ -208,6 +208,18 @@ def test_duplicate_labels_count_once_and_contradictions_are_counted(project: Pro
     assert coverage["detail"] == "1 observations have two different labels and count as having none"
 
 
+def test_labels_without_an_observation_are_counted_and_many_are_a_warning(project: Project) -> None:
+    score(project, 1, 2)
+    fail(project, 1)
+    fail(project, 2, [*(LOADS > 0.5), True, True], [*MACHINES, "x", "y"])
+    measured(project, 3)
+    kept = project.monitored(day(1), day(2), "outcome")
+    unmatched = [row for row in kept if row["statistic"] == "labels_without_observation"]
+    unmatched.sort(key=lambda row: row["score_date"])
+    assert [(row["value"], row["verdict"]) for row in unmatched] == [(0.0, "pass"), (2.0, "warn")]
+    assert unmatched[1]["detail"].startswith("2 of 42 labels of failures have no observation in plan")
+
+
 @pytest.mark.parametrize("failed", [[None] * 40, [True] * 40])
 def test_missing_labels_and_labels_of_one_class_do_not_fail(project: Project, failed: list[bool | None]) -> None:
     score(project, 1)

@@ -17,7 +17,7 @@ from nightshift.definition.load import load_definition
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.schedule import Schedule
 from nightshift.definition.source import Source
-from nightshift.lake.tables import raw_table
+from nightshift.lake.tables import ARROW, raw_table
 from nightshift.quality.spark_sql import UntranslatableError, to_duckdb
 from nightshift.quality.staged_rows import InProcessRows
 from nightshift.quality.uncounted import count_conditions, event_time_conditions, uncounted_checks
@@ -25,6 +25,7 @@ from nightshift.types import Check
 
 DAY = date(2024, 1, 10)
 COLUMNS = {"at": "timestamp", "clock": "integer", "ms": "integer", "text": "string", "delay": "number", "day": "date"}
+SCHEMA = pa.schema([("source_date", pa.date32()), *((name, ARROW[kind]) for name, kind in COLUMNS.items())])
 
 
 def source_of(event_time: str, *, after: str = "24h", **changes: object) -> Source:
@@ -34,15 +35,10 @@ def source_of(event_time: str, *, after: str = "24h", **changes: object) -> Sour
 
 
 def counts(source: Source, zone: str, rows: list[dict[str, object]], days: int | None = 3) -> dict[str, Check]:
-    kinds = {"timestamp": pa.timestamp("us", "UTC"), "integer": pa.int64(), "string": pa.string()}
-    kinds |= {"number": pa.float64(), "date": pa.date32()}
-    schema = pa.schema([("source_date", pa.date32()), *((name, kinds[kind]) for name, kind in COLUMNS.items())])
-    table = pa.Table.from_pylist([{"source_date": DAY} | row for row in rows], schema)
-    conditions = list(event_time_conditions(source, zone, days, True))
+    table = pa.Table.from_pylist([{"source_date": DAY} | row for row in rows], SCHEMA)
+    conditions = list(event_time_conditions(source, zone, days))
     numbers = count_conditions(conditions, InProcessRows(table, {}))
-    return {
-        condition.statistic: condition.check(numbers[place], len(rows)) for place, condition in enumerate(conditions)
-    }
+    return {c.statistic: c.check(number, len(rows)) for c, number in zip(conditions, numbers, strict=True)}
 
 
 def observed(source: Source, zone: str, *rows: dict[str, object]) -> dict[str, int]:
@@ -89,10 +85,17 @@ def test_what_only_spark_evaluates_is_not_guessed(expression: str) -> None:
     source = source_of(expression)
     with pytest.raises(UntranslatableError):
         to_duckdb(expression, source)
-    for condition in event_time_conditions(source, "UTC", 3, True):
-        check = condition.check(None, 10)
+    for condition in event_time_conditions(source, "UTC", 3):
+        check = condition.check(condition.problem, 10)
         assert (condition.column, check.passed, check.observed) == (None, True, None)
         assert check.detail.startswith("not counted here: ")
+
+
+def test_a_value_that_cannot_be_converted_is_no_reason_to_stop() -> None:
+    source = source_of("timestamp_millis(ms * 1000000000)")
+    measured = counts(source, "UTC", [{"ms": 10**15}])
+    assert {check.outcome for check in measured.values()} == {"pass"}
+    assert measured["late"].observed is None and "not counted here: " in measured["late"].detail
 
 
 def test_derived_columns_are_computed_on_the_way() -> None:
@@ -131,6 +134,16 @@ def test_more_than_the_declared_share_is_a_warning() -> None:
     assert counts(source_of("at", uncounted=0.5), "UTC", [late, on_time])["late"].outcome == "pass"
     before = {"at": datetime(2024, 1, 9, 23, tzinfo=UTC)}
     assert counts(source_of("at"), "UTC", [before, on_time])["early"].outcome == "pass"  # is as it may be
+
+
+def test_last_needs_the_event_time_of_rows_that_have_a_value() -> None:
+    source, rows = source_of("at"), [{"clock": 1}, {"clock": 0}, {}, {"at": datetime(2024, 1, 10, 5, tzinfo=UTC)}]
+    table = pa.Table.from_pylist([{"source_date": DAY} | row for row in rows], SCHEMA)
+    for needed, count, outcome in (((), 3, "pass"), (("clock is not null and (clock > 0)",), 1, "warn")):
+        conditions = list(event_time_conditions(source, "UTC", 3, needed))
+        counted = count_conditions(conditions, InProcessRows(table, {}))
+        checks = {c.statistic: c.check(number, 4) for c, number in zip(conditions, counted, strict=True)}
+        assert (checks["without_event_time"].observed, checks["without_event_time"].outcome) == (count, outcome)
 
 
 TINY_PLAN = "machine: {type: string, required: true}\n      load:"

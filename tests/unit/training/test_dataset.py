@@ -17,7 +17,7 @@ from nightshift.lake.catalog import Lake
 from nightshift.lake.publish import publish
 from nightshift.lake.staging import stage_arrow
 from nightshift.lake.tables import TableSpec, features_table, raw_table
-from nightshift.training.dataset import Split, pin_snapshots, read_labelled, split_dates
+from nightshift.training.dataset import Split, pin_snapshots, read_and_count_labelled, read_labelled, split_dates
 from unit.conftest import Edit
 from unit.tables import day
 
@@ -64,6 +64,24 @@ def test_labelled_rows_are_features_with_their_label(lake: Lake, tiny: ModelDefi
         {"score_date": day(1), "machine": "b", "label": 1.0},
     ]
     assert set(tiny.feature_types) <= set(rows.column_names)
+
+
+def test_what_the_join_of_labels_leaves_out_is_counted(lake: Lake, tiny: ModelDefinition) -> None:
+    history(lake, tiny, day(2), {"b": True, "a": False, "c": None})
+    history(lake, tiny, day(4), {"a": True})
+    put(lake, raw_table(tiny, "failures"), day(4), [{"machine": name, "failed": True} for name in ("a", "x", "y")])
+    put(lake, raw_table(tiny, "failures"), day(3), [{"machine": "a", "failed": True}])  # no features are published
+    pinned = pin_snapshots(lake, tiny)
+    rows, counts = read_and_count_labelled(lake, tiny, day(1), day(5), pinned)
+    assert (counts.first, counts.labelled, counts.unlabelled, counts.unmatched) == (day(2), rows.num_rows, 1, 2)
+    assert counts.sentence() == "1 observations have no label, 2 labels have no observation"
+
+
+def test_of_a_sample_all_observations_are_counted(lake: Lake, tiny: ModelDefinition) -> None:
+    history(lake, tiny, day(1), {f"m{number}": bool(number % 2) for number in range(60)} | {"none": None})
+    rows, counts = read_and_count_labelled(lake, tiny, day(1), day(1), pin_snapshots(lake, tiny), 20)
+    assert 0 < rows.num_rows < 60
+    assert (counts.labelled, counts.unlabelled, counts.unmatched) == (60, 1, 0)
 
 
 def test_pinned_rows_stay_the_same_whatever_is_published_later(lake: Lake, tiny: ModelDefinition) -> None:

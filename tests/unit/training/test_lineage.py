@@ -50,3 +50,8 @@ def test_what_computes_is_told() -> None:
 @pytest.mark.parametrize(("without", "tag"), [((), None), (("a", "b"), "a, b")])
 def test_features_that_were_left_out_are_a_tag(without: tuple[str, ...], tag: str | None) -> None:
     assert Lineage(**values(without=without)).tags().get("without") == tag
+
+
+@pytest.mark.parametrize(("rows_from", "tag"), [("", "2024-01-06"), ("2024-01-17", "2024-01-17")])
+def test_trained_from_is_the_first_date_that_has_rows(rows_from: str, tag: str) -> None:
+    assert Lineage(**values(rows_from=rows_from)).tags()["trained_from"] == tag
