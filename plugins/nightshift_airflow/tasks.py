@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from datetime import date, datetime
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import get_current_context, task
@@ -230,13 +230,8 @@ def _reason() -> str:
 
 def _as_of(project: Project) -> date:
     """The date a training learns up to: the one given, or the local date of the run."""
-    from zoneinfo import ZoneInfo
-
-    from nightshift.definition.calendar import parse_night
+    from nightshift.definition.nights import training_date
 
     context = get_current_context()
     given = (context["dag_run"].conf or {}).get("as_of") or context["params"].get("as_of")
-    if given:
-        return parse_night(given)
-    run_after: datetime = context["dag_run"].run_after
-    return run_after.astimezone(ZoneInfo(project.definition.schedule.timezone)).date()
+    return training_date(project.definition, given, context["dag_run"].run_after)

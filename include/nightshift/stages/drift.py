@@ -21,6 +21,7 @@ from nightshift.project import Progress, Project
 from nightshift.registry.reference import ModelReference
 from nightshift.registry.store import Version
 from nightshift.stages.decide import for_missed_nights
+from nightshift.stages.scored import require_scored
 from nightshift.types import Measurement
 
 IMPORTANCE = "importance."  # how the names of a version's metrics of its features begin
@@ -31,7 +32,11 @@ def drift(project: Project, night: date, run_id: str, progress: Progress = print
 
     Returns:
         The drift of the night's inputs, all features together.
+
+    Raises:
+        TerminalError: If the night is not scored.
     """
+    require_scored(project, night)
     for_missed_nights(project, night, lambda missed: measure_drift(project, missed, run_id), progress)
     return measure_drift(project, night, run_id)
 

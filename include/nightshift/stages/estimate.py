@@ -9,6 +9,7 @@ from nightshift.monitoring.estimate import estimate_performance as performance_o
 from nightshift.project import Progress, Project
 from nightshift.stages.decide import for_missed_nights
 from nightshift.stages.outcomes import expected_performance, newest_version
+from nightshift.stages.scored import require_scored
 from nightshift.types import Measurement
 
 
@@ -17,7 +18,11 @@ def estimate(project: Project, night: date, run_id: str, progress: Progress = pr
 
     Returns:
         The night's measurements.
+
+    Raises:
+        TerminalError: If the night is not scored.
     """
+    require_scored(project, night)
     for_missed_nights(project, night, lambda missed: estimate_performance(project, missed, run_id), progress)
     return estimate_performance(project, night, run_id)
 

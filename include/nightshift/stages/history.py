@@ -7,6 +7,7 @@ from datetime import date, timedelta
 
 from nightshift.compute.job import Job, run_job
 from nightshift.definition.calendar import nights
+from nightshift.definition.nights import require_night
 from nightshift.errors import NotYetAvailable
 from nightshift.lake.staging import new_attempt
 from nightshift.project import Progress, Project
@@ -24,7 +25,10 @@ def build_history(project: Project, first: date, last: date, progress: Progress)
     Raises:
         NotYetAvailable: If no file has landed.
         DataError: If a check failed.
+        TerminalError: If a date is not a night of the model.
     """
+    for night in (first, last):
+        require_night(project.definition, night)
     run_id = f"history-{first}-{last}"
     landed = False
     for begin in list(nights(first, last))[::BATCH_DAYS]:

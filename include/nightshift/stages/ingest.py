@@ -8,6 +8,7 @@ from datetime import date
 import pyarrow as pa
 
 from nightshift.definition.calendar import zone_of
+from nightshift.definition.nights import require_night
 from nightshift.errors import NotYetAvailable
 from nightshift.lake.landing import (
     LandingFile,
@@ -31,7 +32,11 @@ def ingest(project: Project, night: date, run_id: str = "by hand", progress: Pro
 
     Returns:
         The locations of the staged sets.
+
+    Raises:
+        TerminalError: If the date is not a night of the model.
     """
+    require_night(project.definition, night)
     landing = project.settings.landing_uri
     files = needed_files(project.definition, landing, night)
     changes = {file: _change(project, file) for file in restated_files(project.definition, landing, night)}
