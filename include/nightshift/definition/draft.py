@@ -14,10 +14,10 @@ from ruamel.yaml.comments import CommentedMap
 
 from nightshift.definition.base import Name
 from nightshift.definition.load import FILE, definition_folders
-from nightshift.definition.messages import explain
-from nightshift.definition.rules import path_problems
+from nightshift.definition.messages import as_error, explain
 from nightshift.definition.shared_sources import ENDING, SHARED, SharedFile, default_sources_folder
 from nightshift.definition.source import Source
+from nightshift.definition.source_rules import path_problems, source_file_problems
 from nightshift.definition.yaml_tree import parse, plain
 from nightshift.errors import DefinitionError, TerminalError
 
@@ -72,12 +72,21 @@ def find_draft(
         raise _unknown(models, model, name, sources, file)
     _check_name(name)
     given |= {"path": path} if path else {}
+    parts = {name: SharedFile(file, tree)} if shared else {}
     try:
         source = Source.model_validate({**PLACEHOLDERS, **given, "columns": _columns(given.get("columns"))})
     except ValidationError as error:
-        parts = {name: SharedFile(file, tree)} if shared else {}
         details = [_below(name, detail) for detail in error.errors()]
         raise DefinitionError([explain(file, tree, detail, shared=parts) for detail in details]) from None
+    _check_files(source, name, file, tree, parts, path)
+    zone = _mapping(declared.get("schedule")).get("timezone")
+    return Draft(given, source, source.timezone or (str(zone) if _is_zone(zone) else "UTC"), shared)
+
+
+def _check_files(
+    source: Source, name: str, file: Path, tree: CommentedMap, parts: Mapping[str, SharedFile], path: str | None
+) -> None:
+    """Raises an error if a path is not valid, the declared one or the one given, or how files are written is not."""
     for problem in path_problems(source.path):
         raise TerminalError(
             problem.message,
@@ -86,8 +95,10 @@ def find_draft(
             allowed=problem.allowed,
             fix=problem.fix,
         )
-    zone = _mapping(declared.get("schedule")).get("timezone")
-    return Draft(given, source, source.timezone or (str(zone) if _is_zone(zone) else "UTC"), shared)
+    if problems := [
+        problem._replace(path=("sources", name, *problem.path)) for problem in source_file_problems(source)
+    ]:
+        raise DefinitionError([as_error(file, tree, problem, parts) for problem in problems])
 
 
 def _parse_draft(file: Path) -> CommentedMap:

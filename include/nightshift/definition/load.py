@@ -18,7 +18,7 @@ from nightshift.definition.declarations import declaration_problems
 from nightshift.definition.messages import as_error, explain, root_causes
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.problem import Problem
-from nightshift.definition.rules import RULES, path_problems
+from nightshift.definition.rules import RULES
 from nightshift.definition.shared_sources import (
     MODEL_FILE,
     SOURCES_FOLDER,
@@ -30,6 +30,7 @@ from nightshift.definition.shared_sources import (
     with_shared_sources,
 )
 from nightshift.definition.source import SharedSource
+from nightshift.definition.source_rules import source_problems
 from nightshift.definition.yaml_tree import parse, plain
 from nightshift.errors import DefinitionError, TerminalError
 
@@ -119,7 +120,7 @@ def check_shared_source(file: Path) -> None:
         allowed = "a lower-case letter, then lower-case letters, digits and _"
         problem = TerminalError("not a name", where=str(file), received=file.stem, allowed=allowed, fix="rename it")
         raise DefinitionError([problem])
-    load_part(file, SharedSource, lambda part: (p._replace(path=("path",)) for p in path_problems(part.path)))
+    load_part(file, SharedSource, source_problems)
 
 
 def definition_folders(models: Path) -> list[Path]:

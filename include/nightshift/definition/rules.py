@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, time, timedelta
-from itertools import combinations
 
 from croniter import CroniterBadDateError, croniter
 
@@ -14,12 +13,12 @@ from nightshift.definition import (
     gate_rules,
     monitoring_rules,
     promotion_rules,
+    source_rules,
     training_rules,
 )
 from nightshift.definition.duration import format_duration
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.problem import RESERVED, KeyPath, Problem
-from nightshift.definition.source import PLAIN_CSV, SOURCE_ENDINGS, Source
 
 PROVENANCE = {"score", "model_version", "features_snapshot", "scored_at"}
 
@@ -82,48 +81,6 @@ def columns_exist(definition: ModelDefinition) -> Iterator[Problem]:
         for column in columns:
             if column not in declared:
                 yield Problem(path, f"source '{name}' has no such column", column, declared, "name one of its columns")
-
-
-def paths_have_a_date(definition: ModelDefinition) -> Iterator[Problem]:
-    for name, source in definition.sources.items():
-        for problem in path_problems(source.path):
-            yield problem._replace(path=("sources", name, "path"))
-
-
-def path_problems(path: str) -> Iterator[Problem]:
-    if wildcards := [letter for letter in "*?[" if letter in path]:
-        message = f"is no pattern, and contains '{wildcards[0]}'"
-        yield Problem((), message, path, "one file per date, named by `{date}`", "write the file's name itself")
-    if path.count("{date}") != 1:
-        yield Problem((), "has no date", path, "one `{date}`", "write where the date stands")
-    if not path.endswith(SOURCE_ENDINGS):
-        yield Problem((), "unknown file format", path, ", ".join(SOURCE_ENDINGS), "change the ending")
-
-
-def files_can_be_read(definition: ModelDefinition) -> Iterator[Problem]:
-    """`csv` says how CSV files are written, and by distinct characters; a column of a file is declared once."""
-    for name, source in definition.sources.items():
-        for problem in source_file_problems(source):
-            yield problem._replace(path=("sources", name, *problem.path))
-
-
-def source_file_problems(source: Source) -> Iterator[Problem]:
-    written = source.csv
-    if written != PLAIN_CSV and source.path.endswith(".parquet"):
-        yield Problem(("csv",), "is for CSV files", source.path, "a path that ends in .csv or .csv.gz", "remove `csv:`")
-    characters = {"separator": written.separator, "quote": written.quote, "escape": written.escape}
-    for first, second in combinations(characters, 2):
-        if characters[first] == characters[second]:
-            # A default of one of the two is not in the file.
-            key, same = (second, first) if second in written.model_fields_set else (first, second)
-            yield Problem(("csv", key), f"is the character of `{same}`", characters[key], "another one", "change one")
-    columns: dict[str, str] = {}
-    for column, landed in source.file_columns.items():
-        first = columns.setdefault(landed, column)
-        if first != column:
-            path = ("columns", column, "from") if source.columns[column].from_ else ("columns", column)
-            message = f"is the column of the file that '{first}' is read from"
-            yield Problem(path, message, landed, "each column of the file once", "derive a column from the first")
 
 
 def cadence_fits_use(definition: ModelDefinition) -> Iterator[Problem]:
@@ -293,8 +250,6 @@ RULES: tuple[Rule, ...] = (
     model_name_is_free,
     sources_exist,
     columns_exist,
-    paths_have_a_date,
-    files_can_be_read,
     cadence_fits_use,
     observations_are_available_in_time,
     outcomes_are_of_a_past_date,
@@ -310,5 +265,6 @@ RULES: tuple[Rule, ...] = (
     *gate_rules.RULES,
     *monitoring_rules.RULES,
     *promotion_rules.RULES,
+    *source_rules.RULES,
     *training_rules.RULES,
 )

@@ -86,3 +86,15 @@ def test_problems_of_the_source_name_their_lines(tmp_path: Path) -> None:
     assert "model.yaml:5: sources.orders.columns.a.type: " in second and "received 'text'" in second
     with pytest.raises(DefinitionError, match="not valid YAML"):
         draft(tmp_path, "a: [")
+
+
+def test_how_files_are_written_is_checked(tmp_path: Path) -> None:
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    text = "sources:\n  orders:\n    path: a-{date}.csv\n    csv: {separator: ';', escape: ';'}\n"
+    (folder / "model.yaml").write_text(text)
+    with pytest.raises(DefinitionError) as caught:
+        find_draft(tmp_path, "shop", "orders")
+    assert str(caught.value).startswith(
+        f"{folder}/model.yaml:4: sources.orders.csv.escape: is the character of `separator`"
+    )

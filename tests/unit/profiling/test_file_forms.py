@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from nightshift.definition.draft import Draft, find_draft
-from nightshift.definition.rules import source_file_problems
 from nightshift.definition.source import Source
+from nightshift.definition.source_rules import source_file_problems
 from nightshift.definition.yaml_tree import plain
 from nightshift.lake.landing import landing_file, read_landed
 from nightshift.lake.tables import Layer, TableSpec

@@ -1,0 +1,58 @@
+"""Rules of the files of a source: where they are, how they are written, and which columns are read from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+
+from nightshift.definition.model import ModelDefinition
+from nightshift.definition.problem import Problem
+from nightshift.definition.source import PLAIN_CSV, SOURCE_ENDINGS, Source
+
+
+def source_files_can_be_read(definition: ModelDefinition) -> Iterator[Problem]:
+    """A path has a date and a format; `csv` is for CSV files, by distinct characters; no column is declared twice."""
+    for name, source in definition.sources.items():
+        for problem in source_problems(source):
+            yield problem._replace(path=("sources", name, *problem.path))
+
+
+def source_problems(source: Source) -> Iterator[Problem]:
+    """The problems of a source by itself: of its path, and of how its files are written."""
+    for problem in path_problems(source.path):
+        yield problem._replace(path=("path",))
+    yield from source_file_problems(source)
+
+
+def path_problems(path: str) -> Iterator[Problem]:
+    """The problems of the path of a source's files."""
+    if wildcards := [letter for letter in "*?[" if letter in path]:
+        message = f"is no pattern, and contains '{wildcards[0]}'"
+        yield Problem((), message, path, "one file per date, named by `{date}`", "write the file's name itself")
+    if path.count("{date}") != 1:
+        yield Problem((), "has no date", path, "one `{date}`", "write where the date stands")
+    if not path.endswith(SOURCE_ENDINGS):
+        yield Problem((), "unknown file format", path, ", ".join(SOURCE_ENDINGS), "change the ending")
+
+
+def source_file_problems(source: Source) -> Iterator[Problem]:
+    """The problems of how a source's files are written, and of the columns that are read from them."""
+    written = source.csv
+    if written != PLAIN_CSV and source.path.endswith(".parquet"):
+        yield Problem(("csv",), "is for CSV files", source.path, "a path that ends in .csv or .csv.gz", "remove `csv:`")
+    characters = {"separator": written.separator, "quote": written.quote, "escape": written.escape}
+    for first, second in combinations(characters, 2):
+        if characters[first] == characters[second]:
+            # A default of one of the two is not in the file.
+            key, same = (second, first) if second in written.model_fields_set else (first, second)
+            yield Problem(("csv", key), f"is the character of `{same}`", characters[key], "another one", "change one")
+    columns: dict[str, str] = {}
+    for column, landed in source.file_columns.items():
+        first = columns.setdefault(landed, column)
+        if first != column:
+            path = ("columns", column, "from") if source.columns[column].from_ else ("columns", column)
+            message = f"is the column of the file that '{first}' is read from"
+            yield Problem(path, message, landed, "each column of the file once", "derive a column from the first")
+
+
+RULES = (source_files_can_be_read,)
