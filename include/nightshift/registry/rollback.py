@@ -47,7 +47,7 @@ def require_rollback_version(
         raise TerminalError(
             f"the model needs the feature '{missing[0]}', which is no longer declared",
             where=where,
-            fix="declare it again, or use --force: nights are then scored by the definition that the version was trained by",
+            fix="declare it again, or use --force: nights are then scored by the version's own definition",
         )
     if version.gate != "passed":
         verdict = version.gate or "it was never judged"
