@@ -22,11 +22,24 @@ Values: TypeAlias = pa.ChunkedArray
 EXACT: dict[int, int] = {16: 2**11, 32: 2**24, 64: 2**53}
 DAYS = tuple((day - date(1970, 1, 1)).days for day in (date.min, date.max))
 
-# What is refused; each continues "column 'x' …".
-LOST_DIGITS = "holds a number of so many digits that a floating point number may have lost some"
-FINER_DIGITS = "holds a time with digits beyond the microsecond, which would be lost"
-BEYOND_CALENDAR = "holds a time outside the years 0001 to 9999"
-NO_MIDNIGHT = "holds a time of day, which a date would lose"
+# What is refused, which continues "column 'x' …", and the repair.
+Refusal: TypeAlias = tuple[str, str]
+LOST_DIGITS: Refusal = (
+    "holds a number of so many digits that a floating point number may have lost some",
+    "land it as an integer, a decimal or text",
+)
+FINER_DIGITS: Refusal = (
+    "holds a time with digits beyond the microsecond, which would be lost",
+    "land it with at most six digits of a second",
+)
+BEYOND_CALENDAR: Refusal = ("holds a time outside the years 0001 to 9999", "land it as missing, or within these years")
+NO_MIDNIGHT: Refusal = ("holds a time of day, which a date would lose", "declare it as timestamp, or land dates")
+POINT: Refusal = (
+    "holds a number with a point, and its source writes a decimal comma",
+    "land the file again, or correct `csv.decimal` in the definition",
+)
+TOO_LARGE: Refusal = ("holds a number that is too large for a number of 64 bits", "land it as missing, or as `inf`")
+INFINITE: Refusal = ("holds an infinite number, which is not converted to text", "declare it as number, or land texts")
 
 TRUE = r"^(true|True|TRUE|\+?1(\.0*)?)$"
 FALSE = r"^(false|False|FALSE|[+-]?0(\.0*)?)$"
@@ -50,7 +63,16 @@ Rule: TypeAlias = Callable[[Values, Notation], Values]
 
 
 class UnconvertibleError(ValueError):
-    """A value that a rule does not allow; the text continues "column 'x' …"."""
+    """A value that a rule does not allow.
+
+    Attributes:
+        problem: What is wrong; it continues "column 'x' …".
+        fix: The repair.
+    """
+
+    def __init__(self, problem: str, fix: str) -> None:
+        super().__init__(problem)
+        self.problem, self.fix = problem, fix
 
 
 # What a conversion raises if it refuses a value.
@@ -69,7 +91,7 @@ def _numerals(values: Values, notation: Notation) -> Values:
     """Texts of numbers with the decimal point that Arrow reads."""
     if notation.decimal == ".":
         return values
-    _refuse_if(pc.match_substring(values, "."), "holds a number with a point, and its source writes a decimal comma")
+    _refuse_if(pc.match_substring(values, "."), POINT)
     return pc.replace_substring(values, notation.decimal, ".")
 
 
@@ -92,9 +114,7 @@ def text_to_number(values: Values, notation: Notation) -> Values:
     large = pc.greater_equal(pc.abs(numbers), float(EXACT[64]))
     if pc.any(large).as_py():
         _refuse_if(pc.and_(large, pc.match_substring_regex(texts, r"^[+-]?\d+$")), LOST_DIGITS)
-        _refuse_if(
-            pc.and_(pc.is_inf(numbers), pc.match_substring_regex(texts, r"\d")), "holds a number that is too large"
-        )
+        _refuse_if(pc.and_(pc.is_inf(numbers), pc.match_substring_regex(texts, r"\d")), TOO_LARGE)
     return pc.add(numbers, 0.0)  # -0.0 + 0.0 is 0.0
 
 
@@ -129,7 +149,7 @@ def text_to_timestamp(values: Values, notation: Notation) -> Values:
 def integer_to_number(values: Values, _: Notation) -> Values:
     """Integers that a floating point number is equal to."""
     if not _within(values, EXACT[64]):
-        raise UnconvertibleError(LOST_DIGITS)
+        raise UnconvertibleError(*LOST_DIGITS)
     return values.cast(pa.float64())
 
 
@@ -144,7 +164,7 @@ def float_to_integer(values: Values, _: Notation) -> Values:
     """Whole numbers, of as many digits as their width surely keeps."""
     numbers = values.cast(pa.float64())
     if not _within(numbers, EXACT[values.type.bit_width]):
-        raise UnconvertibleError(LOST_DIGITS)
+        raise UnconvertibleError(*LOST_DIGITS)
     return numbers.cast(pa.int64())
 
 
@@ -161,10 +181,10 @@ def float_to_boolean(values: Values, notation: Notation) -> Values:
 def float_to_text(values: Values, _: Notation) -> Values:
     """Digits without an exponent, of whole numbers without a decimal point."""
     limit, numbers = EXACT[values.type.bit_width], values.cast(pa.float64())
-    _refuse_if(pc.is_inf(numbers), "holds an infinite number, which is not converted to text")
+    _refuse_if(pc.is_inf(numbers), INFINITE)
     integral = pc.equal(pc.trunc(numbers), numbers)
     if not _within(pc.if_else(integral, numbers, None), limit):
-        raise UnconvertibleError(LOST_DIGITS)
+        raise UnconvertibleError(*LOST_DIGITS)
     digits = pc.if_else(integral, numbers, None).cast(pa.int64()).cast(pa.string())
     return pc.coalesce(digits, _positional(pc.if_else(integral, None, values).cast(pa.string())))
 
@@ -244,7 +264,7 @@ def _microseconds(values: Values) -> Values:
     try:
         return to_microseconds(values)
     except pa.ArrowInvalid:
-        raise UnconvertibleError(FINER_DIGITS if values.type.unit == "ns" else BEYOND_CALENDAR) from None
+        raise UnconvertibleError(*(FINER_DIGITS if values.type.unit == "ns" else BEYOND_CALENDAR)) from None
 
 
 def _in_calendar(instants: Values) -> Values:
@@ -256,10 +276,10 @@ def _in_calendar(instants: Values) -> Values:
     return instants
 
 
-def _refuse_if(refused: Values, problem: str = "") -> None:
-    """Raises an error if any value is refused; without a problem, it is not of the declared type."""
+def _refuse_if(refused: Values, refusal: Refusal | None = None) -> None:
+    """Raises an error if any value is refused; without a reason, it is not of the declared type."""
     if pc.any(refused).as_py():
-        raise UnconvertibleError(problem) if problem else pa.ArrowInvalid("not of the declared type")
+        raise UnconvertibleError(*refusal) if refusal else pa.ArrowInvalid("not of the declared type")
 
 
 def _within(numbers: Values, limit: int) -> bool:

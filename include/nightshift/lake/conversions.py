@@ -79,7 +79,8 @@ def convert(values: Values, declared: str, notation: Notation = PLAIN_NOTATION) 
         return pa.chunked_array([pa.nulls(len(values), target)])
     conversion = conversion_of(values.type, declared)
     if conversion is None:
-        raise UnconvertibleError(f"is stored as {values.type}, which is not converted to {declared}")
+        problem = f"is stored as {values.type}, which is not converted to {declared}"
+        raise UnconvertibleError(problem, "declare a type that is allowed, or land the column as the declared type")
     # A second time, since the text "NAN" became NaN.
     return _without_blanks(conversion.apply(values, notation)).cast(target)
 

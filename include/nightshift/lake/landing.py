@@ -223,22 +223,27 @@ def _typed(file: LandingFile, name: str, kind: str, values: pa.ChunkedArray, not
         allowed: str | list[str] = f"{kind}: {conversion.rule}".replace("`", "'")
     else:
         allowed = declarable_types(stored) or "another type in the file"
-    reason = _refusal(values.slice(row, 1), kind, notation)
+    refusal = _refusal(values.slice(row, 1), kind, notation) or _not_of_type(kind)
     raise DataError(
-        f"column '{name}' {reason}",
+        f"column '{name}' {refusal.problem}",
         where=f"{file.uri} row {row + 1}",
         received=shown_value(values, row),
         allowed=allowed,
-        fix="land the file again, or correct the type in the definition",
+        fix=refusal.fix,
     )
 
 
-def _refusal(values: pa.ChunkedArray, kind: str, notation: Notation) -> str | None:
-    """Why values of a column are not converted to a type; None if they are. It continues "column 'x' …"."""
+def _refusal(values: pa.ChunkedArray, kind: str, notation: Notation) -> UnconvertibleError | None:
+    """Why values of a column are not converted to a type; None if they are."""
     try:
         convert(values, kind, notation)
     except UnconvertibleError as error:
-        return str(error)
+        return error
     except CONVERSION_ERRORS:
-        return f"holds a value that is not of type {kind}"
+        return _not_of_type(kind)
     return None
+
+
+def _not_of_type(kind: str) -> UnconvertibleError:
+    fix = "land the file again, or correct the type in the definition"
+    return UnconvertibleError(f"holds a value that is not of type {kind}", fix)
