@@ -148,9 +148,9 @@ CODES = [0, 1, 2, 9, -1]
             "timestamp",
             "csv",
             ".csv row 1: column 'value' holds a time with digits beyond the microsecond, which would be lost; received "
-            "'2024-01-02T06:00:00.123456789Z'; allowed: timestamp: ISO 8601 with its offset, '2013-07-04T06:00:00Z', "
-            "or by the source's clock, '2013-07-04T06:00:00'; at most microseconds; fix: land it with at most six digits "
-            "of a second",
+            "'2024-01-02T06:00:00.123456789Z'; allowed: timestamp: ISO 8601 with its offset, "
+            "'2013-07-04T06:00:00Z', or by the source's clock, '2013-07-04T06:00:00'; at most microseconds; "
+            "fix: land it with at most six digits of a second",
             id="nanoseconds in CSV",
         ),
         pytest.param(
