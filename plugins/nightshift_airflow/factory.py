@@ -11,7 +11,6 @@ from airflow.sdk import (
     DAG,
     Asset,
     CronPartitionTimetable,
-    CronTriggerTimetable,
     Param,
     PartitionedAssetTimetable,
     TaskGroup,
@@ -23,6 +22,7 @@ from nightshift.definition.model import ModelDefinition
 from nightshift.settings import get_settings
 from nightshift_airflow import docs, tasks
 from nightshift_airflow.operators import ApprovalOperator, LandedSensor, SparkJobOperator
+from nightshift_airflow.timetable import TrainingTimetable
 
 SPARK_POOL, TRAINING_POOL = "nightshift_spark", "nightshift_training"
 
@@ -117,7 +117,9 @@ def _train(definition: ModelDefinition) -> DAG:
         ),
         "reason": Param(None, type=["null", "string"], title="Reason", description="Kept with the model."),
     }
-    timetable = CronTriggerTimetable(definition.training.cadence, timezone=definition.schedule.timezone)
+    timetable = TrainingTimetable(
+        definition.training.cadence, timezone=definition.schedule.timezone, end=_end(definition)
+    )
     # One at a time: two trainings at once would race for the same alias.
     with _dag(definition, "train", schedule=timetable, max_active_runs=1, params=params) as dag:
         trained = tasks.train.override(pool=TRAINING_POOL)(name)
@@ -145,13 +147,12 @@ def _train(definition: ModelDefinition) -> DAG:
 
 def _dag(definition: ModelDefinition, verb: str, **kwargs: Any) -> DAG:
     zone = ZoneInfo(definition.schedule.timezone)
-    end = definition.schedule.end
     return DAG(
         f"{definition.name}.{verb}",
         description=docs.DESCRIPTIONS[verb],
         doc_md=docs.dag_page(definition, verb),
         start_date=datetime.combine(definition.schedule.start, datetime.min.time(), zone),
-        end_date=datetime.combine(end, datetime.min.time(), zone) if end else None,
+        end_date=_end(definition),
         catchup=False,
         tags={"nightshift", definition.name, verb, *definition.tags},
         default_args={
@@ -163,3 +164,9 @@ def _dag(definition: ModelDefinition, verb: str, **kwargs: Any) -> DAG:
         },
         **kwargs,
     )
+
+
+def _end(definition: ModelDefinition) -> datetime | None:
+    """The end of a model's DAGs; None if its schedule has none."""
+    schedule = definition.schedule
+    return datetime.combine(schedule.end, datetime.min.time(), ZoneInfo(schedule.timezone)) if schedule.end else None

@@ -37,16 +37,17 @@ print("RESULT" + json.dumps({"dags": dags, "errors": errors, "heavy": sorted(hea
 """
 
 
-def parse(models: Path, tmp_path: Path) -> dict:
+def parse(models: Path, tmp_path: Path, probe: str = PROBE) -> dict:
     environment = os.environ | {
         "AIRFLOW_HOME": str(tmp_path / "airflow"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path / 'airflow.db'}",
         "NIGHTSHIFT_MODELS_FOLDER": str(models),
         "NIGHTSHIFT_VAR": str(tmp_path / "var"),
     }
     done = subprocess.run(
-        [sys.executable, "-c", PROBE], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+        [sys.executable, "-c", probe], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
     )
     lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT")]
     assert lines, done.stderr[-3000:]
@@ -165,3 +166,41 @@ def test_two_declarations_of_a_source_are_import_errors_of_the_models_concerned(
     for error in result["errors"].values():
         last = error.strip().splitlines()[-1]
         assert all(f"{models / name / 'model.yaml'}:" in last for name in ("tiny", "twin"))
+
+
+TRIGGERS = """
+import json
+from datetime import UTC, datetime, timedelta
+from airflow.api_fastapi.core_api.datamodels.dag_run import TriggerDAGRunPostBody
+from airflow.serialization.serialized_objects import DagSerialization
+from nightshift_airflow.factory import build_dags
+
+def trigger(dag, logical_date):
+    try:
+        return str(TriggerDAGRunPostBody(logical_date=logical_date).validate_context(dag)["logical_date"])
+    except ValueError as error:  # which the API answers with, and the UI shows
+        return f"refused: {error}"
+
+stored = json.loads(json.dumps(DagSerialization.to_dict(build_dags("tiny")["tiny.train"])))
+dag, now = DagSerialization.from_dict(stored), datetime.now(UTC)
+dates = {"none": None, "past": datetime(2024, 2, 1, tzinfo=UTC), "now": now, "future": now + timedelta(days=1)}
+print("RESULT" + json.dumps({name: trigger(dag, day) for name, day in dates.items()}))
+"""
+
+
+@pytest.mark.parametrize("end", [None, "2024-03-01"])
+def test_a_training_that_would_never_start_is_refused_where_it_is_triggered(
+    models: Path, tmp_path: Path, end: str | None
+) -> None:
+    file = models / "tiny" / "model.yaml"
+    if end:
+        file.write_text(file.read_text().replace("  start: 2024-01-01\n", f"  start: 2024-01-01\n  end: {end}\n"))
+    answers = parse(models, tmp_path, TRIGGERS)
+    assert answers["none"] == "None" and answers["past"].startswith("2024-02-01")
+    assert answers["future"].startswith("refused: the logical date is in the future: the training would wait for it")
+    assert "; allowed: 20" in answers["future"] and "fix: leave the logical date empty" in answers["future"]
+    if end:
+        assert answers["now"].startswith("refused: the logical date is after `schedule.end`: the training would never")
+        assert "allowed: 2024-03-01T00:00:00+00:00 or earlier" in answers["now"]
+    else:
+        assert answers["now"].startswith("20")
