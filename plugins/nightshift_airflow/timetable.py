@@ -42,7 +42,8 @@ class TrainingTimetable(CronTriggerTimetable):
 
     def serialize(self) -> dict[str, Any]:
         """As Airflow stores it."""
-        return super().serialize() | {"end": self._end.isoformat() if self._end else None}
+        stored: dict[str, Any] = super().serialize()
+        return stored | {"end": self._end.isoformat() if self._end else None}
 
     @classmethod
     def deserialize(cls, data: dict[str, Any]) -> Timetable:

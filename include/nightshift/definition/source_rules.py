@@ -27,7 +27,7 @@ def source_problems(source: Source) -> Iterator[Problem]:
 def path_problems(path: str) -> Iterator[Problem]:
     """The problems of the path of a source's files."""
     if wildcards := [letter for letter in "*?[" if letter in path]:
-        message = f"is no pattern, and contains '{wildcards[0]}'"
+        message = f"a path is no pattern, but contains '{wildcards[0]}'"
         yield Problem((), message, path, "one file per date, named by `{date}`", "write the file's name itself")
     if path.count("{date}") != 1:
         yield Problem((), "has no date", path, "one `{date}`", "write where the date stands")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import inspect
 from collections.abc import Callable, Mapping
@@ -50,7 +51,7 @@ def estimator_problems(definition: ModelDefinition) -> list[TerminalError]:
     except TerminalError as error:
         if definition.training.estimator.class_ is None:
             return [error]
-        key = "class" if error.received == definition.training.estimator.class_ else "params"
+        key = "params" if isinstance(error.received, Mapping) else "class"
         path = ("training", "estimator", key)
         return located(definition, [Problem(path, error.problem, error.received, error.allowed, error.fix)])
     return []
@@ -66,12 +67,13 @@ def place_of_estimator(definition: ModelDefinition) -> str:
 def _from_class(definition: ModelDefinition, encoder: Encoder, declared: dict[str, Any]) -> Any:
     class_, where = str(definition.training.estimator.class_), place_of_estimator(definition)
     module, _, name = class_.rpartition(".")
-    try:
-        kind = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError):
-        kind = None
+    imported = _imported(module)
+    kind = getattr(imported, name, None)
     if not isinstance(kind, type):
-        raise TerminalError("no such class", where=where, received=class_, fix="name an importable scikit-learn class")
+        classes = [key for key, value in vars(imported).items() if isinstance(value, type)] if imported else []
+        near = difflib.get_close_matches(name, classes, n=1)
+        fix = f"write '{module}.{near[0]}'" if near else "name an importable scikit-learn class"
+        raise TerminalError("no such class", where=where, received=class_, fix=fix)
     if not _is_compatible(kind):
         fix = "name a class that has fit and get_params"
         raise TerminalError("no scikit-learn-compatible class", where=where, received=class_, fix=fix)
@@ -81,7 +83,15 @@ def _from_class(definition: ModelDefinition, encoder: Encoder, declared: dict[st
     try:
         return kind(**params)
     except TypeError as error:
-        raise TerminalError(str(error), where=where, received=declared, allowed=sorted(accepted)) from None
+        fix = "correct `params` and the search's `grid`"
+        raise TerminalError(str(error), where=where, received=declared, allowed=sorted(accepted), fix=fix) from None
+
+
+def _imported(module: str) -> ModuleType | None:
+    try:
+        return importlib.import_module(module)
+    except ImportError:
+        return None
 
 
 def _from_file(definition: ModelDefinition, encoder: Encoder, params: dict[str, Any]) -> Any:

@@ -31,7 +31,7 @@ MISTAKES: dict[str, tuple[str, str, str, str]] = {
         "path: plan-{date}",
         "path: plan*-{date}",
         "sources.plan.path",
-        "is no pattern, and contains '*'; received 'plan*-{date}.csv.gz'; allowed: one file per date, named by",
+        "a path is no pattern, but contains '*'; received 'plan*-{date}.csv.gz'; allowed: one file per date, named by",
     ),
     "unknown function of Spark in a feature": (
         "substring(machine, 1, 1)",
@@ -49,7 +49,7 @@ MISTAKES: dict[str, tuple[str, str, str, str]] = {
         FAILED,
         "expression: coalescence(failed, false)\n",
         "label.expression",
-        "no such function of DuckDB in >>>coalescence<<<(failed, false)",
+        "no such function of DuckDB in >>>coalescence<<<(failed, false); fix: write 'coalesce'",
     ),
     "unknown function of DuckDB in a rule": (
         "    columns:\n      " + MACHINE,
@@ -81,14 +81,14 @@ MISTAKES: dict[str, tuple[str, str, str, str]] = {
         CLASS,
         "class: sklearn.linear_model.LogisticRegresion",
         "training.estimator.class",
-        "no such class; received 'sklearn.linear_model.LogisticRegresion'; fix: ",
+        "no such class; received 'sklearn.linear_model.LogisticRegresion'; fix: write 'sklearn.linear_model.Logisti",
     ),
     "module that does not exist": (CLASS, "class: sklaern.tree.Tree", "training.estimator.class", "no such class"),
     "class without probabilities": (
         CLASS,
         "class: sklearn.svm.LinearSVC",
-        "training.estimator.",
-        "predict_proba",
+        "training.estimator.class",
+        "the class gives no probabilities; received 'sklearn.svm._classes.LinearSVC'; fix: use one with predict_proba",
     ),
     "parameter that the class does not take": (
         "params: {C: 1.0}",
