@@ -254,6 +254,11 @@ def clock_to_text(values: Values, _: Notation) -> Values:
     return pc.replace_substring_regex(texts, r"\.0+$", "")
 
 
+def uuid_to_text(values: Values, _: Notation) -> Values:
+    """UUIDs as they are usually written."""
+    return pa.chunked_array([pa.array([value and str(value) for value in values.to_pylist()], pa.string())])
+
+
 def _midnights(instants: Values, notation: Notation) -> Values:
     days, are_midnights = date_of_instants(instants, notation.zone)
     _refuse_if(pc.invert(are_midnights), NO_MIDNIGHT)

@@ -111,7 +111,8 @@ STORED_KINDS: dict[str, tuple[str, Callable[[pa.DataType], bool]]] = {
     "text": (
         "every column of a CSV file; STRING, ENUM, JSON and BYTE_ARRAY in UTF-8 in Parquet, also as categories",
         lambda kind: (
-            pa.types.is_string(kind)
+            isinstance(kind, pa.JsonType)
+            or pa.types.is_string(kind)
             or pa.types.is_large_string(kind)
             or pa.types.is_string_view(kind)
             or pa.types.is_binary(kind)
@@ -133,6 +134,7 @@ STORED_KINDS: dict[str, tuple[str, Callable[[pa.DataType], bool]]] = {
         lambda kind: pa.types.is_timestamp(kind) and kind.tz is not None,
     ),
     "time of day": ("TIME", pa.types.is_time),
+    "UUID": ("UUID", lambda kind: isinstance(kind, pa.UuidType)),
 }
 
 _ZERO_OR_ONE = "1 is true, 0 is false; no other number"
@@ -184,5 +186,6 @@ _ROWS: tuple[tuple[str, ColumnType, str, Rule], ...] = (
     ("instant", "date", "midnight by the source's clock", rules.time_to_date),
     ("instant", "timestamp", "as it is; at most microseconds", rules.time_to_timestamp),
     ("time of day", "string", "`06:30:00`, `06:30:00.5`", rules.clock_to_text),
+    ("UUID", "string", "`0123abcd-0123-4567-89ab-0123456789ab`", rules.uuid_to_text),
 )
 CONVERSIONS = tuple(Conversion(*row) for row in _ROWS)

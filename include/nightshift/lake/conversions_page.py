@@ -68,4 +68,4 @@ def _refused_types() -> Iterator[str]:
         refused = [f"`{declared}`" for declared in get_args(ColumnType) if declared not in converted]
         if refused:
             yield f"| {kind} | {', '.join(refused)} |\n"
-    yield "| any other type, such as lists, structs, durations and UUIDs | any type |\n"
+    yield "| any other type, such as lists, structs, durations and bytes of fixed length | any type |\n"

@@ -145,7 +145,10 @@ def _check_quotes(content: bytes, written: CsvFormat) -> None:
     text = re.compile(_quoted(written), re.DOTALL).match(content, end)
     problem = "text behind a closing quote" if text else "a quote or an escape that is never closed"
     field = content[end : text.end() + 20 if text else end + 60].decode("utf-8", "replace")
-    raise CsvError(f"line {content.count(LINE_END, 0, end) + 1}: {problem}: {shown(field)}")
+    message = f"line {content.count(LINE_END, 0, end) + 1}: {problem}: {shown(field)}"
+    if text and text[0].endswith(b"\\" + written.quote.encode()):
+        raise CsvError(message, 'declare `escape: "\\\\"` under `csv` if quotes within text are escaped by backslashes')
+    raise CsvError(message)
 
 
 def _without_escapes(content: bytes, written: CsvFormat) -> bytes:

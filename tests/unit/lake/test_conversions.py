@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import product
 from typing import Any, get_args
+from uuid import UUID
 
 import numpy as np
 import pyarrow as pa
@@ -50,6 +51,7 @@ EXAMPLES: Mapping[tuple[str, str], Examples] = {
         (pa.string_view(), [("x", "x")], []),
         (pa.dictionary(pa.int8(), pa.string()), [("x", "x"), ("", None)], []),
         (pa.binary(), [(b"x", "x")], [b"\xff"]),
+        (pa.json_(), [('{"a": 1}', '{"a": 1}'), (None, None)], []),
     ],
     ("text", "integer"): [
         (
@@ -201,6 +203,7 @@ EXAMPLES: Mapping[tuple[str, str], Examples] = {
         (pa.time64("us"), [(time(6, 30), "06:30:00"), (time(6, 30, 10, 500000), "06:30:10.5")], []),
         (pa.time32("s"), [(time(0, 0), "00:00:00")], []),
     ],
+    ("UUID", "string"): [(pa.uuid(), [(UUID(int=255).bytes, str(UUID(int=255))), (None, None)], [])],
 }
 CASES = [(stored, declared, *case) for (stored, declared), cases in EXAMPLES.items() for case in cases]
 REFUSED = [
@@ -338,6 +341,7 @@ WRITTEN: Mapping[str, tuple[pa.DataType, st.SearchStrategy[Any], Any]] = {
     "local time": (pa.timestamp("us"), TIMES, lambda value: value.isoformat()),
     "instant": (pa.timestamp("us", "UTC"), TIMES, lambda value: f"{value.isoformat()}Z"),
     "time of day": (pa.time64("us"), st.times(), lambda value: value.isoformat()),
+    "UUID": (pa.uuid(), st.uuids().map(lambda value: value.bytes), lambda value: str(UUID(bytes=value))),
 }
 PAIRS = [
     (kind, declared)

@@ -203,3 +203,17 @@ def test_a_file_is_refused_exactly_where_a_closing_quote_ends_no_field(text: str
     except CsvError:
         refused = True
     assert refused == (bad or inside)
+
+
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        ('a\n"x \\"y\\" z"\n', 'declare `escape: "\\\\"` under `csv`'),
+        ('a\n"x" y\n', "or declare under `csv` how it is written"),
+        ('a\n"x', "or declare under `csv` how it is written"),
+    ],
+)
+def test_the_repair_of_a_quote_that_ends_no_field(text: str, fix: str) -> None:
+    with pytest.raises(CsvError) as caught:
+        parsed(text)
+    assert fix in caught.value.fix
