@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -13,8 +14,10 @@ from pydantic_core import ErrorDetails
 from ruamel.yaml.comments import CommentedMap
 
 from nightshift.definition.base import Name
+from nightshift.definition.calendar import cutoff, nights
 from nightshift.definition.load import FILE, definition_folders
 from nightshift.definition.messages import as_error, explain
+from nightshift.definition.schedule import Schedule
 from nightshift.definition.shared_sources import ENDING, SHARED, SharedFile, default_sources_folder
 from nightshift.definition.source import Source
 from nightshift.definition.source_rules import path_problems, source_file_problems
@@ -22,8 +25,25 @@ from nightshift.definition.yaml_tree import parse, plain
 from nightshift.errors import DefinitionError, TerminalError
 
 # Values for keys that a source requires and does not have yet.
-PLACEHOLDERS: Mapping[str, Any] = {"description": "", "available": {"after": "24h"}}
+PLACEHOLDER_AFTER = "24h"
+PLACEHOLDERS: Mapping[str, Any] = {"description": "", "available": {"after": PLACEHOLDER_AFTER}}
 COLUMN: Mapping[str, Any] = {"type": "string"}
+
+
+@dataclass(frozen=True)
+class SourceUses:
+    """How a model uses a source, as far as its definition says.
+
+    Attributes:
+        observed: Whether its rows are the observations.
+        only_looked_up: Whether look-ups use it, and nothing else does.
+        available_after: How long after the midnight of its date a file may land: at most a day, and for observations at
+            most until the cutoff.
+    """
+
+    observed: bool = False
+    only_looked_up: bool = False
+    available_after: str = PLACEHOLDER_AFTER
 
 
 @dataclass(frozen=True)
@@ -35,12 +55,14 @@ class Draft:
         source: The same, with placeholders for missing keys.
         zone: The time zone of its dates and clock.
         shared: Whether it is declared in a file of its own.
+        uses: How the model uses it.
     """
 
     given: Mapping[str, Any]
     source: Source
     zone: str
     shared: bool = False
+    uses: SourceUses = SourceUses()
 
 
 def find_draft(
@@ -79,8 +101,9 @@ def find_draft(
         details = [_below(name, detail) for detail in error.errors()]
         raise DefinitionError([explain(file, tree, detail, shared=parts) for detail in details]) from None
     _check_files(source, name, file, tree, parts, path)
-    zone = _mapping(declared.get("schedule")).get("timezone")
-    return Draft(given, source, source.timezone or (str(zone) if _is_zone(zone) else "UTC"), shared)
+    declared_zone = _mapping(declared.get("schedule")).get("timezone")
+    zone = source.timezone or (str(declared_zone) if _is_zone(declared_zone) else "UTC")
+    return Draft(given, source, zone, shared, _uses(declared, name, zone))
 
 
 def _check_files(
@@ -99,6 +122,37 @@ def _check_files(
         problem._replace(path=("sources", name, *problem.path)) for problem in source_file_problems(source)
     ]:
         raise DefinitionError([as_error(file, tree, problem, parts) for problem in problems])
+
+
+def _uses(declared: Mapping[str, Any], name: str, zone: str) -> SourceUses:
+    """How a definition, which may be incomplete, uses a source."""
+    features = _mapping(declared.get("features"))
+    observations, label = (_mapping(declared.get(key)).get("source") for key in ("observations", "label"))
+    aggregated, looked_up = (
+        {_mapping(part).get("source") for part in _mapping(features.get(key)).values()}
+        for key in ("aggregates", "lookups")
+    )
+    daily = name in {observations, label, *aggregated}
+    only_looked_up = name in looked_up and not daily
+    if observations != name:
+        return SourceUses(False, only_looked_up)
+    return SourceUses(True, only_looked_up, _latest_landing(declared, zone))
+
+
+def _latest_landing(declared: Mapping[str, Any], zone: str) -> str:
+    """How long after the midnight of its date an observation's file may land, on every night of a year."""
+    try:
+        schedule = Schedule.model_validate(_mapping(declared.get("schedule")))
+    except ValidationError:
+        return PLACEHOLDER_AFTER
+    local = ZoneInfo(zone)
+    year = nights(schedule.start, min(schedule.start + timedelta(days=366), schedule.end or date.max))
+    # By the wall clock, as `available_at` counts.
+    least = min(
+        cutoff(schedule, night).astimezone(local).replace(tzinfo=None) - datetime.combine(night, time())
+        for night in year
+    )
+    return f"{min(least // timedelta(hours=1), 24)}h"
 
 
 def _parse_draft(file: Path) -> CommentedMap:

@@ -43,7 +43,7 @@ def similar_name(name: str) -> str:
 
 def name_problem(name: str) -> str:
     """Why a definition cannot name a column so; empty if it can."""
-    if name in RESERVED:
+    if name in RESERVED or name.startswith("quarantine_"):
         return "a reserved name"
     try:
         TypeAdapter(Name).validate_python(name)

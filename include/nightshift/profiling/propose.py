@@ -15,6 +15,7 @@ from nightshift.definition.draft import Draft
 from nightshift.profiling.alarms import MAX_ALARM_SHARE, propose_usual_rows, row_ratios
 from nightshift.profiling.bounds import round_outward
 from nightshift.profiling.columns import propose_column
+from nightshift.profiling.event_times import event_time_notes, propose_event_time
 from nightshift.profiling.proposal import Proposal, ProposedSection, ProposedValue, inline_yaml
 from nightshift.profiling.source_profile import SourceProfile
 from nightshift.profiling.suggestions import SourceTraits
@@ -45,7 +46,7 @@ def propose(model: str, name: str, draft: Draft, profile: SourceProfile) -> Prop
         profile: The profile of its files.
     """
     declared, source = draft.given, draft.source
-    daily = is_daily(draft, list(profile.rows))
+    daily = is_daily(draft, profile.landed or list(profile.rows))
     key = _key(declared, profile)
     traits = SourceTraits(daily, tuple(key.value) if key else (), source.quarantine.share)
     columns, outlier_rows = _columns(draft, profile, traits)
@@ -54,11 +55,15 @@ def propose(model: str, name: str, draft: Draft, profile: SourceProfile) -> Prop
     }
     entries.setdefault("description", ProposedValue("", f"say what a row of {name} is"))
     entries.setdefault(
-        "available", ProposedValue({"after": "24h"}, "say how long after its midnight a date's file lands")
+        "available",
+        ProposedValue({"after": draft.uses.available_after}, "say how long after its midnight a date's file lands"),
     )
-    if "cadence" not in declared and not daily:
-        entries["cadence"] = ProposedValue("irregular", "some dates have no file")
+    if not daily and "cadence" not in declared and draft.uses.only_looked_up:
+        entries["cadence"] = ProposedValue("irregular", "most dates have no file")
+    event_time = propose_event_time(profile.event_times, source.event_time)
+    notes = [*profile.notes, *event_time_notes(profile.event_times, event_time), *_cadence_notes(draft, profile, daily)]
     entries |= {
+        "event_time": event_time,
         "key": key,
         "rows": _rows(declared.get("rows") or {}, draft, profile, daily),
         "columns": ProposedSection(columns),
@@ -74,15 +79,28 @@ def propose(model: str, name: str, draft: Draft, profile: SourceProfile) -> Prop
     files = f"{len(days)} files, {days[0]} to {days[-1]}" if len(days) > 1 else f"the file of {days[0]}"
     heading = f"{model}, {name}: {files}, {sum(profile.rows.values()):,} rows"
     heading = f"Proposed by nightshift profile-source from {heading}"
-    return Proposal(name, ProposedSection(ordered), heading, profile.notes, draft.shared)
+    return Proposal(name, ProposedSection(ordered), heading, tuple(notes), draft.shared)
 
 
 def is_daily(draft: Draft, days: Sequence[date]) -> bool:
-    """Whether there is a file for every date: as declared, or if the median gap between files is one day."""
+    """Whether there is a file for every date: as declared, or if the median gap between files is one day.
+
+    One file has no gap: it says nothing of the others.
+    """
     if "cadence" in draft.given:
         return draft.source.cadence == "daily"
     gaps = [(after - before).days for before, after in pairwise(sorted(days))]
-    return bool(gaps) and median(gaps) == 1
+    return not gaps or median(gaps) == 1
+
+
+def _cadence_notes(draft: Draft, profile: SourceProfile, daily: bool) -> list[str]:
+    """What to decide about dates without a file where the model does not say how the source is used."""
+    if daily or "cadence" in draft.given or draft.uses.only_looked_up:
+        return []
+    return [
+        f"most dates between the {len(profile.landed)} files have no file: a daily source waits for one on every date; "
+        "if each file is a full version that is looked up, write `cadence: irregular`"
+    ]
 
 
 def _columns(draft: Draft, profile: SourceProfile, traits: SourceTraits) -> tuple[Entries, Counter[date]]:

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from nightshift.compute.job import PROGRESS
 from nightshift.definition.draft import Draft
-from nightshift.definition.source import Column
+from nightshift.definition.source import Column, Source
 from nightshift.errors import NightshiftError, TerminalError
 from nightshift.lake.conversions import Notation
 from nightshift.lake.files import as_uri
@@ -21,6 +21,7 @@ from nightshift.profiling.column_names import column_names, name_problem
 from nightshift.profiling.column_profile import ColumnHistory, ColumnProfile, profile_file
 from nightshift.profiling.column_types import ColumnType, StoredColumn, inspect_column, propose_type, quote
 from nightshift.profiling.declared_rules import DeclaredRules
+from nightshift.profiling.event_times import EventTimes, RowCounts
 from nightshift.profiling.keys import Key, KeySearch
 from nightshift.profiling.times import ColumnPair, TimeOrders
 
@@ -46,6 +47,8 @@ class SourceProfile:
         declared_key_is_unique: Whether the declared key identifies a row.
         orders: Pairs of dates or instants of which the first is never after the second, with the number of rows.
         rules: The evidence on each declared rule.
+        landed: The dates of all files, also of those that could not be read.
+        event_times: The rows by when their event happened, by each expression of it.
         notes: Notes for the reader: files that were skipped, columns that were omitted.
     """
 
@@ -59,6 +62,8 @@ class SourceProfile:
     declared_key_is_unique: bool = False
     orders: Mapping[ColumnPair, int] = field(default_factory=dict)
     rules: Mapping[str, str] = field(default_factory=dict)
+    landed: tuple[date, ...] = ()
+    event_times: Mapping[str, RowCounts] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
@@ -139,12 +144,14 @@ def profile_landed_files(
     search = KeySearch(*_key_candidates(stored, types), key)
     orders = TimeOrders(_type_names(types))
     rules = DeclaredRules(draft.source.rules, _type_names(types))
+    events = EventTimes(_typed_source(draft, types, file_names), draft.zone)
     profiles: dict[str, dict[date, ColumnProfile]] = {column: {} for column in types}
     filled = [stored_file.file for stored_file in stored if stored_file.rows]
     for day, rows, daily_profiles in _daily_profiles(name, draft, types, file_names, filled, report):
         search.add_file(rows)
         orders.add_file(rows)
         rules.add_file(day, rows)
+        events.add_file(rows)
         for column, profile in daily_profiles.items():
             profiles[column][day] = profile
     omitted = (f"column {quote(column)} is left out: {reason}" for column, reason in undeclarable.items())
@@ -159,6 +166,8 @@ def profile_landed_files(
         declared_key_is_unique=bool(key) and search.is_unique(key),
         orders=orders.pairs,
         rules=rules.evidence,
+        landed=tuple(days),
+        event_times=events.counts,
         notes=(*unreadable, *incomplete, *omitted),
     )
 
@@ -172,11 +181,7 @@ def _daily_profiles(
     report: ReportProgress,
 ) -> Iterator[tuple[date, pa.Table, dict[str, ColumnProfile]]]:
     """The date, the typed rows and the column profiles of each file, which has rows."""
-    names = _type_names(types)
-    columns = {
-        column: Column.model_validate({"type": kind, "from": file_names.get(column)}) for column, kind in names.items()
-    }
-    source = draft.source.model_copy(update={"columns": columns})
+    names, source = _type_names(types), _typed_source(draft, types, file_names)
     spec = TableSpec(Layer.RAW, name, {"source_date": "date", **names}, "source_date", ())
     entries = draft.given.get("columns") or {}
     declared = {column: checks for column, checks in draft.source.columns.items() if column in entries}
@@ -184,6 +189,13 @@ def _daily_profiles(
         report(f"{PROGRESS}{name}, profiling columns: {number} of {len(files)}")
         rows, _ = read_landed(file, source, spec, draft.zone)
         yield file.day, rows, profile_file(rows, spec, file.day, draft.zone, declared)
+
+
+def _typed_source(draft: Draft, types: Mapping[str, ColumnType], file_names: Mapping[str, str]) -> Source:
+    """The source with the columns of its files, without their checks."""
+    names = _type_names(types).items()
+    columns = {name: Column.model_validate({"type": kind, "from": file_names.get(name)}) for name, kind in names}
+    return draft.source.model_copy(update={"columns": columns})
 
 
 def _type_names(types: Mapping[str, ColumnType]) -> dict[str, str]:

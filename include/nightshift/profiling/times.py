@@ -22,7 +22,8 @@ MIN_VALUES = 100  # that a rule for every value needs
 MIN_CLOCK_TIMES = 60  # distinct times of day: numbers of another meaning would hardly all be times
 NOON = 1200  # that times of day exceed
 NEAR = 31  # days around the file's date within which ages are bounded on both sides
-ROOM = 2  # times the largest age
+ROOM_AROUND = 0.1  # of the largest age, and at least a day: on each side of a range of ages
+ROOM = 2  # times the longest time to the end of the date
 MAX_LAG = 24.0  # hours before the end of the date, of a column that measures freshness
 
 _DATE_PARTS: dict[str, tuple[Callable[[date], int], str]] = {
@@ -178,7 +179,8 @@ def _date_rule(name: str, history: ColumnHistory, zone: str) -> tuple[str, str, 
     if (least, most) == (0, 0):
         return "is_of_the_date", f"{day} = source_date", in_all
     if least >= -NEAR and most <= NEAR:
-        first, last = (_shifted_date(min(ROOM * least, 0)), _shifted_date(max(ROOM * most, 0)))
+        room = max(1, round(ROOM_AROUND * max(-least, most)))
+        first, last = (_shifted_date(least - room if least < 0 else 0), _shifted_date(most + room if most > 0 else 0))
         return "is_near_the_date", f"{day} between {first} and {last}", evidence
     if most <= 0:
         return "is_not_after_the_date", f"{day} <= source_date", evidence

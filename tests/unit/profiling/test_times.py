@@ -37,9 +37,10 @@ def at(day: date, hour: int, minute: int = 0) -> datetime:
     ("least", "most", "expected"),
     [
         (0, 0, ["x = source_date"]),
-        (-3, 0, ["x between source_date - 6 and source_date"]),
-        (1, 5, ["x between source_date and source_date + 10"]),
-        (-3, 5, ["x between source_date - 6 and source_date + 10"]),
+        (-3, 0, ["x between source_date - 4 and source_date"]),
+        (1, 5, ["x between source_date and source_date + 6"]),
+        (-3, 5, ["x between source_date - 4 and source_date + 6"]),
+        (-26, 28, ["x between source_date - 29 and source_date + 31"]),
         (-400, -2, ["x <= source_date"]),
         (-400, 2, []),
         (40, 50, []),

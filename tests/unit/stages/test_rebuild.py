@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +19,7 @@ DAYS = st.sets(st.dates(date(2024, 1, 1), date(2024, 3, 1)), max_size=40)
 def test_spans_hold_exactly_the_nights_and_do_not_touch(days: set[date]) -> None:
     spans = neighbouring(days)
     assert [night for span in spans for night in nights(*span)] == sorted(days)
-    assert all(later[0] - earlier[1] > timedelta(days=1) for earlier, later in zip(spans, spans[1:], strict=False))
+    assert all(later[0] - earlier[1] > timedelta(days=1) for earlier, later in pairwise(spans))
 
 
 def test_the_sentence_names_every_span_and_every_feature() -> None:
