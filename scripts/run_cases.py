@@ -41,7 +41,10 @@ class Finder:
             from nightshift.monitoring.night_profile import Profiler
             module.Profiler = Profiler
             return
+        from functools import cached_property
+
         from nightshift.project import Project
+        from nightshift.registry.store import Registry
         from nightshift.stages.audit import audit
         from nightshift.stages.gate import gate
         from nightshift.stages.ingest import ingest
@@ -51,6 +54,12 @@ class Finder:
         from nightshift.stages.wait import files_not_landed
 
         class Loop(Project):
+            @cached_property
+            def registry(self):
+                registry = Registry(self.settings, self.definition.name)
+                registry.require_champion = lambda: self.champions.require_champion()
+                return registry
+
             def missing(self, night):
                 return list(files_not_landed(self, night))
 
