@@ -15,6 +15,7 @@ from pyspark.sql import SparkSession
 
 from nightshift.compute.driver import progress as job_progress
 from nightshift.compute.job import Job, run_job
+from nightshift.definition.nights import require_night
 from nightshift.definition.recipe import recipe_change
 from nightshift.features.compare import Comparison, compare
 from nightshift.features.recorded_recipes import recipes_by_night
@@ -48,6 +49,7 @@ def check_leaks(project: Project, nights: Sequence[date], progress: Progress = l
         TerminalError: If the computation fails without the data that arrived later.
     """
     for night in nights:
+        require_night(project.definition, night)
         raw_snapshots(project.lake, project.definition, night)  # before a minute is spent on the first night
     with tempfile.TemporaryDirectory(prefix="nightshift-leakcheck-") as folder:
         words = [word for night in nights for word in ("--night", str(night))]

@@ -9,6 +9,7 @@ from pyspark.sql import SparkSession
 
 from nightshift.compute.job import Job, run_job
 from nightshift.compute.session import StagingWriter
+from nightshift.definition.nights import require_night
 from nightshift.features.brute_force import brute_force
 from nightshift.features.compare import Comparison, tolerances
 from nightshift.features.sandbox import raw_snapshots
@@ -35,7 +36,9 @@ def check_skew(project: Project, night: date, progress: Progress = log.info) -> 
 
     Raises:
         NotYetAvailable: If the night's features are not published.
+        TerminalError: If the date is not a night of the model.
     """
+    require_night(project.definition, night)
     raw_snapshots(project.lake, project.definition, night)
     attempt = f"skew-{new_attempt(night, night)}"
     arguments = ("--model", project.definition.name, "--night", str(night), "--attempt", attempt)
