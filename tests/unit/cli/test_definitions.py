@@ -9,9 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from nightshift.cli import app
-from nightshift.quality.compile import expectation_problems
+from nightshift.quality.compile import custom_expectations, expectation_problems
 from nightshift.settings import get_settings
 from unit.conftest import Edit
+from unit.definition.test_shared_sources import share
 from unit.quality.test_compile import CUSTOM
 
 PLAN = "min: 0, max: 1}\n"
@@ -65,5 +66,19 @@ def test_validate_names_the_faults_of_expectations_and_fails(installed: Path) ->
     assert "sources.plan.expectations: the expectation does not take these arguments: " in ended.stderr
     assert "value is not a valid integer" in ended.stderr
     file.write_text(good.replace(PLAN, declared("{type: ExpectColumnMaxToBeRound, arguments: {column: load}}")))
+    ended = CliRunner().invoke(app, ["validate", "tiny"])
+    assert (ended.exit_code, ended.stderr) == (0, "")
+
+
+def test_expectations_of_a_shared_source_are_beside_its_file(installed: Path) -> None:
+    folder = share(installed, "plan")
+    file = folder / "plan.yaml"
+    expectation = "expectations: [{type: ExpectColumnMaxToBeRound, arguments: {column: load}}]\n"
+    file.write_text(file.read_text() + expectation)
+    ended = CliRunner().invoke(app, ["validate", "tiny"])
+    assert ended.exit_code == 2
+    assert f"{file}: expectations: no such expectation; received 'ExpectColumnMaxToBeRound'" in ended.stderr
+    (folder / "expectations.py").write_text(CUSTOM)
+    custom_expectations.cache_clear()
     ended = CliRunner().invoke(app, ["validate", "tiny"])
     assert (ended.exit_code, ended.stderr) == (0, "")
