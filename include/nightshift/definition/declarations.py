@@ -10,8 +10,10 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from nightshift.definition.base import StrictModel
 from nightshift.definition.calendar import zone_of
 from nightshift.definition.model import ModelDefinition
+from nightshift.definition.problem import KeyPath
 from nightshift.definition.shared_sources import ENDING, MODEL_FILE, SHARED, SOURCES_FOLDER, source_files
 from nightshift.definition.source import Source
 from nightshift.definition.yaml_tree import line_of, parse, plain
@@ -99,21 +101,34 @@ def _difference(
     except (DefinitionError, ValidationError, KeyError, AttributeError, TypeError):
         return  # reported where that file is read
     differing = [
-        key for key in Source.model_fields if key != "timezone" and getattr(own, key) != getattr(declaration, key)
+        (key, *_differing_keys(getattr(own, key), getattr(declaration, key)))
+        for key in Source.model_fields
+        if key != "timezone" and getattr(own, key) != getattr(declaration, key)
     ]
     if zone_of(definition.schedule, own) != (declaration.timezone or zone):
-        differing.append("timezone")
+        differing.append(("timezone",))
     if differing:
-        yield _problem(definition.folder / MODEL_FILE, name, differing, file, line_of(tree, (*path, differing[0])))
+        here = definition.folder / MODEL_FILE
+        line = line_of(parse(here), ("sources", name, *differing[0]))
+        yield _problem(f"{here}:{line}", name, differing, file, line_of(tree, (*path, *differing[0])))
 
 
-def _problem(here: Path, name: str, differing: list[str], there: Path, line: int) -> TerminalError:
+def _differing_keys(own: Any, declared: Any) -> KeyPath:
+    """The keys that lead to the first difference of two values, as far as both are mappings."""
+    left, right = (dict(value) if isinstance(value, StrictModel | dict) else {} for value in (own, declared))
+    for key in left:
+        if key in right and left[key] != right[key]:
+            return (key, *_differing_keys(left[key], right[key]))
+    return ()
+
+
+def _problem(where: str, name: str, differing: list[KeyPath], there: Path, line: int) -> TerminalError:
     """The problem of a source whose keys differ from those of its declaration at a line of another file."""
-    own_line = line_of(parse(here), ("sources", name, differing[0]))
     once = "" if there.stem == name else f"declare it once, in a file {SOURCES_FOLDER}/{name}{ENDING}: "
+    keys = ", ".join(".".join(map(str, path)) for path in differing)
     return TerminalError(
-        f"{', '.join(differing)}: declared otherwise in {there}:{line}; models that name a source share its tables",
-        where=f"{here}:{own_line}: sources.{name}",
+        f"{keys}: declared otherwise in {there}:{line}; models that name a source share its tables",
+        where=f"{where}: sources.{name}",
         allowed="one declaration of a source",
         fix=f"{once}write `{name}: {SHARED}`, or give one of the two another name",
     )

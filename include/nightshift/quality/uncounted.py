@@ -80,7 +80,7 @@ def count_conditions(conditions: Sequence[Condition], rows: CountedRows) -> list
     """How many rows satisfy each condition; the reason for one that cannot be evaluated."""
     columns = {str(number): condition.column for number, condition in enumerate(conditions) if condition.column}
     try:
-        counts: dict[str, int | str] = dict(rows.count(columns))
+        counts: dict[str, int | str] = dict(rows.count(columns)) if columns else {}
     except NightshiftError:  # which of them cannot be evaluated
         counts = {number: _count(column, rows) for number, column in columns.items()}
     return [counts.get(str(number), condition.problem) for number, condition in enumerate(conditions)]

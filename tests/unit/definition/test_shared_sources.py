@@ -152,7 +152,7 @@ def test_what_names_no_shared_source_is_refused(models: Path, declared: str, mes
 
 # Everything in a declaration counts, what is checked and said of the rows as much as where they are.
 DIFFERENT = [
-    ("min: 0, max: 1", "min: 0, max: 2", "columns"),
+    ("min: 0, max: 1", "min: 0, max: 2", "columns.load.max"),
     ("The machines that run on a day.", "Machines.", "description"),
     ("plan-{date}.csv.gz", "plan-{date}.csv", "path"),
     ("timezone: UTC", "timezone: America/New_York", "timezone"),
@@ -190,8 +190,9 @@ def test_a_model_that_departs_from_the_shared_file_is_refused_alone(models: Path
     assert find_definition(models, "twin").sources["plan"].path == find_definition(models, "tiny").sources["plan"].path
     replace(own, "min: 0, max: 1", "min: 0, max: 2")
     [problem] = problems(models, "twin")
-    assert problem.startswith(f"{own}:{line_of(own, '    columns:')}: ")
-    assert f"{file}:{line_of(file, 'columns:')};" in problem
+    load = "  load: {type: number, required: true, min: 0, max: %d}"
+    assert problem.startswith(f"{own}:{line_of(own, 4 * ' ' + load % 2)}: ")
+    assert f"{file}:{line_of(file, load % 1)};" in problem
     assert find_definition(models, "tiny").name == "tiny"
 
 

@@ -192,6 +192,10 @@ def test_a_key_that_is_required_needs_no_count(checks: Callable[..., list[Check]
     assert checks("plan", ["a", "b"]) == []
 
 
+def test_without_a_condition_nothing_is_read() -> None:
+    assert count_conditions([], None) == []  # type: ignore[arg-type]
+
+
 def test_sources_without_aggregates_have_no_row_of_the_future(checks: Callable[..., list[Check]]) -> None:
     event_time = ("available: {after: 1h}", "available: {after: 1h}\n    event_time: cast(source_date as timestamp)")
     assert checks("plan", ["a"], event_time) == []
