@@ -13,6 +13,7 @@ from unit.monitoring.test_night_stages import drift, fail, score, version
 from unit.tables import day
 
 from nightshift.project import Project
+from nightshift.settings import PROJECT
 
 # The scheduler gives a run its partition key; where one run is tested alone, it is given here.
 PROBE = """
@@ -58,6 +59,7 @@ def monitored(project: Project, tmp_path: Path, *nights: int) -> list[dict[str, 
     environment = os.environ | {
         "AIRFLOW_HOME": str(tmp_path / "airflow"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
         "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path / 'airflow.db'}",
         **project.settings.as_environment(),
