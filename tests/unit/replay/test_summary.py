@@ -18,7 +18,8 @@ def test_a_night_is_a_row_of_whole_values() -> None:
     later = NightStatus(NIGHT + timedelta(days=1), 899, 900, "pass, 123", "–", "–", None, None)
     print_table(console, nights_table("tiny: 2 nights", [STATUS, later], {NIGHT: 12.4}))
     rows = [line.split() for line in console.file.getvalue().splitlines() if "2024" in line]  # type: ignore[attr-defined]
-    assert " ".join(rows[0]) == "2024-01-31 900 1 warning in 123 checks pass, 3% suppressed_by_cooldown 2 current 0.654 12"
+    words = "2024-01-31 900 1 warning in 123 checks pass, 3% suppressed_by_cooldown 2 current 0.654 12"
+    assert " ".join(rows[0]) == words
     assert " ".join(rows[1]) == "2024-02-01 899 of 900 pass, 123 – – None current due –"
 
 
