@@ -62,23 +62,17 @@ def refused_logical_date(logical_date: datetime, now: datetime, end: datetime | 
         now: The present.
         end: The end of the DAG; None if it has none.
     """
-    fix = "leave the logical date empty, and give `as_of` the date up to which it is to learn"
     if logical_date > now + CLOCKS:
-        return str(
-            TerminalError(
-                "the logical date is in the future: the training would wait for it and hold back all others",
-                received=logical_date.isoformat(),
-                allowed=f"{now.isoformat(timespec='minutes')} or earlier, or none",
-                fix=fix,
-            )
+        problem, latest = "is in the future: the training would wait for it", now.isoformat(timespec="minutes")
+    elif end is not None and logical_date > end:
+        problem, latest = "is after `schedule.end`: the training would never start", end.isoformat()
+    else:
+        return ""
+    return str(
+        TerminalError(
+            f"the logical date {problem} and hold back all others",
+            received=logical_date.isoformat(),
+            allowed=f"{latest} or earlier, or none",
+            fix="leave the logical date empty, and give `as_of` the date up to which it is to learn",
         )
-    if end is not None and logical_date > end:
-        return str(
-            TerminalError(
-                "the logical date is after `schedule.end`: the training would never start and hold back all others",
-                received=logical_date.isoformat(),
-                allowed=f"{end.isoformat()} or earlier, or none",
-                fix=fix,
-            )
-        )
-    return ""
+    )

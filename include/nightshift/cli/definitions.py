@@ -25,22 +25,22 @@ def validate(
 
     settings = get_settings()
     names = [model] if model else [folder.name for folder in definition_folders(settings.models_path)]
-    errors: dict[str, NightshiftError] = {}  # a problem of a shared source is one of every model that uses it
+    errors: list[NightshiftError] = []
     definitions = []
     for name in names:
         try:
             definitions.append(find_definition(settings.models_path, name, settings.sources_path))
         except DefinitionError as error:
-            errors |= {str(problem): problem for problem in error.problems}
+            errors += error.problems
     for definition in definitions:
-        errors |= {str(problem): problem for problem in expectation_problems(definition)}
-        errors |= {str(problem): problem for problem in estimator_problems(definition)}
-        landed = located(definition, landed_problems(definition, settings.landing_uri))
-        errors |= {str(problem): problem for problem in landed}
+        errors += expectation_problems(definition)
+        errors += estimator_problems(definition)
+        errors += located(definition, landed_problems(definition, settings.landing_uri))
     if model is None:
-        errors |= _check_unused_sources(settings)
-    for problem in errors.values():
-        error_console.print(str(problem), style="red", highlight=False, soft_wrap=True)
+        errors += _check_unused_sources(settings)
+    # Each once: a problem of a shared source is one of every model that uses it.
+    for line in dict.fromkeys(map(str, errors)):
+        error_console.print(line, style="red", highlight=False, soft_wrap=True)
     for definition in definitions:
         count = len(definition.feature_types)
         console.print(f"{definition.name}: {len(definition.sources)} sources, {count} features", highlight=False)
@@ -61,11 +61,11 @@ def _outdated(model: str, settings: Settings) -> list[str]:
         return [f"its nights and versions could not be read: {first_line(error)}"]
 
 
-def _check_unused_sources(settings: Settings) -> dict[str, NightshiftError]:
+def _check_unused_sources(settings: Settings) -> list[NightshiftError]:
     """Names the shared sources that no model uses; their problems, which no model reports."""
     files = [folder / FILE for folder in definition_folders(settings.models_path)]
     used = {name for file in files for name, is_shared in declared_sources(file).items() if is_shared}
-    errors: dict[str, NightshiftError] = {}
+    errors: list[NightshiftError] = []
     for name, file in source_files(settings.sources_path).items():
         if name in used:
             continue
@@ -73,5 +73,5 @@ def _check_unused_sources(settings: Settings) -> dict[str, NightshiftError]:
         try:
             check_shared_source(file)
         except DefinitionError as error:
-            errors |= {str(problem): problem for problem in error.problems}
+            errors += error.problems
     return errors

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, TypeAdapter, ValidationError
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -53,8 +53,18 @@ class AlternativeForm:
 
 
 Name = Annotated[str, Field(pattern=rf"^[a-z][a-z0-9_]{{0,{LONGEST_NAME - 1}}}$"), ValueType("name")]
+NAME_FORM = "a lower-case letter, then lower-case letters, digits and _"
 SourceName = Annotated[str, ValueType("source", "sources")]
 ColumnName = Annotated[str, ValueType("column", "columns")]
 FeatureName = Annotated[str, ValueType("feature", "features")]
 SparkSql = Annotated[str, ValueType("Spark SQL")]
 DuckDbSql = Annotated[str, ValueType("DuckDB SQL")]
+
+
+def is_name(text: str) -> bool:
+    """Whether a definition can give this name."""
+    try:
+        TypeAdapter(Name).validate_python(text)
+    except ValidationError:
+        return False
+    return True

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from ruamel.yaml.comments import CommentedMap
 
-from nightshift.definition.base import Name
+from nightshift.definition.base import NAME_FORM, is_name
 from nightshift.definition.calendar import cutoff, nights
 from nightshift.definition.load import FILE, definition_folders
 from nightshift.definition.messages import as_error, explain
@@ -190,16 +190,8 @@ def _columns(given: Any) -> Any:
 
 
 def _check_name(name: str) -> None:
-    try:
-        TypeAdapter(Name).validate_python(name)
-    except ValidationError:
-        raise TerminalError(
-            "not a name",
-            where="source",
-            received=name,
-            allowed="a lower-case letter, then lower-case letters, digits and _",
-            fix="choose another",
-        ) from None
+    if not is_name(name):
+        raise TerminalError("not a name", where="source", received=name, allowed=NAME_FORM, fix="choose another")
 
 
 def _unknown(models: Path, model: str, name: str, sources: Mapping[str, Any], file: Path) -> TerminalError:

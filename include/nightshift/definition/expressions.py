@@ -64,8 +64,7 @@ def find_faults(
 
 def names_in(expression: str, dialect: Dialect) -> list[str]:
     """The columns an expression names, in lower case, once each, in the order of its text."""
-    _, trees, _ = _parse(expression, dialect)
-    return list(dict.fromkeys(parts[0].name.lower() for tree in trees for parts in _names(tree)))
+    return list(dict.fromkeys(name for name, *_ in paths_in(expression, dialect)))
 
 
 def syntax_tree(expression: str, dialect: Dialect) -> exp.Expr | None:

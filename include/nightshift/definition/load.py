@@ -13,7 +13,7 @@ from typing import cast
 
 from pydantic import ValidationError
 
-from nightshift.definition.base import StrictModel
+from nightshift.definition.base import NAME_FORM, StrictModel, is_name
 from nightshift.definition.declarations import declaration_problems
 from nightshift.definition.messages import as_error, explain, root_causes
 from nightshift.definition.model import ModelDefinition
@@ -24,7 +24,6 @@ from nightshift.definition.shared_sources import (
     SOURCES_FOLDER,
     SharedFile,
     default_sources_folder,
-    is_source_name,
     read_shared_files,
     shared_source_problems,
     with_shared_sources,
@@ -34,7 +33,7 @@ from nightshift.definition.source_rules import source_problems
 from nightshift.definition.yaml_tree import parse, plain
 from nightshift.errors import DefinitionError, TerminalError
 
-FILE, LANDING, EXPECTATIONS = MODEL_FILE, "landing.py", "expectations.py"
+FILE, LANDING, EXPECTATIONS = MODEL_FILE, "landing.py", "expectations.py"  # the last two also beside shared sources
 INTERNAL_KEYS = ("folder", "shared")  # fields of a definition that are not written in its file
 
 Replay = Callable[[date, date], Iterator[tuple[str, str, bytes]]]
@@ -116,9 +115,8 @@ def check_shared_source(file: Path) -> None:
     Raises:
         DefinitionError: With one line a problem.
     """
-    if not is_source_name(file.stem):
-        allowed = "a lower-case letter, then lower-case letters, digits and _"
-        problem = TerminalError("not a name", where=str(file), received=file.stem, allowed=allowed, fix="rename it")
+    if not is_name(file.stem):
+        problem = TerminalError("not a name", where=str(file), received=file.stem, allowed=NAME_FORM, fix="rename it")
         raise DefinitionError([problem])
     load_part(file, SharedSource, source_problems)
 

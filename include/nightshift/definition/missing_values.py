@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from nightshift.definition.checks import ColumnChecks
 from nightshift.definition.expressions import syntax_tree
 from nightshift.definition.model import ModelDefinition
-from nightshift.definition.source import Source
 
 if TYPE_CHECKING:  # importing sqlglot takes a tenth of a second
     from sqlglot import exp
@@ -40,8 +39,8 @@ def features_that_may_be_unmet(definition: ModelDefinition, categories: Mapping[
 def _always_present(definition: ModelDefinition) -> Iterator[str]:
     """The features that have a value in every published row."""
     observed = definition.sources[definition.observations.source]
-    columns = set(_required_columns(observed)) | set(definition.observations.key) | {"score_date", "source_date"}
-    columns = {column.lower() for column in columns}
+    present = observed.always_present | set(definition.observations.key) | {"score_date", "source_date"}
+    columns = {column.lower() for column in present}
     checks = definition.quality.features.columns
     for name in definition.feature_types:
         row, aggregate = definition.features.rows.get(name), definition.aggregate_features.get(name)
@@ -49,11 +48,6 @@ def _always_present(definition: ModelDefinition) -> Iterator[str]:
         has_default = aggregate is not None and aggregate.default is not None
         if is_checked or has_default or (row and _is_never_null(row.expression, columns)):
             yield name
-
-
-def _required_columns(source: Source) -> Iterator[str]:
-    """The landed columns of which a published row always has a value."""
-    return (name for name, column in source.columns.items() if column.required and column.severity != "warn")
 
 
 def _closed_categories(definition: ModelDefinition) -> dict[str, set[str]]:

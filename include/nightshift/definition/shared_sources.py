@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
 from ruamel.yaml.comments import CommentedMap
 
-from nightshift.definition.base import Name
 from nightshift.definition.problem import Problem
 from nightshift.definition.yaml_tree import parse, plain
 
@@ -86,12 +84,3 @@ def zone_problem(path: tuple[str, ...] = ()) -> Problem:
     """The problem of a shared source without a time zone."""
     fix = "add `timezone:`: the schedules of the models that share it may have different ones"
     return Problem((*path, "timezone"), "missing key", None, None, fix)
-
-
-def is_source_name(name: str) -> bool:
-    """Whether a source may have this name."""
-    try:
-        TypeAdapter(Name).validate_python(name)
-    except ValidationError:
-        return False
-    return True

@@ -176,6 +176,12 @@ class Source(StrictModel):
         return {name: column.from_ or name for name, column in self.columns.items()}
 
     @property
+    def always_present(self) -> frozenset[str]:
+        """The landed columns of which every published row has a value: without one it is stopped or set aside."""
+        columns = self.columns.items()
+        return frozenset(name for name, column in columns if column.required and column.severity != "warn")
+
+    @property
     def landed(self) -> dict[str, str]:
         """Every column of its files, with its type."""
         return {name: str(column.type) for name, column in self.columns.items()}

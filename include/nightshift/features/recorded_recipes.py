@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -17,7 +17,6 @@ from nightshift.errors import DefinitionError, TerminalError, first_line
 from nightshift.lake.catalog import Lake
 from nightshift.lake.staging import inputs_by_date
 from nightshift.lake.tables import RECIPES, TableSpec, features_table
-from nightshift.registry.package import learned_features
 from nightshift.registry.store import Registry, Version
 
 LABEL = "label"  # among the recipes of a version's lineage, beside RECIPES
@@ -30,10 +29,10 @@ Digests = Mapping[str, str]
 
 
 def recipes_by_night(
-    lake: Lake, definition: ModelDefinition, first: date, last: date, snapshot: int | None = None
+    lake: Lake, spec: TableSpec, first: date, last: date, snapshot: int | None = None
 ) -> dict[date, Digests | None]:
-    """The recipes of every published night of features from `first` to `last`; None where they were not recorded."""
-    nights = inputs_by_date(lake, features_table(definition), first, last, snapshot)
+    """The recipes of every published night of features or scores; None where they were not recorded."""
+    nights = inputs_by_date(lake, spec, first, last, snapshot)
     return {night: json.loads(inputs[RECIPES]) if RECIPES in inputs else None for night, inputs in nights.items()}
 
 
@@ -71,13 +70,17 @@ class LearnedRecipes:
     label: str
 
 
-def learned_recipes(registry: Registry, version: Version) -> LearnedRecipes:
+def learned_recipes(registry: Registry, version: Version, used: Iterable[str]) -> LearnedRecipes:
     """The recipes that a version was trained by; computed from its stored definition if they were not recorded then.
 
+    Args:
+        registry: The model's versions.
+        version: The version.
+        used: The features that its model uses.
+
     Raises:
-        TerminalError: If its artifact or its lineage cannot be read, or its definition where that is needed.
+        TerminalError: If its lineage cannot be read, or its definition where that is needed.
     """
-    used = learned_features(registry.package_files(version.run_id, version.digest))
     lineage, _ = registry.lineage(version.run_id)
     features, label = lineage.get(RECIPES), lineage.get(LABEL, "")
     if not features:

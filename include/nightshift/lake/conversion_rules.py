@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightshift.lake.instants import date_of_instants, instants_of_texts, instants_of_times, to_microseconds
+from nightshift.lake.zeros import plain_zeros
 
 Values: TypeAlias = pa.ChunkedArray
 
@@ -115,7 +116,7 @@ def text_to_number(values: Values, notation: Notation) -> Values:
     if pc.any(large).as_py():
         _refuse_if(pc.and_(large, pc.match_substring_regex(texts, r"^[+-]?\d+$")), LOST_DIGITS)
         _refuse_if(pc.and_(pc.is_inf(numbers), pc.match_substring_regex(texts, r"\d")), TOO_LARGE)
-    return pc.add(numbers, 0.0)  # -0.0 + 0.0 is 0.0
+    return plain_zeros(numbers)
 
 
 def text_to_boolean(values: Values, notation: Notation) -> Values:
@@ -170,7 +171,7 @@ def float_to_integer(values: Values, _: Notation) -> Values:
 
 def float_to_number(values: Values, _: Notation) -> Values:
     """Numbers of 64 bits, -0.0 as 0.0."""
-    return pc.add(values.cast(pa.float64()), 0.0)
+    return plain_zeros(values.cast(pa.float64()))
 
 
 def float_to_boolean(values: Values, notation: Notation) -> Values:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
 from pyiceberg.table import Table
 
 from nightshift.errors import TerminalError
 from nightshift.lake.catalog import Lake
 from nightshift.lake.files import list_files, remove
+from nightshift.lake.read import partition_date
 from nightshift.lake.staging import staging_folder
 from nightshift.lake.tables import REGISTRY_EVENTS, Layer, split_identifier
 
@@ -124,8 +125,8 @@ def _names(lake: Lake) -> list[str]:
 
 def _entry(table: Table, name: str, used_by: tuple[str, ...]) -> TableEntry:
     files = [task.file for task in table.scan().plan_files()]
-    days = [file.partition[len(table.spec().fields) - 1] for file in files]
-    dates = sorted(_dates(days))
+    place = len(table.spec().fields) - 1
+    dates = sorted(day for file in files if (day := partition_date(file.partition[place])) is not None)
     tags = sorted(tag for tag in table.refs() if tag != "main")
     return TableEntry(
         name,
@@ -136,12 +137,3 @@ def _entry(table: Table, name: str, used_by: tuple[str, ...]) -> TableEntry:
         used_by,
         tuple(tags),
     )
-
-
-def _dates(values: list[object]) -> Iterator[date]:
-    """Values of a date column as Iceberg stores them: days since 1970, or dates."""
-    for value in values:
-        if isinstance(value, int):
-            yield date(1970, 1, 1) + timedelta(days=value)
-        elif isinstance(value, date):
-            yield value

@@ -36,7 +36,12 @@ def partition_filter(
 def partition_values(spec: TableSpec, file: DataFile) -> list[Any]:
     """The partition a data file belongs to: the values of the other partition columns, then its date."""
     *values, day = [file.partition[position] for position in range(len(spec.partition_columns))]
-    return [*values, date.fromordinal(date(1970, 1, 1).toordinal() + day) if isinstance(day, int) else day]
+    return [*values, partition_date(day)]
+
+
+def partition_date(value: Any) -> Any:
+    """The value of a date column in a partition, which Iceberg stores as days since 1970; others as they are."""
+    return date.fromordinal(date(1970, 1, 1).toordinal() + value) if isinstance(value, int) else value
 
 
 def snapshot_of(lake: Lake, name: str) -> int:

@@ -23,13 +23,8 @@ from nightshift.lake.csv_files import CsvError, parse_csv
 READ_ERRORS = (pa.ArrowException, OSError, EOFError, zlib.error, UnicodeDecodeError)
 
 
-def read_csv(content: bytes, written: CsvFormat) -> pa.Table:
-    """Separated values with a header; every column is text."""
-    return parse_csv(content, written)
-
-
 def read_gzipped_csv(content: bytes, written: CsvFormat) -> pa.Table:
-    """The same, compressed by gzip."""
+    """A CSV file that is compressed by gzip."""
     return parse_csv(gzip.decompress(content), written)
 
 
@@ -66,7 +61,7 @@ def _int96_instants(microseconds: pa.ChunkedArray, nanoseconds: pa.ChunkedArray)
 
 # By the ending of the file's name.
 FORMATS: dict[str, Callable[[bytes, CsvFormat], pa.Table]] = {
-    ".csv": read_csv,
+    ".csv": parse_csv,
     ".csv.gz": read_gzipped_csv,
     ".parquet": read_parquet,
 }

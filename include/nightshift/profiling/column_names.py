@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from pydantic import TypeAdapter, ValidationError
-
-from nightshift.definition.base import Name
+from nightshift.definition.base import NAME_FORM, is_name
 from nightshift.definition.problem import RESERVED
 
 
@@ -45,8 +43,4 @@ def name_problem(name: str) -> str:
     """Why a definition cannot name a column so; empty if it can."""
     if name in RESERVED or name.startswith("quarantine_"):
         return "a reserved name"
-    try:
-        TypeAdapter(Name).validate_python(name)
-    except ValidationError:
-        return "not a name: a lower-case letter, then lower-case letters, digits and _"
-    return ""
+    return "" if is_name(name) else f"not a name: {NAME_FORM}"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from nightshift.definition.checks import CustomExpectation
+from nightshift.definition.load import EXPECTATIONS
 from nightshift.definition.model import ModelDefinition
 from nightshift.errors import TerminalError, shown
 from nightshift.quality.expectation import MIX, ExpectationSpec
@@ -20,7 +21,6 @@ from nightshift.quality.expectation import MIX, ExpectationSpec
 os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
 os.environ.setdefault("TQDM_DISABLE", "1")
 
-CUSTOM_FILE = "expectations.py"  # beside model.yaml, or beside the shared sources
 NUMBER = "nightshift"  # the key of an expectation's number in its `meta`
 
 
@@ -83,7 +83,7 @@ def custom_expectations(folder: str) -> dict[str, Any]:
     Raises:
         TerminalError: If the file cannot be imported, or takes the name of another expectation.
     """
-    file = Path(folder) / CUSTOM_FILE
+    file = Path(folder) / EXPECTATIONS
     if not file.exists():
         return {}
     spec = importlib.util.spec_from_file_location(f"nightshift_expectations_{file.parent.name}", file)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from nightshift.definition.source import Source
 from nightshift.errors import first_line
+from nightshift.lake.tables import SPARK_TYPES
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -43,8 +44,7 @@ def to_duckdb(expression: str, source: Source) -> str:
         column = source.derived.get(node.name.lower()) if isinstance(node, exp.Column) else None
         if column is None:
             return node
-        spark_type = {"integer": "bigint", "number": "double"}.get(column.type, column.type)
-        return _parse(f"cast(({column.expression}\n) as {spark_type})")
+        return _parse(f"cast(({column.expression}\n) as {SPARK_TYPES[column.type]})")
 
     tree = exp.Paren(this=tree.transform(with_derived))
     nodes = list(tree.walk())
@@ -107,7 +107,6 @@ def _translated(node: exp.Expr) -> exp.Expr:
 
 
 def _translated_cast(node: exp.Cast) -> exp.Expr:
-
     value, kind = node.this.sql(dialect="duckdb"), node.to.this.name
     if kind in _INTEGERS:  # Spark truncates, DuckDB rounds
         return _duckdb(f"try_cast(trunc(try_cast({value} as double)) as bigint)")

@@ -184,10 +184,7 @@ def _keys(definition: ModelDefinition, name: str) -> dict[tuple[str, ...], str]:
 
 def _null_key(source: Source, columns: tuple[str, ...], consequence: str) -> Condition | None:
     """The condition that a row lacks a part of a key; None if none can be missing."""
-    required = {
-        name for name, column in source.columns.items() if column.required and column.severity != "warn"
-    }  # others are stopped or set aside before
-    nullable = [name for name in columns if name not in required]
+    nullable = [name for name in columns if name not in source.always_present]
     if not nullable:
         return None
     subject, predicate = " + ".join(columns), f"lack {' or '.join(nullable)}, {consequence}"

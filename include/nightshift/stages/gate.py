@@ -125,7 +125,7 @@ def _champion_scores(
     if package.prediction != prediction:
         predicted = package.prediction.score
         return None, f"version {champion.number} predicts a {predicted}, but the label is a {prediction.label}"
-    learned = learned_recipes(project.registry, champion)
+    learned = learned_recipes(project.registry, champion, package.encoder.types)
     against = f"against version {champion.number}"
     if learned.label != label_digest(project.definition):
         against += ", which learned another definition of the label"

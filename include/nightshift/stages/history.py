@@ -35,24 +35,28 @@ def build_history(project: Project, first: date, last: date, progress: Progress)
         end = min(begin + timedelta(days=BATCH_DAYS - 1), last)
         progress(f"ingesting {begin} to {end}")
         if staged := ingest_history(project, begin, end):
-            audit_and_publish(project, staged, end, run_id, progress)
+            _audit_and_publish(project, staged, end, run_id, progress)
             landed = True
     if not landed:
         landing = project.settings.landing_uri
         raise NotYetAvailable(f"no file has landed for {first} to {last}", where=landing, fix="land some first")
     progress("computing features")
-    model, attempt = project.definition.name, new_attempt(first, last)
-    arguments = ("--model", model, "--from", str(first), "--to", str(last), "--attempt", attempt)
-    features = run_job(project.settings, Job("features", arguments, many_nights=True), progress)
-    audit_and_publish(project, features.staged, last, run_id, progress)
+    build_features(project, first, last, run_id, progress)
 
 
-def audit_and_publish(project: Project, staged: Sequence[str], night: date, run_id: str, progress: Progress) -> None:
-    """Checks staged sets of many nights and makes them visible.
+def build_features(project: Project, first: date, last: date, run_id: str, progress: Progress) -> None:
+    """Computes and publishes the features of every night from `first` to `last`, in one Spark session.
 
     Raises:
         DataError: If a check failed.
     """
+    model, attempt = project.definition.name, new_attempt(first, last)
+    arguments = ("--model", model, "--from", str(first), "--to", str(last), "--attempt", attempt)
+    features = run_job(project.settings, Job("features", arguments, many_nights=True), progress)
+    _audit_and_publish(project, features.staged, last, run_id, progress)
+
+
+def _audit_and_publish(project: Project, staged: Sequence[str], night: date, run_id: str, progress: Progress) -> None:
     audited = audit(project, staged, night, run_id, progress)
     progress(audited.summary)
     publish(project, audited.locations)

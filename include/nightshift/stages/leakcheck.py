@@ -84,7 +84,7 @@ def compare_staged(project: Project, locations: Sequence[str], tolerance: Mappin
     spec, total = features_table(project.definition), Comparison(0, ())
     wanted = project.definition.feature_digests
     for staged in map(load_staged, locations):
-        nights = recipes_by_night(project.lake, project.definition, staged.first, staged.last)
+        nights = recipes_by_night(project.lake, spec, staged.first, staged.last)
         changes = [recipe_change(wanted, recorded) for recorded in nights.values()]
         redefined = tuple(dict.fromkeys(name for change in changes for name in change.features))
         published = read_dates(project.lake, spec, staged.first, staged.last).drop_columns(list(redefined))

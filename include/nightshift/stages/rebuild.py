@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from nightshift.compute.job import Job, run_job
 from nightshift.definition.recipe import RecipeChange, label_digest, recipe_change
 from nightshift.errors import NightshiftError, TerminalError
 from nightshift.features.recorded_recipes import learned_recipes, recipes_by_night
-from nightshift.lake.staging import inputs_by_date, new_attempt
-from nightshift.lake.tables import RECIPES, features_table, scores_table
+from nightshift.lake.tables import features_table, scores_table
 from nightshift.project import Progress, Project
+from nightshift.registry.package import learned_features
 from nightshift.registry.store import Version
-from nightshift.stages.history import audit_and_publish
+from nightshift.stages.history import build_features
 
 CURRENT, UNRECORDED = "current", RecipeChange(unrecorded=True)
 
@@ -66,24 +64,24 @@ def outdated_nights(
 ) -> OutdatedNights:
     """The published nights from `first` to `last` whose features the definition computes otherwise now."""
     wanted = project.definition.feature_digests
-    nights = recipes_by_night(project.lake, project.definition, first, last, snapshot)
+    nights = recipes_by_night(project.lake, features_table(project.definition), first, last, snapshot)
     changes = {night: recipe_change(wanted, recorded) for night, recorded in nights.items()}
     return OutdatedNights({night: change for night, change in changes.items() if change})
 
 
 def definitions_by_night(project: Project, first: date, last: date) -> dict[date, str]:
     """The definition of the features that each published night was scored from, in words."""
-    scored = inputs_by_date(project.lake, scores_table(project.definition), first, last)
+    scored = recipes_by_night(project.lake, scores_table(project.definition), first, last)
     return {
-        night: _in_words(project, json.loads(inputs[RECIPES])) if RECIPES in inputs else str(UNRECORDED)
-        for night, inputs in scored.items()
+        night: str(UNRECORDED) if recipes is None else _in_words(project, recipes) for night, recipes in scored.items()
     }
 
 
 def definition_of(project: Project, version: Version) -> str:
     """How what a version learned differs from what the definition says now, in words."""
     try:
-        learned = learned_recipes(project.registry, version)
+        used = learned_features(project.registry.package_files(version.run_id, version.digest))
+        learned = learned_recipes(project.registry, version, used)
     except NightshiftError:
         return "unknown"
     texts = [_in_words(project, learned.features)]
@@ -138,10 +136,7 @@ def rebuild(project: Project, progress: Progress) -> OutdatedNights:
     outdated = outdated_nights(project)
     for first, last in outdated.spans:
         progress(f"computing the features of {first} to {last} again")
-        arguments = ("--model", project.definition.name, "--from", str(first), "--to", str(last))
-        job = Job("features", (*arguments, "--attempt", new_attempt(first, last)), many_nights=first != last)
-        staged = run_job(project.settings, job, progress).staged
-        audit_and_publish(project, staged, last, f"rebuild-{first}-{last}", progress)
+        build_features(project, first, last, f"rebuild-{first}-{last}", progress)
     return outdated
 
 

@@ -29,7 +29,7 @@ from nightshift.lake.read import snapshot_of
 from nightshift.lake.tables import RECIPES, TableSpec, features_table, observation_key, scores_table, shadow_table
 from nightshift.monitoring.night_profile import PROFILE, NightProfile, Profiler
 from nightshift.project import Project
-from nightshift.registry.package import load_reference
+from nightshift.registry.package import learned_features, load_reference
 from nightshift.registry.store import Version
 from nightshift.scoring.batches import RESULT_SCHEMA, Scorer, format_problem, score_and_stage
 from nightshift.stages.features import stage_features_of_version
@@ -74,12 +74,12 @@ def stage_scores(
     champion, challenger = project.champions.require_champion(), registry.challenger()
     writers = [staging(champion, scores_table(definition))]
     scorers = [scorer(champion, writers[0])]
-    rows = [night_features.as_learned_by(champion, writers[0])]
+    rows = [night_features.as_learned_by(champion, scorers[0], writers[0])]
     if challenger is not None and challenger.number != champion.number:
         writers.append(staging(challenger, shadow_table(definition)))
         try:
             scorers.append(scorer(challenger, writers[1]))
-            rows.append(night_features.as_learned_by(challenger, writers[1]))
+            rows.append(night_features.as_learned_by(challenger, scorers[1], writers[1]))
         except Exception as error:  # the champion needs neither its artifact nor its features
             writers[1].inputs[PROBLEM] = format_problem(error)
     _write_all(rows, tuple(observation_key(definition)), writers, scorers, definition)
@@ -104,16 +104,18 @@ class _NightFeatures:
         self.project, self.spark, self.night, self.attempt = project, spark, night, attempt
         self.spec = features_table(project.definition)
         self.snapshot = snapshot_of(project.lake, self.spec.name)
-        recorded = recipes_by_night(project.lake, project.definition, night, night, self.snapshot)
+        recorded = recipes_by_night(project.lake, self.spec, night, night, self.snapshot)
         self.recipes = recorded.get(night, {})
 
-    def as_learned_by(self, version: Version, writer: StagingWriter) -> DataFrame:
+    def as_learned_by(self, version: Version, scorer: Scorer, writer: StagingWriter) -> DataFrame:
         """The published features if the version learned the same; else they are computed by its own definition.
+
+        Which it is becomes an input of what the writer stages.
 
         Raises:
             TerminalError: If they can no longer be computed.
         """
-        learned = learned_recipes(self.project.registry, version).features
+        learned = learned_recipes(self.project.registry, version, learned_features(scorer.files)).features
         change = recipe_change(learned, self.recipes)
         writer.inputs[RECIPES] = json.dumps(learned)
         if not change:

@@ -17,8 +17,8 @@ def require_scored(project: Project, night: date) -> None:
         TerminalError: If it has none; with the nights that have some.
     """
     spec, model = scores_table(project.definition), project.definition.name
-    scored = published_dates(project.lake, spec)
-    if night not in scored:
+    if night not in published_dates(project.lake, spec, (night, night)):
+        scored = published_dates(project.lake, spec)  # all of them, which takes longer
         raise TerminalError(
             f"{night} has no published scores to monitor",
             where=spec.name,
