@@ -24,7 +24,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nightshift.definition.calendar import cutoff, nights
-from nightshift.lake.labels import join_labels, read_labels
+from nightshift.lake.labels import join_labels, read_row_labels
 from nightshift.lake.publish import publish
 from nightshift.lake.read import published_dates, read_dates, snapshot_of
 from nightshift.lake.staging import stage_arrow
@@ -237,7 +237,7 @@ class Year:
 
     def _month(self, policy: str, month: str, of: list[tuple[date, pa.Table]], trained: StoredModel) -> Month:
         key, first, last = self.definition.observations.key, of[0][0], of[-1][0]
-        labels = read_labels(self.lake, self.definition, first, last, extra_columns=value_columns(self.definition))
+        labels = read_row_labels(self.lake, self.definition, first, last, extra_columns=value_columns(self.definition))
         rows = pa.concat_tables([rows for _, rows in of])
         told = labels.select(["score_date", *key, "label"])
         known = [join_labels(night, told, key) for _, night in of]

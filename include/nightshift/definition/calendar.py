@@ -64,10 +64,39 @@ def newest_partition(schedule: Schedule, source: Source, night: date) -> date:
     return partition
 
 
+def label_span(definition: ModelDefinition, night: date) -> tuple[datetime, datetime]:
+    """The instants at which the window of a score date's label begins and, exclusively, ends.
+
+    Days are those of the clock: one has 23 or 25 hours when it changes.
+    """
+    window = definition.label.window
+    assert window is not None
+    return cutoff(definition.schedule, night + window.from_), cutoff(definition.schedule, night + window.to)
+
+
+def label_dates(definition: ModelDefinition, night: date) -> tuple[date, date]:
+    """The first and the last date of the label source's files that have a score date's outcomes."""
+    if definition.label.window is None:
+        return night, night
+    zone = ZoneInfo(zone_of(definition.schedule, definition.sources[definition.label.source]))
+    begin, end = (instant.astimezone(zone) for instant in label_span(definition, night))
+    # No event happens at the end itself. By the clock: the last day of a window to midnight is the day before.
+    last = end.date() - timedelta(days=1) if end.time() == time() else end.date()
+    return begin.date(), last
+
+
 def newest_labelled(definition: ModelDefinition, night: date) -> date:
     """The newest score date whose outcomes are final at the cutoff of a night."""
-    source = definition.sources[definition.label.source]
-    return newest_partition(definition.schedule, source, night)
+    source, window = definition.sources[definition.label.source], definition.label.window
+    newest = newest_partition(definition.schedule, source, night)
+    if window is None:
+        return newest
+    if source.restates is not None:  # files within so many days of the newest one may land again
+        newest -= source.restates + timedelta(days=1)
+    labelled = newest - window.to + timedelta(days=2)
+    while label_dates(definition, labelled)[1] > newest:
+        labelled -= timedelta(days=1)
+    return labelled
 
 
 def nights(first: date, last: date) -> Iterator[date]:

@@ -48,8 +48,21 @@ def format_duration(value: timedelta) -> str:
     return f"{seconds}s"
 
 
-def _days(value: timedelta) -> timedelta:
-    if value <= timedelta(0) or value % timedelta(days=1):
+def parse_days(text: object) -> timedelta:
+    """Turns `7d` into a timedelta of one day or more.
+
+    Raises:
+        PydanticCustomError: If the text is not a positive whole number of days.
+    """
+    value = _whole_days(text)
+    if not value:
+        raise PydanticCustomError("duration", "not a whole number of days", {"allowed": "1d, 7d, 28d, …"})
+    return value
+
+
+def _whole_days(text: object) -> timedelta:
+    value = parse_duration(text)
+    if value < timedelta(0) or value % timedelta(days=1):
         raise PydanticCustomError("duration", "not a whole number of days", {"allowed": "1d, 7d, 28d, …"})
     return value
 
@@ -60,9 +73,15 @@ Duration = Annotated[
     WithJsonSchema({"type": "string", "pattern": r"^-?\d+[smhd]$"}),
     ValueType("duration"),
 ]
+WholeDays = Annotated[
+    timedelta,
+    BeforeValidator(_whole_days),
+    WithJsonSchema({"type": "string", "pattern": r"^\d+[smhd]$"}),
+    ValueType("days"),
+]
 Days = Annotated[
     timedelta,
-    BeforeValidator(lambda text: _days(parse_duration(text))),
+    BeforeValidator(parse_days),
     WithJsonSchema({"type": "string", "pattern": r"^\d+[smhd]$"}),
     ValueType("days"),
 ]

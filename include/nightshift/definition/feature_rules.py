@@ -6,9 +6,7 @@ from collections.abc import Iterator
 
 from nightshift.definition.features import COMPUTED
 from nightshift.definition.model import ModelDefinition
-from nightshift.definition.problem import RESERVED, KeyPath, Problem, expression_problems
-
-_DATED = {"source_date": "date"}
+from nightshift.definition.problem import DATED, RESERVED, KeyPath, Problem, expression_problems
 
 
 def expressions_are_valid(definition: ModelDefinition) -> Iterator[Problem]:
@@ -16,17 +14,17 @@ def expressions_are_valid(definition: ModelDefinition) -> Iterator[Problem]:
     for name, source in sources.items():
         for column, derived in source.derived.items():
             path: KeyPath = ("sources", name, "derived", column, "expression")
-            yield from expression_problems(path, derived.expression, "spark", source.landed | _DATED)
+            yield from expression_problems(path, derived.expression, "spark", source.landed | DATED)
         if source.event_time is not None:
             yield from expression_problems(
-                ("sources", name, "event_time"), source.event_time, "spark", source.types | _DATED
+                ("sources", name, "event_time"), source.event_time, "spark", source.types | DATED
             )
     for name, aggregate in features.aggregates.items():
         for part in ("value", "where"):
             expression, source_ = getattr(aggregate, part), sources.get(aggregate.source)
             if expression is not None and source_ is not None:
                 yield from expression_problems(
-                    ("features", "aggregates", name, part), expression, "spark", source_.types | _DATED
+                    ("features", "aggregates", name, part), expression, "spark", source_.types | DATED
                 )
     observed = sources.get(definition.observations.source)
     looked_up = {name: sources[part.source].types for name, part in features.lookups.items() if part.source in sources}
@@ -36,11 +34,6 @@ def expressions_are_valid(definition: ModelDefinition) -> Iterator[Problem]:
             yield from expression_problems(
                 ("features", "rows", name, "expression"), row.expression, "spark", columns, looked_up
             )
-    label = sources.get(definition.label.source)
-    if label is not None:
-        yield from expression_problems(
-            ("label", "expression"), definition.label.expression, "duckdb", label.landed | _DATED
-        )
 
 
 def derived_names_are_free(definition: ModelDefinition) -> Iterator[Problem]:
@@ -72,13 +65,16 @@ def keys_are_of_one_type(definition: ModelDefinition) -> Iterator[Problem]:
         (("features", "aggregates", name, "by"), part.source, part.by) for name, part in features.aggregates.items()
     ]
     joined += [(("features", "lookups", name, "key"), part.source, part.key) for name, part in features.lookups.items()]
+    joined += [(("label", "by" if definition.label.by else "source"), definition.label.source, definition.label_key)]
+    reported: set[tuple[str, str]] = set()
     for path, name, columns in joined:
         if len(set(columns)) < len(columns):
             yield Problem(path, "a column is listed twice", list(columns), None, "remove one")
         source = definition.sources.get(name)
         for column in columns:
             observed_type, source_type = (part.types.get(column) if part else None for part in (observed, source))
-            if observed_type and source_type and observed_type != source_type:
+            if observed_type and source_type and observed_type != source_type and (name, column) not in reported:
+                reported.add((name, column))
                 received = f"{source_type} in '{name}', {observed_type} in '{definition.observations.source}'"
                 message = f"'{column}' has another type in the observations"
                 yield Problem(path, message, received, None, "declare the same type in both")

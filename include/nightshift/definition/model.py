@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
 from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
-from nightshift.definition.base import ColumnName, DuckDbSql, Name, SourceName, StrictModel
+from nightshift.definition.base import ColumnName, Name, SourceName, StrictModel
 from nightshift.definition.checks import Quality
 from nightshift.definition.features import Aggregate, Features, FeatureType
 from nightshift.definition.gate import Gate
+from nightshift.definition.label import Label
 from nightshift.definition.metrics import Metric
 from nightshift.definition.monitoring import Monitoring
 from nightshift.definition.prediction import PREDICTIONS, Prediction
@@ -35,24 +35,6 @@ class Observations(StrictModel):
         min_length=1,
         description="The columns that identify an observation within its night. The label's source has them, too.",
     )
-
-
-class Label(StrictModel):
-    """The outcome of an observation.
-
-    The outcomes of score date *D* are in partition *D* of the source, and final once that is available.
-    """
-
-    source: SourceName = Field(description="A daily source.")
-    expression: DuckDbSql = Field(
-        description="Over the source's landed columns and `source_date`. A boolean, or 0 and 1; with `type: number` "
-        "any finite number. Null means that the observation has no outcome."
-    )
-    type: Literal["boolean", "number"] = Field(
-        "boolean",
-        description="`boolean`: the probability of a condition is predicted. `number`: a number.",
-    )
-    description: str = Field("", description="What it means.")
 
 
 class ModelDefinition(StrictModel):
@@ -85,7 +67,12 @@ class ModelDefinition(StrictModel):
     @property
     def prediction(self) -> Prediction:
         """What the model predicts."""
-        return PREDICTIONS[self.label.type]
+        return PREDICTIONS[self.label.kind]
+
+    @property
+    def label_key(self) -> tuple[ColumnName, ...]:
+        """The columns by which outcomes are matched with observations."""
+        return self.label.by or self.observations.key
 
     @property
     def metrics(self) -> tuple[Metric, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.prediction import Prediction
-from nightshift.definition.problem import KeyPath, Problem, expression_problems
+from nightshift.definition.problem import DATED, KeyPath, Problem, expression_problems
 from nightshift.definition.retrain import EstimateTrigger, PerformanceTrigger, Retrain
 from nightshift.definition.value import OBSERVATION
 
@@ -39,14 +39,15 @@ def value_can_be_computed(definition: ModelDefinition) -> Iterator[Problem]:
     outcomes = definition.sources.get(definition.label.source)
     if value is None or observed is None or outcomes is None:
         return
-    inputs = {"decision": "boolean", "label": definition.label.type, "score": "number"}
-    for column in sorted({*inputs, OBSERVATION} & set(outcomes.landed)):
+    inputs: dict[str, str] = {"decision": "boolean", "label": definition.label.kind, "score": "number"}
+    of_outcome = outcomes.landed | DATED if definition.label.window is None else {}  # a window has no row of its own
+    for column in sorted({*inputs, OBSERVATION} & of_outcome.keys()):
         message = f"'{definition.label.source}' has a column of this name, which has another meaning in `value`"
         yield Problem(("monitoring", "value"), message, column, None, "rename the column at landing")
     columns: dict[str, Mapping[str, str]] = {
         "decision": {"score": "number"},
         "naive": {},
-        "expression": outcomes.landed | {"source_date": "date"} | inputs,
+        "expression": of_outcome | inputs,
     }
     structs = {OBSERVATION: observed.landed}
     for key, types in columns.items():

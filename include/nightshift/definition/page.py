@@ -10,7 +10,7 @@ import json
 import re
 import textwrap
 from collections.abc import Iterator, Mapping
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_origin, get_type_hints
@@ -18,8 +18,21 @@ from typing import Annotated, Any, Literal, NamedTuple, Union, get_args, get_ori
 from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
-from nightshift.definition import checks, features, gate, model, monitoring, promotion, retrain, source, training, value
+from nightshift.definition import (
+    checks,
+    features,
+    gate,
+    label,
+    model,
+    monitoring,
+    promotion,
+    retrain,
+    source,
+    training,
+    value,
+)
 from nightshift.definition.base import StrictModel, ValueType
+from nightshift.definition.duration import format_duration
 from nightshift.definition.false_alarms import FalseAlarms
 from nightshift.definition.schedule import Schedule, Wait
 
@@ -43,7 +56,7 @@ SECTIONS: Mapping[type[StrictModel], str] = {
     checks.Freshness: "Freshness",
     checks.CustomExpectation: "Expectations",
     model.Observations: "observations",
-    model.Label: "label",
+    label.Label: "label",
     features.Features: "features",
     features.Lookup: "lookups",
     features.RowFeature: "rows",
@@ -240,6 +253,8 @@ def _yaml(default: Any) -> str:
         return str(default).lower()
     if isinstance(default, tuple):
         return json.dumps(default)
+    if isinstance(default, timedelta):
+        return format_duration(default)
     if default in ("", "00:00"):
         return f'"{default}"'
     return f"{default:g}" if isinstance(default, float) else str(default)

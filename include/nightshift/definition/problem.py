@@ -10,6 +10,7 @@ from nightshift.definition.expressions import Dialect, find_faults
 KeyPath = tuple[str | int, ...]
 
 RESERVED = {"source_date", "score_date", "label"}
+DATED = {"source_date": "date"}  # the column that every published row of a source has besides its own
 
 
 class Problem(NamedTuple):

@@ -85,10 +85,19 @@ def feature_recipes(definition: ModelDefinition) -> dict[str, Recipe]:
 def label_digest(definition: ModelDefinition) -> str:
     """The digest of the label's recipe."""
     label, inputs = definition.label, _Inputs(definition)
-    inputs.add_expression(label.source, label.expression, "duckdb")
-    for column in definition.observations.key:
+    for expression in (label.expression, label.where, label.value):
+        if expression:
+            inputs.add_expression(label.source, expression, "duckdb")
+    for column in definition.label_key:
         inputs.add_column(label.source, column)
-    return _recipe(inputs, "label", label.type, label.expression.strip(), definition.observations.key).digest
+    if label.window is None:
+        outcome: tuple[object, ...] = (str(label.expression).strip(), definition.observations.key)
+    else:
+        source = definition.sources[label.source]
+        inputs.add_expression(label.source, str(source.event_time))
+        declared = label.model_dump(mode="json", include={"window", "by", "agg", "where", "value", "empty"})
+        outcome = (declared, source.event_time, _clock(definition, source))
+    return _recipe(inputs, "label", label.kind, *outcome).digest
 
 
 def recipe_change(wanted: Mapping[str, str], recorded: Mapping[str, str] | None) -> RecipeChange:

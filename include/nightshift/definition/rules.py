@@ -11,6 +11,7 @@ from nightshift.definition import (
     check_rules,
     feature_rules,
     gate_rules,
+    label_rules,
     monitoring_rules,
     promotion_rules,
     source_rules,
@@ -65,7 +66,7 @@ def columns_exist(definition: ModelDefinition) -> Iterator[Problem]:
     observed, features = definition.observations.source, definition.features
     required: list[tuple[KeyPath, str, tuple[str, ...], bool]] = [
         (("observations", "key"), observed, definition.observations.key, False),
-        (("label", "source"), definition.label.source, definition.observations.key, False),
+        (("label", "by" if definition.label.by else "source"), definition.label.source, definition.label_key, False),
     ]
     required += [(("sources", name, "key"), name, source.key, False) for name, source in definition.sources.items()]
     for name, lookup in features.lookups.items():
@@ -125,19 +126,6 @@ def observations_are_available_in_time(definition: ModelDefinition) -> Iterator[
         )
 
 
-def outcomes_are_of_a_past_date(definition: ModelDefinition) -> Iterator[Problem]:
-    """The outcomes of a date are final once its partition is available, which is not before that date has ended."""
-    source = definition.sources.get(definition.label.source)
-    if source and source.available.after < timedelta(days=1):
-        yield Problem(
-            ("sources", definition.label.source, "available", "after"),
-            "the label's source is available before its own date has ended, when outcomes cannot be final",
-            format_duration(source.available.after),
-            "24h or more",
-            "write when its outcomes are final, or name another source under `label`",
-        )
-
-
 def names_are_free(definition: ModelDefinition) -> Iterator[Problem]:
     rows, key = definition.features.rows, set(definition.observations.key)
     for name in rows:
@@ -176,19 +164,6 @@ def names_do_not_collide(definition: ModelDefinition) -> Iterator[Problem]:
             yield Problem(
                 ("observations", "key"), "is a column of every scored table", column, None, "rename it at landing"
             )
-
-
-def one_outcome_per_observation(definition: ModelDefinition) -> Iterator[Problem]:
-    source = definition.sources.get(definition.label.source)
-    key = definition.observations.key
-    if source and not (source.key and set(source.key) <= set(key)):
-        yield Problem(
-            ("label", "source"),
-            "needs at most one row per observation, and is not declared unique by the observations' key",
-            list(source.key),
-            [list(key)],
-            f"declare `key:` of '{definition.label.source}' as columns of the observations' key",
-        )
 
 
 def schedule_is_valid(definition: ModelDefinition) -> Iterator[Problem]:
@@ -252,10 +227,8 @@ RULES: tuple[Rule, ...] = (
     columns_exist,
     cadence_fits_use,
     observations_are_available_in_time,
-    outcomes_are_of_a_past_date,
     names_are_free,
     names_do_not_collide,
-    one_outcome_per_observation,
     schedule_is_valid,
     alert_precedes_timeout,
     training_has_data_and_parameters,
@@ -263,6 +236,7 @@ RULES: tuple[Rule, ...] = (
     *check_rules.RULES,
     *feature_rules.RULES,
     *gate_rules.RULES,
+    *label_rules.RULES,
     *monitoring_rules.RULES,
     *promotion_rules.RULES,
     *source_rules.RULES,

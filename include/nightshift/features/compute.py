@@ -11,12 +11,13 @@ import pyarrow as pa
 from nightshift.definition.calendar import available_at, zone_of
 from nightshift.definition.features import Aggregate, Lookup
 from nightshift.definition.model import ModelDefinition
+from nightshift.definition.spark_sql import SPARK_TYPES
 from nightshift.features.plan import Tile, VisibleTile
 from nightshift.features.tiling import AT, TileFile, TileWriter
 from nightshift.features.transform import with_computed
 from nightshift.features.windows import WindowInputs, is_observed_key, observed_key, window_features
 from nightshift.lake.parquet import batches_to_tables
-from nightshift.lake.tables import SPARK_TYPES, spark_schema
+from nightshift.lake.tables import spark_schema
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession

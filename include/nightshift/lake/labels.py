@@ -7,6 +7,7 @@ from datetime import date
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from nightshift.definition.expressions import names_in
 from nightshift.definition.model import ModelDefinition
@@ -14,10 +15,41 @@ from nightshift.errors import TerminalError, first_line
 from nightshift.lake.catalog import Lake
 from nightshift.lake.read import read_dates
 from nightshift.lake.tables import ROW_NUMBER, raw_table
+from nightshift.lake.window_labels import read_window_labels
 from nightshift.lake.zeros import with_plain_zeros
 
 
 def read_labels(
+    lake: Lake,
+    definition: ModelDefinition,
+    observed: pa.Table,
+    snapshot: int | None = None,
+    extra_columns: tuple[str, ...] = (),
+) -> pa.Table:
+    """The outcomes of observations: of their dates' rows in the label source, or of the windows after their cutoffs.
+
+    Args:
+        lake: The lake.
+        definition: The model definition.
+        observed: Observations of one or more neighbouring dates, with `score_date` and the key.
+        snapshot: The snapshot of the label source to read; the newest if None.
+        extra_columns: Further columns of the label source to return; of a label without a window.
+
+    Returns:
+        Columns `score_date`, the observation's key, `label` (float64, no nulls), and the extra columns. Without a
+        window also the outcomes of keys that were not observed.
+
+    Raises:
+        TerminalError: If the label cannot be computed.
+    """
+    if definition.label.window is not None:
+        return read_window_labels(lake, definition, observed, snapshot)
+    dates = pc.min_max(observed["score_date"]).as_py()
+    first, last = dates["min"] or date.max, dates["max"] or date.min
+    return read_row_labels(lake, definition, first, last, snapshot, extra_columns)
+
+
+def read_row_labels(
     lake: Lake,
     definition: ModelDefinition,
     first: date,
@@ -25,13 +57,13 @@ def read_labels(
     snapshot: int | None = None,
     extra_columns: tuple[str, ...] = (),
 ) -> pa.Table:
-    """The label of every observation dated from `first` to `last` that has an outcome.
+    """The rows of the label source dated from `first` to `last` that have an outcome.
 
     Only the columns that the label's expression names are read, and the extra ones.
 
     Args:
         lake: The lake.
-        definition: The model definition.
+        definition: A definition whose label has no window.
         first: The first date.
         last: The last date.
         snapshot: The snapshot of the label source to read; the newest if None.
@@ -43,8 +75,9 @@ def read_labels(
     Raises:
         TerminalError: If the label's expression cannot be evaluated.
     """
+    expression = str(definition.label.expression)
     spec = raw_table(definition, definition.label.source)
-    label_columns = {name.lower() for name in names_in(definition.label.expression, "duckdb")}
+    label_columns = {name.lower() for name in names_in(expression, "duckdb")}
     key_columns = {spec.date_column, *definition.observations.key}
     columns = tuple(
         name for name in spec.columns if name in key_columns or name.lower() in label_columns or name in extra_columns
@@ -58,14 +91,14 @@ def read_labels(
         return database.sql(
             # A label of -0.0 is 0.0.
             f"select source_date as score_date, {key}, "
-            f"cast({definition.label.expression}\n as double) + 0.0 as label{extra} "
+            f"cast({expression}\n as double) + 0.0 as label{extra} "
             "from outcomes where label is not null order by all"
         ).to_arrow_table()
     except duckdb.Error as error:
         raise TerminalError(
             f"the label cannot be computed: {first_line(error)}",
             where=f"{definition.folder / 'model.yaml'}: label.expression",
-            received=definition.label.expression,
+            received=expression,
             fix=f"write DuckDB SQL over the columns of {spec.name}",
         ) from None
 

@@ -10,6 +10,7 @@ from enum import StrEnum
 import pyarrow as pa
 
 from nightshift.definition.model import ModelDefinition
+from nightshift.definition.spark_sql import SPARK_TYPES
 from nightshift.errors import TerminalError
 from nightshift.lake.groups import aggregate_groups, key_column, partial_types
 
@@ -23,11 +24,6 @@ ARROW: dict[str, pa.DataType] = {
     "timestamp": pa.timestamp("us", tz="UTC"),
     "binary": pa.binary(),
 }
-
-SPARK_TYPES = {
-    "string": "string", "category": "string", "integer": "bigint", "number": "double",
-    "boolean": "boolean", "date": "date", "timestamp": "timestamp", "binary": "binary",
-}  # fmt: skip
 
 # The column with the number of a row in its set, where rows are identified by number.
 ROW_NUMBER = "nightshift_row"

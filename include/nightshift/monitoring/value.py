@@ -18,9 +18,9 @@ CHAMPION, NAIVE = "champion", "naive"
 
 
 def value_columns(definition: ModelDefinition) -> tuple[str, ...]:
-    """The columns of the label source that the value's expression uses."""
+    """The columns of the label source's row that the value's expression uses; a window has no such row."""
     value = definition.monitoring.value
-    used = set(names_in(value.expression, "duckdb")) if value else set()
+    used = set(names_in(value.expression, "duckdb")) if value and definition.label.window is None else set()
     return tuple(name for name in definition.sources[definition.label.source].landed if name.lower() in used)
 
 

@@ -15,10 +15,10 @@ from nightshift.definition.calendar import zone_of
 from nightshift.definition.features import Aggregate
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.source import Source
+from nightshift.definition.spark_sql import UntranslatableError, columns_of, instant_of, to_duckdb
 from nightshift.errors import NightshiftError
 from nightshift.quality.computed import quoted
 from nightshift.quality.expectation import ComputedColumn
-from nightshift.quality.spark_sql import UntranslatableError, columns_of, to_duckdb
 from nightshift.types import Check
 
 EVENT_TIME = "event_time"
@@ -125,7 +125,7 @@ def event_time_conditions(
     """
     share = source.uncounted
     try:
-        at, problem = _instant(to_duckdb(str(source.event_time), source), zone), ""
+        at, problem = instant_of(to_duckdb(str(source.event_time), source), zone), ""
         needs = " or ".join(to_duckdb(condition, source) for condition in needed) or "true"
         columns = columns_of(f"({at}) is null and ({needs})", source.landed | {"source_date": "date"})
     except UntranslatableError as error:
@@ -136,10 +136,10 @@ def event_time_conditions(
         return Condition(statistic, EVENT_TIME, predicate, column, share, problem)
 
     seconds = source.available.after.total_seconds()
-    begins = _instant("source_date", zone)
+    begins = instant_of("source_date", zone)
     yield condition(
         LATE,
-        f"{at} >= {_instant(f'cast(source_date as timestamp) + to_seconds({seconds:.0f})', zone)}",
+        f"{at} >= {instant_of(f'cast(source_date as timestamp) + to_seconds({seconds:.0f})', zone)}",
         "happened after their file was available, so no aggregate counts them: compare `event_time` and "
         "`available.after` with the column that the files are dated by",
         share,
@@ -150,19 +150,11 @@ def event_time_conditions(
     if days is not None:
         yield condition(
             OLD,
-            f"{at} < {_instant(f'cast(source_date as timestamp) - to_days({days})', zone)}",
+            f"{at} < {instant_of(f'cast(source_date as timestamp) - to_days({days})', zone)}",
             f"happened more than {days} days before the date of their file, and are counted as of that date: compare "
             "`event_time` with the column that the files are dated by",
             share,
         )
-
-
-def _instant(sql: str, zone: str) -> str:
-    """An instant: local times are by the clock of a zone."""
-    local = f"timezone('{zone}', try_cast({sql} as timestamp))"
-    return (
-        f"(case when typeof({sql}) = 'TIMESTAMP WITH TIME ZONE' then try_cast({sql} as timestamptz) else {local} end)"
-    )
 
 
 def _keys(definition: ModelDefinition, name: str) -> dict[tuple[str, ...], str]:

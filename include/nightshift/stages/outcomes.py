@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightshift.definition.calendar import newest_labelled
+from nightshift.definition.calendar import label_dates, newest_labelled, nights
 from nightshift.lake.labels import join_labels, read_labels
 from nightshift.lake.read import Partition, fingerprint, published_partitions
 from nightshift.lake.tables import TableSpec, raw_table, scores_table, shadow_table
@@ -34,11 +34,13 @@ def measure_outcomes(project: Project, night: date, run_id: str) -> tuple[date, 
     newest = newest_labelled(project.definition, night)
     within = newest - LOOKBACK, newest
     scored = published_partitions(project.lake, scores_table(project.definition), within=within)
-    labelled = published_partitions(project.lake, _label_table(project), within=within)
+    dates = label_dates(project.definition, within[0])[0], label_dates(project.definition, newest)[1]
+    outcomes = published_partitions(project.lake, _label_table(project), within=dates)
     fingerprints = _measured_fingerprints(project, *within)
     measured = []
     for day, partition in scored.items():
-        rows_fingerprint = fingerprint(partition.version, labelled.get(day, NO_PARTITION).version)
+        files = nights(*label_dates(project.definition, day))
+        rows_fingerprint = fingerprint(partition.version, *(outcomes.get(file, NO_PARTITION).version for file in files))
         if fingerprints.get(day) != rows_fingerprint:
             _measure(project, day, rows_fingerprint, run_id)
             measured.append(day)
@@ -61,7 +63,7 @@ def _measure(project: Project, day: date, rows_fingerprint: str, run_id: str) ->
     definition = project.definition
     key = definition.observations.key
     rows = project.read(scores_table(definition), day, day)
-    labels, doubtful = settle_labels(_labels(project, day), key)
+    labels, doubtful = settle_labels(_labels(project, rows), key)
     version = newest_version(rows)
     labelled = join_labels(rows, labels.select(["score_date", *key, "label"]), key)
     note = f"{doubtful} observations have two different labels and count as having none" if doubtful else ""
@@ -92,17 +94,14 @@ def _measure_value(project: Project, day: date, rows: pa.Table, labels: pa.Table
     project.record("value", day, measure_value(definition, scored, labels, observed), run_id)
 
 
-def _labels(project: Project, day: date) -> pa.Table:
-    """A day's labels with the columns that the value needs; no rows if they have not arrived."""
-    definition, labels = project.definition, _label_table(project)
-    columns = value_columns(definition)
-    if published_partitions(project.lake, labels, within=(day, day)):
-        return read_labels(project.lake, definition, day, day, extra_columns=columns)
-    key = ("score_date", *definition.observations.key)
-    scores = scores_table(definition)
-    fields = [scores.schema.field(name) for name in key] + [pa.field("label", pa.float64())]
-    fields += [labels.schema.field(name) for name in columns if name not in key]
-    return pa.schema(fields).empty_table()
+def _labels(project: Project, rows: pa.Table) -> pa.Table:
+    """The labels of a night's scored rows with the columns that the value needs; none before any have arrived."""
+    definition = project.definition
+    observed, columns = rows.select(["score_date", *definition.observations.key]), value_columns(definition)
+    if project.lake.table_exists(_label_table(project).name):
+        return read_labels(project.lake, definition, observed, extra_columns=columns)
+    fields = [rows.schema.field(name) for name in observed.column_names] + [pa.field("label", pa.float64())]
+    return pa.schema([*fields, *(_label_table(project).schema.field(name) for name in columns)]).empty_table()
 
 
 def _measured_fingerprints(project: Project, first: date, last: date) -> dict[date, str]:

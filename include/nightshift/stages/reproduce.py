@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
 
 from nightshift.features.recorded_recipes import definition_of_version
 from nightshift.project import Progress, Project
 from nightshift.registry.package import package_digest
 from nightshift.registry.store import Version
 from nightshift.stages.train import fit_model, lineage_of
-from nightshift.training.dataset import Split
 from nightshift.training.lineage import Lineage
 
 
@@ -41,10 +39,9 @@ def reproduce(project: Project, number: int, progress: Progress = print) -> Repr
     """
     version = project.registry.version(number)
     then = Lineage(**project.registry.lineage(version.run_id)[0])
-    dates = Split(*(date.fromisoformat(day) for day in (then.first, then.holdout, then.last)))
     with definition_of_version(project.registry, version) as definition:
-        fitted = fit_model(project, definition, dates, then.snapshots, progress)
-        now = lineage_of(project, definition, dates, then.snapshots, then.as_of, then.reason, fitted)
+        fitted = fit_model(project, definition, then.split, then.snapshots, progress)
+        now = lineage_of(project, definition, then.split, then.snapshots, then.as_of, then.reason, fitted)
     digest = package_digest(fitted.package.dump())
     differences = tuple(then.differences(now)) if digest != version.digest else ()
     return Reproduction(version, digest, differences)

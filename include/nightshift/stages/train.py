@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import date
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +25,7 @@ from nightshift.training.dataset import (
     LabelCounts,
     Split,
     check_enough,
+    check_purged,
     pin_snapshots,
     read_and_count_labelled,
     read_labelled,
@@ -134,9 +135,9 @@ def fit_model(
     Raises:
         TerminalError: If it cannot be fitted, or cannot score the holdout or a value that a night may have.
     """
-    last, most = dates.holdout - timedelta(days=1), definition.training.max_rows
-    rows, counts = read_and_count_labelled(project.lake, definition, dates.first, last, snapshots, most)
-    progress(f"training on {rows.num_rows} labelled rows from {counts.first or dates.first} to before {dates.holdout}")
+    most = definition.training.max_rows
+    rows, counts = read_and_count_labelled(project.lake, definition, dates.first, dates.fitted, snapshots, most)
+    progress(f"training on {rows.num_rows} labelled rows from {counts.first or dates.first} to {dates.fitted}")
     if left_out := counts.sentence():
         progress(f"not in them: {left_out}")
     check_enough(definition, rows.num_rows)
@@ -145,6 +146,7 @@ def fit_model(
     for name in _unused_features(definition, package):
         progress(f"the feature '{name}' has no value in any training row: the model does without it")
     holdout = read_labelled(project.lake, definition, dates.holdout, dates.last, snapshots)
+    check_purged(definition, rows, holdout)
     package, filled = with_unmet_values_filled(definition, package, rows, holdout)
     if filled:
         progress(filled)
@@ -171,6 +173,7 @@ def lineage_of(
     return Lineage(
         as_of=as_of,
         first=str(dates.first),
+        fitted=str(dates.fitted),
         holdout=str(dates.holdout),
         last=str(dates.last),
         reason=reason,

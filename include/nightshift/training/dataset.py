@@ -26,9 +26,13 @@ AT_ONCE = 1_000_000  # rows that are joined with their labels at once
 
 @dataclass(frozen=True)
 class Split:
-    """The dates of a training: fitted on `first` to `holdout - 1 day`, judged on `holdout` to `last`."""
+    """The dates of a training: fitted on `first` to `fitted`, judged on `holdout` to `last`.
+
+    Between them are the dates whose outcomes are of the holdout's time.
+    """
 
     first: date
+    fitted: date
     holdout: date
     last: date
 
@@ -37,7 +41,8 @@ def split_dates(definition: ModelDefinition, as_of: date) -> Split:
     """The newest labelled days are the holdout; the period before them is the training period."""
     last = newest_labelled(definition, as_of)
     holdout = last - definition.training.holdout + timedelta(days=1)
-    return Split(holdout - definition.training.period, holdout, last)
+    fitted = holdout - definition.label.overlap - timedelta(days=1)
+    return Split(fitted - definition.training.period + timedelta(days=1), fitted, holdout, last)
 
 
 def pin_snapshots(lake: Lake, definition: ModelDefinition) -> dict[str, int]:
@@ -121,7 +126,7 @@ def read_and_count_labelled(
     for begin, end in _spans({day: part.rows for day, part in partitions.items()}, AT_ONCE):
         files = [file for day, part in partitions.items() if begin <= day <= end for file in part.files]
         rows = read_files(files, spec)
-        labels = read_labels(lake, definition, begin, end, snapshots[source])
+        labels = read_labels(lake, definition, rows.select(["score_date", *key]), snapshots[source])
         sample = rows
         if share < 1:
             sample = rows.filter(pa.array(_hashes(rows, spec.key) < np.uint64(share * 2**64 - 1)))
@@ -156,6 +161,28 @@ def check_enough(definition: ModelDefinition, rows: int) -> None:
             received=rows,
             allowed=f"at least {least}",
             fix="build more history, train as of a later date, or lower it",
+        )
+
+
+def check_purged(definition: ModelDefinition, rows: pa.Table, holdout: pa.Table) -> None:
+    """Refuses training rows whose outcomes are of the holdout's time: the model would know a part of what judges it.
+
+    Args:
+        definition: The model definition.
+        rows: The rows to learn from.
+        holdout: The rows that judge.
+
+    Raises:
+        TerminalError: If there are any.
+    """
+    learned, judged = pc.max(rows["score_date"]).as_py(), pc.min(holdout["score_date"]).as_py()
+    if learned + definition.label.overlap >= judged:
+        raise TerminalError(
+            "training labels reach into the holdout",
+            where=features_table(definition).name,
+            received=f"training rows up to {learned}, whose outcomes are of up to {learned + definition.label.overlap}",
+            allowed=f"outcomes of before {judged}, where the holdout begins",
+            fix=f"learn from rows up to {judged - definition.label.overlap - timedelta(days=1)}",
         )
 
 

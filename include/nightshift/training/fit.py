@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pyarrow as pa
@@ -78,8 +78,7 @@ def fit_uncalibrated(
 def _split(definition: ModelDefinition, rows: pa.Table, calibration: Calibration) -> tuple[pa.Table, pa.Table]:
     """The rows that the estimator is fitted on, and those of the newest days, which calibrate it."""
     first = pc.max(rows["score_date"]).as_py() - calibration.period + timedelta(days=1)
-    is_newest = pc.greater_equal(rows["score_date"], pa.scalar(first, pa.date32()))
-    earlier, newest = rows.filter(pc.invert(is_newest)), rows.filter(is_newest)
+    earlier, newest = split_at(rows, first, definition.label.overlap)
     if any(len(pc.unique(part["label"])) < 2 for part in (earlier, newest)):
         raise TerminalError(
             "calibration needs observations of both classes, in its own days and before them",
@@ -88,6 +87,20 @@ def _split(definition: ModelDefinition, rows: pa.Table, calibration: Calibration
             fix="calibrate on another number of days, or build more history",
         )
     return earlier, newest
+
+
+def split_at(rows: pa.Table, first: date, overlap: timedelta) -> tuple[pa.Table, pa.Table]:
+    """The rows to learn from, and those from a date on that judge or calibrate what was learned.
+
+    Args:
+        rows: Rows with `score_date`.
+        first: The first date of the second part.
+        overlap: How far outcomes reach into later dates: rows of so many days before `first` are in neither part.
+    """
+    dates = rows["score_date"]
+    is_later = pc.greater_equal(dates, pa.scalar(first, pa.date32()))
+    is_earlier = pc.less(dates, pa.scalar(first - overlap, pa.date32()))
+    return rows.filter(is_earlier), rows.filter(is_later)
 
 
 def _with_values(definition: ModelDefinition, rows: pa.Table) -> dict[str, str]:

@@ -7,6 +7,7 @@ import platform
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from datetime import date, timedelta
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 from threadpoolctl import threadpool_info
 
+from nightshift.training.dataset import Split
 from nightshift.training.results import Baseline
 
 # A model's bits depend on these libraries as well as on its rows and its declaration.
@@ -28,7 +30,7 @@ class Lineage:
     Attributes:
         as_of: The date it was trained as of.
         first: The first date of the training period.
-        holdout: The first date of the holdout; the training period ends on the day before.
+        holdout: The first date of the holdout.
         last: The last date of the holdout.
         reason: Why it was trained.
         definition: The hash of the definition's folder.
@@ -53,6 +55,7 @@ class Lineage:
         threads: The number of threads by kind: sums that are computed in parallel depend on it.
         recipes: The digest of each feature's recipe; empty if it was trained before they were recorded.
         label: The digest of the label's recipe.
+        fitted: The last date of the training period; empty if that is the day before the holdout.
     """
 
     as_of: str
@@ -82,6 +85,14 @@ class Lineage:
     unmatched: int = 0
     recipes: Mapping[str, str] = field(default_factory=dict)
     label: str = ""
+    fitted: str = ""
+
+    @property
+    def split(self) -> Split:
+        """The dates of the training and of its holdout."""
+        first, holdout, last = map(date.fromisoformat, (self.first, self.holdout, self.last))
+        fitted = date.fromisoformat(self.fitted) if self.fitted else holdout - timedelta(days=1)
+        return Split(first, fitted, holdout, last)
 
     @property
     def baseline(self) -> Baseline:
@@ -100,7 +111,10 @@ class Lineage:
         tags = {
             name: str(getattr(self, name)) for name in ("definition", "data", "revision", "changed", "lock", "seed")
         }
-        tags |= {"trained_from": self.rows_from or self.first, "trained_before": self.holdout}
+        tags |= {
+            "trained_from": self.rows_from or self.first,
+            "trained_before": str(self.split.fitted + timedelta(days=1)),
+        }
         tags |= {"without": ", ".join(self.without)} if self.without else {}
         return tags | {f"snapshot.{table}": str(snapshot) for table, snapshot in self.snapshots.items()}
 

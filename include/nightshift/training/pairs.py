@@ -11,8 +11,8 @@ from nightshift.definition.model import ModelDefinition
 from nightshift.lake.catalog import Lake
 from nightshift.lake.labels import join_labels, read_labels
 from nightshift.lake.parquet import date_of_parquet_file
-from nightshift.lake.read import data_files, published_dates, read_dates
-from nightshift.lake.tables import TableSpec, features_table, raw_table, scores_table, shadow_table
+from nightshift.lake.read import data_files, read_dates
+from nightshift.lake.tables import TableSpec, features_table, scores_table, shadow_table
 
 CHALLENGER, CHAMPION = "score", "champion_score"
 
@@ -45,8 +45,7 @@ def paired_nights(
         return
     of_challenger = {"model_version": challenger}
     nights = {date_of_parquet_file(file) for file in data_files(lake, shadow, first, last, split=of_challenger)}
-    outcomes = raw_table(definition, definition.label.source)
-    for night in sorted(nights & published_dates(lake, outcomes, (first, last)).keys()):
+    for night in sorted(nights):
         published = _scored(lake, scores, night, {})
         shadowed = _scored(lake, shadow, night, of_challenger)
         if _origin(published) != (champion, _origin(shadowed)[1]):
@@ -57,7 +56,7 @@ def paired_nights(
         if added := [name for name in columns if name not in key]:
             features = read_dates(lake, features_table(definition), night, night, columns=(*key, *added))
             rows = rows.join(features, key)
-        rows = join_labels(rows, read_labels(lake, definition, night, night), definition.observations.key)
+        rows = join_labels(rows, read_labels(lake, definition, rows.select(key)), definition.observations.key)
         if rows.num_rows:
             yield rows.combine_chunks()
 

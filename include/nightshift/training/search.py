@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from math import inf, isnan
 from statistics import mean
 from typing import Any
@@ -16,7 +17,7 @@ from nightshift.definition.metrics import LARGER_IS_BETTER, Metric
 from nightshift.definition.model import ModelDefinition
 from nightshift.errors import TerminalError
 from nightshift.training.bootstrap import metrics
-from nightshift.training.fit import fit_uncalibrated
+from nightshift.training.fit import fit_uncalibrated, split_at
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def search(definition: ModelDefinition, rows: pa.Table, progress: Callable[[str]
     declared = definition.training.search
     assert declared is not None
     points = [dict(zip(declared.grid, values, strict=True)) for values in itertools.product(*declared.grid.values())]
-    folds = list(time_folds(rows, declared.folds))
+    folds = list(time_folds(rows, declared.folds, definition.label.overlap))
     metric, trials = definition.search_metric, []
     for number, params in enumerate(points):
         scores = tuple(_score(definition, params, metric, *fold) for fold in folds)
@@ -63,8 +64,13 @@ def search(definition: ModelDefinition, rows: pa.Table, progress: Callable[[str]
     return sorted(trials, key=lambda trial: inf if isnan(trial.score) else sign * trial.score)
 
 
-def time_folds(rows: pa.Table, folds: int) -> Iterator[tuple[pa.Table, pa.Table]]:
-    """The rows that each fold fits on and is judged on: all days before it, and its own days.
+def time_folds(rows: pa.Table, folds: int, overlap: timedelta = timedelta(0)) -> Iterator[tuple[pa.Table, pa.Table]]:
+    """The rows that each fold fits on and is judged on: the days before it, and its own days.
+
+    Args:
+        rows: Labelled rows.
+        folds: The number of folds.
+        overlap: How far outcomes reach into later dates: a fold does not fit on so many days before its own.
 
     Raises:
         TerminalError: If there are too few days, or all labels of a part are the same.
@@ -72,8 +78,8 @@ def time_folds(rows: pa.Table, folds: int) -> Iterator[tuple[pa.Table, pa.Table]
     days = sorted(pc.unique(rows["score_date"]).to_pylist())
     ends = [round(len(days) * part / (folds + 1)) for part in range(folds + 2)]
     for start, end in itertools.pairwise(ends[1:]):
-        chosen = (pa.array(part, pa.date32()) for part in (days[:start], days[start:end]))
-        parts = tuple(rows.filter(pc.is_in(rows["score_date"], part)) for part in chosen)
+        until = rows.filter(pc.less_equal(rows["score_date"], pa.scalar(days[end - 1], pa.date32())))
+        parts = split_at(until, days[start], overlap)
         if any(len(pc.unique(part["label"])) < 2 for part in parts):
             raise TerminalError(
                 "a fold of the search has no rows of different labels",

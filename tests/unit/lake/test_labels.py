@@ -8,7 +8,7 @@ import pytest
 from nightshift.definition.model import ModelDefinition
 from nightshift.errors import TerminalError
 from nightshift.lake.catalog import Lake
-from nightshift.lake.labels import join_labels, read_labels
+from nightshift.lake.labels import join_labels, read_row_labels
 from nightshift.lake.publish import publish
 from nightshift.lake.staging import stage_arrow
 from nightshift.lake.tables import raw_table
@@ -26,7 +26,7 @@ def fail(lake: Lake, definition: ModelDefinition, when: date, failed: dict[str, 
 
 def test_every_outcome_is_a_label_and_no_outcome_is_none(lake: Lake, tiny: ModelDefinition) -> None:
     fail(lake, tiny, day(1), {"b": True, "a": False, "c": None})
-    labels = read_labels(lake, tiny, day(1), day(1))
+    labels = read_row_labels(lake, tiny, day(1), day(1))
     assert labels.schema.field("label").type == pa.float64()
     assert labels.to_pylist() == [
         {"score_date": day(1), "machine": "a", "label": 0.0},
@@ -38,21 +38,21 @@ def test_only_the_dates_and_the_snapshot_asked_for_are_read(lake: Lake, tiny: Mo
     old = fail(lake, tiny, day(1), {"a": False})
     fail(lake, tiny, day(1), {"a": True})
     fail(lake, tiny, day(2), {"a": True})
-    assert read_labels(lake, tiny, day(1), day(1))["label"].to_pylist() == [1.0]
-    assert read_labels(lake, tiny, day(1), day(2), snapshot=old)["label"].to_pylist() == [0.0]
+    assert read_row_labels(lake, tiny, day(1), day(1))["label"].to_pylist() == [1.0]
+    assert read_row_labels(lake, tiny, day(1), day(2), snapshot=old)["label"].to_pylist() == [0.0]
 
 
 def test_the_label_is_the_declared_expression(lake: Lake, edit: Edit) -> None:
     definition = edit("  expression: failed", "  expression: not failed and machine <> 'b'")
     fail(lake, definition, day(1), {"a": False, "b": False, "c": True, "d": None})
-    assert read_labels(lake, definition, day(1), day(1))["label"].to_pylist() == [1.0, 0.0, 0.0]
+    assert read_row_labels(lake, definition, day(1), day(1))["label"].to_pylist() == [1.0, 0.0, 0.0]
 
 
 def test_an_expression_that_cannot_be_computed_names_the_definition(lake: Lake, edit: Edit) -> None:
     definition = edit("  expression: failed", "  expression: machine + failed")
     fail(lake, definition, day(1), {"a": False})
     with pytest.raises(TerminalError) as caught:
-        read_labels(lake, definition, day(1), day(1))
+        read_row_labels(lake, definition, day(1), day(1))
     message = str(caught.value)
     assert message.startswith(f"{definition.folder / 'model.yaml'}: label.expression: the label cannot be computed: ")
     assert "received 'machine + failed'; fix: write DuckDB SQL over the columns of raw.failures" in message

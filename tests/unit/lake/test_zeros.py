@@ -12,7 +12,7 @@ from nightshift.features.plan import Tile
 from nightshift.features.tiling import TileReader, TileWriter, key_codes
 from nightshift.lake.catalog import Lake
 from nightshift.lake.groups import Group
-from nightshift.lake.labels import join_labels, read_labels
+from nightshift.lake.labels import join_labels, read_row_labels
 from nightshift.lake.publish import publish
 from nightshift.lake.staging import stage_arrow
 from nightshift.lake.tables import Layer, TableSpec, raw_table
@@ -72,7 +72,7 @@ def test_a_label_of_minus_zero_is_zero(lake: Lake, edit: Edit) -> None:
     spec = raw_table(definition, "failures")
     rows = pa.Table.from_pylist([{"source_date": day(1), "machine": "a", "failed": False}], schema=spec.schema)
     publish(lake, spec, stage_arrow(lake, spec, rows, day(1), day(1), {}))
-    [label] = read_labels(lake, definition, day(1), day(1))["label"].to_pylist()
+    [label] = read_row_labels(lake, definition, day(1), day(1))["label"].to_pylist()
     assert repr(label) == "0.0"
 
 

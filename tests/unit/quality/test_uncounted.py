@@ -17,8 +17,8 @@ from nightshift.definition.load import load_definition
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.schedule import Schedule
 from nightshift.definition.source import Source
+from nightshift.definition.spark_sql import UntranslatableError, to_duckdb
 from nightshift.lake.tables import ARROW, raw_table
-from nightshift.quality.spark_sql import UntranslatableError, to_duckdb
 from nightshift.quality.staged_rows import InProcessRows
 from nightshift.quality.uncounted import count_conditions, event_time_conditions, uncounted_checks
 from nightshift.types import Check

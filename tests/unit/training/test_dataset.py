@@ -5,20 +5,31 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from nightshift.definition.calendar import available_at, cutoff
+from nightshift.definition.calendar import available_at, cutoff, label_span, newest_labelled
 from nightshift.definition.model import ModelDefinition
 from nightshift.errors import NightshiftError, TerminalError
 from nightshift.lake.catalog import Lake
 from nightshift.lake.publish import publish
 from nightshift.lake.staging import stage_arrow
 from nightshift.lake.tables import TableSpec, features_table, raw_table
-from nightshift.training.dataset import Split, pin_snapshots, read_and_count_labelled, read_labelled, split_dates
+from nightshift.training.dataset import (
+    Split,
+    check_purged,
+    pin_snapshots,
+    read_and_count_labelled,
+    read_labelled,
+    split_dates,
+)
+from nightshift.training.fit import split_at
+from nightshift.training.search import time_folds
 from unit.conftest import Edit
+from unit.shops import shops
 from unit.tables import day
 
 
@@ -39,7 +50,9 @@ def history(lake: Lake, definition: ModelDefinition, when: date, failed: dict[st
 
 def test_the_tiny_models_dates_are_those_counted_by_hand(tiny: ModelDefinition) -> None:
     # At 06:00 on the 31st the outcomes of the 30th are six hours old.
-    assert split_dates(tiny, date(2024, 1, 31)) == Split(date(2024, 1, 6), date(2024, 1, 26), date(2024, 1, 30))
+    assert split_dates(tiny, date(2024, 1, 31)) == Split(
+        date(2024, 1, 6), date(2024, 1, 25), date(2024, 1, 26), date(2024, 1, 30)
+    )
 
 
 @examples(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -53,6 +66,44 @@ def test_training_and_holdout_are_as_long_as_declared_meet_and_end_with_the_newe
     schedule, source = flight_delay.schedule, flight_delay.sources["arrivals"]
     assert available_at(schedule, source, split.last) <= cutoff(schedule, as_of)
     assert available_at(schedule, source, split.last + timedelta(days=1)) > cutoff(schedule, as_of)
+
+
+WINDOWED = "{source: sales, window: {from: 7d, to: 28d}, agg: any}"
+
+
+@examples(max_examples=30)
+@given(as_of=st.dates(date(2024, 6, 1), date(2025, 6, 1)))
+def test_no_training_label_is_of_the_holdouts_time(tmp_path_factory: pytest.TempPathFactory, as_of: date) -> None:
+    definition = shops(tmp_path_factory.mktemp("shops"), WINDOWED)
+    split = split_dates(definition, as_of)
+    assert label_span(definition, split.fitted)[1] <= cutoff(definition.schedule, split.holdout)
+    assert label_span(definition, split.fitted + timedelta(days=1))[1] > cutoff(definition.schedule, split.holdout)
+    assert split.fitted - split.first + timedelta(days=1) == definition.training.period
+    assert split.last == newest_labelled(definition, as_of)
+
+
+@pytest.mark.parametrize("overlap", [0, 1, 20])
+def test_training_rows_whose_outcomes_reach_into_the_holdout_are_refused(tmp_path: Path, overlap: int) -> None:
+    definition, holdout = shops(tmp_path, WINDOWED), date(2024, 6, 1)
+    learned = [holdout - timedelta(days=28 - overlap), holdout - timedelta(days=90)]
+    rows, judging = ({"score_date": pa.array(days, pa.date32())} for days in (learned, [holdout]))
+    if not overlap:
+        check_purged(definition, pa.table(rows), pa.table(judging))
+        return
+    with pytest.raises(TerminalError, match="training labels reach into the holdout") as caught:
+        check_purged(definition, pa.table(rows), pa.table(judging))
+    assert "fix: learn from rows up to 2024-05-04" in str(caught.value)
+
+
+def test_folds_and_calibration_leave_out_the_days_whose_outcomes_overlap() -> None:
+    first, overlap = date(2024, 1, 1), timedelta(days=6)
+    days = [first + timedelta(days=number) for number in range(40)]
+    rows = pa.table({"score_date": pa.array(days * 2, pa.date32()), "label": [0.0] * 40 + [1.0] * 40})
+    parts = [*time_folds(rows, 3, overlap), split_at(rows, days[30], overlap)]
+    assert len(parts) == 4
+    for earlier, later in parts:
+        gap = pc.min(later["score_date"]).as_py() - pc.max(earlier["score_date"]).as_py()
+        assert gap == overlap + timedelta(days=1)
 
 
 def test_labelled_rows_are_features_with_their_label(lake: Lake, tiny: ModelDefinition) -> None:

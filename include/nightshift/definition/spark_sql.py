@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from nightshift.definition.source import Source
 from nightshift.errors import first_line
-from nightshift.lake.tables import SPARK_TYPES
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -22,6 +21,11 @@ _SAME = frozenset((
     "TsOrDsToDate", "TimestampTrunc", "DateTrunc", "Year", "Month", "Day", "Hour", "Minute", "Second", "DataType",
     "DataTypeParam", "Identifier", "Column", "Literal", "Null", "Boolean", "Between", "In",
 ))  # fmt: skip
+SPARK_TYPES = {
+    "string": "string", "category": "string", "integer": "bigint", "number": "double",
+    "boolean": "boolean", "date": "date", "timestamp": "timestamp", "binary": "binary",
+}  # fmt: skip
+
 _INTEGERS = frozenset(("INT", "BIGINT", "SMALLINT", "TINYINT"))
 _EPOCH_UNITS = {"timestamp_millis": 1_000, "timestamp_micros": 1}  # microseconds
 
@@ -54,6 +58,14 @@ def to_duckdb(expression: str, source: Source) -> str:
         if (translated := _translated(node)) is not node:
             node.replace(translated)
     return str(tree.sql(dialect="duckdb"))
+
+
+def instant_of(sql: str, zone: str) -> str:
+    """The instant that an expression in DuckDB SQL gives: local times are by the clock of a zone."""
+    local = f"timezone('{zone}', try_cast({sql} as timestamp))"
+    return (
+        f"(case when typeof({sql}) = 'TIMESTAMP WITH TIME ZONE' then try_cast({sql} as timestamptz) else {local} end)"
+    )
 
 
 def columns_of(sql: str, types: Mapping[str, str]) -> tuple[str, ...]:

@@ -1,0 +1,200 @@
+"""Outcomes over a window of days after the cutoff: aggregates of the events in it.
+
+Every window begins and ends with a cutoff, so events are aggregated once by their key and the cutoff before them, and
+windows merge these: a year of overlapping windows reads each event once. Sums are exact, in whole multiples of 2^-66,
+so that no order of rows changes a label (see `docs/decisions/0010-exact-sums.md`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import date, timedelta
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nightshift.definition.calendar import available_at, cutoff, label_dates, nights, zone_of
+from nightshift.definition.label import OF_EVENTS, Label
+from nightshift.definition.model import ModelDefinition
+from nightshift.definition.spark_sql import columns_of, instant_of, to_duckdb
+from nightshift.errors import TerminalError, first_line
+from nightshift.lake.catalog import Lake
+from nightshift.lake.read import published_partitions, read_dates
+from nightshift.lake.tables import raw_table
+from nightshift.lake.zeros import with_plain_zeros
+
+_INSTANT = pa.timestamp("us", "UTC")
+# How the events of a key and day are aggregated, and how these partial aggregates are merged into a window's outcome.
+_PARTIALS = {
+    "sum": "sum(cast(_value * pow(2, 66) as hugeint))",
+    "mean": "sum(cast(_value * pow(2, 66) as hugeint))",
+    "min": "min(_value)",
+    "max": "max(_value)",
+    "last": "max({'at': _at, 'value': _value})",  # the largest value of the latest instant
+}
+_OUTCOMES = {
+    "any": "1.0",
+    "none": "0.0",
+    "count": "sum(_events)",
+    "sum": "cast(sum(_partial) as double) / pow(2, 66)",
+    "mean": "cast(sum(_partial) as double) / pow(2, 66) / sum(_events)",
+    "min": "min(_partial)",
+    "max": "max(_partial)",
+    "last": "max(_partial).value",
+}
+
+
+def read_window_labels(
+    lake: Lake, definition: ModelDefinition, observed: pa.Table, snapshot: int | None = None
+) -> pa.Table:
+    """The outcome of every observation whose window's files are all published: see `window_labels`.
+
+    Args:
+        lake: The lake.
+        definition: A definition whose label has a window.
+        observed: Observations: `score_date` and the key.
+        snapshot: The snapshot of the label source to read; the newest if None.
+    """
+    spec, source = raw_table(definition, definition.label.source), definition.sources[definition.label.source]
+    if not observed.num_rows:
+        return _labels_schema(observed, definition).empty_table()
+    observed_dates = pc.min_max(observed["score_date"]).as_py()
+    # A file may have events from before it was available, on days after its own.
+    first = label_dates(definition, observed_dates["min"])[0] - max(source.available.after, timedelta(days=1))
+    last = label_dates(definition, observed_dates["max"])[1]
+    used = {name for sql in _expressions(definition) for name in columns_of(sql, source.landed)}
+    columns = tuple(name for name in spec.columns if name in {"source_date", *definition.label_key, *used})
+    events = read_dates(lake, spec, first, last, columns=columns, snapshot=snapshot)
+    files = published_partitions(lake, spec, snapshot, within=(first, last))
+    return window_labels(definition, observed, events, files.keys())
+
+
+def window_labels(
+    definition: ModelDefinition, observed: pa.Table, landed: pa.Table, files: Collection[date]
+) -> pa.Table:
+    """The outcome of every observation whose window's files are all published.
+
+    An event counts for a window if it happened within it, its file is not of a later date than the window's end, and
+    it happened before its file was available: the outcome depends on the same files whenever it is computed.
+
+    Args:
+        definition: A definition whose label has a window.
+        observed: Observations: `score_date` and the key.
+        landed: The rows of the label source, with `source_date`.
+        files: The dates of the source that are published, with or without rows.
+
+    Returns:
+        Columns `score_date`, the observation's key and `label` (float64, no nulls), sorted.
+
+    Raises:
+        TerminalError: If the outcome cannot be computed.
+    """
+    dates = sorted(pc.unique(observed["score_date"]).to_pylist())
+    complete = [night for night in dates if set(nights(*label_dates(definition, night))) <= set(files)]
+    tables = {
+        "landed": with_plain_zeros(landed, definition.label_key),
+        "files": _files(definition, files),
+        "cutoffs": _cutoffs(definition, complete),
+        "windows": _windows(definition, complete),
+        "observed": with_plain_zeros(observed, definition.observations.key),
+    }
+    with duckdb.connect() as database:
+        database.execute("set timezone = 'UTC'")
+        for name, table in tables.items():
+            database.register(name, table)
+        try:
+            labels = database.sql(_query(definition)).to_arrow_table()
+        except duckdb.Error as error:
+            raise TerminalError(
+                f"the label cannot be computed: {first_line(error)}",
+                where=f"{definition.folder / 'model.yaml'}: label",
+                received=", ".join(_expressions(definition)[1:]) or f"agg: {definition.label.agg}",
+                allowed="finite numbers below 1e18",
+                fix=f"write DuckDB SQL over the columns of {definition.label.source}",
+            ) from None
+    return labels.cast(_labels_schema(observed, definition))
+
+
+def _expressions(definition: ModelDefinition) -> list[str]:
+    """The event time, and the label's own expressions, in DuckDB SQL."""
+    label, source = definition.label, definition.sources[definition.label.source]
+    at = instant_of(to_duckdb(str(source.event_time), source), zone_of(definition.schedule, source))
+    return [at, *filter(None, (label.where, label.value))]
+
+
+def _query(definition: ModelDefinition) -> str:
+    """DuckDB SQL that gives the labels of the observations of complete windows."""
+    label, by = definition.label, definition.label_key
+    key = ", ".join(f'"{column}"' for column in by)
+    matches = " and ".join(f'observed."{column}" = outcomes."{column}"' for column in by)
+    observation = ", ".join(f'observed."{column}"' for column in ("score_date", *definition.observations.key))
+    at, *_ = _expressions(definition)
+    partial, outcome = _PARTIALS.get(str(label.agg), "null"), _OUTCOMES[str(label.agg)]
+    # No column of a source begins with an underscore.
+    return f"""
+        with events as (
+            select {key}, source_date, {at} as _at, {_value(label)} as _value
+            from landed where ({label.where or "true"}
+            )
+        ), counted as (
+            select events.* from events join files on source_date = _file
+            where _value is not null and _at < _available
+        ), days as (
+            select {key}, source_date, _day, count(*) as _events, {partial} as _partial
+            from counted asof join cutoffs on _at >= _begins group by {key}, source_date, _day
+        ), outcomes as (
+            select _night, {key}, cast({outcome} as double) as _outcome
+            from days join windows on _day >= _first_day and _day < _end_day and source_date <= _last_file
+            group by _night, {key}
+        )
+        select {observation}, coalesce(_outcome, {_empty(label)}) + 0.0 as label
+        from observed join windows on observed.score_date = windows._night
+        left join outcomes on observed.score_date = outcomes._night and {matches}
+        where label is not null order by all
+    """
+
+
+def _value(label: Label) -> str:
+    return "true" if label.value is None else f"cast(({label.value}\n) as double)"
+
+
+def _empty(label: Label) -> str:
+    """The outcome of a window without an event, in SQL."""
+    value = OF_EVENTS.get(str(label.agg), label.empty)
+    return "null" if value is None else f"cast({value!r} as double)"
+
+
+def _files(definition: ModelDefinition, published: Iterable[date]) -> pa.Table:
+    """The instant from which each file was available: no correct clock writes an event of later into it."""
+    source = definition.sources[definition.label.source]
+    days = list(published)
+    available = [available_at(definition.schedule, source, day) for day in days]
+    return pa.table({"_file": pa.array(days, pa.date32()), "_available": pa.array(available, _INSTANT)})
+
+
+def _cutoffs(definition: ModelDefinition, dates: Iterable[date]) -> pa.Table:
+    """The cutoff of every day in the windows of some score dates, and those that end them."""
+    window = definition.label.window
+    assert window is not None
+    days = sorted({day for night in dates for day in nights(night + window.from_, night + window.to)})
+    begins = [cutoff(definition.schedule, day) for day in days]
+    return pa.table({"_day": pa.array(days, pa.date32()), "_begins": pa.array(begins, _INSTANT)})
+
+
+def _windows(definition: ModelDefinition, dates: Sequence[date]) -> pa.Table:
+    """The windows of some score dates: their days, and the last file that counts for each."""
+    window = definition.label.window
+    assert window is not None
+    columns = {
+        "_night": dates,
+        "_first_day": [night + window.from_ for night in dates],
+        "_end_day": [night + window.to for night in dates],
+        "_last_file": [label_dates(definition, night)[1] for night in dates],
+    }
+    return pa.table({name: pa.array(days, pa.date32()) for name, days in columns.items()})
+
+
+def _labels_schema(observed: pa.Table, definition: ModelDefinition) -> pa.Schema:
+    fields = [observed.schema.field(name) for name in ("score_date", *definition.observations.key)]
+    return pa.schema([*fields, pa.field("label", pa.float64())])
