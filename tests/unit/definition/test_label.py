@@ -47,7 +47,7 @@ def test_a_label_that_means_nothing_is_refused_with_its_line(tmp_path: Path, lab
 
 
 def test_a_key_of_another_type_matches_no_outcome(tmp_path: Path) -> None:
-    with pytest.raises(DefinitionError, match="label.source: 'customer' has another type in the observations"):
+    with pytest.raises(DefinitionError, match=r"label\.source: 'customer' has another type in the observations"):
         shops(tmp_path, "{source: sales, window: 7d, agg: any}", customer="string")
 
 
