@@ -10,7 +10,7 @@ from nightshift.compute.driver import log, run
 from nightshift.compute.job import READY
 from nightshift.compute.session import start_session
 from nightshift.project import Project
-from nightshift.stages.features import RawTables, stage_features, stage_features_of_version
+from nightshift.stages.features import stage_features_of_version, stage_published_features
 from nightshift.types import Staged
 
 
@@ -22,8 +22,7 @@ def stage(arguments: Namespace) -> list[Staged]:
     if arguments.version is not None:
         version = project.registry.version(arguments.version)
         return [stage_features_of_version(project, spark, version, arguments.first, last, arguments.attempt)]
-    raw = RawTables.open(spark, project.lake, project.definition)
-    return stage_features(raw, arguments.first, last, arguments.attempt)
+    return stage_published_features(project, spark, arguments.first, last, arguments.attempt)
 
 
 if __name__ == "__main__":

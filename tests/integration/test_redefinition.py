@@ -19,7 +19,7 @@ from nightshift.errors import TerminalError
 from nightshift.features.recorded_recipes import FEATURES_OF_VERSION
 from nightshift.lake.read import read_dates
 from nightshift.lake.staging import load_staged, published_inputs
-from nightshift.lake.tables import features_table, scores_table
+from nightshift.lake.tables import features_table, raw_table, scores_table
 from nightshift.project import Project
 from nightshift.replay.landing import land
 from nightshift.settings import PROJECT, Settings, get_settings
@@ -90,7 +90,7 @@ def story(tmp_path_factory: pytest.TempPathFactory, jobs_in_this_process: None) 
     run_night(project, REDEFINED)
     with pytest.raises(TerminalError) as refusal:
         train(project, REDEFINED, "test", lambda line: None)
-    rebuilt = rebuild(project, lambda line: None).rebuilt
+    rebuilt = rebuild(project, lambda line: None).nights.rebuilt
     report = trained_version(project, REDEFINED)
     rows = project.monitored(REDEFINED, REDEFINED, "gate")
     [against] = [row["detail"] for row in rows if row["statistic"] == "verdict"]
@@ -113,6 +113,11 @@ def expected_scores(project: Project, night: date, version: int, percent: bool) 
     registered = project.registry.version(version)
     package = project.registry.package(registered.run_id, registered.digest)
     return dict(zip(rows["machine"].to_pylist(), package.score(learned).tolist(), strict=True))
+
+
+def busy(project: Project, night: date) -> np.ndarray:
+    rows = read_dates(project.lake, features_table(project.definition), night, night)
+    return rows.sort_by("machine")["busy"].to_numpy()
 
 
 def test_the_old_champion_goes_on_by_its_own_definition(story: Story) -> None:
@@ -143,7 +148,7 @@ def test_just_the_nights_of_the_other_definition_are_computed_again(story: Story
     assert story.rebuilt == (
         "31 nights (2024-01-01 to 2024-01-31), of another definition of busy, computed again by the current one"
     )
-    assert rebuild(story.project, print).changes == {}
+    assert rebuild(story.project, print).nights.changes == {}
 
 
 def test_the_gate_compares_with_what_the_champion_would_have_said(story: Story) -> None:
@@ -229,6 +234,35 @@ def test_what_the_champion_learned_and_no_longer_lands_is_refused_in_a_line(
         rebuild(Project("tiny", settings), lambda line: None)
     text = str(refusal.value)
     assert "\n" not in text and f"{reason} as it was declared" in text and "tiny.train" in text
+
+
+def test_another_reading_of_a_source_is_mixed_with_none_and_built_again(story: Story) -> None:
+    """One load of each day is written as missing from now on: the features of all nights are computed from that."""
+    settings = story.project.settings
+    file = settings.models_path / "tiny" / "model.yaml"
+    good, before = file.read_text(), busy(story.project, NIGHT)
+    try:
+        edit(settings, "load: {type: number, required: true, min: 0, max: 1}", "load: {type: number}")
+        values = read_dates(story.project.lake, raw_table(story.project.definition, "plan"), FIRST, LATER)["load"]
+        words = json.dumps([f"{value:.4f}" for value in values.to_pylist()[::60]])
+        path = "    path: plan-{date}.csv.gz\n"
+        project = edit(settings, path, f"{path}    csv: {{null: {words}}}\n")
+        for refused in (lambda: train(project, LATER, "test", print), lambda: stage(project, "features", LATER)):
+            with pytest.raises(TerminalError) as refusal:
+                refused()
+            assert "raw.plan of 2024-01-01 to 2024-02-02 was read by another definition of" in str(refusal.value)
+            assert "fix: nightshift build tiny" in str(refusal.value)
+        assert len(rebuild(project, lambda line: None).nights.changes) == 33
+        values = read_dates(project.lake, raw_table(project.definition, "plan"), FIRST, LATER)["load"]
+        assert values.null_count >= 33
+        assert np.isnan(busy(project, NIGHT)).any() and not np.isnan(before).any()
+        publish(project, stage(project, "features", LATER))
+        with pytest.raises(TerminalError, match=r"no plan\.load, plan\.machine as it was declared"):
+            stage(project, "score", LATER)
+    finally:
+        file.write_text(good)
+        rebuild(Project("tiny", settings), lambda line: None)
+    assert busy(Project("tiny", settings), NIGHT) == pytest.approx(before)
 
 
 def test_a_feature_that_is_added_or_removed_does_not_stop_the_champion(story: Story) -> None:

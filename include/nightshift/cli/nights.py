@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nightshift.cli.output import DATE, Model, console, progress
+from nightshift.cli.output import DATE, Model, console, progress, write_line
 from nightshift.settings import get_settings
 from nightshift.terminal import print_table
 
@@ -32,7 +32,7 @@ def build(
     first: Annotated[datetime | None, typer.Option("--from", formats=DATE, help="First date.")] = None,
     last: Annotated[datetime | None, typer.Option("--to", formats=DATE, help="Last date.")] = None,
 ) -> None:
-    """Ingest every landed date of a range and build its features; without a range, rebuild what was redefined."""
+    """Ingest every landed date of a range and build its features; without a range, what was redefined."""
     from nightshift.project import Project
     from nightshift.stages.history import build_history
     from nightshift.stages.rebuild import rebuild
@@ -41,8 +41,9 @@ def build(
         raise typer.BadParameter("--from and --to go together; without both, redefined features are computed again")
     with progress() as show:
         if first is None or last is None:
-            outdated = rebuild(Project(model), show)
-            console.print(f"features.{model}: {outdated.rebuilt}", highlight=False, soft_wrap=True)
+            done = rebuild(Project(model), show)
+            for line in (*done.readings, f"features.{model}: {done.nights.rebuilt}"):
+                write_line(line)
             return
         build_history(Project(model), first.date(), last.date(), show)
     console.print(f"features.{model} is built from {first.date()} to {last.date()}", highlight=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -103,3 +103,19 @@ def nights(first: date, last: date) -> Iterator[date]:
     """Every date from `first` to `last`, both included."""
     for offset in range((last - first).days + 1):
         yield first + timedelta(days=offset)
+
+
+def neighbouring(dates: Iterable[date]) -> list[tuple[date, date]]:
+    """Spans of neighbouring dates: their first and last ones."""
+    spans: list[tuple[date, date]] = []
+    for day in sorted(dates):
+        if spans and day - spans[-1][1] == timedelta(days=1):
+            spans[-1] = (spans[-1][0], day)
+        else:
+            spans.append((day, day))
+    return spans
+
+
+def spans_in_words(dates: Iterable[date]) -> str:
+    """Dates for people, neighbouring ones as a span: `2024-01-01 to 2024-01-03, 2024-01-05`."""
+    return ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in neighbouring(dates))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from nightshift.definition.calendar import zone_of
 from nightshift.definition.expressions import Dialect, paths_in
 from nightshift.definition.features import COMPUTED, feature_name
+from nightshift.definition.reading import column_reading
 from nightshift.definition.source import Source
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1  # of recipes; with another number every recipe is another one
 
-# The landed columns that a feature is computed from: (source, column) with what the column's values mean.
+# The landed columns that a feature is computed from: (source, column) with their reading.
 LandedColumns = Mapping[tuple[str, str], str]
 
 
@@ -82,8 +83,8 @@ def feature_recipes(definition: ModelDefinition) -> dict[str, Recipe]:
     return recipes
 
 
-def label_digest(definition: ModelDefinition) -> str:
-    """The digest of the label's recipe."""
+def label_recipe(definition: ModelDefinition) -> Recipe:
+    """The label's recipe."""
     label, inputs = definition.label, _Inputs(definition)
     for expression in (label.expression, label.where, label.value):
         if expression:
@@ -97,7 +98,17 @@ def label_digest(definition: ModelDefinition) -> str:
         inputs.add_expression(label.source, str(source.event_time))
         declared = label.model_dump(mode="json", include={"window", "by", "agg", "where", "value", "empty"})
         outcome = (declared, source.event_time, _clock(definition, source))
-    return _recipe(inputs, "label", label.kind, *outcome).digest
+    return _recipe(inputs, "label", label.kind, *outcome)
+
+
+def label_digest(definition: ModelDefinition) -> str:
+    """The digest of the label's recipe."""
+    return label_recipe(definition).digest
+
+
+def columns_behind(recipes: Iterable[Recipe]) -> frozenset[tuple[str, str]]:
+    """The landed columns, each with its source, that some features or a label are computed from."""
+    return frozenset(column for recipe in recipes for column in recipe.columns)
 
 
 def recipe_change(wanted: Mapping[str, str], recorded: Mapping[str, str] | None) -> RecipeChange:
@@ -123,13 +134,13 @@ def columns_no_longer_landed(
         wanted: The features.
         definition: The definition that data lands by.
     """
-    needed = {column: meaning for name in wanted for column, meaning in recipes[name].columns.items()}
+    needed = {column: reading for name in wanted for column, reading in recipes[name].columns.items()}
     return [
         f"{source}.{column}"
-        for (source, column), meaning in sorted(needed.items())
+        for (source, column), reading in sorted(needed.items())
         if source not in definition.sources
         or column not in definition.sources[source].columns
-        or _meaning(definition, source, column) != meaning
+        or column_reading(definition, source, column) != reading
     ]
 
 
@@ -153,7 +164,7 @@ class _Inputs:
         """Adds a column, landed or derived; a name of no column, such as the score date's, adds nothing."""
         declared = self.definition.sources[source]
         if name in declared.columns:
-            self.columns[source, name] = _meaning(self.definition, source, name)
+            self.columns[source, name] = column_reading(self.definition, source, name)
         elif name in declared.derived:
             derived = declared.derived[name]
             self.parts[f"{source}.{name}"] = [derived.expression.strip(), derived.type]
@@ -203,13 +214,6 @@ def _inputs_of_transform(definition: ModelDefinition, declared: Iterable[Recipe]
     return inputs
 
 
-def _meaning(definition: ModelDefinition, source: str, column: str) -> str:
-    """What the values of a landed column are: how they were read from the files."""
-    declared = definition.sources[source]
-    zone = zone_of(definition.schedule, declared) if declared.columns[column].type in {"date", "timestamp"} else ""
-    return json.dumps([declared.columns[column].type, declared.columns[column].from_ or column, zone])
-
-
 def _clock(definition: ModelDefinition, source: Source | None = None) -> list[object]:
     """What decides which data a night may use: the cutoff's time of day, and when a source is available."""
     schedule = definition.schedule
@@ -220,7 +224,7 @@ def _clock(definition: ModelDefinition, source: Source | None = None) -> list[ob
 
 
 def _recipe(inputs: _Inputs, *ingredients: object) -> Recipe:
-    columns = sorted((source, name, meaning) for (source, name), meaning in inputs.columns.items())
+    columns = sorted((source, name, reading) for (source, name), reading in inputs.columns.items())
     # Another key or source of the observations is other rows, whose features are none of the same.
     observed = inputs.definition.observations.model_dump(mode="json")
     content = json.dumps([FORMAT, observed, ingredients, columns, inputs.parts], sort_keys=True, default=str)

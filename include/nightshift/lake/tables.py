@@ -10,6 +10,7 @@ from enum import StrEnum
 import pyarrow as pa
 
 from nightshift.definition.model import ModelDefinition
+from nightshift.definition.reading import source_readings
 from nightshift.definition.spark_sql import SPARK_TYPES
 from nightshift.errors import TerminalError
 from nightshift.lake.groups import aggregate_groups, key_column, partial_types
@@ -34,6 +35,7 @@ QUARANTINE_COLUMNS = tuple(f"quarantine_{name}" for name in ("rule", "column", "
 
 REGISTRY_EVENTS = "registry_events"
 RECIPES = "recipes"  # among the inputs of features: the digest of each feature's recipe, as JSON
+READINGS = "readings"  # among the inputs of raw rows: the reading of each column, as JSON
 
 
 class Layer(StrEnum):
@@ -144,7 +146,8 @@ def raw_table(definition: ModelDefinition, source: str) -> TableSpec:
     """`raw.<source>`: the landed rows of a source, typed, with the date of their file."""
     declared = definition.sources[source]
     columns = {"source_date": "date", **declared.landed}
-    return TableSpec(Layer.RAW, source, columns, "source_date", ("source_date", *declared.key))
+    readings = {READINGS: json.dumps(source_readings(definition, source))}
+    return TableSpec(Layer.RAW, source, columns, "source_date", ("source_date", *declared.key), inputs=readings)
 
 
 def quarantine_table(definition: ModelDefinition, source: str) -> TableSpec:

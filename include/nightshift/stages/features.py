@@ -18,7 +18,7 @@ from nightshift.compute.session import StagingWriter, read_table
 from nightshift.definition.calendar import nights
 from nightshift.definition.load import definition_hash
 from nightshift.definition.model import ModelDefinition
-from nightshift.definition.recipe import columns_no_longer_landed
+from nightshift.definition.recipe import columns_behind, columns_no_longer_landed
 from nightshift.errors import TerminalError
 from nightshift.features.compute import (
     TableTransform,
@@ -36,6 +36,7 @@ from nightshift.features.windows import WindowInputs
 from nightshift.lake.catalog import Lake
 from nightshift.lake.groups import aggregate_groups
 from nightshift.lake.read import Partition, published_partitions, snapshot_of
+from nightshift.lake.readings import require_current_readings
 from nightshift.lake.staging import seal, staging_folder
 from nightshift.lake.tables import Layer, features_table, raw_table, tiles_table
 from nightshift.project import Project
@@ -113,6 +114,19 @@ def stage_features(raw: RawTables, first: date, last: date, attempt: str) -> lis
     return [*staged, staging.seal(first, last)]
 
 
+def stage_published_features(
+    project: Project, spark: SparkSession, first: date, last: date, attempt: str
+) -> list[Staged]:
+    """Stages the features of nights that are to be published, see `stage_features`.
+
+    Raises:
+        TerminalError: If rows behind them were read by another declaration than the current one.
+    """
+    definition = project.definition
+    require_current_readings(project.lake, definition, columns_behind(definition.recipes.values()))
+    return stage_features(RawTables.open(spark, project.lake, definition), first, last, attempt)
+
+
 def stage_features_of_version(
     project: Project, spark: SparkSession, version: Version, first: date, last: date, attempt: str
 ) -> Staged:
@@ -134,6 +148,8 @@ def stage_features_of_version(
                 fix=f"declare it again, or train a version by the current definition: {project.definition.name}.train",
             )
         _check_observations(definition, project.definition, version)
+        columns = columns_behind(definition.recipes[name] for name in learned)
+        require_current_readings(project.lake, project.definition, columns)
         raw = RawTables.open(spark, project.lake, definition)
         return stage_features(raw, first, last, f"{attempt}-version-{version.number}")[-1]
 

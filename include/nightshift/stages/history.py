@@ -9,11 +9,12 @@ from nightshift.compute.job import Job, run_job
 from nightshift.definition.calendar import nights
 from nightshift.definition.nights import require_night
 from nightshift.errors import NotYetAvailable
-from nightshift.lake.staging import new_attempt
+from nightshift.lake.staging import load_staged, new_attempt
 from nightshift.project import Progress, Project
 from nightshift.stages.audit import audit
 from nightshift.stages.ingest import ingest_history
 from nightshift.stages.publish import publish
+from nightshift.stages.reread import reread
 
 # How many days of history are ingested at once, so that memory stays flat.
 BATCH_DAYS = 92
@@ -54,6 +55,24 @@ def build_features(project: Project, first: date, last: date, run_id: str, progr
     arguments = ("--model", model, "--from", str(first), "--to", str(last), "--attempt", attempt)
     features = run_job(project.settings, Job("features", arguments, many_nights=True), progress)
     _audit_and_publish(project, features.staged, last, run_id, progress)
+
+
+def reread_published(project: Project, progress: Progress) -> tuple[str, ...]:
+    """Reads the published dates again that the definition reads otherwise now, and publishes them.
+
+    Returns:
+        What was read again, and what stays as it was read, a line each.
+
+    Raises:
+        DataError: If a check failed.
+        TerminalError: If a landed file that has to be read again is gone.
+    """
+    progress("reading again what is declared otherwise")
+    again = reread(project)
+    if again.locations:
+        last = max(load_staged(location).last for location in again.locations)
+        _audit_and_publish(project, again.locations, last, f"reread-{last}", progress)
+    return tuple(f"{measurement.subject} {measurement.detail}" for measurement in again.measurements)
 
 
 def _audit_and_publish(project: Project, staged: Sequence[str], night: date, run_id: str, progress: Progress) -> None:

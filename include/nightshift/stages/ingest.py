@@ -22,13 +22,15 @@ from nightshift.lake.landing import (
 from nightshift.lake.staging import published_inputs, stage_arrow
 from nightshift.lake.tables import Layer, raw_table
 from nightshift.project import Progress, Project
+from nightshift.stages.reread import reread
 from nightshift.types import Measurement
 
 
 def ingest(project: Project, night: date, run_id: str = "by hand", progress: Progress = print) -> tuple[str, ...]:
     """Stages the files a night needs, and those that landed late or again, corrected, since they were due.
 
-    The latter are recorded in `monitoring`: what is computed of their dates from now on has other rows than before.
+    The latter are recorded in `monitoring`: what is computed of their dates from now on has other rows than before. So
+    are published dates that are read again, because the definition reads their files otherwise now.
 
     Returns:
         The locations of the staged sets.
@@ -41,16 +43,19 @@ def ingest(project: Project, night: date, run_id: str = "by hand", progress: Pro
     files = needed_files(project.definition, landing, night)
     changes = {file: _change(project, file) for file in restated_files(project.definition, landing, night)}
     restated = {file: change for file, change in changes.items() if change}
-    staged = tuple(_stage(project, file.source, [file], file.day, file.day) for file in (*files, *restated))
+    due = (*files, *restated)
+    staged = tuple(_stage(project, file.source, [file], file.day, file.day) for file in due)
+    again = reread(project, due)
     measurements = [
         Measurement(f"{Layer.RAW.table(file.source)} of {file.day}", "landed", detail=change)
         for file, change in restated.items()
     ]
+    measurements += again.measurements
     for measurement in measurements:
         progress(f"{measurement.subject}: {measurement.detail}")
     if measurements:
         project.record("ingest", night, measurements, run_id)
-    return staged
+    return (*staged, *again.locations)
 
 
 def ingest_history(project: Project, first: date, last: date) -> tuple[str, ...]:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 
-from nightshift.definition.recipe import RecipeChange, label_digest, recipe_change
+from nightshift.definition.calendar import neighbouring, spans_in_words
+from nightshift.definition.recipe import RecipeChange, columns_behind, label_digest, label_recipe, recipe_change
 from nightshift.errors import NightshiftError, TerminalError
 from nightshift.features.recorded_recipes import learned_recipes, recipes_by_night
+from nightshift.lake.readings import outdated_readings, require_current_readings
 from nightshift.lake.tables import features_table, scores_table
 from nightshift.project import Progress, Project
 from nightshift.registry.package import learned_features
 from nightshift.registry.store import Version
-from nightshift.stages.history import build_features
+from nightshift.stages.history import build_features, reread_published
 
 CURRENT, UNRECORDED = "current", RecipeChange(unrecorded=True)
 
@@ -55,8 +57,7 @@ class OutdatedNights:
 
     @property
     def _nights(self) -> str:
-        spans = ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in self.spans)
-        return f"{len(self.changes)} {'night' if len(self.changes) == 1 else 'nights'} ({spans})"
+        return f"{len(self.changes)} {'night' if len(self.changes) == 1 else 'nights'} ({spans_in_words(self.changes)})"
 
 
 def outdated_nights(
@@ -98,7 +99,9 @@ def _in_words(project: Project, recipes: Mapping[str, str]) -> str:
 def describe_outdated(project: Project) -> list[str]:
     """The published nights, and the versions in use, that stand on another definition than the current one."""
     outdated = outdated_nights(project)
-    lines = [f"{outdated}; fix: nightshift build {project.definition.name}"] if outdated.changes else []
+    build = f"fix: nightshift build {project.definition.name}"
+    lines = [f"{readings}; {build}" for readings in outdated_readings(project.lake, project.definition)]
+    lines += [f"{outdated}; {build}"] if outdated.changes else []
     registry = project.registry
     in_use = {"champion": registry.champion(), "challenger": registry.challenger()}
     for role, version in in_use.items():
@@ -111,8 +114,12 @@ def check_recipes(project: Project, first: date, last: date, snapshot: int) -> N
     """Refuses rows of several definitions: a model would learn one feature that means two things.
 
     Raises:
-        TerminalError: If the features of a night were computed by another definition than the current one.
+        TerminalError: If the features of a night were computed, or the rows of a source behind them or behind the label
+            read, by another definition than the current one.
     """
+    definition = project.definition
+    columns = columns_behind([*definition.recipes.values(), label_recipe(definition)])
+    require_current_readings(project.lake, definition, columns)
     outdated = outdated_nights(project, first, last, snapshot)
     if outdated.changes:
         name = project.definition.name
@@ -124,28 +131,29 @@ def check_recipes(project: Project, first: date, last: date, snapshot: int) -> N
         )
 
 
-def rebuild(project: Project, progress: Progress) -> OutdatedNights:
-    """Computes the features of all outdated nights again and publishes them.
+@dataclass(frozen=True)
+class Rebuild:
+    """What was computed again.
 
-    Returns:
-        The nights that were outdated.
+    Attributes:
+        readings: What was read again, and what stays as it was read, a line each.
+        nights: The nights whose features were computed again.
+    """
+
+    readings: tuple[str, ...]
+    nights: OutdatedNights
+
+
+def rebuild(project: Project, progress: Progress) -> Rebuild:
+    """Reads again what is read otherwise now, computes the features of all outdated nights again, and publishes both.
 
     Raises:
         DataError: If a check failed; spans that were published before stay published.
+        TerminalError: If a landed file that has to be read again is gone.
     """
     outdated = outdated_nights(project)
+    readings = reread_published(project, progress)
     for first, last in outdated.spans:
         progress(f"computing the features of {first} to {last} again")
         build_features(project, first, last, f"rebuild-{first}-{last}", progress)
-    return outdated
-
-
-def neighbouring(nights: Iterable[date]) -> list[tuple[date, date]]:
-    """Spans of neighbouring dates: their first and last ones."""
-    spans: list[tuple[date, date]] = []
-    for night in sorted(nights):
-        if spans and night - spans[-1][1] == timedelta(days=1):
-            spans[-1] = (spans[-1][0], night)
-        else:
-            spans.append((night, night))
-    return spans
+    return Rebuild(readings, outdated)

@@ -8,9 +8,9 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nightshift.definition.calendar import nights
+from nightshift.definition.calendar import neighbouring, nights
 from nightshift.definition.recipe import RecipeChange
-from nightshift.stages.rebuild import OutdatedNights, neighbouring
+from nightshift.stages.rebuild import OutdatedNights
 
 DAYS = st.sets(st.dates(date(2024, 1, 1), date(2024, 3, 1)), max_size=40)
 

@@ -1,0 +1,118 @@
+"""Published dates of sources whose reading has changed since: their landed files are read again."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import pyarrow as pa
+
+from nightshift.definition.calendar import neighbouring, nights, spans_in_words, zone_of
+from nightshift.errors import DataError, TerminalError
+from nightshift.lake.landing import LandingFile, landing_file, missing_files, read_landed
+from nightshift.lake.publish import publish
+from nightshift.lake.read import read_dates
+from nightshift.lake.readings import OutdatedReadings, outdated_readings
+from nightshift.lake.staging import published_inputs, stage_arrow
+from nightshift.lake.tables import READINGS, raw_table
+from nightshift.project import Project
+from nightshift.types import Measurement
+
+READ = "read"  # the statistic of what was read again, and of what was not
+
+# How many dates are read again at once, so that memory stays flat.
+BATCH_DATES = 92
+
+
+@dataclass(frozen=True)
+class Reread:
+    """What was done about published dates that were read otherwise.
+
+    Attributes:
+        locations: The staged sets of the dates that were read again.
+        measurements: What was read again, and what stays as it was read; each says why.
+    """
+
+    locations: tuple[str, ...]
+    measurements: tuple[Measurement, ...]
+
+    def __add__(self, later: Reread) -> Reread:
+        return Reread(self.locations + later.locations, self.measurements + later.measurements)
+
+
+def reread(project: Project, due: Collection[LandingFile] = ()) -> Reread:
+    """Stages the landed files of all published dates that were read otherwise than the definition says now.
+
+    A file that cannot be read so was written for the earlier declaration: its rows stay as they were read, and count as
+    read by the current one.
+
+    Args:
+        project: The model.
+        due: The files that are read in any case.
+
+    Raises:
+        TerminalError: If the file of a date is gone whose columns were read otherwise.
+    """
+    result = Reread((), ())
+    for outdated in outdated_readings(project.lake, project.definition):
+        source = project.definition.sources[outdated.source]
+        files = [landing_file(project.settings.landing_uri, outdated.source, source, day) for day in outdated.changes]
+        result += _reread_source(project, outdated, [file for file in files if file not in due])
+    return result
+
+
+def _reread_source(project: Project, outdated: OutdatedReadings, files: Sequence[LandingFile]) -> Reread:
+    gone = missing_files(list(files))
+    _check_gone(project, outdated, [file.day for file in gone])
+    kept = [_keep(project, file, "it is no longer in the landing folder") for file in gone]
+    landed = {file.day: file for file in files if file not in gone}
+    result = Reread((), tuple(kept))
+    for first, last in neighbouring(landed):
+        days = list(nights(first, last))
+        for start in range(0, len(days), BATCH_DATES):
+            result += _stage_batch(project, [landed[day] for day in days[start : start + BATCH_DATES]], outdated)
+    return result
+
+
+def _check_gone(project: Project, outdated: OutdatedReadings, gone: list[date]) -> None:
+    """Refuses dates that cannot be read again and whose columns mean something else than those of other dates."""
+    if changed := {day: outdated.changes[day] for day in gone if outdated.changes[day].changed}:
+        raise TerminalError(
+            f"{OutdatedReadings(outdated.source, changed)}, and can no longer be read again",
+            where=project.settings.landing_uri,
+            received=f"no file of {spans_in_words(changed)}",
+            fix="land them again, declare the columns as before, or declare the new files as a source of another name",
+        )
+
+
+def _stage_batch(project: Project, files: Sequence[LandingFile], outdated: OutdatedReadings) -> Reread:
+    """Stages neighbouring dates, a set for each run of them that can be read."""
+    spec, source = raw_table(project.definition, outdated.source), project.definition.sources[outdated.source]
+    zone = zone_of(project.definition.schedule, source)
+    rows: dict[date, tuple[LandingFile, pa.Table, str]] = {}
+    measurements: list[Measurement] = []
+    for file in files:
+        try:
+            rows[file.day] = (file, *read_landed(file, source, spec, zone))
+        except DataError as error:
+            measurements.append(_keep(project, file, error.problem))
+    locations = []
+    for first, last in neighbouring(rows):
+        parts = [rows[day] for day in nights(first, last)]
+        inputs = {file.uri: digest for file, _, digest in parts}
+        staged = stage_arrow(project.lake, spec, pa.concat_tables(part[1] for part in parts), first, last, inputs)
+        locations.append(staged.location)
+        change = OutdatedReadings(outdated.source, {day: outdated.changes[day] for day in nights(first, last)}).change
+        measurements.append(Measurement(f"{spec.name} of {staged.dates}", READ, detail=f"was of {change}: read again"))
+    return Reread(tuple(locations), tuple(measurements))
+
+
+def _keep(project: Project, file: LandingFile, reason: str) -> Measurement:
+    """Publishes the rows of a date as they are, as read by the current declaration: they passed their audit."""
+    spec = raw_table(project.definition, file.source)
+    inputs = {name: text for name, text in published_inputs(project.lake, spec, file.day).items() if name != READINGS}
+    rows = read_dates(project.lake, spec, file.day, file.day)
+    publish(project.lake, spec, stage_arrow(project.lake, spec, rows, file.day, file.day, inputs))
+    name = file.uri.rsplit("/", 1)[-1]
+    return Measurement(f"{spec.name} of {file.day}", READ, detail=f"stays as it was read before: {name}: {reason}")
