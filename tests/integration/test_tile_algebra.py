@@ -22,6 +22,7 @@ from nightshift.features.compute import (
     write_day_tiles,
     write_longer_tiles,
 )
+from nightshift.features.observations import observe
 from nightshift.features.partials import lower
 from nightshift.features.plan import SPANS, Tile
 from nightshift.features.tiling import TileWriter
@@ -89,9 +90,8 @@ def features(
         "k": [k for _ in NIGHTS for k, _ in KEYS],
         "j": pa.array([j for _ in NIGHTS for _, j in KEYS], pa.int64()),
     }
-    prepared = prepare_observations(
-        definition, join_lookups(definition, {"due": spark.createDataFrame(pa.table(due))}, {})
-    )
+    observed = observe(definition, spark.createDataFrame(pa.table(due)), NIGHTS[0], NIGHTS[-1])
+    prepared = prepare_observations(definition, join_lookups(definition, observed, {}, {}))
     rows, finish_table = compute_features(definition, prepared, [window_inputs(definition, NIGHTS, files)])
     rows_computed = finish_table(rows.toArrow()).to_pylist()
     return {Observed(row["score_date"], row["k"], row["j"]): row for row in rows_computed}

@@ -26,14 +26,15 @@ def expressions_are_valid(definition: ModelDefinition) -> Iterator[Problem]:
                 yield from expression_problems(
                     ("features", "aggregates", name, part), expression, "spark", source_.types | DATED
                 )
-    observed = sources.get(definition.observations.source)
+    if definition.observations.source not in sources:
+        return
+    columns = definition.observed_types | {"score_date": "date"}
     looked_up = {name: sources[part.source].types for name, part in features.lookups.items() if part.source in sources}
-    for name, row in features.rows.items():
-        if observed is not None:
-            columns = observed.types | {"score_date": "date"}
-            yield from expression_problems(
-                ("features", "rows", name, "expression"), row.expression, "spark", columns, looked_up
-            )
+    over_rows: dict[KeyPath, str | None] = {("observations", "where"): definition.observations.where}
+    over_rows |= {("features", "rows", name, "expression"): row.expression for name, row in features.rows.items()}
+    for path, expression in over_rows.items():
+        if expression is not None:
+            yield from expression_problems(path, expression, "spark", columns, looked_up)
 
 
 def derived_names_are_free(definition: ModelDefinition) -> Iterator[Problem]:

@@ -39,7 +39,8 @@ def features_that_may_be_unmet(definition: ModelDefinition, categories: Mapping[
 def _always_present(definition: ModelDefinition) -> Iterator[str]:
     """The features that have a value in every published row."""
     observed = definition.sources[definition.observations.source]
-    present = observed.always_present | set(definition.observations.key) | {"score_date", "source_date"}
+    present = observed.always_present & definition.observed_types.keys()
+    present |= {*definition.observations.key, "score_date", "source_date"}
     columns = {column.lower() for column in present}
     checks = definition.quality.features.columns
     for name in definition.feature_types:

@@ -8,33 +8,20 @@ from pathlib import Path
 from pydantic import Field
 from pydantic.json_schema import SkipJsonSchema
 
-from nightshift.definition.base import ColumnName, Name, SourceName, StrictModel
+from nightshift.definition.base import ColumnName, Name, StrictModel
 from nightshift.definition.checks import Quality
 from nightshift.definition.features import Aggregate, Features, FeatureType
 from nightshift.definition.gate import Gate
 from nightshift.definition.label import Label
 from nightshift.definition.metrics import Metric
 from nightshift.definition.monitoring import Monitoring
+from nightshift.definition.observations import Observations
 from nightshift.definition.prediction import PREDICTIONS, Prediction
 from nightshift.definition.promotion import DeclaredPromotion, Promotion
 from nightshift.definition.recipe import Recipe, feature_recipes
 from nightshift.definition.schedule import Schedule, Wait
 from nightshift.definition.source import DeclaredSource
 from nightshift.definition.training import ESTIMATOR_FILE, Training
-
-
-class Observations(StrictModel):
-    """What is scored: every row of the source's partition dated as the score date.
-
-    An observation without a key value, or two with the same key, fail the audit: give these columns `required: true`
-    and name them as the source's `key`.
-    """
-
-    source: SourceName = Field(description="A daily source that is available at the cutoff of its own date.")
-    key: tuple[ColumnName, ...] = Field(
-        min_length=1,
-        description="The columns that identify an observation within its night. The label's source has them, too.",
-    )
 
 
 class ModelDefinition(StrictModel):
@@ -68,6 +55,21 @@ class ModelDefinition(StrictModel):
     def prediction(self) -> Prediction:
         """What the model predicts."""
         return PREDICTIONS[self.label.kind]
+
+    @property
+    def has_daily_observations(self) -> bool:
+        """Whether the observations of a night are all rows of one file."""
+        observed = self.observations
+        return not (observed.within or observed.where) and self.sources[observed.source].cadence == "daily"
+
+    @property
+    def observed_types(self) -> dict[str, str]:
+        """The columns of an observation, landed and derived, with their types; of an unknown source none."""
+        source = self.sources.get(self.observations.source)
+        types = source.types if source else {}
+        if self.observations.within is None:
+            return types
+        return {name: kind for name, kind in types.items() if name in self.observations.key}
 
     @property
     def label_key(self) -> tuple[ColumnName, ...]:

@@ -49,7 +49,8 @@ def value_can_be_computed(definition: ModelDefinition) -> Iterator[Problem]:
         "naive": {},
         "expression": of_outcome | inputs,
     }
-    structs = {OBSERVATION: observed.landed}
+    types_of = definition.observed_types
+    structs = {OBSERVATION: {name: kind for name, kind in observed.landed.items() if name in types_of}}
     for key, types in columns.items():
         yield from expression_problems(("monitoring", "value", key), getattr(value, key), "duckdb", types, structs)
 

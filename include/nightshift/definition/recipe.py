@@ -226,6 +226,6 @@ def _clock(definition: ModelDefinition, source: Source | None = None) -> list[ob
 def _recipe(inputs: _Inputs, *ingredients: object) -> Recipe:
     columns = sorted((source, name, reading) for (source, name), reading in inputs.columns.items())
     # Another key or source of the observations is other rows, whose features are none of the same.
-    observed = inputs.definition.observations.model_dump(mode="json")
+    observed = inputs.definition.observations.model_dump(mode="json", exclude_none=True)
     content = json.dumps([FORMAT, observed, ingredients, columns, inputs.parts], sort_keys=True, default=str)
     return Recipe(hashlib.sha256(content.encode()).hexdigest()[:16], dict(inputs.columns))

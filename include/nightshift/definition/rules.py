@@ -64,6 +64,7 @@ def sources_exist(definition: ModelDefinition) -> Iterator[Problem]:
 def columns_exist(definition: ModelDefinition) -> Iterator[Problem]:
     """Keys that identify rows must have landed; those that look up or group may be derived."""
     observed, features = definition.observations.source, definition.features
+    within = definition.observations.within is not None
     required: list[tuple[KeyPath, str, tuple[str, ...], bool]] = [
         (("observations", "key"), observed, definition.observations.key, False),
         (("label", "by" if definition.label.by else "source"), definition.label.source, definition.label_key, False),
@@ -78,10 +79,15 @@ def columns_exist(definition: ModelDefinition) -> Iterator[Problem]:
         required += [(("features", "aggregates", name, "by"), side, aggregate.by, True) for side in sides]
     for path, name, columns, derived in required:
         source = definition.sources.get(name)
-        declared = list(source.types if derived else source.columns) if source else columns
+        declared = list(source.types if derived else source.columns) if source else list(columns)
+        message, fix = f"source '{name}' has no such column", "name one of its columns"
+        if within and path[0] == "features" and name == observed:
+            declared = list(definition.observed_types)
+            message = "is no column of the observations, which have their key alone `within` some days"
+            fix = "name one of these, or look it up"
         for column in columns:
             if column not in declared:
-                yield Problem(path, f"source '{name}' has no such column", column, declared, "name one of its columns")
+                yield Problem(path, message, column, declared, fix)
 
 
 def cadence_fits_use(definition: ModelDefinition) -> Iterator[Problem]:
@@ -95,10 +101,9 @@ def cadence_fits_use(definition: ModelDefinition) -> Iterator[Problem]:
                 [list(source.key)],
                 f"look up by the key of '{lookup.source}'",
             )
-    users: list[tuple[KeyPath, str]] = [
-        (("observations", "source"), definition.observations.source),
-        (("label", "source"), definition.label.source),
-    ]
+    users: list[tuple[KeyPath, str]] = [(("label", "source"), definition.label.source)]
+    if definition.observations.within:
+        users.append((("observations", "within"), definition.observations.source))
     users += [
         (("features", "aggregates", name, "source"), part.source)
         for name, part in definition.features.aggregates.items()
@@ -113,6 +118,8 @@ def observations_are_available_in_time(definition: ModelDefinition) -> Iterator[
     from nightshift.definition.calendar import is_available, nights
 
     source = definition.sources.get(definition.observations.source)
+    if source and (source.cadence == "irregular" or definition.observations.within):
+        return
     start = definition.schedule.start
     # A year of nights, because two time zones may change their clocks on different days or not at all.
     year = nights(start, min(start + timedelta(days=366), definition.schedule.end or date.max))
@@ -143,8 +150,7 @@ def names_are_free(definition: ModelDefinition) -> Iterator[Problem]:
 
 def names_do_not_collide(definition: ModelDefinition) -> Iterator[Problem]:
     used = set(definition.features.rows) | set(definition.observations.key)
-    observed = definition.sources.get(definition.observations.source)
-    inputs = {*(observed.types if observed else ()), *definition.features.lookups}
+    inputs = {*definition.observed_types, *definition.features.lookups}
     for name, aggregate in definition.features.aggregates.items():
         path = ("features", "aggregates", name)
         for feature in aggregate.features(name):
@@ -157,7 +163,7 @@ def names_do_not_collide(definition: ModelDefinition) -> Iterator[Problem]:
     for name in sorted(RESERVED & set(definition.features.lookups)):
         yield Problem(("features", "lookups", name), "reserved name", name, None, "choose another name")
     for name in definition.features.lookups:
-        if observed and name in observed.types:
+        if name in definition.observed_types:
             yield Problem(("features", "lookups", name), "is a column of the observations", name, None, "rename it")
     for column in definition.observations.key:
         if column in PROVENANCE:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from nightshift.definition.calendar import is_available
 from nightshift.definition.features import Aggregate, feature_name
 from nightshift.definition.model import ModelDefinition
-from nightshift.features.compute import complete_features, prepare_observations, visible_rows, with_derived
+from nightshift.features.compute import complete_features, only_scored, prepare_observations, visible_rows, with_derived
 from nightshift.features.windows import observed_key
 
 if TYPE_CHECKING:
@@ -33,16 +33,14 @@ def brute_force(
     """
     from pyspark.sql import functions as F
 
-    source = definition.observations.source
-    rows = raw[source].where(F.col("source_date") == F.lit(night)).withColumnRenamed("source_date", "score_date")
-    observed = with_derived(definition, source, rows)
+    observed = _observed(definition, night, raw, dates)
     for name, lookup in definition.features.lookups.items():
         available = [day for day in dates[lookup.source] if day <= _newest(definition, lookup.source, night)]
         version = raw[lookup.source].where(F.col("source_date") == F.lit(max(available, default=None)))
         fields = F.struct(*definition.sources[lookup.source].types)
         dimension = with_derived(definition, lookup.source, version).select(*lookup.key, fields.alias(name))
         observed = observed.join(dimension, [*lookup.key], "left")
-    features = prepare_observations(definition, observed)
+    features = prepare_observations(definition, only_scored(definition, observed))
     for name, aggregate in definition.features.aggregates.items():
         for window in aggregate.windows:
             last = _newest(definition, aggregate.source, night)
@@ -54,6 +52,26 @@ def brute_force(
             by = [observed_key(column) for column in aggregate.by]
             features = features.join(values, by, "left") if by else features.crossJoin(values)
     return complete_features(definition, features)
+
+
+def _observed(
+    definition: ModelDefinition, night: date, raw: Mapping[str, DataFrame], dates: Mapping[str, Iterable[date]]
+) -> DataFrame:
+    """The observations of a night: of a file, of a version, or every key of some files once."""
+    from pyspark.sql import functions as F
+
+    observations = definition.observations
+    rows, newest = raw[observations.source], _newest(definition, observations.source, night)
+    day = F.col("source_date")
+    if observations.within is not None:
+        lately = rows.where((day <= F.lit(newest)) & (day > F.lit(newest - observations.within)))
+        observed = lately.select(*observations.key).dropna().dropDuplicates()
+    elif definition.sources[observations.source].cadence == "irregular":
+        version = max((day for day in dates[observations.source] if day <= newest), default=None)
+        observed = with_derived(definition, observations.source, rows.where(day == F.lit(version))).drop(day)
+    else:
+        observed = with_derived(definition, observations.source, rows.where(day == F.lit(night))).drop(day)
+    return observed.withColumn("score_date", F.lit(night))
 
 
 def _newest(definition: ModelDefinition, source: str, night: date) -> date:

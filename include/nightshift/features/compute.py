@@ -183,20 +183,27 @@ def _operand_type(aggregate: Aggregate) -> str:
 
 
 def join_lookups(
-    definition: ModelDefinition, raw: Mapping[str, DataFrame], versions: Mapping[str, tuple[VisibleTile, ...]]
+    definition: ModelDefinition,
+    observed: DataFrame,
+    raw: Mapping[str, DataFrame],
+    versions: Mapping[str, tuple[VisibleTile, ...]],
 ) -> DataFrame:
-    """Adds derived columns to the observations of some nights, and their look-ups as structs.
+    """Adds look-ups to the observations of some nights, as structs, and leaves those that satisfy `where`.
 
     Args:
         definition: The model definition.
-        raw: The raw rows of the observations and of each source that is looked up.
+        observed: The observations, see `nightshift.features.observations`.
+        raw: The raw rows of each source that is looked up.
         versions: For each source that is looked up, the version of every night.
     """
-    source = definition.observations.source
-    observed = with_derived(definition, source, raw[source]).withColumnRenamed("source_date", "score_date")
     for name, lookup in definition.features.lookups.items():
         observed = _look_up(definition, name, lookup, observed, raw[lookup.source], versions[lookup.source])
-    return observed
+    return only_scored(definition, observed)
+
+
+def only_scored(definition: ModelDefinition, observed: DataFrame) -> DataFrame:
+    """The observations that satisfy `where`, of those with look-ups."""
+    return observed.where(definition.observations.where) if definition.observations.where else observed
 
 
 def prepare_observations(definition: ModelDefinition, observed: DataFrame) -> DataFrame:
@@ -208,14 +215,14 @@ def prepare_observations(definition: ModelDefinition, observed: DataFrame) -> Da
     """
     from pyspark.sql import functions as F
 
-    features, source = definition.features, definition.observations.source
+    features = definition.features
     keys = {column: None for aggregate in features.aggregates.values() for column in aggregate.by}
     columns = [F.col(name) for name in ("score_date", *definition.observations.key)]
     columns += [F.col(name).alias(observed_key(name)) for name in keys]
     columns += [typed(F.expr(row.expression), row.type).alias(name) for name, row in features.rows.items()]
     if features.computed:
         selected = {*definition.feature_types, *definition.observations.key}
-        columns += [F.col(name) for name in definition.sources[source].types if name not in selected]
+        columns += [F.col(name) for name in definition.observed_types if name not in selected]
         columns += [
             F.col(name)[column].alias(f"{name}.{column}")
             for name, lookup in features.lookups.items()

@@ -40,7 +40,7 @@ class Tile:
 
 @dataclass(frozen=True)
 class VisibleTile:
-    """A tile, or a version of a look-up, that one night may read.
+    """A tile, or a version of an irregular source, that one night may read.
 
     Attributes:
         night: The score date.
@@ -61,7 +61,7 @@ class FeaturePlan:
         first: The first score date.
         last: The last score date.
         windows: For each aggregated source, the tiles of every night.
-        versions: For each source that is looked up, the version of every night.
+        versions: For each source that is looked up or whose newest version is observed, the version of every night.
     """
 
     first: date
@@ -90,6 +90,9 @@ def plan_features(
         lengths.setdefault(aggregate.source, set()).update(window.days for window in aggregate.windows)
     windows = {name: tuple(_windows(definition, name, first, last, days)) for name, days in lengths.items()}
     looked_up = {lookup.source for lookup in definition.features.lookups.values()}
+    observed = definition.observations.source
+    if definition.sources[observed].cadence == "irregular":
+        looked_up.add(observed)
     versions = {name: tuple(_versions(definition, name, first, last, published[name])) for name in looked_up}
     return FeaturePlan(first, last, windows, versions)
 

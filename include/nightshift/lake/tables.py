@@ -34,6 +34,7 @@ ROW_NUMBER = "nightshift_row"
 QUARANTINE_COLUMNS = tuple(f"quarantine_{name}" for name in ("rule", "column", "value", "reason", "run"))
 
 REGISTRY_EVENTS = "registry_events"
+OBSERVED = "observed"  # among the inputs of features: how many observations their nights have
 RECIPES = "recipes"  # among the inputs of features: the digest of each feature's recipe, as JSON
 READINGS = "readings"  # among the inputs of raw rows: the reading of each column, as JSON
 

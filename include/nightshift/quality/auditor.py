@@ -19,6 +19,7 @@ from nightshift.lake.parquet import date_of_parquet_file
 from nightshift.lake.read import Partition, published_dates, published_partitions, read_dates
 from nightshift.lake.staging import load_staged, published_folder, read_staged
 from nightshift.lake.tables import (
+    OBSERVED,
     Layer,
     TableSpec,
     features_table,
@@ -71,8 +72,7 @@ class Auditor:
         layer, name = split_identifier(staged.table)
         if layer is Layer.RAW:
             return source_contract(name, self.definition.sources[name], self._source_context(name, staged, siblings))
-        observed = raw_table(self.definition, self.definition.observations.source)
-        observations = sum(published_dates(self.lake, observed, (staged.first, staged.last)).values())
+        observations = self._observations(staged)
         context = AuditContext(day=_single_date(staged), observations=observations)
         if layer is Layer.FEATURES:
             columns = self.definition.quality.features.columns
@@ -84,6 +84,15 @@ class Auditor:
             return scores_contract(self.definition, context, shadow_table)
         history = self._history(scores_table(self.definition), self.definition.quality.scores.columns, staged)
         return scores_contract(self.definition, replace(context, distributions=history, scores=scores))
+
+    def _observations(self, staged: Staged) -> int:
+        """How many rows a set of features or scores must have: one an observation."""
+        counted = raw_table(self.definition, self.definition.observations.source)
+        if not self.definition.has_daily_observations:
+            if OBSERVED in staged.inputs:
+                return int(staged.inputs[OBSERVED])
+            counted = features_table(self.definition)
+        return sum(published_dates(self.lake, counted, (staged.first, staged.last)).values())
 
     def file_checks(self, staged: Staged) -> list[Check]:
         """The checks of a source's landed files: whether one equals another date's file, byte for byte."""

@@ -97,9 +97,11 @@ def left_out_conditions(definition: ModelDefinition, name: str) -> Iterator[Cond
     """The conditions under which a model leaves out rows of a source."""
     source = definition.sources[name]
     aggregates = [part for part in definition.features.aggregates.values() if part.source == name]
-    if aggregates and source.event_time is not None:
-        days = max(window.days for part in aggregates for window in part.windows)
+    label = definition.label if definition.label.window is not None and definition.label.source == name else None
+    if (aggregates or label) and source.event_time is not None:
+        days = max((window.days for part in aggregates for window in part.windows), default=None)
         values = [_value_of(part) for part in aggregates if part.agg == "last"]
+        values += ["true"] if label else []
         yield from event_time_conditions(source, zone_of(definition.schedule, source), days, values)
     for columns, consequence in _keys(definition, name).items():
         if condition := _null_key(source, columns, consequence):
@@ -144,7 +146,7 @@ def event_time_conditions(
         "`available.after` with the column that the files are dated by",
         share,
     )
-    ignored = "have no event time" + (", so `last` ignores their values" if needed else "")
+    ignored = "have no event time" + (", so `last` and labels over a window ignore them" if needed else "")
     yield condition(MISSING, f"({at}) is null and ({needs})", ignored, share if needed else 1.0)
     yield condition(EARLY, f"{at} < {begins}", "happened before the date of their file", 1.0)
     if days is not None:
@@ -161,6 +163,10 @@ def _keys(definition: ModelDefinition, name: str) -> dict[tuple[str, ...], str]:
     """The keys by which rows of a source are matched, each with what becomes of a row that lacks it."""
     observed = definition.observations.source == name
     keys: dict[tuple[str, ...], str] = {}
+    if observed and definition.observations.within is not None:
+        keys[definition.observations.key] = "so they make no observation"
+    if name == definition.label.source and definition.label.window is not None:
+        keys.setdefault(definition.label_key, "so no label counts them")
     for aggregate in definition.features.aggregates.values():
         if aggregate.by and aggregate.source == name:
             keys.setdefault(aggregate.by, "so no aggregate by it counts them")

@@ -28,6 +28,7 @@ from nightshift.features.compute import (
     write_day_tiles,
     write_longer_tiles,
 )
+from nightshift.features.observations import observe, observed_dates
 from nightshift.features.plan import SPANS, FeaturePlan, Tile, plan_features
 from nightshift.features.recorded_recipes import definition_of_version
 from nightshift.features.tiles import consecutive_tiles, plan_tiles, published_tiles, recipe
@@ -38,7 +39,7 @@ from nightshift.lake.groups import aggregate_groups
 from nightshift.lake.read import Partition, published_partitions, snapshot_of
 from nightshift.lake.readings import require_current_readings
 from nightshift.lake.staging import seal, staging_folder
-from nightshift.lake.tables import Layer, features_table, raw_table, tiles_table
+from nightshift.lake.tables import OBSERVED, Layer, features_table, raw_table, tiles_table
 from nightshift.project import Project
 from nightshift.registry.package import learned_features
 from nightshift.registry.store import Version
@@ -104,10 +105,11 @@ def stage_features(raw: RawTables, first: date, last: date, attempt: str) -> lis
     for source in plan.windows:
         tiles, files[source] = _stage_tiles(raw, source, plan, attempt)
         staged += tiles
+    counts = _observations(raw, plan)
     inputs = raw.inputs() | {"definition": definition_hash(raw.definition)}
+    inputs |= {OBSERVED: str(sum(counts.values()))}
     staging = StagingWriter(raw.lake, features_table(raw.definition), attempt, inputs)
-    observed = raw.definition.observations.source
-    batches = batch_by_rows(nights(first, last), OBSERVATIONS, lambda night: raw.count(observed, night, night))
+    batches = batch_by_rows(nights(first, last), OBSERVATIONS, lambda night: counts.get(night, 0))
     for batch in progress("features", batches):
         batch_plan = plan_features(raw.definition, batch[0], batch[-1], raw.partitions)
         staging.write(*_features(raw, batch_plan, files))
@@ -160,7 +162,7 @@ def _check_observations(learned: ModelDefinition, current: ModelDefinition, vers
     Raises:
         TerminalError: If the source or the key of the observations differs.
     """
-    then, now = (f"{d.observations.source} by {', '.join(d.observations.key)}" for d in (learned, current))
+    then, now = (str(d.observations.model_dump(mode="json", exclude_none=True)) for d in (learned, current))
     if then != now:
         raise TerminalError(
             f"version {version.number} scores other observations",
@@ -171,16 +173,33 @@ def _check_observations(learned: ModelDefinition, current: ModelDefinition, vers
         )
 
 
+def _observations(raw: RawTables, plan: FeaturePlan) -> dict[date, int]:
+    """How many observations each night of a plan has."""
+    if raw.definition.has_daily_observations:
+        source = raw.definition.observations.source
+        return {night: raw.count(source, night, night) for night in nights(plan.first, plan.last)}
+    counts = _observed(raw, plan).groupBy("score_date").count().collect()
+    return {row["score_date"]: row["count"] for row in counts}
+
+
 def _features(raw: RawTables, plan: FeaturePlan, files: dict[str, TileFiles]) -> tuple[DataFrame, TableTransform]:
-    definition, observed = raw.definition, raw.definition.observations.source
-    rows = {observed: raw.in_runs(observed, plan.first, plan.last)}
-    for source, versions in plan.versions.items():
-        dates = [version.tile.start for version in versions] or [plan.first]
-        rows[source] = raw.rows(source, min(dates), max(dates))
-    prepared = prepare_observations(definition, join_lookups(definition, rows, plan.versions))
+    prepared = prepare_observations(raw.definition, _observed(raw, plan))
     return compute_features(
-        definition, prepared, [_window_inputs(definition, plan, name, files[name]) for name in plan.windows]
+        raw.definition, prepared, [_window_inputs(raw.definition, plan, name, files[name]) for name in plan.windows]
     )
+
+
+def _observed(raw: RawTables, plan: FeaturePlan) -> DataFrame:
+    """The observations of a plan's nights with their look-ups."""
+    definition, source = raw.definition, raw.definition.observations.source
+    versions = plan.versions.get(source, ())
+    dates = observed_dates(definition, plan.first, plan.last, versions)
+    observed = observe(definition, raw.in_runs(source, *dates), plan.first, plan.last, versions)
+    looked_up = {}
+    for name in {lookup.source for lookup in definition.features.lookups.values()}:
+        days = [version.tile.start for version in plan.versions[name]] or [plan.first]
+        looked_up[name] = raw.rows(name, min(days), max(days))
+    return join_lookups(definition, observed, looked_up, plan.versions)
 
 
 def _window_inputs(definition: ModelDefinition, plan: FeaturePlan, source: str, files: TileFiles) -> WindowInputs:

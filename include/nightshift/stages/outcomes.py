@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightshift.definition.calendar import label_dates, newest_labelled, nights
+from nightshift.definition.calendar import label_dates, newest_labelled, newest_partition, nights
 from nightshift.lake.labels import join_labels, read_labels
 from nightshift.lake.read import Partition, fingerprint, published_partitions
 from nightshift.lake.tables import TableSpec, raw_table, scores_table, shadow_table
@@ -90,8 +90,23 @@ def _measure_value(project: Project, day: date, rows: pa.Table, labels: pa.Table
     shadow = project.read(shadow_table(definition), day, day)
     for number in sorted(pc.unique(shadow["model_version"]).to_pylist()):
         scored[f"challenger {number}"] = shadow.filter(pc.equal(shadow["model_version"], number)), number
-    observed = project.read(raw_table(definition, definition.observations.source), day, day)
-    project.record("value", day, measure_value(definition, scored, labels, observed), run_id)
+    project.record("value", day, measure_value(definition, scored, labels, _observed(project, rows, day)), run_id)
+
+
+def _observed(project: Project, rows: pa.Table, day: date) -> pa.Table:
+    """The landed rows of a night's observations; keys alone where these have no row of their own."""
+    definition = project.definition
+    source = definition.sources[definition.observations.source]
+    if definition.observations.within is not None:
+        return rows.select(["score_date", *definition.observations.key]).rename_columns({"score_date": "source_date"})
+    spec = raw_table(definition, definition.observations.source)
+    if source.cadence == "daily":
+        return project.read(spec, day, day)
+    newest = newest_partition(definition.schedule, source, day)
+    version = max(published_partitions(project.lake, spec, within=(date.min, newest)), default=day)
+    observed = project.read(spec, version, version)
+    dated = pa.repeat(pa.scalar(day, pa.date32()), observed.num_rows)
+    return observed.set_column(observed.column_names.index("source_date"), "source_date", dated)
 
 
 def _labels(project: Project, rows: pa.Table) -> pa.Table:

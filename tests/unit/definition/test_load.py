@@ -327,13 +327,6 @@ def test_a_look_up_may_name_the_key_of_its_source_in_any_order(models: Path) -> 
     assert load_definition(folder).features.lookups["plan_row"].source == "plan"
 
 
-def test_observations_from_an_irregular_source_are_refused(models: Path) -> None:
-    folder = models / "tiny"
-    lines = broken(folder, changed(folder, (PLAN_KEY, f"cadence: irregular\n    {PLAN_KEY}")))
-    [line] = [line for line in lines if "observations.source" in line]
-    assert "needs a daily source; received 'irregular'; allowed: cadence: daily; fix: use a daily source" in line
-
-
 def test_a_definition_without_any_feature_is_refused(models: Path) -> None:
     folder = models / "tiny"
     text = (folder / "model.yaml").read_text()
