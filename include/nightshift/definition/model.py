@@ -105,6 +105,14 @@ class ModelDefinition(StrictModel):
         types |= {name: aggregate.type for name, aggregate in self.aggregate_features.items()}
         return types | {name: computed.type for name, computed in self.features.computed.items()}
 
+    @property
+    def weight_columns(self) -> dict[str, str]:
+        """The type of each column that the expression of a row's weight may use, by name."""
+        types = {name: str(kind) for name, kind in self.feature_types.items()}
+        observed = self.sources[self.observations.source].types if self.observations.source in self.sources else {}
+        types |= {name: observed[name] for name in self.observations.key if name in observed}
+        return types | {"score_date": "date", "label": self.label.type}
+
     @cached_property
     def recipes(self) -> dict[str, Recipe]:
         """How each feature is computed."""

@@ -72,6 +72,7 @@ class Prediction:
         label_sql: DuckDB SQL that gives the column `label` its type.
         label_mean: The statistic that is the mean of a night's labels.
         calibrated: Whether raw scores can be calibrated.
+        classes: The names of the label's classes; none if it is a number.
         estimator: The kind of estimator that makes it.
         metrics: Its metrics.
     """
@@ -84,6 +85,7 @@ class Prediction:
     label_sql: str
     label_mean: str
     calibrated: bool
+    classes: tuple[str, ...]
     estimator: EstimatorKind
     metrics: MetricRoles
 
@@ -97,6 +99,7 @@ PROBABILITY = Prediction(
     label_sql="cast(label as boolean)",
     label_mean="positive_share",
     calibrated=True,
+    classes=("false", "true"),
     estimator=EstimatorKind("classifier", "predict_proba", "a regressor gives no probability of a condition"),
     metrics=MetricRoles(
         names=("roc_auc", "average_precision", "brier", "log_loss", "calibration_error"),
@@ -118,6 +121,7 @@ NUMBER = Prediction(
     label_sql="label",
     label_mean="mean_label",
     calibrated=False,
+    classes=(),
     estimator=EstimatorKind("regressor", "predict", "a classifier cannot predict a number"),
     metrics=MetricRoles(
         names=("mae", "rmse", "r2", "bias"),

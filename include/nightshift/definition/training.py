@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from nightshift.definition.base import StrictModel, ValueType
+from nightshift.definition.base import DuckDbSql, StrictModel, ValueType
+from nightshift.definition.class_weight import ClassWeight
 from nightshift.definition.duration import Days
 from nightshift.definition.metrics import MetricName
 
@@ -16,14 +17,15 @@ ESTIMATOR_FILE = "estimator.py"
 
 
 class Estimator(StrictModel):
-    """The estimator that is fitted: any scikit-learn-compatible class, or what `estimator.py` returns."""
+    """The estimator that is fitted: a class of scikit-learn, LightGBM or XGBoost, or what `estimator.py` returns."""
 
     class_: Annotated[str, ValueType("dotted name")] | None = Field(
         None,
         alias="class",
         pattern=r"^[A-Za-z_][\w.]*\.[A-Za-z_]\w*$",
-        description="A scikit-learn classifier with `predict_proba`; a regressor if the label is a number. Required "
-        "without [`estimator.py`](#an-estimator-of-your-own-estimatorpy), not allowed with it.",
+        description="A classifier with `predict_proba`; a regressor if the label is a number. Such as "
+        "`lightgbm.LGBMClassifier`; [which libraries](training.md#estimators). Required without "
+        "[`estimator.py`](#an-estimator-of-your-own-estimatorpy), not allowed with it.",
     )
     params: dict[str, Any] = Field({}, description="Its arguments. With `estimator.py`, the first argument.")
 
@@ -54,8 +56,8 @@ class Training(StrictModel):
 
     Categories are passed as codes, missing values and categories that are unknown to the training as NaN, unless they
     are imputed.
-    `categorical_features` is set if the class takes it. Only types that skops can load without executing code are
-    accepted: most of scikit-learn's own, and pipelines of them.
+    The estimator learns which features are categories if its class takes that. Only estimators that can be stored
+    without executable code are accepted: most of scikit-learn's own, LightGBM's and XGBoost's, and pipelines of them.
     """
 
     estimator: Estimator = Field(Estimator(), description="The estimator that is fitted.")
@@ -65,6 +67,16 @@ class Training(StrictModel):
         description="The statistic of a feature's training rows that "
         "[takes the place of a missing value](training.md#missing-values); of a category always the most frequent "
         "one. Needed by an estimator that takes no missing values, if there are any.",
+    )
+    weight: DuckDbSql | None = Field(
+        None,
+        description="The [weight of a training row](training.md#weights), over the features, the observation's key, "
+        "`score_date` and `label`: a finite number, 0 or more. Without it, all rows weigh the same.",
+    )
+    class_weight: ClassWeight | None = Field(
+        None,
+        description="What the rows of a class weigh: `balanced`, so that both classes weigh the same together, or a "
+        "weight by label, such as `{true: 3}`; a class without one weighs 1. Not allowed if the label is a number.",
     )
     calibration: Calibration | None = Field(
         None,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.prediction import PREDICTIONS
-from nightshift.definition.problem import Problem
+from nightshift.definition.problem import Problem, expression_problems
 from nightshift.definition.training import ESTIMATOR_FILE
 
 
@@ -37,4 +37,30 @@ def calibration_is_for_conditions(definition: ModelDefinition) -> Iterator[Probl
         yield Problem(("training", "calibration"), message, None, None, "remove it")
 
 
-RULES = (one_estimator, estimator_fits_the_label, calibration_is_for_conditions)
+def weights_are_over_the_rows(definition: ModelDefinition) -> Iterator[Problem]:
+    expression = definition.training.weight
+    if expression is not None:
+        yield from expression_problems(("training", "weight"), expression, "duckdb", definition.weight_columns)
+
+
+def class_weights_fit_the_label(definition: ModelDefinition) -> Iterator[Problem]:
+    declared, path = definition.training.class_weight, ("training", "class_weight")
+    if declared is None:
+        return
+    if not definition.prediction.classes:
+        message = f"only classes are weighted, and the label is a {definition.prediction.label}"
+        yield Problem(path, message, None, None, "remove it, or declare `training.weight`")
+        return
+    for name in declared if isinstance(declared, dict) else ():
+        if name not in definition.prediction.classes:
+            allowed = definition.prediction.classes
+            yield Problem((*path, name), "no class of the label", name, allowed, f"write {' or '.join(allowed)}")
+
+
+RULES = (
+    one_estimator,
+    estimator_fits_the_label,
+    calibration_is_for_conditions,
+    weights_are_over_the_rows,
+    class_weights_fit_the_label,
+)

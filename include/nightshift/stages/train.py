@@ -17,6 +17,7 @@ from nightshift.lake.tags import tag_snapshots, untag_snapshots
 from nightshift.monitoring.expected_performance import ExpectedPerformance, learn_expected_performance
 from nightshift.monitoring.reference import make_reference, with_thresholds
 from nightshift.project import Progress, Project
+from nightshift.registry.estimators import libraries_of
 from nightshift.registry.package import ModelPackage
 from nightshift.registry.reference import SCORES
 from nightshift.stages.rebuild import check_recipes
@@ -37,6 +38,7 @@ from nightshift.training.lineage import Lineage, environment, rows_digest
 from nightshift.training.methods import METHODS
 from nightshift.training.search import Trial, search
 from nightshift.training.unmet import with_unmet_values_filled
+from nightshift.training.weights import row_weights
 
 
 @dataclass(frozen=True)
@@ -141,8 +143,9 @@ def fit_model(
     if left_out := counts.sentence():
         progress(f"not in them: {left_out}")
     check_enough(definition, rows.num_rows)
+    row_weights(definition, rows)  # refuses weights before anything is fitted
     trials = search(definition, rows, progress) if definition.training.search else []
-    package = fit(definition, rows, trials[0].params if trials else {})
+    package = fit(definition, rows, trials[0].params if trials else {}, progress)
     for name in _unused_features(definition, package):
         progress(f"the feature '{name}' has no value in any training row: the model does without it")
     holdout = read_labelled(project.lake, definition, dates.holdout, dates.last, snapshots)
@@ -192,7 +195,7 @@ def lineage_of(
         unmatched=fitted.counts.unmatched,
         recipes=definition.feature_digests,
         label=label_digest(definition),
-        **environment(project.settings.home),
+        **environment(project.settings.home, libraries_of(fitted.package.estimator)),
     )
 
 

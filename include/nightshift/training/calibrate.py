@@ -10,7 +10,7 @@ from nightshift.definition.training import CalibrationMethod
 from nightshift.registry.calibration import Calibration, Isotonic, Sigmoid, Vector, log_odds
 
 
-def calibrate(method: CalibrationMethod, raw: Vector, labels: Vector) -> Calibration:
+def calibrate(method: CalibrationMethod, raw: Vector, labels: Vector, weights: Vector | None = None) -> Calibration:
     """Fits a map from raw scores to probabilities on rows that the model was not fitted on.
 
     Sources: J. Platt, Probabilistic outputs for support vector machines (1999); B. Zadrozny and C. Elkan, Transforming
@@ -20,10 +20,11 @@ def calibrate(method: CalibrationMethod, raw: Vector, labels: Vector) -> Calibra
         method: `isotonic`: any rising curve, for thousands of rows; `sigmoid`: a logistic curve.
         raw: The raw scores, shape (rows,).
         labels: The labels of the same rows, of both classes.
+        weights: The weights of the same rows; None if all weigh the same.
     """
     if method == "isotonic":
-        fitted = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(raw, labels)
+        fitted = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(raw, labels, sample_weight=weights)
         return Isotonic(tuple(fitted.X_thresholds_.tolist()), tuple(fitted.y_thresholds_.tolist()))
     # Practically without a penalty, but it converges where the classes do not overlap.
-    line = LogisticRegression(C=1e6).fit(log_odds(raw).reshape(-1, 1), labels.astype(np.int64))
+    line = LogisticRegression(C=1e6).fit(log_odds(raw).reshape(-1, 1), labels.astype(np.int64), sample_weight=weights)
     return Sigmoid(float(line.coef_[0, 0]), float(line.intercept_[0]))

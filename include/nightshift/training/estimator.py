@@ -15,7 +15,7 @@ from nightshift.definition.problem import Problem
 from nightshift.definition.training import ESTIMATOR_FILE
 from nightshift.errors import TerminalError, first_line
 from nightshift.registry.encoder import Encoder
-from nightshift.registry.package import store_estimator
+from nightshift.registry.estimators import KINDS, check_estimator, prepare_estimator
 from nightshift.training.methods import METHODS
 
 NO_PARAMS: Mapping[str, Any] = MappingProxyType({})
@@ -23,7 +23,7 @@ FUNCTION = "make_estimator"
 
 
 def make_estimator(definition: ModelDefinition, encoder: Encoder, overrides: Mapping[str, Any] = NO_PARAMS) -> Any:
-    """The declared estimator, with the seed and the positions of categories if it accepts them.
+    """The declared estimator, with the seed, the positions of categories if it accepts them, and a fixed fit.
 
     Args:
         definition: The model definition.
@@ -37,7 +37,12 @@ def make_estimator(definition: ModelDefinition, encoder: Encoder, overrides: Map
     make = _from_file if definition.training.estimator.class_ is None else _from_class
     estimator = make(definition, encoder, params)
     _check_kind(definition, estimator)
-    store_estimator(estimator)  # fail before fitting if it could not be stored afterwards
+    try:
+        prepare_estimator(estimator, definition.training.seed)
+        check_estimator(estimator, len(encoder.types))  # fail before fitting
+    except ValueError as error:
+        where, fix = place_of_estimator(definition), "correct `params` and the search's `grid`"
+        raise TerminalError(first_line(error), where=where, received=params, fix=fix) from error
     return estimator
 
 
@@ -67,12 +72,12 @@ def place_of_estimator(definition: ModelDefinition) -> str:
 def _from_class(definition: ModelDefinition, encoder: Encoder, declared: dict[str, Any]) -> Any:
     class_, where = str(definition.training.estimator.class_), place_of_estimator(definition)
     module, _, name = class_.rpartition(".")
-    imported = _imported(module)
+    imported = _imported(module, where)
     kind = getattr(imported, name, None)
     if not isinstance(kind, type):
         classes = [key for key, value in vars(imported).items() if isinstance(value, type)] if imported else []
         near = difflib.get_close_matches(name, classes, n=1)
-        fix = f"write '{module}.{near[0]}'" if near else "name an importable scikit-learn class"
+        fix = f"write '{module}.{near[0]}'" if near else "name an importable class of scikit-learn, LightGBM or XGBoost"
         raise TerminalError("no such class", where=where, received=class_, fix=fix)
     if not _is_compatible(kind):
         fix = "name a class that has fit and get_params"
@@ -87,11 +92,26 @@ def _from_class(definition: ModelDefinition, encoder: Encoder, declared: dict[st
         raise TerminalError(str(error), where=where, received=declared, allowed=sorted(accepted), fix=fix) from None
 
 
-def _imported(module: str) -> ModuleType | None:
+def _imported(module: str, where: str) -> ModuleType | None:
+    """The module; None if there is none of its name.
+
+    Raises:
+        TerminalError: If its library is not installed, or a library of the system is missing.
+    """
+    library = module.partition(".")[0]
     try:
         return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if library not in KINDS or error.name != library:
+            return None
+        raise TerminalError(
+            f"{library} is not installed", where=where, received=module, fix="pip install -r requirements.txt"
+        ) from None
     except ImportError:
         return None
+    except OSError as error:  # LightGBM needs the system's OpenMP
+        problem = f"{library} cannot be imported: {first_line(error)}"
+        raise TerminalError(problem, where=where, received=module, fix="install the library it names") from None
 
 
 def _from_file(definition: ModelDefinition, encoder: Encoder, params: dict[str, Any]) -> Any:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -14,14 +17,27 @@ from nightshift.definition.model import ModelDefinition
 from nightshift.definition.training import Calibration
 from nightshift.errors import TerminalError, first_line
 from nightshift.registry.encoder import Encoder
+from nightshift.registry.estimators import fit_estimator
+from nightshift.registry.estimators.adapter import FittedEstimator, TrainingMatrix
+from nightshift.registry.estimators.manifest import control_rows
 from nightshift.registry.package import TAKE_MISSING, ModelPackage
 from nightshift.registry.reference import NO_REFERENCE
 from nightshift.training.calibrate import calibrate
 from nightshift.training.estimator import NO_PARAMS, make_estimator, place_of_estimator
 from nightshift.training.methods import METHODS
+from nightshift.training.weights import fit_weights, row_weights
 
 
-def fit(definition: ModelDefinition, rows: pa.Table, params: Mapping[str, Any] = NO_PARAMS) -> ModelPackage:
+def ignore(line: str) -> None:
+    """Takes a line of progress and does nothing."""
+
+
+def fit(
+    definition: ModelDefinition,
+    rows: pa.Table,
+    params: Mapping[str, Any] = NO_PARAMS,
+    progress: Callable[[str], None] = ignore,
+) -> ModelPackage:
     """Fits a new model, without a reference, on labelled rows; the same rows give the same model.
 
     With a `training.calibration` the newest days are not used to fit the estimator: its scores of them are calibrated.
@@ -30,21 +46,27 @@ def fit(definition: ModelDefinition, rows: pa.Table, params: Mapping[str, Any] =
         definition: The model definition.
         rows: Features, `label`, and `score_date` if it is calibrated; in a fixed order.
         params: Parameters that replace declared ones of the same name.
+        progress: Takes the estimator's warnings, a line each.
 
     Raises:
         TerminalError: If no feature has a value, or the declared estimator cannot be created or fitted.
     """
     calibration = definition.training.calibration
     if calibration is None:
-        return fit_uncalibrated(definition, rows, params)
+        return fit_uncalibrated(definition, rows, params, progress)
     earlier, newest = _split(definition, rows, calibration)
-    package = fit_uncalibrated(definition, earlier, params)
-    fitted = calibrate(calibration.method, package.score(newest), newest["label"].to_numpy())
+    package = fit_uncalibrated(definition, earlier, params, progress)
+    # The weights of classes change what scores mean; calibrated ones are to be probabilities again.
+    weights = row_weights(definition, newest)
+    fitted = calibrate(calibration.method, package.score(newest), newest["label"].to_numpy(), weights)
     return replace(package, calibration=fitted)
 
 
 def fit_uncalibrated(
-    definition: ModelDefinition, rows: pa.Table, params: Mapping[str, Any] = NO_PARAMS
+    definition: ModelDefinition,
+    rows: pa.Table,
+    params: Mapping[str, Any] = NO_PARAMS,
+    progress: Callable[[str], None] = ignore,
 ) -> ModelPackage:
     """Fits a new model whose raw scores are not calibrated.
 
@@ -54,16 +76,18 @@ def fit_uncalibrated(
         definition: The model definition.
         rows: Features and `label`, in a fixed order.
         params: Parameters that replace declared ones of the same name.
+        progress: Takes the estimator's warnings, a line each.
 
     Raises:
         TerminalError: If no feature has a value, or the declared estimator cannot be created or fitted.
     """
     encoder = Encoder.fit(rows, _with_values(definition, rows), definition.training.impute)
     estimator = make_estimator(definition, encoder, params)
-    labels = METHODS[definition.prediction].fit_labels(rows["label"].to_numpy())
-    matrix = encoder.matrix(rows)
+    labels, matrix = METHODS[definition.prediction].fit_labels(rows["label"].to_numpy()), encoder.matrix(rows)
+    training = TrainingMatrix(matrix, labels, fit_weights(definition, rows), tuple(encoder.category_positions))
     try:
-        estimator.fit(matrix, labels)
+        with _seeded(definition.training.seed):
+            fitted = _fit(estimator, training, progress)
     except (ValueError, TypeError) as error:
         gaps = encoder.gaps(matrix)
         raise TerminalError(
@@ -72,7 +96,29 @@ def fit_uncalibrated(
             received=f"{definition.estimator_name}{gaps and ', '}{gaps}",
             fix=TAKE_MISSING if gaps else None,
         ) from error
-    return ModelPackage(estimator, encoder, NO_REFERENCE, prediction=definition.prediction)
+    controls = control_rows(matrix)
+    return ModelPackage(fitted, encoder, NO_REFERENCE, prediction=definition.prediction, controls=controls)
+
+
+def _fit(estimator: Any, training: TrainingMatrix, progress: Callable[[str], None]) -> FittedEstimator:
+    """Fits an estimator; each warning becomes a line, once."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        fitted = fit_estimator(estimator, training)
+    for message in dict.fromkeys(first_line(Warning(str(warning.message))) for warning in caught):
+        progress(f"the estimator warns: {message}")
+    return fitted
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Seeds NumPy's global generator, which parts of scikit-learn use that have no seed of their own."""
+    state = np.random.get_state()
+    np.random.seed(seed % 2**32)
+    try:
+        yield
+    finally:
+        np.random.set_state(state)
 
 
 def _split(definition: ModelDefinition, rows: pa.Table, calibration: Calibration) -> tuple[pa.Table, pa.Table]:

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import date, timedelta
 from importlib.metadata import version
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
@@ -176,8 +177,13 @@ def rows_digest(rows: pa.Table) -> str:
     return digest.hexdigest()
 
 
-def environment(home: Path) -> dict[str, Any]:
-    """The code's revision, the locked requirements, and the versions of the libraries that compute."""
+def environment(home: Path, libraries: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:
+    """The code's revision, the locked requirements, and the versions of the libraries that compute.
+
+    Args:
+        home: The project's folder.
+        libraries: The versions of the libraries that fitted the estimator.
+    """
     lock = home / "requirements.txt"
     revision = _git(home, "rev-parse", "HEAD") or UNKNOWN
     changes = _git(home, "status", "--porcelain", "--untracked-files=no")
@@ -185,7 +191,7 @@ def environment(home: Path) -> dict[str, Any]:
         "revision": revision,
         "changed": UNKNOWN if revision == UNKNOWN else "yes" if changes else "no",
         "lock": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else UNKNOWN,
-        "libraries": {name: version(name) for name in LIBRARIES},
+        "libraries": {name: version(name) for name in LIBRARIES} | dict(libraries),
         "python": platform.python_version(),
         "machine": platform.machine(),
         "threads": ", ".join(sorted(f"{name} {count}" for name, count in _threads().items())),

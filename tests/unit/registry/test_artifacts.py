@@ -18,7 +18,8 @@ from sklearn.preprocessing import FunctionTransformer
 
 from nightshift.errors import TerminalError
 from nightshift.project import Project
-from nightshift.registry.package import ESTIMATOR, SCHEMA, load_package, package_digest
+from nightshift.registry.estimators.scikit_learn import ESTIMATOR, SCHEMA
+from nightshift.registry.package import load_package, package_digest
 from nightshift.registry.store import DIGEST
 from unit.registry.test_package import Bomb
 from unit.registry.trainings import artifact, promoted

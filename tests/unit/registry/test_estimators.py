@@ -1,0 +1,132 @@
+"""Stored estimators: those of earlier formats and of other versions of a library, and what is refused of them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import lightgbm
+import numpy as np
+import pyarrow as pa
+import pytest
+import xgboost
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+from nightshift.definition.prediction import PROBABILITY
+from nightshift.errors import TerminalError
+from nightshift.registry.estimators import (
+    KINDS,
+    dump_estimator,
+    fit_estimator,
+    load_estimator,
+    prepare_estimator,
+)
+from nightshift.registry.estimators.adapter import TrainingMatrix
+from nightshift.registry.estimators.manifest import MANIFEST, Control, Manifest, control_rows
+from nightshift.registry.package import load_package, package_digest
+
+STORED = Path(__file__).parent / "stored"
+# Without a manifest, as before there were other kinds; and by other versions of their libraries.
+FORMATS = ("condition", "number", "lightgbm", "xgboost")
+FEATURES = {"busy": pa.float64(), "kind": pa.string(), "machine_failures_3d": pa.float64()}
+
+
+def stored_files(name: str) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in (STORED / name).iterdir()}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_what_was_stored_once_loads_and_scores_as_then(name: str) -> None:
+    then = json.loads((STORED / f"{name}.json").read_text())
+    package = load_package(stored_files(name), then["digest"])
+    rows = pa.Table.from_pylist(then["rows"], pa.schema(list(FEATURES.items())))
+    assert np.allclose(package.score(rows), then["scores"], rtol=1e-9)
+
+
+@pytest.mark.parametrize(("name", "installed"), [("lightgbm", lightgbm), ("xgboost", xgboost)])
+def test_another_version_that_scores_otherwise_is_one_line_with_both_versions(name: str, installed: Any) -> None:
+    files = stored_files(name)
+    manifest = json.loads(files[MANIFEST])
+    assert manifest["libraries"][name] != installed.__version__
+    manifest["control"]["scores"][3] += 1e-4
+    files[MANIFEST] = json.dumps(manifest).encode()
+    with pytest.raises(TerminalError) as caught:
+        load_package(files, package_digest(files))
+    message, stored = str(caught.value), manifest["libraries"][name]
+    assert "was not loaded: it scores 1 of 20 control rows otherwise than then" in message
+    assert f"received '{name} {installed.__version__} instead of {stored}'" in message
+    assert f"fix: pip install {name}=={stored}, or roll back" in message
+
+
+def fitted_files(kind: str) -> dict[str, bytes]:
+    random = np.random.default_rng(1)
+    matrix = random.uniform(size=(200, 2))
+    labels = (random.uniform(size=200) < matrix[:, 0]).astype(int)
+    estimator = {
+        "lightgbm": lightgbm.LGBMClassifier(n_estimators=3),
+        "xgboost": xgboost.XGBClassifier(n_estimators=3),
+        "scikit-learn": HistGradientBoostingClassifier(max_iter=3),
+        "pipeline": make_pipeline(StandardScaler(), lightgbm.LGBMClassifier(n_estimators=3)),
+    }[kind]
+    prepare_estimator(estimator, seed=0)
+    fitted = fit_estimator(estimator, TrainingMatrix(matrix, labels))
+    return dump_estimator(fitted, PROBABILITY, control_rows(matrix))
+
+
+@pytest.mark.parametrize("kind", ["lightgbm", "xgboost", "scikit-learn", "pipeline"])
+def test_a_file_that_another_version_cannot_read_is_one_line(kind: str) -> None:
+    files = fitted_files(kind)
+    manifest = json.loads(files[MANIFEST])
+    manifest["libraries"] = dict.fromkeys(manifest["libraries"], "0.1")
+    [name] = [name for name in files if name.startswith("estimator.") and name != MANIFEST]
+    broken = files | {MANIFEST: json.dumps(manifest).encode(), name: files[name][: len(files[name]) // 8]}
+    with pytest.raises(TerminalError, match=r"the model's artifact was not loaded: .*instead of 0\.1.*fix: pip instal"):
+        load_estimator(broken, PROBABILITY)
+    readable = files | {MANIFEST: json.dumps(manifest).encode()}
+    assert load_estimator(readable, PROBABILITY)  # which it reads, and which scores as then
+
+
+def test_a_kind_of_a_later_nightshift_is_one_line() -> None:
+    files = {MANIFEST: Manifest("catboost", {"catboost": "1.2"}).dump()}
+    with pytest.raises(TerminalError, match="the model's kind is unknown; received 'catboost'; allowed: lightgbm, xg"):
+        load_estimator(files, PROBABILITY)
+
+
+@pytest.mark.parametrize("kind", ["lightgbm", "xgboost", "scikit-learn", "pipeline"])
+def test_a_manifest_names_kind_libraries_and_classes(kind: str) -> None:
+    manifest = Manifest.load(fitted_files(kind)[MANIFEST])
+    assert manifest.kind in KINDS and manifest.classes == (0, 1)
+    assert manifest.libraries.items() >= KINDS[manifest.kind].versions().items()
+
+
+def test_absent_values_of_a_sparse_matrix_are_zeros_for_xgboost() -> None:
+    """XGBoost alone takes what a sparse matrix does not store as missing."""
+    random = np.random.default_rng(2)
+    codes = random.integers(0, 4, size=(300, 1)).astype(float)
+    labels = (random.uniform(size=300) < codes[:, 0] / 4).astype(int)
+    scores = []
+    for sparse in (True, False):
+        pipeline = make_pipeline(OneHotEncoder(sparse_output=sparse), xgboost.XGBClassifier(n_estimators=3, n_jobs=1))
+        fitted: Any = fit_estimator(pipeline, TrainingMatrix(codes, labels))
+        scores.append(fitted.predict_proba(codes))
+    assert np.array_equal(*scores)
+
+
+@given(arrays.arrays(np.float64, st.tuples(st.integers(1, 9), st.integers(1, 4)), elements=st.floats()))
+def test_control_rows_have_each_features_own_values_and_survive_storing(matrix: np.ndarray) -> None:
+    rows = control_rows(matrix)
+    assert np.array_equal(rows, control_rows(matrix), equal_nan=True)
+    for place in range(matrix.shape[1]):
+        assert set(rows[:, place].astype(str)) <= set(matrix[:, place].astype(str))
+    manifest = Manifest("xgboost", {"xgboost": "3.2.0"}, (0, 1), Control(rows, rows[:, 0]))
+    read = Manifest.load(manifest.dump())
+    assert read == manifest and read.control is not None
+    assert np.array_equal(read.control.rows, rows, equal_nan=True)
+    assert np.array_equal(read.control.scores, rows[:, 0], equal_nan=True)
+    json.loads(manifest.dump(), parse_constant=pytest.fail)  # JSON has no NaN and no infinity
