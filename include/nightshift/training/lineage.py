@@ -191,7 +191,7 @@ def environment(home: Path, libraries: Mapping[str, str] = MappingProxyType({}))
         "revision": revision,
         "changed": UNKNOWN if revision == UNKNOWN else "yes" if changes else "no",
         "lock": hashlib.sha256(lock.read_bytes()).hexdigest() if lock.exists() else UNKNOWN,
-        "libraries": {name: version(name) for name in LIBRARIES} | dict(libraries),
+        "libraries": dict(libraries) | {name: version(name) for name in LIBRARIES},
         "python": platform.python_version(),
         "machine": platform.machine(),
         "threads": ", ".join(sorted(f"{name} {count}" for name, count in _threads().items())),

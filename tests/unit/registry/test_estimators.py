@@ -28,6 +28,7 @@ from nightshift.registry.estimators import (
     prepare_estimator,
 )
 from nightshift.registry.estimators.adapter import TrainingMatrix
+from nightshift.registry.estimators.lightgbm import require_all_trees
 from nightshift.registry.estimators.manifest import MANIFEST, Control, Manifest, control_rows
 from nightshift.registry.package import load_package, package_digest
 
@@ -90,6 +91,15 @@ def test_a_file_that_another_version_cannot_read_is_one_line(kind: str) -> None:
         load_estimator(broken, PROBABILITY)
     readable = files | {MANIFEST: json.dumps(manifest).encode()}
     assert load_estimator(readable, PROBABILITY)  # which it reads, and which scores as then
+
+
+@given(st.data())
+def test_a_cut_text_of_trees_is_refused_before_lightgbm_reads_beyond_its_end(data: st.DataObject) -> None:
+    text = stored_files("lightgbm")["estimator.lightgbm.txt"].decode()
+    require_all_trees(text)
+    end = data.draw(st.integers(0, text.index("end of trees") + 5))
+    with pytest.raises(ValueError, match="the text "):
+        require_all_trees(text[:end])
 
 
 def test_a_kind_of_a_later_nightshift_is_one_line() -> None:

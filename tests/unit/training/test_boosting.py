@@ -281,10 +281,11 @@ MISTAKES = {
 
 @pytest.mark.parametrize(("declared", "says"), MISTAKES.items(), ids=MISTAKES)
 def test_a_mistake_is_one_line_of_the_definition_before_anything_is_fitted(
-    edit: Edit, declared: str, says: str
+    edit: Edit, capfd: pytest.CaptureFixture[str], declared: str, says: str
 ) -> None:
     definition = edit(DECLARED, f"{{{declared}}}")
     [problem] = estimator_problems(definition)
+    assert capfd.readouterr() == ("", "")
     assert says in str(problem) and "\n" not in str(problem)
     assert f"{definition.folder / 'model.yaml'}:" in str(problem) and "training.estimator." in str(problem)
 

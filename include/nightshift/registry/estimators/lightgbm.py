@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -27,6 +30,9 @@ CATEGORIES = ("categorical_feature", "cat_feature", "categorical_column", "cat_c
 WARNINGS_ONLY = 0  # of `verbosity`
 # What is said of every small or pure tree, and is no reason to do anything.
 ORDINARY = ("No further splits", "Stopped training because there are no more leaves")
+SIZES = re.compile(r"^tree_sizes=(.*)$", re.MULTILINE)
+END_OF_TREES = "end of trees"
+STDERR = 2  # the descriptor
 UNKNOWN = re.compile(r"Unknown parameter: (\S+)")
 
 
@@ -90,7 +96,9 @@ def check(estimator: Any, width: int | None) -> None:
     library = _library()
     params = estimator.get_params()
     require_no_functions(params)
-    for message in warnings_of_trial(estimator, width, (library.basic.LightGBMError, ValueError, TypeError)):
+    with _without_prints():
+        messages = warnings_of_trial(estimator, width, (library.basic.LightGBMError, ValueError, TypeError))
+    for message in messages:
         if unknown := UNKNOWN.search(message):
             name = unknown[1]
             near = suggestion(name, [*type(estimator)().get_params(), *VERBOSITY, *THREADS])
@@ -116,12 +124,43 @@ def dump(fitted: LightgbmModel) -> dict[str, bytes]:
 
 def load(files: Mapping[str, bytes], classes: Sequence[int]) -> FittedEstimator:
     model = LightgbmModel(files[ESTIMATOR].decode(), tuple(classes))
+    require_all_trees(model.text)
     assert model.booster is not None  # read it now, so that an error is one of loading
     return model
 
 
+def require_all_trees(text: str) -> None:
+    """Requires that a text has the trees that its head announces: LightGBM itself reads beyond the end of a cut one.
+
+    Raises:
+        ValueError: If it has not.
+    """
+    sizes, place = SIZES.search(text), text.find("Tree=0\n")
+    announced = [int(size) for size in sizes[1].split()] if sizes else []
+    for number, size in enumerate(announced):
+        if not text.startswith(f"Tree={number}\n", place):
+            raise ValueError(f"the text lacks the tree {number} of {len(announced)}, or a part of the one before")
+        place += size
+    if not text.startswith("tree\n") or not announced or not text.startswith(END_OF_TREES, place):
+        raise ValueError(f"the text has no end of {len(announced)} trees")
+
+
 def versions() -> dict[str, str]:
     return {LIBRARY: _library().__version__}
+
+
+@contextmanager
+def _without_prints() -> Iterator[None]:
+    """Drops what is written to the process's standard error: LightGBM's C code prints the errors that it raises, too."""
+    sys.stderr.flush()
+    original, nowhere = os.dup(STDERR), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, STDERR)
+    try:
+        yield
+    finally:
+        os.dup2(original, STDERR)
+        os.close(original)
+        os.close(nowhere)
 
 
 def _library() -> Any:
