@@ -111,7 +111,7 @@ class ModelDefinition(StrictModel):
         types = {name: str(kind) for name, kind in self.feature_types.items()}
         observed = self.sources[self.observations.source].types if self.observations.source in self.sources else {}
         types |= {name: observed[name] for name in self.observations.key if name in observed}
-        return types | {"score_date": "date", "label": self.label.type}
+        return types | {"score_date": "date", "label": self.label.kind}
 
     @cached_property
     def recipes(self) -> dict[str, Recipe]:

@@ -151,7 +151,7 @@ def versions() -> dict[str, str]:
 
 @contextmanager
 def _without_prints() -> Iterator[None]:
-    """Drops what is written to the process's standard error: LightGBM's C code prints the errors that it raises, too."""
+    """Drops what is written to the process's standard error: LightGBM also prints the errors that it raises."""
     sys.stderr.flush()
     original, nowhere = os.dup(STDERR), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, STDERR)
