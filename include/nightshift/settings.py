@@ -128,6 +128,11 @@ class Settings(BaseSettings):
         """Whether there is a catalog to open: one of its own that was created, or one that is configured."""
         return bool(self.catalog.uri) or self.catalog.type != "sql" or (self.var_path / "catalog.db").exists()
 
+    @property
+    def has_registry(self) -> bool:
+        """Whether there is an MLflow to ask: one of its own that was created, or one that is configured."""
+        return bool(self.mlflow_uri) or (self.var_path / "mlflow" / "mlflow.db").exists()
+
     @cached_property
     def tracking_uri(self) -> str:
         return self.mlflow_uri or f"sqlite:///{self.var_path / 'mlflow' / 'mlflow.db'}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -33,6 +34,7 @@ from nightshift.types import Measurement
 
 _ORDER = "_order"  # a column beside the rows, so that they keep their order
 
+NO_COMPARISON = "no champion to compare with"
 GATE_PAGE = "gate.html"  # among the run's artifacts, beside the model
 
 
@@ -49,6 +51,40 @@ class GateResult:
     page: str
 
 
+@dataclass(frozen=True)
+class Candidate:
+    """A model to judge.
+
+    Attributes:
+        files: The files of its package.
+        digest: Their digest.
+        lineage: What it was made from.
+        run_id: The run that stored it; empty if none did.
+    """
+
+    files: Mapping[str, bytes]
+    digest: str
+    lineage: Lineage
+    run_id: str = ""
+
+
+@dataclass(frozen=True)
+class CandidateJudgement:
+    """The gate's verdict of a candidate, before anything is recorded.
+
+    Attributes:
+        report: The result of every rule.
+        holdout: What it was judged on.
+        page: The report's page, as HTML.
+        against: Which champion it was compared with, or why there was none.
+    """
+
+    report: GateReport
+    holdout: Holdout
+    page: str
+    against: str
+
+
 def gate(project: Project, stored: StoredModel, as_of: date, run_id: str, progress: Progress = print) -> GateResult:
     """Judges a stored model, records every rule's result, and writes the report's page.
 
@@ -59,28 +95,17 @@ def gate(project: Project, stored: StoredModel, as_of: date, run_id: str, progre
         run_id: The run that asks.
         progress: Takes a line of progress.
     """
-    definition, registry, rules = project.definition, project.registry, project.definition.gate
+    definition, registry = project.definition, project.registry
     registry.require_active(stored.run_id)
     lineage = Lineage(**registry.lineage(stored.run_id)[0])
-    days = date.fromisoformat(lineage.holdout), date.fromisoformat(lineage.last)
-    rows = read_labelled(project.lake, definition, *days, lineage.snapshots)
-    files = registry.package_files(stored.run_id, stored.digest)
-    package = load_package(files, stored.digest)
-    scores = package.score(rows)
-    champion_scores, against = _champion_scores(project, stored, rows, days, progress)
-    columns = rules.slices.columns if rules.slices else ()
-    prediction = definition.prediction
-    holdout = Holdout.of(rows, scores, champion_scores, lineage.baseline, columns, prediction=prediction)
-    unmet = unmet_rows(rows, unmet_features(definition, package))
-    smoke = smoke_test(files, stored.digest, rows.drop_columns("label"), scores, unmet)
-    report = judge(rules, holdout, smoke, definition.training.seed)
+    candidate = Candidate(registry.package_files(stored.run_id, stored.digest), stored.digest, lineage, stored.run_id)
+    judgement = judge_candidate(project, candidate, as_of, progress)
+    report = judgement.report
     if not report.passed:
         untag_snapshots(project.lake, lineage.snapshots, snapshot_tag(definition.name, stored.run_id))
-    measurements = [*_measurements(report, against), *_label_measurements(definition, lineage)]
+    measurements = [*_measurements(report, judgement.against), *_label_measurements(definition, lineage)]
     project.record("gate", as_of, measurements, run_id)
-    title = f"{definition.name}: the gate of {as_of}"
-    page = render_gate(title, rules, holdout, report, against, lineage.without)
-    registry.client.log_text(stored.run_id, page, GATE_PAGE)
+    registry.client.log_text(stored.run_id, judgement.page, GATE_PAGE)
     registry.log(
         stored.run_id,
         params={},
@@ -90,6 +115,32 @@ def gate(project: Project, stored: StoredModel, as_of: date, run_id: str, progre
     if not report.passed:
         project.champions.record_refusal(stored.run_id, report.summary(), run_id)
     return GateResult(report, registry.artifact_url(stored.run_id, GATE_PAGE))
+
+
+def judge_candidate(project: Project, candidate: Candidate, as_of: date, progress: Progress) -> CandidateJudgement:
+    """Judges a model by every rule and against the champion; nothing is recorded.
+
+    Args:
+        project: The model.
+        candidate: What is judged.
+        as_of: The date that the training learned up to.
+        progress: Takes a line of progress.
+    """
+    definition, rules, lineage = project.definition, project.definition.gate, candidate.lineage
+    days = date.fromisoformat(lineage.holdout), date.fromisoformat(lineage.last)
+    rows = read_labelled(project.lake, definition, *days, lineage.snapshots)
+    package = load_package(candidate.files, candidate.digest)
+    scores = package.score(rows)
+    champion_scores, against = _champion_scores(project, candidate.run_id, rows, days, progress)
+    columns = rules.slices.columns if rules.slices else ()
+    prediction = definition.prediction
+    holdout = Holdout.of(rows, scores, champion_scores, lineage.baseline, columns, prediction=prediction)
+    unmet = unmet_rows(rows, unmet_features(definition, package))
+    smoke = smoke_test(candidate.files, candidate.digest, rows.drop_columns("label"), scores, unmet)
+    report = judge(rules, holdout, smoke, definition.training.seed)
+    title = f"{definition.name}: the gate of {as_of}"
+    page = render_gate(title, rules, holdout, report, against, lineage.without)
+    return CandidateJudgement(report, holdout, page, against)
 
 
 def _measurements(report: GateReport, against: str) -> list[Measurement]:
@@ -110,16 +161,18 @@ def _verdict(report: GateReport) -> str:
 
 
 def _champion_scores(
-    project: Project, stored: StoredModel, rows: pa.Table, days: tuple[date, date], progress: Progress
+    project: Project, run_id: str, rows: pa.Table, days: tuple[date, date], progress: Progress
 ) -> tuple[Vector | None, str]:
     """The champion's scores of the same rows, and which version it is; or why there are none."""
+    if not project.settings.has_registry:
+        return None, NO_COMPARISON
     champion = project.registry.champion()
     # A task that is run again after it promoted: a model is never compared with itself.
     if champion is None:
         error = no_champion(project.definition.name, project.champions.events(), project.registry.versions())
-        return None, error.problem if isinstance(error, TerminalError) else "no champion to compare with"
-    if champion.run_id == stored.run_id:
-        return None, "no champion to compare with"
+        return None, error.problem if isinstance(error, TerminalError) else NO_COMPARISON
+    if champion.run_id == run_id:
+        return None, NO_COMPARISON
     package = project.registry.package(champion.run_id, champion.digest)
     prediction = project.definition.prediction
     if package.prediction != prediction:

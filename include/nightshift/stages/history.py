@@ -9,7 +9,11 @@ from nightshift.compute.job import Job, run_job
 from nightshift.definition.calendar import nights
 from nightshift.definition.nights import require_night
 from nightshift.errors import NotYetAvailable
+from nightshift.lake.files import as_uri
+from nightshift.lake.landing import landed_dates
+from nightshift.lake.read import published_dates
 from nightshift.lake.staging import load_staged, new_attempt
+from nightshift.lake.tables import features_table
 from nightshift.project import Progress, Project
 from nightshift.stages.audit import audit
 from nightshift.stages.ingest import ingest_history
@@ -73,6 +77,65 @@ def reread_published(project: Project, progress: Progress) -> tuple[str, ...]:
         last = max(load_staged(location).last for location in again.locations)
         _audit_and_publish(project, again.locations, last, f"reread-{last}", progress)
     return tuple(f"{measurement.subject} {measurement.detail}" for measurement in again.measurements)
+
+
+def newest_night(project: Project) -> date:
+    """The newest night whose observations have landed, or whose features are built.
+
+    Raises:
+        NotYetAvailable: If there is none.
+    """
+    definition, landing = project.definition, project.settings.landing_uri
+    source = definition.sources[definition.observations.source]
+    dates = [*landed_dates(landing, source), *published_nights(project)]
+    if not dates:
+        where = f"{as_uri(landing)}/{source.path}"
+        raise NotYetAvailable("no file of the observations has landed", where=where, fix="land some first")
+    return max(dates)
+
+
+def published_nights(project: Project, within: tuple[date, date] | None = None) -> list[date]:
+    """The nights whose features are built, ascending; within two dates if given."""
+    if not project.settings.has_catalog:
+        return []
+    return list(published_dates(project.lake, features_table(project.definition), within))
+
+
+def nights_to_build(project: Project, first: date, last: date) -> tuple[date, date] | None:
+    """The dates to build before a training can learn from nights of `first` to `last`.
+
+    Returns:
+        The first and the last date, with room for the longest window; None if every night that has landed is built.
+    """
+    definition, landing = project.definition, project.settings.landing_uri
+    landed = {name: landed_dates(landing, source) for name, source in definition.sources.items()}
+    begin = max(first, definition.schedule.start)
+    observed = {day for day in landed[definition.observations.source] if begin <= day <= last}
+    if not (missing := observed - set(published_nights(project, (first, last)))):
+        return None
+    windows = [window for aggregate in definition.features.aggregates.values() for window in aggregate.windows]
+    room = max(windows, default=timedelta())
+    oldest = min(dates[0] for dates in landed.values() if dates)
+    return max(min(missing) - room, oldest, definition.schedule.start), max(missing)
+
+
+def require_built(project: Project, first: date, holdout: date, last: date) -> None:
+    """Requires features of the training period, `first` to before `holdout`, and of the holdout, up to `last`.
+
+    Raises:
+        NotYetAvailable: If one of the two has none; with the command that builds them.
+    """
+    for begin, end, title in ((first, holdout - timedelta(days=1), "training period"), (holdout, last, "holdout")):
+        if published_nights(project, (begin, end)):
+            continue
+        model, span = project.definition.name, nights_to_build(project, first, last)
+        build = f"nightshift build {model} --from {span[0]} --to {span[1]}" if span else ""
+        raise NotYetAvailable(
+            f"no features of the {title} are built",
+            where=features_table(project.definition).name,
+            received=f"no night of {begin} to {end}",
+            fix=build or "land files of these dates, or choose another date to train as of",
+        )
 
 
 def _audit_and_publish(project: Project, staged: Sequence[str], night: date, run_id: str, progress: Progress) -> None:

@@ -42,6 +42,19 @@ from nightshift.training.weights import row_weights
 
 
 @dataclass(frozen=True)
+class TrainingInputs:
+    """What a training reads.
+
+    Attributes:
+        dates: The periods of training and holdout.
+        snapshots: The snapshot of each table.
+    """
+
+    dates: Split
+    snapshots: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class FittedModel:
     """A model with the rows around it.
 
@@ -83,9 +96,8 @@ def train(project: Project, as_of: date, reason: str, progress: Progress = print
         NotYetAvailable: If there are no labelled rows.
         TerminalError: If there are too few of them.
     """
-    definition, registry = project.definition, project.registry
-    dates, snapshots = split_dates(definition, as_of), pin_snapshots(project.lake, definition)
-    check_recipes(project, dates.first, dates.last, snapshots[features_table(definition).name])
+    definition, registry, inputs = project.definition, project.registry, training_inputs(project, as_of)
+    dates, snapshots = inputs.dates, inputs.snapshots
     run_id = registry.start_run(str(as_of), reason, f"{definition.name} {as_of}")
     try:
         # Before anything is read: the snapshots must still exist when the model is reproduced.
@@ -116,6 +128,19 @@ def train(project: Project, as_of: date, reason: str, progress: Progress = print
         raise
     registry.end_run(run_id)
     return StoredModel(run_id, digest)
+
+
+def training_inputs(project: Project, as_of: date) -> TrainingInputs:
+    """What a training as of a date reads, as it is now.
+
+    Raises:
+        NotYetAvailable: If nothing is published to learn from.
+        TerminalError: If the features of a night were computed by another definition than the current one.
+    """
+    definition = project.definition
+    dates, snapshots = split_dates(definition, as_of), pin_snapshots(project.lake, definition)
+    check_recipes(project, dates.first, dates.last, snapshots[features_table(definition).name])
+    return TrainingInputs(dates, snapshots)
 
 
 def fit_model(
