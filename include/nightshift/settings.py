@@ -149,6 +149,25 @@ class Settings(BaseSettings):
     def alerts_file(self) -> Path:
         return self.var_path / "alerts.jsonl"
 
+    def scratch_copy(self, folder: Path) -> Settings:
+        """An empty installation below a folder, on this machine, with the same definitions and landed files."""
+        local = self.spark.master.startswith("local")
+        return Settings(
+            home=self.home,
+            models_folder=self.models_path,
+            sources_folder=self.sources_path,
+            landing=self.landing_uri,
+            audit_in_process=self.audit_in_process,
+            var=folder,
+            warehouse=str(folder / "warehouse"),
+            catalog=CatalogSettings(uri=f"sqlite:///{folder / 'catalog.db'}?timeout=60"),
+            mlflow_uri=f"sqlite:///{folder / 'mlflow.db'}",
+            mlflow_artifacts=str(folder / "artifacts"),
+            quality_docs=str(folder / "quality"),
+            # A cluster may not see the folder.
+            spark=self.spark if local else SparkSettings(driver_memory=self.spark.driver_memory),
+        )
+
     def as_environment(self) -> dict[str, str]:
         """These settings as environment variables, for processes that are started on their behalf.
 

@@ -22,6 +22,7 @@ from nightshift.cli import (
     schema,
     servers,
     tables,
+    trainings,
     versions,
 )
 from nightshift.cli.output import error_console
@@ -31,11 +32,16 @@ from nightshift.errors import NightshiftError
 COMMANDS: dict[str, Callable[..., None]] = {
     "run": servers.run,
     "stop": servers.stop,
+    "new": profiling.new,
     "validate": definitions.validate,
     "schema": schema.schema,
     "profile-source": profiling.profile_source,
+    "preview": nights.preview,
     "land": nights.land,
     "build": nights.build,
+    "try": trainings.try_training,
+    "train": trainings.train,
+    "score": nights.score,
     "status": nights.status,
     "sql": tables.sql,
     "tables": tables.tables,

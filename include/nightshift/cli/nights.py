@@ -1,15 +1,65 @@
-"""The commands about nights: land their files, build their history, show how they went."""
+"""The commands about nights: preview one, land files, build the history, score without Airflow, show how they went."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nightshift.cli.output import DATE, Model, console, progress, write_line
+from nightshift.cli.output import (
+    DATE,
+    Format,
+    Model,
+    OutputFormat,
+    console,
+    error_console,
+    progress,
+    write_line,
+    write_rows,
+)
 from nightshift.settings import get_settings
 from nightshift.terminal import print_table
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Night = Annotated[datetime, typer.Option(formats=DATE, help="The score date.")]
+
+
+def preview(
+    model: Model,
+    night: Night,
+    rows: Annotated[int, typer.Option(min=1, help="Number of observations to print.")] = 3,
+    format: OutputFormat = Format.table,
+    csv: Annotated[bool, typer.Option("--csv", help="The same as --format csv.")] = False,
+) -> None:
+    """Compute and print features and labels of a night from landed files; nothing is published.
+
+    A table has a column per observation. What the night leaves out goes to the standard error.
+    """
+    from nightshift.project import Project
+    from nightshift.stages.preview import preview as preview_night
+
+    project = Project(model)
+    with progress() as show:
+        result = preview_night(project, night.date(), show)
+    _write_observations(result.rows.slice(0, rows), Format.csv if csv else format)
+    for line in result.read:
+        error_console.print(f"read: {line}", highlight=False, soft_wrap=True, markup=False)
+    for line in result.left_out:
+        error_console.print(line, style="yellow", highlight=False, soft_wrap=True, markup=False)
+    total = f"{result.rows.num_rows:,} observations, {result.labelled:,} with a label"
+    error_console.print(f"{model}, {night.date()}: {total}; nothing was published", highlight=False, soft_wrap=True)
+
+
+def _write_observations(rows: pa.Table, format: Format) -> None:
+    """Writes a row per observation; in a table, which many features would make too wide, a column."""
+    if format is not Format.table:
+        write_rows(rows.column_names, list(zip(*rows.to_pydict().values(), strict=True)), format)
+        return
+    numbers = [str(number) for number in range(1, rows.num_rows + 1)]
+    write_rows(["column", *numbers], [(name, *values) for name, values in rows.to_pydict().items()])
 
 
 def land(
@@ -56,3 +106,35 @@ def status(model: Model) -> None:
     from nightshift.status import night_statuses
 
     print_table(console, nights_table(model, night_statuses(Project(model))))
+
+
+def score(
+    model: Model,
+    night: Night,
+    last: Annotated[datetime | None, typer.Option("--to", formats=DATE, help="Last night, to score several.")] = None,
+) -> None:
+    """Score nights without Airflow, from the landed files to the published scores, and monitor them.
+
+    It does what the DAGs <model>.score and <model>.monitor do, but for starting a training that a night requests.
+    """
+    from nightshift.definition.calendar import nights
+    from nightshift.project import Project
+    from nightshift.replay.summary import nights_table
+    from nightshift.stages.by_hand import monitor_night, score_night
+    from nightshift.status import night_statuses
+
+    project = Project(model)
+    dates = list(nights(night.date(), last.date() if last else night.date()))
+    if not dates:
+        raise typer.BadParameter("--to is before --night")
+    with progress() as show:
+        for day in dates:
+            score_night(project, day, f"by-hand-{day}", show)
+            monitored = monitor_night(project, day, f"by-hand-{day}", show)
+    print_table(console, nights_table(model, night_statuses(project, dates[0], dates[-1])))
+    write_line(f"report: {monitored.report}")
+    if monitored.decision.action == "request":
+        write_line(
+            f"a training is requested: {monitored.decision.reason}; nightshift train {model} --as-of {dates[-1]}"
+        )
+    write_line(f"nightshift sql \"select * from scores.{model} where score_date = '{dates[-1]}' limit 10\"")

@@ -1,17 +1,137 @@
-"""The command that proposes a contract for a source from its landed files."""
+"""The commands that propose a definition from landed files: of a model, and of a source."""
 
 from __future__ import annotations
 
+import getpass
+import os
 import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nightshift.cli.output import DATE, error_console, progress
-from nightshift.settings import get_settings
+from nightshift.cli.output import DATE, error_console, progress, write_line
+from nightshift.errors import TerminalError
+from nightshift.settings import Settings, get_settings
+
+if TYPE_CHECKING:
+    from nightshift.profiling.landed_sources import LandedSource
+    from nightshift.profiling.new_model import ProfiledSource
 
 NEWEST_DATES = 60  # profiled if no date is given
+
+
+def new(
+    model: Annotated[str, typer.Argument(help="Name of the new model.")],
+    source: Annotated[
+        list[str] | None,
+        typer.Option(help="A source to use, of those that the landed files look like; may be given more than once."),
+    ] = None,
+    observations: Annotated[str | None, typer.Option(help="The source whose rows are scored.")] = None,
+    label: Annotated[str | None, typer.Option(help="The source with the outcomes.")] = None,
+) -> None:
+    """Write the definition of a new model from its landed files; what they cannot show is marked to be decided."""
+    from nightshift.profiling.new_model import choose_roles, propose_model
+    from nightshift.profiling.proposal import render_yaml
+
+    settings = get_settings()
+    file = _new_file(settings, model)
+    landed, notes = _landed_sources(settings, source)
+    _check_names([observations, label], [entry.name for entry in landed])
+    with progress() as report:
+        profiled = {entry.name: _profile(settings, model, entry, notes, report) for entry in landed}
+    roles = choose_roles(profiled, observations, label)
+    section = propose_model(model, getpass.getuser(), profiled, roles)
+    schema = settings.home / "docs" / "model.schema.json"
+    if file.is_relative_to(settings.home):
+        schema = Path(os.path.relpath(schema, file.parent))
+    heading = (
+        f"yaml-language-server: $schema={schema}",
+        "Proposed by nightshift new from landed files. Decide what is marked `!decide`: remove the mark, or write",
+        f"another value; `nightshift validate {model}` lists what is left. docs/definition.md describes every key, and",
+        f"`nightshift profile-source {model} <source>` shows the evidence for a source and proposes more checks.",
+    )
+    file.parent.mkdir(parents=True, exist_ok=True)
+    text = render_yaml(section, heading)
+    file.write_text(text, encoding="utf-8")
+    for note in notes:
+        error_console.print(note, style="yellow", highlight=False, soft_wrap=True, markup=False)
+    marks = sum("!decide " in line for line in text.splitlines() if not line.startswith("#"))
+    uses = f"scores {roles.observations}, learns from {roles.label}"
+    write_line(f"{file}: {len(profiled)} sources; {uses}; {marks} values to decide, each marked !decide")
+
+
+def _new_file(settings: Settings, model: str) -> Path:
+    """The file of a definition that does not exist yet.
+
+    Raises:
+        TerminalError: If it does, or no model can have this name.
+    """
+    from nightshift.definition.base import NAME_FORM, is_name
+    from nightshift.definition.load import FILE
+
+    if not is_name(model):
+        raise TerminalError("not a name", where="model", received=model, allowed=NAME_FORM, fix="choose another")
+    file = settings.models_path / model / FILE
+    if file.exists():
+        raise TerminalError("the model has a definition", where=str(file), fix="edit it, or choose another name")
+    return file
+
+
+def _landed_sources(settings: Settings, wanted: Sequence[str] | None) -> tuple[list[LandedSource], list[str]]:
+    """The sources to use, and notes: those that were asked for, or else all that no other model declares."""
+    from nightshift.definition.declarations import used_sources
+    from nightshift.definition.load import FILE, definition_folders
+    from nightshift.profiling.landed_sources import find_landed_sources
+
+    landed, notes = find_landed_sources(settings.landing_uri)
+    names = [entry.name for entry in landed]
+    if wanted:
+        _check_names(wanted, names)
+        return [entry for entry in landed if entry.name in wanted], notes
+    others = used_sources(folder / FILE for folder in definition_folders(settings.models_path))
+    taken = {name for sources in others.values() for name in sources}
+    free = [entry for entry in landed if entry.name not in taken]
+    if not free:
+        raise TerminalError(
+            "every source that has landed is another model's",
+            where=settings.landing_uri,
+            received=", ".join(names),
+            fix=f"choose some of them: --source {names[0]}",
+        )
+    if used := [name for name in names if name in taken]:
+        notes.append(f"not used, since other models declare them: {', '.join(used)}; --source uses one all the same")
+    return free, notes
+
+
+def _check_names(given: Sequence[str | None], names: Sequence[str]) -> None:
+    for name in given:
+        if name is not None and name not in names:
+            raise TerminalError("no such source has landed", received=name, allowed=names, fix="choose one of them")
+
+
+def _profile(
+    settings: Settings, model: str, landed: LandedSource, notes: list[str], report: Callable[[str], None]
+) -> ProfiledSource:
+    """A source with its proposed declaration; what a person should know of it is added to the notes."""
+    from nightshift.definition.draft import SourceUses, find_draft
+    from nightshift.definition.shared_sources import source_files
+    from nightshift.profiling.new_model import ProfiledSource
+    from nightshift.profiling.propose import is_daily, propose
+    from nightshift.profiling.source_profile import profile_landed_files, select_dates
+
+    draft = find_draft(settings.models_path, model, landed.name, landed.path, settings.sources_path)
+    dates = select_dates(settings.landing_uri, draft)
+    daily = is_daily(draft, dates)
+    profile = profile_landed_files(settings.landing_uri, landed.name, draft, dates[-NEWEST_DATES:], report)
+    if landed.name in source_files(settings.sources_path):
+        return ProfiledSource(None, profile, tuple(dates), daily)
+    proposal = propose(model, landed.name, replace(draft, uses=SourceUses(only_looked_up=not daily)), profile)
+    notes += [f"{landed.name}: {note}" for note in proposal.notes]
+    return ProfiledSource(proposal.source, profile, tuple(dates), daily)
 
 
 def profile_source(

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from nightshift.definition.base import NAME_FORM, StrictModel, is_name
 from nightshift.definition.declarations import declaration_problems
-from nightshift.definition.messages import as_error, explain, root_causes
+from nightshift.definition.messages import as_error, explain, root_causes, undecided_errors
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.problem import Problem
 from nightshift.definition.rules import RULES
@@ -54,6 +54,8 @@ def load_definition(folder: Path, sources: Path | None = None) -> ModelDefinitio
     tree = parse(file)
     declared = plain(tree)
     shared = read_shared_files(declared, sources)
+    if errors := undecided_errors(file, tree, shared):
+        raise DefinitionError(errors)
     problems = [Problem((key,), "unknown key", key, None, "remove it") for key in INTERNAL_KEYS if key in declared]
     if problems := problems or list(shared_source_problems(declared, shared, sources)):
         raise DefinitionError([as_error(file, tree, problem, shared) for problem in problems])
@@ -98,8 +100,8 @@ def find_definition(models: Path, name: str, sources: Path | None = None) -> Mod
             "unknown model",
             where=str(models),
             received=name,
-            allowed=names,
-            fix=f"did you mean {near[0]}?" if near else f"add {models / name / FILE}",
+            allowed=names or "none is defined yet",
+            fix=f"did you mean {near[0]}?" if near else f"nightshift new {name} writes {models / name / FILE}",
         )
     definition = load_definition(models / name, sources)
     neighbours = [folder / FILE for folder in folders if folder.name != name]
@@ -190,6 +192,8 @@ def load_part(file: Path, kind: type[P], problems: Callable[[P], Iterator[Proble
         DefinitionError: With one line a problem.
     """
     tree = parse(file)
+    if undecided := undecided_errors(file, tree):
+        raise DefinitionError(undecided)
     try:
         part = kind.model_validate(plain(tree))
     except ValidationError as error:

@@ -16,7 +16,7 @@ from nightshift.definition.base import StrictModel
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.problem import KeyPath, Problem
 from nightshift.definition.shared_sources import SharedFile
-from nightshift.definition.yaml_tree import line_of
+from nightshift.definition.yaml_tree import UNDECIDED, comment_at, line_of, undecided_keys
 from nightshift.errors import TerminalError
 
 
@@ -41,6 +41,26 @@ def as_error(
         allowed=problem.allowed,
         fix=problem.fix,
     )
+
+
+def undecided_errors(
+    file: Path, tree: CommentedMap, shared: Mapping[str, SharedFile] = MappingProxyType({})
+) -> list[TerminalError]:
+    """A line for every value of a definition that is proposed and not decided, and of its shared sources."""
+    trees = {file: tree, **{part.file: part.tree for part in shared.values()}}
+    errors = []
+    for path, content in trees.items():
+        for keys, proposal in undecided_keys(content):
+            question = comment_at(path, line_of(content, keys))
+            problem = Problem(
+                keys,
+                f"not decided yet: {question}" if question else "not decided yet",
+                f"{UNDECIDED} {proposal}",
+                None,
+                f"write the value, or remove `{UNDECIDED}` if the proposed one is right",
+            )
+            errors.append(as_error(path, content, problem))
+    return errors
 
 
 def root_causes(details: list[ErrorDetails]) -> list[ErrorDetails]:

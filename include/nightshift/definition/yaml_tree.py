@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.comments import CommentedMap, CommentedSeq, TaggedScalar
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from nightshift.definition.problem import KeyPath
 from nightshift.errors import DefinitionError, TerminalError
 
 NULL = "null"
+UNDECIDED = "!decide"  # the tag of a proposed value that a person has to confirm or replace
 
 
 def parse(file: Path) -> CommentedMap:
@@ -53,6 +55,8 @@ def plain(node: Any) -> Any:
         return {NULL if key is None else plain(key): plain(value) for key, value in node.items()}
     if isinstance(node, list):
         return [plain(value) for value in node]
+    if isinstance(node, TaggedScalar) and _is_undecided(node):
+        return node.value
     for kind in (bool, int, float, str):
         if isinstance(node, kind):
             return kind(node)
@@ -74,3 +78,24 @@ def line_of(tree: Any, path: KeyPath) -> int:
         except (KeyError, IndexError, TypeError):
             break
     return line
+
+
+def undecided_keys(tree: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
+    """Every key whose value is only proposed, with the proposal."""
+    if path and _is_undecided(tree):
+        yield path, plain(tree)
+    elif isinstance(tree, dict):
+        for key, value in tree.items():
+            yield from undecided_keys(value, (*path, key))
+    elif isinstance(tree, list):
+        for number, value in enumerate(tree):
+            yield from undecided_keys(value, (*path, number))
+
+
+def _is_undecided(node: Any) -> bool:
+    return isinstance(node, TaggedScalar | CommentedSeq | CommentedMap) and node.tag.value == UNDECIDED
+
+
+def comment_at(file: Path, line: int) -> str:
+    """The comment at the end of a line of a file; empty if there is none."""
+    return file.read_text(encoding="utf-8").splitlines()[line - 1].partition("  # ")[2].strip()

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from textwrap import wrap
 from typing import Any
 
+from nightshift.definition.yaml_tree import UNDECIDED
 from nightshift.errors import shown
 
 INDENT = "  "
@@ -15,7 +17,7 @@ INDENT = "  "
 _PLAIN_INSIDE = re.compile(r"-?\d+[smhd]|[A-Za-z_](?:[\w./+()%<>=*-]|(?<=\S) (?=\S))*", re.ASCII)
 _PLAIN = re.compile(r"-?\d+[smhd]|[A-Za-z_(](?:[^:# ]|:(?=[^ ])|(?<=\S) (?=[^ #])|(?<=[^ ])#)*")
 _YAML_KEYWORDS = frozenset(("y", "n", "yes", "no", "on", "off", "true", "false", "null"))
-MAX_INLINE = 88  # characters of a mapping on one line
+MAX_INLINE = 118  # characters of a mapping on one line
 MAX_LINE = 110  # characters of a text on one line
 
 
@@ -26,10 +28,12 @@ class ProposedValue:
     Attributes:
         value: The value, as a definition writes it.
         evidence: What the files show that supports it; empty if there is nothing to say.
+        undecided: Whether a person has to decide: `evidence` is the question.
     """
 
     value: Any
     evidence: str = ""
+    undecided: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,12 @@ class Proposal:
         """YAML to paste into a definition, with the evidence as comments."""
         section = ProposedSection({"sources": ProposedSection({self.name: self.source})})
         document = self.source if self.shared else section
-        return "\n".join([_comment(self.heading).strip(), *_section_lines(document, "")]) + "\n"
+        return render_yaml(document, [self.heading])
+
+
+def render_yaml(document: ProposedSection, heading: Sequence[str]) -> str:
+    """A section as YAML, below lines of comment."""
+    return "\n".join([*(f"# {shown(line)}" for line in heading), *_section_lines(document, "")]) + "\n"
 
 
 def plain_values(section: ProposedSection) -> dict[str, Any]:
@@ -83,12 +92,22 @@ def plain_values(section: ProposedSection) -> dict[str, Any]:
     }
 
 
+def without_evidence(section: ProposedSection) -> ProposedSection:
+    """A section without its comments."""
+    entries = {
+        key: without_evidence(entry) if isinstance(entry, ProposedSection) else ProposedValue(entry.value)
+        for key, entry in section.entries.items()
+    }
+    return ProposedSection(entries)
+
+
 def _section_lines(section: ProposedSection, indent: str) -> Iterator[str]:
     for key, entry in section.entries.items():
         if isinstance(entry, ProposedValue):
             yield from _value_lines(key, entry, indent)
         elif entry.entries and all(
-            isinstance(child, ProposedValue) and not child.evidence for child in entry.entries.values()
+            isinstance(child, ProposedValue) and not child.evidence and not child.undecided
+            for child in entry.entries.values()
         ):
             yield from _value_lines(key, ProposedValue(plain_values(entry), entry.evidence), indent)
         else:
@@ -99,6 +118,9 @@ def _section_lines(section: ProposedSection, indent: str) -> Iterator[str]:
 def _value_lines(name: str, entry: ProposedValue, indent: str) -> Iterator[str]:
     """The lines of a value: one line, or an indented block where that would be too long."""
     value, key, comment = entry.value, f"{indent}{inline_yaml(name)}:", _comment(entry.evidence)
+    if entry.undecided:
+        yield f"{key} {UNDECIDED} {inline_yaml(value)}{comment}"
+        return
     line = f"{key} {inline_yaml(value)}"
     if isinstance(value, Mapping) and value and len(line) > MAX_INLINE:
         yield f"{key}{comment}"
@@ -138,6 +160,8 @@ def inline_yaml(value: Any, inside: bool = False) -> str:
             return "[" + ", ".join(inline_yaml(item, True) for item in value) + "]"
         case str():
             return value if _is_plain(value, inside) else _quoted(value)
+        case date():
+            return value.isoformat()
         case bool() | None:
             return {True: "true", False: "false", None: "null"}[value]
         case _:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
@@ -62,7 +61,7 @@ class Candidate:
         run_id: The run that stored it; empty if none did.
     """
 
-    files: Mapping[str, bytes]
+    files: dict[str, bytes]
     digest: str
     lineage: Lineage
     run_id: str = ""

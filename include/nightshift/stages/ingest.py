@@ -44,7 +44,7 @@ def ingest(project: Project, night: date, run_id: str = "by hand", progress: Pro
     changes = {file: _change(project, file) for file in restated_files(project.definition, landing, night)}
     restated = {file: change for file, change in changes.items() if change}
     due = (*files, *restated)
-    staged = tuple(_stage(project, file.source, [file], file.day, file.day) for file in due)
+    staged = tuple(stage_files(project, file.source, [file], file.day, file.day) for file in due)
     again = reread(project, due)
     measurements = [
         Measurement(f"{Layer.RAW.table(file.source)} of {file.day}", "landed", detail=change)
@@ -70,16 +70,37 @@ def ingest_history(project: Project, first: date, last: date) -> tuple[str, ...]
         days = [day for day in landed_dates(landing, source) if first <= day <= last]
         files = [landing_file(landing, name, source, day) for day in days]
         if files:
-            locations.append(_stage(project, name, files, days[0], days[-1]))
+            locations.append(stage_files(project, name, files, days[0], days[-1]))
     return tuple(locations)
 
 
-def _stage(project: Project, name: str, files: Sequence[LandingFile], first: date, last: date) -> str:
+def stage_files(
+    project: Project,
+    name: str,
+    files: Sequence[LandingFile],
+    first: date,
+    last: date,
+    published: Sequence[pa.Table] = (),
+) -> str:
+    """Stages landed files of a source.
+
+    Args:
+        project: The model.
+        name: The source.
+        files: Its files.
+        first: The first date that they cover.
+        last: The last date that they cover.
+        published: Rows of other dates, which were published elsewhere.
+
+    Returns:
+        The location of the staged set.
+    """
     spec, source = raw_table(project.definition, name), project.definition.sources[name]
     zone = zone_of(project.definition.schedule, source)
-    tables, digests = zip(*(read_landed(file, source, spec, zone) for file in files), strict=True)
-    inputs = {file.uri: digest for file, digest in zip(files, digests, strict=True)}
-    return stage_arrow(project.lake, spec, pa.concat_tables(tables), first, last, inputs).location
+    landed = [read_landed(file, source, spec, zone) for file in files]
+    inputs = {file.uri: digest for file, (_, digest) in zip(files, landed, strict=True)}
+    rows = pa.concat_tables([*published, *(table for table, _ in landed)])
+    return stage_arrow(project.lake, spec, rows, first, last, inputs).location
 
 
 def _change(project: Project, file: LandingFile) -> str:

@@ -53,9 +53,7 @@ class TrialTraining:
         holdout, values = self.judgement.holdout, self.judgement.report.metrics
         names = [name for name in holdout.prediction.metrics.names if name in values]
         champion = {} if holdout.champion is None else metrics(holdout.labels, holdout.champion, names)
-        return [
-            ComparedMetric(name, values[name], _of_constant(holdout, name), champion.get(name)) for name in names
-        ]
+        return [ComparedMetric(name, values[name], _of_constant(holdout, name), champion.get(name)) for name in names]
 
 
 def try_training(project: Project, as_of: date, progress: Progress) -> TrialTraining:

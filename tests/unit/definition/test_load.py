@@ -486,7 +486,7 @@ def test_an_unknown_model_is_answered_with_the_existing_models_and_a_suggestion(
 def test_a_model_unlike_any_other_is_answered_with_the_file_to_add(models: Path) -> None:
     with pytest.raises(TerminalError) as caught:
         find_definition(models, "zzz")
-    assert f"fix: add {models / 'zzz' / 'model.yaml'}" in str(caught.value)
+    assert f"fix: nightshift new zzz writes {models / 'zzz' / 'model.yaml'}" in str(caught.value)
 
 
 def test_a_model_is_found_by_its_name(models: Path) -> None:
