@@ -23,6 +23,10 @@ run: install ## Run the whole loop on real data; EXIT=1 stops the servers after 
 	@$(BIN)/nightshift run --airflow-port $(AIRFLOW_PORT) --mlflow-port $(MLFLOW_PORT) $(if $(EXIT),--exit) \
 		|| [ $$? -eq 130 ]  # Ctrl-C is no error
 
+.PHONY: up
+up: install ## Start Airflow and MLflow alone, for your own models; Ctrl-C stops them
+	@$(BIN)/nightshift up --airflow-port $(AIRFLOW_PORT) --mlflow-port $(MLFLOW_PORT)
+
 .PHONY: check
 check: install style ## Before every commit: style, types, layers, words, and the quick tests without database, server or JVM
 	@$(PYTEST) -m "not database and not slow and not full" tests/unit

@@ -9,6 +9,7 @@ from filelock import FileLock
 
 from nightshift.alerts.alert import Alert
 from nightshift.alerts.channels import CHANNELS
+from nightshift.lake.files import as_uri, write_bytes
 from nightshift.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -44,6 +45,17 @@ def read_alerts(settings: Settings) -> list[dict[str, str | None]]:
     if not settings.alerts_file.exists():
         return []
     return [alert for line in settings.alerts_file.read_text().splitlines() if (alert := _parse(line))]
+
+
+def remove_alerts(settings: Settings, model: str) -> int:
+    """Removes the alerts of a model from the file, and counts them."""
+    if not any(alert["model"] == model for alert in read_alerts(settings)):
+        return 0
+    with FileLock(settings.alerts_file.with_suffix(".lock")):
+        alerts = read_alerts(settings)
+        remaining = [alert for alert in alerts if alert["model"] != model]
+        write_bytes(as_uri(settings.alerts_file), "".join(json.dumps(alert) + "\n" for alert in remaining).encode())
+    return len(alerts) - len(remaining)
 
 
 def _parse(line: str) -> dict[str, str | None] | None:

@@ -30,6 +30,7 @@ from nightshift.errors import NightshiftError
 
 # In the order in which `nightshift --help` lists them.
 COMMANDS: dict[str, Callable[..., None]] = {
+    "up": servers.up,
     "run": servers.run,
     "stop": servers.stop,
     "new": profiling.new,
@@ -46,6 +47,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "sql": tables.sql,
     "tables": tables.tables,
     "drop": tables.drop,
+    "delete": definitions.delete,
     "features": features.features,
     "leakcheck": features.leakcheck,
     "skew": features.skew,

@@ -1,4 +1,4 @@
-"""The command about model definitions: check them."""
+"""The commands about models: check their definitions, and delete what a model left."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from nightshift.cli.output import console, error_console
+from nightshift.cli.output import confirm, console, error_console, progress, write_line
 from nightshift.definition.declarations import declared_sources
 from nightshift.definition.load import FILE, check_shared_source, definition_folders, find_definition
 from nightshift.definition.shared_sources import source_files
-from nightshift.errors import DefinitionError, NightshiftError, first_line
+from nightshift.errors import DefinitionError, NightshiftError, TerminalError, first_line
 from nightshift.settings import Settings, get_settings
 
 
@@ -48,6 +48,43 @@ def validate(
             console.print(f"{definition.name}: {line}", highlight=False, soft_wrap=True)
     if errors:
         raise typer.Exit(2)
+
+
+def delete(
+    model: Annotated[str, typer.Argument(help="Name of a model whose definition is gone.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete what a model left: tables, versions, events, alerts, pages and the records of its DAGs.
+
+    Its definition must be removed first, or its DAGs would come back. Landed files and tables that other models use
+    stay. Interrupted, it is run again.
+    """
+    from nightshift.replay.dag_records import dag_records, delete_dag_records
+    from nightshift.stages.delete import ModelDeletion
+
+    settings = get_settings()
+    deletion = ModelDeletion(settings, model)
+    remains = deletion.find()
+    for line in remains.sentences():
+        write_line(line)
+    if dags := dag_records(settings, model):
+        write_line(f"Airflow: the records of {', '.join(dags)}")
+    if remains.empty and not dags:
+        raise TerminalError(
+            "nothing of the model is left",
+            where=str(settings.var_path),
+            received=model,
+            fix="nightshift tables --orphans lists the tables that no definition uses",
+        )
+    if not yes:
+        confirm(f"Delete {model}?", "nothing is deleted", model)
+    with progress() as show:
+        if dags:
+            show("deleting the records of its DAGs")
+            delete_dag_records(settings, model)
+        show("deleting tables, versions and pages")
+        deletion.delete(remains)
+    write_line(f"{model} is deleted")
 
 
 def _outdated(model: str, settings: Settings) -> list[str]:

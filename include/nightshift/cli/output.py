@@ -18,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from nightshift.compute.job import PROGRESS
+from nightshift.errors import TerminalError
 from nightshift.terminal import print_table
 
 console = Console()
@@ -58,6 +59,25 @@ def write_rows(
         for row in rows:
             table.add_row(*["" if value is None else escape(str(value)) for value in row])
         print_table(console, table)
+
+
+def confirm(question: str, otherwise: str, where: str) -> None:
+    """Asks a question, and goes on only if the answer is yes.
+
+    Args:
+        question: The question.
+        otherwise: What follows from any other answer.
+        where: What it is about.
+
+    Raises:
+        TerminalError: If it is not answered by yes.
+    """
+    try:
+        confirmed = typer.confirm(question)
+    except typer.Abort:
+        confirmed = False
+    if not confirmed:
+        raise TerminalError(f"not confirmed: {otherwise}", where=where, fix="answer y, or add --yes")
 
 
 @contextmanager

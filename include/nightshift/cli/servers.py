@@ -1,4 +1,4 @@
-"""The commands about servers: run the whole loop with them, stop them."""
+"""The commands about servers: start them, run the whole loop with them, stop them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,16 @@ import typer
 from nightshift.cli.output import DATE, console, write_line
 from nightshift.settings import get_settings
 
+AirflowPort = Annotated[int, typer.Option(help="Port of the Airflow UI.")]
+MlflowPort = Annotated[int, typer.Option(help="Port of the MLflow UI.")]
+
+
+def up(airflow_port: AirflowPort = 8080, mlflow_port: MlflowPort = 5000) -> None:
+    """Start Airflow and MLflow for the models there are, until Ctrl-C; nothing lands or runs by itself."""
+    from nightshift.replay.up import keep_up
+
+    keep_up(get_settings(), airflow_port, mlflow_port, console)
+
 
 def run(
     model: Annotated[str, typer.Option(help="The model to replay.")] = "flight_delay",
@@ -19,8 +29,8 @@ def run(
         datetime, typer.Option(formats=DATE, help="Train the first champion as of this date.")
     ] = datetime(2013, 3, 1),
     exit: Annotated[bool, typer.Option("--exit", help="Stop the servers after the summary.")] = False,
-    airflow_port: Annotated[int, typer.Option(help="Port of the Airflow UI.")] = 8080,
-    mlflow_port: Annotated[int, typer.Option(help="Port of the MLflow UI.")] = 5000,
+    airflow_port: AirflowPort = 8080,
+    mlflow_port: MlflowPort = 5000,
 ) -> None:
     """Run the whole loop: servers, history, a first champion, and night after night by the scheduler."""
     from nightshift.replay.run import Plan, ReplayEnd, replay

@@ -6,10 +6,9 @@ from typing import Annotated
 
 import typer
 
-from nightshift.cli.output import Format, OutputFormat, write_line, write_rows
+from nightshift.cli.output import Format, OutputFormat, confirm, write_line, write_rows
 from nightshift.definition.declarations import used_sources
 from nightshift.definition.load import FILE, definition_folders
-from nightshift.errors import TerminalError
 from nightshift.settings import Settings, get_settings
 
 
@@ -60,17 +59,8 @@ def drop(
     versions = f"; versions that cannot be reproduced without it: {', '.join(entry.tags)}" if entry.tags else ""
     write_line(f"{table}: {entry.content}, and all its snapshots are lost{versions}; landed files and versions stay")
     if not yes:
-        _confirm(table)
+        confirm(f"Drop {table}?", "nothing is dropped", table)
     write_line(f"{table} is dropped, {drop_table(lake, table)} files removed")
-
-
-def _confirm(table: str) -> None:
-    try:
-        confirmed = typer.confirm(f"Drop {table}?")
-    except typer.Abort:
-        confirmed = False
-    if not confirmed:
-        raise TerminalError("not confirmed: nothing is dropped", where=table, fix="answer y, or add --yes")
 
 
 def _used_sources(settings: Settings) -> dict[str, frozenset[str]]:

@@ -74,6 +74,11 @@ def users(table: str, used: UsedSources) -> tuple[str, ...]:
     return (name,) if name in used else ()
 
 
+def describe_table(lake: Lake, name: str) -> str:
+    """The content of a table, as a phrase."""
+    return _entry(lake.table(name), name, ()).content if lake.table_exists(name) else "files of a table that is gone"
+
+
 def find_orphan(lake: Lake, table: str, used: UsedSources) -> TableEntry:
     """A table that no model uses.
 

@@ -25,6 +25,7 @@ from nightshift.types import Staged
 log = logging.getLogger(__name__)
 
 ATTEMPT = "nightshift.attempt"
+INPUT = "nightshift.input."  # how the properties begin that name a commit's inputs
 MAX_INPUT_PROPERTIES, MAX_PROPERTY_LENGTH = 16, 200
 CONFLICTS = (CommitFailedException, ValidationException, OperationalError)
 
@@ -80,7 +81,7 @@ def _commit(lake: Lake, spec: TableSpec, staged: Staged, replace: bool) -> int:
     # A history has hundreds of inputs, and some are long: their manifest holds them, and the snapshot stays small.
     inputs = {name: value for name, value in staged.inputs.items() if len(value) <= MAX_PROPERTY_LENGTH}
     inputs = inputs if len(inputs) <= MAX_INPUT_PROPERTIES else {}
-    properties = {ATTEMPT: staged.attempt} | {f"nightshift.input.{name}": value for name, value in inputs.items()}
+    properties = {ATTEMPT: staged.attempt} | {f"{INPUT}{name}": value for name, value in inputs.items()}
     replacement = Replacement(table, properties)
     replacement.delete_by_predicate(predicate)  # concurrent commits are validated against it
     for file in old:

@@ -79,6 +79,12 @@ def report_uri(root: str, model: str, run_id: str) -> str:
     return f"{docs_folder(root, f'{model}.monitor', run_id)}/night.html"
 
 
+def pages_folders(root: str, model: str) -> list[str]:
+    """The folders of all pages of a model."""
+    names = (model, f"{model}.monitor")
+    return [f"{root.rstrip('/')}/{_path_part(name)}" for name in names]
+
+
 def render_docs(title: str, result: Any, summary: str, outcome: Outcome | None = None) -> str:
     """Renders the page of an audit: every expectation with its observed value.
 

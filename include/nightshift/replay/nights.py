@@ -63,8 +63,7 @@ class Replay:
         Raises:
             TerminalError: If Airflow does not parse a DAG in time, with the import error.
         """
-        for name, (slots, description) in POOLS.items():
-            self.api.pool(name, slots, description)
+        create_pools(self.api)
         dags = [f"{self.model}.score", f"{self.model}.monitor", f"{self.model}.train", "nightshift.maintenance"]
         deadline = time.monotonic() + timeout
         while dags:
@@ -128,6 +127,12 @@ class Replay:
     def _pause(self) -> None:
         self.servers.check()
         time.sleep(0.7)
+
+
+def create_pools(api: AirflowApi) -> None:
+    """Creates the pools that the DAGs' tasks run in; without them a task waits for ever."""
+    for name, (slots, description) in POOLS.items():
+        api.pool(name, slots, description)
 
 
 def _stage(tasks: list[dict[str, Any]]) -> str:

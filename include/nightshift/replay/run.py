@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, timedelta
 from enum import IntEnum
-from types import FrameType
-from typing import Self
 
 from rich.console import Console
 
@@ -18,6 +15,7 @@ from nightshift.lake.read import published_dates
 from nightshift.lake.tables import features_table
 from nightshift.project import Project
 from nightshift.replay.airflow_api import AirflowApi
+from nightshift.replay.interrupts import FirstInterrupt, wait_for_interrupt
 from nightshift.replay.landing import land
 from nightshift.replay.nights import NightRun, Replay
 from nightshift.replay.report import Reporter
@@ -70,7 +68,7 @@ def replay(plan: Plan, settings: Settings, console: Console) -> ReplayEnd:
     project = Project(plan.model, settings)
     servers = Servers(settings, plan.airflow_port, plan.mlflow_port)
     end = ReplayEnd.INTERRUPTED
-    with _FirstInterrupt() as interrupt:
+    with FirstInterrupt() as interrupt:
         try:
             with report.live():
                 runs = _run(plan, project, servers, report)
@@ -80,7 +78,7 @@ def replay(plan: Plan, settings: Settings, console: Console) -> ReplayEnd:
             if succeeded:
                 end = ReplayEnd.SUCCEEDED
             console.print("\nThe servers stay up until Ctrl-C.")
-            _wait_for_interrupt(servers)
+            wait_for_interrupt(servers)
         except BaseException:
             if not interrupt.received:
                 raise
@@ -159,37 +157,3 @@ def _describe(run: NightRun) -> str:
     if failures:
         return ", ".join(failures)
     return "scored, monitored" + (", retrained" if len(run.states) > 2 else "")
-
-
-def _wait_for_interrupt(servers: Servers) -> None:
-    stopped = threading.Event()
-    while not stopped.wait(1):
-        servers.check()
-
-
-class _FirstInterrupt:
-    """The first Ctrl-C or SIGTERM raises KeyboardInterrupt; later ones do not disturb the stop of the servers.
-
-    A library may raise an error of its own in place of the KeyboardInterrupt: `received` tells.
-    """
-
-    def __init__(self) -> None:
-        self.received = False
-        self._ignored = False
-
-    def __enter__(self) -> Self:
-        self._handlers = {number: signal.signal(number, self._handle) for number in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
-
-    def ignore(self) -> None:
-        """Ignores every interrupt from here on."""
-        self._ignored = True
-
-    def _handle(self, number: int, frame: FrameType | None) -> None:
-        if not self._ignored:
-            self._ignored = self.received = True
-            raise KeyboardInterrupt

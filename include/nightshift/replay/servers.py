@@ -263,7 +263,8 @@ def _require_free(port: int) -> None:
         except OSError:
             raise TerminalError(
                 f"port {port} is taken by another program",
-                fix="stop it, or choose others: make run AIRFLOW_PORT=8081 MLFLOW_PORT=5001",
+                fix="stop it, or choose others: --airflow-port 8081 --mlflow-port 5001, of make AIRFLOW_PORT=8081 "
+                "MLFLOW_PORT=5001",
             ) from None
 
 

@@ -102,8 +102,13 @@ def _print_failure(console: Console, project: Project) -> None:
 
 def _print_addresses(console: Console, servers: Servers, model: str, last: date) -> None:
     query = f"select * from scores.{model} where score_date = '{last}' order by score desc limit 10"
+    print_servers(console, servers)
+    console.print(f'Last night   .venv/bin/nightshift sql "{query}"', highlight=False, soft_wrap=True)
+
+
+def print_servers(console: Console, servers: Servers) -> None:
+    """Prints the addresses of the servers, and where their password is."""
     login = f"user admin, password in {servers.password_file}"
     console.print(f"\nAirflow      {servers.airflow_url}  {login}", highlight=False, soft_wrap=True)
     if servers.mlflow_url:
         console.print(f"MLflow       {servers.mlflow_url}  the same user and password", highlight=False, soft_wrap=True)
-    console.print(f'Last night   .venv/bin/nightshift sql "{query}"', highlight=False, soft_wrap=True)

@@ -83,8 +83,8 @@ def test_without_servers_that_stay_the_summary_gives_the_exit_code(
         ("_run", interrupt, False, 130),
         ("_run", terminate, False, 130),
         ("_run", swallow_interrupt, False, 130),
-        ("_wait_for_interrupt", interrupt, True, 0),
-        ("_wait_for_interrupt", interrupt, False, 130),
+        ("wait_for_interrupt", interrupt, True, 0),
+        ("wait_for_interrupt", interrupt, False, 130),
     ],
 )
 def test_ctrl_c_stops_the_servers_undisturbed_and_says_how_to_go_on(

@@ -1,0 +1,53 @@
+"""The servers alone: Airflow and MLflow for the models of an installation, until Ctrl-C."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from nightshift.definition.load import definition_folders
+from nightshift.replay.airflow_api import AirflowApi
+from nightshift.replay.interrupts import FirstInterrupt, wait_for_interrupt
+from nightshift.replay.nights import create_pools
+from nightshift.replay.report import Reporter
+from nightshift.replay.servers import Servers
+from nightshift.replay.summary import print_servers
+from nightshift.settings import Settings
+
+
+def keep_up(settings: Settings, airflow_port: int, mlflow_port: int, console: Console) -> None:
+    """Starts the servers, with what the DAGs need, and stops them at Ctrl-C or SIGTERM.
+
+    Nothing lands, nothing is built, and no DAG is unpaused.
+
+    Raises:
+        TerminalError: If a port is taken, or a server ends.
+    """
+    report, servers = Reporter(console), Servers(settings, airflow_port, mlflow_port)
+    with FirstInterrupt() as interrupt:
+        try:
+            with report.live():
+                report.show("starting Airflow and MLflow")
+                servers.start()
+                servers.start_scheduling()
+                create_pools(AirflowApi(servers.airflow_url, "admin", servers.password))
+            print_servers(console, servers)
+            _print_models(console, settings)
+            console.print("\nThe servers stay up until Ctrl-C.")
+            wait_for_interrupt(servers)
+        except BaseException:
+            if not interrupt.received:
+                raise
+            console.print("\nStopping the servers.")
+        finally:
+            interrupt.ignore()
+            names = servers.stop()
+    console.print(f"Stopped: {', '.join(names) or 'no server ran yet'}.", highlight=False)
+
+
+def _print_models(console: Console, settings: Settings) -> None:
+    names = [folder.name for folder in definition_folders(settings.models_path)]
+    listed = ", ".join(names) or "none yet: nightshift new <model> writes a definition"
+    console.print(f"Models       {listed}, of {settings.models_path}", highlight=False, soft_wrap=True)
+    console.print(
+        "             a new model's DAGs are paused: unpause <model>.score, .monitor and .train", highlight=False
+    )
