@@ -1,8 +1,10 @@
-"""Mistakes that a definition can contain, each refused by `nightshift validate` in one line with file and line."""
+"""Mistakes of a user, each one line: those in a definition, with file and line; and those in the words of a command."""
 
 from __future__ import annotations
 
 import gzip
+import shutil
+import sys
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from nightshift.cli import app
+from nightshift.cli import app, main
 from nightshift.settings import get_settings
 
 LANDED = 5  # days
@@ -99,6 +101,65 @@ MISTAKES: dict[str, tuple[str, str, str, str]] = {
 }
 
 
+# Of commands: the words, what they do to the landed files, and what the line says.
+COMMAND_MISTAKES: dict[str, tuple[str, str, str]] = {
+    "preview of an unknown model": (
+        "preview tinny --night 2024-01-03",
+        "",
+        "unknown model; received 'tinny'; allowed: tiny; fix: did you mean tiny?",
+    ),
+    "preview before the start": (
+        "preview tiny --night 2023-12-31",
+        "",
+        "schedule.start: 2023-12-31 is before the first night; received '2023-12-31'; allowed: 2024-01-01 or later",
+    ),
+    "preview of a night without files": (
+        "preview tiny --night 2024-01-09",
+        "",
+        "plan-2024-01-09.csv.gz: the observations of 2024-01-09 have not landed; "
+        "allowed: a night of 2024-01-01 to 2024-01-05; fix: choose another night, or land the file",
+    ),
+    "preview without any file": (
+        "preview tiny --night 2024-01-03",
+        "nothing landed",
+        "plan-{date}.csv.gz: no file of 'plan' has landed; fix: land files there, or correct the path",
+    ),
+    "preview of a broken definition": (
+        "preview tiny --night 2024-01-03",
+        "broken",
+        "features.aggregates.machine_failures.agg: ",
+    ),
+    "preview of a file that is not as declared": (
+        "preview tiny --night 2024-01-03",
+        "other type",
+        "plan-2024-01-03.csv.gz row 1: column 'load' ",
+    ),
+    "trial of an unknown model": ("try tinny", "", "unknown model; received 'tinny'"),
+    "trial without any file": ("try tiny", "nothing landed", "no file of the observations has landed; fix: land some"),
+    "trial before anything is built": (
+        "try tiny --as-of 2024-01-05",
+        "",
+        "features.tiny: no features of the training period are built; received 'no night of 2023-12-11 to 2023-12-30'",
+    ),
+    "training of an unknown model": ("train tinny", "", "unknown model; received 'tinny'"),
+    "training before anything is built": ("train tiny --as-of 2024-01-05", "", "no features of the training period"),
+    "scores of an unknown model": ("score tinny --night 2024-01-03", "", "unknown model; received 'tinny'"),
+    "scores before the start": ("score tiny --night 2023-12-31", "", "2023-12-31 is before the first night"),
+    "scores of a night whose files have not landed": (
+        "score tiny --night 2024-01-09",
+        "",
+        "outcomes/2024-01-08.parquet: 2 files of 2024-01-09 have not landed; fix: land them, or choose another night",
+    ),
+    "new model of a name that is taken": ("new tiny", "", "the model has a definition; fix: edit it, or choose"),
+    "deletion of a model that has a definition": (
+        "delete tiny --yes",
+        "",
+        "the model still has a definition, from which its DAGs would come back",
+    ),
+    "deletion of a model that there never was": ("delete tinny --yes", "", "nothing of the model is left"),
+}
+
+
 @pytest.fixture
 def file(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The tiny definition as the command line sees it, and some landed days of its plan."""
@@ -141,3 +202,27 @@ def test_a_mistake_is_one_line_with_file_line_and_fix(file: Path, mistake: str) 
 
 def test_without_mistakes_there_is_no_line(file: Path) -> None:
     assert lines_of(file) == []
+
+
+@pytest.mark.parametrize("mistake", COMMAND_MISTAKES)
+def test_a_mistake_in_a_command_is_one_line_and_leaves_nothing(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], mistake: str
+) -> None:
+    words, change, message = COMMAND_MISTAKES[mistake]
+    landing = tmp_path / "landing"
+    match change:
+        case "nothing landed":
+            shutil.rmtree(landing)
+        case "broken":
+            file.write_text(file.read_text().replace("agg: rate", "agg: ratio"))
+        case "other type":
+            for landed in landing.iterdir():
+                landed.write_bytes(gzip.compress(b"machine,load\nm1,much\n"))
+    monkeypatch.setattr(sys, "argv", ["nightshift", *words.split()])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    captured = capsys.readouterr()
+    assert (ended.value.code, captured.out) == (2, "")
+    [line] = captured.err.splitlines()
+    assert message in line, line
+    assert not (tmp_path / "var").exists() or not list((tmp_path / "var").iterdir()), "it leaves something behind"

@@ -12,7 +12,8 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from nightshift.replay import run
+from nightshift.errors import TerminalError
+from nightshift.replay import run, up
 from nightshift.replay.run import Plan, ReplayEnd, replay
 from nightshift.replay.servers import Servers
 from nightshift.settings import Settings
@@ -117,4 +118,34 @@ def test_an_error_without_an_interrupt_is_raised_after_the_servers_are_stopped(
     monkeypatch.setattr(run, "_run", fail)
     with pytest.raises(ValueError, match="reading failed"):
         ended(settings, monkeypatch, PLAN, True)
+    assert stops == ["stopped"]
+
+
+def test_the_servers_alone_stay_up_until_ctrl_c(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, stops: list[str]
+) -> None:
+    started: list[str] = []
+    monkeypatch.setattr(Servers, "start", lambda servers: started.append("start"))
+    monkeypatch.setattr(Servers, "start_scheduling", lambda servers: started.append("schedule"))
+    monkeypatch.setattr(Servers, "password", "secret")
+    monkeypatch.setattr(up, "create_pools", lambda api: started.append("pools"))
+    monkeypatch.setattr(up, "wait_for_interrupt", interrupt)
+    console = Console(file=StringIO(), width=200)
+    up.keep_up(settings, 18080, 15000, console)
+    output = console.file.getvalue()  # type: ignore[attr-defined]
+    assert started == ["start", "schedule", "pools"] and stops == ["stopped"]
+    assert "Airflow      http://127.0.0.1:18080" in output and "Models       tiny, of " in output
+    assert output.endswith("Stopped: api-server, scheduler.\n")
+    assert not list(settings.var_path.glob("landing/*"))
+
+
+def test_servers_that_do_not_start_are_one_error_and_stopped(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, stops: list[str]
+) -> None:
+    def fail(servers: Servers) -> None:
+        raise TerminalError("port 8080 is taken by another program")
+
+    monkeypatch.setattr(Servers, "start", fail)
+    with pytest.raises(TerminalError, match="port 8080"):
+        up.keep_up(settings, 8080, 5000, Console(file=StringIO()))
     assert stops == ["stopped"]

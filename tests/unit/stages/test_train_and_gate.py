@@ -29,6 +29,7 @@ from nightshift.stages.gate import GATE_PAGE, gate
 from nightshift.stages.register import promote
 from nightshift.stages.reproduce import reproduce
 from nightshift.stages.train import StoredModel, train
+from nightshift.stages.trial import try_training
 from nightshift.status import night_statuses
 from nightshift.training.results import GateReport
 from nightshift.types import Measurement
@@ -125,6 +126,38 @@ def test_a_number_is_learned_judged_promoted_and_made_again(project: Project) ->
 
     again = reproduce(project, 1, lambda line: None)
     assert again.identical, again.differences
+
+
+def test_a_trial_judges_as_a_training_would_and_leaves_nothing(project: Project) -> None:
+    trained, report = run(project)
+    promote(project, trained, report.summary())
+    before, runs = folder_listing(project), project.registry.client.search_runs(["1"])
+    trial = try_training(project, AS_OF, lambda line: None)
+    assert folder_listing(project) == before
+    judged = run(project)[1]  # a training that is stored: of the same rows, against the same champion
+    assert [(r.rule, r.value, r.passed) for r in trial.judgement.report.results] == [
+        (r.rule, r.value, r.passed) for r in judged.results
+    ]
+    assert trial.judgement.against == "against version 1" and "Challenger against champion" in trial.judgement.page
+    by_metric = {compared.metric: compared for compared in trial.metrics()}
+    assert by_metric["mae"].model == by_metric["mae"].champion == judged.metrics["mae"]
+    assert by_metric["mae"].constant > by_metric["mae"].model
+    assert len(project.registry.client.search_runs(["1"])) == len(runs) + 1  # that of the training alone
+    assert len(project.registry.versions()) == 1
+
+
+def test_a_trial_needs_no_mlflow(of_number: OfNumber, tmp_path: Path) -> None:
+    project = built(of_number(TYPED, LABEL, AGAINST), tmp_path / "elsewhere")
+    before = folder_listing(project)
+    trial = try_training(project, AS_OF, lambda line: None)
+    assert trial.judgement.report.passed and trial.judgement.against == "no champion to compare with"
+    assert folder_listing(project) == before
+
+
+def folder_listing(project: Project) -> list[tuple[str, int]]:
+    """Every file of an installation with its size."""
+    files = [file for file in project.settings.var_path.rglob("*") if file.is_file()]
+    return sorted((str(file), file.stat().st_size) for file in files)
 
 
 def test_a_worse_model_is_refused_and_a_better_one_takes_its_place(project: Project, models: Path) -> None:

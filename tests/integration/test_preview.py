@@ -1,0 +1,108 @@
+"""What a night would compute is shown before anything is built: by the night's own job, and without a trace."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Iterator
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from air import decide, land_air
+from unit.cli.commands import Command, Ended
+
+from nightshift.cli import main
+from nightshift.lake.landing import landing_file
+from nightshift.lake.read import read_dates
+from nightshift.lake.tables import features_table
+from nightshift.project import Project
+from nightshift.replay.landing import land
+from nightshift.settings import PROJECT, Settings, get_settings
+from nightshift.stages.history import build_history
+from nightshift.stages.preview import preview
+
+pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("jobs_in_this_process")]
+
+MODELS = Path(__file__).parents[1] / "models"
+NIGHT = date(2024, 1, 20)
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Command]:
+    monkeypatch.setenv("NIGHTSHIFT_VAR", str(tmp_path / "var"))
+    monkeypatch.setenv("NIGHTSHIFT_MODELS_FOLDER", str(tmp_path / "models"))
+    get_settings.cache_clear()
+
+    def command(*words: str) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["nightshift", *words])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return Ended(int(ended.value.code or 0), *capfd.readouterr())
+
+    yield command
+    get_settings.cache_clear()
+
+
+def listing(folder: Path) -> list[tuple[str, int]]:
+    return sorted((str(file), file.stat().st_size) for file in folder.rglob("*") if file.is_file())
+
+
+def measured(file: Path) -> dict[str, float]:
+    """The fine dust of a landed file, by station."""
+    with file.open() as lines:
+        return {row["Station"]: float(row["PM25"]) for row in csv.DictReader(lines)}
+
+
+def test_a_proposed_model_is_previewed_with_nothing_published(run: Command, tmp_path: Path) -> None:
+    last = land_air(tmp_path / "var" / "landing", 30)
+    assert run("new", "air").code == 0
+    decide(
+        tmp_path / "models" / "air" / "model.yaml", description="Whether fine dust is above 25", expression="pm25 > 25"
+    )
+    before = listing(tmp_path)
+    night = last - timedelta(days=1)
+    ended = run("preview", "air", "--night", str(night), "--csv", "--rows", "100")
+    assert ended.code == 0, ended.err
+    rows = list(csv.DictReader(ended.out.splitlines()))
+    landed = tmp_path / "var" / "landing" / "measurements"
+    labels = {station: dust > 25 for station, dust in measured(landed / f"{night}.csv").items()}
+    assert {row["station"]: row["label"] for row in rows if row["label"]} == {
+        station: str(float(label)) for station, label in labels.items()
+    }
+    assert f"label: {12 - len(labels)} of 12 observations have no label" in ended.err
+    week = [measured(landed / f"{night - timedelta(days=back)}.csv") for back in range(1, 8)]
+    for row in rows:
+        values = [dust[row["station"]] for dust in week if row["station"] in dust]
+        assert float(row["mean_pm25_7d"]) == pytest.approx(sum(values) / len(values))
+    assert listing(tmp_path) == before
+
+    unlabelled = run("preview", "air", "--night", str(last), "--format", "json", "--rows", "2")
+    assert len(json.loads(unlabelled.out)) == 2
+    assert f"label: no file of 'measurements' for {last} has landed" in unlabelled.err
+    assert listing(tmp_path) == before
+
+
+def test_a_preview_is_what_the_night_publishes_and_says_what_it_leaves_out(tmp_path: Path) -> None:
+    project = Project("tiny", Settings(home=PROJECT, var=tmp_path / "var", models_folder=MODELS))
+    land(project, NIGHT + timedelta(days=1))
+    for name, source in project.definition.sources.items():  # a date without a file within the window
+        if name == "failures":
+            file = landing_file(project.settings.landing_uri, name, source, NIGHT - timedelta(days=2))
+            Path(file.uri.removeprefix("file://")).unlink()
+    shown = preview(project, NIGHT, lambda line: None)
+    assert any("failures: 1 date has no file (2024-01-18)" in line for line in shown.left_out), shown.left_out
+    build_history(project, date(2024, 1, 1), NIGHT, lambda line: None)
+    spec = features_table(project.definition)
+    published = read_dates(project.lake, spec, NIGHT, NIGHT).sort_by([(name, "ascending") for name in spec.key])
+    assert shown.rows.drop_columns("label").select(published.column_names).to_pylist() == published.to_pylist()
+    assert shown.labelled == shown.rows.num_rows == 60
+
+    before = listing(tmp_path)
+    for file in (tmp_path / "var" / "landing").rglob("*.*"):
+        file.unlink()  # the raw tables have the rows still
+    again = preview(project, NIGHT, lambda line: None)
+    assert again.rows.to_pylist() == shown.rows.to_pylist()
+    assert [name for name, _ in listing(tmp_path)] == [name for name, _ in before if "/landing/" not in name]

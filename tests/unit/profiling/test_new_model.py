@@ -1,0 +1,108 @@
+"""A model's definition is proposed from landed files: nothing that they cannot show passes for decided."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from air import FIRST, decide, land_air
+from click.testing import Result
+from typer.testing import CliRunner
+
+from nightshift.cli import app
+from nightshift.definition.load import load_definition
+from nightshift.errors import TerminalError
+from nightshift.settings import get_settings
+
+MARKS = {
+    "description", "schedule.timezone", "schedule.at", "sources.forecast.available.after",
+    "sources.measurements.available.after", "observations.source", "label.source", "label.expression",
+    "gate.minimum.roc_auc",
+}  # fmt: skip
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def landing(tmp_path: Path) -> Path:
+    return tmp_path / "landing"
+
+
+@pytest.fixture
+def run(tmp_path: Path, landing: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    """Runs a command in an installation without a model."""
+    monkeypatch.setenv("NIGHTSHIFT_MODELS_FOLDER", str(tmp_path / "models"))
+    monkeypatch.setenv("NIGHTSHIFT_LANDING", str(landing))
+    monkeypatch.setenv("NIGHTSHIFT_VAR", str(tmp_path / "var"))
+    get_settings.cache_clear()
+    yield lambda *words: CliRunner().invoke(app, list(words))
+    get_settings.cache_clear()
+
+
+def refused(result: Result) -> TerminalError:
+    assert isinstance(result.exception, TerminalError), result.output
+    return result.exception
+
+
+def test_every_mark_is_refused_with_its_line_and_question_until_it_is_decided(
+    run: Run, tmp_path: Path, landing: Path
+) -> None:
+    land_air(landing, 30)
+    assert run("new", "air").exit_code == 0
+    file = tmp_path / "models" / "air" / "model.yaml"
+    lines = file.read_text().splitlines()
+    told = run("validate", "air")
+    assert told.exit_code == 2
+    found = [re.fullmatch(rf"{file}:(\d+): ([\w.]+): not decided yet: (.+); received '!decide (.+)'; fix: .+", line)
+             for line in told.stderr.splitlines()]  # fmt: skip
+    assert {match[2] for match in found if match} == MARKS and all(found)
+    for match in found:
+        assert match is not None
+        line = lines[int(match[1]) - 1]
+        assert line.strip().startswith(match[2].rpartition(".")[2]) and line.endswith(f"  # {match[3]}")
+    assert run("profile-source", "air", "forecast").exit_code == 0  # which reads it all the same
+
+    decide(file, description="Whether fine dust exceeds 25 today", expression="pm25 > 25")
+    passed = run("validate", "air")
+    assert passed.exit_code == 0, passed.output
+    definition = load_definition(file.parent)
+    assert definition.observations.source == "forecast" and definition.label.source == "measurements"
+    assert definition.observations.key == ("station",) and definition.schedule.start == FIRST
+    assert definition.sources["measurements"].columns["pm25"].from_ == "PM25"
+    assert {"wind_speed", "sky", "station_category", "weekday", "mean_pm25_7d"} <= set(definition.feature_types)
+    assert "mean_pm25_28d" not in definition.feature_types  # 30 days have landed
+    assert "the model has a definition" in str(refused(run("new", "air")))
+
+
+def test_a_person_chooses_sources_and_what_they_are_for(run: Run, tmp_path: Path, landing: Path) -> None:
+    land_air(landing, 30)
+    (landing / "notes.txt").write_text("?")
+    chosen = run("new", "dust", "--observations", "forecast", "--label", "measurements")
+    assert chosen.exit_code == 0 and "not used: 1 files" in chosen.stderr
+    text = (tmp_path / "models" / "dust" / "model.yaml").read_text()
+    assert "observations: {source: forecast, " in text and "\n  source: measurements\n" in text
+    error = refused(run("new", "again"))
+    assert "every source that has landed is another model's" in str(error)
+    assert run("new", "again", "--source", "forecast", "--source", "measurements").exit_code == 0
+    unknown = refused(run("new", "third", "--source", "wind"))
+    assert unknown.received == "wind" and unknown.allowed == ["forecast", "measurements"]
+
+
+@pytest.mark.parametrize(
+    ("name", "files", "message"),
+    [
+        ("air", [], "no file has landed"),
+        ("air", ["readme.txt", "all.csv"], "2 files, and none that a source can have"),
+        ("Air", [], "not a name"),
+    ],
+)
+def test_what_cannot_be_proposed_is_one_message(
+    run: Run, landing: Path, name: str, files: list[str], message: str
+) -> None:
+    landing.mkdir()
+    for file in files:
+        (landing / file).write_text("a,b\n1,2\n")
+    error = refused(run("new", name))
+    assert message in str(error) and error.fix
