@@ -65,20 +65,20 @@ def train(
 
 def _prepared(project: Project, as_of: datetime | None, build: bool, show: Progress) -> date:
     """The date to train as of, once its features are built."""
-    from nightshift.stages.history import build_history, newest_night, nights_to_build, require_built
+    from nightshift.stages.history import build_history, dates_to_build, newest_night, require_built
     from nightshift.training.dataset import split_dates
 
     day = as_of.date() if as_of else newest_night(project)
     dates = split_dates(project.definition, day)
-    if span := nights_to_build(project, dates.first, dates.last):
+    if span := dates_to_build(project, dates):
         if build:
             build_history(project, *span, show)
         else:
-            require_built(project, dates.first, dates.holdout, dates.last)
+            require_built(project, dates)
             command = f"nightshift build {project.definition.name} --from {span[0]} --to {span[1]}"
-            line = f"not learned from: nights that have landed and are not built; to build them: {command}"
+            line = f"not learned from: dates that have landed and are not built; to build them: {command}"
             error_console.print(line, style="yellow", highlight=False, soft_wrap=True, markup=False)
-    require_built(project, dates.first, dates.holdout, dates.last)
+    require_built(project, dates)
     return day
 
 
@@ -87,7 +87,7 @@ def _print_trial(trial: TrialTraining) -> None:
 
     lineage, judgement = trial.lineage, trial.judgement
     write_line(
-        f"trained on {lineage.rows:,} labelled rows of {lineage.rows_from} to before {lineage.holdout}; "
+        f"trained on {lineage.rows:,} labelled rows of {lineage.rows_from} to {lineage.fitted}; "
         f"judged on {judgement.report.rows:,} rows of {lineage.holdout} to {lineage.last}, {judgement.against}"
     )
     rows = [(r.rule, r.verdict, r.detail) for r in judgement.report.results]

@@ -13,6 +13,7 @@ from statistics import quantiles
 from typing import Any
 
 from nightshift.definition.base import LONGEST_NAME
+from nightshift.errors import TerminalError
 from nightshift.profiling.column_types import NUMBERS
 from nightshift.profiling.proposal import ProposedSection, ProposedValue, without_evidence
 from nightshift.profiling.source_profile import SourceProfile
@@ -79,6 +80,9 @@ def choose_roles(
         sources: The sources, by name.
         observations: The source that a person chose for the observations.
         label: The source that a person chose for the outcomes.
+
+    Raises:
+        TerminalError: If both would be the same.
     """
     daily = [name for name, source in sources.items() if source.daily] or list(sources)
     observed = observations or _furthest(sources, [name for name in daily if name != label] or daily)
@@ -86,6 +90,14 @@ def choose_roles(
     others = [name for name in daily if name != observed]
     sharing = [name for name in others if key and key <= set(sources[name].profile.types)]
     outcome = label or next(iter([*sharing, *others]), observed)
+    if outcome == observed:
+        raise TerminalError(
+            "one source cannot be both what is scored and its outcome: what is scored must be there before the night, "
+            "an outcome is final after it",
+            received=observed,
+            allowed="two sources, such as a plan or a list of what is scored by date, and what became of it",
+            fix="land the rows to score as files of their own, or choose: --observations, --label",
+        )
     return Roles(observed, outcome, observations is not None, label is not None)
 
 
@@ -136,7 +148,7 @@ def _source(name: str, source: ProfiledSource, roles: Roles) -> ProposedValue | 
     if source.section is None:
         return ProposedValue("shared")
     after, question = "24h", "how long after the midnight of its date a file is there, at the latest"
-    if name == roles.observations != roles.label:
+    if name == roles.observations:
         after, question = "6h", f"{question}; for observations before `schedule.at`"
     elif name == roles.label:
         question += "; for outcomes when they are final, at least 24h"
@@ -179,8 +191,8 @@ def _label(observed: ProfiledSource, outcome: ProfiledSource, roles: Roles, name
     source = ProposedValue(roles.label)
     if not roles.label_given:
         source = _question(roles.label, f"where the outcome of a date is found later; of {', '.join(names)}")
-    expression = _question(_condition(observed, outcome), "the outcome, as a condition in DuckDB SQL over its columns")
-    return ProposedSection({"source": source, "expression": expression})
+    condition = _question(_condition(observed, outcome), "the outcome, as a condition in DuckDB SQL over its columns")
+    return ProposedSection({"source": source, "expression": condition})
 
 
 def _condition(observed: ProfiledSource, outcome: ProfiledSource) -> str:
@@ -261,7 +273,7 @@ def _aggregates(
     days = len(outcome.dates)
     windows = [f"{window}d" for window in WINDOWS if window * HISTORY_PER_WINDOW <= days]
     by = [name for name in observed.key if name in outcome.profile.types]
-    if not by or not windows or roles.label == roles.observations:
+    if not by or not windows:
         return
     for name in outcome.columns(NUMBERS)[:AGGREGATED]:
         yield (

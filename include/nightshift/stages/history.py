@@ -6,19 +6,20 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 
 from nightshift.compute.job import Job, run_job
-from nightshift.definition.calendar import nights
+from nightshift.definition.calendar import label_dates, nights
 from nightshift.definition.nights import require_night
 from nightshift.errors import NotYetAvailable
 from nightshift.lake.files import as_uri
 from nightshift.lake.landing import landed_dates
 from nightshift.lake.read import published_dates
 from nightshift.lake.staging import load_staged, new_attempt
-from nightshift.lake.tables import features_table
+from nightshift.lake.tables import TableSpec, features_table, raw_table
 from nightshift.project import Progress, Project
 from nightshift.stages.audit import audit
 from nightshift.stages.ingest import ingest_history
 from nightshift.stages.publish import publish
 from nightshift.stages.reread import reread
+from nightshift.training.dataset import Split
 
 # How many days of history are ingested at once, so that memory stays flat.
 BATCH_DAYS = 92
@@ -87,48 +88,57 @@ def newest_night(project: Project) -> date:
     """
     definition, landing = project.definition, project.settings.landing_uri
     source = definition.sources[definition.observations.source]
-    dates = [*landed_dates(landing, source), *published_nights(project)]
+    dates = [*landed_dates(landing, source), *built_nights(project)]
     if not dates:
         where = f"{as_uri(landing)}/{source.path}"
         raise NotYetAvailable("no file of the observations has landed", where=where, fix="land some first")
     return max(dates)
 
 
-def published_nights(project: Project, within: tuple[date, date] | None = None) -> list[date]:
+def built_nights(project: Project, within: tuple[date, date] | None = None) -> list[date]:
     """The nights whose features are built, ascending; within two dates if given."""
-    if not project.settings.has_catalog:
-        return []
-    return list(published_dates(project.lake, features_table(project.definition), within))
+    return sorted(_published(project, features_table(project.definition), within))
 
 
-def nights_to_build(project: Project, first: date, last: date) -> tuple[date, date] | None:
-    """The dates to build before a training can learn from nights of `first` to `last`.
+def _published(project: Project, spec: TableSpec, within: tuple[date, date] | None) -> set[date]:
+    return set(published_dates(project.lake, spec, within)) if project.settings.has_catalog else set()
+
+
+def dates_to_build(project: Project, dates: Split) -> tuple[date, date] | None:
+    """The dates to build before a training can learn from all that has landed.
 
     Returns:
-        The first and the last date, with room for the longest window; None if every night that has landed is built.
+        The first and the last date, with room for the longest window; None if everything that has landed is built.
     """
     definition, landing = project.definition, project.settings.landing_uri
     landed = {name: landed_dates(landing, source) for name, source in definition.sources.items()}
-    begin = max(first, definition.schedule.start)
-    observed = {day for day in landed[definition.observations.source] if begin <= day <= last}
-    if not (missing := observed - set(published_nights(project, (first, last)))):
+    first, outcomes = max(dates.first, definition.schedule.start), raw_table(definition, definition.label.source)
+    last_outcome = label_dates(definition, dates.last)[1]
+    observed = {day for day in landed[definition.observations.source] if first <= day <= dates.last}
+    labelled = {day for day in landed[definition.label.source] if first <= day <= last_outcome}
+    missing = observed - set(built_nights(project, (first, dates.last)))
+    missing |= labelled - _published(project, outcomes, (first, last_outcome))
+    if not missing:
         return None
     windows = [window for aggregate in definition.features.aggregates.values() for window in aggregate.windows]
     room = max(windows, default=timedelta())
-    oldest = min(dates[0] for dates in landed.values() if dates)
+    oldest = min(source_dates[0] for source_dates in landed.values() if source_dates)
     return max(min(missing) - room, oldest, definition.schedule.start), max(missing)
 
 
-def require_built(project: Project, first: date, holdout: date, last: date) -> None:
-    """Requires features of the training period, `first` to before `holdout`, and of the holdout, up to `last`.
+def require_built(project: Project, dates: Split) -> None:
+    """Requires features of the training period and of the holdout.
 
     Raises:
         NotYetAvailable: If one of the two has none; with the command that builds them.
     """
-    for begin, end, title in ((first, holdout - timedelta(days=1), "training period"), (holdout, last, "holdout")):
-        if published_nights(project, (begin, end)):
+    for begin, end, title in (
+        (dates.first, dates.fitted, "training period"),
+        (dates.holdout, dates.last, "holdout"),
+    ):
+        if built_nights(project, (begin, end)):
             continue
-        model, span = project.definition.name, nights_to_build(project, first, last)
+        model, span = project.definition.name, dates_to_build(project, dates)
         build = f"nightshift build {model} --from {span[0]} --to {span[1]}" if span else ""
         raise NotYetAvailable(
             f"no features of the {title} are built",

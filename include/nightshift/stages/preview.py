@@ -16,6 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from nightshift.definition.calendar import label_dates, nights
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.nights import require_night
 from nightshift.errors import NotYetAvailable
@@ -124,8 +125,8 @@ def _dates_to_read(project: Project, night: date) -> dict[str, SourceDates]:
         wanted[name].update(day for tile in plan.tiles(name) for day in tile.dates)
     for name, versions in plan.versions.items():
         wanted[name].update(version.tile.start for version in versions)
-    for name in (definition.observations.source, definition.label.source):
-        wanted[name].add(night)
+    wanted[definition.observations.source].add(night)
+    wanted[definition.label.source].update(nights(*label_dates(definition, night)))
     return {
         name: SourceDates(
             tuple(sorted(days & landed[name])),
@@ -213,9 +214,11 @@ def _with_labels(scratch: Project, night: date, rows: pa.Table) -> tuple[pa.Tabl
     definition = scratch.definition
     key = list(features_table(definition).key)
     rows = rows.sort_by([(column, "ascending") for column in key])
-    if night not in published_dates(scratch.lake, raw_table(definition, definition.label.source)):
-        return rows, 0, [f"label: no file of '{definition.label.source}' for {night} has landed, so no row has a label"]
-    labels = read_labels(scratch.lake, definition, night, night)
+    source, dates = definition.label.source, label_dates(definition, night)
+    published = published_dates(scratch.lake, raw_table(definition, source), dates)
+    if missing := [day for day in nights(*dates) if day not in published]:
+        return rows, 0, [f"label: no file of '{source}' for {_span(missing)} has landed, so no row has a label"]
+    labels = read_labels(scratch.lake, definition, rows.select(["score_date", *definition.observations.key]))
     labelled = join_labels(rows.select(key), labels, definition.observations.key)
     matched = labelled.num_rows
     rows = rows.join(labelled, key, join_type="left outer").sort_by([(column, "ascending") for column in key])

@@ -44,7 +44,7 @@ def settings(tmp_path: Path, models: Path, empty_mlflow: Path) -> Settings:
     text = (models / "tiny" / "model.yaml").read_text().replace("name: tiny", "name: second")
     (models / "second").mkdir()
     (models / "second" / "model.yaml").write_text(
-        text.replace("failures:", "results:").replace(": failures", ": results")
+        text.replace("\n  failures:", "\n  results:").replace(": failures", ": results")
     )
     copy_mlflow(empty_mlflow, tmp_path / "var")
     settings = Settings(home=PROJECT, var=tmp_path / "var", models_folder=models)

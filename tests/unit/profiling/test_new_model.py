@@ -91,6 +91,15 @@ def test_a_person_chooses_sources_and_what_they_are_for(run: Run, tmp_path: Path
 
 
 @pytest.mark.parametrize(
+    "words", [["--source", "measurements"], ["--observations", "measurements", "--label", "measurements"]]
+)
+def test_one_source_cannot_have_both_observations_and_outcomes(run: Run, landing: Path, words: list[str]) -> None:
+    land_air(landing, 9)
+    error = refused(run("new", "dust", *words))
+    assert error.received == "measurements" and "land the rows to score" in str(error)
+
+
+@pytest.mark.parametrize(
     ("name", "files", "message"),
     [
         ("air", [], "no file has landed"),
