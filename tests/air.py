@@ -1,31 +1,22 @@
-"""Air quality: a forecast and measurements by station and day, as files that a new user has."""
+"""The tutorial's files, and its definition once a person has decided what is marked."""
 
 from __future__ import annotations
 
-import random
-from datetime import date, timedelta
+import runpy
+from datetime import date
 from pathlib import Path
 
-FIRST = date(2026, 1, 1)
+from nightshift.settings import PROJECT
+
+_TUTORIAL = runpy.run_path(str(PROJECT / "docs" / "air_quality.py"))
+FIRST: date = _TUTORIAL["FIRST"]
 STATIONS = 12
 
 
 def land_air(landing: Path, days: int) -> date:
     """Lands the forecasts of some days and the measurements of all but the last one; the last day."""
-    luck = random.Random(7)
-    for folder in ("forecast", "measurements"):
-        (landing / folder).mkdir(parents=True)
-    names = [f"DE{number:03d}" for number in range(STATIONS)]
-    for day in (FIRST + timedelta(days=offset) for offset in range(days)):
-        wind = {name: round(luck.uniform(0, 8), 1) for name in names}
-        lines = [f"{name},{wind[name]},{luck.choice(['dry', 'wet'])}" for name in names]
-        (landing / "forecast" / f"{day}.csv").write_text("\n".join(["Station,Wind Speed,Sky", *lines]))
-        if day == FIRST + timedelta(days=days - 1):
-            return day
-        measured = [(name, round(max(1.0, 40 - 4 * wind[name] + luck.gauss(0, 4)), 1)) for name in names]
-        lines = [f"{name},{dust},{day}T21:30:00" for name, dust in measured if luck.random() > 0.05]
-        (landing / "measurements" / f"{day}.csv").write_text("\n".join(["Station,PM25,Measured At", *lines]))
-    raise ValueError("at least one day")
+    last: date = _TUTORIAL["land"](landing, days, STATIONS)
+    return last
 
 
 def decide(file: Path, **values: str) -> None:

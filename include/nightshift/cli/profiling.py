@@ -19,7 +19,7 @@ from nightshift.settings import Settings, get_settings
 
 if TYPE_CHECKING:
     from nightshift.profiling.landed_sources import LandedSource
-    from nightshift.profiling.new_model import ProfiledSource
+    from nightshift.profiling.roles import ProfiledSource
 
 NEWEST_DATES = 60  # profiled if no date is given
 
@@ -34,8 +34,9 @@ def new(
     label: Annotated[str | None, typer.Option(help="The source with the outcomes.")] = None,
 ) -> None:
     """Write the definition of a new model from its landed files; what they cannot show is marked to be decided."""
-    from nightshift.profiling.new_model import choose_roles, propose_model
+    from nightshift.profiling.new_model import propose_model
     from nightshift.profiling.proposal import render_yaml
+    from nightshift.profiling.roles import choose_roles
 
     settings = get_settings()
     file = _new_file(settings, model)
@@ -119,8 +120,8 @@ def _profile(
     """A source with its proposed declaration; what a person should know of it is added to the notes."""
     from nightshift.definition.draft import SourceUses, find_draft
     from nightshift.definition.shared_sources import source_files
-    from nightshift.profiling.new_model import ProfiledSource
     from nightshift.profiling.propose import is_daily, propose
+    from nightshift.profiling.roles import ProfiledSource
     from nightshift.profiling.source_profile import profile_landed_files, select_dates
 
     draft = find_draft(settings.models_path, model, landed.name, landed.path, settings.sources_path)

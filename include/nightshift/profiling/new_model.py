@@ -6,103 +6,17 @@ refuses each until a person removes the tag or writes another value.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
+from collections.abc import Mapping, Sequence
 from statistics import quantiles
 from typing import Any
 
-from nightshift.definition.base import LONGEST_NAME
-from nightshift.errors import TerminalError
+from nightshift.profiling.candidate_features import Entries, candidate_features
 from nightshift.profiling.column_types import NUMBERS
 from nightshift.profiling.proposal import ProposedSection, ProposedValue, without_evidence
-from nightshift.profiling.source_profile import SourceProfile
+from nightshift.profiling.roles import ProfiledSource, Roles
 
-CATEGORIES = 100  # distinct texts that a category may have
-AGGREGATED = 6  # columns of the label's source that get an aggregate
-WINDOWS = (1, 7, 28)  # days
-HISTORY_PER_WINDOW = 3  # times a window's days must have landed
 HOLDOUT_SHARE, SHORTEST_HOLDOUT, LONGEST_HOLDOUT = 6, 7, 28  # of the landed days: a sixth, at least, at most
 QUARTILE = 2  # of three: the upper one
-
-Entries = dict[str, ProposedValue | ProposedSection]
-
-
-@dataclass(frozen=True)
-class ProfiledSource:
-    """A source with its proposed declaration.
-
-    Attributes:
-        section: Its proposed section; None if it is declared in a file that models share.
-        profile: The profile of its newest files.
-        dates: The dates of all its files, ascending.
-        daily: Whether there is a file for every date.
-    """
-
-    section: ProposedSection | None
-    profile: SourceProfile
-    dates: tuple[date, ...]
-    daily: bool
-
-    @property
-    def key(self) -> tuple[str, ...]:
-        """The columns that identify a row; empty if none were found."""
-        return self.profile.key.columns if self.profile.key else ()
-
-    def columns(self, kinds: frozenset[str]) -> list[str]:
-        """Its columns of some types, without those of the key."""
-        return [name for name, kind in self.profile.types.items() if kind.name in kinds and name not in self.key]
-
-
-@dataclass(frozen=True)
-class Roles:
-    """Which source has the observations, and which has their outcomes.
-
-    Attributes:
-        observations: The source of the observations.
-        label: The source of the outcomes.
-        observations_given: Whether a person chose the first.
-        label_given: Whether a person chose the second.
-    """
-
-    observations: str
-    label: str
-    observations_given: bool
-    label_given: bool
-
-
-def choose_roles(
-    sources: Mapping[str, ProfiledSource], observations: str | None = None, label: str | None = None
-) -> Roles:
-    """The source that reaches furthest has the observations: they are there first. One that shares its key, the label.
-
-    Args:
-        sources: The sources, by name.
-        observations: The source that a person chose for the observations.
-        label: The source that a person chose for the outcomes.
-
-    Raises:
-        TerminalError: If both would be the same.
-    """
-    daily = [name for name, source in sources.items() if source.daily] or list(sources)
-    observed = observations or _furthest(sources, [name for name in daily if name != label] or daily)
-    key = set(sources[observed].key)
-    others = [name for name in daily if name != observed]
-    sharing = [name for name in others if key and key <= set(sources[name].profile.types)]
-    outcome = label or next(iter([*sharing, *others]), observed)
-    if outcome == observed:
-        raise TerminalError(
-            "one source cannot be both what is scored and its outcome: what is scored must be there before the night, "
-            "an outcome is final after it",
-            received=observed,
-            allowed="two sources, such as a plan or a list of what is scored by date, and what became of it",
-            fix="land the rows to score as files of their own, or choose: --observations, --label",
-        )
-    return Roles(observed, outcome, observations is not None, label is not None)
-
-
-def _furthest(sources: Mapping[str, ProfiledSource], names: Sequence[str]) -> str:
-    return max(names, key=lambda name: sources[name].dates[-1])
 
 
 def propose_model(name: str, owner: str, sources: Mapping[str, ProfiledSource], roles: Roles) -> ProposedSection:
@@ -132,7 +46,7 @@ def propose_model(name: str, owner: str, sources: Mapping[str, ProfiledSource], 
         ),
         "observations": _observations(observed, roles, list(sources)),
         "label": _label(observed, outcome, roles, list(sources)),
-        "features": _features(sources, roles),
+        "features": candidate_features(sources, roles),
         "training": _training(len(set(observed.dates) & set(outcome.dates)) or len(observed.dates)),
         "gate": _gate(),
         "monitoring": ProposedSection({"retrain": ProposedValue({"nights": 3, "of_last": 5, "cooldown": "14d"})}),
@@ -208,87 +122,6 @@ def _condition(observed: ProfiledSource, outcome: ProfiledSource) -> str:
         if len(medians) > 1:
             return f"{name} > {quantiles(medians, n=4)[QUARTILE]:.3g}"
     return "true"
-
-
-def _features(sources: Mapping[str, ProfiledSource], roles: Roles) -> ProposedSection:
-    """Candidates: every column that fits is a feature, for a person to remove those that make no sense."""
-    observed, outcome = sources[roles.observations], sources[roles.label]
-    looked_up = {
-        name: source
-        for name, source in sources.items()
-        if name not in {roles.observations, roles.label}
-        and source.key
-        and set(source.key) <= set(observed.profile.types)
-    }
-    entries: Entries = {}
-    if looked_up:
-        entries["lookups"] = ProposedSection(
-            {name: ProposedValue({"source": name, "key": list(source.key)}) for name, source in looked_up.items()}
-        )
-    rows = dict(_row_features(observed))
-    for name, source in looked_up.items():
-        rows |= dict(_row_features(source, f"{name}."))
-    rows["weekday"] = _row("dayofweek(score_date)", "number", "Day of the week, 1 is Sunday")
-    question = "candidates: remove what a person would not use"
-    entries["rows"] = ProposedSection(rows, question)
-    if aggregates := dict(_aggregates(observed, outcome, roles)):
-        entries["aggregates"] = ProposedSection(aggregates, "of days before the night")
-    return ProposedSection(entries)
-
-
-def _row_features(source: ProfiledSource, prefix: str = "") -> Iterator[tuple[str, ProposedValue]]:
-    keys = [] if prefix else [name for name in source.key if _is_category(source, name)]
-    for name in keys:
-        yield f"{name}_category"[:LONGEST_NAME], _row(name, "category", f"Which {_words(name)}")
-    for name in source.columns(NUMBERS):
-        yield _feature(prefix, name), _row(f"{prefix}{name}", "number", _words(name).capitalize())
-    for name in source.columns(frozenset(("boolean",))):
-        yield _feature(prefix, name), _row(f"cast({prefix}{name} as int)", "number", _words(name).capitalize())
-    for name in source.columns(frozenset(("string",))):
-        if _is_category(source, name):
-            yield _feature(prefix, name), _row(f"{prefix}{name}", "category", _words(name).capitalize())
-
-
-def _row(expression: str, kind: str, description: str) -> ProposedValue:
-    return ProposedValue({"expression": expression, "type": kind, "description": description})
-
-
-def _feature(prefix: str, name: str) -> str:
-    return f"{prefix.replace('.', '_')}{name}"[:LONGEST_NAME]
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
-
-
-def _is_category(source: ProfiledSource, name: str) -> bool:
-    history = source.profile.columns[name]
-    return history.kind == "string" and 0 < len(history.dates_of_values) <= CATEGORIES
-
-
-def _aggregates(
-    observed: ProfiledSource, outcome: ProfiledSource, roles: Roles
-) -> Iterator[tuple[str, ProposedSection]]:
-    """The mean of each number of the label's source over the days before, by the observation's key."""
-    days = len(outcome.dates)
-    windows = [f"{window}d" for window in WINDOWS if window * HISTORY_PER_WINDOW <= days]
-    by = [name for name in observed.key if name in outcome.profile.types]
-    if not by or not windows:
-        return
-    for name in outcome.columns(NUMBERS)[:AGGREGATED]:
-        yield (
-            f"mean_{name}"[: LONGEST_NAME - 4],
-            ProposedSection(
-                {
-                    "source": ProposedValue(roles.label),
-                    "by": ProposedValue(by),
-                    "agg": ProposedValue("mean"),
-                    "value": ProposedValue(name),
-                    "windows": ProposedValue(windows),
-                    "description": ProposedValue(f"Mean {_words(name)}"),
-                }
-            ),
-        )
 
 
 def _training(days: int) -> ProposedSection:

@@ -71,7 +71,7 @@ def test_every_mark_is_refused_with_its_line_and_question_until_it_is_decided(
     assert definition.observations.source == "forecast" and definition.label.source == "measurements"
     assert definition.observations.key == ("station",) and definition.schedule.start == FIRST
     assert definition.sources["measurements"].columns["pm25"].from_ == "PM25"
-    assert {"wind_speed", "sky", "station_category", "weekday", "mean_pm25_7d"} <= set(definition.feature_types)
+    assert {"wind_speed", "rain", "station_category", "weekday", "mean_pm25_7d"} <= set(definition.feature_types)
     assert "mean_pm25_28d" not in definition.feature_types  # 30 days have landed
     assert "the model has a definition" in str(refused(run("new", "air")))
 

@@ -1,0 +1,88 @@
+"""Which of the landed sources of a new model has the observations, and which their outcomes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from nightshift.errors import TerminalError
+from nightshift.profiling.proposal import ProposedSection
+from nightshift.profiling.source_profile import SourceProfile
+
+
+@dataclass(frozen=True)
+class ProfiledSource:
+    """A source with its proposed declaration.
+
+    Attributes:
+        section: Its proposed section; None if it is declared in a file that models share.
+        profile: The profile of its newest files.
+        dates: The dates of all its files, ascending.
+        daily: Whether there is a file for every date.
+    """
+
+    section: ProposedSection | None
+    profile: SourceProfile
+    dates: tuple[date, ...]
+    daily: bool
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The columns that identify a row; empty if none were found."""
+        return self.profile.key.columns if self.profile.key else ()
+
+    def columns(self, kinds: frozenset[str]) -> list[str]:
+        """Its columns of some types, without those of the key."""
+        return [name for name, kind in self.profile.types.items() if kind.name in kinds and name not in self.key]
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Which source has the observations, and which has their outcomes.
+
+    Attributes:
+        observations: The source of the observations.
+        label: The source of the outcomes.
+        observations_given: Whether a person chose the first.
+        label_given: Whether a person chose the second.
+    """
+
+    observations: str
+    label: str
+    observations_given: bool
+    label_given: bool
+
+
+def choose_roles(
+    sources: Mapping[str, ProfiledSource], observations: str | None = None, label: str | None = None
+) -> Roles:
+    """The source that reaches furthest has the observations: they are there first. One that shares its key, the label.
+
+    Args:
+        sources: The sources, by name.
+        observations: The source that a person chose for the observations.
+        label: The source that a person chose for the outcomes.
+
+    Raises:
+        TerminalError: If both would be the same.
+    """
+    daily = [name for name, source in sources.items() if source.daily] or list(sources)
+    observed = observations or _furthest(sources, [name for name in daily if name != label] or daily)
+    key = set(sources[observed].key)
+    others = [name for name in daily if name != observed]
+    sharing = [name for name in others if key and key <= set(sources[name].profile.types)]
+    outcome = label or next(iter([*sharing, *others]), observed)
+    if outcome == observed:
+        raise TerminalError(
+            "one source cannot be both what is scored and its outcome: what is scored must be there before the night, "
+            "an outcome is final after it",
+            received=observed,
+            allowed="two sources, such as a plan or a list of what is scored by date, and what became of it",
+            fix="land the rows to score as files of their own, or choose: --observations, --label",
+        )
+    return Roles(observed, outcome, observations is not None, label is not None)
+
+
+def _furthest(sources: Mapping[str, ProfiledSource], names: Sequence[str]) -> str:
+    return max(names, key=lambda name: sources[name].dates[-1])
