@@ -83,6 +83,7 @@ def _prepared(project: Project, as_of: datetime | None, build: bool, show: Progr
 
 
 def _print_trial(trial: TrialTraining) -> None:
+    from nightshift.training.dataset import LabelCounts
     from nightshift.training.results import format_number
 
     lineage, judgement = trial.lineage, trial.judgement
@@ -90,6 +91,8 @@ def _print_trial(trial: TrialTraining) -> None:
         f"trained on {lineage.rows:,} labelled rows of {lineage.rows_from} to {lineage.fitted}; "
         f"judged on {judgement.report.rows:,} rows of {lineage.holdout} to {lineage.last}, {judgement.against}"
     )
+    if left_out := LabelCounts(unlabelled=lineage.unlabelled, unmatched=lineage.unmatched).sentence():
+        write_line(f"not learned from: {left_out}")
     rows = [(r.rule, r.verdict, r.detail) for r in judgement.report.results]
     write_rows(["rule", "verdict", "result"], rows)
     compared = [
