@@ -85,6 +85,17 @@ def test_a_proposed_model_is_previewed_with_nothing_published(run: Command, tmp_
     assert listing(tmp_path) == before
 
 
+def test_keys_seen_lately_are_previewed(run: Command, tmp_path: Path) -> None:
+    last = land_air(tmp_path / "var" / "landing", 30)  # of which there are no measurements yet
+    assert run("new", "dust", "--source", "measurements").code == 0
+    decide(tmp_path / "models" / "dust" / "model.yaml", description="Whether dust is above 25", expression="pm25 > 25")
+    before = listing(tmp_path)
+    ended = run("preview", "dust", "--night", str(last), "--csv", "--rows", "100")
+    assert ended.code == 0, ended.err
+    assert len(list(csv.DictReader(ended.out.splitlines()))) == STATIONS
+    assert listing(tmp_path) == before
+
+
 def test_a_preview_is_what_the_night_publishes_and_says_what_it_leaves_out(tmp_path: Path) -> None:
     project = Project("tiny", Settings(home=PROJECT, var=tmp_path / "var", models_folder=MODELS))
     land(project, NIGHT + timedelta(days=1))

@@ -59,8 +59,12 @@ class ModelDefinition(StrictModel):
     @property
     def has_daily_observations(self) -> bool:
         """Whether the observations of a night are all rows of one file."""
-        observed = self.observations
-        return not (observed.within or observed.where) and self.sources[observed.source].cadence == "daily"
+        return self.has_observation_files and not self.observations.where
+
+    @property
+    def has_observation_files(self) -> bool:
+        """Whether the observations of a night are rows of a file of its own date."""
+        return not self.observations.within and self.sources[self.observations.source].cadence == "daily"
 
     @property
     def observed_types(self) -> dict[str, str]:

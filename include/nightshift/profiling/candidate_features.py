@@ -32,7 +32,9 @@ def candidate_features(sources: Mapping[str, ProfiledSource], roles: Roles) -> P
         entries["lookups"] = ProposedSection(
             {name: ProposedValue({"source": name, "key": list(source.key)}) for name, source in looked_up.items()}
         )
-    rows = dict(_row_features(observed))
+    rows = dict(_key_features(observed))
+    if not roles.same:  # keys that are scored have no columns of their own
+        rows |= dict(_row_features(observed))
     for name, source in looked_up.items():
         rows |= dict(_row_features(source, f"{name}."))
     rows["weekday"] = _row("dayofweek(score_date)", "number", "Day of the week, 1 is Sunday")
@@ -43,10 +45,13 @@ def candidate_features(sources: Mapping[str, ProfiledSource], roles: Roles) -> P
     return ProposedSection(entries)
 
 
+def _key_features(source: ProfiledSource) -> Iterator[tuple[str, ProposedValue]]:
+    for name in source.key:
+        if _is_category(source, name):
+            yield f"{name}_category"[:LONGEST_NAME], _row(name, "category", f"Which {_words(name)}")
+
+
 def _row_features(source: ProfiledSource, prefix: str = "") -> Iterator[tuple[str, ProposedValue]]:
-    keys = [] if prefix else [name for name in source.key if _is_category(source, name)]
-    for name in keys:
-        yield f"{name}_category"[:LONGEST_NAME], _row(name, "category", f"Which {_words(name)}")
     for name in source.columns(NUMBERS):
         yield _feature(prefix, name), _row(f"{prefix}{name}", "number", _words(name).capitalize())
     for name in source.columns(frozenset(("boolean",))):

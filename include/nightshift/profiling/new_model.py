@@ -62,7 +62,7 @@ def _source(name: str, source: ProfiledSource, roles: Roles) -> ProposedValue | 
     if source.section is None:
         return ProposedValue("shared")
     after, question = "24h", "how long after the midnight of its date a file is there, at the latest"
-    if name == roles.observations:
+    if name == roles.observations and not roles.same:
         after, question = "6h", f"{question}; for observations before `schedule.at`"
     elif name == roles.label:
         question += "; for outcomes when they are final, at least 24h"
@@ -98,7 +98,10 @@ def _observations(observed: ProfiledSource, roles: Roles, names: Sequence[str]) 
     if not observed.key:
         texts = [name for name, kind in observed.profile.types.items() if kind.name in {"string", "integer"}]
         key = _question(texts[:1], "the columns that identify a row within its date: the files show none")
-    return ProposedSection({"source": source, "key": key})
+    entries: Entries = {"source": source, "key": key}
+    if roles.same:
+        entries["within"] = _question("7d", "a key is scored if it was there in so many days before the night")
+    return ProposedSection(entries)
 
 
 def _label(observed: ProfiledSource, outcome: ProfiledSource, roles: Roles, names: Sequence[str]) -> ProposedSection:

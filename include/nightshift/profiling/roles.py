@@ -53,6 +53,11 @@ class Roles:
     observations_given: bool
     label_given: bool
 
+    @property
+    def same(self) -> bool:
+        """Whether keys of a source are scored, and its later rows are the outcomes."""
+        return self.observations == self.label
+
 
 def choose_roles(
     sources: Mapping[str, ProfiledSource], observations: str | None = None, label: str | None = None
@@ -65,7 +70,7 @@ def choose_roles(
         label: The source that a person chose for the outcomes.
 
     Raises:
-        TerminalError: If both would be the same.
+        TerminalError: If both would be the same, and it has no key to find its rows again by.
     """
     daily = [name for name, source in sources.items() if source.daily] or list(sources)
     observed = observations or _furthest(sources, [name for name in daily if name != label] or daily)
@@ -73,13 +78,12 @@ def choose_roles(
     others = [name for name in daily if name != observed]
     sharing = [name for name in others if key and key <= set(sources[name].profile.types)]
     outcome = label or next(iter([*sharing, *others]), observed)
-    if outcome == observed:
+    if outcome == observed and not sources[observed].key:
         raise TerminalError(
-            "one source cannot be both what is scored and its outcome: what is scored must be there before the night, "
-            "an outcome is final after it",
+            "one source is what is scored and its outcome, and nothing identifies a row of it",
             received=observed,
-            allowed="two sources, such as a plan or a list of what is scored by date, and what became of it",
-            fix="land the rows to score as files of their own, or choose: --observations, --label",
+            allowed="columns that differ in every row of a date, or a source of its own for what is scored",
+            fix="land files with a key, or a second source",
         )
     return Roles(observed, outcome, observations is not None, label is not None)
 

@@ -87,10 +87,12 @@ def newest_night(project: Project) -> date:
         NotYetAvailable: If there is none.
     """
     definition, landing = project.definition, project.settings.landing_uri
-    source = definition.sources[definition.observations.source]
-    dates = [*landed_dates(landing, source), *built_nights(project)]
+    observed = definition.sources[definition.observations.source]
+    # Entities and keys have no file of their night: it has what any source has.
+    sources = [observed] if definition.has_observation_files else definition.sources.values()
+    dates = [*(day for source in sources for day in landed_dates(landing, source)), *built_nights(project)]
     if not dates:
-        where = f"{as_uri(landing)}/{source.path}"
+        where = f"{as_uri(landing)}/{observed.path}"
         raise NotYetAvailable("no file of the observations has landed", where=where, fix="land some first")
     return max(dates)
 
@@ -114,7 +116,10 @@ def dates_to_build(project: Project, dates: Split) -> tuple[date, date] | None:
     landed = {name: landed_dates(landing, source) for name, source in definition.sources.items()}
     first, outcomes = max(dates.first, definition.schedule.start), raw_table(definition, definition.label.source)
     last_outcome = label_dates(definition, dates.last)[1]
-    observed = {day for day in landed[definition.observations.source] if first <= day <= dates.last}
+    observed = set(landed[definition.observations.source])
+    if observed and not definition.has_observation_files:
+        observed = set(nights(min(observed), dates.last))
+    observed = {day for day in observed if first <= day <= dates.last}
     labelled = {day for day in landed[definition.label.source] if first <= day <= last_outcome}
     missing = observed - set(built_nights(project, (first, dates.last)))
     missing |= labelled - _published(project, outcomes, (first, last_outcome))

@@ -20,7 +20,8 @@ from nightshift.definition.calendar import label_dates, nights
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.nights import require_night
 from nightshift.errors import NotYetAvailable
-from nightshift.features.plan import plan_features
+from nightshift.features.observations import observed_dates
+from nightshift.features.plan import FeaturePlan, plan_features
 from nightshift.lake.files import as_uri
 from nightshift.lake.labels import join_labels, read_labels
 from nightshift.lake.landing import landed_dates, landing_file, needed_files
@@ -88,7 +89,7 @@ def preview(project: Project, night: date, progress: Progress) -> NightPreview:
     """
     require_night(project.definition, night)
     dates = _dates_to_read(project, night)
-    _require_observations(project, night, dates)
+    _require_observations(project, night, dates[project.definition.observations.source])
     with tempfile.TemporaryDirectory(prefix="nightshift-preview-") as folder:
         scratch = Project(project.definition.name, project.settings.scratch_copy(Path(folder)))
         progress(f"a temporary installation in {folder}, removed at the end")
@@ -125,7 +126,7 @@ def _dates_to_read(project: Project, night: date) -> dict[str, SourceDates]:
         wanted[name].update(day for tile in plan.tiles(name) for day in tile.dates)
     for name, versions in plan.versions.items():
         wanted[name].update(version.tile.start for version in versions)
-    wanted[definition.observations.source].add(night)
+    wanted[definition.observations.source].update(_observed(definition, night, plan))
     wanted[definition.label.source].update(nights(*label_dates(definition, night)))
     return {
         name: SourceDates(
@@ -141,11 +142,17 @@ def _published(project: Project, spec: TableSpec) -> set[date]:
     return set(published_dates(project.lake, spec)) if project.settings.has_catalog else set()
 
 
-def _require_observations(project: Project, night: date, dates: Mapping[str, SourceDates]) -> None:
+def _observed(definition: ModelDefinition, night: date, plan: FeaturePlan) -> list[date]:
+    """The dates of the source whose rows make a night's observations."""
+    versions = plan.versions.get(definition.observations.source, ())
+    return list(nights(*observed_dates(definition, night, night, versions)))
+
+
+def _require_observations(project: Project, night: date, dates: SourceDates) -> None:
     definition, landing = project.definition, project.settings.landing_uri
     name = definition.observations.source
     source = definition.sources[name]
-    if night in dates[name].present:
+    if night in dates.present or (dates.present and not definition.has_observation_files):
         return
     landed = landed_dates(landing, source)
     raise NotYetAvailable(

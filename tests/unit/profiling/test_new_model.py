@@ -90,13 +90,25 @@ def test_a_person_chooses_sources_and_what_they_are_for(run: Run, tmp_path: Path
     assert unknown.received == "wind" and unknown.allowed == ["forecast", "measurements"]
 
 
-@pytest.mark.parametrize(
-    "words", [["--source", "measurements"], ["--observations", "measurements", "--label", "measurements"]]
-)
-def test_one_source_cannot_have_both_observations_and_outcomes(run: Run, landing: Path, words: list[str]) -> None:
-    land_air(landing, 9)
-    error = refused(run("new", "dust", *words))
-    assert error.received == "measurements" and "land the rows to score" in str(error)
+def test_of_a_single_source_the_keys_seen_lately_are_scored(run: Run, tmp_path: Path, landing: Path) -> None:
+    land_air(landing, 30)
+    assert run("new", "dust", "--source", "measurements").exit_code == 0
+    file = tmp_path / "models" / "dust" / "model.yaml"
+    decide(file, description="Whether fine dust exceeds 25 today", expression="pm25 > 25")
+    validated = run("validate", "dust")
+    assert validated.exit_code == 0, validated.output
+    definition = load_definition(file.parent)
+    assert definition.observations.source == definition.label.source == "measurements"
+    assert definition.observations.within and not definition.has_observation_files
+    assert {"station_category", "weekday", "mean_pm25_7d"} <= set(definition.feature_types)
+    assert "pm25" not in definition.feature_types
+
+
+def test_one_source_without_a_key_cannot_have_both_observations_and_outcomes(run: Run, landing: Path) -> None:
+    (landing / "sensor").mkdir(parents=True)
+    for day in range(1, 9):
+        (landing / "sensor" / f"2026-01-0{day}.csv").write_text("value\n" + "1\n" * 9)
+    assert "nothing identifies a row" in str(refused(run("new", "dust")))
 
 
 @pytest.mark.parametrize(
