@@ -10,7 +10,6 @@ from airflow.providers.standard.operators.trigger_dagrun import TriggerDagRunOpe
 from airflow.sdk import (
     DAG,
     Asset,
-    CronPartitionTimetable,
     Param,
     PartitionedAssetTimetable,
     TaskGroup,
@@ -22,7 +21,7 @@ from nightshift.definition.model import ModelDefinition
 from nightshift.settings import get_settings
 from nightshift_airflow import docs, tasks
 from nightshift_airflow.operators import ApprovalOperator, LandedSensor, SparkJobOperator
-from nightshift_airflow.timetable import TrainingTimetable
+from nightshift_airflow.timetable import NightTimetable, TrainingTimetable
 
 SPARK_POOL, TRAINING_POOL = "nightshift_spark", "nightshift_training"
 
@@ -43,8 +42,8 @@ def build_dags(model: str) -> dict[str, DAG]:
 def _score(definition: ModelDefinition, scores: Asset) -> DAG:
     name, at = definition.name, definition.schedule.at
     hour, minute = at.split(":")
-    timetable = CronPartitionTimetable(
-        f"{int(minute)} {int(hour)} * * *", timezone=definition.schedule.timezone, key_format="%Y-%m-%d"
+    timetable = NightTimetable(
+        f"{int(minute)} {int(hour)} * * *", timezone=definition.schedule.timezone, end=_end(definition)
     )
     night = "{{ partition_key }}"
     with _dag(definition, "score", schedule=timetable, max_active_runs=4) as dag:

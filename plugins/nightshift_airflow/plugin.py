@@ -9,7 +9,7 @@ from airflow.plugins_manager import AirflowPlugin
 from nightshift.settings import get_settings
 from nightshift_airflow import listener
 from nightshift_airflow.preload import preload
-from nightshift_airflow.timetable import TrainingTimetable
+from nightshift_airflow.timetable import NightTimetable, TrainingTimetable
 
 if get_settings().preload:
     preload()
@@ -23,11 +23,11 @@ async def pages(scope: Any, receive: Any, send: Any) -> None:
 
 
 class NightshiftPlugin(AirflowPlugin):
-    """Registers Nightshift's listener, its timetable, its pages, and where the UI shows them."""
+    """Registers Nightshift's listener, its timetables, its pages, and where the UI shows them."""
 
     name = "nightshift"
     listeners: ClassVar[list[Any]] = [listener]
-    timetables: ClassVar[list[Any]] = [TrainingTimetable]
+    timetables: ClassVar[list[Any]] = [NightTimetable, TrainingTimetable]
     fastapi_apps: ClassVar[list[Any]] = [{"name": "data quality", "url_prefix": "/nightshift/quality", "app": pages}]
     external_views: ClassVar[list[Any]] = [
         {

@@ -68,7 +68,7 @@ def test_a_definition_makes_three_dags(models: Path, tmp_path: Path) -> None:
     assert found["errors"] == {}
     assert set(found["dags"]) == {"tiny.score", "tiny.monitor", "tiny.train"}
     score = found["dags"]["tiny.score"]
-    assert score["timetable"] == "CronPartitionTimetable"
+    assert score["timetable"] == "NightTimetable"
     assert list(score["tasks"]) == [
         "raw.wait", "raw.ingest", "raw.audit", "raw.publish",
         "features.features", "features.audit", "features.publish",
@@ -170,37 +170,55 @@ def test_two_declarations_of_a_source_are_import_errors_of_the_models_concerned(
 
 TRIGGERS = """
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from airflow.api_fastapi.core_api.datamodels.dag_run import TriggerDAGRunPostBody
 from airflow.serialization.serialized_objects import DagSerialization
 from nightshift_airflow.factory import build_dags
 
-def trigger(dag, logical_date):
+def trigger(dag, logical_date=None, key=None):
     try:
-        return str(TriggerDAGRunPostBody(logical_date=logical_date).validate_context(dag)["logical_date"])
+        run = TriggerDAGRunPostBody(logical_date=logical_date, partition_key=key).validate_context(dag)
+        return str(run["partition_date"] if key else run["logical_date"])
     except ValueError as error:  # which the API answers with, and the UI shows
         return f"refused: {error}"
 
-stored = json.loads(json.dumps(DagSerialization.to_dict(build_dags("tiny")["tiny.train"])))
-dag, now = DagSerialization.from_dict(stored), datetime.now(UTC)
-dates = {"none": None, "past": datetime(2024, 2, 1, tzinfo=UTC), "now": now, "future": now + timedelta(days=1)}
-print("RESULT" + json.dumps({name: trigger(dag, day) for name, day in dates.items()}))
+answers, now, dags = {}, datetime.now(UTC), build_dags("tiny")
+for verb in ("train", "score"):
+    dag = DagSerialization.from_dict(json.loads(json.dumps(DagSerialization.to_dict(dags[f"tiny.{verb}"]))))
+    dates = {"none": None, "past": datetime(2024, 2, 1, tzinfo=UTC), "now": now, "future": now + timedelta(days=1)}
+    answers |= {f"{verb} {name}": trigger(dag, day) for name, day in dates.items()}
+keys = {"night": "2024-02-01", "coming night": str(now.date() + timedelta(days=1)), "no night": "tomorrow"}
+answers |= {name: trigger(dag, key=key) for name, key in keys.items()}
+run = dag.timetable.next_dagrun_info_v2(
+    last_dagrun_info=None,
+    restriction=type("Restriction", (), {"catchup": True, "earliest": datetime(2024, 2, 1, tzinfo=UTC), "latest": None}),
+)
+answers["scheduled"] = f"{run.partition_key} at {run.run_after}"
+print("RESULT" + json.dumps(answers))
 """
 
 
 @pytest.mark.parametrize("end", [None, "2024-03-01"])
-def test_a_training_that_would_never_start_is_refused_where_it_is_triggered(
+def test_a_run_that_would_never_start_is_refused_where_it_is_triggered(
     models: Path, tmp_path: Path, end: str | None
 ) -> None:
     file = models / "tiny" / "model.yaml"
     if end:
         file.write_text(file.read_text().replace("  start: 2024-01-01\n", f"  start: 2024-01-01\n  end: {end}\n"))
     answers = parse(models, tmp_path, TRIGGERS)
-    assert answers["none"] == "None" and answers["past"].startswith("2024-02-01")
-    assert answers["future"].startswith("refused: the logical date is in the future: the training would wait for it")
-    assert "; allowed: 20" in answers["future"] and "fix: leave the logical date empty" in answers["future"]
-    if end:
-        assert answers["now"].startswith("refused: the logical date is after `schedule.end`: the training would never")
-        assert "allowed: 2024-03-01T00:00:00+00:00 or earlier" in answers["now"]
-    else:
-        assert answers["now"].startswith("20")
+    for verb in ("train", "score"):
+        assert answers[f"{verb} none"] == "None" and answers[f"{verb} past"].startswith("2024-02-01")
+        future, now = answers[f"{verb} future"], answers[f"{verb} now"]
+        assert future.startswith("refused: the logical date is in the future: the run would wait for it and hold back")
+        assert "; allowed: 20" in future and "fix: leave the logical date empty" in future
+        if end:
+            assert now.startswith("refused: the logical date is after `schedule.end`: the run would never start")
+            assert "allowed: 2024-03-01T00:00:00+00:00 or earlier" in now
+        else:
+            assert now.startswith("20")
+    assert answers["night"].startswith("2024-02-01")
+    assert answers["scheduled"] == "2024-02-01 at 2024-02-01 06:00:00+00:00"
+    coming = answers["coming night"]
+    assert coming.startswith("refused: the night has not come: its run would wait for files and hold back others")
+    assert "; allowed: 20" in coming and "fix: trigger it after its cutoff, 20" in coming and "T06:00:00" in coming
+    assert "does not match" in answers["no night"]
