@@ -87,7 +87,7 @@ class NightTimetable(_StartableRuns, CronPartitionTimetable):
             InvalidPartitionKeyError: If the key is no date, or its cutoff is to come; the UI and the API answer with
                 its line.
         """
-        night = super()._decode_partition_date(partition_key)
+        night: datetime = super()._decode_partition_date(partition_key)
         cutoff = self._align_to_next(night)
         now = datetime.now(cutoff.tzinfo)
         if cutoff > now + CLOCKS:

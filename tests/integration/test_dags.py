@@ -170,7 +170,9 @@ def test_two_declarations_of_a_source_are_import_errors_of_the_models_concerned(
 
 TRIGGERS = """
 import json
-from datetime import UTC, date, datetime, timedelta
+import pendulum
+from datetime import UTC, datetime, timedelta
+from airflow.timetables.base import TimeRestriction
 from airflow.api_fastapi.core_api.datamodels.dag_run import TriggerDAGRunPostBody
 from airflow.serialization.serialized_objects import DagSerialization
 from nightshift_airflow.factory import build_dags
@@ -189,10 +191,8 @@ for verb in ("train", "score"):
     answers |= {f"{verb} {name}": trigger(dag, day) for name, day in dates.items()}
 keys = {"night": "2024-02-01", "coming night": str(now.date() + timedelta(days=1)), "no night": "tomorrow"}
 answers |= {name: trigger(dag, key=key) for name, key in keys.items()}
-run = dag.timetable.next_dagrun_info_v2(
-    last_dagrun_info=None,
-    restriction=type("Restriction", (), {"catchup": True, "earliest": datetime(2024, 2, 1, tzinfo=UTC), "latest": None}),
-)
+restriction = TimeRestriction(earliest=pendulum.datetime(2024, 2, 1), latest=None, catchup=True)
+run = dag.timetable.next_dagrun_info_v2(last_dagrun_info=None, restriction=restriction)
 answers["scheduled"] = f"{run.partition_key} at {run.run_after}"
 print("RESULT" + json.dumps(answers))
 """

@@ -91,7 +91,7 @@ def rollback(
         typer.Option(formats=DATE, help="First score date; the night after the newest scored one if left out."),
     ] = None,
     force: Annotated[
-        bool, typer.Option(help="Also a version that never passed its gate, or lacks a current feature.")
+        bool, typer.Option(help="Also a version that never passed its gate, or whose features cannot be computed.")
     ] = False,
 ) -> None:
     """Make an earlier version the champion again; it scores the next night."""

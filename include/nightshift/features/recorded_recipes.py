@@ -1,23 +1,18 @@
-"""The recipes by which published nights were computed and versions were trained, and the definitions they come from."""
+"""The recipes by which published nights were computed and versions were trained."""
 
 from __future__ import annotations
 
 import json
-import tempfile
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 
-from nightshift.definition.load import write_definition
-from nightshift.definition.model import ModelDefinition
 from nightshift.definition.recipe import label_digest
-from nightshift.errors import DefinitionError, TerminalError, first_line
 from nightshift.lake.catalog import Lake
 from nightshift.lake.staging import inputs_by_date
 from nightshift.lake.tables import RECIPES, TableSpec, features_table
 from nightshift.registry.store import Registry, Version
+from nightshift.registry.stored_definition import definition_of_version
 
 LABEL = "label"  # among the recipes of a version's lineage, beside RECIPES
 
@@ -34,27 +29,6 @@ def recipes_by_night(
     """The recipes of every published night of features or scores; None where they were not recorded."""
     nights = inputs_by_date(lake, spec, first, last, snapshot)
     return {night: json.loads(inputs[RECIPES]) if RECIPES in inputs else None for night, inputs in nights.items()}
-
-
-@contextmanager
-def definition_of_version(registry: Registry, version: Version) -> Iterator[ModelDefinition]:
-    """The definition that a version was trained by, in a folder that exists inside the context.
-
-    Raises:
-        TerminalError: If none is stored with it, or it can no longer be read.
-    """
-    _, files = registry.lineage(version.run_id)
-    with tempfile.TemporaryDirectory(prefix="nightshift-definition-") as folder:
-        try:
-            definition = write_definition(Path(folder) / registry.model, files)
-        except DefinitionError as error:
-            raise TerminalError(
-                f"the definition that version {version.number} was trained by can no longer be read",
-                where=registry.model,
-                received=first_line(error),
-                fix=f"train a version by the current definition: {registry.model}.train",
-            ) from None
-        yield definition
 
 
 @dataclass(frozen=True)

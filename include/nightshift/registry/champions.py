@@ -116,7 +116,7 @@ class Champions(AliasChanges):
             to: The version; the previous champion that still exists if None.
             reason: Why.
             effective: The first score date of the version; the night after the newest scored one if None.
-            force: Accept a version that no gate has passed, or that needs a feature that is no longer declared.
+            force: Accept a version that no gate has passed, or whose features cannot be computed now.
 
         Returns:
             The event.

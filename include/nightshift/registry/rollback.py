@@ -9,6 +9,7 @@ from nightshift.errors import TerminalError
 from nightshift.registry.absent import is_registered
 from nightshift.registry.events import RegistryEvent, champion_changes, current_champion
 from nightshift.registry.store import Registry, Version
+from nightshift.registry.stored_definition import definition_of_version, require_computable
 
 
 def require_rollback_version(
@@ -21,7 +22,7 @@ def require_rollback_version(
         definition: The model's definition.
         events: The model's events.
         number: The version; None if there is no previous champion.
-        force: Accept a version that has not passed the gate, or that needs a feature that is no longer declared.
+        force: Accept a version that has not passed the gate, or whose features cannot be computed now.
 
     Raises:
         TerminalError: If the version cannot score, or may not be the champion.
@@ -43,12 +44,9 @@ def require_rollback_version(
         raise TerminalError(problem, where=where, fix=fix)
     if force:
         return version
-    if missing := [name for name in package.encoder.types if name not in definition.feature_types]:
-        raise TerminalError(
-            f"the model needs the feature '{missing[0]}', which is no longer declared",
-            where=where,
-            fix="declare it again, or use --force: nights are then scored by the version's own definition",
-        )
+    with definition_of_version(registry, version) as learned:
+        if learned.feature_digests != definition.feature_digests:  # nights are then scored by its own definition
+            require_computable(version, learned, package.encoder.types, definition)
     if version.gate != "passed":
         verdict = version.gate or "it was never judged"
         fix = "name another version, or use --force"

@@ -18,8 +18,7 @@ from nightshift.compute.session import StagingWriter, read_table
 from nightshift.definition.calendar import nights
 from nightshift.definition.load import definition_hash
 from nightshift.definition.model import ModelDefinition
-from nightshift.definition.recipe import columns_behind, columns_no_longer_landed
-from nightshift.errors import TerminalError
+from nightshift.definition.recipe import columns_behind
 from nightshift.features.compute import (
     TableTransform,
     compute_features,
@@ -30,7 +29,6 @@ from nightshift.features.compute import (
 )
 from nightshift.features.observations import observe, observed_dates
 from nightshift.features.plan import SPANS, FeaturePlan, Tile, plan_features
-from nightshift.features.recorded_recipes import definition_of_version
 from nightshift.features.tiles import consecutive_tiles, plan_tiles, published_tiles, recipe
 from nightshift.features.tiling import TileFile, TileWriter
 from nightshift.features.windows import WindowInputs
@@ -43,6 +41,7 @@ from nightshift.lake.tables import OBSERVED, Layer, features_table, raw_table, t
 from nightshift.project import Project
 from nightshift.registry.package import learned_features
 from nightshift.registry.store import Version
+from nightshift.registry.stored_definition import definition_of_version, require_computable
 from nightshift.types import Staged
 
 # Work is done in batches of so many rows, so that memory stays flat however long the range is.
@@ -142,35 +141,11 @@ def stage_features_of_version(
     """
     learned = learned_features(project.registry.package_files(version.run_id, version.digest))
     with definition_of_version(project.registry, version) as definition:
-        if absent := columns_no_longer_landed(definition.recipes, learned, project.definition):
-            raise TerminalError(
-                f"version {version.number} learned features that can no longer be computed",
-                where=f"{project.definition.folder / 'model.yaml'}: sources",
-                received=f"no {', '.join(absent)} as it was declared when the version was trained",
-                fix=f"declare it again, or train a version by the current definition: {project.definition.name}.train",
-            )
-        _check_observations(definition, project.definition, version)
+        require_computable(version, definition, learned, project.definition)
         columns = columns_behind(definition.recipes[name] for name in learned)
         require_current_readings(project.lake, project.definition, columns)
         raw = RawTables.open(spark, project.lake, definition)
         return stage_features(raw, first, last, f"{attempt}-version-{version.number}")[-1]
-
-
-def _check_observations(learned: ModelDefinition, current: ModelDefinition, version: Version) -> None:
-    """Refuses a version that scores other observations than the current definition's.
-
-    Raises:
-        TerminalError: If the source or the key of the observations differs.
-    """
-    then, now = (str(d.observations.model_dump(mode="json", exclude_none=True)) for d in (learned, current))
-    if then != now:
-        raise TerminalError(
-            f"version {version.number} scores other observations",
-            where=f"{current.folder / 'model.yaml'}: observations",
-            received=now,
-            allowed=then,
-            fix=f"train a version by the current definition: {current.name}.train",
-        )
 
 
 def _observations(raw: RawTables, plan: FeaturePlan) -> dict[date, int]:

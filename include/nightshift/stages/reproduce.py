@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nightshift.features.recorded_recipes import definition_of_version
 from nightshift.project import Progress, Project
 from nightshift.registry.package import package_digest
 from nightshift.registry.store import Version
+from nightshift.registry.stored_definition import definition_of_version
 from nightshift.stages.train import fit_model, lineage_of
 from nightshift.training.lineage import Lineage
 

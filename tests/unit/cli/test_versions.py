@@ -80,8 +80,8 @@ def test_every_version_and_every_event_is_shown(project: Project, nightshift: Co
     rows = [[cell.strip() for cell in line.strip("│┃ ").split("│")] for line in versions.splitlines() if "│" in line]
     # The second was gone back from before a night was scored by it: it never was the champion of any.
     assert [(row[0], row[1], row[3], row[4], row[5], row[6]) for row in rows] == [
-        ("1", "2024-01-03", "2024-01-03 to before 2024-01-08; since 2024-01-08", "unknown", "roc_auc 0.7", "reason 3"),
-        ("2", "2024-01-08", "", "unknown", "roc_auc 0.7", "reason 8"),
+        ("1", "2024-01-03", "2024-01-03 to before 2024-01-08; since 2024-01-08", "current", "roc_auc 0.7", "reason 3"),
+        ("2", "2024-01-08", "", "current", "roc_auc 0.7", "reason 8"),
     ]
     kinds = [line.split("│")[3].strip() for line in events.splitlines() if "│" in line]
     assert kinds == ["registered", "promoted", "registered", "promoted", "rolled_back"]

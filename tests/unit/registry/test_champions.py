@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
+from nightshift.definition.load import load_definition
 from nightshift.errors import NotYetAvailable, TerminalError
 from nightshift.lake.tables import scores_table
 from nightshift.project import Project
@@ -288,13 +290,41 @@ def test_a_version_that_never_passed_its_gate_needs_force(three: Project) -> Non
     assert champion(three) == 3
 
 
-def test_a_version_that_needs_a_feature_that_is_gone_needs_force(three: Project) -> None:
-    features = three.definition.features
-    rows = {name: row for name, row in features.rows.items() if name != "busy"}
-    definition = three.definition.model_copy(update={"features": features.model_copy(update={"rows": rows})})
-    three.champions = Champions(three.registry, three.lake, definition)
-    assert "the model needs the feature 'busy', which is no longer declared" in refusal(three, 1)
-    assert three.champions.roll_back("me", 1, force=True).to_version == 1
+LOAD = "      load: {type: number, required: true, min: 0, max: 1}\n"
+BUSY = "    busy: {expression: load, type: number, description: Planned load}\n"
+UNCOMPUTABLE = (
+    "tiny/model.yaml: sources: version 1 learned features that can no longer be computed; received 'no plan.load as"
+)
+TWO_KEYS = [
+    ("  key: [machine]\n\nlabel", "  key: [machine, load]\n\nlabel"),
+    ("failed: {type: boolean}", "load: {type: number}\n      failed: {type: boolean}"),
+]
+
+
+@pytest.mark.parametrize(
+    ("edits", "problem"),
+    [
+        ([(BUSY, "")], ""),
+        ([(BUSY, BUSY.replace("load,", "load * 100,"))], ""),
+        ([(BUSY, BUSY.replace("load,", "length(machine),")), (LOAD, "")], UNCOMPUTABLE),
+        ([(LOAD, "      load: {type: number, from: weight}\n")], UNCOMPUTABLE),
+        (TWO_KEYS, "version 1 scores other observations; received "),
+    ],
+)
+def test_a_version_of_an_earlier_definition_is_gone_back_to_as_long_as_its_features_can_be_computed(
+    three: Project, models: Path, edits: list[tuple[str, str]], problem: str
+) -> None:
+    file = models / "tiny" / "model.yaml"
+    text = file.read_text()
+    for old, new in edits:
+        assert text.count(old) == 1, old
+        text = text.replace(old, new)
+    file.write_text(text)
+    three.champions = Champions(three.registry, three.lake, load_definition(models / "tiny"))
+    if problem:
+        text = refusal(three, 1)
+        assert problem in text and "\n" not in text and "tiny.train" in text
+    assert three.champions.roll_back("me", 1, force=bool(problem)).to_version == 1
 
 
 # ---- MLflow and the events say different things

@@ -13,6 +13,10 @@ from typing import Any
 
 import mlflow
 
+from nightshift.definition.load import definition_files
+from nightshift.definition.recipe import label_digest
+from nightshift.features.recorded_recipes import LABEL
+from nightshift.lake.tables import RECIPES
 from nightshift.project import Project
 from nightshift.registry import changes as moves
 from nightshift.registry import store
@@ -32,6 +36,8 @@ def trained(project: Project, number: int, gate: str = "passed") -> StoredModel:
     registry = project.registry
     run = registry.start_run(str(date(2024, 1, number)), f"reason {number}", f"training {number}")
     digest = registry.log_package(run, fit(project.definition, machines(seed=number)))
+    recipes = {RECIPES: project.definition.feature_digests, LABEL: label_digest(project.definition)}
+    registry.log_lineage(run, recipes, definition_files(project.definition))
     registry.log(run, params={}, metrics={"holdout_roc_auc": 0.7}, tags={store.GATE: gate} if gate else {})
     registry.end_run(run)
     return StoredModel(run, digest)
