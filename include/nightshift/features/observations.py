@@ -63,9 +63,12 @@ def observe(
         pairs = [(version.night, version.tile.start) for version in versions]
         return rows.join(F.broadcast(_dated(rows.sparkSession, pairs)), "source_date").drop("source_date")
     key = list(definition.observations.key)
-    seen = rows.select("source_date", *key).dropna(subset=key).distinct()
+    keys = rows.select("source_date", *key).dropna(subset=key).distinct()
     pairs = [(night, day) for night in nights(first, last) for day in _days(definition, night, within)]
-    return seen.join(F.broadcast(_dated(rows.sparkSession, pairs)), "source_date").select("score_date", *key).distinct()
+    dated = keys.join(F.broadcast(_dated(rows.sparkSession, pairs)), "source_date").select("score_date", *key)
+    # A night in one task, which writes it into one file.
+    tasks = min((last - first).days + 1, rows.sparkSession.sparkContext.defaultParallelism)
+    return dated.repartition(tasks, "score_date").distinct()
 
 
 def _days(definition: ModelDefinition, night: date, within: timedelta) -> Iterable[date]:
