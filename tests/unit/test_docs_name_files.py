@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from nightshift.cli import COMMANDS, GROUPS
 from nightshift.settings import PROJECT
 
 ROOTS = [PROJECT, PROJECT / "include" / "nightshift", PROJECT / "include", PROJECT / "plugins" / "nightshift_airflow"]
 # In docs/decisions what was once true stays written.
 DOCS = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *sorted((PROJECT / "docs").glob("*.md"))]
 NAMED_FILE = re.compile(r"`([a-z_]+(?:/[a-z_]+)+\.(?:py|md|yaml|toml|sh))`")
+COMMAND = re.compile(r"(?:\.venv/bin/|`)nightshift ([a-z-]+)")
 LINK = re.compile(r"\]\(([^)#\s:]+)(#[^)]*)?\)")
 
 
@@ -22,6 +24,12 @@ def test_every_file_that_is_named_exists(doc: Path) -> None:
     # A definition's own files, as they would be called.
     absent = [name for name in named if not any((root / name).exists() for root in ROOTS)]
     assert sorted(absent) == []
+
+
+@pytest.mark.parametrize("doc", DOCS, ids=lambda doc: doc.name)
+def test_every_command_that_is_named_exists(doc: Path) -> None:
+    named = set(COMMAND.findall(doc.read_text()))
+    assert sorted(named - {*COMMANDS, *GROUPS}) == []
 
 
 @pytest.mark.parametrize("doc", DOCS, ids=lambda doc: doc.name)

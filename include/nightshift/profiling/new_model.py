@@ -16,6 +16,7 @@ from nightshift.profiling.proposal import ProposedSection, ProposedValue, withou
 from nightshift.profiling.roles import ProfiledSource, Roles
 
 HOLDOUT_SHARE, SHORTEST_HOLDOUT, LONGEST_HOLDOUT = 6, 7, 28  # of the landed days: a sixth, at least, at most
+FURTHER_CHECKS = frozenset(("freshness", "rules"))
 QUARTILE = 2  # of three: the upper one
 
 
@@ -67,8 +68,8 @@ def _source(name: str, source: ProfiledSource, roles: Roles) -> ProposedValue | 
     elif name == roles.label:
         question += "; for outcomes when they are final, at least 24h"
     # Short, for a person to read at once: profile-source proposes the rest, with its evidence.
-    entries = dict(source.section.entries)
-    entries |= {key: _short(entries[key]) for key in ("rows", "columns", "rules") if key in entries}
+    entries = {key: entry for key, entry in source.section.entries.items() if key not in FURTHER_CHECKS}
+    entries |= {key: _short(entries[key]) for key in ("rows", "columns") if key in entries}
     entries["description"] = ProposedValue(f"{name.replace('_', ' ')}, a file per date")
     entries["available"] = ProposedSection({"after": _question(after, question)})
     return ProposedSection(entries)

@@ -17,7 +17,7 @@ INDENT = "  "
 _PLAIN_INSIDE = re.compile(r"-?\d+[smhd]|[A-Za-z_](?:[\w./+()%<>=*-]|(?<=\S) (?=\S))*", re.ASCII)
 _PLAIN = re.compile(r"-?\d+[smhd]|[A-Za-z_(](?:[^:# ]|:(?=[^ ])|(?<=\S) (?=[^ #])|(?<=[^ ])#)*")
 _YAML_KEYWORDS = frozenset(("y", "n", "yes", "no", "on", "off", "true", "false", "null"))
-MAX_INLINE = 118  # characters of a mapping on one line
+MAX_INLINE = 128  # characters of a mapping on one line
 MAX_LINE = 110  # characters of a text on one line
 
 
@@ -110,9 +110,21 @@ def _section_lines(section: ProposedSection, indent: str) -> Iterator[str]:
             for child in entry.entries.values()
         ):
             yield from _value_lines(key, ProposedValue(plain_values(entry), entry.evidence), indent)
+        elif question := _single_question(entry):
+            name, child = question
+            value = f"{{{inline_yaml(name, True)}: {UNDECIDED} {inline_yaml(child.value, True)}}}"
+            yield f"{indent}{inline_yaml(key)}: {value}{_comment(child.evidence)}"
         else:
             yield f"{indent}{inline_yaml(key)}:{_comment(entry.evidence)}"
             yield from _section_lines(entry, indent + INDENT)
+
+
+def _single_question(section: ProposedSection) -> tuple[str, ProposedValue] | None:
+    """The only value of a section, if a person has to decide it."""
+    entries = list(section.entries.items())
+    if len(entries) == 1 and isinstance(entries[0][1], ProposedValue) and entries[0][1].undecided:
+        return entries[0][0], entries[0][1]
+    return None
 
 
 def _value_lines(name: str, entry: ProposedValue, indent: str) -> Iterator[str]:

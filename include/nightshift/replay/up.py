@@ -48,6 +48,5 @@ def _print_models(console: Console, settings: Settings) -> None:
     names = [folder.name for folder in definition_folders(settings.models_path)]
     listed = ", ".join(names) or "none yet: nightshift new <model> writes a definition"
     console.print(f"Models       {listed}, of {settings.models_path}", highlight=False, soft_wrap=True)
-    console.print(
-        "             a new model's DAGs are paused: unpause <model>.score, .monitor and .train", highlight=False
-    )
+    hint = "a new model's DAGs are paused: unpause <model>.score, .monitor and .train"
+    console.print(f"             {hint}", highlight=False, soft_wrap=True)

@@ -61,7 +61,7 @@ def test_every_mark_is_refused_with_its_line_and_question_until_it_is_decided(
     for match in found:
         assert match is not None
         line = lines[int(match[1]) - 1]
-        assert line.strip().startswith(match[2].rpartition(".")[2]) and line.endswith(f"  # {match[3]}")
+        assert f"{match[2].rpartition('.')[2]}: !decide " in line and line.endswith(f"  # {match[3]}")
     assert run("profile-source", "air", "forecast").exit_code == 0  # which reads it all the same
 
     decide(file, description="Whether fine dust exceeds 25 today", expression="pm25 > 25")
