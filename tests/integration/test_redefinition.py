@@ -27,7 +27,7 @@ from nightshift.stages.gate import gate
 from nightshift.stages.history import build_history
 from nightshift.stages.leakcheck import check_leaks
 from nightshift.stages.publish import publish
-from nightshift.stages.rebuild import definition_of, rebuild
+from nightshift.stages.rebuild import definition_of, describe_outdated, rebuild
 from nightshift.stages.register import promote
 from nightshift.stages.skew import check_skew
 from nightshift.stages.train import train
@@ -257,8 +257,12 @@ def test_another_reading_of_a_source_is_mixed_with_none_and_built_again(story: S
         assert values.null_count >= 33
         assert np.isnan(busy(project, NIGHT)).any() and not np.isnan(before).any()
         publish(project, stage(project, "features", LATER))
-        with pytest.raises(TerminalError, match=r"no plan\.load, plan\.machine as it was declared"):
+        refused = "no plan.load, plan.machine as it was declared"
+        with pytest.raises(TerminalError, match=refused):
             stage(project, "score", LATER)
+        [line] = describe_outdated(project)
+        assert "version 2, the champion, learned another definition of" in line
+        assert "it cannot score: " in line and refused in line
     finally:
         file.write_text(good)
         rebuild(Project("tiny", settings), lambda line: None)

@@ -107,16 +107,27 @@ def rollback(
 
 def retire(
     model: Model,
+    champion: Annotated[
+        int | None, typer.Option(min=1, help="Retire this version, the champion, instead of the challenger.")
+    ] = None,
     reason: Annotated[str, typer.Option(help="Why; stored with the event.")] = "",
 ) -> None:
-    """Retire the challenger: it is no longer scored in shadow and is not promoted. The champion is unchanged."""
+    """Retire the challenger, or with --champion the champion: its successor is judged without a comparison."""
     from nightshift.project import Project
 
-    event = Project(model).challengers.retire(None, _user_name(), reason)
-    if event is None:
+    project = Project(model)
+    if champion is not None:
+        event = project.champions.retire(champion, _user_name(), reason)
+        write_line(
+            f"{model}: version {champion} is retired as champion from {event.effective} on; no night is scored until a "
+            f"version is promoted: clear the failed gate of {model}.train, or trigger {model}.train"
+        )
+        return
+    retired = project.challengers.retire(None, _user_name(), reason)
+    if retired is None:
         write_line(f"{model}: there is no challenger")
         return
-    write_line(f"{model}: version {event.to_version} is retired as challenger; the version and its rows are kept")
+    write_line(f"{model}: version {retired.to_version} is retired as challenger; the version and its rows are kept")
 
 
 def reproduce(model: Model, version: Annotated[int, typer.Argument(help="Number of a registered version.")]) -> None:

@@ -37,7 +37,12 @@ def no_champion(model: str, events: Sequence[RegistryEvent], versions: Mapping[i
     champions = [event for event in champion_changes(events) if event.to_version is not None]
     if not champions:
         return NotYetAvailable("no champion: no version has passed the gate yet", where=model, fix=train)
-    last = champions[-1]
+    last, newest = champions[-1], champion_changes(events)[-1]
+    if newest.event == "champion_retired":
+        problem = f"no champion: version {newest.from_version} was retired by {newest.actor}"
+        return TerminalError(
+            problem, where=model, fix=f"{train}, or go back to a version: nightshift rollback {model} --to"
+        )
     version = f"version {last.to_version}, the champion from {last.effective} on by the events,"
     if is_registered(last, versions):
         problem = f"no champion: {version} has lost MLflow's alias `{CHAMPION}`"

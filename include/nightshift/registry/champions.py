@@ -143,3 +143,32 @@ class Champions(AliasChanges):
             forced = {"forced": force}
             event = self._event("rolled_back", night, actor, version, reason, champion, newest, evidence=forced)
             return self._change_champion(event, events)
+
+    def retire(self, number: int, actor: str, reason: str) -> RegistryEvent:
+        """Retires the champion: nights are not scored until another version is the champion.
+
+        The way out where the champion's artifact is lost: its successor has nothing to be compared with.
+
+        Args:
+            number: The champion's version.
+            actor: The person who retires it.
+            reason: Why.
+
+        Raises:
+            TerminalError: If that version is not the champion.
+        """
+        with self.registry.lock():
+            events, finished = self._reconcile(actor)
+            if finished and finished.event == "champion_retired" and finished.from_version == number:
+                return finished
+            champion = current_champion(events)
+            if number != champion:
+                raise TerminalError(
+                    "it is not the champion",
+                    where=f"{self.definition.name}, version {number}",
+                    allowed=f"version {champion}" if champion else "none: there is no champion",
+                    fix="see `nightshift versions`",
+                )
+            newest = newest_champion_change(events)
+            event = self._event("champion_retired", self._next_night(events), actor, None, reason, number, newest)
+            return self._change_champion(event, events)

@@ -81,7 +81,7 @@ class AliasChanges:
         actual, expected = version.number if version else None, current_champion(events)
         if newest and self.registry.confirmed_event() != newest.event_id:
             if actual != expected and actual == newest.from_version and self._can_be_finished(newest):
-                self.registry.set_champion_alias(newest.to_version or 0)
+                self.registry.set_champion_alias(newest.to_version)
                 actual = expected
             if actual == expected:
                 self.registry.confirm_event(newest.event_id)
@@ -127,7 +127,7 @@ class AliasChanges:
 
     def _record_champion_change(self, event: RegistryEvent, before: Sequence[RegistryEvent]) -> RegistryEvent:
         event = self._append(event, before)
-        if event.event != "changed_elsewhere" and event.to_version:
+        if event.event != "changed_elsewhere":
             self.registry.set_champion_alias(event.to_version)
         self.registry.confirm_event(event.event_id)
         return event
@@ -196,7 +196,9 @@ class AliasChanges:
         )
 
     def _can_be_finished(self, event: RegistryEvent) -> bool:
-        """Whether the event's version exists and is of the run that the event names."""
+        """Whether the event's version exists and is of the run that the event names, or it is about none."""
+        if event.event == "champion_retired":
+            return True
         return event.event != "changed_elsewhere" and is_registered(event, self.registry.versions())
 
     def _next_night(self, events: Sequence[RegistryEvent], version: Version | None = None) -> date:

@@ -18,11 +18,12 @@ from nightshift.lake.tables import registry_events_table
 
 EventKind = Literal[
     "registered", "refused", "challenging", "retired", "approved", "declined",
-    "promoted", "rolled_back", "changed_elsewhere",
+    "promoted", "rolled_back", "champion_retired", "changed_elsewhere",
 ]  # fmt: skip
 
-# The events after which another version is the champion, and those after which a version is no longer the challenger.
-CHAMPION_EVENTS = ("promoted", "rolled_back", "changed_elsewhere")
+# The events after which another version is the champion, or none is, and those after which a version is no longer the
+# challenger.
+CHAMPION_EVENTS = ("promoted", "rolled_back", "champion_retired", "changed_elsewhere")
 CHALLENGER_END_EVENTS = ("retired", "declined", *CHAMPION_EVENTS)
 
 

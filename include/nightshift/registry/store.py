@@ -224,17 +224,13 @@ class Registry:
         source = f"{self.client.get_run(run_id).info.artifact_uri}/{ARTIFACT}"
         return _version(self.client.create_model_version(self.model, source, run_id, tags=tags, description=note))
 
-    def set_champion_alias(self, number: int) -> None:
-        """Sets the alias `champion` to a version; the caller holds the lock."""
-        self.client.set_registered_model_alias(self.model, CHAMPION, str(number))
+    def set_champion_alias(self, number: int | None) -> None:
+        """Sets the alias `champion` to a version, or deletes it if None; the caller holds the lock."""
+        self._set_alias(CHAMPION, number)
 
     def set_challenger_alias(self, number: int | None) -> None:
         """Sets the alias `challenger` to a version, or deletes it if None; the caller holds the lock."""
-        if number is not None:
-            self.client.set_registered_model_alias(self.model, CHALLENGER, str(number))
-            return
-        with ignore_absent():
-            self.client.delete_registered_model_alias(self.model, CHALLENGER)
+        self._set_alias(CHALLENGER, number)
 
     def confirmed_event(self, alias: str = CHAMPION) -> str:
         """The id of the event that an alias is confirmed to agree with; empty if there is none."""
@@ -279,6 +275,13 @@ class Registry:
             raise TerminalError(
                 f"the model's {title} cannot be read: {first_line(error)}", where=where, fix=fix
             ) from None
+
+    def _set_alias(self, alias: str, number: int | None) -> None:
+        if number is not None:
+            self.client.set_registered_model_alias(self.model, alias, str(number))
+            return
+        with ignore_absent():
+            self.client.delete_registered_model_alias(self.model, alias)
 
     def _aliased_version(self, alias: str) -> Version | None:
         with ignore_absent():

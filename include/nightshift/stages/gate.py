@@ -11,14 +11,14 @@ from nightshift.compute.job import Job, run_job
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.recipe import label_digest, recipe_change
 from nightshift.errors import TerminalError
-from nightshift.features.recorded_recipes import learned_recipes, table_of_version
+from nightshift.features.recorded_recipes import LearnedRecipes, learned_recipes, table_of_version
 from nightshift.lake.staging import load_staged, new_attempt, read_staged
 from nightshift.lake.tables import features_table
 from nightshift.lake.tags import untag_snapshots
 from nightshift.monitoring.outcomes import unmatched_labels
 from nightshift.project import Progress, Project
 from nightshift.registry.absent import no_champion
-from nightshift.registry.package import load_package
+from nightshift.registry.package import ModelPackage, load_package
 from nightshift.registry.store import Version
 from nightshift.stages.train import StoredModel, snapshot_tag
 from nightshift.training.bootstrap import Vector
@@ -172,12 +172,11 @@ def _champion_scores(
         return None, error.problem if isinstance(error, TerminalError) else NO_COMPARISON
     if champion.run_id == run_id:
         return None, NO_COMPARISON
-    package = project.registry.package(champion.run_id, champion.digest)
+    package, learned = _load_champion(project, champion)
     prediction = project.definition.prediction
     if package.prediction != prediction:
         predicted = package.prediction.score
         return None, f"version {champion.number} predicts a {predicted}, but the label is a {prediction.label}"
-    learned = learned_recipes(project.registry, champion, package.encoder.types)
     against = f"against version {champion.number}"
     if learned.label != label_digest(project.definition):
         against += ", which learned another definition of the label"
@@ -190,6 +189,25 @@ def _champion_scores(
         return package.score(rows), against
     except TerminalError as error:  # it could not score such a night either, and must not stop its successor
         return None, f"version {champion.number} cannot score the holdout: {error.problem}"
+
+
+def _load_champion(project: Project, champion: Version) -> tuple[ModelPackage, LearnedRecipes]:
+    """The champion's package and what it learned.
+
+    Raises:
+        TerminalError: If they cannot be read: no successor passes unseen because a store does not answer.
+    """
+    try:
+        package = project.registry.package(champion.run_id, champion.digest)
+        return package, learned_recipes(project.registry, champion, package.encoder.types)
+    except TerminalError as error:
+        model, number = project.definition.name, champion.number
+        raise TerminalError(
+            f"version {number}, the champion, cannot be compared with: {error.problem}",
+            where=error.where,
+            fix=f"restore the artifact store and clear this task; if it is lost, nightshift rollback {model}, or "
+            f"nightshift retire {model} --champion {number}, and clear this task: it then judges without a comparison",
+        ) from None
 
 
 def _as_learned(

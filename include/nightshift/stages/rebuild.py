@@ -15,6 +15,7 @@ from nightshift.lake.tables import features_table, scores_table
 from nightshift.project import Progress, Project
 from nightshift.registry.package import learned_features
 from nightshift.registry.store import Version
+from nightshift.registry.stored_definition import definition_of_version, require_computable
 from nightshift.stages.history import build_features, reread_published
 
 CURRENT, UNRECORDED = "current", RecipeChange(unrecorded=True)
@@ -106,8 +107,19 @@ def describe_outdated(project: Project) -> list[str]:
     in_use = {"champion": registry.champion(), "challenger": registry.challenger()}
     for role, version in in_use.items():
         if version is not None and (text := definition_of(project, version)) != CURRENT:
-            lines.append(f"version {version.number}, the {role}, learned {text}; it is scored by its own definition")
+            lines.append(f"version {version.number}, the {role}, learned {text}; {_scored_by(project, version)}")
     return lines
+
+
+def _scored_by(project: Project, version: Version) -> str:
+    """How nights are scored by a version that learned another definition, in words; or why they cannot be."""
+    try:
+        used = learned_features(project.registry.package_files(version.run_id, version.digest))
+        with definition_of_version(project.registry, version) as learned:
+            require_computable(version, learned, used, project.definition)
+    except NightshiftError as error:
+        return f"it cannot score: {error}"
+    return "it is scored by its own definition"
 
 
 def check_recipes(project: Project, first: date, last: date, snapshot: int) -> None:

@@ -327,6 +327,39 @@ def test_a_version_of_an_earlier_definition_is_gone_back_to_as_long_as_its_featu
     assert three.champions.roll_back("me", 1, force=bool(problem)).to_version == 1
 
 
+# ---- a champion is retired
+
+
+def test_only_the_champion_is_retired_by_its_number(three: Project) -> None:
+    before = three.champions.events()
+    with pytest.raises(TerminalError, match="tiny, version 1: it is not the champion; allowed: version 2"):
+        three.champions.retire(1, "me", "")
+    assert three.champions.events() == before
+
+
+def test_a_retired_champion_scores_no_night_and_can_come_back(three: Project) -> None:
+    event = three.champions.retire(2, "me", "lost")
+    assert (event.event, event.from_version, event.to_version, event.reason) == ("champion_retired", 2, None, "lost")
+    assert three.registry.champion() is None
+    with pytest.raises(TerminalError, match="no champion: version 2 was retired by me; fix: trigger the DAG tiny"):
+        three.champions.require_champion()
+    with pytest.raises(TerminalError, match="it is not the champion; allowed: none"):
+        three.champions.retire(2, "me", "again")
+    assert three.champions.roll_back("me", 1).to_version == 1
+    assert recorded_changes(three)[4:] == [("champion_retired", 2, None), ("rolled_back", None, 1)]
+
+
+def test_a_retirement_that_was_interrupted_is_finished(three: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(three.registry, "set_champion_alias", lambda number: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            three.champions.retire(2, "me", "lost")
+    assert champion(three) == 2
+    assert three.champions.retire(2, "me", "lost").event == "champion_retired"
+    assert three.registry.champion() is None
+    assert recorded_changes(three)[4:] == [("champion_retired", 2, None)]
+
+
 # ---- MLflow and the events say different things
 
 

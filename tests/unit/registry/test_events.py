@@ -136,7 +136,7 @@ def test_without_a_lock_what_another_tells_meanwhile_stays_and_is_not_told_twice
 
 # ---- what follows from them
 
-kinds = st.sampled_from(["promoted", "rolled_back", "changed_elsewhere", "registered", "refused"])
+kinds = st.sampled_from(["promoted", "rolled_back", "champion_retired", "changed_elsewhere", "registered", "refused"])
 histories = st.lists(st.tuples(kinds, st.integers(1, 12), st.integers(1, 5)), max_size=12)
 
 
