@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nightshift.definition.duration import format_duration
-from nightshift.definition.gate import AgainstChampion, Gate
-from nightshift.definition.metrics import LARGER_IS_BETTER
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.promotion import Promotion
 from nightshift.definition.retrain import Retrain
@@ -81,7 +79,7 @@ def _train(definition: ModelDefinition) -> str:
     return (
         f"Fits `{definition.estimator_name}` on {format_duration(training.period)} of labelled days, keeps the newest "
         f"{format_duration(training.holdout)} as the holdout, and lets the new model score only if it passes there:\n\n"
-        + "\n".join(f"- {rule}" for rule in _rules(definition))
+        + "\n".join(f"- {rule}" for rule in definition.gate.sentences(definition.prediction))
         + f"\n\n{_promotion(definition.promotion)} On a retrain request, and on the cadence `{training.cadence}`. How "
         "every rule came out is shown by the run's `gate.html` in MLflow."
     )
@@ -94,32 +92,6 @@ def _promotion(policy: Promotion) -> str:
     if shadow := policy.shadow:
         return (
             f"Then it is scored beside the champion, unpublished, until {shadow.nights} nights have outcomes, which "
-            f"promote or retire it: {_comparison(shadow)}."
+            f"promote or retire it: {shadow.sentence}."
         )
     return "Then it is the champion."
-
-
-def _comparison(rule: AgainstChampion) -> str:
-    how = f"not worse than the champion by {rule.margin}" if rule.margin else "better than the champion"
-    return f"{rule.metric} {how}, {Gate(against_champion=rule).confidence_text} by {rule.resamples} resamples of days"
-
-
-def _rules(definition: ModelDefinition) -> Iterator[str]:
-    gate = definition.gate
-    for metric, bound in gate.minimum.items():
-        yield f"{metric}: at {'least' if metric in LARGER_IS_BETTER else 'most'} {bound}"
-    if rule := gate.against_champion:
-        yield _comparison(rule)
-    if slices := gate.slices:
-        each = ", ".join(slices.columns)
-        yield f"no worse than the champion by {slices.regression} for any {each} of at least {slices.minimum} rows"
-    if gate.baseline:
-        yield "better than a constant"
-    if gate.leak is not None:
-        yield f"no {definition.prediction.metrics.leak} of {gate.leak} or more: a feature would know the label"
-    yield f"at least {gate.rows} labelled rows, {definition.prediction.label_variety}, and more than one score"
-    yield "the stored model gives the same scores in a process of its own"
-    if gate.speed is not None:
-        yield f"at least {gate.speed:,.0f} rows a second"
-    if gate.size is not None:
-        yield f"at most {gate.size:.3g} MiB"

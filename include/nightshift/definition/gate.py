@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import ceil, log2
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from nightshift.definition.base import ColumnName, StrictModel, ValueType
-from nightshift.definition.metrics import MetricName
+from nightshift.definition.metrics import LARGER_IS_BETTER, MetricName
+from nightshift.definition.prediction import Prediction
 
 CONFIDENCE, RESAMPLES = 0.95, 1000
 
@@ -40,6 +42,13 @@ class AgainstChampion(StrictModel):
         le=100_000,
         description="How often whole days are resampled. At least 10 resamples must lie beyond the confidence.",
     )
+
+    @property
+    def sentence(self) -> str:
+        """The rule for people."""
+        how = f"not worse than the champion by {self.margin}" if self.margin else "better than the champion"
+        confidence = Gate(against_champion=self).confidence_text
+        return f"{self.metric} {how}, {confidence} by {self.resamples} resamples of days"
 
 
 class Slices(StrictModel):
@@ -111,3 +120,23 @@ class Gate(StrictModel):
         probability 2^-n.
         """
         return max(2, ceil(log2(1 / (1 - self.confidence))))
+
+    def sentences(self, prediction: Prediction) -> Iterator[str]:
+        """Every rule for people, as the DAG's page lists them."""
+        for metric, bound in self.minimum.items():
+            yield f"{metric}: at {'least' if metric in LARGER_IS_BETTER else 'most'} {bound}"
+        if rule := self.against_champion:
+            yield rule.sentence
+        if slices := self.slices:
+            each = ", ".join(slices.columns)
+            yield f"no worse than the champion by {slices.regression} for any {each} of at least {slices.minimum} rows"
+        if self.baseline:
+            yield "better than a constant"
+        if self.leak is not None:
+            yield f"no {prediction.metrics.leak} of {self.leak} or more: a feature would know the label"
+        yield f"at least {self.rows} labelled rows, {prediction.label_variety}, and more than one score"
+        yield "the stored model gives the same scores in a process of its own"
+        if self.speed is not None:
+            yield f"at least {self.speed:,.0f} rows a second"
+        if self.size is not None:
+            yield f"at most {self.size:.3g} MiB"
