@@ -127,5 +127,6 @@ def test_the_lineage_has_the_version_of_the_library(
     project, version = nights[kind].project, nights[kind].version
     lineage, _ = project.registry.lineage(version.run_id)
     assert lineage["libraries"][name] == getattr(installed, "__version__", None)
-    metrics = project.registry.metrics(version.run_id)
-    assert metrics["importance.busy"] > 0.05
+    run = project.registry.client.get_run(version.run_id).data
+    assert run.metrics["importance.busy"] > 0.05
+    assert ("training.class_weight" in run.params) == (kind == "xgboost")

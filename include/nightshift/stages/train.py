@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -116,6 +117,7 @@ def train(project: Project, as_of: date, reason: str, progress: Progress = print
                 "estimator": definition.estimator_name,
                 **definition.training.estimator.params,
                 **(fitted.trials[0].params if fitted.trials else {}),
+                **_declared_weights(definition),
             },
             metrics={"training_rows": lineage.rows, "features": len(definition.feature_types)}
             | {"unlabelled_observations": lineage.unlabelled, "labels_without_observation": lineage.unmatched}
@@ -238,6 +240,12 @@ def _expectation(project: Project, fitted: FittedModel) -> ExpectedPerformance |
         return None
     calibration = METHODS[project.definition.prediction].fit_score_calibration(scores, labels)
     return learn_expected_performance(labels, scores, days, project.metrics, calibration)
+
+
+def _declared_weights(definition: ModelDefinition) -> dict[str, Any]:
+    """What rows weigh in the fit, as parameters of the run; none if all weigh the same."""
+    declared = {"weight": definition.training.weight, "class_weight": definition.training.class_weight}
+    return {f"training.{name}": value for name, value in declared.items() if value is not None}
 
 
 def _unused_features(definition: ModelDefinition, package: ModelPackage) -> tuple[str, ...]:

@@ -40,9 +40,12 @@ def make_estimator(definition: ModelDefinition, encoder: Encoder, overrides: Map
     try:
         prepare_estimator(estimator, definition.training.seed)
         check_estimator(estimator, len(encoder.types))  # fail before fitting
-    except ValueError as error:
-        where, fix = place_of_estimator(definition), "correct `params` and the search's `grid`"
-        raise TerminalError(first_line(error), where=where, received=params, fix=fix) from error
+    except TerminalError:
+        raise
+    except Exception as error:  # an estimator of the user's own may raise anything
+        problem = first_line(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {first_line(error)}"
+        fix = "correct `params` and the search's `grid`"
+        raise TerminalError(problem, where=place_of_estimator(definition), received=params, fix=fix) from error
     return estimator
 
 

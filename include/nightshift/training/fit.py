@@ -86,7 +86,7 @@ def fit_uncalibrated(
     labels, matrix = METHODS[definition.prediction].fit_labels(rows["label"].to_numpy()), encoder.matrix(rows)
     training = TrainingMatrix(matrix, labels, fit_weights(definition, rows), tuple(encoder.category_positions))
     try:
-        with _seeded(definition.training.seed):
+        with seeded(definition.training.seed):
             fitted = _fit(estimator, training, progress)
     except (ValueError, TypeError) as error:
         gaps = encoder.gaps(matrix)
@@ -111,7 +111,7 @@ def _fit(estimator: Any, training: TrainingMatrix, progress: Callable[[str], Non
 
 
 @contextmanager
-def _seeded(seed: int) -> Iterator[None]:
+def seeded(seed: int) -> Iterator[None]:
     """Seeds NumPy's global generator, which parts of scikit-learn use that have no seed of their own."""
     state = np.random.get_state()
     np.random.seed(seed % 2**32)

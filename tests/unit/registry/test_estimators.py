@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +15,41 @@ import xgboost
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import ColumnTransformer
+from sklearn.decomposition import PCA
+from sklearn.ensemble import (
+    BaggingClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+    StackingClassifier,
+    VotingClassifier,
+)
+from sklearn.experimental import enable_iterative_imputer  # noqa: F401
+from sklearn.feature_selection import SelectFromModel, SelectKBest, f_classif
+from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import KFold
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import FeatureUnion, make_pipeline
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    KBinsDiscretizer,
+    OneHotEncoder,
+    OrdinalEncoder,
+    PolynomialFeatures,
+    PowerTransformer,
+    QuantileTransformer,
+    SplineTransformer,
+    StandardScaler,
+    TargetEncoder,
+)
 
 from nightshift.definition.prediction import PROBABILITY
 from nightshift.errors import TerminalError
 from nightshift.registry.estimators import (
     KINDS,
+    check_estimator,
     dump_estimator,
     fit_estimator,
     load_estimator,
@@ -31,6 +59,7 @@ from nightshift.registry.estimators.adapter import TrainingMatrix
 from nightshift.registry.estimators.lightgbm import require_all_trees
 from nightshift.registry.estimators.manifest import MANIFEST, Control, Manifest, control_rows
 from nightshift.registry.package import load_package, package_digest
+from nightshift.training.fit import seeded
 
 STORED = Path(__file__).parent / "stored"
 # Without a manifest, as before there were other kinds; and by other versions of their libraries.
@@ -113,6 +142,59 @@ def test_a_manifest_names_kind_libraries_and_classes(kind: str) -> None:
     manifest = Manifest.load(fitted_files(kind)[MANIFEST])
     assert manifest.kind in KINDS and manifest.classes == (0, 1)
     assert manifest.libraries.items() >= KINDS[manifest.kind].versions().items()
+
+
+TRANSFORMERS_OF_SCIKIT_LEARN: dict[str, Callable[[], Any]] = {
+    "scaler": StandardScaler,
+    "quantiles": lambda: QuantileTransformer(n_quantiles=20),
+    "power": PowerTransformer,
+    "polynomials": PolynomialFeatures,
+    "splines": SplineTransformer,
+    "bins": lambda: KBinsDiscretizer(3),
+    "logarithm": lambda: FunctionTransformer(np.log1p),
+    "one column a category": lambda: OneHotEncoder(handle_unknown="ignore"),
+    "ordinals": lambda: OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1),
+    "target": TargetEncoder,
+    "fill": lambda: SimpleImputer(add_indicator=True),
+    "fill by neighbours": KNNImputer,
+    "fill by regressions": IterativeImputer,
+    "components": lambda: PCA(2, svd_solver="randomized"),
+    "best features": lambda: SelectKBest(f_classif, k=2),
+    "features of a forest": lambda: SelectFromModel(RandomForestClassifier(5)),
+    "union": lambda: FeatureUnion([("a", PCA(1)), ("b", StandardScaler())]),
+    "columns": lambda: ColumnTransformer(
+        [("a", make_pipeline(SimpleImputer(), StandardScaler()), [0, 2]), ("b", OneHotEncoder(), slice(1, 2))],
+        remainder="passthrough",
+    ),
+}
+ESTIMATORS_OF_SCIKIT_LEARN: dict[str, Callable[[], Any]] = {
+    "vote": lambda: VotingClassifier([("a", LogisticRegression()), ("b", GaussianNB())], voting="soft"),
+    "stack": lambda: StackingClassifier([("a", RandomForestClassifier(3)), ("b", GaussianNB())], cv=2),
+    "calibrated": lambda: CalibratedClassifierCV(RandomForestClassifier(3), cv=KFold(2, shuffle=True)),
+    "bagging": lambda: BaggingClassifier(n_estimators=3),
+}
+
+
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.parametrize("kind", [*TRANSFORMERS_OF_SCIKIT_LEARN, *ESTIMATORS_OF_SCIKIT_LEARN])
+def test_transformers_and_estimators_of_estimators_are_stored_and_repeatable(kind: str) -> None:
+    random = np.random.default_rng(1)
+    matrix = np.column_stack([random.uniform(size=(200, 3)), random.integers(0, 4, 200)])[:, [0, 3, 1, 2]]
+    labels, stored = (random.uniform(size=200) < matrix[:, 0]).astype(int), []
+    for seed in (0, 0, 7):
+        if kind in TRANSFORMERS_OF_SCIKIT_LEARN:
+            estimator = make_pipeline(TRANSFORMERS_OF_SCIKIT_LEARN[kind](), LogisticRegression())
+        else:
+            estimator = ESTIMATORS_OF_SCIKIT_LEARN[kind]()
+        prepare_estimator(estimator, seed)
+        check_estimator(estimator, 4)
+        with seeded(seed):
+            fitted: Any = fit_estimator(estimator, TrainingMatrix(matrix, labels))
+        stored.append(dump_estimator(fitted, PROBABILITY, None))
+    assert stored[0] == stored[1]
+    loaded: Any = load_estimator(stored[2], PROBABILITY)[0]
+    # Arrays are stored in another order in memory, on which the last bit of a product depends.
+    assert np.allclose(loaded.predict_proba(matrix), fitted.predict_proba(matrix), rtol=1e-12)
 
 
 def test_absent_values_of_a_sparse_matrix_are_zeros_for_xgboost() -> None:

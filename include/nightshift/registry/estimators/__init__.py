@@ -64,7 +64,7 @@ def check_estimator(estimator: Any, width: int) -> None:
 
 
 def fit_estimator(estimator: Any, rows: TrainingMatrix) -> FittedEstimator:
-    """Fits an estimator; what it returns scores as it will when it was stored and loaded.
+    """Fits an estimator; what it returns scores as it will when it was stored and loaded, but for rounding.
 
     Raises:
         ValueError: If the rows are refused.

@@ -72,7 +72,7 @@ class EstimatorAdapter(Protocol):
         """
 
     def fit(self, estimator: Any, rows: TrainingMatrix) -> FittedEstimator:
-        """Fits an estimator; what it returns scores as it will when it was stored and loaded.
+        """Fits an estimator; what it returns scores as it will when it was stored and loaded, but for rounding.
 
         Raises:
             ValueError: If the library refuses the rows.

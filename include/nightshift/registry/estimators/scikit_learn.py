@@ -17,12 +17,13 @@ SCHEMA, EPOCH = "schema.json", (1980, 1, 1, 0, 0, 0)
 LIBRARIES = ("scikit-learn", "skops")
 
 # Types of scikit-learn's estimators that are not on skops' own list: arrays of tree nodes, the state of an optimiser,
-# losses, distances, the type of an array, a mapping with attributes, the parts of a calibration and of an imputer,
-# statistics of a feature, and functions that check arrays. None of them can reach the system.
+# losses, the type of an array, splines, a mapping with attributes, the parts of a calibration and of an imputer,
+# statistics of a feature, divisions into folds, and functions that check arrays. None of them can reach the system.
 TRUSTED = (
     "functools.partial",
     "numpy.dtype",
     "scipy._lib.array_api_compat.numpy._aliases.asarray",
+    "scipy.interpolate._bsplines.BSpline",
     "sklearn._loss.loss.HalfTweedieLoss",
     "sklearn._loss.loss.HalfTweedieLossIdentity",
     "sklearn.calibration._CalibratedClassifier",
@@ -35,6 +36,8 @@ TRUSTED = (
     "sklearn.feature_selection._univariate_selection.f_regression",
     "sklearn.impute._iterative.IterativeImputer",
     "sklearn.impute._iterative._ImputerTriplet",
+    "sklearn.model_selection._split.KFold",
+    "sklearn.model_selection._split.StratifiedKFold",
     "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
     "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
     "sklearn.tree._tree.Tree",
