@@ -1,7 +1,8 @@
 """The grocer's models month by month, out of time: python -m bench.groceries --var var/groceries.
 
-As of the first of each month a model learns from all that was final then, keeping no days for a gate, and is judged on all observations of that month, beside rules that need no model. The first run builds the year's
-features, which takes minutes.
+As of the first of each month a model learns from all that was final then, keeping no days for a gate, and is judged on
+all observations of that month, beside rules that need no model. The first run builds the year's features, which takes
+minutes.
 """
 
 from __future__ import annotations
