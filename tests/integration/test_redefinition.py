@@ -197,13 +197,15 @@ def test_checks_of_a_night_name_the_definition_instead_of_cells(story: Story, mo
         result = CliRunner().invoke(app, ["skew", "tiny", "--night", str(LATER)])
         assert result.exit_code == 1
         assert "the definition of busy has changed since: not compared; fix: nightshift build tiny" in result.output
-        result = CliRunner().invoke(app, ["validate", "tiny"])
-        assert result.exit_code == 0
-        assert result.output.splitlines()[1:] == [
-            "tiny: the features of 33 nights (2024-01-01 to 2024-02-02) were computed by another definition of busy; "
+        outdated = [
+            "the features of 33 nights (2024-01-01 to 2024-02-02) were computed by another definition of busy; "
             "fix: nightshift build tiny",
-            "tiny: version 2, the champion, learned another definition of busy; it is scored by its own definition",
+            "version 2, the champion, learned another definition of busy; it is scored by its own definition",
         ]
+        result = CliRunner().invoke(app, ["validate", "tiny"])
+        assert (result.exit_code, result.output.splitlines()[1:]) == (0, [f"tiny: {line}" for line in outdated])
+        result = CliRunner().invoke(app, ["status", "tiny"])
+        assert (result.exit_code, result.output.splitlines()[-2:]) == (0, outdated)
     finally:
         file.write_text(good)
         get_settings.cache_clear()

@@ -100,12 +100,16 @@ def build(
 
 
 def status(model: Model) -> None:
-    """Show a row per scored night: rows, quality, drift, decision, version, accuracy."""
+    """Show a row per scored night: rows, quality, drift, decision, version, accuracy; what is of another definition."""
     from nightshift.project import Project
     from nightshift.replay.summary import nights_table
+    from nightshift.stages.rebuild import describe_outdated
     from nightshift.status import night_statuses
 
-    print_table(console, nights_table(model, night_statuses(Project(model))))
+    project = Project(model)
+    print_table(console, nights_table(model, night_statuses(project)))
+    for line in describe_outdated(project):
+        write_line(line)
 
 
 def score(

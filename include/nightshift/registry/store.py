@@ -175,7 +175,8 @@ class Registry:
         Raises:
             TerminalError: If the artifact is missing or is not the one that was registered.
         """
-        fix = "restore the artifact store, or roll back to another version"
+        back, train = f"nightshift rollback {self.model}", f"{self.model}.train"
+        fix = f"restore the artifact store, or go back to another version: {back}; if there is none, trigger {train}"
         files = self._download(run_id, ARTIFACT, "artifact", fix)
         verify_digest(files, digest)
         return files

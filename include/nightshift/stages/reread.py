@@ -63,11 +63,10 @@ def reread(project: Project, due: Collection[LandingFile] = ()) -> Reread:
 
 
 def _reread_source(project: Project, outdated: OutdatedReadings, files: Sequence[LandingFile]) -> Reread:
-    gone = missing_files(list(files))
-    _check_gone(project, outdated, [file.day for file in gone])
-    kept = [_keep(project, file, "it is no longer in the landing folder") for file in gone]
-    landed = {file.day: file for file in files if file not in gone}
-    result = Reread((), tuple(kept))
+    absent = missing_files(list(files))
+    _check_absent(project, outdated, [file.day for file in absent])
+    landed = {file.day: file for file in files if file not in absent}
+    result = Reread((), tuple(_retain(project, file, "it is no longer in the landing folder") for file in absent))
     for first, last in neighbouring(landed):
         days = list(nights(first, last))
         for start in range(0, len(days), BATCH_DATES):
@@ -75,9 +74,9 @@ def _reread_source(project: Project, outdated: OutdatedReadings, files: Sequence
     return result
 
 
-def _check_gone(project: Project, outdated: OutdatedReadings, gone: list[date]) -> None:
+def _check_absent(project: Project, outdated: OutdatedReadings, absent: list[date]) -> None:
     """Refuses dates that cannot be read again and whose columns mean something else than those of other dates."""
-    if changed := {day: outdated.changes[day] for day in gone if outdated.changes[day].changed}:
+    if changed := {day: outdated.changes[day] for day in absent if outdated.changes[day].changed}:
         raise TerminalError(
             f"{OutdatedReadings(outdated.source, changed)}, and can no longer be read again",
             where=project.settings.landing_uri,
@@ -96,7 +95,7 @@ def _stage_batch(project: Project, files: Sequence[LandingFile], outdated: Outda
         try:
             rows[file.day] = (file, *read_landed(file, source, spec, zone))
         except DataError as error:
-            measurements.append(_keep(project, file, error.problem))
+            measurements.append(_retain(project, file, error.problem))
     locations = []
     for first, last in neighbouring(rows):
         parts = [rows[day] for day in nights(first, last)]
@@ -108,7 +107,7 @@ def _stage_batch(project: Project, files: Sequence[LandingFile], outdated: Outda
     return Reread(tuple(locations), tuple(measurements))
 
 
-def _keep(project: Project, file: LandingFile, reason: str) -> Measurement:
+def _retain(project: Project, file: LandingFile, reason: str) -> Measurement:
     """Publishes the rows of a date as they are, as read by the current declaration: they passed their audit."""
     spec = raw_table(project.definition, file.source)
     inputs = {name: text for name, text in published_inputs(project.lake, spec, file.day).items() if name != READINGS}

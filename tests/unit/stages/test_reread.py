@@ -126,12 +126,12 @@ def test_files_of_the_earlier_declaration_stay_as_they_were_read(project: Projec
     """The supplier writes a decimal comma from the fourth day on: what came before cannot be read so, and is right."""
     project = edited(project, *DECIMAL)
     land(project, day(4), 'machine,load\na,"0,5"\nb,"0,75"\n')
-    kept = [
+    retained = [
         f"raw.plan of {day(number)} stays as it was read before: plan-{day(number)}.csv.gz: "
         "column 'load' holds a number with a point, and its source writes a decimal comma"
         for number in (1, 2, 3)
     ]
-    assert build(project) == [*kept, f"raw.plan of {day(4)} was of another definition of load: read again"]
+    assert build(project) == [*retained, f"raw.plan of {day(4)} was of another definition of load: read again"]
     assert loads(project) == dict.fromkeys((1, 2, 3), (0.5, 0.25)) | {4: (0.5, 0.75)}
     assert build(project) == []
     assert not outdated_readings(project.lake, project.definition)
