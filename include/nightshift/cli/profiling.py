@@ -120,6 +120,7 @@ def _profile(
     """A source with its proposed declaration; what a person should know of it is added to the notes."""
     from nightshift.definition.draft import SourceUses, find_draft
     from nightshift.definition.shared_sources import source_files
+    from nightshift.definition.yaml_tree import parse
     from nightshift.profiling.propose import is_daily, propose
     from nightshift.profiling.roles import ProfiledSource
     from nightshift.profiling.source_profile import profile_landed_files, select_dates
@@ -128,7 +129,8 @@ def _profile(
     dates = select_dates(settings.landing_uri, draft)
     daily = is_daily(draft, dates)
     profile = profile_landed_files(settings.landing_uri, landed.name, draft, dates[-NEWEST_DATES:], report)
-    if landed.name in source_files(settings.sources_path):
+    shared = source_files(settings.sources_path).get(landed.name)
+    if shared and parse(shared).get("path") == landed.path:
         return ProfiledSource(None, profile, tuple(dates), daily)
     proposal = propose(model, landed.name, replace(draft, uses=SourceUses(only_looked_up=not daily)), profile)
     notes += [f"{landed.name}: {note}" for note in proposal.notes]

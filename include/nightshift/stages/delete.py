@@ -14,6 +14,7 @@ from nightshift.lake.catalog import Lake
 from nightshift.lake.files import as_uri, list_files, remove
 from nightshift.lake.inventory import describe_table
 from nightshift.lake.model_tables import ModelTables, delete_model_tables, find_model_tables
+from nightshift.lake.tables import REGISTRY_EVENTS
 from nightshift.quality.docs import pages_folders
 from nightshift.registry.removal import count_versions, experiments_of, has_registered_model, remove_from_mlflow
 from nightshift.registry.store import Registry
@@ -70,8 +71,10 @@ class ModelDeletion:
 
     def __init__(self, settings: Settings, model: str) -> None:
         self.settings, self.model = settings, model
-        if not is_name(model):
-            raise TerminalError("not a name", where="model", received=model, allowed=NAME_FORM, fix="correct it")
+        if not is_name(model) or model == REGISTRY_EVENTS:  # that table is all models'
+            raise TerminalError(
+                "not the name of a model", where="model", received=model, allowed=NAME_FORM, fix="correct it"
+            )
         file = settings.models_path / model / FILE
         if file.exists():
             raise TerminalError(

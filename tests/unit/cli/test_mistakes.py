@@ -156,6 +156,7 @@ COMMAND_MISTAKES: dict[str, tuple[str, str, str]] = {
         "",
         "the model still has a definition, from which its DAGs would come back",
     ),
+    "deletion of the table of all models": ("delete registry_events --yes", "", "not the name of a model"),
     "deletion of a model that there never was": ("delete tinny --yes", "", "nothing of the model is left"),
 }
 

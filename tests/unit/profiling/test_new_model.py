@@ -90,6 +90,18 @@ def test_a_person_chooses_sources_and_what_they_are_for(run: Run, tmp_path: Path
     assert unknown.received == "wind" and unknown.allowed == ["forecast", "measurements"]
 
 
+@pytest.mark.parametrize(("path", "shared"), [("forecast/{date}.csv", True), ("elsewhere/{date}.csv", False)])
+def test_a_source_that_models_share_is_named_and_not_declared_again(
+    run: Run, tmp_path: Path, landing: Path, path: str, shared: bool
+) -> None:
+    land_air(landing, 30)
+    (tmp_path / "sources").mkdir()
+    (tmp_path / "sources" / "forecast.yaml").write_text(f"timezone: UTC\npath: {path}\n")
+    assert run("new", "air").exit_code == 0
+    text = (tmp_path / "models" / "air" / "model.yaml").read_text()
+    assert ("  forecast: shared\n" in text) == shared and ("path: forecast/" in text) != shared
+
+
 def test_of_a_single_source_the_keys_seen_lately_are_scored(run: Run, tmp_path: Path, landing: Path) -> None:
     land_air(landing, 30)
     assert run("new", "dust", "--source", "measurements").exit_code == 0
