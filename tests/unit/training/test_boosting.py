@@ -343,17 +343,20 @@ def test_infinite_values_that_xgboost_refuses_are_one_line(edit: Edit) -> None:
     assert "workspace" not in str(caught.value)
 
 
+WARNED = {
+    f"{LIGHTGBM}, params: {{n_estimators: 30, bagging_fraction: 0.5, subsample: 0.4}}": "bagging_fraction is set=",
+    f"{XGBOOST}, params: {{n_estimators: 30, device: cuda}}": "Device is changed from GPU to CPU",
+    "class: sklearn.neural_network.MLPClassifier, params: {max_iter: 2}": "Stochastic Optimizer: Maximum iter",
+}
+
+
+@pytest.mark.parametrize(("declared", "warning"), WARNED.items(), ids=WARNED)
 def test_warnings_are_lines_of_progress_once_and_information_is_none(
-    edit: Edit, capfd: pytest.CaptureFixture[str]
+    edit: Edit, capfd: pytest.CaptureFixture[str], declared: str, warning: str
 ) -> None:
     lines: list[str] = []
-    fit(edit(DECLARED, f"{{{LIGHTGBM}, params: {{n_estimators: 30, bagging_fraction: 0.5, subsample: 0.4}}}}"),
-        machines(), progress=lines.append)  # fmt: skip
-    assert len(lines) == len(set(lines)) == 1 and lines[0].startswith("the estimator warns: bagging_fraction is set=")
-    few = "{class: sklearn.neural_network.MLPClassifier, params: {max_iter: 2}}"
-    fit(edit(f"{{{LIGHTGBM}, params: {{n_estimators: 30, bagging_fraction: 0.5, subsample: 0.4}}}}", few),
-        machines(), progress=lines.append)  # fmt: skip
-    assert lines[1].startswith("the estimator warns: Stochastic Optimizer: Maximum iterations (2) reached")
+    fit(edit(DECLARED, f"{{{declared}}}"), machines(), progress=lines.append)
+    assert len(lines) == 1 and lines[0].startswith(f"the estimator warns: {warning}")
     assert capfd.readouterr() == ("", "")
 
 

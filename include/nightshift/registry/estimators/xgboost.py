@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -98,10 +99,14 @@ def fit(estimator: Any, rows: TrainingMatrix) -> FittedEstimator:
     if rows.categories and params.get("feature_types") is None and params.get("booster") != LINEAR:
         kinds = ["c" if place in set(rows.categories) else "q" for place in range(rows.features.shape[1])]
         estimator.set_params(feature_types=kinds, enable_categorical=True)
-    try:
-        estimator.fit(rows.features, rows.labels, sample_weight=rows.weights)
-    except ValueError as error:
-        raise ValueError(_plain(str(error))) from error
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            estimator.fit(rows.features, rows.labels, sample_weight=rows.weights)
+        except ValueError as error:
+            raise ValueError(_plain(str(error))) from error
+    for warning in caught:
+        warnings.warn(_plain(str(warning.message)), warning.category, stacklevel=2)
     classes = tuple(int(label) for label in getattr(estimator, "classes_", ()))
     return XgboostModel(bytes(estimator.get_booster().save_raw("json")), classes)
 
