@@ -34,6 +34,15 @@ def faults(kind: type[Outcome] | None, at: str = "") -> pytest.MarkDecorator:
     return pytest.mark.parametrize("fault", found)
 
 
+# Of the faults that the audit refuses one for each kind of file: where no table has changed, as is asserted of all, the
+# good file finds what it would have found after any other of them.
+MENDED = {
+    (fault.source, fault.form, fault.back): name
+    for name, fault in FAULTS.items()
+    if isinstance(fault.outcome, Refused) and fault.outcome.at == "audit"
+}.values()
+
+
 def assert_mended(scene: Scene, fault: Fault) -> None:
     """The good file lands again: it passes, and gives what it would have given at once."""
     assert scene.mend(fault).warnings == ()
@@ -135,7 +144,8 @@ def test_what_breaks_the_contract_is_refused_and_named(scene: Scene, landed: Fau
     assert landed.outcome.says in run.says
     assert run.checks, "no verdict was kept"
     assert_unchanged(scene, landed.source)
-    assert_mended(scene, landed)
+    if landed.name in MENDED:
+        assert_mended(scene, landed)
 
 
 @faults(SetAside)
