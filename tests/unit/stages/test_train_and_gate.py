@@ -12,7 +12,9 @@ import pyarrow as pa
 import pytest
 from databases import copy_mlflow
 from sklearn.metrics import mean_absolute_error
+from typer.testing import CliRunner
 
+from nightshift.cli import app
 from nightshift.definition.load import definition_hash
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.prediction import NUMBER
@@ -24,7 +26,7 @@ from nightshift.lake.tables import features_table, monitoring_table, raw_table, 
 from nightshift.project import Project
 from nightshift.registry.package import TASK
 from nightshift.replay.summary import nights_table
-from nightshift.settings import PROJECT, Settings
+from nightshift.settings import PROJECT, Settings, get_settings
 from nightshift.stages.gate import GATE_PAGE, gate
 from nightshift.stages.register import promote
 from nightshift.stages.reproduce import reproduce
@@ -152,6 +154,32 @@ def test_a_trial_needs_no_mlflow(of_number: OfNumber, tmp_path: Path) -> None:
     trial = try_training(project, AS_OF, lambda line: None)
     assert trial.judgement.report.passed and trial.judgement.against == "no champion to compare with"
     assert folder_listing(project) == before
+
+
+def test_the_commands_try_and_train_say_what_the_gate_said(
+    project: Project, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in project.settings.as_environment().items():
+        monkeypatch.setenv(name, value)
+    get_settings.cache_clear()
+    run_command = CliRunner().invoke
+    tried = run_command(app, ["try", "tiny", "--as-of", str(AS_OF)])
+    assert tried.exit_code == 0, tried.output
+    page = project.settings.var_path / "trials" / f"tiny-{AS_OF}.html"
+    for text in ("trained on 800 labelled rows of 2024-01-06 to 2024-01-25", "baseline.mae", "passed: ", str(page)):
+        assert text in tried.stdout, text
+    assert "Predicted against actual" in page.read_text() and not project.registry.versions()
+    trained = run_command(app, ["train", "tiny", "--as-of", str(AS_OF), "--reason", "first"])
+    assert trained.exit_code == 0 and "tiny: version 1 is the champion" in trained.stdout
+    assert project.registry.version(1).tags["nightshift.reason"] == "first"
+
+    file = models / "tiny" / "model.yaml"
+    file.write_text(file.read_text().replace("minimum: {mae: 99}", "minimum: {mae: 0.01}"))
+    for command, last in (("try", "nothing is registered"), ("train", "tiny: no version is registered")):
+        refused = run_command(app, [command, "tiny", "--as-of", str(AS_OF)])
+        assert refused.exit_code == 1 and "refused: mae" in refused.stdout and last in refused.stdout
+    assert list(project.registry.versions()) == [1]
+    get_settings.cache_clear()
 
 
 def folder_listing(project: Project) -> list[tuple[str, int]]:
