@@ -29,7 +29,7 @@ up: install ## Start Airflow and MLflow alone, for your own models; Ctrl-C stops
 
 .PHONY: check
 check: install style ## Before every commit: style, types, layers, words, and the quick tests without database, server or JVM
-	@$(PYTEST) -m "not database and not slow and not full" tests/unit
+	@EXAMPLES=check $(PYTEST) -m "not database and not slow and not full" tests/unit
 
 .PHONY: test
 test: install style ## Check style, types and layers, and run every test but the large simulations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,9 +15,10 @@ from nightshift.lake.catalog import Lake
 from nightshift.lake.tables import Layer, TableSpec
 from nightshift.settings import Settings
 
-# The same examples in every run: a failure is found by a change, not by luck.
-hypothesis.settings.register_profile("nightshift", deadline=None, derandomize=True, database=None)
-hypothesis.settings.load_profile("nightshift")
+# The same examples in every run: a failure is found by a change, not by luck. `make check` tries fewer of them.
+hypothesis.settings.register_profile("test", deadline=None, derandomize=True, database=None)
+hypothesis.settings.register_profile("check", hypothesis.settings.get_profile("test"), max_examples=25)
+hypothesis.settings.load_profile(os.environ.get("EXAMPLES", "test"))
 
 Edit = Callable[[str, str], ModelDefinition]
 

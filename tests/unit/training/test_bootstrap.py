@@ -93,7 +93,7 @@ def all_draws() -> Draws:
 
 
 @pytest.mark.parametrize("metric", METRICS)
-@examples(max_examples=60)
+@examples(max_examples=25)
 @given(rows=rows_of_days)
 def test_every_resample_is_what_weights_give(metric: Metric, rows: Rows) -> None:
     sample, drawn = sample_of(rows), all_draws()
@@ -111,7 +111,7 @@ def test_every_resample_is_what_weights_give(metric: Metric, rows: Rows) -> None
 
 @pytest.mark.parametrize("metric", NUMBER.metrics.names)
 @pytest.mark.parametrize("far", [0.0, 1e6])
-@examples(max_examples=60)
+@examples(max_examples=25)
 @given(
     rows=st.lists(
         st.tuples(st.integers(-8, 8), st.integers(-80, 80), st.integers(0, DAYS - 1)), min_size=2, max_size=40
@@ -191,7 +191,7 @@ def test_calibration_is_held_against_outcomes_in_ten_bins_of_equally_many_rows()
     assert metrics(true, too_high)["calibration_error"] == pytest.approx(0.03)
 
 
-@examples(max_examples=50)
+@examples(max_examples=25)
 @given(rows_of_days.filter(lambda rows: len({label for label, _, _ in rows}) == 2))
 def test_the_metrics_are_what_their_definitions_say(rows: Rows) -> None:
     sample = sample_of(rows)
