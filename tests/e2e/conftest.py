@@ -23,7 +23,7 @@ from nightshift.replay.servers import Servers, running
 from nightshift.settings import PROJECT, Settings
 
 SOURCES = PROJECT / "include" / "sources"
-FIRST, LAST = date(2013, 2, 1), date(2013, 2, 2)
+NIGHT = date(2013, 2, 1)
 
 
 @dataclass(frozen=True)
@@ -53,12 +53,12 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @pytest.fixture(scope="session")
 def finished_run(settings: Settings) -> FinishedRun:
-    """Two nights; the first attempt is killed without warning in the middle of a night and started again."""
+    """A night; the first attempt is killed without warning in the middle of it and started again."""
     port = free_port()
     first = make_run(settings, port)
     assert first.stdout is not None
     for line in first.stdout:
-        if f"night {FIRST}: score features.features" in line:
+        if f"night {NIGHT}: score features.features" in line:
             break
     os.kill(first.pid, signal.SIGKILL)
     first.wait()
@@ -71,7 +71,7 @@ def finished_run(settings: Settings) -> FinishedRun:
 def make_run(settings: Settings, port: int) -> subprocess.Popen[str]:
     """`make run EXIT=1` over a short span."""
     ports = ["--airflow-port", str(port), "--mlflow-port", str(free_port())]
-    span = ["--first", str(FIRST), "--last", str(LAST), "--champion", "2013-01-31"]
+    span = ["--first", str(NIGHT), "--last", str(NIGHT), "--champion", "2013-01-31"]
     command = [Path(sys.executable).parent / "nightshift", "run", "--exit", *ports, *span]
     environment = os.environ | settings.as_environment()
     return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

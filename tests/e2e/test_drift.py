@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.airflow, pytest.mark.timeout(3600)]
 
 STATIONARY = list(nights(FIRST, SHIFTED - timedelta(days=1)))
 BREACHING = list(nights(SHIFTED, REQUEST))
-SCHEDULED = list(nights(REQUEST - timedelta(days=1), LAST))
+SCHEDULED = [REQUEST, LAST]
 AFTERWARDS = list(nights(REQUEST + timedelta(days=1), LAST))
 
 RETRAIN = f"retrain__{REQUEST}"
@@ -39,7 +39,7 @@ class Replayed:
     Attributes:
         driver: The model's loop, and Airflow, which is still up.
         nights: How each scheduled night's runs ended.
-        actions: What was decided about each night before the scheduler took over.
+        actions: What was decided about each night that ran without the scheduler.
         again: The tasks of the runs that monitored the night of the request once more, by how it came to them.
     """
 
@@ -80,11 +80,12 @@ def driver(airflow: Replay) -> Replay:
 
 @pytest.fixture(scope="module")
 def replayed(driver: Replay, jobs_in_this_process: None) -> Replayed:
-    """All but the last breaching nights without Airflow, the rest by it; that of the request is monitored thrice."""
-    actions = [run_night(driver.project, night) for night in nights(FIRST, SCHEDULED[0] - timedelta(days=1))]
-    ran = {night: driver.night(night) for night in nights(SCHEDULED[0], REQUEST)}
+    """The night of the request, which is monitored thrice, and the last one by Airflow, the others without it."""
+    actions = [run_night(driver.project, night) for night in nights(FIRST, REQUEST - timedelta(days=1))]
+    ran = {REQUEST: driver.night(REQUEST)}
     again = {"doubled": doubled(driver, REQUEST), "cleared": cleared(driver, REQUEST)}
-    ran |= {night: driver.night(night) for night in AFTERWARDS}
+    actions += [run_night(driver.project, night) for night in AFTERWARDS[:-1]]
+    ran[LAST] = driver.night(LAST)
     return Replayed(driver, ran, actions, again)
 
 
