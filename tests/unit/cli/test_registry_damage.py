@@ -43,7 +43,9 @@ ALIAS = f"{SINCE} has lost MLflow's alias `champion`; fix: restore it: nightshif
 VERSION = f"{SINCE} was deleted in MLflow; fix: go back to version 1: nightshift rollback tiny"
 MODEL = f"{SINCE} was deleted in MLflow; fix: trigger the DAG tiny.train and look at its gate"
 EXPERIMENT = "the model's experiment was deleted in MLflow; received 'experiment 1'; fix: restore it: mlflow exp"
-ARTIFACT = "tiny, run [0-9a-f]+: the model's artifact cannot be read: .*; fix: restore the artifact store, or go back to"
+ARTIFACT = (
+    "tiny, run [0-9a-f]+: the model's artifact cannot be read: .*; fix: restore the artifact store, or go back to"
+)
 LOST = "version 2, the champion, .* nightshift retire tiny --champion 2"
 # What each says after each damage; nothing if it works all the same.
 TABLE: dict[str, dict[str, str]] = {

@@ -103,7 +103,7 @@ def bits(rows: Iterable[Row]) -> list[str]:
     return [repr(sorted(row.items())) for row in rows]
 
 
-@examples(max_examples=100)
+@examples(max_examples=50)
 @given(some_events(), st.permutations(everyone))
 def test_features_from_tiles_are_those_of_the_rows_themselves(
     definition: ModelDefinition, events: list[Event], observed: list[Observed]
