@@ -224,8 +224,35 @@ def _clock(definition: ModelDefinition, source: Source | None = None) -> list[ob
 
 
 def _recipe(inputs: _Inputs, *ingredients: object) -> Recipe:
-    columns = sorted((source, name, reading) for (source, name), reading in inputs.columns.items())
-    # Another key or source of the observations is other rows, whose features are none of the same.
-    observed = inputs.definition.observations.model_dump(mode="json", exclude_none=True)
-    content = json.dumps([FORMAT, observed, ingredients, columns, inputs.parts], sort_keys=True, default=str)
-    return Recipe(hashlib.sha256(content.encode()).hexdigest()[:16], dict(inputs.columns))
+    # Other observations are other rows, whose features are none of the same.
+    observed = _observed(inputs.definition)
+    readings = observed.columns | inputs.columns
+    columns = sorted((source, name, reading) for (source, name), reading in readings.items())
+    parts = observed.parts | inputs.parts
+    content = json.dumps(
+        [FORMAT, _observation_clock(inputs.definition), ingredients, columns, parts], sort_keys=True, default=str
+    )
+    return Recipe(hashlib.sha256(content.encode()).hexdigest()[:16], readings)
+
+
+def observation_words(definition: ModelDefinition) -> str:
+    """What decides which rows are observed, down to the derived columns and look-ups behind `where`, in words."""
+    return ", ".join(f"{name}: {declared}" for name, declared in _observed(definition).parts.items())
+
+
+def _observed(definition: ModelDefinition) -> _Inputs:
+    """What the observations are read from: the landed columns of their key, and what `where` names."""
+    observations, inputs = definition.observations, _Inputs(definition)
+    inputs.parts["observations"] = observations.model_dump(mode="json", exclude_none=True)
+    for column in observations.key:
+        inputs.add_column(observations.source, column)
+    if observations.where:
+        inputs.add_expression(observations.source, observations.where)
+    return inputs
+
+
+def _observation_clock(definition: ModelDefinition) -> list[object]:
+    """What decides which file a night's observations are read from: of their own date, only its name does."""
+    source = definition.sources[definition.observations.source]
+    clock = [] if definition.has_observation_files else _clock(definition, source)
+    return [source.cadence, *clock]

@@ -21,6 +21,7 @@ Values: TypeAlias = pa.ChunkedArray
 
 # From here on a floating point number no longer has every integer as a neighbour: digits may be lost. By bits.
 EXACT: dict[int, int] = {16: 2**11, 32: 2**24, 64: 2**53}
+UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}  # of a second
 DAYS = tuple((day - date(1970, 1, 1)).days for day in (date.min, date.max))
 
 # What is refused, which continues "column 'x' …", and the repair.
@@ -34,6 +35,7 @@ FINER_DIGITS: Refusal = (
     "land it with at most six digits of a second",
 )
 BEYOND_CALENDAR: Refusal = ("holds a time outside the years 0001 to 9999", "land it as missing, or within these years")
+BEYOND_DAY: Refusal = ("holds a time of day outside 00:00 to 24:00", "land it as missing, or as a time before midnight")
 NO_MIDNIGHT: Refusal = ("holds a time of day, which a date would lose", "declare it as timestamp, or land dates")
 POINT: Refusal = (
     "holds a number with a point, and its source writes a decimal comma",
@@ -131,10 +133,10 @@ def text_to_date(values: Values, notation: Notation) -> Values:
     """Dates, and times that are midnight by the source's clock."""
     timed = pc.greater(pc.utf8_length(values), len("2024-01-02"))
     if not pc.any(timed).as_py():
-        return values.cast(pa.date32())
+        return dates(values, notation)
     null = pa.scalar(None, values.type)
     instants = instants_of_texts(pc.if_else(timed, values, null), notation.zone)
-    days = pc.if_else(timed, null, values).cast(pa.date32())
+    days = dates(pc.if_else(timed, null, values), notation)
     return pc.coalesce(days, _midnights(instants, notation))
 
 
@@ -251,6 +253,9 @@ def time_to_date(values: Values, notation: Notation) -> Values:
 
 def clock_to_text(values: Values, _: Notation) -> Values:
     """Times of day in ISO 8601, without zeros at the end of their fraction."""
+    since = values.cast(pa.int32() if pa.types.is_time32(values.type) else pa.int64())
+    day = pa.scalar(24 * 60 * 60 * UNITS[values.type.unit], since.type)
+    _refuse_if(pc.or_(pc.less(since, pa.scalar(0, since.type)), pc.greater_equal(since, day)), BEYOND_DAY)
     texts = pc.replace_substring_regex(values.cast(pa.string()), r"(\.\d*[1-9])0+$", r"\1")
     return pc.replace_substring_regex(texts, r"\.0+$", "")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
 
 import numpy as np
@@ -20,6 +21,7 @@ from nightshift.errors import shown
 
 MARK = b"\xef\xbb\xbf"  # the byte order mark, with which Windows begins a file in UTF-8
 LINE_END = b"\n"
+ENCODING = "land the file again in UTF-8"
 LARGEST_BLOCK = 2**30  # bytes; Arrow's own limit is twice as large
 
 
@@ -45,17 +47,44 @@ def parse_csv(content: bytes, written: CsvFormat) -> pa.Table:
         written: How it is written.
 
     Raises:
-        CsvError: If a quote stands where none may be.
-        pyarrow.ArrowInvalid: If rows differ in their number of fields, or the text is not UTF-8.
+        CsvError: If a quote stands where none may be, or the text is not UTF-8.
+        pyarrow.ArrowInvalid: If rows differ in their number of fields.
     """
     content = content.removeprefix(MARK)
+    try:
+        return _parse(content, written)
+    except (UnicodeDecodeError, pa.ArrowInvalid):
+        _check_encoding(content)
+        raise
+
+
+def _parse(content: bytes, written: CsvFormat) -> pa.Table:
+    _check_no_wide_characters(content)
     if written.quote != "none":
         _check_quotes(content, written)
     if written.escape is not None:
         content = _without_escapes(content, written)
     header = _header(content, written)
+    content = content if len(content) > len(header) else header  # a header alone may lack its line end
     names = _read(header, written, []).column_names
     return pa.concat_tables(_read(block, written, names) for block in _blocks(content, header, written))
+
+
+def _check_no_wide_characters(content: bytes) -> None:
+    """Refuses UTF-16, which Excel writes as "Unicode text": its header has a zero in every character."""
+    if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) or b"\0" in content[: content.find(LINE_END) + 1]:
+        raise CsvError("line 1: not written in UTF-8, but probably in UTF-16", ENCODING)
+
+
+def _check_encoding(content: bytes) -> None:
+    """Refuses what is not UTF-8, such as Latin-1, by its first line that is not."""
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        line = content.count(LINE_END, 0, error.start) + 1
+        before = content[: error.start].rsplit(LINE_END, 1)[-1][-20:]
+        text = (before + content[error.start : error.start + 20].split(LINE_END)[0]).decode("utf-8", "replace")
+        raise CsvError(f"line {line}: not written in UTF-8: {shown(text)}", ENCODING) from None
 
 
 def _blocks(content: bytes, header: bytes, written: CsvFormat) -> Iterator[bytes]:

@@ -8,7 +8,7 @@ so that no order of rows changes a label (see `docs/decisions/0010-exact-sums.md
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import date, timedelta
+from datetime import UTC, date, timedelta
 
 import duckdb
 import pyarrow as pa
@@ -178,8 +178,9 @@ def _cutoffs(definition: ModelDefinition, dates: Iterable[date]) -> pa.Table:
     window = definition.label.window
     assert window is not None
     days = sorted({day for night in dates for day in nights(night + window.from_, night + window.to)})
-    begins = [cutoff(definition.schedule, day) for day in days]
-    return pa.table({"_day": pa.array(days, pa.date32()), "_begins": pa.array(begins, _INSTANT)})
+    # A date that a clock skips has the cutoff of the next one: a day without time has no event.
+    begins = {cutoff(definition.schedule, day).astimezone(UTC): day for day in days}
+    return pa.table({"_day": pa.array(begins.values(), pa.date32()), "_begins": pa.array(begins, _INSTANT)})
 
 
 def _windows(definition: ModelDefinition, dates: Sequence[date]) -> pa.Table:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nightshift.definition.load import write_definition
 from nightshift.definition.model import ModelDefinition
-from nightshift.definition.recipe import columns_no_longer_landed
+from nightshift.definition.recipe import columns_no_longer_landed, observation_words
 from nightshift.errors import DefinitionError, TerminalError, first_line
 from nightshift.registry.store import Registry, Version
 
@@ -58,7 +58,7 @@ def require_computable(
             received=f"no {', '.join(absent)} as it was declared when the version was trained",
             fix=f"declare it again, or {train}",
         )
-    then, now = (str(d.observations.model_dump(mode="json", exclude_none=True)) for d in (learned, current))
+    then, now = observation_words(learned), observation_words(current)
     if then != now:
         raise TerminalError(
             f"version {version.number} scores other observations",

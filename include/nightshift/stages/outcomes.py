@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightshift.definition.calendar import label_dates, newest_labelled, newest_partition, nights
+from nightshift.definition.recipe import label_digest
 from nightshift.lake.labels import join_labels, read_labels
 from nightshift.lake.read import Partition, fingerprint, published_partitions
 from nightshift.lake.tables import TableSpec, raw_table, scores_table, shadow_table
@@ -25,8 +26,9 @@ NO_PARTITION = Partition((), 0)
 def measure_outcomes(project: Project, night: date, run_id: str) -> tuple[date, ...]:
     """Measures every scored night whose labels are final by a night's cutoff, once for the same rows.
 
-    So a night is measured that was missed, and measured again if its labels arrived late or were corrected, or if
-    it was scored again. Labels that should be there and are not are known to be missing.
+    So a night is measured that was missed, and measured again if its labels arrived late or were corrected, if it was
+    scored again, or if the label or the value is declared otherwise since: no two nights are measured by two labels.
+    Labels that should be there and are not are known to be missing.
 
     Returns:
         The nights that were measured.
@@ -36,11 +38,12 @@ def measure_outcomes(project: Project, night: date, run_id: str) -> tuple[date, 
     scored = published_partitions(project.lake, scores_table(project.definition), within=within)
     dates = label_dates(project.definition, within[0])[0], label_dates(project.definition, newest)[1]
     outcomes = published_partitions(project.lake, _label_table(project), within=dates)
-    fingerprints = _measured_fingerprints(project, *within)
+    fingerprints, declared = _measured_fingerprints(project, *within), _declaration(project)
     measured = []
     for day, partition in scored.items():
         files = nights(*label_dates(project.definition, day))
-        rows_fingerprint = fingerprint(partition.version, *(outcomes.get(file, NO_PARTITION).version for file in files))
+        versions = (outcomes.get(file, NO_PARTITION).version for file in files)
+        rows_fingerprint = fingerprint(declared, partition.version, *versions)
         if fingerprints.get(day) != rows_fingerprint:
             _measure(project, day, rows_fingerprint, run_id)
             measured.append(day)
@@ -123,6 +126,12 @@ def _measured_fingerprints(project: Project, first: date, last: date) -> dict[da
     """Of each night that was measured, the fingerprint of the rows that it was measured on."""
     rows = project.monitored(first, last, "outcome")
     return {row["score_date"]: row["detail"] for row in rows if row["statistic"] == INPUTS}
+
+
+def _declaration(project: Project) -> str:
+    """What a night is measured by: the label, and the value of its decisions."""
+    value = project.definition.monitoring.value
+    return fingerprint(label_digest(project.definition), value.model_dump_json() if value else "")
 
 
 def _label_table(project: Project) -> TableSpec:

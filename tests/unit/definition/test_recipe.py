@@ -161,6 +161,38 @@ def test_other_observations_have_other_features(tmp_path: Path) -> None:
     assert set(recipe_change(then.feature_digests, now.feature_digests).features) == ALL
 
 
+CHOSEN = "observations: {source: plan, key: [machine], where: load_percent > 10 and entry.year > 2000}\n"
+LATELY = "observations: {source: plan, key: [machine], within: 7d}\n"
+VERSION = "observations: {source: register, key: [machine]}\n"
+
+
+@pytest.mark.parametrize(
+    ("observations", "old", "new"),
+    [
+        (CHOSEN, "expression: load * 100,", "expression: load * 1000,"),
+        (CHOSEN, "load: {type: number,", "load: {type: integer,"),
+        (CHOSEN, "year: {type: integer}", "year: {type: number}"),
+        (CHOSEN, "available: {after: 0h}", "available: {after: 2h}"),
+        (LATELY, "available: {after: 1h}", "available: {after: 30h}"),
+        (LATELY, 'at: "06:00"', 'at: "23:00"'),
+        (VERSION, "available: {after: 0h}", "available: {after: 2h}"),
+        (VERSION, "timezone: UTC", "timezone: Europe/Berlin"),
+        ("", "columns:\n      machine: {", "columns:\n      machine: {from: serial, "),
+    ],
+)
+def test_what_decides_which_rows_are_observed_is_part_of_every_recipe(
+    tmp_path: Path, observations: str, old: str, new: str
+) -> None:
+    declared = "observations: {source: plan, key: [machine]}\n"
+    text = DEFINITION.replace(declared, observations or declared)
+    rows = text[text.index("  rows:\n    busy") : text.index("  aggregates:\n")]
+    text = text.replace(rows, "  rows:\n    now: {expression: day(score_date), type: number, description: Day}\n")
+    then, now = definition(tmp_path / "then", text), definition(tmp_path / "now", text.replace(old, new, 1))
+    assert text.count(old) >= 1
+    assert set(recipe_change(then.feature_digests, now.feature_digests).features) == set(then.feature_digests)
+    assert label_digest(then) != label_digest(now)
+
+
 def test_another_features_py_changes_what_it_computes_alone(tmp_path: Path) -> None:
     then = definition(tmp_path / "then")
     now = definition(tmp_path / "now", transform=TRANSFORM.replace("1.0", "2.0"))

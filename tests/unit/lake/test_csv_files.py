@@ -49,6 +49,8 @@ def parsed(text: str, **keys: Any) -> Rows:
         pytest.param('a,b\n"",\nx,y\n', {}, [[None, None], ["x", "y"]], id="empty, quoted and not"),
         pytest.param("a,b\nNA,-\n", {"null": ["-"]}, [["NA", None]], id="other null words"),
         pytest.param("a,b\nNA,\n", {"null": []}, [["NA", None]], id="no null words"),
+        pytest.param("a,b\n", {}, [], id="a header without rows"),
+        pytest.param("\na,b", {}, [], id="a header without its line end"),
         pytest.param("a;b\n1,5;x\n", {"separator": ";"}, [["1,5", "x"]], id="semicolons"),
         pytest.param("a\tb\n1\tx\n", {"separator": "\t"}, [["1", "x"]], id="tabs"),
         pytest.param("a|b\n'1|2'|'it''s'\n", {"separator": "|", "quote": "'"}, [["1|2", "it's"]], id="single quotes"),
@@ -94,6 +96,20 @@ def test_a_file_that_is_written_otherwise_is_refused(text: str, keys: dict[str, 
     for ending, content in ((".csv", text.encode()), (".csv.gz", gzip.compress(text.encode()))):
         with pytest.raises(DataError, match=r"^file:///x\.csv.*: cannot be read: .*; fix: "):
             parse_source_file(f"file:///x{ending}", content, written(**keys))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "problem"),
+    [
+        ("latin-1", "line 3: not written in UTF-8: caf\ufffd,"),
+        ("utf-16", "line 1: not written in UTF-8, but probably in UTF-16"),
+        ("utf-16-be", "line 1: not written in UTF-8, but probably in UTF-16"),
+    ],
+)
+def test_a_file_in_another_encoding_is_named_with_its_line(encoding: str, problem: str) -> None:
+    with pytest.raises(DataError, match=re.escape(problem)) as refusal:
+        parse_source_file("file:///x.csv", "a,b\nx,1\ncafé,2\n".encode(encoding))
+    assert str(refusal.value).endswith("fix: land the file again in UTF-8")
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,16 @@ def test_the_window_is_half_open_and_its_days_are_the_clocks(tmp_path: Path, hou
     assert label == float(counts and hours < 47)
 
 
+def test_a_date_that_a_clock_skips_has_a_window_without_time(tmp_path: Path) -> None:
+    """Samoa had no 30 December 2011: its cutoff is that of the 31st, whose window has the events of after it."""
+    definition = shops(tmp_path, "{source: sales, window: 1d, agg: any}", zone="Pacific/Apia")
+    dates = days(date(2011, 12, 29), date(2011, 12, 31))
+    noon = datetime(2011, 12, 31, 12, tzinfo=ZoneInfo("Pacific/Apia"))
+    rows, files = observed(*((night, "north", 1) for night in dates)), days(dates[0], date(2012, 1, 2))
+    labels = window_labels(definition, rows, table_of([Sale(dates[-1], "north", 1, noon, 1.0)]), files)
+    assert labels["label"].to_pylist() == [0.0, 0.0, 1.0]
+
+
 @pytest.mark.parametrize("missing", [1, 2, 3, None])
 def test_a_window_without_all_of_its_files_has_no_label(tmp_path: Path, missing: int | None) -> None:
     definition = shops(tmp_path, "{source: sales, window: {from: 1d, to: 3d}, agg: none}")

@@ -191,6 +191,21 @@ def test_a_night_is_restated_when_its_labels_are_corrected_or_it_is_scored_again
     assert rows(project, "outcome", 1)["roc_auc"]["model_version"] == 2
 
 
+def test_nights_are_measured_again_by_another_label_and_another_value(project: Project) -> None:
+    score(project, 1, 2)
+    fail(project, 1)
+    fail(project, 2)
+    measured(project, 3)
+    label = project.definition.label.model_copy(update={"expression": "not failed"})
+    project.definition = project.definition.model_copy(update={"label": label})
+    assert (measured(project, 3), measured(project, 3)) == ([day(1), day(2)], [])
+    assert [rows(project, "outcome", number)["roc_auc"]["value"] for number in (1, 2)] == [0.0, 0.0]
+    for worth, total in (("1", 40.0), ("2", 80.0)):
+        policy(project, value=Value(decision="score >= 0.5", expression=worth, naive="true"))
+        assert (measured(project, 3), measured(project, 3)) == ([day(1), day(2)], [])
+        assert {rows(project, "value", number, "champion")["value"]["value"] for number in (1, 2)} == {total}
+
+
 def test_a_night_that_was_not_measured_is_measured_later(project: Project) -> None:
     score(project, *range(1, 7))
     for number in range(1, 7):
