@@ -149,6 +149,25 @@ class Settings(BaseSettings):
     def alerts_file(self) -> Path:
         return self.var_path / "alerts.jsonl"
 
+    def make_folder(self, *parts: str) -> Path:
+        """A folder below that of the installation, which is made if it does not exist.
+
+        Raises:
+            TerminalError: If it cannot be made.
+        """
+        folder = self.var_path.joinpath(*parts)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TerminalError(
+                "the folder cannot be made",
+                where=str(folder),
+                received=error.strerror,
+                allowed="a folder that this user may write to",
+                fix="set NIGHTSHIFT_VAR to one",
+            ) from None
+        return folder
+
     def scratch_copy(self, folder: Path) -> Settings:
         """An empty installation below a folder, on this machine, with the same definitions and landed files."""
         local = self.spark.master.startswith("local")

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
+from typer.testing import CliRunner
 
+from nightshift.cli import app
 from nightshift.errors import TerminalError
 from nightshift.settings import (
     PROJECT,
@@ -55,6 +58,17 @@ def test_everything_follows_the_folder_of_state(tmp_path: Path, monkeypatch: pyt
     assert settings.catalog_uri is not None
     assert state in settings.catalog_uri
     assert state in settings.tracking_uri
+
+
+@pytest.mark.parametrize("command", ["tables", "status tiny", "sql 'select 1'", "versions tiny"])
+def test_a_folder_of_state_that_cannot_be_made_is_one_line(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NIGHTSHIFT_VAR", "/dev/null/var")
+    monkeypatch.setenv("NIGHTSHIFT_MODELS_FOLDER", str(PROJECT / "tests" / "models"))
+    result = CliRunner().invoke(app, shlex.split(command))
+    get_settings.cache_clear()
+    assert isinstance(result.exception, TerminalError), result.exception
+    text = str(result.exception)
+    assert text.startswith("/dev/null/var") and "cannot be made" in text and "fix: set NIGHTSHIFT_VAR" in text
 
 
 def test_a_relative_folder_of_state_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

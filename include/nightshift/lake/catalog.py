@@ -97,8 +97,7 @@ class Lake:
         if self.settings.catalog.type != "sql":
             yield
             return
-        folder = self.settings.var_path / "locks"
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = self.settings.make_folder("locks")
         # One object a file, so that the process that holds the lock can take it again.
         with FileLock(folder / f"{name}.lock", is_singleton=True):
             yield
@@ -108,7 +107,7 @@ class Lake:
         properties = {"type": settings.catalog.type, "warehouse": self.warehouse, **settings.catalog.properties}
         if uri := settings.catalog_uri:
             properties["uri"] = uri
-        settings.var_path.mkdir(parents=True, exist_ok=True)
+        settings.make_folder()
         with self.lock("catalog"):
             catalog = load_catalog(settings.catalog.name, **properties)
             if uri and uri.startswith("sqlite:///"):

@@ -88,7 +88,8 @@ def find_orphan(lake: Lake, table: str, used: UsedSources) -> TableEntry:
     names = _names(lake)
     if table not in names:
         orphans = [name for name in sorted(names) if not users(name, used)]
-        raise TerminalError("no such table", received=table, allowed=orphans or "no table is an orphan")
+        fix = "nightshift tables lists every table and who uses it"
+        raise TerminalError("no such table", received=table, allowed=orphans or "no table is an orphan", fix=fix)
     if models := users(table, used):
         raise TerminalError(
             "a definition uses this table",

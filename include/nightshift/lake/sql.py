@@ -12,6 +12,8 @@ from nightshift.errors import TerminalError
 from nightshift.lake.catalog import Lake
 from nightshift.lake.files import local_path
 
+SHOW_TABLES = "see the tables with `show all tables`"
+
 
 def connect_sql(lake: Lake) -> duckdb.DuckDBPyConnection:
     """Opens a DuckDB connection with a view of each published table, under the table's name.
@@ -37,10 +39,12 @@ def run_sql(lake: Lake, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
     """
     connection = connect_sql(lake)
     try:
+        if not connection.extract_statements(query):
+            raise TerminalError("the query failed: it has no statement", received=query, fix=SHOW_TABLES)
         result = connection.execute(query)
         return [column[0] for column in result.description or []], result.fetchall()
     except duckdb.Error as error:
-        raise TerminalError(f"the query failed: {error}", fix="see the tables with `show all tables`") from None
+        raise TerminalError(f"the query failed: {error}", fix=SHOW_TABLES) from None
 
 
 def _select(lake: Lake, name: str) -> str:

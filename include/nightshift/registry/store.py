@@ -247,7 +247,7 @@ class Registry:
     @contextmanager
     def lock(self) -> Iterator[None]:
         """One writer at a time on this machine."""
-        with FileLock(_lock_folder(self.settings) / f"registry.{self.model}.lock"):
+        with FileLock(self.settings.make_folder("locks") / f"registry.{self.model}.lock"):
             yield
 
     def _upload(self, run_id: str, artifact: str, files: Mapping[str, bytes]) -> None:
@@ -306,17 +306,11 @@ class Registry:
 
 def _client(settings: Settings) -> Client:
     """An MLflow client; the first client of an installation creates the store, under a lock."""
-    uri = settings.tracking_uri
+    uri, locks = settings.tracking_uri, settings.make_folder("locks")
     if uri.startswith("sqlite:///"):
         Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(_lock_folder(settings) / "registry.lock"):
+    with FileLock(locks / "registry.lock"):
         return Client(uri)
-
-
-def _lock_folder(settings: Settings) -> Path:
-    folder = settings.var_path / "locks"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def _version(entity: Any) -> Version:

@@ -30,7 +30,9 @@ def test_every_published_table_is_a_view_under_its_name(lake: Lake, readings: Ta
     assert sorted(tables.fetchall()) == [("raw.readings",), ("scores.tiny",)]
 
 
-@pytest.mark.parametrize("query", ["select nothing from raw.readings", "select * from raw.unknown", "not sql at all"])
+@pytest.mark.parametrize(
+    "query", ["select nothing from raw.readings", "select * from raw.unknown", "not sql at all", "", ";"]
+)
 def test_an_invalid_query_is_reported_in_one_line_with_a_fix(lake: Lake, readings: TableSpec, query: str) -> None:
     publish_rows(lake, readings, {DAY: [("a", 1.0)]})
     with pytest.raises(
