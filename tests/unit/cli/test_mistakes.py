@@ -35,6 +35,15 @@ MISTAKES: dict[str, tuple[str, str, str, str]] = {
         "sources.plan.path",
         "a path is no pattern, but contains '*'; received 'plan*-{date}.csv.gz'; allowed: one file per date, named by",
     ),
+    **{
+        f"a path such as {path}": (
+            "path: plan-{date}",
+            f"path: {path}",
+            "sources.plan.path",
+            f"not a plain path below the landing folder; received '{path}.csv.gz'; allowed: names of folders and of",
+        )
+        for path in ("./plan-{date}", "/plan-{date}", "../plan-{date}", "plans//{date}")
+    },
     "unknown function of Spark in a feature": (
         "substring(machine, 1, 1)",
         "substrng(machine, 1, 1)",
