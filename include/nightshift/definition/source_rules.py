@@ -32,8 +32,8 @@ def path_problems(path: str) -> Iterator[Problem]:
     if path.count("{date}") != 1:
         yield Problem((), "has no date", path, "one `{date}`", "write where the date stands")
     if any(part in {"", ".", ".."} for part in path.split("/")):
-        allowed = "names of folders and of a file, such as `arrivals/{date}.csv`"
-        yield Problem((), "not a plain path below the landing folder", path, allowed, "remove empty parts, `.` and `..`")
+        allowed, fix = "names of folders and of a file, such as `arrivals/{date}.csv`", "remove empty parts and dots"
+        yield Problem((), "not a plain path below the landing folder", path, allowed, fix)
     if not path.endswith(SOURCE_ENDINGS):
         yield Problem((), "unknown file format", path, ", ".join(SOURCE_ENDINGS), "change the ending")
 
