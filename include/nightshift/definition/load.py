@@ -96,12 +96,13 @@ def find_definition(models: Path, name: str, sources: Path | None = None) -> Mod
     names = [folder.name for folder in folders]
     if name not in names:
         near = difflib.get_close_matches(name, names, n=1)
+        new = f"nightshift new {name} writes {models / name / FILE}" if is_name(name) else f"a name is {NAME_FORM}"
         raise TerminalError(
             "unknown model",
             where=str(models),
             received=name,
             allowed=names or "none is defined yet",
-            fix=f"did you mean {near[0]}?" if near else f"nightshift new {name} writes {models / name / FILE}",
+            fix=f"did you mean {near[0]}?" if near else new,
         )
     definition = load_definition(models / name, sources)
     neighbours = [folder / FILE for folder in folders if folder.name != name]

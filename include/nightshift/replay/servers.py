@@ -26,6 +26,7 @@ from nightshift.processes import die_with_parent
 from nightshift.settings import Settings
 
 MARK = "NIGHTSHIFT_INSTANCE"
+AIRFLOW, LOGS = "airflow", "logs"  # folders of the installation
 QUIET = {"GX_ANALYTICS_ENABLED": "false", "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 # Without their log servers, which would listen on every address: the API server reads the same files.
 COMPONENTS = {
@@ -46,8 +47,8 @@ class Servers:
 
     def __init__(self, settings: Settings, airflow_port: int = 8080, mlflow_port: int | None = 5000) -> None:
         self.settings, self.airflow_port, self.mlflow_port = settings, airflow_port, mlflow_port
-        self.home = settings.var_path / "airflow"
-        self.logs = settings.var_path / "logs"
+        self.home = settings.var_path / AIRFLOW
+        self.logs = settings.var_path / LOGS
         self.airflow_url = f"http://127.0.0.1:{airflow_port}"
         self.mlflow_url = f"http://127.0.0.1:{mlflow_port}" if mlflow_port else None
         self._processes: dict[str, subprocess.Popen] = {}
@@ -70,8 +71,8 @@ class Servers:
         self.stop_leftovers()
         for port in filter(None, (self.airflow_port, self.mlflow_port)):
             _require_free(port)
-        self.home.mkdir(parents=True, exist_ok=True)
-        self.logs.mkdir(parents=True, exist_ok=True)
+        for name in (AIRFLOW, LOGS):
+            self.settings.make_folder(name)
         self.environment()
         self._migrate()
         self._spawn("api-server", ["airflow", "api-server", "--port", str(self.airflow_port)])
@@ -161,8 +162,7 @@ class Servers:
 
     def _secrets(self) -> dict[str, str]:
         """Secrets of this installation: generated once, readable by its owner only."""
-        self.home.mkdir(parents=True, exist_ok=True)
-        file = self.home / "secrets.json"
+        file = self.settings.make_folder(AIRFLOW) / "secrets.json"
         stored = json.loads(file.read_text()) if file.exists() else {}
         if not self.password_file.exists():
             _write_private(self.password_file, {"admin": secrets.token_urlsafe(12)})
@@ -197,8 +197,7 @@ class Servers:
 
     def _mlflow_login(self) -> dict[str, str]:
         """MLflow asks for the same user and password as Airflow."""
-        folder = self.settings.var_path / "mlflow"
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = self.settings.make_folder("mlflow")
         config = folder / "auth.ini"
         config.write_text(
             f"[mlflow]\ndefault_permission = READ\ndatabase_uri = sqlite:///{folder / 'auth.db'}\n"

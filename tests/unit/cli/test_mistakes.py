@@ -117,6 +117,11 @@ COMMAND_MISTAKES: dict[str, tuple[str, str, str]] = {
         "",
         "unknown model; received 'tinny'; allowed: tiny; fix: did you mean tiny?",
     ),
+    "preview of what is no name": (
+        "preview ../model --night 2024-01-03",
+        "",
+        "unknown model; received '../model'; allowed: tiny; fix: a name is a lower-case letter, then lower-case",
+    ),
     "preview before the start": (
         "preview tiny --night 2023-12-31",
         "",
