@@ -81,11 +81,17 @@ class Encoder:
 
     def gaps(self, matrix: Matrix) -> str:
         """How many rows lack each feature's value, in words; empty if none does."""
-        counts = np.isnan(matrix).sum(axis=0)
         words = {"category": "missing or not in the training rows", "number": "missing"}
+        return self._in_words(np.isnan(matrix), words)
+
+    def infinities(self, matrix: Matrix) -> str:
+        """How many rows have an infinite value of each feature, in words; empty if none has."""
+        return self._in_words(np.isinf(matrix), {"category": "infinite", "number": "infinite"})
+
+    def _in_words(self, cells: npt.NDArray[np.bool_], words: Mapping[str, str]) -> str:
         return ", ".join(
-            f"{name} {words[kind]} in {count} of {len(matrix)} rows"
-            for (name, kind), count in zip(self.types.items(), counts, strict=True)
+            f"{name} {words[kind]} in {count} of {len(cells)} rows"
+            for (name, kind), count in zip(self.types.items(), cells.sum(axis=0), strict=True)
             if count
         )
 

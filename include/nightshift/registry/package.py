@@ -28,6 +28,7 @@ TASK = "task.json"  # a model without it predicts a probability
 STORED_TASKS: Mapping[Prediction, str] = {NUMBER: "regression"}
 
 TAKE_MISSING = "declare `training.impute`, or an estimator that takes missing values"
+NO_INFINITY = "bound the feature's source by `min` and `max`, or its expression: `if(abs(x) < 1e300, x, null)`"
 
 
 @dataclass(frozen=True)
@@ -69,13 +70,15 @@ class ModelPackage:
         return raw if self.calibration is None else self.calibration.apply(raw)
 
     def _refusal(self, matrix: Matrix, error: Exception) -> TerminalError:
-        """The error of rows that the estimator refused: it names the features that lack values."""
-        gaps = self.encoder.gaps(matrix)
+        """The error of rows that the estimator refused: it names the features without values or with infinite ones."""
+        gaps, infinities = self.encoder.gaps(matrix), self.encoder.infinities(matrix)
+        train = "train a new version"
+        fix = f"{NO_INFINITY}, and {train}" if infinities else f"{TAKE_MISSING}, and {train}" if gaps else ""
         return TerminalError(
             f"the estimator refused the rows by {type(error).__name__}: {first_line(error)}",
             where=estimator_title(self.estimator),
-            received=gaps or f"{len(matrix)} rows, no missing value",
-            fix=f"{TAKE_MISSING}, and train a new version" if gaps else "train a new version, or roll back",
+            received=", ".join(filter(None, (infinities, gaps))) or f"{len(matrix)} rows, no missing value",
+            fix=fix or f"{train}, or roll back",
         )
 
     def dump(self) -> dict[str, bytes]:

@@ -20,7 +20,7 @@ from nightshift.registry.encoder import Encoder
 from nightshift.registry.estimators import fit_estimator
 from nightshift.registry.estimators.adapter import FittedEstimator, TrainingMatrix
 from nightshift.registry.estimators.manifest import control_rows
-from nightshift.registry.package import TAKE_MISSING, ModelPackage
+from nightshift.registry.package import NO_INFINITY, TAKE_MISSING, ModelPackage
 from nightshift.registry.reference import NO_REFERENCE
 from nightshift.training.calibrate import calibrate
 from nightshift.training.estimator import NO_PARAMS, make_estimator, place_of_estimator
@@ -89,12 +89,12 @@ def fit_uncalibrated(
         with seeded(definition.training.seed):
             fitted = _fit(estimator, training, progress)
     except (ValueError, TypeError) as error:
-        gaps = encoder.gaps(matrix)
+        gaps, infinities = encoder.gaps(matrix), encoder.infinities(matrix)
         raise TerminalError(
             f"the estimator refused the training data: {first_line(error)}",
             where=place_of_estimator(definition),
-            received=f"{definition.estimator_name}{gaps and ', '}{gaps}",
-            fix=TAKE_MISSING if gaps else None,
+            received=", ".join(filter(None, (definition.estimator_name, infinities, gaps))),
+            fix=NO_INFINITY if infinities else TAKE_MISSING if gaps else None,
         ) from error
     controls = control_rows(matrix)
     return ModelPackage(fitted, encoder, NO_REFERENCE, prediction=definition.prediction, controls=controls)

@@ -268,6 +268,8 @@ def test_rows_that_the_estimator_refuses_are_one_line_with_each_feature_and_coun
         package.score(rows(["a", "never met", None], [None, 0.5, 0.5]))
     assert "LogisticRegression: the estimator refused the rows by ValueError: Input X contains NaN" in str(caught.value)
     assert "'busy missing in 1 of 3 rows, kind missing or not in the training rows in 2 of 3 rows'" in str(caught.value)
+    with pytest.raises(TerminalError, match="received 'busy infinite in 1 of 2 rows'; fix: bound the feature"):
+        package.score(rows(["a", "b"], [float("inf"), 0.5]))
 
 
 @given(st.lists(st.one_of(st.none(), st.text(max_size=3)), min_size=1, max_size=20))
