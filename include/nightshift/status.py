@@ -34,7 +34,7 @@ class NightStatus:
     Attributes:
         night: The score date.
         rows: Published scores.
-        expected: Observations in the source.
+        expected: Rows of the observations' source; if the observations are not all rows of a file, the scored rows.
         quality: `pass` with the number of checks, or how many of them warned or failed.
         drift: Whether it drifted, and the share of importance that drifted features carry.
         decision: What the retrain policy decided.
@@ -93,7 +93,7 @@ def night_statuses(project: Project, first: date | None = None, last: date | Non
     nights = sorted(day for day in scored if (first is None or day >= first) and (last is None or day <= last))
     if not nights:
         return []
-    expected = published_dates(project.lake, raw_table(project.definition, project.definition.observations.source))
+    expected = _expected_rows(project) if project.definition.has_daily_observations else scored
     versions = _scoring_versions(project)
     rows = project.monitored(nights[0], nights[-1])
     metrics = project.definition.prediction.metrics
@@ -110,6 +110,11 @@ def night_statuses(project: Project, first: date | None = None, last: date | Non
         )
         for night in nights
     ]
+
+
+def _expected_rows(project: Project) -> dict[date, int]:
+    """The rows of each date of the observations' source, all of which are scored."""
+    return published_dates(project.lake, raw_table(project.definition, project.definition.observations.source))
 
 
 def retrainings(project: Project, first: date, last: date) -> list[Retraining]:

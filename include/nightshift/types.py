@@ -26,6 +26,7 @@ class Staged:
         last: The last date they cover.
         split: The values of the table's other partition columns, the same in every row.
         inputs: The version of each input by its name: a table, a source file, a model.
+        without_rows: The dates whose source files were there and have no rows.
     """
 
     table: str
@@ -37,6 +38,7 @@ class Staged:
     last: date
     inputs: dict[str, str] = field(default_factory=dict)
     split: dict[str, str | int] = field(default_factory=dict)
+    without_rows: tuple[date, ...] = ()
 
     @property
     def dates(self) -> str:
@@ -45,13 +47,15 @@ class Staged:
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values, for XCom and for the manifest beside the files."""
-        return asdict(self) | {"files": list(self.files), "first": str(self.first), "last": str(self.last)}
+        dates = {"first": str(self.first), "last": str(self.last), "without_rows": list(map(str, self.without_rows))}
+        return asdict(self) | {"files": list(self.files)} | dates
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Staged:
         """The inverse of `to_json`."""
         dates = {name: date.fromisoformat(data[name]) for name in ("first", "last")}
-        return cls(**data | dates | {"files": tuple(data["files"])})
+        without_rows = tuple(map(date.fromisoformat, data.get("without_rows", ())))
+        return cls(**data | dates | {"files": tuple(data["files"]), "without_rows": without_rows})
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from nightshift.compute.job import PROGRESS
 from nightshift.errors import TerminalError
 from nightshift.terminal import print_table
 
-console = Console()
-error_console = Console(stderr=True)
+console = Console(emoji=False)
+error_console = Console(stderr=True, emoji=False)
 
 
 class Format(StrEnum):

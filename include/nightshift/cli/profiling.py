@@ -121,19 +121,21 @@ def _profile(
     from nightshift.definition.draft import SourceUses, find_draft
     from nightshift.definition.shared_sources import source_files
     from nightshift.definition.yaml_tree import parse
+    from nightshift.profiling.csv_format import propose_csv_format
     from nightshift.profiling.propose import is_daily, propose
     from nightshift.profiling.roles import ProfiledSource
     from nightshift.profiling.source_profile import profile_landed_files, select_dates
 
     draft = find_draft(settings.models_path, model, landed.name, landed.path, settings.sources_path)
     dates = select_dates(settings.landing_uri, draft)
+    draft, written_notes = propose_csv_format(settings.landing_uri, landed.name, draft, dates)
     daily = is_daily(draft, dates)
     profile = profile_landed_files(settings.landing_uri, landed.name, draft, dates[-NEWEST_DATES:], report)
     shared = source_files(settings.sources_path).get(landed.name)
     if shared and parse(shared).get("path") == landed.path:
         return ProfiledSource(None, profile, tuple(dates), daily)
     proposal = propose(model, landed.name, replace(draft, uses=SourceUses(only_looked_up=not daily)), profile)
-    notes += [f"{landed.name}: {note}" for note in proposal.notes]
+    notes += [f"{landed.name}: {note}" for note in (*written_notes, *proposal.notes)]
     return ProfiledSource(proposal.source, profile, tuple(dates), daily)
 
 
@@ -152,6 +154,7 @@ def profile_source(
 ) -> None:
     """Propose what to declare of a source from its landed files, as YAML for its definition."""
     from nightshift.definition.draft import find_draft
+    from nightshift.profiling.csv_format import propose_csv_format
     from nightshift.profiling.propose import propose
     from nightshift.profiling.source_profile import profile_landed_files, select_dates
 
@@ -162,9 +165,10 @@ def profile_source(
     days = select_dates(
         settings.landing_uri, draft, first.date() if first else None, last.date() if last else None, newest
     )
+    draft, written_notes = propose_csv_format(settings.landing_uri, source, draft, days)
     with progress() as report:
         profile = profile_landed_files(settings.landing_uri, source, draft, days, report)
     proposal = propose(model, source, draft, profile)
     sys.stdout.write(proposal.to_yaml())
-    for note in proposal.notes:
+    for note in (*written_notes, *proposal.notes):
         error_console.print(note, style="yellow", highlight=False, soft_wrap=True, markup=False)

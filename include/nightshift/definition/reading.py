@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from nightshift.definition.model import ModelDefinition
 
 ZONED = {"date", "timestamp"}  # types whose values depend on the source's clock
-NUMERALS = {"integer", "number", "boolean"}  # types that are written with a decimal point
+NUMERALS = {"integer", "number", "boolean"}  # types that are written as numbers
 
 
 def column_reading(definition: ModelDefinition, source: str, column: str) -> str:
@@ -45,6 +45,7 @@ def _csv_reading(source: Source, kind: str) -> dict[str, object]:
     differing = {key: value for key, value in written.items() if value != plain[key]}
     if kind not in NUMERALS:
         differing.pop("decimal", None)
+        differing.pop("thousands", None)
     if "null" in differing:  # words in another order are the same words
         differing["null"] = sorted(set(source.csv.null))
         if differing["null"] == sorted(PLAIN_CSV.null):

@@ -54,6 +54,7 @@ def _printed_character(text: str) -> str:
     return text
 
 
+Encoding = Literal["utf-8", "cp1252", "latin-1", "utf-16"]
 Character = Annotated[str, AfterValidator(_printed_character), ValueType("character")]
 
 
@@ -62,9 +63,14 @@ class CsvFormat(StrictModel):
 
     A file begins with a line of column names. An empty field is missing, quoted or not. The header a second time is
     refused, and so are text between a closing quote and the next separator, and a quote that is never closed. Quoted
-    text may have line ends. Files are UTF-8.
+    text may have line ends.
     """
 
+    encoding: Encoding = Field(
+        "utf-8",
+        description="How characters are stored. Spreadsheets of Windows often write `cp1252`; a byte order mark of "
+        "UTF-8 is read in any case.",
+    )
     separator: Character = Field(",", description='The character between two fields, such as `";"` or `"\\t"`.')
     quote: Character | Literal["none"] = Field(
         '"',
@@ -81,7 +87,12 @@ class CsvFormat(StrictModel):
         'of them: `"NA"` is a value. In a YAML list they are quoted: `["NA", "\\\\N"]`.',
     )
     decimal: Literal[".", ","] = Field(
-        ".", description="The decimal point of numbers. With a comma, a number with a point is refused."
+        ".", description="The decimal point of numbers. With a comma, a number with any other point is refused."
+    )
+    thousands: Literal[".", ",", " ", "'"] | None = Field(
+        None,
+        description="The character between groups of three digits, as in `1.480,5`, which is 1480.5. A number without "
+        "it is read as well.",
     )
 
 

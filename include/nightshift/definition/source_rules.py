@@ -49,6 +49,12 @@ def source_file_problems(source: Source) -> Iterator[Problem]:
             # A default of one of the two is not in the file.
             key, same = (second, first) if second in written.model_fields_set else (first, second)
             yield Problem(("csv", key), f"is the character of `{same}`", characters[key], "another one", "change one")
+    if written.thousands == written.decimal:
+        key = "decimal" if "decimal" in written.model_fields_set else "thousands"
+        fix = 'such as `decimal: ","` with `thousands: "."`'
+        yield Problem(
+            ("csv", key), "is the decimal point and between thousands", written.decimal, "two characters", fix
+        )
     columns: dict[str, str] = {}
     for column, landed in source.file_columns.items():
         first = columns.setdefault(landed, column)

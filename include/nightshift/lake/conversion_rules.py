@@ -5,6 +5,7 @@ Each raises an error if it refuses any value. `conversions.py` says which rule i
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -39,7 +40,7 @@ BEYOND_DAY: Refusal = ("holds a time of day outside 00:00 to 24:00", "land it as
 NO_MIDNIGHT: Refusal = ("holds a time of day, which a date would lose", "declare it as timestamp, or land dates")
 POINT: Refusal = (
     "holds a number with a point, and its source writes a decimal comma",
-    "land the file again, or correct `csv.decimal` in the definition",
+    "land the file again, or correct `csv.decimal` or `csv.thousands` in the definition",
 )
 TOO_LARGE: Refusal = ("holds a number that is too large for a number of 64 bits", "land it as missing, or as `inf`")
 INFINITE: Refusal = ("holds an infinite number, which is not converted to text", "declare it as number, or land texts")
@@ -55,10 +56,12 @@ class Notation:
     Attributes:
         zone: The time zone of times that are written without one.
         decimal: The decimal point of numbers that are written as text.
+        thousands: The character between groups of three of their digits; empty if there is none.
     """
 
     zone: str = "UTC"
     decimal: str = "."
+    thousands: str = ""
 
 
 PLAIN_NOTATION = Notation()
@@ -92,6 +95,10 @@ def unchanged(values: Values, _: Notation) -> Values:
 
 def _numerals(values: Values, notation: Notation) -> Values:
     """Texts of numbers with the decimal point that Arrow reads."""
+    if notation.thousands:
+        group, point = re.escape(notation.thousands), re.escape(notation.decimal)
+        grouped = pc.match_substring_regex(values, rf"^[+-]?[0-9]{{1,3}}(?:{group}[0-9]{{3}})+(?:{point}[0-9]*)?$")
+        values = pc.if_else(grouped, pc.replace_substring(values, notation.thousands, ""), values)
     if notation.decimal == ".":
         return values
     _refuse_if(pc.match_substring(values, "."), POINT)

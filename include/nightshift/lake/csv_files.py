@@ -10,18 +10,20 @@ import io
 import re
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterator
+from typing import get_args
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pc_csv
 
-from nightshift.definition.source import CsvFormat
+from nightshift.definition.source import CsvFormat, Encoding
 from nightshift.errors import shown
 
 MARK = b"\xef\xbb\xbf"  # the byte order mark, with which Windows begins a file in UTF-8
 LINE_END = b"\n"
-ENCODING = "land the file again in UTF-8"
+ENCODING = f"land the file again in UTF-8, or declare `encoding` under `csv`: {', '.join(get_args(Encoding))}"
+OTHER_SEPARATORS = (b";", b"\t", b"|", b",")
 LARGEST_BLOCK = 2**30  # bytes; Arrow's own limit is twice as large
 
 
@@ -47,14 +49,16 @@ def parse_csv(content: bytes, written: CsvFormat) -> pa.Table:
         written: How it is written.
 
     Raises:
-        CsvError: If a quote stands where none may be, or the text is not UTF-8.
+        CsvError: If it is written in another encoding, a quote stands where none may be, or the header lacks the
+            separator.
         pyarrow.ArrowInvalid: If rows differ in their number of fields.
     """
-    content = content.removeprefix(MARK)
+    content = _in_utf8(content, written.encoding).removeprefix(MARK)
     try:
         return _parse(content, written)
     except (UnicodeDecodeError, pa.ArrowInvalid):
         _check_encoding(content)
+        _check_separator(content, written)
         raise
 
 
@@ -68,6 +72,28 @@ def _parse(content: bytes, written: CsvFormat) -> pa.Table:
     content = content if len(content) > len(header) else header  # a header alone may lack its line end
     names = _read(header, written, []).column_names
     return pa.concat_tables(_read(block, written, names) for block in _blocks(content, header, written))
+
+
+def _in_utf8(content: bytes, encoding: Encoding) -> bytes:
+    """The file in UTF-8, in which Arrow reads; one that is declared to be in it is checked by Arrow."""
+    if encoding == "utf-8":
+        return content
+    try:
+        return content.decode(encoding).encode()
+    except UnicodeDecodeError as error:
+        line = content.count(LINE_END, 0, error.start) + 1
+        field = shown(content[error.start : error.start + 20].decode("ascii", "backslashreplace"))
+        raise CsvError(f"line {line}: not written in {encoding}: {field}", ENCODING) from None
+
+
+def _check_separator(content: bytes, written: CsvFormat) -> None:
+    """Refuses a file whose header has another separator than declared, and not that."""
+    header = _header(content, written)
+    used = next((mark for mark in OTHER_SEPARATORS if mark in header), None)
+    if used is not None and written.separator.encode() not in header:
+        mark = used.decode().replace("\t", "\\t")
+        problem = f"no '{written.separator}' in the header: {shown(header.decode().strip())}"
+        raise CsvError(problem, f'declare `separator: "{mark}"` under `csv`')
 
 
 def _check_no_wide_characters(content: bytes) -> None:

@@ -140,7 +140,7 @@ def read_landed(file: LandingFile, source: Source, spec: TableSpec, zone: str = 
             fix="land the file again with every column once",
         )
     check_header(file.uri, table, source.csv)
-    notation = Notation(zone, source.csv.decimal)
+    notation = notation_of(source.csv, zone)
     typed = {
         name: _typed(file, landed, source.columns[name].type, table[landed], notation)
         for name, landed in source.file_columns.items()
@@ -183,6 +183,11 @@ def check_header(uri: str, rows: pa.Table, written: CsvFormat) -> None:
             where=f"{uri} row {row + 1}",
             fix="land the rows with the header in the first line only",
         )
+
+
+def notation_of(written: CsvFormat, zone: str) -> Notation:
+    """How the values of a source are written: as its CSV files declare, and times by the clock of a zone."""
+    return Notation(zone, written.decimal, written.thousands or "")
 
 
 def first_mistyped_row(values: pa.ChunkedArray, kind: str, notation: Notation = PLAIN_NOTATION) -> int | None:

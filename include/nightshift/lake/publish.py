@@ -18,7 +18,7 @@ from nightshift.errors import DataError, TerminalError
 from nightshift.lake.catalog import Lake
 from nightshift.lake.commit import Replacement
 from nightshift.lake.files import exists
-from nightshift.lake.read import partition_filter, partition_values
+from nightshift.lake.read import WITHOUT_ROWS, dates_without_rows, partition_filter, partition_values
 from nightshift.lake.tables import TableSpec
 from nightshift.types import Staged
 
@@ -34,7 +34,8 @@ def publish(lake: Lake, spec: TableSpec, staged: Staged, *, replace: bool = True
     """Replaces the partitions that a staged set covers by its files, in one snapshot.
 
     If the same files are published already, after a lost reply or by a task that is run again, nothing changes. Dates
-    that the staged set covers without having rows for them become empty.
+    that the staged set covers without having rows for them become empty. The snapshot lists the dates whose files have
+    no rows: no data file shows them.
 
     Args:
         lake: The lake.
@@ -76,12 +77,17 @@ def _commit(lake: Lake, spec: TableSpec, staged: Staged, replace: bool) -> int:
     old = [task.file for task in table.scan(predicate).plan_files()]
     head = table.current_snapshot()
     same = {file.file_path for file in old} == {file.file_path for file in new}
-    if head is not None and (same or (old and not replace)):
+    before = dates_without_rows(head)
+    filled = {partition_values(spec, file)[-1] for file in new}
+    without_rows = sorted((before - filled) | set(staged.without_rows))
+    if head is not None and ((same and before == set(without_rows)) or (old and not replace)):
         return int(head.snapshot_id)
     # A history has hundreds of inputs, and some are long: their manifest holds them, and the snapshot stays small.
     inputs = {name: value for name, value in staged.inputs.items() if len(value) <= MAX_PROPERTY_LENGTH}
     inputs = inputs if len(inputs) <= MAX_INPUT_PROPERTIES else {}
     properties = {ATTEMPT: staged.attempt} | {f"{INPUT}{name}": value for name, value in inputs.items()}
+    if without_rows:
+        properties[WITHOUT_ROWS] = ",".join(map(str, without_rows))
     replacement = Replacement(table, properties)
     replacement.delete_by_predicate(predicate)  # concurrent commits are validated against it
     for file in old:

@@ -14,6 +14,7 @@ from pyiceberg.expressions import AlwaysTrue, BooleanExpression
 from pyiceberg.expressions.parser import parse
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
+from pyiceberg.table.snapshots import Snapshot
 
 from nightshift.errors import NotYetAvailable, TerminalError
 from nightshift.lake.catalog import Lake
@@ -22,6 +23,8 @@ from nightshift.lake.tables import TableSpec
 
 # The snapshot id of a table that nothing has been published to.
 NO_SNAPSHOT = 0
+# The property of a snapshot that lists the dates of source files without rows, which no data file shows.
+WITHOUT_ROWS = "nightshift.without-rows"
 
 
 def partition_filter(
@@ -132,6 +135,25 @@ def published_partitions(
         day: Partition(tuple(sorted(file.file_path for file in files)), sum(file.record_count for file in files))
         for day, files in sorted(files_by_date.items())
     }
+
+
+def landed_days(
+    lake: Lake, spec: TableSpec, snapshot: int | None = None, within: tuple[date, date] | None = None
+) -> frozenset[date]:
+    """The dates of a source whose files are published, with or without rows; see `published_partitions`."""
+    days = frozenset(published_partitions(lake, spec, snapshot, within))
+    if snapshot == NO_SNAPSHOT or not lake.table_exists(spec.name):
+        return days
+    table = _table_at(lake, spec.name, snapshot)
+    empty = dates_without_rows(table.snapshot_by_id(snapshot) if snapshot else table.current_snapshot())
+    first, last = within or (date.min, date.max)
+    return days | {day for day in empty if first <= day <= last}
+
+
+def dates_without_rows(snapshot: Snapshot | None) -> frozenset[date]:
+    """The dates of a source whose files were published without rows, by a snapshot of its table."""
+    listed = snapshot.summary.additional_properties.get(WITHOUT_ROWS, "") if snapshot and snapshot.summary else ""
+    return frozenset(map(date.fromisoformat, filter(None, listed.split(","))))
 
 
 def fingerprint(*parts: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from types import MappingProxyType
@@ -43,6 +43,7 @@ def stage_arrow(
     last: date,
     inputs: dict[str, str],
     split: Mapping[str, str | int] = MappingProxyType({}),
+    without_rows: Sequence[date] = (),
 ) -> Staged:
     """Stages an Arrow table, one file for each partition.
 
@@ -54,8 +55,9 @@ def stage_arrow(
         last: The last date that they cover.
         inputs: The names of their inputs, each with its version.
         split: The values of the table's other partition columns.
+        without_rows: The dates whose source files have no rows.
     """
-    return stage_parts(lake, spec, [data], first, last, inputs, split)
+    return stage_parts(lake, spec, [data], first, last, inputs, split, without_rows)
 
 
 def stage_parts(
@@ -66,6 +68,7 @@ def stage_parts(
     last: date,
     inputs: dict[str, str],
     split: Mapping[str, str | int] = MappingProxyType({}),
+    without_rows: Sequence[date] = (),
 ) -> Staged:
     """Stages rows in parts that fit into memory; see `stage_arrow`."""
     attempt = new_attempt(first, last)
@@ -73,7 +76,7 @@ def stage_parts(
     row_counts: dict[str, int] = {}
     for part in parts:
         row_counts |= write_files(spec, part, folder)
-    return seal(folder, spec.name, attempt, first, last, {**spec.inputs, **inputs}, split, row_counts)
+    return seal(folder, spec.name, attempt, first, last, {**spec.inputs, **inputs}, split, row_counts, without_rows)
 
 
 def seal(
@@ -85,6 +88,7 @@ def seal(
     inputs: dict[str, str],
     split: Mapping[str, str | int] = MappingProxyType({}),
     row_counts: Mapping[str, int] | None = None,
+    without_rows: Sequence[date] = (),
 ) -> Staged:
     """Declares a staging folder complete by writing its manifest, the last file of every attempt.
 
@@ -97,11 +101,13 @@ def seal(
         inputs: The names of their inputs, each with its version.
         split: The values of the table's other partition columns.
         row_counts: The files with their numbers of rows; every Parquet file in the folder if None.
+        without_rows: The dates whose source files have no rows.
     """
     if row_counts is None:
         row_counts = {file: row_count(file) for file in list_files(folder, ".parquet")}
     rows = sum(row_counts.values())
-    staged = Staged(table, attempt, folder, tuple(row_counts), rows, first, last, inputs, dict(split))
+    files = tuple(row_counts)
+    staged = Staged(table, attempt, folder, files, rows, first, last, inputs, dict(split), tuple(without_rows))
     write_bytes(f"{folder}/{MANIFEST}", json.dumps(staged.to_json()).encode())
     return staged
 

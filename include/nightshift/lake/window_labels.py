@@ -20,7 +20,7 @@ from nightshift.definition.model import ModelDefinition
 from nightshift.definition.spark_sql import columns_of, instant_of, to_duckdb
 from nightshift.errors import TerminalError, first_line
 from nightshift.lake.catalog import Lake
-from nightshift.lake.read import published_partitions, read_dates
+from nightshift.lake.read import landed_days, read_dates
 from nightshift.lake.tables import raw_table
 from nightshift.lake.zeros import with_plain_zeros
 
@@ -66,8 +66,8 @@ def read_window_labels(
     used = {name for sql in _expressions(definition) for name in columns_of(sql, source.landed)}
     columns = tuple(name for name in spec.columns if name in {"source_date", *definition.label_key, *used})
     events = read_dates(lake, spec, first, last, columns=columns, snapshot=snapshot)
-    files = published_partitions(lake, spec, snapshot, within=(first, last))
-    return window_labels(definition, observed, events, files.keys())
+    files = landed_days(lake, spec, snapshot, within=(first, last))
+    return window_labels(definition, observed, events, files)
 
 
 def window_labels(

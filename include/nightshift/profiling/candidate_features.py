@@ -10,7 +10,7 @@ from nightshift.profiling.proposal import ProposedSection, ProposedValue
 from nightshift.profiling.roles import ProfiledSource, Roles
 
 CATEGORIES = 100  # distinct texts that a category may have
-AGGREGATED = 6  # columns of the label's source that get an aggregate
+AGGREGATED = 6  # columns of a source that get an aggregate
 WINDOWS = (1, 7, 28)  # days
 HISTORY_PER_WINDOW = 3  # times a window's days must have landed
 
@@ -32,21 +32,25 @@ def candidate_features(sources: Mapping[str, ProfiledSource], roles: Roles) -> P
         entries["lookups"] = ProposedSection(
             {name: ProposedValue({"source": name, "key": list(source.key)}) for name, source in looked_up.items()}
         )
-    rows = dict(_key_features(observed))
-    if not roles.same:  # keys that are scored have no columns of their own
+    rows = dict(_key_features(observed, roles))
+    if not roles.within:  # keys that are scored have no columns of their own
         rows |= dict(_row_features(observed))
     for name, source in looked_up.items():
         rows |= dict(_row_features(source, f"{name}."))
     rows["weekday"] = _row("dayofweek(score_date)", "number", "Day of the week, 1 is Sunday")
     question = "candidates: remove what a person would not use"
     entries["rows"] = ProposedSection(rows, question)
-    if aggregates := dict(_aggregates(observed, outcome, roles)):
+    aggregated = dict.fromkeys([roles.observations, roles.label] if roles.within else [roles.label])
+    aggregates = dict(_event_count(roles, outcome)) if roles.events else {}
+    for name in aggregated:
+        aggregates |= dict(_aggregates(name, sources[name], roles))
+    if aggregates:
         entries["aggregates"] = ProposedSection(aggregates, "of days before the night")
     return ProposedSection(entries)
 
 
-def _key_features(source: ProfiledSource) -> Iterator[tuple[str, ProposedValue]]:
-    for name in source.key:
+def _key_features(source: ProfiledSource, roles: Roles) -> Iterator[tuple[str, ProposedValue]]:
+    for name in roles.key:
         if _is_category(source, name):
             yield f"{name}_category"[:LONGEST_NAME], _row(name, "category", f"Which {_words(name)}")
 
@@ -78,26 +82,44 @@ def _is_category(source: ProfiledSource, name: str) -> bool:
     return history.kind == "string" and 0 < len(history.dates_of_values) <= CATEGORIES
 
 
-def _aggregates(
-    observed: ProfiledSource, outcome: ProfiledSource, roles: Roles
-) -> Iterator[tuple[str, ProposedSection]]:
-    """The mean of each number of the label's source over the days before, by the observation's key."""
-    days = len(outcome.dates)
-    windows = [f"{window}d" for window in WINDOWS if window * HISTORY_PER_WINDOW <= days]
-    by = [name for name in observed.key if name in outcome.profile.types]
-    if not by or not windows:
-        return
-    for name in outcome.columns(NUMBERS)[:AGGREGATED]:
+def _event_count(roles: Roles, outcome: ProfiledSource) -> Iterator[tuple[str, ProposedSection]]:
+    """The number of the label's events over the days before."""
+    if windows := _windows(outcome):
         yield (
-            f"mean_{name}"[: LONGEST_NAME - 4],
+            f"count_{roles.label}"[: LONGEST_NAME - 4],
             ProposedSection(
                 {
                     "source": ProposedValue(roles.label),
+                    "by": ProposedValue(list(roles.key)),
+                    "agg": ProposedValue("count"),
+                    "windows": ProposedValue(windows),
+                    "default": ProposedValue(0),
+                    "description": ProposedValue(f"Number of {_words(roles.label)}"),
+                }
+            ),
+        )
+
+
+def _windows(source: ProfiledSource) -> list[str]:
+    return [f"{window}d" for window in WINDOWS if window * HISTORY_PER_WINDOW <= len(source.dates)]
+
+
+def _aggregates(name: str, source: ProfiledSource, roles: Roles) -> Iterator[tuple[str, ProposedSection]]:
+    """The mean of each number of a source over the days before, by the observation's key."""
+    windows, by = _windows(source), [column for column in roles.key if column in source.profile.types]
+    if not by or not windows:
+        return
+    for column in source.columns(NUMBERS)[:AGGREGATED]:
+        yield (
+            f"mean_{column}"[: LONGEST_NAME - 4],
+            ProposedSection(
+                {
+                    "source": ProposedValue(name),
                     "by": ProposedValue(by),
                     "agg": ProposedValue("mean"),
-                    "value": ProposedValue(name),
+                    "value": ProposedValue(column),
                     "windows": ProposedValue(windows),
-                    "description": ProposedValue(f"Mean {_words(name)}"),
+                    "description": ProposedValue(f"Mean {_words(column)}"),
                 }
             ),
         )

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 
 from nightshift.definition.base import NAME_FORM, is_name
 from nightshift.definition.problem import RESERVED
+
+# How letters are spelled that are more than an ASCII letter with an accent.
+SPELLINGS = {"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss", "æ": "ae", "ø": "o", "ł": "l"}
 
 
 def column_names(landed: Iterable[str], declared: Mapping[str, str]) -> dict[str, str]:
@@ -34,8 +38,13 @@ def column_names(landed: Iterable[str], declared: Mapping[str, str]) -> dict[str
 
 
 def similar_name(name: str) -> str:
-    """The words of a name in lower case with `_` between them: `Dep Time` and `DepTime` are `dep_time`."""
-    words = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", name)
+    """The words of a name in lower case and ASCII with `_` between them.
+
+    `Dep Time` and `DepTime` are `dep_time`, `Öltemperatur °C` is `oeltemperatur_c`, `Durée` is `duree`.
+    """
+    plain = "".join(SPELLINGS.get(char, char) for char in name)
+    plain = unicodedata.normalize("NFKD", plain).encode("ascii", "ignore").decode()
+    words = re.sub(r"([a-z0-9])([A-Z])", r"\1 \2", plain)
     return re.sub(r"[^a-z0-9]+", "_", words.lower()).strip("_")
 
 

@@ -21,6 +21,17 @@ EPOCH_UNITS: Mapping[str, tuple[float, str]] = {
     "microseconds": (1e6, "timestamp_micros({name})"),
     "nanoseconds": (1e9, "timestamp_micros({name} div 1000)"),
 }
+# Texts of instants by the source's clock that are not ISO 8601, by the notation in which Spark reads them. Where it
+# leaves open what is day and what is month, the dates of the files decide.
+TEXT_INSTANT = "cast(to_timestamp({name}, '{form}') as timestamp_ntz)"
+TEXT_FORMS: Mapping[str, str] = {
+    "dd.MM.yyyy HH:mm": r"^\d\d\.\d\d\.\d{4} \d\d:\d\d$",
+    "dd.MM.yyyy HH:mm:ss": r"^\d\d\.\d\d\.\d{4} \d\d:\d\d:\d\d$",
+    "dd/MM/yyyy HH:mm": r"^\d\d/\d\d/\d{4} \d\d:\d\d$",
+    "dd/MM/yyyy HH:mm:ss": r"^\d\d/\d\d/\d{4} \d\d:\d\d:\d\d$",
+    "MM/dd/yyyy HH:mm": r"^\d\d/\d\d/\d{4} \d\d:\d\d$",
+    "MM/dd/yyyy HH:mm:ss": r"^\d\d/\d\d/\d{4} \d\d:\d\d:\d\d$",
+}
 FIRST_SECOND, LAST_SECOND = 1e9, 4e9
 
 
@@ -50,20 +61,29 @@ class EventTimes:
         self.counts: dict[str, RowCounts] = {expression: RowCounts() for expression in candidates}
         integers = [name for name, kind in source.landed.items() if kind == "integer"]
         self._epochs = {} if self.declared else {name: set(EPOCH_UNITS) for name in integers}
+        texts = [name for name, kind in source.landed.items() if kind == "string"]
+        self._texts = {} if self.declared else {name: set(TEXT_FORMS) for name in texts}
 
     def add_file(self, rows: pa.Table) -> None:
         """Counts the rows of one file."""
         for name, units in self._epochs.items():
             units &= _units(rows[name])
-        for name, units in self._epochs.items():
-            for unit in EPOCH_UNITS:
-                expression = EPOCH_UNITS[unit][1].format(name=spark_name(name))
-                if unit in units:
-                    self.counts.setdefault(expression, RowCounts())
-                else:
-                    self.counts.pop(expression, None)
+            epochs = {unit: expression.format(name=spark_name(name)) for unit, (_, expression) in EPOCH_UNITS.items()}
+            self._keep(epochs, units)
+        for name, forms in self._texts.items():
+            forms &= _text_forms(rows[name])
+            texts = {form: TEXT_INSTANT.format(name=spark_name(name), form=form) for form in TEXT_FORMS}
+            self._keep(texts, forms)
         for expression, counts in self.counts.items():
             self._count(expression, counts, rows)
+
+    def _keep(self, expressions: Mapping[str, str], possible: set[str]) -> None:
+        """Goes on with the expressions that the values of every file so far allow."""
+        for name, expression in expressions.items():
+            if name in possible:
+                self.counts.setdefault(expression, RowCounts())
+            else:
+                self.counts.pop(expression, None)
 
     def _count(self, expression: str, counts: RowCounts, rows: pa.Table) -> None:
         source = self._source.model_copy(update={"event_time": expression})
@@ -116,6 +136,15 @@ def _evidence(count: RowCounts) -> str:
 
 def _timestamps(source: Source) -> list[str]:
     return [spark_name(name) for name, kind in source.landed.items() if kind == "timestamp"]
+
+
+def _text_forms(values: pa.ChunkedArray) -> set[str]:
+    """The notations that all values have; none without any value."""
+    return {
+        form
+        for form, pattern in TEXT_FORMS.items()
+        if pc.all(pc.match_substring_regex(values, pattern), min_count=1).as_py()
+    }
 
 
 def _units(values: pa.ChunkedArray) -> set[str]:

@@ -63,7 +63,7 @@ def _source(name: str, source: ProfiledSource, roles: Roles) -> ProposedValue | 
     if source.section is None:
         return ProposedValue("shared")
     after, question = "24h", "how long after the midnight of its date a file is there, at the latest"
-    if name == roles.observations and not roles.same:
+    if name == roles.observations and not roles.within:
         after, question = "6h", f"{question}; for observations before `schedule.at`"
     elif name == roles.label:
         question += "; for outcomes when they are final, at least 24h"
@@ -94,13 +94,14 @@ def _without_usual(section: ProposedSection) -> ProposedSection:
 def _observations(observed: ProfiledSource, roles: Roles, names: Sequence[str]) -> ProposedSection:
     source = ProposedValue(roles.observations)
     if not roles.observations_given:
-        source = _question(roles.observations, f"its rows of a date are scored that night; of {', '.join(names)}")
-    key = ProposedValue(list(observed.key))
-    if not observed.key:
+        scored = "its keys are scored" if roles.within else "its rows of a date are scored that night"
+        source = _question(roles.observations, f"{scored}; of {', '.join(names)}")
+    key = ProposedValue(list(roles.key))
+    if not roles.key:
         texts = [name for name, kind in observed.profile.types.items() if kind.name in {"string", "integer"}]
         key = _question(texts[:1], "the columns that identify a row within its date: the files show none")
     entries: Entries = {"source": source, "key": key}
-    if roles.same:
+    if roles.within:
         entries["within"] = _question("7d", "a key is scored if it was there in so many days before the night")
     return ProposedSection(entries)
 
@@ -109,6 +110,11 @@ def _label(observed: ProfiledSource, outcome: ProfiledSource, roles: Roles, name
     source = ProposedValue(roles.label)
     if not roles.label_given:
         source = _question(roles.label, f"where the outcome of a date is found later; of {', '.join(names)}")
+    if roles.events:
+        window = _question("7d", "the days after the night whose events make the outcome")
+        counted = _question("any", "whether there is any event in them; or none, count, sum, mean, max, min, last")
+        key = ProposedValue(list(roles.key))
+        return ProposedSection({"source": source, "window": window, "by": key, "agg": counted})
     condition = _question(_condition(observed, outcome), "the outcome, as a condition in DuckDB SQL over its columns")
     return ProposedSection({"source": source, "expression": condition})
 

@@ -32,6 +32,11 @@ class ProfiledSource:
         """The columns that identify a row; empty if none were found."""
         return self.profile.key.columns if self.profile.key else ()
 
+    @property
+    def has_event_time(self) -> bool:
+        """Whether its proposed declaration says when the event of a row happened."""
+        return self.section is not None and "event_time" in self.section.entries
+
     def columns(self, kinds: frozenset[str]) -> list[str]:
         """Its columns of some types, without those of the key."""
         return [name for name, kind in self.profile.types.items() if kind.name in kinds and name not in self.key]
@@ -46,23 +51,27 @@ class Roles:
         label: The source of the outcomes.
         observations_given: Whether a person chose the first.
         label_given: Whether a person chose the second.
+        key: What identifies an observation; empty if nothing is known to.
+        within: Whether the keys that the source had lately are scored, and not its rows.
+        events: Whether the label's rows are events: a key has any number of them.
     """
 
     observations: str
     label: str
     observations_given: bool
     label_given: bool
-
-    @property
-    def same(self) -> bool:
-        """Whether keys of a source are scored, and its later rows are the outcomes."""
-        return self.observations == self.label
+    key: tuple[str, ...]
+    within: bool
+    events: bool
 
 
 def choose_roles(
     sources: Mapping[str, ProfiledSource], observations: str | None = None, label: str | None = None
 ) -> Roles:
     """The source that reaches furthest has the observations: they are there first. One that shares its key, the label.
+
+    If the label's source has a part of the key only, such as a machine and not the time of its reading, this part is
+    scored.
 
     Args:
         sources: The sources, by name.
@@ -85,7 +94,13 @@ def choose_roles(
             allowed="columns that differ in every row of a date, or a source of its own for what is scored",
             fix="land files with a key, or a second source",
         )
-    return Roles(observed, outcome, observations is not None, label is not None)
+    columns, types = sources[observed].key, sources[outcome].profile.types
+    shared = tuple(name for name in columns if name in types)
+    within = outcome == observed or 0 < len(shared) < len(columns)
+    scored = shared if within else columns
+    at_most_once = bool(sources[outcome].key) and set(sources[outcome].key) <= set(scored)
+    events = outcome != observed and sources[outcome].has_event_time and not at_most_once
+    return Roles(observed, outcome, observations is not None, label is not None, scored, within, events)
 
 
 def _furthest(sources: Mapping[str, ProfiledSource], names: Sequence[str]) -> str:

@@ -13,9 +13,16 @@ from nightshift.compute.job import PROGRESS
 from nightshift.definition.draft import Draft
 from nightshift.definition.source import Column, Source
 from nightshift.errors import NightshiftError, TerminalError
-from nightshift.lake.conversions import Notation
 from nightshift.lake.files import as_uri
-from nightshift.lake.landing import LandingFile, check_header, landed_dates, landing_file, parse_landed, read_landed
+from nightshift.lake.landing import (
+    LandingFile,
+    check_header,
+    landed_dates,
+    landing_file,
+    notation_of,
+    parse_landed,
+    read_landed,
+)
 from nightshift.lake.tables import Layer, TableSpec
 from nightshift.profiling.column_names import column_names, name_problem
 from nightshift.profiling.column_profile import ColumnHistory, ColumnProfile, profile_file
@@ -218,7 +225,7 @@ def _stored_files(
 ) -> tuple[list[StoredFile], list[str]]:
     """Each readable file as it is stored, and a note on each file that cannot be read."""
     stored, errors = [], []
-    notation = Notation(draft.zone, draft.source.csv.decimal)
+    notation = notation_of(draft.source.csv, draft.zone)
     for number, file in enumerate(files):
         report(f"{PROGRESS}{file.source}, reading types: {number} of {len(files)}")
         try:

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 
 from nightshift.compute.job import Job, run_job
-from nightshift.definition.calendar import label_dates, nights
+from nightshift.definition.calendar import label_dates, newest_partition, nights
 from nightshift.definition.nights import require_night
 from nightshift.errors import NotYetAvailable
 from nightshift.lake.files import as_uri
 from nightshift.lake.landing import landed_dates
-from nightshift.lake.read import published_dates
+from nightshift.lake.read import landed_days, published_dates
 from nightshift.lake.staging import load_staged, new_attempt
 from nightshift.lake.tables import TableSpec, features_table, raw_table
 from nightshift.project import Progress, Project
@@ -118,11 +118,15 @@ def dates_to_build(project: Project, dates: Split) -> tuple[date, date] | None:
     last_outcome = label_dates(definition, dates.last)[1]
     observed = set(landed[definition.observations.source])
     if observed and not definition.has_observation_files:
-        observed = set(nights(min(observed), dates.last))
+        source = definition.sources[definition.observations.source]
+        within = set(nights(min(observed), dates.last))
+        observed = {day for day in within if newest_partition(definition.schedule, source, day) >= min(observed)}
     observed = {day for day in observed if first <= day <= dates.last}
     labelled = {day for day in landed[definition.label.source] if first <= day <= last_outcome}
     missing = observed - set(built_nights(project, (first, dates.last)))
-    missing |= labelled - _published(project, outcomes, (first, last_outcome))
+    if project.settings.has_catalog:
+        labelled -= landed_days(project.lake, outcomes, within=(first, last_outcome))
+    missing |= labelled
     if not missing:
         return None
     windows = [window for aggregate in definition.features.aggregates.values() for window in aggregate.windows]

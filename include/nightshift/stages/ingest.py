@@ -100,7 +100,8 @@ def stage_files(
     landed = [read_landed(file, source, spec, zone) for file in files]
     inputs = {file.uri: digest for file, (_, digest) in zip(files, landed, strict=True)}
     rows = pa.concat_tables([*published, *(table for table, _ in landed)])
-    return stage_arrow(project.lake, spec, rows, first, last, inputs).location
+    without_rows = [file.day for file, (table, _) in zip(files, landed, strict=True) if not table.num_rows]
+    return stage_arrow(project.lake, spec, rows, first, last, inputs, without_rows=without_rows).location
 
 
 def _change(project: Project, file: LandingFile) -> str:

@@ -35,6 +35,8 @@ EDITS = [
     ("csv.quote", FOLDER, f"{FOLDER}    csv: {{quote: none}}\n", ALL),
     ("csv.escape", FOLDER, f'{FOLDER}    csv: {{escape: "\\\\"}}\n', ALL),
     ("csv.null", FOLDER, f'{FOLDER}    csv: {{null: ["-999"]}}\n', ALL),
+    ("csv.encoding", FOLDER, f"{FOLDER}    csv: {{encoding: cp1252}}\n", ALL),
+    ("csv.thousands", FOLDER, f'{FOLDER}    csv: {{thousands: ","}}\n', {"load"}),
     ("csv.decimal", FOLDER, f'{FOLDER}    csv: {{decimal: ","}}\n', {"load"}),
     ("timezone", FOLDER, f"{FOLDER}    timezone: Europe/Berlin\n", {"made_on"}),
     ("timezone", FOLDER, f"{FOLDER}    timezone: UTC\n", set()),

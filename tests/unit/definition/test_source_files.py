@@ -21,9 +21,13 @@ def test_files_are_plain_csv_with_the_names_of_the_columns_unless_declared_other
 
 def test_every_key_of_csv_may_be_declared(edit: Edit) -> None:
     """`null` is a key in plain YAML."""
-    declared = r"""csv: {separator: "\t", quote: "'", escape: "\\", null: ["-", "\\N"], decimal: ","}"""
+    keys = r"""separator: "\t", quote: "'", escape: "\\", null: ["-", "\\N"], decimal: ",", thousands: "." """
+    declared = f"csv: {{encoding: cp1252, {keys}}}"
     csv = edit(PATH, f"{PATH}    {declared}\n").sources["plan"].csv
-    assert csv.model_dump() == {"separator": "\t", "quote": "'", "escape": "\\", "null": ("-", "\\N"), "decimal": ","}
+    assert csv.model_dump() == {
+        "encoding": "cp1252", "separator": "\t", "quote": "'", "escape": "\\", "null": ("-", "\\N"),
+        "decimal": ",", "thousands": ".",
+    }  # fmt: skip
 
 
 def test_a_file_without_quotes(edit: Edit) -> None:
@@ -46,12 +50,13 @@ def test_a_column_may_have_another_name_in_the_file(edit: Edit) -> None:
         ("separator: é", r"csv\.separator: not a single character"),
         ("escape: ''", r"csv\.escape: not a single character"),
         ("quote: nothing", r"csv\.quote"),
+        ("thousands: .", r"csv\.thousands: is the decimal point and between thousands; received '\.'.*fix: such as "),
         ("decimal: ';'", r"csv\.decimal: .*'\.' or ','"),
         ("null: NA", r"csv\.null: wrong type"),
         ("null: [NA, ~]", r"csv\.null\.1: wrong type"),
         (
             "nulls: [NA]",
-            r"csv\.nulls: unknown key; .*allowed: separator, quote, escape, null, decimal; fix: write 'null'",
+            r"csv\.nulls: unknown key; .*allowed: encoding, .*, null, decimal, thousands; fix: write 'null'",
         ),
         ("""quote: ','""", r"csv\.quote: is the character of `separator`; received ','"),
         ("""separator: '"'""", r"csv\.separator: is the character of `quote`; received '\"'"),

@@ -408,3 +408,28 @@ def test_int96_with_digits_beyond_the_microsecond_is_refused_with_them() -> None
     assert rows["value"].to_pylist() == ["1970-01-01T00:00:00.000000000Z", "2024-07-02T06:00:00.123456789Z", None]
     with pytest.raises(CONVERSION_ERRORS, match="digits beyond the microsecond"):
         convert(rows["value"], "timestamp")
+
+
+@pytest.mark.parametrize(
+    ("text", "decimal", "thousands", "number"),
+    [
+        ("1.480,5", ",", ".", 1480.5),
+        ("-1.234.567", ",", ".", -1234567.0),
+        ("1480,5", ",", ".", 1480.5),
+        ("1,480.5", ".", ",", 1480.5),
+        ("1'480.5", ".", "'", 1480.5),
+        ("1.48", ",", ".", None),  # no group of three digits
+        ("1480.500", ",", ".", None),
+        ("1,48", ".", ",", None),
+        ("1,480", ".", "", None),
+    ],
+)
+def test_groups_of_three_digits_are_read_as_declared_and_nothing_else(
+    text: str, decimal: str, thousands: str, number: float | None
+) -> None:
+    values, notation = pa.chunked_array([[text]]), Notation("UTC", decimal, thousands)
+    if number is None:
+        with pytest.raises(CONVERSION_ERRORS):
+            convert(values, "number", notation)
+    else:
+        assert convert(values, "number", notation).to_pylist() == [number]

@@ -52,6 +52,7 @@ def parsed(text: str, **keys: Any) -> Rows:
         pytest.param("a,b\n", {}, [], id="a header without rows"),
         pytest.param("\na,b", {}, [], id="a header without its line end"),
         pytest.param("a;b\n1,5;x\n", {"separator": ";"}, [["1,5", "x"]], id="semicolons"),
+        pytest.param("a;b", {"separator": ";"}, [], id="a header without a line end"),
         pytest.param("a\tb\n1\tx\n", {"separator": "\t"}, [["1", "x"]], id="tabs"),
         pytest.param("a|b\n'1|2'|'it''s'\n", {"separator": "|", "quote": "'"}, [["1|2", "it's"]], id="single quotes"),
         pytest.param('a,b\n"x,y"\n', {"quote": "none"}, [['"x', 'y"']], id="no quotes"),
@@ -109,7 +110,7 @@ def test_a_file_that_is_written_otherwise_is_refused(text: str, keys: dict[str, 
 def test_a_file_in_another_encoding_is_named_with_its_line(encoding: str, problem: str) -> None:
     with pytest.raises(DataError, match=re.escape(problem)) as refusal:
         parse_source_file("file:///x.csv", "a,b\nx,1\ncafé,2\n".encode(encoding))
-    assert str(refusal.value).endswith("fix: land the file again in UTF-8")
+    assert "fix: land the file again in UTF-8, or declare `encoding`" in str(refusal.value)
 
 
 @pytest.mark.parametrize(
@@ -233,3 +234,27 @@ def test_the_repair_of_a_quote_that_ends_no_field(text: str, fix: str) -> None:
     with pytest.raises(CsvError) as caught:
         parsed(text)
     assert fix in caught.value.fix
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252", "latin-1", "utf-16"])
+def test_a_file_is_read_in_the_encoding_that_its_source_declares(encoding: str) -> None:
+    table = parse_csv("Störung,°C\nÖl,1\n".encode(encoding), written(encoding=encoding))
+    assert table.to_pydict() == {"Störung": ["Öl"], "°C": ["1"]}
+
+
+@pytest.mark.parametrize(
+    ("content", "keys", "message"),
+    [
+        pytest.param("a,b\nx,y\nÖl,1\n".encode("cp1252"), {},
+                     r"line 3: not written in UTF-8: .*declare `encoding`.*cp1252", id="Windows"),
+        pytest.param(b"a,b\n\x81,1\n", {"encoding": "cp1252"}, r"line 2: not written in cp1252: \\x81,1", id="else"),
+        pytest.param(b"a;b\n1,5;2\n", {}, r'no .,. in the header: a;b; fix: declare `separator: ";"`', id="semicolons"),
+        pytest.param(b"a\tb\n1,5\t2\n", {}, r'fix: declare `separator: "\\t"`', id="tabs"),
+        pytest.param(b"a,b\n1\n", {}, r"Expected 2 columns.*fix: land the complete file again", id="cut"),
+    ],
+)  # fmt: skip
+def test_a_file_that_is_written_otherwise_than_declared_names_the_declaration(
+    content: bytes, keys: dict[str, str], message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        parse_source_file("file:///landing/plan.csv", content, written(**keys))

@@ -21,7 +21,7 @@ from nightshift.errors import DataError, NotYetAvailable, TerminalError
 from nightshift.lake.catalog import Lake
 from nightshift.lake.files import as_uri, local_path
 from nightshift.lake.publish import publish
-from nightshift.lake.read import data_files, published_dates, read_dates, snapshot_of
+from nightshift.lake.read import data_files, landed_days, published_dates, read_dates, snapshot_of
 from nightshift.lake.sql import run_sql
 from nightshift.lake.staging import read_staged, seal, stage_arrow, staging_folder
 from nightshift.lake.tables import Layer, TableSpec, monitoring_table
@@ -100,6 +100,25 @@ def test_a_table_can_begin_with_a_night_without_rows(lake: Lake, readings: Table
     assert published_rows(lake, readings) == {}
     assert published_dates(lake, readings) == {}
     assert data_files(lake, readings, EARLY, LATE) == {}
+
+
+def test_the_dates_of_files_without_rows_are_known_at_every_snapshot(lake: Lake, readings: TableSpec) -> None:
+    def publish_days(rows: Rows, last: int, without_rows: tuple[int, ...]) -> int:
+        staged = stage(lake, readings, rows, first=day(1), last=day(last))
+        return publish(lake, readings, replace(staged, without_rows=tuple(map(day, without_rows))))
+
+    def landed(snapshot: int | None = None, within: tuple[date, date] | None = None) -> set[date]:
+        return set(landed_days(lake, readings, snapshot, within))
+
+    assert landed() == set()
+    first = publish_days({day(1): A}, 3, (2,))  # no file of the third date has landed
+    assert landed() == {day(1), day(2)} and set(published_dates(lake, readings)) == {day(1)}
+    second = publish_days({day(1): A}, 3, (2, 3))  # the same rows
+    assert second != first and landed() == {day(1), day(2), day(3)}
+    assert publish_days({day(1): A}, 1, ()) and landed() == {day(1), day(2), day(3)}
+    assert publish_days({day(1): A, day(2): B}, 2, ())  # the second landed again, with rows
+    assert landed() == {day(1), day(2), day(3)} and set(published_dates(lake, readings)) == {day(1), day(2)}
+    assert landed(first) == {day(1), day(2)} and landed(within=(day(3), LATE)) == {day(3)}
 
 
 def test_a_reader_at_an_older_snapshot_reads_the_older_night(lake: Lake, readings: TableSpec) -> None:

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from nightshift.cli import app
 from nightshift.definition.load import load_definition
+from nightshift.definition.source import CsvFormat
 from nightshift.errors import TerminalError
 from nightshift.settings import get_settings
 
@@ -114,6 +115,46 @@ def test_of_a_single_source_the_keys_seen_lately_are_scored(run: Run, tmp_path: 
     assert definition.observations.within and not definition.has_observation_files
     assert {"station_category", "weekday", "mean_pm25_7d"} <= set(definition.feature_types)
     assert "pm25" not in definition.feature_types
+
+
+def test_files_as_german_spreadsheets_write_them_are_read_and_their_events_are_a_window(
+    run: Run, tmp_path: Path, landing: Path
+) -> None:
+    for source in ("messwerte", "störungen"):
+        (landing / source).mkdir(parents=True)
+    for day in range(1, 31):
+        hours = range(0, 24, 3)
+        readings = [
+            f'M-{machine:02};{site};{day:02}.01.2026 {hour:02}:00;1.4{hour:02},{machine};"Öl\nfehlt"'
+            for machine, site in enumerate(("NA", "OST", "NA", "SUED"), 1)
+            for hour in hours
+        ]
+        failures = [f"{day};M-0{day % 4 + 1};{day:02}.01.2026 23:30"] if day % 3 else []
+        for source, header, rows, encoding in (
+            ("messwerte", "Maschinen Nr;Standort;Zeitstempel;Drehzahl 1/min;Bemerkung", readings, "utf-8-sig"),
+            ("störungen", "Störungs Nr;Maschinen Nr;Beginn", failures, "cp1252"),
+        ):
+            content = "\r\n".join((header, *rows)).encode(encoding)
+            (landing / source / f"2026-01-{day:02}.csv").write_bytes(content)
+    proposed = run("new", "ausfall")
+    assert proposed.exit_code == 0, proposed.output
+    assert "messwerte: 'NA' is read as missing in 'Standort'" in proposed.stderr
+    file = tmp_path / "models" / "ausfall" / "model.yaml"
+    decide(file, timezone="Europe/Berlin", description="Whether a machine fails within a week")
+    validated = run("validate", "ausfall")
+    assert validated.exit_code == 0, validated.output
+    definition = load_definition(file.parent)
+    readings_source, failures_source = definition.sources["messwerte"], definition.sources["stoerungen"]
+    assert readings_source.csv == CsvFormat(separator=";", decimal=",", thousands=".")
+    assert failures_source.csv == CsvFormat(encoding="cp1252", separator=";")
+    assert readings_source.columns["drehzahl_1_min"].type == "number"
+    clock = "cast(to_timestamp({}, 'dd.MM.yyyy HH:mm') as timestamp_ntz)"
+    assert readings_source.event_time == clock.format("zeitstempel")
+    assert failures_source.event_time == clock.format("beginn")
+    assert failures_source.columns["stoerungs_nr"].from_ == "Störungs Nr"
+    assert definition.observations.key == ("maschinen_nr",) and definition.observations.within
+    assert definition.label.window is not None and definition.label.agg == "any"
+    assert {"count_stoerungen_7d", "mean_drehzahl_1_min_7d"} <= set(definition.feature_types)
 
 
 def test_one_source_without_a_key_cannot_have_both_observations_and_outcomes(run: Run, landing: Path) -> None:
