@@ -241,6 +241,7 @@ def test_many_different_values_are_counted_within_five_standard_errors(seed: int
     assert estimate == int(estimate) != many  # it is an estimate, and a whole number
 
 
+@pytest.mark.slow
 @examples(max_examples=40)
 @given(st.one_of(st.integers(360, 420), st.integers(1, 1500)), st.integers(0, 9), st.randoms(use_true_random=False))
 def test_an_estimate_does_not_depend_on_order_or_grouping_where_a_sketch_changes_its_ways(

@@ -118,6 +118,7 @@ def test_a_group_without_keys_does_not_affect_other_groups(writer: TileWriter, r
         assert contents(longer_files, group, longer_files) == by_hand(rows, group)
 
 
+@pytest.mark.slow
 @examples(max_examples=30)
 @given(some_rows)
 def test_tiles_of_a_day_hold_what_the_rows_of_the_day_say(
@@ -158,6 +159,7 @@ def test_the_numbers_of_long_keys_of_many_values_do_not_run_over() -> None:
 # ---- tiles of tiles
 
 
+@pytest.mark.slow
 @examples(max_examples=30)
 @given(some_rows, st.randoms(use_true_random=False))
 def test_a_tile_of_tiles_is_that_of_all_their_rows_however_they_were_spread_over_files(
@@ -219,6 +221,7 @@ def test_reading_no_files_gives_an_empty_table_with_every_column(writer: TileWri
     assert empty.num_rows == 0
 
 
+@pytest.mark.slow
 @examples(max_examples=30)
 @given(some_rows, st.data())
 def test_a_reader_with_requested_keys_returns_all_their_rows(

@@ -97,6 +97,7 @@ _sale = st.builds(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("agg", ["any", "none", "count", "sum", "mean", "max", "min", "last"])
 @pytest.mark.parametrize(("window", "begin", "end"), [("3d", 0, 3), ("{from: 2d, to: 7d}", 2, 7)])
 def test_a_label_is_that_of_a_loop_over_the_events(tmp_path: Path, agg: str, window: str, begin: int, end: int) -> None:

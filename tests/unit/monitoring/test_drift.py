@@ -53,6 +53,7 @@ def of(measurements: list[Measurement], subject: str) -> dict[str, Measurement]:
     return {row.statistic: row for row in measurements if row.subject == subject}
 
 
+@pytest.mark.slow
 def test_every_statistic_of_every_feature_and_of_the_scores_has_a_threshold(
     reference: ModelReference,
 ) -> None:

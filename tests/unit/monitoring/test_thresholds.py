@@ -69,6 +69,7 @@ def test_a_bin_of_no_row_is_as_rare_on_every_weekday() -> None:
     assert base[:, -2:] == pytest.approx(0.5 / (84 * 2000 + 0.5 * base.shape[1]), rel=0.01)
 
 
+@pytest.mark.slow
 def test_a_changed_correlation_leaves_every_feature_by_itself_as_it_was() -> None:
     measurements = of_night(measured(reference_of(60, 2000), rows_of(np.random.default_rng(1), 5000, correlation=0.5)))
     assert [measurements[layer].verdict for layer in LAYERS] == ["pass", "warn", "pass"]

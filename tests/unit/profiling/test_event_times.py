@@ -167,6 +167,7 @@ def landed(draw: st.DrawFn) -> dict[date, pa.Table]:
 SCHEDULES = [("UTC", "00:00"), ("UTC", "06:00"), ("America/New_York", "00:00"), ("Asia/Tokyo", "23:30")]
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(files=landed(), schedule=st.sampled_from(SCHEDULES))
 def test_a_pasted_proposal_of_observations_is_accepted(files: dict[date, pa.Table], schedule: tuple[str, str]) -> None:

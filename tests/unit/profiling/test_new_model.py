@@ -17,6 +17,8 @@ from nightshift.definition.source import CsvFormat
 from nightshift.errors import TerminalError
 from nightshift.settings import get_settings
 
+pytestmark = pytest.mark.slow  # each runs commands over landed files
+
 MARKS = {
     "description", "schedule.timezone", "schedule.at", "sources.forecast.available.after",
     "sources.measurements.available.after", "observations.source", "label.source", "label.expression",

@@ -22,6 +22,7 @@ def computed(rows: pa.Table, expression: str, *columns: str, **more: Any) -> lis
     return list(computed_columns(rows, {"it": column})["it"].to_pylist())
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(st.lists(st.tuples(st.none() | st.integers(-100, 100), st.none() | st.integers(-100, 100)), max_size=50))
 def test_a_rule_is_true_false_or_neither_row_by_row_as_in_sql(pairs: list[tuple[int | None, int | None]]) -> None:

@@ -119,6 +119,7 @@ def test_declared_rules_of_scores_are_checked(tiny: ModelDefinition) -> None:
 EDGES = st.lists(st.floats(0, 1), max_size=9, unique=True).map(sorted)
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(EDGES, st.lists(st.none() | st.floats(0, 1), max_size=20))
 def test_a_score_falls_where_numpy_would_place_it_also_on_an_edge(

@@ -51,6 +51,7 @@ def test_a_reference_that_was_read_is_written_byte_for_byte(
     assert read(content) == learn(rows)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("watched", [FEATURES, FEATURES[:2], []])
 def test_thresholds_and_correlations_are_written_byte_for_byte(watched: list[str]) -> None:
     reference = with_thresholds(reference_of(60, 200), watched, ONCE_IN_90)

@@ -360,6 +360,7 @@ def test_warnings_are_lines_of_progress_once_and_information_is_none(
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.slow
 def test_neither_library_is_imported_unless_a_model_needs_it() -> None:
     code = (
         "import sys, nightshift.stages.train, nightshift.registry.package, nightshift.training.estimator\n"

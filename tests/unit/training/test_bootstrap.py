@@ -92,6 +92,7 @@ def all_draws() -> Draws:
     return np.array(list(ways(DAYS, DAYS)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", METRICS)
 @examples(max_examples=25)
 @given(rows=rows_of_days)
