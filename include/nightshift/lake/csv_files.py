@@ -21,6 +21,7 @@ from nightshift.definition.source import CsvFormat, Encoding
 from nightshift.errors import shown
 
 MARK = b"\xef\xbb\xbf"  # the byte order mark, with which Windows begins a file in UTF-8
+GZIP = b"\x1f\x8b"  # with which a file that gzip compressed begins
 LINE_END = b"\n"
 ENCODING = f"land the file again in UTF-8, or declare `encoding` under `csv`: {', '.join(get_args(Encoding))}"
 OTHER_SEPARATORS = (b";", b"\t", b"|", b",")
@@ -63,7 +64,7 @@ def parse_csv(content: bytes, written: CsvFormat) -> pa.Table:
 
 
 def _parse(content: bytes, written: CsvFormat) -> pa.Table:
-    _check_no_wide_characters(content)
+    _check_is_text(content)
     if written.quote != "none":
         _check_quotes(content, written)
     if written.escape is not None:
@@ -96,8 +97,10 @@ def _check_separator(content: bytes, written: CsvFormat) -> None:
         raise CsvError(problem, f'declare `separator: "{mark}"` under `csv`')
 
 
-def _check_no_wide_characters(content: bytes) -> None:
-    """Refuses UTF-16, which Excel writes as "Unicode text": its header has a zero in every character."""
+def _check_is_text(content: bytes) -> None:
+    """Refuses compressed files, and UTF-16, which Excel writes as "Unicode text": it has a zero in every character."""
+    if content.startswith(GZIP):
+        raise CsvError("compressed by gzip, which its name does not say", "land it compressed once, as `….csv.gz`")
     if content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) or b"\0" in content[: content.find(LINE_END) + 1]:
         raise CsvError("line 1: not written in UTF-8, but probably in UTF-16", ENCODING)
 

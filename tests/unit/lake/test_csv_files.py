@@ -258,3 +258,8 @@ def test_a_file_that_is_written_otherwise_than_declared_names_the_declaration(
 ) -> None:
     with pytest.raises(DataError, match=message):
         parse_source_file("file:///landing/plan.csv", content, written(**keys))
+
+
+def test_a_compressed_file_under_the_name_of_a_text_is_named_so() -> None:
+    with pytest.raises(CsvError, match="compressed by gzip, which its name does not say"):
+        parse_csv(gzip.compress(b"a,b\n1,2\n"), CsvFormat())
