@@ -137,17 +137,17 @@ def published_partitions(
     }
 
 
-def landed_days(
+def landed_partitions(
     lake: Lake, spec: TableSpec, snapshot: int | None = None, within: tuple[date, date] | None = None
-) -> frozenset[date]:
+) -> dict[date, Partition]:
     """The dates of a source whose files are published, with or without rows; see `published_partitions`."""
-    days = frozenset(published_partitions(lake, spec, snapshot, within))
+    partitions = published_partitions(lake, spec, snapshot, within)
     if snapshot == NO_SNAPSHOT or not lake.table_exists(spec.name):
-        return days
+        return partitions
     table = _table_at(lake, spec.name, snapshot)
     empty = dates_without_rows(table.snapshot_by_id(snapshot) if snapshot else table.current_snapshot())
     first, last = within or (date.min, date.max)
-    return days | {day for day in empty if first <= day <= last}
+    return {day: Partition((), 0) for day in empty if first <= day <= last} | partitions
 
 
 def dates_without_rows(snapshot: Snapshot | None) -> frozenset[date]:

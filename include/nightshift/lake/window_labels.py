@@ -20,7 +20,8 @@ from nightshift.definition.model import ModelDefinition
 from nightshift.definition.spark_sql import columns_of, instant_of, to_duckdb
 from nightshift.errors import TerminalError, first_line
 from nightshift.lake.catalog import Lake
-from nightshift.lake.read import landed_days, read_dates
+from nightshift.lake.parquet import read_files
+from nightshift.lake.read import landed_partitions
 from nightshift.lake.tables import raw_table
 from nightshift.lake.zeros import with_plain_zeros
 
@@ -65,9 +66,9 @@ def read_window_labels(
     last = label_dates(definition, observed_dates["max"])[1]
     used = {name for sql in _expressions(definition) for name in columns_of(sql, source.landed)}
     columns = tuple(name for name in spec.columns if name in {"source_date", *definition.label_key, *used})
-    events = read_dates(lake, spec, first, last, columns=columns, snapshot=snapshot)
-    files = landed_days(lake, spec, snapshot, within=(first, last))
-    return window_labels(definition, observed, events, files)
+    landed = landed_partitions(lake, spec, snapshot, within=(first, last))
+    events = read_files([file for partition in landed.values() for file in partition.files], spec, columns)
+    return window_labels(definition, observed, events, landed.keys())
 
 
 def window_labels(

@@ -17,6 +17,7 @@ from nightshift.project import Progress, Project
 from nightshift.quality.auditor import Auditor
 from nightshift.quality.docs import Page, docs_folder, write_docs
 from nightshift.quality.judge import Judgement, judge, read_judgement, write_judgement
+from nightshift.stages.publish import publish
 from nightshift.types import PROBLEM, Measurement, Staged
 
 if TYPE_CHECKING:
@@ -81,6 +82,13 @@ def audit(
         tuple(verdict.summary() for verdict in verdicts if verdict.outcome == "warn"),
         tuple(left_out.values()),
     )
+
+
+def audit_and_publish(project: Project, locations: Sequence[str], night: date, run_id: str, progress: Progress) -> None:
+    """Publishes what the audit of staged sets lets through, and reports its summary; see `audit`."""
+    audited = audit(project, locations, night, run_id, progress)
+    progress(audited.summary)
+    publish(project, audited.locations)
 
 
 def audit_on_spark(

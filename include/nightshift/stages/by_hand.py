@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -12,14 +11,13 @@ from nightshift.errors import NotYetAvailable
 from nightshift.lake.staging import new_attempt
 from nightshift.monitoring.decide import Decision
 from nightshift.project import Progress, Project
-from nightshift.stages.audit import audit
+from nightshift.stages.audit import audit_and_publish
 from nightshift.stages.decide import decide
 from nightshift.stages.drift import drift
 from nightshift.stages.estimate import estimate
 from nightshift.stages.gate import GateResult, gate
 from nightshift.stages.ingest import ingest
 from nightshift.stages.outcomes import measure_outcomes
-from nightshift.stages.publish import publish
 from nightshift.stages.register import Registration, register
 from nightshift.stages.report import write_report
 from nightshift.stages.shadow import judge_challenger
@@ -65,10 +63,10 @@ def score_night(project: Project, night: date, run_id: str, progress: Progress) 
     """
     _require_landed(project, night)
     progress(f"{night}: reading the landed files")
-    _audit_and_publish(project, ingest(project, night, run_id, progress), night, run_id, progress)
+    audit_and_publish(project, ingest(project, night, run_id, progress), night, run_id, progress)
     for job, title in (("features", "computing features"), ("score", "scoring")):
         progress(f"{night}: {title}")
-        _audit_and_publish(project, stage(project, job, night, progress), night, run_id, progress)
+        audit_and_publish(project, stage(project, job, night, progress), night, run_id, progress)
 
 
 def monitor_night(project: Project, night: date, run_id: str, progress: Progress) -> MonitoredNight:
@@ -123,11 +121,3 @@ def _require_landed(project: Project, night: date) -> None:
             where=", ".join(file.uri for file in missing[:LISTED]) + more,
             fix="land them, or choose another night",
         )
-
-
-def _audit_and_publish(
-    project: Project, locations: Sequence[str], night: date, run_id: str, progress: Progress
-) -> None:
-    audited = audit(project, locations, night, run_id, progress)
-    progress(audited.summary)
-    publish(project, audited.locations)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date, timedelta
 
 from nightshift.compute.job import Job, run_job
@@ -11,13 +10,12 @@ from nightshift.definition.nights import require_night
 from nightshift.errors import NotYetAvailable
 from nightshift.lake.files import as_uri
 from nightshift.lake.landing import landed_dates
-from nightshift.lake.read import landed_days, published_dates
+from nightshift.lake.read import landed_partitions, published_dates
 from nightshift.lake.staging import load_staged, new_attempt
 from nightshift.lake.tables import TableSpec, features_table, raw_table
 from nightshift.project import Progress, Project
-from nightshift.stages.audit import audit
+from nightshift.stages.audit import audit_and_publish
 from nightshift.stages.ingest import ingest_history
-from nightshift.stages.publish import publish
 from nightshift.stages.reread import reread
 from nightshift.training.dataset import Split
 
@@ -41,7 +39,7 @@ def build_history(project: Project, first: date, last: date, progress: Progress)
         end = min(begin + timedelta(days=BATCH_DAYS - 1), last)
         progress(f"ingesting {begin} to {end}")
         if staged := ingest_history(project, begin, end):
-            _audit_and_publish(project, staged, end, run_id, progress)
+            audit_and_publish(project, staged, end, run_id, progress)
             landed = True
     if not landed:
         landing = project.settings.landing_uri
@@ -59,7 +57,7 @@ def build_features(project: Project, first: date, last: date, run_id: str, progr
     model, attempt = project.definition.name, new_attempt(first, last)
     arguments = ("--model", model, "--from", str(first), "--to", str(last), "--attempt", attempt)
     features = run_job(project.settings, Job("features", arguments, many_nights=True), progress)
-    _audit_and_publish(project, features.staged, last, run_id, progress)
+    audit_and_publish(project, features.staged, last, run_id, progress)
 
 
 def reread_published(project: Project, progress: Progress) -> tuple[str, ...]:
@@ -76,7 +74,7 @@ def reread_published(project: Project, progress: Progress) -> tuple[str, ...]:
     again = reread(project)
     if again.locations:
         last = max(load_staged(location).last for location in again.locations)
-        _audit_and_publish(project, again.locations, last, f"reread-{last}", progress)
+        audit_and_publish(project, again.locations, last, f"reread-{last}", progress)
     return tuple(f"{measurement.subject} {measurement.detail}" for measurement in again.measurements)
 
 
@@ -125,7 +123,7 @@ def dates_to_build(project: Project, dates: Split) -> tuple[date, date] | None:
     labelled = {day for day in landed[definition.label.source] if first <= day <= last_outcome}
     missing = observed - set(built_nights(project, (first, dates.last)))
     if project.settings.has_catalog:
-        labelled -= landed_days(project.lake, outcomes, within=(first, last_outcome))
+        labelled -= landed_partitions(project.lake, outcomes, within=(first, last_outcome)).keys()
     missing |= labelled
     if not missing:
         return None
@@ -155,9 +153,3 @@ def require_built(project: Project, dates: Split) -> None:
             received=f"no night of {begin} to {end}",
             fix=build or "land files of these dates, or choose another date to train as of",
         )
-
-
-def _audit_and_publish(project: Project, staged: Sequence[str], night: date, run_id: str, progress: Progress) -> None:
-    audited = audit(project, staged, night, run_id, progress)
-    progress(audited.summary)
-    publish(project, audited.locations)

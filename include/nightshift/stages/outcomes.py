@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from nightshift.definition.calendar import label_dates, newest_labelled, newest_partition, nights
 from nightshift.definition.recipe import label_digest
 from nightshift.lake.labels import join_labels, read_labels
-from nightshift.lake.read import Partition, fingerprint, landed_days, published_partitions
+from nightshift.lake.read import Partition, fingerprint, landed_partitions, published_partitions
 from nightshift.lake.tables import TableSpec, raw_table, scores_table, shadow_table
 from nightshift.monitoring.expected_performance import ExpectedPerformance
 from nightshift.monitoring.outcomes import INPUTS, settle_labels, unmatched_labels
@@ -38,9 +38,8 @@ def measure_outcomes(project: Project, night: date, run_id: str) -> tuple[date, 
     within = newest - LOOKBACK, newest
     scored = published_partitions(project.lake, scores_table(project.definition), within=within)
     dates = label_dates(project.definition, within[0])[0], label_dates(project.definition, newest)[1]
-    versions = dict.fromkeys(landed_days(project.lake, _label_table(project), within=dates), WITHOUT_ROWS)
-    outcomes = published_partitions(project.lake, _label_table(project), within=dates)
-    versions |= {file: partition.version for file, partition in outcomes.items()}
+    outcomes = landed_partitions(project.lake, _label_table(project), within=dates)
+    versions = {file: part.version if part.files else WITHOUT_ROWS for file, part in outcomes.items()}
     fingerprints, declared = _measured_fingerprints(project, *within), _declaration(project)
     measured = []
     for day, partition in scored.items():

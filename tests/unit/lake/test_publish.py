@@ -21,7 +21,7 @@ from nightshift.errors import DataError, NotYetAvailable, TerminalError
 from nightshift.lake.catalog import Lake
 from nightshift.lake.files import as_uri, local_path
 from nightshift.lake.publish import publish
-from nightshift.lake.read import data_files, landed_days, published_dates, read_dates, snapshot_of
+from nightshift.lake.read import data_files, landed_partitions, published_dates, read_dates, snapshot_of
 from nightshift.lake.sql import run_sql
 from nightshift.lake.staging import read_staged, seal, stage_arrow, staging_folder
 from nightshift.lake.tables import Layer, TableSpec, monitoring_table
@@ -108,7 +108,7 @@ def test_the_dates_of_files_without_rows_are_known_at_every_snapshot(lake: Lake,
         return publish(lake, readings, replace(staged, without_rows=tuple(map(day, without_rows))))
 
     def landed(snapshot: int | None = None, within: tuple[date, date] | None = None) -> set[date]:
-        return set(landed_days(lake, readings, snapshot, within))
+        return set(landed_partitions(lake, readings, snapshot, within))
 
     assert landed() == set()
     first = publish_days({day(1): A}, 3, (2,))  # no file of the third date has landed
