@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from types import FrameType
 from typing import Self
+
+from rich.console import Console
 
 from nightshift.replay.servers import Servers
 
@@ -19,6 +23,31 @@ def wait_for_interrupt(servers: Servers) -> None:
     stopped = threading.Event()
     while not stopped.wait(1):
         servers.check()
+
+
+@contextmanager
+def stopping(servers: Servers, console: Console) -> Iterator[list[str]]:
+    """Stops the servers at the end, also after an interrupt, which is then no error.
+
+    Yields:
+        The names of the servers that were stopped, once they are.
+    """
+    stopped: list[str] = []
+    with FirstInterrupt() as interrupt:
+        try:
+            yield stopped
+        except BaseException:
+            if not interrupt.received:
+                raise
+            console.print("\nStopping the servers.")
+        finally:
+            interrupt.ignore()
+            stopped += servers.stop()
+
+
+def print_stopped(console: Console, names: Sequence[str]) -> None:
+    """Says which servers were stopped."""
+    console.print(f"Stopped: {', '.join(names) or 'no server ran yet'}.", highlight=False)
 
 
 class FirstInterrupt:

@@ -15,7 +15,7 @@ from nightshift.lake.read import published_dates
 from nightshift.lake.tables import features_table
 from nightshift.project import Project
 from nightshift.replay.airflow_api import AirflowApi
-from nightshift.replay.interrupts import FirstInterrupt, wait_for_interrupt
+from nightshift.replay.interrupts import print_stopped, stopping, wait_for_interrupt
 from nightshift.replay.landing import land
 from nightshift.replay.nights import NightRun, Replay
 from nightshift.replay.report import Reporter
@@ -68,25 +68,17 @@ def replay(plan: Plan, settings: Settings, console: Console) -> ReplayEnd:
     project = Project(plan.model, settings)
     servers = Servers(settings, plan.airflow_port, plan.mlflow_port)
     end = ReplayEnd.INTERRUPTED
-    with FirstInterrupt() as interrupt:
-        try:
-            with report.live():
-                runs = _run(plan, project, servers, report)
-            succeeded = print_summary(console, project, servers, runs, plan.first, plan.last, report.seconds)
-            if not plan.stay:
-                return ReplayEnd.SUCCEEDED if succeeded else ReplayEnd.FAILED
-            if succeeded:
-                end = ReplayEnd.SUCCEEDED
-            console.print("\nThe servers stay up until Ctrl-C.")
-            wait_for_interrupt(servers)
-        except BaseException:
-            if not interrupt.received:
-                raise
-            console.print("\nStopping the servers.")
-        finally:
-            interrupt.ignore()
-            names = servers.stop()
-    console.print(f"Stopped: {', '.join(names) or 'no server ran yet'}.", highlight=False)
+    with stopping(servers, console) as stopped:
+        with report.live():
+            runs = _run(plan, project, servers, report)
+        succeeded = print_summary(console, project, servers, runs, plan.first, plan.last, report.seconds)
+        if not plan.stay:
+            return ReplayEnd.SUCCEEDED if succeeded else ReplayEnd.FAILED
+        if succeeded:
+            end = ReplayEnd.SUCCEEDED
+        console.print("\nThe servers stay up until Ctrl-C.")
+        wait_for_interrupt(servers)
+    print_stopped(console, stopped)
     console.print("`make run` continues from here; `make reset` deletes all state.", highlight=False)
     return end
 

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from nightshift.definition.load import definition_folders
 from nightshift.replay.airflow_api import AirflowApi
-from nightshift.replay.interrupts import FirstInterrupt, wait_for_interrupt
+from nightshift.replay.interrupts import print_stopped, stopping, wait_for_interrupt
 from nightshift.replay.nights import create_pools
 from nightshift.replay.report import Reporter
 from nightshift.replay.servers import Servers
@@ -23,25 +23,17 @@ def keep_up(settings: Settings, airflow_port: int, mlflow_port: int, console: Co
         TerminalError: If a port is taken, or a server ends.
     """
     report, servers = Reporter(console), Servers(settings, airflow_port, mlflow_port)
-    with FirstInterrupt() as interrupt:
-        try:
-            with report.live():
-                report.show("starting Airflow and MLflow")
-                servers.start()
-                servers.start_scheduling()
-                create_pools(AirflowApi(servers.airflow_url, "admin", servers.password))
-            print_servers(console, servers)
-            _print_models(console, settings)
-            console.print("\nThe servers stay up until Ctrl-C.")
-            wait_for_interrupt(servers)
-        except BaseException:
-            if not interrupt.received:
-                raise
-            console.print("\nStopping the servers.")
-        finally:
-            interrupt.ignore()
-            names = servers.stop()
-    console.print(f"Stopped: {', '.join(names) or 'no server ran yet'}.", highlight=False)
+    with stopping(servers, console) as stopped:
+        with report.live():
+            report.show("starting Airflow and MLflow")
+            servers.start()
+            servers.start_scheduling()
+            create_pools(AirflowApi(servers.airflow_url, "admin", servers.password))
+        print_servers(console, servers)
+        _print_models(console, settings)
+        console.print("\nThe servers stay up until Ctrl-C.")
+        wait_for_interrupt(servers)
+    print_stopped(console, stopped)
 
 
 def _print_models(console: Console, settings: Settings) -> None:
