@@ -64,6 +64,12 @@ def newest_partition(schedule: Schedule, source: Source, night: date) -> date:
     return partition
 
 
+def newest_available(definition: ModelDefinition, source: str, night: date, dates: Iterable[date]) -> date | None:
+    """The newest version of an irregular source, of those of some dates, that is available at a night's cutoff."""
+    newest = newest_partition(definition.schedule, definition.sources[source], night)
+    return max((day for day in dates if day <= newest), default=None)
+
+
 def label_span(definition: ModelDefinition, night: date) -> tuple[datetime, datetime]:
     """The instants at which the window of a score date's label begins and, exclusively, ends.
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from nightshift.definition.calendar import newest_partition, nights
+from nightshift.definition.calendar import newest_available, newest_partition, nights
 from nightshift.definition.model import ModelDefinition
 
 # Days that a tile spans, longest last. Each is a multiple of the one before, so that long tiles are built from shorter
@@ -121,8 +121,7 @@ def _windows(
 def _versions(
     definition: ModelDefinition, source: str, first: date, last: date, published: Iterable[date]
 ) -> Iterator[VisibleTile]:
-    dates = sorted(published)
+    dates = tuple(published)
     for night in nights(first, last):
-        newest = newest_partition(definition.schedule, definition.sources[source], night)
-        if available := [day for day in dates if day <= newest]:
-            yield VisibleTile(night, Tile(available[-1], 1))
+        if version := newest_available(definition, source, night, dates):
+            yield VisibleTile(night, Tile(version, 1))

@@ -7,19 +7,18 @@ from datetime import date
 
 import pyarrow as pa
 
-from nightshift.definition.calendar import zone_of
 from nightshift.definition.nights import require_night
 from nightshift.errors import NotYetAvailable
+from nightshift.lake.landed_rows import read_rows, stage_rows
 from nightshift.lake.landing import (
     LandingFile,
     digest_of,
     landed_dates,
     landing_file,
     needed_files,
-    read_landed,
     restated_files,
 )
-from nightshift.lake.staging import published_inputs, stage_arrow
+from nightshift.lake.staging import published_inputs
 from nightshift.lake.tables import Layer, raw_table
 from nightshift.project import Progress, Project
 from nightshift.stages.reread import reread
@@ -95,13 +94,8 @@ def stage_files(
     Returns:
         The location of the staged set.
     """
-    spec, source = raw_table(project.definition, name), project.definition.sources[name]
-    zone = zone_of(project.definition.schedule, source)
-    landed = [read_landed(file, source, spec, zone) for file in files]
-    inputs = {file.uri: digest for file, (_, digest) in zip(files, landed, strict=True)}
-    rows = pa.concat_tables([*published, *(table for table, _ in landed)])
-    without_rows = [file.day for file, (table, _) in zip(files, landed, strict=True) if not table.num_rows]
-    return stage_arrow(project.lake, spec, rows, first, last, inputs, without_rows=without_rows).location
+    landed = [read_rows(project.definition, file) for file in files]
+    return stage_rows(project.lake, raw_table(project.definition, name), landed, first, last, published).location
 
 
 def _change(project: Project, file: LandingFile) -> str:

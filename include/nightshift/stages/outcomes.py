@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightshift.definition.calendar import label_dates, newest_labelled, newest_partition, nights
+from nightshift.definition.calendar import label_dates, newest_available, newest_labelled, nights
 from nightshift.definition.recipe import label_digest
 from nightshift.lake.labels import join_labels, read_labels
 from nightshift.lake.read import Partition, fingerprint, landed_partitions, published_partitions
@@ -107,8 +107,8 @@ def _observed(project: Project, rows: pa.Table, day: date) -> pa.Table:
     spec = raw_table(definition, definition.observations.source)
     if source.cadence == "daily":
         return project.read(spec, day, day)
-    newest = newest_partition(definition.schedule, source, day)
-    version = max(published_partitions(project.lake, spec, within=(date.min, newest)), default=day)
+    versions = published_partitions(project.lake, spec)
+    version = newest_available(definition, definition.observations.source, day, versions) or day
     observed = project.read(spec, version, version)
     dated = pa.repeat(pa.scalar(day, pa.date32()), observed.num_rows)
     return observed.set_column(observed.column_names.index("source_date"), "source_date", dated)

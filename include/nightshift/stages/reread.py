@@ -6,11 +6,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-import pyarrow as pa
-
-from nightshift.definition.calendar import neighbouring, nights, spans_in_words, zone_of
+from nightshift.definition.calendar import neighbouring, nights, spans_in_words
 from nightshift.errors import DataError, TerminalError
-from nightshift.lake.landing import LandingFile, landing_file, missing_files, read_landed
+from nightshift.lake.landed_rows import LandedRows, read_rows, stage_rows
+from nightshift.lake.landing import LandingFile, landing_file, missing_files
 from nightshift.lake.publish import publish
 from nightshift.lake.read import read_dates
 from nightshift.lake.readings import OutdatedReadings, outdated_readings
@@ -87,20 +86,17 @@ def _check_absent(project: Project, outdated: OutdatedReadings, absent: list[dat
 
 def _stage_batch(project: Project, files: Sequence[LandingFile], outdated: OutdatedReadings) -> Reread:
     """Stages neighbouring dates, a set for each run of them that can be read."""
-    spec, source = raw_table(project.definition, outdated.source), project.definition.sources[outdated.source]
-    zone = zone_of(project.definition.schedule, source)
-    rows: dict[date, tuple[LandingFile, pa.Table, str]] = {}
+    spec = raw_table(project.definition, outdated.source)
+    rows: dict[date, LandedRows] = {}
     measurements: list[Measurement] = []
     for file in files:
         try:
-            rows[file.day] = (file, *read_landed(file, source, spec, zone))
+            rows[file.day] = read_rows(project.definition, file)
         except DataError as error:
             measurements.append(_retain(project, file, error.problem))
     locations = []
     for first, last in neighbouring(rows):
-        parts = [rows[day] for day in nights(first, last)]
-        inputs = {file.uri: digest for file, _, digest in parts}
-        staged = stage_arrow(project.lake, spec, pa.concat_tables(part[1] for part in parts), first, last, inputs)
+        staged = stage_rows(project.lake, spec, [rows[day] for day in nights(first, last)], first, last)
         locations.append(staged.location)
         change = OutdatedReadings(outdated.source, {day: outdated.changes[day] for day in nights(first, last)}).change
         measurements.append(Measurement(f"{spec.name} of {staged.dates}", READ, detail=f"was of {change}: read again"))

@@ -97,6 +97,11 @@ class EstimatorAdapter(Protocol):
         """
 
 
+def class_probabilities(predicted: Matrix) -> Matrix:
+    """The probability of each class, shape (rows, classes), of a booster that gives only the second of two."""
+    return predicted if predicted.ndim == 2 else np.column_stack([1 - predicted, predicted])
+
+
 def _probabilities(estimator: FittedEstimator, matrix: Matrix) -> Matrix:
     return cast(Classifier, estimator).predict_proba(matrix)[:, 1]
 

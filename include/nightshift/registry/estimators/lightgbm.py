@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from nightshift.registry.estimators.adapter import FittedEstimator, Matrix, TrainingMatrix
+from nightshift.registry.estimators.adapter import FittedEstimator, Matrix, TrainingMatrix, class_probabilities
 from nightshift.registry.estimators.trials import (
     require_fixed_threads,
     require_no_functions,
@@ -58,8 +58,7 @@ class LightgbmModel:
 
     def predict_proba(self, matrix: Matrix) -> Matrix:
         """The probability of each class, shape (rows, classes)."""
-        predicted = self.predict(matrix)
-        return predicted if predicted.ndim == 2 else np.column_stack([1 - predicted, predicted])
+        return class_probabilities(self.predict(matrix))
 
 
 class _Log:
