@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightshift.definition.calendar import nights
+from nightshift.definition.calendar import date_range
 from nightshift.definition.model import ModelDefinition
 from nightshift.lake.catalog import Lake
 from nightshift.lake.publish import publish
@@ -84,7 +84,7 @@ def publish_raw(lake: Lake, definition: ModelDefinition, volume: Volume, first: 
         end = min(first + MONTH - timedelta(days=1), last)
         for source, generate in SOURCES.items():
             spec = raw_table(definition, source)
-            rows = pa.concat_tables([_dated(generate(volume, day), day) for day in nights(first, end)])
+            rows = pa.concat_tables([_dated(generate(volume, day), day) for day in date_range(first, end)])
             publish(lake, spec, stage_arrow(lake, spec, rows, first, end, {}))
         first = end + timedelta(days=1)
 

@@ -18,7 +18,7 @@ from bench.jobs import Say, build_features, submit
 from bench.measure import Run, alternate, run
 from bench.registry import Bench, Figure, measurement
 from nightshift.compute.job import Job
-from nightshift.definition.calendar import nights
+from nightshift.definition.calendar import date_range
 from nightshift.errors import DataError, TerminalError
 from nightshift.features.compare import compare, tolerances
 from nightshift.lake.files import local_path
@@ -81,7 +81,7 @@ def bulk(bench: Bench) -> list[Figure]:
     _note(bench, "in bulk", ours)
     sample = last - 2 * DAY
     _range_joins(bench, project, sample, last, bench.var / "sample")
-    _check(project, bench.var / "sample", list(nights(sample, last)), bench.note)
+    _check(project, bench.var / "sample", list(date_range(sample, last)), bench.note)
     theirs = _range_joins(bench, project, first, last, bench.var / "all", limit=12 * ours.work)
     _note(bench, "range joins", theirs)
     ratio = theirs.work / ours.work
@@ -103,7 +103,7 @@ def against_duckdb(bench: Bench) -> list[Figure]:
     out = bench.var / "by_hand"
     theirs = run([sys.executable, "-m", "bench.by_hand", f"{local_path(project.lake.warehouse)}/staged", str(out)])
     _note(bench, "by hand", theirs)
-    _check(project, out, list(nights(FIRST, last))[8::89], bench.note)
+    _check(project, out, list(date_range(FIRST, last))[8::89], bench.note)
     result = f"{ours.work:.1f} s; DuckDB {theirs.work:.1f} s with {theirs.peak / GIB:.1f} GiB"
     subject = "Ten million payments in bulk"
     return [

@@ -19,7 +19,7 @@ from ruamel.yaml import YAML
 from bench.measure import Run, alternate, run
 from bench.registry import Bench, Figure, measurement
 from bench.stage import FITTED, MODEL, READ, TRAINED, WEIGHED
-from nightshift.definition.calendar import newest_labelled, nights
+from nightshift.definition.calendar import date_range, newest_labelled
 from nightshift.definition.gate import RESAMPLES
 from nightshift.definition.metrics import Metric
 from nightshift.definition.prediction import PROBABILITY
@@ -89,7 +89,7 @@ def overhead(bench: Bench) -> list[Figure]:
     bench.say("generating rows")
     _history(project, round(ROWS * bench.scale / DAYS), last)
     as_of = next(
-        day for day in nights(last, last + timedelta(days=9)) if newest_labelled(project.definition, day) == last
+        day for day in date_range(last, last + timedelta(days=9)) if newest_labelled(project.definition, day) == last
     )
     first = split_dates(project.definition, as_of)
     bench.say("trying how long a fit takes")
@@ -158,7 +158,7 @@ def _history(project: Project, size: int, last: date) -> None:
     """Publishes features and outcomes, so many rows a day; outcomes depend on a feature."""
     features, labels = features_table(project.definition), raw_table(project.definition, "arrivals")
     random = np.random.default_rng(1)
-    parts = [some_rows(features, day, size, random) for day in nights(FIRST, last)]
+    parts = [some_rows(features, day, size, random) for day in date_range(FIRST, last)]
     numbers = [name for name, kind in project.definition.feature_types.items() if kind == "number"]
     outcomes = [some_rows(labels, part["score_date"][0].as_py(), size, random) for part in parts]
     delays = [pc.add(made["arr_delay"], part[numbers[0]]) for made, part in zip(outcomes, parts, strict=True)]

@@ -23,7 +23,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from nightshift.definition.calendar import cutoff, nights
+from nightshift.definition.calendar import cutoff, date_range
 from nightshift.lake.labels import join_labels, read_row_labels
 from nightshift.lake.publish import publish
 from nightshift.lake.read import published_dates, read_dates, snapshot_of
@@ -160,7 +160,7 @@ class Year:
         """Every night's scores by the newest model, trained when the calendar says so."""
         snapshots = pin_snapshots(self.lake, self.definition)
         package: ModelPackage | None = None
-        for night in nights(self.first, self.last):
+        for night in date_range(self.first, self.last):
             if package is None or due(night):
                 with_start = self._learning_from_start(night)
                 dates = split_dates(with_start, night)
@@ -176,7 +176,7 @@ class Year:
         """Every night's scores through the real loop: what the night before asked for is trained first."""
         if self.project.registry.champion() is None:
             self._train(self.first, "first")
-        for night in nights(self.first, self.last):
+        for night in date_range(self.first, self.last):
             if not self._is_done(night):
                 self._monitor(night)
             yield night, read_dates(self.lake, scores_table(self.definition), night, night)

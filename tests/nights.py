@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from nightshift.project import Project
-from nightshift.replay.landing import land
-from nightshift.replay.nights import DELIVERY
+from nightshift.replay.landing import land_night
 from nightshift.stages import by_hand
 
 
@@ -22,6 +21,6 @@ def score_night(project: Project, night: date, run_id: str) -> None:
 
 def run_night(project: Project, night: date, run_id: str = "test") -> str:
     """Lands a night's files, scores and monitors it; the action that was decided."""
-    land(project, night, since=night - DELIVERY)
+    land_night(project, night)
     score_night(project, night, run_id)
     return by_hand.monitor_night(project, night, run_id, lambda line: None).decision.action

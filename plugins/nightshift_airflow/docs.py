@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 
+from nightshift.definition.calendar import next_night
 from nightshift.definition.duration import format_duration
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.promotion import Promotion
 from nightshift.definition.retrain import Retrain
+from nightshift.definition.schedule import Schedule
 from nightshift.features.dictionary import dictionary_page
 
 DESCRIPTIONS = {
-    "score": "Every night: ingest, audit, publish, compute features, score, audit, publish.",
+    "score": "Every night of the schedule: ingest, audit, publish, compute features, score, audit, publish.",
     "monitor": "After every scored night: drift, performance, and the decision whether to retrain.",
     "train": "On request and on a cadence: train, gate against the champion, register, promote.",
 }
@@ -36,15 +39,21 @@ def _score(definition: ModelDefinition) -> str:
         for name, source in definition.sources.items()
     )
     return (
-        f"Scores every row of `{definition.observations.source}` dated the score date, at {definition.schedule.at} "
-        f"{definition.schedule.timezone}. The score date is the run's **partition key**; to run one by hand, trigger "
-        f"with a partition key such as `{definition.schedule.start}`. To score a range, create a backfill.\n\n"
+        f"Scores every row of `{definition.observations.source}` dated the score date, {_when(definition.schedule)}. "
+        "The score date is the run's **partition key**; to run one by hand, trigger with a partition key such as "
+        f"`{next_night(definition.schedule, definition.schedule.start - timedelta(days=1))}`. To score a range, create "
+        "a backfill.\n\n"
         "| source | file | cadence | available after midnight | what it is |\n|---|---|---|---|---|\n"
         f"{sources}\n\n"
         f"Waits up to {format_duration(definition.wait.timeout)} for them. Publishes `features.{definition.name}` "
         f"({len(definition.feature_types)} features) and `scores.{definition.name}`.\n\n### Features\n\n"
         + dictionary_page(definition)
     )
+
+
+def _when(schedule: Schedule) -> str:
+    at = f"at {schedule.time_of_day:%H:%M} {schedule.timezone}"
+    return f"{at} of the dates that the cron `{schedule.cron}` names" if schedule.cron else at
 
 
 def _monitor(definition: ModelDefinition) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -40,11 +40,8 @@ def build_dags(model: str) -> dict[str, DAG]:
 
 
 def _score(definition: ModelDefinition, scores: Asset) -> DAG:
-    name, at = definition.name, definition.schedule.at
-    hour, minute = at.split(":")
-    timetable = NightTimetable(
-        f"{int(minute)} {int(hour)} * * *", timezone=definition.schedule.timezone, end=_end(definition)
-    )
+    name, schedule = definition.name, definition.schedule
+    timetable = NightTimetable(schedule.expression, timezone=schedule.timezone, end=_end(definition))
     night = "{{ partition_key }}"
     with _dag(definition, "score", schedule=timetable, max_active_runs=4) as dag:
         with TaskGroup("raw"):
@@ -166,6 +163,6 @@ def _dag(definition: ModelDefinition, verb: str, **kwargs: Any) -> DAG:
 
 
 def _end(definition: ModelDefinition) -> datetime | None:
-    """The end of a model's DAGs; None if its schedule has none."""
+    """The end of a model's DAGs, after the cutoff of the last night; None if its schedule has none."""
     schedule = definition.schedule
-    return datetime.combine(schedule.end, datetime.min.time(), ZoneInfo(schedule.timezone)) if schedule.end else None
+    return datetime.combine(schedule.end, time(23, 59, 59), ZoneInfo(schedule.timezone)) if schedule.end else None

@@ -69,7 +69,7 @@ class NightTimetable(_StartableRuns, CronPartitionTimetable):
     """A run at the cutoff of every night, whose partition key is the score date.
 
     Args:
-        cron: The cron expression of the cutoffs, one a day.
+        cron: The cron expression of the cutoffs, at most one a day.
         timezone: Its time zone.
         end: The end of the DAG; None if it has none.
     """
@@ -84,12 +84,24 @@ class NightTimetable(_StartableRuns, CronPartitionTimetable):
         """The beginning of the night of a run by hand.
 
         Raises:
-            InvalidPartitionKeyError: If the key is no date, or its cutoff is to come; the UI and the API answer with
-                its line.
+            InvalidPartitionKeyError: If the key is no date, or not one of a night, or its cutoff is to come; the UI and
+                the API answer with its line.
         """
         night: datetime = super()._decode_partition_date(partition_key)
         cutoff = self._align_to_next(night)
         now = datetime.now(cutoff.tzinfo)
+        if cutoff.in_timezone(self._timezone).date() != night.date():
+            around = self._get_prev(night), cutoff
+            raise InvalidPartitionKeyError(
+                str(
+                    TerminalError(
+                        f"no night: `{self._expression}` does not name this {night:%A}",
+                        received=partition_key,
+                        allowed=[self._format_key(instant) for instant in around],
+                        fix="give a date that `schedule.cron` names",
+                    )
+                )
+            )
         if cutoff > now + CLOCKS:
             newest = self._align_to_prev(now + CLOCKS)
             raise InvalidPartitionKeyError(

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from corpus.fault import Fault, Landed
-from nightshift.definition.calendar import newest_partition, nights
+from nightshift.definition.calendar import date_range, newest_partition
 from nightshift.errors import NightshiftError
 from nightshift.lake.files import local_path
 from nightshift.lake.landing import LandingFile, landing_file, needed_files
@@ -28,8 +28,8 @@ from nightshift.lake.read import Partition, published_partitions, read_dates, sn
 from nightshift.lake.staging import load_staged
 from nightshift.lake.tables import quarantine_table, raw_table
 from nightshift.project import Project
+from nightshift.replay.landing import DELIVERY
 from nightshift.replay.landing import land as land_examples
-from nightshift.replay.nights import DELIVERY
 from nightshift.settings import PROJECT, Settings
 from nightshift.stages.audit import AuditResult, audit
 from nightshift.stages.ingest import ingest, ingest_history
@@ -129,7 +129,7 @@ def broken_checks(project: Project, night: date) -> tuple[str, ...]:
 
 def replay(project: Project, first: date, last: date) -> Iterator[tuple[date, Run]]:
     """Every real night from `first` to `last`, one after the other, each landed, checked and published."""
-    for night in nights(first, last):
+    for night in date_range(first, last):
         land_examples(project, night, since=max(first, night - DELIVERY))
         yield night, run_night(project, night)
 
@@ -149,7 +149,7 @@ class Scene:
         shutil.copytree(local_path(project.settings.landing_uri), folder / "good")
         audited = audit(project, ingest_history(project, EARLY, NIGHTLY - timedelta(days=1)), NIGHTLY, "history")
         publish(project, audited.locations)
-        self.history = [(night, run_night(project, night)) for night in nights(NIGHTLY, NIGHT - timedelta(days=1))]
+        self.history = [(night, run_night(project, night)) for night in date_range(NIGHTLY, NIGHT - timedelta(days=1))]
         self._saved = sqlite3.connect(":memory:")
         with closing(self._catalog()) as catalog:
             catalog.backup(self._saved)

@@ -12,7 +12,7 @@ from nights import run_night
 from e2e.drifting import FIRST, LAST, MACHINES, MODEL, NEEDED, REQUEST, SHIFTED
 from e2e.helpers import wait_for
 from nightshift.alerts.deliver import read_alerts
-from nightshift.definition.calendar import nights
+from nightshift.definition.calendar import date_range
 from nightshift.lake.sql import run_sql
 from nightshift.project import Project
 from nightshift.registry.events import read_events
@@ -24,10 +24,10 @@ from nightshift.stages.history import build_history
 # The first test waits for make run and all nights; a busy machine takes several times as long as a quiet one.
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(3600)]
 
-STATIONARY = list(nights(FIRST, SHIFTED - timedelta(days=1)))
-BREACHING = list(nights(SHIFTED, REQUEST))
+STATIONARY = list(date_range(FIRST, SHIFTED - timedelta(days=1)))
+BREACHING = list(date_range(SHIFTED, REQUEST))
 SCHEDULED = [REQUEST, LAST]
-AFTERWARDS = list(nights(REQUEST + timedelta(days=1), LAST))
+AFTERWARDS = list(date_range(REQUEST + timedelta(days=1), LAST))
 
 RETRAIN = f"retrain__{REQUEST}"
 
@@ -81,7 +81,7 @@ def driver(airflow: Replay) -> Replay:
 @pytest.fixture(scope="module")
 def replayed(driver: Replay, jobs_in_this_process: None) -> Replayed:
     """The night of the request, which is monitored thrice, and the last one by Airflow, the others without it."""
-    actions = [run_night(driver.project, night) for night in nights(FIRST, REQUEST - timedelta(days=1))]
+    actions = [run_night(driver.project, night) for night in date_range(FIRST, REQUEST - timedelta(days=1))]
     ran = {REQUEST: driver.night(REQUEST)}
     again = {"doubled": doubled(driver, REQUEST), "cleared": cleared(driver, REQUEST)}
     actions += [run_night(driver.project, night) for night in AFTERWARDS[:-1]]
@@ -140,7 +140,7 @@ def test_nights_breach_from_the_shift_on_until_the_new_version_scores(replayed: 
 def test_one_training_is_requested_once_the_drift_has_lasted(replayed: Replayed) -> None:
     decided = replayed.kept("decision")
     actions = {night: of_night["retrain"]["verdict"] for night, of_night in decided.items()}
-    assert actions == dict.fromkeys(nights(FIRST, LAST), "nothing") | {REQUEST: "request"}
+    assert actions == dict.fromkeys(date_range(FIRST, LAST), "nothing") | {REQUEST: "request"}
     assert set(replayed.actions) == {"nothing"}
     assert f"{NEEDED} of the last {NEEDED} nights" in decided[REQUEST]["retrain"]["detail"]
 

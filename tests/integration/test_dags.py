@@ -213,7 +213,7 @@ def test_a_run_that_would_never_start_is_refused_where_it_is_triggered(
         assert "; allowed: 20" in future and "fix: leave the logical date empty" in future
         if end:
             assert now.startswith("refused: the logical date is after `schedule.end`: the run would never start")
-            assert "allowed: 2024-03-01T00:00:00+00:00 or earlier" in now
+            assert "allowed: 2024-03-01T23:59:59+00:00 or earlier" in now
         else:
             assert now.startswith("20")
     assert answers["night"].startswith("2024-02-01")
@@ -222,3 +222,50 @@ def test_a_run_that_would_never_start_is_refused_where_it_is_triggered(
     assert coming.startswith("refused: the night has not come: its run would wait for files and hold back others")
     assert "; allowed: 20" in coming and "fix: trigger it after its cutoff, 20" in coming and "T06:00:00" in coming
     assert "does not match" in answers["no night"]
+
+
+WEEKLY_PARTITIONS = """
+import json
+from datetime import UTC, datetime
+from airflow.timetables.base import TimeRestriction
+from airflow.api_fastapi.core_api.datamodels.dag_run import TriggerDAGRunPostBody
+from airflow.serialization.serialized_objects import DagSerialization
+from nightshift_airflow.factory import build_dags
+
+dag = DagSerialization.from_dict(json.loads(json.dumps(DagSerialization.to_dict(build_dags("tiny")["tiny.score"]))))
+timetable, answers = dag.timetable, {}
+span = {"earliest": datetime(2024, 3, 1, tzinfo=UTC), "latest": datetime(2024, 4, 1, 12, tzinfo=UTC)}
+answers["backfill"] = {i.partition_key: str(i.run_after) for i in timetable.iter_partition_dagrun_infos(**span)}
+restriction, run, scheduled = TimeRestriction(dag.start_date, dag.end_date, catchup=True), None, {}
+while run := timetable.next_dagrun_info_v2(last_dagrun_info=run, restriction=restriction):
+    scheduled[run.partition_key] = str(run.run_after)
+answers["scheduled"] = scheduled
+for key in ("2024-03-11", "2024-03-12"):
+    try:
+        TriggerDAGRunPostBody(logical_date=None, partition_key=key).validate_context(dag)
+        answers[key] = "accepted"
+    except ValueError as error:  # which the API answers with, and the UI shows
+        answers[key] = str(error)
+print("RESULT" + json.dumps(answers | {"doc": dag.doc_md}))
+"""
+
+
+def test_a_cron_has_runs_of_its_dates_alone_at_its_time_when_clocks_change(models: Path, tmp_path: Path) -> None:
+    """The clocks of New York change on 10 March."""
+    file = models / "tiny" / "model.yaml"
+    text = file.read_text().replace('at: "06:00"', 'cron: "0 6 * * 1"').replace("timezone: UTC", "timezone: US/Eastern")
+    text = text.replace("start: 2024-01-01", "start: 2024-02-27\n  end: 2024-04-01")
+    file.write_text(text.replace("holdout: 5d", "holdout: 35d"))
+    answers = parse(models, tmp_path, WEEKLY_PARTITIONS)
+    assert answers["backfill"] == answers["scheduled"] == {
+        "2024-03-04": "2024-03-04 11:00:00+00:00",
+        "2024-03-11": "2024-03-11 10:00:00+00:00",
+        "2024-03-18": "2024-03-18 10:00:00+00:00",
+        "2024-03-25": "2024-03-25 10:00:00+00:00",
+        "2024-04-01": "2024-04-01 10:00:00+00:00",
+    }  # fmt: skip
+    assert answers["2024-03-11"] == "accepted"
+    assert answers["2024-03-12"].startswith("no night: `0 6 * * 1` does not name this Tuesday; received '2024-03-12'; ")
+    assert "allowed: 2024-03-11, 2024-03-18; fix: give a date that `schedule.cron` names" in answers["2024-03-12"]
+    assert "at 06:00 US/Eastern of the dates that the cron `0 6 * * 1` names" in answers["doc"]
+    assert "with a partition key such as `2024-03-04`" in answers["doc"]

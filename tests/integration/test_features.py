@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from nightshift.compute.job import Job, run_job
-from nightshift.definition.calendar import nights
+from nightshift.definition.calendar import date_range
 from nightshift.lake.landing import landing_file
 from nightshift.lake.read import read_dates
 from nightshift.lake.staging import load_staged, new_attempt, read_staged
@@ -101,7 +101,7 @@ def test_nothing_after_the_cutoff_matters(flights: Project, tmp_path: Path) -> N
     assert not any(
         Path(landing_file(blind.settings.landing_uri, "arrivals", source, day).uri.removeprefix("file://")).exists()
         for source in [blind.definition.sources["arrivals"]]
-        for day in nights(NIGHT - timedelta(days=1), LAST)
+        for day in date_range(NIGHT - timedelta(days=1), LAST)
     )
     publish(blind, ingest_history(blind, FIRST, NIGHT))
     pd.testing.assert_frame_equal(staged_alone(blind, NIGHT), published(flights, NIGHT), check_exact=True)

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from nights import score_night
 
-from nightshift.definition.calendar import nights
+from nightshift.definition.calendar import date_range
 from nightshift.lake.read import read_dates
 from nightshift.lake.tables import features_table, scores_table
 from nightshift.project import Project
@@ -97,7 +97,9 @@ def outcomes_of(night: date, sales: dict[date, list[tuple[int, datetime]]]) -> d
         datetime.combine(night + timedelta(days=n), datetime.min.time(), ZONE).replace(hour=6) for n in (0, 3)
     )
     seen = {
-        customer for day in nights(night - timedelta(days=7), night - timedelta(days=1)) for customer, _ in sales[day]
+        customer
+        for day in date_range(night - timedelta(days=7), night - timedelta(days=1))
+        for customer, _ in sales[day]
     }
     came = {customer for day in sales.values() for customer, at in day if begin <= at.astimezone(ZONE) < end}
     return {customer: float(customer not in came) for customer in sorted(seen)}
@@ -118,7 +120,7 @@ def story(tmp_path_factory: pytest.TempPathFactory, jobs_in_this_process: None) 
     (model / "model.yaml").write_text(MODEL)
     settings = Settings(home=PROJECT, var=folder / "var", models_folder=folder / "models")
     project, sales = Project("returning", settings), {}
-    for day in nights(FIRST, LAST):
+    for day in date_range(FIRST, LAST):
         sales[day] = sales_of(day)
         land_sales(settings, day, sales[day])
     build_history(project, FIRST, NIGHT - timedelta(days=1), lambda line: None)
@@ -128,7 +130,7 @@ def story(tmp_path_factory: pytest.TempPathFactory, jobs_in_this_process: None) 
     assert report.passed, report.summary()
     promote(project, stored, report.summary())
     score_night(project, NIGHT, "test")
-    for night in nights(NIGHT + timedelta(days=1), LAST - timedelta(days=1)):
+    for night in date_range(NIGHT + timedelta(days=1), LAST - timedelta(days=1)):
         ingest_night(project, night)
     waiting = measure_outcomes(project, LAST - timedelta(days=1), "test")
     ingest_night(project, LAST)
@@ -154,7 +156,7 @@ def test_training_learns_from_outcomes_of_before_the_holdout(story: Story) -> No
     # At 06:00 on the 15th the file of the 14th is there: the newest window is that of the 11th.
     assert (lineage.fitted, lineage.holdout, lineage.last) == ("2024-03-04", "2024-03-07", "2024-03-11")
     labels: list[float] = []
-    for day in nights(date.fromisoformat(lineage.first), date.fromisoformat(lineage.fitted)):
+    for day in date_range(date.fromisoformat(lineage.first), date.fromisoformat(lineage.fitted)):
         rows = read_dates(story.project.lake, features_table(story.project.definition), day, day)
         by_loop = outcomes_of(day, story.sales)
         assert rows["customer"].to_pylist() == list(by_loop)

@@ -78,7 +78,7 @@ def thresholds(
     file = page or project.settings.var_path / "thresholds" / f"{model}-{registered.number}.html"
     file.parent.mkdir(parents=True, exist_ok=True)
     title = f"{model}: the thresholds of version {registered.number}"
-    file.write_text(render_thresholds(title, reference, baseline, sizes))
+    file.write_text(render_thresholds(title, reference, baseline, sizes, project.definition.schedule))
     if format is Format.table:
         write_line(f"{where}: {baseline.false_alarms}; the days of its training period are plotted in {file}")
 

@@ -121,16 +121,16 @@ def score(
 
     It does what the DAGs <model>.score and <model>.monitor do, but for starting a training that a night requests.
     """
-    from nightshift.definition.calendar import nights
+    from nightshift.definition.nights import nights_within
     from nightshift.project import Project
     from nightshift.replay.summary import nights_table
     from nightshift.stages.by_hand import monitor_night, score_night
     from nightshift.status import night_statuses
 
     project = Project(model)
-    dates = list(nights(night.date(), last.date() if last else night.date()))
-    if not dates:
+    if last is not None and last < night:
         raise typer.BadParameter("--to is before --night")
+    dates = nights_within(project.definition, night.date(), last.date() if last else night.date())
     with progress() as show:
         for day in dates:
             score_night(project, day, f"by-hand-{day}", show)

@@ -1,18 +1,22 @@
-"""The calendar of nights: cutoffs, and the partitions that are available before them."""
+"""The calendar of nights: which dates they are, their cutoffs, and the partitions that are available before them."""
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from nightshift.definition.cron import date_after, date_before, is_weekly, named_dates
 from nightshift.definition.schedule import Schedule
 from nightshift.definition.source import Source
 from nightshift.errors import TerminalError
 
 if TYPE_CHECKING:
     from nightshift.definition.model import ModelDefinition
+
+YEARS = timedelta(days=4 * 366)  # in which every date comes that a cron can name, 29 February among them
 
 
 def parse_night(text: str | None) -> date:
@@ -34,7 +38,7 @@ def parse_night(text: str | None) -> date:
 
 def cutoff(schedule: Schedule, night: date) -> datetime:
     """The instant before which data must have been available to be used for a score date."""
-    return datetime.combine(night, time.fromisoformat(schedule.at), ZoneInfo(schedule.timezone))
+    return datetime.combine(night, schedule.time_of_day, ZoneInfo(schedule.timezone))
 
 
 def zone_of(schedule: Schedule, source: Source) -> str:
@@ -70,6 +74,16 @@ def newest_available(definition: ModelDefinition, source: str, night: date, date
     return max((day for day in dates if day <= newest), default=None)
 
 
+def arriving_partitions(schedule: Schedule, source: Source, night: date) -> list[date]:
+    """The dates of a daily source that become available after the cutoff of the night before, up to a night's.
+
+    The newest date is one of them, even if it was available already.
+    """
+    newest = newest_partition(schedule, source, night)
+    before = newest_partition(schedule, source, previous_night(schedule, night))
+    return list(date_range(min(before + timedelta(days=1), newest), newest))
+
+
 def label_span(definition: ModelDefinition, night: date) -> tuple[datetime, datetime]:
     """The instants at which the window of a score date's label begins and, exclusively, ends.
 
@@ -93,6 +107,11 @@ def label_dates(definition: ModelDefinition, night: date) -> tuple[date, date]:
 
 def newest_labelled(definition: ModelDefinition, night: date) -> date:
     """The newest score date whose outcomes are final at the cutoff of a night."""
+    return newest_night(definition.schedule, _newest_final(definition, night))
+
+
+def _newest_final(definition: ModelDefinition, night: date) -> date:
+    """The newest date, be it a score date or not, whose outcomes are final at the cutoff of a night."""
     source, window = definition.sources[definition.label.source], definition.label.window
     newest = newest_partition(definition.schedule, source, night)
     if window is None:
@@ -105,23 +124,96 @@ def newest_labelled(definition: ModelDefinition, night: date) -> date:
     return labelled
 
 
-def nights(first: date, last: date) -> Iterator[date]:
+def date_range(first: date, last: date) -> Iterator[date]:
     """Every date from `first` to `last`, both included."""
     for offset in range((last - first).days + 1):
         yield first + timedelta(days=offset)
 
 
-def neighbouring(dates: Iterable[date]) -> list[tuple[date, date]]:
-    """Spans of neighbouring dates: their first and last ones."""
+def nights(schedule: Schedule, first: date, last: date) -> Iterator[date]:
+    """The score dates from `first` to `last`, both included: every date, or those that the schedule's cron names.
+
+    The schedule's own start and end are not looked at: see `require_night`.
+    """
+    return named_dates(schedule.cron, first, last) if schedule.cron else date_range(first, last)
+
+
+def only_nights(schedule: Schedule, dates: Iterable[date]) -> list[date]:
+    """Those of some dates that are score dates, ascending: a table may have nights of an earlier schedule."""
+    ordered = sorted(dates)
+    if schedule.cron is None or not ordered:
+        return ordered
+    named = set(nights(schedule, ordered[0], ordered[-1]))
+    return [day for day in ordered if day in named]
+
+
+def is_night(schedule: Schedule, day: date) -> bool:
+    """Whether a date is a score date."""
+    return any(True for _ in nights(schedule, day, day))
+
+
+def next_night(schedule: Schedule, day: date) -> date:
+    """The first score date after a date."""
+    night = date_after(schedule.cron, day) if schedule.cron else day + timedelta(days=1)
+    assert night is not None, "a cron that names no date is refused with the definition"
+    return night
+
+
+def previous_night(schedule: Schedule, day: date, count: int = 1) -> date:
+    """The last score date before a date; or the one that is so many score dates before it.
+
+    Args:
+        schedule: The schedule.
+        day: The date, which need not be a score date.
+        count: How many score dates to go back.
+    """
+    if schedule.cron is None:
+        return day - timedelta(days=count)
+    for _ in range(count):
+        night = date_before(schedule.cron, day)
+        if night is None:
+            break
+        day = night
+    return day
+
+
+def newest_night(schedule: Schedule, day: date) -> date:
+    """The newest score date up to a date, itself included."""
+    return previous_night(schedule, day + timedelta(days=1))
+
+
+def fewest_nights(schedule: Schedule, span: timedelta) -> int:
+    """The fewest score dates that so many days up to a score date have, in the first years of a schedule."""
+    if schedule.cron is None:
+        return span.days
+    begin = schedule.start
+    named = list(nights(schedule, begin - span, begin + YEARS))
+    counts = (index + 1 - bisect_right(named, night - span) for index, night in enumerate(named) if night >= begin)
+    return min(counts, default=0)
+
+
+def weekdays_compare(schedule: Schedule) -> bool:
+    """Whether nights are compared with those of their own weekday; otherwise with the nights just before them.
+
+    A week's Mondays are like each other, and so are the nights of a schedule of every date. The first of one month is
+    like that of another, whatever weekday it is.
+    """
+    return schedule.cron is None or is_weekly(schedule.cron)
+
+
+def neighbouring(dates: Iterable[date], schedule: Schedule | None = None) -> list[tuple[date, date]]:
+    """Spans of neighbouring dates: their first and last ones. With a schedule, of neighbouring score dates."""
     spans: list[tuple[date, date]] = []
     for day in sorted(dates):
-        if spans and day - spans[-1][1] == timedelta(days=1):
+        before = previous_night(schedule, day) if schedule else day - timedelta(days=1)
+        if spans and spans[-1][1] >= before:
             spans[-1] = (spans[-1][0], day)
         else:
             spans.append((day, day))
     return spans
 
 
-def spans_in_words(dates: Iterable[date]) -> str:
+def spans_in_words(dates: Iterable[date], schedule: Schedule | None = None) -> str:
     """Dates for people, neighbouring ones as a span: `2024-01-01 to 2024-01-03, 2024-01-05`."""
-    return ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in neighbouring(dates))
+    spans = neighbouring(dates, schedule)
+    return ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in spans)

@@ -146,13 +146,14 @@ def _latest_landing(declared: Mapping[str, Any], zone: str) -> str:
     except ValidationError:
         return PLACEHOLDER_AFTER
     local = ZoneInfo(zone)
-    year = nights(schedule.start, min(schedule.start + timedelta(days=366), schedule.end or date.max))
+    year = nights(schedule, schedule.start, min(schedule.start + timedelta(days=366), schedule.end or date.max))
     # By the wall clock, as `available_at` counts.
-    least = min(
+    delays = (
         cutoff(schedule, night).astimezone(local).replace(tzinfo=None) - datetime.combine(night, time())
         for night in year
     )
-    return f"{min(least // timedelta(hours=1), 24)}h"
+    least = min(delays, default=None)
+    return PLACEHOLDER_AFTER if least is None else f"{min(least // timedelta(hours=1), 24)}h"
 
 
 def _parse_draft(file: Path) -> CommentedMap:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import ceil
 
+from nightshift.definition.calendar import fewest_nights
 from nightshift.definition.gate import AgainstChampion, Gate, Slices
 from nightshift.definition.metrics import LARGER_IS_BETTER
 from nightshift.definition.model import ModelDefinition
@@ -76,10 +77,16 @@ def check_comparison(definition: ModelDefinition, declared: AgainstChampion, pat
 
 def holdout_has_enough_days(definition: ModelDefinition) -> Iterator[Problem]:
     gate, days = definition.gate, definition.training.holdout.days
-    if (gate.against_champion or gate.baseline) and days < gate.min_days:
+    nights = fewest_nights(definition.schedule, definition.training.holdout)
+    if nights == 0:
+        return  # a cron that names no date is refused by its own rule
+    if (gate.against_champion or gate.baseline) and nights < gate.min_days:
         message = f"too short to be {gate.confidence_text} of a comparison: whole days are resampled"
         fix = "keep more days" if gate.against_champion else "keep more days, or write `baseline: false` under `gate:`"
-        yield Problem(("training", "holdout"), message, f"{days}d", f"at least {gate.min_days}d", fix)
+        received, allowed = f"{days}d", f"at least {gate.min_days}d"
+        if definition.schedule.cron:
+            received, allowed = f"{days}d, {nights} nights at the fewest", f"at least {gate.min_days} nights"
+        yield Problem(("training", "holdout"), message, received, allowed, fix)
 
 
 def slices_have_a_champion_and_columns(definition: ModelDefinition) -> Iterator[Problem]:

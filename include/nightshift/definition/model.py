@@ -66,6 +66,14 @@ class ModelDefinition(StrictModel):
         """Whether the observations of a night are rows of a file of its own date."""
         return not self.observations.within and self.sources[self.observations.source].cadence == "daily"
 
+    def is_read_between_nights(self, source: str) -> bool:
+        """Whether all dates of a daily source are read, and not only those of nights."""
+        return (
+            any(aggregate.source == source for aggregate in self.features.aggregates.values())
+            or (self.observations.within is not None and source == self.observations.source)
+            or (self.label.window is not None and source == self.label.source)
+        )
+
     @property
     def observed_types(self) -> dict[str, str]:
         """The columns of an observation, landed and derived, with their types; of an unknown source none."""

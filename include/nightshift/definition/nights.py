@@ -5,15 +5,34 @@ from __future__ import annotations
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from nightshift.definition.calendar import parse_night
+from nightshift.definition.calendar import is_night, next_night, nights, parse_night, previous_night
 from nightshift.definition.load import located
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.problem import Problem
+from nightshift.definition.schedule import Schedule
 from nightshift.errors import TerminalError
 
 
 def require_night(definition: ModelDefinition, night: date) -> None:
     """Requires that a date is a night of a model.
+
+    Raises:
+        TerminalError: If it is before the schedule's start or after its end, or its cron does not name it; with file
+            and line.
+    """
+    require_scheduled(definition, night)
+    schedule = definition.schedule
+    if not is_night(schedule, night):
+        around = previous_night(schedule, night), next_night(schedule, night)
+        message = f"{night}, a {night:%A}, is no night"
+        allowed = [str(day) for day in around if _is_scheduled(schedule, day)]
+        fix = "choose a date that the cron names, or change the cron"
+        [error] = located(definition, [Problem(("schedule", "cron"), message, str(night), allowed, fix)])
+        raise error
+
+
+def require_scheduled(definition: ModelDefinition, night: date) -> None:
+    """Requires that a date is one of a model's schedule, be it a night or between two nights.
 
     Raises:
         TerminalError: If it is before the schedule's start or after its end; with file and line.
@@ -30,6 +49,24 @@ def require_night(definition: ModelDefinition, night: date) -> None:
     if problem:
         [error] = located(definition, [problem])
         raise error
+
+
+def nights_within(definition: ModelDefinition, first: date, last: date) -> list[date]:
+    """The nights from `first` to `last`.
+
+    Raises:
+        TerminalError: If there is none, or one is before the schedule's start or after its end; with file and line.
+    """
+    dates = list(nights(definition.schedule, first, last)) if first < last else [first]
+    if not dates:
+        require_night(definition, first)
+    for night in dates:
+        require_night(definition, night)
+    return dates
+
+
+def _is_scheduled(schedule: Schedule, day: date) -> bool:
+    return schedule.start <= day <= (schedule.end or date.max)
 
 
 def training_date(definition: ModelDefinition, given: str | None, run_after: datetime) -> date:

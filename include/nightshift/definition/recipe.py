@@ -217,7 +217,7 @@ def _inputs_of_transform(definition: ModelDefinition, declared: Iterable[Recipe]
 def _clock(definition: ModelDefinition, source: Source | None = None) -> list[object]:
     """What decides which data a night may use: the cutoff's time of day, and when a source is available."""
     schedule = definition.schedule
-    clock: list[object] = [schedule.timezone, schedule.at]
+    clock: list[object] = [schedule.timezone, f"{schedule.time_of_day:%H:%M}"]
     if source is None:
         return clock
     return [*clock, zone_of(schedule, source), source.available.model_dump(mode="json")]

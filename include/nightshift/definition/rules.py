@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import date, datetime, time, timedelta
-
-from croniter import CroniterBadDateError, croniter
+from datetime import date, timedelta
 
 from nightshift.definition import (
     check_rules,
@@ -14,6 +12,7 @@ from nightshift.definition import (
     label_rules,
     monitoring_rules,
     promotion_rules,
+    schedule_rules,
     source_rules,
     training_rules,
 )
@@ -122,13 +121,13 @@ def observations_are_available_in_time(definition: ModelDefinition) -> Iterator[
         return
     start = definition.schedule.start
     # A year of nights, because two time zones may change their clocks on different days or not at all.
-    year = nights(start, min(start + timedelta(days=366), definition.schedule.end or date.max))
+    year = nights(definition.schedule, start, min(start + timedelta(days=366), definition.schedule.end or date.max))
     if source and not all(is_available(definition.schedule, source, night, night) for night in year):
         yield Problem(
             ("sources", definition.observations.source, "available", "after"),
             "the observations of a night are not available at its cutoff",
             None,
-            "at most the time from midnight to `schedule.at`",
+            f"at most the time from midnight to the cutoff, {definition.schedule.time_of_day:%H:%M}",
             "score later, or use a source that is available earlier",
         )
 
@@ -170,27 +169,6 @@ def names_do_not_collide(definition: ModelDefinition) -> Iterator[Problem]:
             yield Problem(
                 ("observations", "key"), "is a column of every scored table", column, None, "rename it at landing"
             )
-
-
-def schedule_is_valid(definition: ModelDefinition) -> Iterator[Problem]:
-    schedule, cadence = definition.schedule, definition.training.cadence
-    if schedule.end is not None and schedule.end < schedule.start:
-        received = f"{schedule.start} to {schedule.end}"
-        yield Problem(("schedule", "end"), "ends before it starts", received, None, "write a later end")
-    if not croniter.is_valid(cadence):
-        allowed = "five fields: minute hour day month weekday"
-        yield Problem(("training", "cadence"), "not a cron expression", cadence, allowed, "such as '0 6 1 * *'")
-    elif not _has_next_date(cadence, schedule.start):
-        allowed = "a day that some month has"
-        yield Problem(("training", "cadence"), "never comes due", cadence, allowed, "such as '0 6 1 * *'")
-
-
-def _has_next_date(cadence: str, start: date) -> bool:
-    try:
-        croniter(cadence, datetime.combine(start, time())).get_next()
-    except CroniterBadDateError:
-        return False
-    return True
 
 
 def alert_precedes_timeout(definition: ModelDefinition) -> Iterator[Problem]:
@@ -235,7 +213,6 @@ RULES: tuple[Rule, ...] = (
     observations_are_available_in_time,
     names_are_free,
     names_do_not_collide,
-    schedule_is_valid,
     alert_precedes_timeout,
     training_has_data_and_parameters,
     watched_features_exist,
@@ -245,6 +222,7 @@ RULES: tuple[Rule, ...] = (
     *label_rules.RULES,
     *monitoring_rules.RULES,
     *promotion_rules.RULES,
+    *schedule_rules.RULES,
     *source_rules.RULES,
     *training_rules.RULES,
 )

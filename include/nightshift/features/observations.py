@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from nightshift.definition.calendar import newest_partition, nights
+from nightshift.definition.calendar import date_range, newest_partition, nights
 from nightshift.definition.model import ModelDefinition
 from nightshift.features.compute import with_derived
 from nightshift.features.plan import VisibleTile
@@ -59,22 +59,25 @@ def observe(
     if within is None:
         rows = with_derived(definition, source, rows)
         if definition.sources[source].cadence == "daily":
+            if definition.schedule.cron:
+                rows = rows.where(F.col("source_date").isin(list(nights(definition.schedule, first, last))))
             return rows.withColumnRenamed("source_date", "score_date")
         pairs = [(version.night, version.tile.start) for version in versions]
         return rows.join(F.broadcast(_dated(rows.sparkSession, pairs)), "source_date").drop("source_date")
     key = list(definition.observations.key)
     keys = rows.select("source_date", *key).dropna(subset=key).distinct()
-    pairs = [(night, day) for night in nights(first, last) for day in _days(definition, night, within)]
+    score_dates = list(nights(definition.schedule, first, last))
+    pairs = [(night, day) for night in score_dates for day in _days(definition, night, within)]
     dated = keys.join(F.broadcast(_dated(rows.sparkSession, pairs)), "source_date").select("score_date", *key)
     # A night in one task, which writes it into one file.
-    tasks = min((last - first).days + 1, rows.sparkSession.sparkContext.defaultParallelism)
+    tasks = min(len(score_dates), rows.sparkSession.sparkContext.defaultParallelism)
     return dated.repartition(tasks, "score_date").distinct()
 
 
 def _days(definition: ModelDefinition, night: date, within: timedelta) -> Iterable[date]:
     """The days in which keys are looked for."""
     newest = newest_partition(definition.schedule, definition.sources[definition.observations.source], night)
-    return nights(newest - within + timedelta(days=1), newest)
+    return date_range(newest - within + timedelta(days=1), newest)
 
 
 def _dated(spark: SparkSession, pairs: Sequence[tuple[date, date]]) -> DataFrame:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from nightshift.definition.calendar import newest_available, newest_partition, nights
+from nightshift.definition.calendar import date_range, newest_available, newest_partition, nights
 from nightshift.definition.model import ModelDefinition
 
 # Days that a tile spans, longest last. Each is a multiple of the one before, so that long tiles are built from shorter
@@ -27,7 +27,7 @@ class Tile:
 
     @property
     def dates(self) -> Iterator[date]:
-        return nights(self.start, self.last)
+        return date_range(self.start, self.last)
 
     @property
     def parts(self) -> tuple[Tile, ...]:
@@ -109,7 +109,7 @@ def cover(first: date, last: date) -> Iterator[Tile]:
 def _windows(
     definition: ModelDefinition, source: str, first: date, last: date, lengths: set[int]
 ) -> Iterator[VisibleTile]:
-    for night in nights(first, last):
+    for night in nights(definition.schedule, first, last):
         newest = newest_partition(definition.schedule, definition.sources[source], night)
         windows: dict[Tile, list[int]] = {}
         for days in sorted(lengths):
@@ -122,6 +122,6 @@ def _versions(
     definition: ModelDefinition, source: str, first: date, last: date, published: Iterable[date]
 ) -> Iterator[VisibleTile]:
     dates = tuple(published)
-    for night in nights(first, last):
+    for night in nights(definition.schedule, first, last):
         if version := newest_available(definition, source, night, dates):
             yield VisibleTile(night, Tile(version, 1))

@@ -7,7 +7,7 @@ from datetime import date
 from itertools import islice
 from pathlib import Path
 
-from nightshift.definition.calendar import is_available
+from nightshift.definition.calendar import is_available, only_nights
 from nightshift.definition.model import ModelDefinition
 from nightshift.errors import NotYetAvailable, TerminalError
 from nightshift.features.plan import Tile
@@ -75,7 +75,7 @@ def sample_nights(lake: Lake, definition: ModelDefinition, count: int, seed: int
         NotYetAvailable: If there is no such night.
     """
     table = features_table(definition)
-    published = sorted(published_dates(lake, table))
+    published = only_nights(definition.schedule, published_dates(lake, table))
     if not published:
         raise NotYetAvailable("no features are published", where=table.name, fix="run or build some nights first")
     random.Random(seed).shuffle(published)

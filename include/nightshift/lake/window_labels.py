@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightshift.definition.calendar import available_at, cutoff, label_dates, nights, zone_of
+from nightshift.definition.calendar import available_at, cutoff, date_range, label_dates, zone_of
 from nightshift.definition.label import OF_EVENTS, Label
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.spark_sql import columns_of, instant_of, to_duckdb
@@ -92,7 +92,7 @@ def window_labels(
         TerminalError: If the outcome cannot be computed.
     """
     dates = sorted(pc.unique(observed["score_date"]).to_pylist())
-    complete = [night for night in dates if set(nights(*label_dates(definition, night))) <= set(files)]
+    complete = [night for night in dates if set(date_range(*label_dates(definition, night))) <= set(files)]
     tables = {
         "landed": with_plain_zeros(landed, definition.label_key),
         "files": _files(definition, files),
@@ -178,7 +178,7 @@ def _cutoffs(definition: ModelDefinition, dates: Iterable[date]) -> pa.Table:
     """The cutoff of every day in the windows of some score dates, and those that end them."""
     window = definition.label.window
     assert window is not None
-    days = sorted({day for night in dates for day in nights(night + window.from_, night + window.to)})
+    days = sorted({day for night in dates for day in date_range(night + window.from_, night + window.to)})
     # A date that a clock skips has the cutoff of the next one: a day without time has no event.
     begins = {cutoff(definition.schedule, day).astimezone(UTC): day for day in days}
     return pa.table({"_day": pa.array(begins.values(), pa.date32()), "_begins": pa.array(begins, _INSTANT)})

@@ -135,7 +135,8 @@ def learn_day_model(counts: Counts, weekdays: npt.NDArray[np.int64], normal_scor
     rest = differences - shifts
     weekday_shifts, weekday_rest = _weekday_means(shifts, weekdays), _weekday_means(rest, weekdays)
     by_weekday = bool(weekday_shifts.any() or weekday_rest.any())
-    freedom = days - (7 if by_weekday else 1)
+    groups = len(np.unique(weekdays)) if by_weekday else 1
+    freedom = days - groups
     # Where weekdays have an expectation each, the rest of their difference is one of days.
     shifts, rest = _centred(shifts - weekday_shifts[weekdays]), _centred(rest - weekday_rest[weekdays])
     base = np.maximum(pooled + unit * (weekday_shifts + weekday_rest), 0.0)
@@ -149,7 +150,7 @@ def learn_day_model(counts: Counts, weekdays: npt.NDArray[np.int64], normal_scor
         scale,
         effects * unit / scale[weekdays],
         (shifts + rest) * unit / scale[weekdays],
-        (7 if by_weekday else 1) / days,
+        groups / days,
         freedom,
     )
 
@@ -164,15 +165,20 @@ def _centred(differences: Vector) -> Vector:
 
 
 def _weekday_means(differences: Vector, weekdays: npt.NDArray[np.int64]) -> Vector:
-    """By how much each weekday differs from all days, shrunk; 0 where that is not beyond doubt, shape (7, bins)."""
+    """By how much each weekday differs from all days, shrunk; 0 where that is not beyond doubt, shape (7, bins).
+
+    Only weekdays that there are any days of have a difference: a schedule may score some weekdays, or a single one.
+    """
     days, counted = len(differences), np.bincount(weekdays, minlength=7)
-    if counted.min() < LEAST_WEEKS:
-        return np.zeros((7, differences.shape[1]))
-    means = np.array([differences[weekdays == day].mean(axis=0) for day in range(7)])
-    between = float((counted[:, None] * np.square(means - differences.mean(axis=0))).sum()) / 6
-    within = float(np.square(differences - means[weekdays]).sum()) / (days - 7)
+    present, means = np.flatnonzero(counted), np.zeros((7, differences.shape[1]))
+    groups = len(present)
+    if groups < 2 or counted[present].min() < LEAST_WEEKS:
+        return means
+    means[present] = [differences[weekdays == day].mean(axis=0) for day in present]
+    between = float((counted[:, None] * np.square(means - differences.mean(axis=0))).sum()) / (groups - 1)
+    within = float(np.square(differences - means[weekdays]).sum()) / (days - groups)
     # As if all bins moved together: the fewest degrees of freedom there can be.
-    if between <= f.ppf(CONFIDENCE, 6, days - 7) * within or between == 0:
+    if between <= f.ppf(CONFIDENCE, groups - 1, days - groups) * within or between == 0:
         return np.zeros_like(means)
     return np.asarray(means * (1.0 - within / between))
 

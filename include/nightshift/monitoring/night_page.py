@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date, timedelta
+from datetime import date
 from functools import lru_cache
 from itertools import accumulate
 from math import ceil, isfinite
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment
 
+from nightshift.definition.schedule import Schedule
 from nightshift.monitoring.evidence import AUDITS, Row, is_decision, night_drift
 from nightshift.monitoring.histograms import Histogram
 from nightshift.monitoring.history_plots import HEIGHT, TITLE_HEIGHT, Section, plot_history, promotions_of
@@ -20,7 +21,7 @@ from nightshift.monitoring.value import CHAMPION, NAIVE
 from nightshift.pages import POLICY, plots, templates
 from nightshift.pages.plots import Axis, Plot
 
-HISTORY = timedelta(days=60)  # that is plotted
+HISTORY = 60  # how many nights back are plotted
 MOVERS = 10
 BIN_NAME, AXIS_NAMES = 8, 45  # letters of a bin's name, and of all names below an axis
 THOUSANDS = 10_000  # from here on values are in thousands: longer numbers would run into the axis' title
@@ -47,6 +48,7 @@ def render_night(
     unit: str = "",
     histograms: Sequence[Histogram] = (),
     definition: str = "current",
+    schedule: Schedule | None = None,
 ) -> str:
     """Renders the page of a night.
 
@@ -57,6 +59,7 @@ def render_night(
         unit: The unit of the value.
         histograms: Those of the features that moved most.
         definition: The definition of the features that were scored, in words.
+        schedule: Which dates are nights; every date if None.
 
     Returns:
         One HTML page that loads nothing.
@@ -70,9 +73,9 @@ def render_night(
         Section("Reference and night", "The features that moved most, by the share of rows with each value.",
                 {"champion": "reference", "challenger": "night"},
                 [_plot_histogram(histogram) for histogram in histograms]),
-        _drift(rows),
-        _performance(rows),
-        _value(rows, unit),
+        _drift(rows, schedule),
+        _performance(rows, schedule),
+        _value(rows, unit, schedule),
     ]  # fmt: skip
     return (
         _environment()
@@ -156,18 +159,18 @@ def _summarize_quality(verdicts: Sequence[str]) -> str:
     return f"{warned} in {len(verdicts)} checks" if warnings else f"{len(verdicts)} checks passed"
 
 
-def _drift(rows: Sequence[Row]) -> Section:
+def _drift(rows: Sequence[Row], schedule: Schedule | None) -> Section:
     drawn = []
     for statistic, (title, label) in OVERALL.items():
         nights = _night_rows(rows, "drift", statistic)
         values, bounds = _series(nights, "value"), _series(nights, "threshold")
         if values:
             lines = {"challenger dotted": values, "bound": bounds}
-            drawn.append(plot_history(title, "", label, lines, promotions_of(nights)))
+            drawn.append(plot_history(title, "", label, lines, promotions_of(nights), schedule))
     return Section("Drift", "By night.", {"challenger": "measured", "bound": "threshold"}, drawn)
 
 
-def _performance(rows: Sequence[Row]) -> Section:
+def _performance(rows: Sequence[Row], schedule: Schedule | None) -> Section:
     drawn = []
     for metric, (title, direction) in METRICS.items():
         estimated, realized = (_night_rows(rows, monitor, metric) for monitor in ("estimate", "outcome"))
@@ -177,7 +180,8 @@ def _performance(rows: Sequence[Row]) -> Section:
             lines["champion limit"] = _series(realized, "threshold")
             holdout = [row for row in rows if (row["subject"], row["statistic"]) == ("reference", metric)]
             lines["ideal"] = _series(holdout, "value")
-            drawn.append(plot_history(title, direction, metric, lines, promotions_of([*estimated, *realized])))
+            promotions = promotions_of([*estimated, *realized])
+            drawn.append(plot_history(title, direction, metric, lines, promotions, schedule))
     note = (
         "The estimate uses no labels. It follows rows that move to where the model is better or worse. It does not "
         "notice a changed concept: rows of the same score with other outcomes than before."
@@ -187,7 +191,7 @@ def _performance(rows: Sequence[Row]) -> Section:
     return Section("Performance", note, legend, drawn)
 
 
-def _value(rows: Sequence[Row], unit: str) -> Section:
+def _value(rows: Sequence[Row], unit: str, schedule: Schedule | None) -> Section:
     by_subject: dict[str, list[Row]] = {}
     for row in rows:
         if row["monitor"] == "value" and row["statistic"] == "value":
@@ -205,7 +209,7 @@ def _value(rows: Sequence[Row], unit: str) -> Section:
         unit = f"thousand {unit}".rstrip()
     promotions = promotions_of(by_subject.get(CHAMPION, []))
     note = "Cumulative over the nights shown."
-    drawn = [plot_history("Value", note, unit or "value", lines, promotions)] if lines else []
+    drawn = [plot_history("Value", note, unit or "value", lines, promotions, schedule)] if lines else []
     return Section("Value", "Of nights whose labels are final.", legend, drawn)
 
 

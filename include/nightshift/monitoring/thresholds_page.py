@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from jinja2 import Environment
 
+from nightshift.definition.schedule import Schedule
 from nightshift.monitoring.correlations import change_threshold
 from nightshift.monitoring.day_model import LEAST_ROWS
 from nightshift.monitoring.history_plots import Section, plot_history
@@ -36,8 +37,21 @@ def threshold_rows(baseline: DriftBaseline, sizes: Sequence[int]) -> list[tuple[
     return rows
 
 
-def render_thresholds(title: str, reference: ModelReference, baseline: DriftBaseline, sizes: Sequence[int]) -> str:
+def render_thresholds(
+    title: str,
+    reference: ModelReference,
+    baseline: DriftBaseline,
+    sizes: Sequence[int],
+    schedule: Schedule | None = None,
+) -> str:
     """The page of a version's thresholds.
+
+    Args:
+        title: The title.
+        reference: The reference of the version.
+        baseline: Its thresholds.
+        sizes: The sizes of nights that have a column each.
+        schedule: Which dates are nights; every date if None.
 
     Returns:
         One HTML page that loads nothing.
@@ -60,13 +74,13 @@ def render_thresholds(title: str, reference: ModelReference, baseline: DriftBase
             },
             names=["subject", "statistic", *(f"{size:,} rows" for size in sizes)],
             rows=threshold_rows(baseline, sizes),
-            section=Section("The days of the reference", note, legend, list(_plots(reference, baseline))),
+            section=Section("The days of the reference", note, legend, list(_plots(reference, baseline, schedule))),
             policy=POLICY,
         )
     )
 
 
-def _plots(reference: ModelReference, baseline: DriftBaseline) -> Iterator[Plot]:
+def _plots(reference: ModelReference, baseline: DriftBaseline, schedule: Schedule | None) -> Iterator[Plot]:
     for name, monitored in baseline.columns.items():
         values, bounds = dict[date, float](), dict[date, float]()
         column, dates = reference.column(name), reference.holdout_dates if name == SCORES else reference.training_dates
@@ -78,7 +92,9 @@ def _plots(reference: ModelReference, baseline: DriftBaseline) -> Iterator[Plot]
                 bounds[day] = baseline.thresholds.bound(name, PLOTTED, sum(counts))
         beyond = sum(value > bounds[day] for day, value in values.items())
         note = f"{beyond} of {len(values)} days beyond"
-        yield plot_history(_subject(name), note, PLOTTED, {"challenger dotted": values, "bound": bounds})
+        yield plot_history(
+            _subject(name), note, PLOTTED, {"challenger dotted": values, "bound": bounds}, None, schedule
+        )
 
 
 def _subject(name: str) -> str:

@@ -12,7 +12,7 @@ from nightshift.profiling.bounds import round_outward
 from nightshift.profiling.proposal import ProposedValue
 from nightshift.quality.distributions import ColumnDistribution
 from nightshift.quality.expectation import DISTINCT, MEAN, MIX, PRESENT, SPREAD, ExpectationSpec
-from nightshift.quality.usual import mix_distance, same_weekdays, usual_values
+from nightshift.quality.usual import comparable_dates, mix_distance, usual_values
 
 DEVIATIONS = (8.0, 10.0, 15.0, 20.0)  # the first that rarely alarms is proposed
 MAX_ALARM_SHARE = 0.01  # of the dates
@@ -68,7 +68,7 @@ def alarms(
     """The dates on which a column would have raised an alarm, and the number of dates that have a history."""
     outside, measured = [], 0
     for day, distribution in distributions.items():
-        history = [distributions[before] for before in same_weekdays(list(distributions), day, usual.weeks)]
+        history = [distributions[before] for before in comparable_dates(list(distributions), day, usual.weeks)]
         expectations = list(usual_values(name, kind, usual, day, history))
         measured += bool(expectations)
         if not all(_holds(expectation, distribution) for expectation in expectations):
@@ -98,7 +98,7 @@ def row_ratios(rows: Mapping[date, int], weeks: int) -> dict[date, float]:
     """The number of rows as a multiple of the median of the same weekdays before, of each date with a history."""
     ratios = {}
     for day, count in rows.items():
-        history = [rows[before] for before in same_weekdays(list(rows), day, weeks)]
+        history = [rows[before] for before in comparable_dates(list(rows), day, weeks)]
         if history and median(history):
             ratios[day] = count / median(history)
     return ratios

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from itertools import chain
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightshift.definition.calendar import newest_partition, nights, zone_of
+from nightshift.definition.calendar import newest_partition, next_night, only_nights, weekdays_compare, zone_of
 from nightshift.definition.checks import ColumnChecks, Reference
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.source import Source
@@ -32,12 +33,11 @@ from nightshift.quality.context import AuditContext
 from nightshift.quality.contract import features_contract, scores_contract, source_contract
 from nightshift.quality.distributions import ColumnDistribution, published_distributions
 from nightshift.quality.expectation import NEW_FILE, Contract
-from nightshift.quality.usual import same_weekdays
+from nightshift.quality.usual import comparable_dates
 from nightshift.registry.reference import ReferenceColumn
 from nightshift.registry.store import Registry
 from nightshift.types import Check, Staged
 
-MAX_DELAY = timedelta(days=366)  # from a partition's date to the night that can have it
 REMEMBERED_DATES = 14  # newest dates whose files a new file is compared with
 
 
@@ -73,7 +73,9 @@ class Auditor:
         if layer is Layer.RAW:
             return source_contract(name, self.definition.sources[name], self._source_context(name, staged, siblings))
         observations = self._observations(staged)
-        context = AuditContext(day=_single_date(staged), observations=observations)
+        context = AuditContext(
+            day=_single_date(staged), by_weekday=weekdays_compare(self.definition.schedule), observations=observations
+        )
         if layer is Layer.FEATURES:
             columns = self.definition.quality.features.columns
             history = self._history(features_table(self.definition), columns, staged)
@@ -92,17 +94,28 @@ class Auditor:
             if OBSERVED in staged.inputs:
                 return int(staged.inputs[OBSERVED])
             counted = features_table(self.definition)
-        return sum(published_dates(self.lake, counted, (staged.first, staged.last)).values())
+        rows = published_dates(self.lake, counted, (staged.first, staged.last))
+        return sum(rows[night] for night in only_nights(self.definition.schedule, rows))
 
-    def file_checks(self, staged: Staged) -> list[Check]:
-        """The checks of a source's landed files: whether one equals another date's file, byte for byte."""
+    def file_checks(self, staged: Staged, siblings: Sequence[Staged] = ()) -> list[Check]:
+        """The checks of a source's landed files: whether one equals another date's file, byte for byte.
+
+        Args:
+            staged: The set.
+            siblings: The sets that are staged by the same run: a night may stage several dates of a source.
+        """
         layer, name = split_identifier(staged.table)
         source = self.definition.sources.get(name)
         if layer is not Layer.RAW or source is None or source.cadence != "daily" or source.repeats == "allow":
             return []
-        digests = _digests_with_rows(source, staged)
+        digests, earlier = _digests_with_rows(source, staged), dict[date, str]()
+        for sibling in siblings:
+            if sibling.table == staged.table and sibling.last < staged.first:
+                earlier |= _digests_with_rows(source, sibling)
         first_dates: dict[str, date] = {}  # of a file: a published date, or the earlier of two in the set
-        for day, digest in (*self._published_digests(name, staged).items(), *digests.items()):
+        for day, digest in chain(
+            self._published_digests(name, staged).items(), sorted(earlier.items()), digests.items()
+        ):
             first_dates.setdefault(digest, day)
         repeats = [
             f"the file of {day} is the same as that of {first_dates[digest]}"
@@ -128,6 +141,7 @@ class Auditor:
             day=_single_date(staged) if source.cadence == "daily" else None,
             zone=zone_of(self.definition.schedule, source),
             row_counts=row_counts,
+            by_weekday=self._by_weekday(spec),
             distributions=self._history(spec, source.columns, staged),
             references=references,
             like_rows=self._row_count(like.source, staged, siblings) if like else None,
@@ -136,19 +150,30 @@ class Auditor:
     def _history(
         self, spec: TableSpec, columns: Mapping[str, ColumnChecks], staged: Staged
     ) -> dict[str, list[ColumnDistribution]]:
-        """The distributions on the same weekdays before, of the columns with a `usual`."""
+        """The distributions of the dates that a set is compared with, of the columns with a `usual`."""
         declared = {name: checks.usual for name, checks in columns.items() if checks.usual is not None}
         day = _single_date(staged)
         if day is None or not declared:
             return {}
-        published = list(self._published(spec))
-        weekdays = {name: same_weekdays(published, day, usual.weeks) for name, usual in declared.items()}
-        dates = sorted({weekday for days in weekdays.values() for weekday in days})
+        published, by_weekday = list(self._published(spec)), self._by_weekday(spec)
+        if spec.layer is not Layer.RAW:
+            published = only_nights(self.definition.schedule, published)
+        compared = {
+            name: comparable_dates(published, day, usual.weeks, by_weekday=by_weekday)
+            for name, usual in declared.items()
+        }
+        dates = sorted({date for days in compared.values() for date in days})
         distributions = published_distributions(self.lake, spec, dates, list(declared))
         return {
-            name: [distributions[weekday][name] for weekday in days if weekday in distributions]
-            for name, days in weekdays.items()
+            name: [distributions[date][name] for date in days if date in distributions]
+            for name, days in compared.items()
         }
+
+    def _by_weekday(self, spec: TableSpec) -> bool:
+        """Whether dates of a table are compared with those of their weekday: always where it has more than nights."""
+        schedule, published = self.definition.schedule, self._published(spec)
+        more = spec.layer is Layer.RAW and len(only_nights(schedule, published)) < len(published)
+        return weekdays_compare(schedule) or more
 
     def _reference_values(self, reference: Reference, staged: Staged, siblings: Sequence[Staged]) -> pa.Table | None:
         """The distinct values of another source in its newest partitions up to each date of a set.
@@ -180,8 +205,9 @@ class Auditor:
         day, schedule = _single_date(staged), self.definition.schedule
         if day is None or "irregular" in (staged_source.cadence, reference_source.cadence):
             return None
-        candidates = nights(day, day + MAX_DELAY)
-        night = next(night for night in candidates if newest_partition(schedule, staged_source, night) >= day)
+        night = next_night(schedule, day - timedelta(days=1))
+        while newest_partition(schedule, staged_source, night) < day:
+            night = next_night(schedule, night)
         return min(newest_partition(schedule, reference_source, night), day)
 
     def _row_count(self, source: str, staged: Staged, siblings: Sequence[Staged]) -> int | None:

@@ -21,7 +21,8 @@ class AuditContext:
         day: Its date, if it has a single one.
         zone: The time zone of the source's clock.
         row_counts: The number of rows of each published date.
-        distributions: The distributions of each column with a `usual` on the same weekdays before.
+        by_weekday: Whether the date is compared with those of its weekday, or with the nights just before it.
+        distributions: The distributions of each column with a `usual` on the dates that it is compared with.
         references: The distinct values of the other source, by reference.
         like_rows: The number of rows of the source of `rows.like` on the same date.
         observations: The number of rows that features and scores must have.
@@ -32,6 +33,7 @@ class AuditContext:
     day: date | None = None
     zone: str = "UTC"
     row_counts: Mapping[date, int] = field(default_factory=dict)
+    by_weekday: bool = True
     distributions: Mapping[str, Sequence[ColumnDistribution]] = field(default_factory=dict)
     references: Mapping[str, pa.Table] = field(default_factory=dict)
     like_rows: int | None = None

@@ -195,7 +195,7 @@ def _row_counts(source: Source, context: AuditContext) -> Iterator[ExpectationSp
     rows, days, day = source.rows, context.days, context.day
     yield _row_count("rows", rows.min * days, None if rows.max is None else rows.max * days)
     if day is not None and rows.usual is not None:
-        yield from usual_rows(rows.usual, day, context.row_counts)
+        yield from usual_rows(rows.usual, day, context.row_counts, by_weekday=context.by_weekday)
     if rows.like is not None and context.like_rows is not None:
         like, like_rows = rows.like, context.like_rows
         note = f"{like.min:g} to {like.max:g} times the {like_rows} of {like.source}"
@@ -209,7 +209,8 @@ def _usual(
     for name, history in context.distributions.items():
         usual = columns[name].usual
         if usual is not None and context.day is not None:
-            yield from usual_values(name, types[name], usual, context.day, history)
+            by_weekday = context.by_weekday
+            yield from usual_values(name, types[name], usual, context.day, history, by_weekday=by_weekday)
 
 
 def _custom(custom: CustomExpectation) -> ExpectationSpec:

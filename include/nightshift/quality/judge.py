@@ -55,7 +55,7 @@ def judge(
     """
     spec, contract = table_spec(auditor.definition, staged.table), auditor.contract(staged, siblings)
     rows = _rows(staged, spec, contract, spark)
-    further = auditor.file_checks(staged)
+    further = auditor.file_checks(staged, siblings)
     if spec.layer is Layer.RAW and spec.local_name in auditor.definition.sources:
         further += uncounted_checks(auditor.definition, spec.local_name, rows)
     audited = audit(contract, rows, staged.dates, run_id, further)

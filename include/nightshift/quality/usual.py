@@ -1,8 +1,8 @@
-"""The usual range of a partition: how far it may differ from those of the same weekday before."""
+"""The usual range of a partition: how far it may differ from those of the same weekday, or just before."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from fractions import Fraction
 from math import ceil, floor, fsum, isfinite, sqrt
@@ -20,26 +20,41 @@ MIN_SHARE_DEVIATION = 0.005  # of a share
 ROUNDING = 1e-9  # of the mean: a smaller spread is a rounding error
 
 
-def same_weekdays(days: Sequence[date], day: date, weeks: int) -> list[date]:
-    """The last dates before a date that are on its weekday, one per week; none if they are too few."""
-    weekdays = sorted(before for before in days if before < day and before.weekday() == day.weekday())[-weeks:]
-    return weekdays if len(weekdays) >= MIN_WEEKS else []
+def comparable_dates(days: Iterable[date], day: date, count: int, *, by_weekday: bool = True) -> list[date]:
+    """The last dates before a date that it is compared with; none if they are too few.
+
+    Args:
+        days: The dates there are.
+        day: The date.
+        count: How many dates it is compared with.
+        by_weekday: Whether only those of its weekday, one per week; otherwise the dates just before it.
+    """
+    before = sorted(d for d in days if d < day and (not by_weekday or d.weekday() == day.weekday()))[-count:]
+    return before if len(before) >= MIN_WEEKS else []
 
 
-def usual_rows(usual: UsualRowCount, day: date, counts: Mapping[date, int]) -> Iterator[ExpectationSpec]:
-    """Expects about as many rows as on the same weekday before; nothing in the first weeks.
+def kind_of_date(day: date, *, by_weekday: bool) -> str:
+    """What a date is compared with the last ones of, in words."""
+    return f"{day:%A}" if by_weekday else "night"
+
+
+def usual_rows(
+    usual: UsualRowCount, day: date, counts: Mapping[date, int], *, by_weekday: bool = True
+) -> Iterator[ExpectationSpec]:
+    """Expects about as many rows as on the dates that a date is compared with; nothing in the first weeks.
 
     Args:
         usual: The declared usual range.
         day: The date of the partition.
         counts: The number of rows of each published date.
+        by_weekday: See `comparable_dates`.
     """
-    if weekdays := same_weekdays(list(counts), day, usual.weeks):
-        middle, weekday = median(counts[before] for before in weekdays), f"{day:%A}"
+    if dates := comparable_dates(counts, day, usual.weeks, by_weekday=by_weekday):
+        middle, kind = median(counts[before] for before in dates), kind_of_date(day, by_weekday=by_weekday)
         least, most = multiples(usual.min, usual.max, middle)
         bounds = (("min_value", least), ("max_value", most))
-        note = f"{usual.min:g} to {usual.max:g} times {middle:g}, the median of the last {len(weekdays)} {weekday}s"
-        yield ExpectationSpec(ROW_COUNT, f"rows of a usual {weekday}", bounds, usual.severity, note)
+        note = f"{usual.min:g} to {usual.max:g} times {middle:g}, the median of the last {len(dates)} {kind}s"
+        yield ExpectationSpec(ROW_COUNT, f"rows of a usual {kind}", bounds, usual.severity, note)
 
 
 def multiples(least: float, most: float, rows: float) -> tuple[int, int]:
@@ -51,11 +66,17 @@ def multiples(least: float, most: float, rows: float) -> tuple[int, int]:
 
 
 def usual_values(
-    column: str, kind: str, usual: UsualValues, day: date, history: Sequence[ColumnDistribution]
+    column: str,
+    kind: str,
+    usual: UsualValues,
+    day: date,
+    history: Sequence[ColumnDistribution],
+    *,
+    by_weekday: bool = True,
 ) -> Iterator[ExpectationSpec]:
-    """Expects a column's distribution to be near that of the same weekday before.
+    """Expects a column's distribution to be near that of the dates that a date is compared with.
 
-    Each statistic may differ from its median over those weeks by a number of deviations: the median absolute deviation
+    Each statistic may differ from its median over those dates by a number of deviations: the median absolute deviation
     scaled to a standard deviation, or the statistic's sampling error where that is larger.
 
     Source: F. R. Hampel, The influence curve and its role in robust estimation, JASA 69 (1974).
@@ -65,13 +86,14 @@ def usual_values(
         kind: Its type.
         usual: The declared usual range.
         day: The date of the partition.
-        history: The column's distributions on the same weekdays before.
+        history: The column's distributions on the dates that it is compared with.
+        by_weekday: See `comparable_dates`.
     """
-    weekdays = f"the last {len(history)} {day:%A}s"
+    dates = f"the last {len(history)} {kind_of_date(day, by_weekday=by_weekday)}s"
     for statistic in STATISTICS[kind]:
         if not usual.of or statistic in usual.of:
             for expectation, bounds_or_mix in _EXPECTED[statistic](history, usual.deviations):
-                note = f"the mix of {weekdays}" if expectation == MIX else f"the usual range of {weekdays}"
+                note = f"the mix of {dates}" if expectation == MIX else f"the usual range of {dates}"
                 arguments = (("column", column), *bounds_or_mix.items())
                 yield ExpectationSpec(expectation, column, arguments, usual.severity, note)
 

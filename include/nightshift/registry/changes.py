@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from types import MappingProxyType
 
+from nightshift.definition.calendar import next_night
 from nightshift.definition.model import ModelDefinition
 from nightshift.lake.catalog import Lake
 from nightshift.lake.read import published_dates
@@ -206,7 +207,7 @@ class AliasChanges:
         if version and version.as_of and not events:
             return date.fromisoformat(version.as_of)  # it was the champion before events were recorded
         if scored := published_dates(self.lake, scores_table(self.definition)):
-            return max(scored) + timedelta(days=1)
+            return next_night(self.definition.schedule, max(scored))
         newest = newest_champion_change(events)
         return newest.effective if newest else self.definition.schedule.start
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
-from nightshift.definition.calendar import is_available
+from nightshift.definition.calendar import is_available, previous_night
 from nightshift.definition.load import load_replay
 from nightshift.lake.files import write_bytes
 from nightshift.lake.landing import landing_file, missing_files
 from nightshift.project import Project
+
+DELIVERY = timedelta(days=7)  # a file that arrives on a date is dated at most so long before it
+
+
+def land_night(project: Project, night: date) -> int:
+    """Lands the example files that arrive for a night: those of the dates since the night before; see `land`."""
+    first = previous_night(project.definition.schedule, night) + timedelta(days=1)
+    return land(project, night, since=first - DELIVERY)
 
 
 def land(project: Project, night: date, since: date | None = None) -> int:

@@ -5,23 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 from nightshift.definition.calendar import cutoff
 from nightshift.errors import TerminalError, TransientError
 from nightshift.project import Project
 from nightshift.replay.airflow_api import ENDED, AirflowApi
-from nightshift.replay.landing import land
+from nightshift.replay.landing import land_night
 from nightshift.replay.servers import Servers
 
 POOLS = {
     "nightshift_spark": (1, "Spark jobs that share this machine's cores"),
     "nightshift_training": (1, "Trainings: one at a time"),
 }
-
-
-DELIVERY = timedelta(days=7)  # a file that arrives for a night is dated at most so long before it
 
 
 @dataclass(frozen=True)
@@ -84,7 +81,7 @@ class Replay:
     def night(self, night: date) -> NightRun:
         """Runs a night: score, monitor, and the training if the night requested one."""
         started = time.monotonic()
-        land(self.project, night, since=night - DELIVERY)
+        land_night(self.project, night)
         score, monitor, train = (f"{self.model}.{verb}" for verb in ("score", "monitor", "train"))
         run_id = f"night__{night}"
         self.api.trigger(

@@ -10,7 +10,8 @@ from enum import IntEnum
 
 from rich.console import Console
 
-from nightshift.definition.calendar import nights
+from nightshift.definition.calendar import nights, previous_night
+from nightshift.definition.nights import nights_within
 from nightshift.lake.read import published_dates
 from nightshift.lake.tables import features_table
 from nightshift.project import Project
@@ -66,6 +67,7 @@ def replay(plan: Plan, settings: Settings, console: Console) -> ReplayEnd:
     """Runs a plan; run again after any interruption, it continues where it stopped."""
     report = Reporter(console)
     project = Project(plan.model, settings)
+    nights_within(project.definition, plan.first, plan.last)
     servers = Servers(settings, plan.airflow_port, plan.mlflow_port)
     end = ReplayEnd.INTERRUPTED
     with stopping(servers, console) as stopped:
@@ -99,7 +101,7 @@ def _run(plan: Plan, project: Project, servers: Servers, report: Reporter) -> li
         return [NightRun(plan.first, {f"{plan.model}.train": state}, 0)]
     report.log(f"first champion trained as of {plan.champion_as_of}")
     runs = []
-    for night in nights(plan.first, plan.last):
+    for night in nights(project.definition.schedule, plan.first, plan.last):
         runs.append(driver.night(night))
         report.log(f"night {night}: {_describe(runs[-1])}, {runs[-1].seconds:.0f} s")
         if not runs[-1].succeeded:
@@ -135,8 +137,9 @@ def _build_history(plan: Plan, project: Project, report: Reporter) -> None:
     """Lands and builds the dates before the first night, unless they are built."""
     last = plan.first - timedelta(days=1)
     landed = land(project, plan.first)
-    start = project.definition.schedule.start
-    if published_dates(project.lake, features_table(project.definition), (last, last)):
+    schedule = project.definition.schedule
+    start, newest = schedule.start, previous_night(schedule, plan.first)
+    if published_dates(project.lake, features_table(project.definition), (newest, newest)):
         report.log(f"the history to {last} is already built")
         return
     report.log(f"{landed} files landed, {start} to {last}")

@@ -48,7 +48,9 @@ def print_summary(
     print_table(console, nights_table(title, statuses, {run.night: run.seconds for run in runs}))
     _print_retrainings(console, project, first, last)
     succeeded = all(run.succeeded for run in runs)
-    complete = {status.night for status in statuses if status.complete} == set(nights(first, last))
+    complete = {status.night for status in statuses if status.complete} == set(
+        nights(project.definition.schedule, first, last)
+    )
     if not succeeded:
         _print_failure(console, project)
     if not complete:

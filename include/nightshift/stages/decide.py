@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from functools import partial
 
-from nightshift.definition.calendar import newest_labelled
+from nightshift.definition.calendar import newest_labelled, previous_night
 from nightshift.definition.retrain import Retrain
 from nightshift.errors import NightshiftError
 from nightshift.lake.read import published_dates
@@ -16,9 +16,9 @@ from nightshift.monitoring.decide import decide as decide_night
 from nightshift.monitoring.evidence import NightEvidence, gather_evidence, is_decision, requested_nights
 from nightshift.project import Progress, Project
 
-# How far back nights are counted and requests are looked up; how far back nights are decided later that were not
-# monitored in their time, since their event was lost or their run never ended.
-LOOKBACK, CATCH_UP = timedelta(days=62), timedelta(days=14)
+# How many nights back nights are counted and requests are looked up; how many nights back nights are decided later that
+# were not monitored in their time, since their event was lost or their run never ended.
+LOOKBACK, CATCH_UP = 62, 14
 
 
 def decide(project: Project, night: date, run_id: str, *, training_runs: bool = False) -> Decision:
@@ -35,7 +35,7 @@ def decide(project: Project, night: date, run_id: str, *, training_runs: bool = 
     """
     definition = project.definition
     policy = definition.monitoring.retrain
-    around = max(LOOKBACK, policy.cooldown)
+    around = max(night - previous_night(definition.schedule, night, LOOKBACK), policy.cooldown)
     rows = project.monitored(night - around, night + around)
     recorded = next((row for row in rows if is_decision(row) and row["score_date"] == night), None)
     if recorded is not None and recorded["verdict"] == "request":
@@ -84,7 +84,7 @@ def measured_nights(project: Project, first: date, last: date) -> Sequence[Night
 
 def unmonitored_nights(project: Project, night: date) -> list[date]:
     """The nights before this one that were scored, but not decided about."""
-    within = night - CATCH_UP, night - timedelta(days=1)
+    within = previous_night(project.definition.schedule, night, CATCH_UP), night - timedelta(days=1)
     decided = {row["score_date"] for row in project.monitored(*within, "decision")}
     scored = published_dates(project.lake, scores_table(project.definition), within)
     return [day for day in scored if day not in decided]

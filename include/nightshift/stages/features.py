@@ -5,7 +5,7 @@ The job `spark_jobs/features.py` runs it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import reduce
@@ -14,8 +14,8 @@ from math import ceil
 from pyspark.sql import DataFrame, SparkSession
 
 from nightshift.compute.driver import Step, progress
-from nightshift.compute.session import StagingWriter, read_table
-from nightshift.definition.calendar import nights
+from nightshift.compute.session import StagingWriter, read_files, read_table
+from nightshift.definition.calendar import date_range, nights
 from nightshift.definition.load import definition_hash
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.recipe import columns_behind
@@ -34,7 +34,7 @@ from nightshift.features.tiling import TileFile, TileWriter
 from nightshift.features.windows import WindowInputs
 from nightshift.lake.catalog import Lake
 from nightshift.lake.groups import aggregate_groups
-from nightshift.lake.read import Partition, published_partitions, snapshot_of
+from nightshift.lake.read import Partition, data_files, published_partitions, snapshot_of
 from nightshift.lake.readings import require_current_readings
 from nightshift.lake.staging import seal, staging_folder
 from nightshift.lake.tables import OBSERVED, Layer, features_table, raw_table, tiles_table
@@ -75,17 +75,22 @@ class RawTables:
         spec = raw_table(self.definition, source)
         return read_table(self.spark, self.lake, spec, first, last, self.snapshots[source])
 
-    def in_runs(self, source: str, first: date, last: date) -> DataFrame:
-        """The rows of a source dated from `first` to `last`, neighbouring dates in one task, a task a core."""
-        days = list(nights(first, last))
+    def in_runs(self, source: str, days: Sequence[date]) -> DataFrame:
+        """The rows of some dates of a source, neighbouring dates in one task, a task a core."""
         size = ceil(len(days) / min(len(days), self.spark.sparkContext.defaultParallelism))
-        parts = [self.rows(source, days[start], days[start : start + size][-1]) for start in range(0, len(days), size)]
+        parts = [self._of_days(source, days[start : start + size]) for start in range(0, len(days), size)]
         return reduce(DataFrame.union, parts)
+
+    def _of_days(self, source: str, days: Sequence[date]) -> DataFrame:
+        spec, published = raw_table(self.definition, source), self.partitions[source]
+        wanted = {file for day in days if day in published for file in published[day].files}
+        files = data_files(self.lake, spec, days[0], days[-1], self.snapshots[source])
+        return read_files(self.spark, spec, {file: size for file, size in files.items() if file in wanted})
 
     def count(self, source: str, first: date, last: date) -> int:
         """How many rows a source has from `first` to `last`."""
         published = self.partitions[source]
-        return sum(published[day].rows for day in nights(first, last) if day in published)
+        return sum(published[day].rows for day in date_range(first, last) if day in published)
 
     def inputs(self) -> dict[str, str]:
         """The snapshots by table, as the inputs of a staged set."""
@@ -108,7 +113,9 @@ def stage_features(raw: RawTables, first: date, last: date, attempt: str) -> lis
     inputs = raw.inputs() | {"definition": definition_hash(raw.definition)}
     inputs |= {OBSERVED: str(sum(counts.values()))}
     staging = StagingWriter(raw.lake, features_table(raw.definition), attempt, inputs)
-    batches = batch_by_rows(nights(first, last), OBSERVATIONS, lambda night: counts.get(night, 0))
+    batches = batch_by_rows(
+        nights(raw.definition.schedule, first, last), OBSERVATIONS, lambda night: counts.get(night, 0)
+    )
     for batch in progress("features", batches):
         batch_plan = plan_features(raw.definition, batch[0], batch[-1], raw.partitions)
         staging.write(*_features(raw, batch_plan, files))
@@ -152,7 +159,8 @@ def _observations(raw: RawTables, plan: FeaturePlan) -> dict[date, int]:
     """How many observations each night of a plan has."""
     if raw.definition.has_daily_observations:
         source = raw.definition.observations.source
-        return {night: raw.count(source, night, night) for night in nights(plan.first, plan.last)}
+        score_dates = nights(raw.definition.schedule, plan.first, plan.last)
+        return {night: raw.count(source, night, night) for night in score_dates}
     counts = _observed(raw, plan).groupBy("score_date").count().collect()
     return {row["score_date"]: row["count"] for row in counts}
 
@@ -168,8 +176,10 @@ def _observed(raw: RawTables, plan: FeaturePlan) -> DataFrame:
     """The observations of a plan's nights with their look-ups."""
     definition, source = raw.definition, raw.definition.observations.source
     versions = plan.versions.get(source, ())
-    dates = observed_dates(definition, plan.first, plan.last, versions)
-    observed = observe(definition, raw.in_runs(source, *dates), plan.first, plan.last, versions)
+    days = list(date_range(*observed_dates(definition, plan.first, plan.last, versions)))
+    if definition.has_observation_files:
+        days = list(nights(definition.schedule, plan.first, plan.last))
+    observed = observe(definition, raw.in_runs(source, days), plan.first, plan.last, versions)
     looked_up = {}
     for name in {lookup.source for lookup in definition.features.lookups.values()}:
         days = [version.tile.start for version in plan.versions[name]] or [plan.first]

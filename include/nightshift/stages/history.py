@@ -5,8 +5,9 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from nightshift.compute.job import Job, run_job
-from nightshift.definition.calendar import label_dates, newest_partition, nights
-from nightshift.definition.nights import require_night
+from nightshift.definition.calendar import date_range, label_dates, newest_partition, nights, only_nights
+from nightshift.definition.calendar import newest_night as newest_night_up_to
+from nightshift.definition.nights import require_scheduled
 from nightshift.errors import NotYetAvailable
 from nightshift.lake.files import as_uri
 from nightshift.lake.landing import landed_dates
@@ -24,18 +25,18 @@ BATCH_DAYS = 92
 
 
 def build_history(project: Project, first: date, last: date, progress: Progress) -> None:
-    """Ingests every landed date and builds the features of all of them in one Spark session.
+    """Ingests every landed date and builds the features of all nights among them in one Spark session.
 
     Raises:
         NotYetAvailable: If no file has landed.
         DataError: If a check failed.
-        TerminalError: If a date is not a night of the model.
+        TerminalError: If a date is before the schedule's start or after its end.
     """
-    for night in (first, last):
-        require_night(project.definition, night)
+    for day in (first, last):
+        require_scheduled(project.definition, day)
     run_id = f"history-{first}-{last}"
     landed = False
-    for begin in list(nights(first, last))[::BATCH_DAYS]:
+    for begin in list(date_range(first, last))[::BATCH_DAYS]:
         end = min(begin + timedelta(days=BATCH_DAYS - 1), last)
         progress(f"ingesting {begin} to {end}")
         if staged := ingest_history(project, begin, end):
@@ -44,6 +45,9 @@ def build_history(project: Project, first: date, last: date, progress: Progress)
     if not landed:
         landing = project.settings.landing_uri
         raise NotYetAvailable(f"no file has landed for {first} to {last}", where=landing, fix="land some first")
+    if not any(nights(project.definition.schedule, first, last)):
+        progress(f"no date from {first} to {last} is a night: no features to compute")
+        return
     progress("computing features")
     build_features(project, first, last, run_id, progress)
 
@@ -92,12 +96,12 @@ def newest_night(project: Project) -> date:
     if not dates:
         where = f"{as_uri(landing)}/{observed.path}"
         raise NotYetAvailable("no file of the observations has landed", where=where, fix="land some first")
-    return max(dates)
+    return newest_night_up_to(definition.schedule, max(dates))
 
 
 def built_nights(project: Project, within: tuple[date, date] | None = None) -> list[date]:
     """The nights whose features are built, ascending; within two dates if given."""
-    return sorted(_published(project, features_table(project.definition), within))
+    return only_nights(project.definition.schedule, _published(project, features_table(project.definition), within))
 
 
 def _published(project: Project, spec: TableSpec, within: tuple[date, date] | None) -> set[date]:
@@ -117,9 +121,9 @@ def dates_to_build(project: Project, dates: Split) -> tuple[date, date] | None:
     observed = set(landed[definition.observations.source])
     if observed and not definition.has_observation_files:
         source = definition.sources[definition.observations.source]
-        within = set(nights(min(observed), dates.last))
+        within = set(nights(definition.schedule, min(observed), dates.last))
         observed = {day for day in within if newest_partition(definition.schedule, source, day) >= min(observed)}
-    observed = {day for day in observed if first <= day <= dates.last}
+    observed = set(only_nights(definition.schedule, (day for day in observed if first <= day <= dates.last)))
     labelled = {day for day in landed[definition.label.source] if first <= day <= last_outcome}
     missing = observed - set(built_nights(project, (first, dates.last)))
     if project.settings.has_catalog:

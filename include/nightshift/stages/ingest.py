@@ -13,6 +13,7 @@ from nightshift.lake.landed_rows import read_rows, stage_rows
 from nightshift.lake.landing import (
     LandingFile,
     digest_of,
+    files_between,
     landed_dates,
     landing_file,
     needed_files,
@@ -29,7 +30,8 @@ def ingest(project: Project, night: date, run_id: str = "by hand", progress: Pro
     """Stages the files a night needs, and those that landed late or again, corrected, since they were due.
 
     The latter are recorded in `monitoring`: what is computed of their dates from now on has other rows than before. So
-    are published dates that are read again, because the definition reads their files otherwise now.
+    are published dates that are read again, because the definition reads their files otherwise now. Files of dates
+    between this night and the one before are staged even if nothing waits for them.
 
     Returns:
         The locations of the staged sets.
@@ -39,7 +41,10 @@ def ingest(project: Project, night: date, run_id: str = "by hand", progress: Pro
     """
     require_night(project.definition, night)
     landing = project.settings.landing_uri
-    files = needed_files(project.definition, landing, night)
+    files = [
+        *needed_files(project.definition, landing, night),
+        *files_between(project.definition, landing, night),
+    ]
     changes = {file: _change(project, file) for file in restated_files(project.definition, landing, night)}
     restated = {file: change for file, change in changes.items() if change}
     due = (*files, *restated)

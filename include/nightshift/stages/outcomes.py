@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightshift.definition.calendar import label_dates, newest_available, newest_labelled, nights
+from nightshift.definition.calendar import date_range, label_dates, newest_available, newest_labelled, previous_night
 from nightshift.definition.recipe import label_digest
 from nightshift.lake.labels import join_labels, read_labels
 from nightshift.lake.read import Partition, fingerprint, landed_partitions, published_partitions
@@ -19,7 +19,7 @@ from nightshift.monitoring.value import CHAMPION, measure_value, value_columns
 from nightshift.project import Project
 from nightshift.types import Measurement
 
-LOOKBACK = timedelta(days=60)  # how long late labels are waited for
+LOOKBACK = 60  # how many nights late labels are waited for
 NO_PARTITION = Partition((), 0)
 WITHOUT_ROWS = "without rows"  # the version of a published file that has none
 
@@ -35,7 +35,7 @@ def measure_outcomes(project: Project, night: date, run_id: str) -> tuple[date, 
         The nights that were measured.
     """
     newest = newest_labelled(project.definition, night)
-    within = newest - LOOKBACK, newest
+    within = previous_night(project.definition.schedule, newest, LOOKBACK), newest
     scored = published_partitions(project.lake, scores_table(project.definition), within=within)
     dates = label_dates(project.definition, within[0])[0], label_dates(project.definition, newest)[1]
     outcomes = landed_partitions(project.lake, _label_table(project), within=dates)
@@ -43,7 +43,7 @@ def measure_outcomes(project: Project, night: date, run_id: str) -> tuple[date, 
     fingerprints, declared = _measured_fingerprints(project, *within), _declaration(project)
     measured = []
     for day, partition in scored.items():
-        files = nights(*label_dates(project.definition, day))
+        files = date_range(*label_dates(project.definition, day))
         file_versions = (versions.get(file, NO_PARTITION.version) for file in files)
         rows_fingerprint = fingerprint(declared, partition.version, *file_versions)
         if fingerprints.get(day) != rows_fingerprint:

@@ -16,7 +16,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightshift.definition.calendar import label_dates, nights
+from nightshift.definition.calendar import date_range, label_dates
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.nights import require_night
 from nightshift.errors import NotYetAvailable
@@ -127,7 +127,7 @@ def _dates_to_read(project: Project, night: date) -> dict[str, SourceDates]:
     for name, versions in plan.versions.items():
         wanted[name].update(version.tile.start for version in versions)
     wanted[definition.observations.source].update(_observed(definition, night, plan))
-    wanted[definition.label.source].update(nights(*label_dates(definition, night)))
+    wanted[definition.label.source].update(date_range(*label_dates(definition, night)))
     return {
         name: SourceDates(
             tuple(sorted(days & landed[name])),
@@ -145,7 +145,7 @@ def _published(project: Project, spec: TableSpec) -> set[date]:
 def _observed(definition: ModelDefinition, night: date, plan: FeaturePlan) -> list[date]:
     """The dates of the source whose rows make a night's observations."""
     versions = plan.versions.get(definition.observations.source, ())
-    return list(nights(*observed_dates(definition, night, night, versions)))
+    return list(date_range(*observed_dates(definition, night, night, versions)))
 
 
 def _require_observations(project: Project, night: date, dates: SourceDates) -> None:
@@ -223,7 +223,7 @@ def _with_labels(scratch: Project, night: date, rows: pa.Table) -> tuple[pa.Tabl
     rows = rows.sort_by([(column, "ascending") for column in key])
     source, dates = definition.label.source, label_dates(definition, night)
     published = published_dates(scratch.lake, raw_table(definition, source), dates)
-    if missing := [day for day in nights(*dates) if day not in published]:
+    if missing := [day for day in date_range(*dates) if day not in published]:
         return rows, 0, [f"label: no file of '{source}' for {_span(missing)} has landed, so no row has a label"]
     labels = read_labels(scratch.lake, definition, rows.select(["score_date", *definition.observations.key]))
     labelled = join_labels(rows.select(key), labels, definition.observations.key)

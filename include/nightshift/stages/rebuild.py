@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from nightshift.definition.calendar import neighbouring, spans_in_words
+from nightshift.definition.calendar import neighbouring, only_nights, spans_in_words
 from nightshift.definition.recipe import RecipeChange, columns_behind, label_digest, label_recipe, recipe_change
+from nightshift.definition.schedule import Schedule
 from nightshift.errors import NightshiftError, TerminalError
 from nightshift.features.recorded_recipes import learned_recipes, recipes_by_night
 from nightshift.lake.readings import outdated_readings, require_current_readings
@@ -27,9 +28,11 @@ class OutdatedNights:
 
     Attributes:
         changes: How the features of each night differ from what the definition says now, by night.
+        schedule: Which dates are nights; every date if None.
     """
 
     changes: Mapping[date, RecipeChange]
+    schedule: Schedule | None = None
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -38,8 +41,8 @@ class OutdatedNights:
 
     @property
     def spans(self) -> list[tuple[date, date]]:
-        """The nights as spans of neighbouring dates."""
-        return neighbouring(self.changes)
+        """The nights as spans of neighbouring nights."""
+        return neighbouring(self.changes, self.schedule)
 
     @property
     def change(self) -> RecipeChange:
@@ -58,17 +61,19 @@ class OutdatedNights:
 
     @property
     def _nights(self) -> str:
-        return f"{len(self.changes)} {'night' if len(self.changes) == 1 else 'nights'} ({spans_in_words(self.changes)})"
+        count = f"{len(self.changes)} {'night' if len(self.changes) == 1 else 'nights'}"
+        return f"{count} ({spans_in_words(self.changes, self.schedule)})"
 
 
 def outdated_nights(
     project: Project, first: date = date.min, last: date = date.max, snapshot: int | None = None
 ) -> OutdatedNights:
     """The published nights from `first` to `last` whose features the definition computes otherwise now."""
-    wanted = project.definition.feature_digests
+    wanted, schedule = project.definition.feature_digests, project.definition.schedule
     nights = recipes_by_night(project.lake, features_table(project.definition), first, last, snapshot)
     changes = {night: recipe_change(wanted, recorded) for night, recorded in nights.items()}
-    return OutdatedNights({night: change for night, change in changes.items() if change})
+    changes = {night: changes[night] for night in only_nights(schedule, changes)}
+    return OutdatedNights({night: change for night, change in changes.items() if change}, schedule)
 
 
 def definitions_by_night(project: Project, first: date, last: date) -> dict[date, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import date
 
+from nightshift.definition.calendar import previous_night
 from nightshift.errors import NightshiftError
 from nightshift.lake.files import write_bytes
 from nightshift.monitoring.histograms import Histogram, histograms
@@ -24,14 +25,15 @@ def write_report(project: Project, night: date, run_id: str) -> str:
         Its URI.
     """
     value = project.definition.monitoring.value
-    rows = project.monitored(night - HISTORY, night)
+    schedule = project.definition.schedule
+    rows = project.monitored(previous_night(schedule, night, HISTORY), night)
     tonight = (row for row in rows if row["score_date"] == night)
     moved = [row["subject"] for row in movers(tonight)][:HISTOGRAMS]
     drawn: list[Histogram] = []
     with suppress(NightshiftError):  # the page is of recorded values; it is worth having without histograms
         drawn = histograms(moved, *profile_of(project, night)) if moved else []
     features = definitions_by_night(project, night, night).get(night, "unknown")
-    page = render_night(project.definition.name, night, rows, value.unit if value else "", drawn, features)
+    page = render_night(project.definition.name, night, rows, value.unit if value else "", drawn, features, schedule)
     uri = report_uri(project.settings.quality_docs_uri, project.definition.name, run_id)
     write_bytes(uri, page.encode())
     return uri

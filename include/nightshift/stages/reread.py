@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from nightshift.definition.calendar import neighbouring, nights, spans_in_words
+from nightshift.definition.calendar import date_range, neighbouring, spans_in_words
 from nightshift.errors import DataError, TerminalError
 from nightshift.lake.landed_rows import LandedRows, read_rows, stage_rows
 from nightshift.lake.landing import LandingFile, landing_file, missing_files
@@ -67,7 +67,7 @@ def _reread_source(project: Project, outdated: OutdatedReadings, files: Sequence
     landed = {file.day: file for file in files if file not in absent}
     result = Reread((), tuple(_retain(project, file, "it is no longer in the landing folder") for file in absent))
     for first, last in neighbouring(landed):
-        days = list(nights(first, last))
+        days = list(date_range(first, last))
         for start in range(0, len(days), BATCH_DATES):
             result += _stage_batch(project, [landed[day] for day in days[start : start + BATCH_DATES]], outdated)
     return result
@@ -96,9 +96,11 @@ def _stage_batch(project: Project, files: Sequence[LandingFile], outdated: Outda
             measurements.append(_retain(project, file, error.problem))
     locations = []
     for first, last in neighbouring(rows):
-        staged = stage_rows(project.lake, spec, [rows[day] for day in nights(first, last)], first, last)
+        staged = stage_rows(project.lake, spec, [rows[day] for day in date_range(first, last)], first, last)
         locations.append(staged.location)
-        change = OutdatedReadings(outdated.source, {day: outdated.changes[day] for day in nights(first, last)}).change
+        change = OutdatedReadings(
+            outdated.source, {day: outdated.changes[day] for day in date_range(first, last)}
+        ).change
         measurements.append(Measurement(f"{spec.name} of {staged.dates}", READ, detail=f"was of {change}: read again"))
     return Reread(tuple(locations), tuple(measurements))
 

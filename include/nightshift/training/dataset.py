@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightshift.definition.calendar import newest_labelled
+from nightshift.definition.calendar import newest_labelled, newest_night, next_night, only_nights, previous_night
 from nightshift.definition.model import ModelDefinition
 from nightshift.errors import TerminalError
 from nightshift.lake.catalog import Lake
@@ -38,11 +38,16 @@ class Split:
 
 
 def split_dates(definition: ModelDefinition, as_of: date) -> Split:
-    """The newest labelled days are the holdout; the period before them is the training period."""
-    last = newest_labelled(definition, as_of)
-    holdout = last - definition.training.holdout + timedelta(days=1)
-    fitted = holdout - definition.label.overlap - timedelta(days=1)
-    return Split(fitted - definition.training.period + timedelta(days=1), fitted, holdout, last)
+    """The newest labelled days are the holdout; the period before them is the training period.
+
+    Each begins and ends with a night: only nights have rows. Outcomes that came after the newest night are not
+    published yet.
+    """
+    schedule = definition.schedule
+    last = newest_labelled(definition, newest_night(schedule, as_of))
+    holdout = next_night(schedule, last - definition.training.holdout)
+    fitted = previous_night(schedule, holdout - definition.label.overlap)
+    return Split(next_night(schedule, fitted - definition.training.period), fitted, holdout, last)
 
 
 def pin_snapshots(lake: Lake, definition: ModelDefinition) -> dict[str, int]:
@@ -121,6 +126,7 @@ def read_and_count_labelled(
     spec = features_table(definition)
     source = raw_table(definition, definition.label.source).name
     partitions = published_partitions(lake, spec, snapshots[spec.name], within=(first, last))
+    partitions = {night: partitions[night] for night in only_nights(definition.schedule, partitions)}
     share = 1.0 if max_rows is None else min(1.0, max_rows / max(sum(part.rows for part in partitions.values()), 1))
     key, tables, counts = definition.observations.key, [], LabelCounts()
     for begin, end in _spans({day: part.rows for day, part in partitions.items()}, AT_ONCE):

@@ -11,14 +11,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from nightshift.definition.calendar import nights
+from nightshift.definition.calendar import date_range
 
 MACHINES = 60
 
 
 def landed_files(first: date, last: date) -> Iterator[tuple[str, str, bytes]]:
     """Every file that lands for the dates from `first` to `last`."""
-    for day in nights(first, last):
+    for day in date_range(first, last):
         random = np.random.default_rng(day.toordinal())
         names = [f"{'abc'[i % 3]}{i:02d}" for i in range(MACHINES)]
         load = random.uniform(size=MACHINES)

@@ -7,7 +7,15 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from nightshift.definition.calendar import available_at, cutoff, newest_labelled, newest_partition, nights, parse_night
+from nightshift.definition.calendar import (
+    available_at,
+    cutoff,
+    date_range,
+    newest_labelled,
+    newest_partition,
+    nights,
+    parse_night,
+)
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.schedule import Schedule
 from nightshift.definition.source import Availability, Column, Source
@@ -93,10 +101,11 @@ def test_the_example_scores_a_night_from_its_own_plan_and_the_arrivals_of_two_da
     assert newest_labelled(flight_delay, night) == date(2013, 7, 2)
 
 
-def test_nights_include_both_ends_and_are_empty_if_the_end_precedes_the_start() -> None:
-    assert list(nights(date(2013, 2, 27), date(2013, 3, 1))) == [date(2013, 2, 27), date(2013, 2, 28), date(2013, 3, 1)]
-    assert list(nights(date(2013, 3, 1), date(2013, 3, 1))) == [date(2013, 3, 1)]
-    assert list(nights(date(2013, 3, 2), date(2013, 3, 1))) == []
+def test_every_date_is_a_night_of_a_schedule_of_a_time_and_both_ends_are_included() -> None:
+    daily, days = schedule_at("06:00", "UTC"), [date(2013, 2, 27), date(2013, 2, 28), date(2013, 3, 1)]
+    assert list(nights(daily, days[0], days[-1])) == list(date_range(days[0], days[-1])) == days
+    assert list(nights(daily, days[0], days[0])) == days[:1]
+    assert list(nights(daily, days[-1], days[0])) == []
 
 
 @given(st.dates())

@@ -32,7 +32,7 @@ from nightshift.quality.audit import Audit, audit_table
 from nightshift.quality.context import AuditContext
 from nightshift.quality.contract import source_contract
 from nightshift.quality.distributions import column_distributions
-from nightshift.quality.usual import same_weekdays
+from nightshift.quality.usual import comparable_dates
 from unit.profiling.shop import DAYS, FIRST, PATH, Row, land, lines_of, orders, proposed, write
 
 pytestmark = pytest.mark.slow
@@ -92,7 +92,7 @@ class History:
         source, spec = self.source, spec_of(self.source)
         before = {other_day: rows for other_day, rows in self.rows.items() if other_day < day}
         usual = [name for name, column in source.columns.items() if column.usual is not None]
-        weekdays = same_weekdays(list(before), day, 8)
+        weekdays = comparable_dates(list(before), day, 8)
         distributions = {
             other_day: column_distributions(before[other_day], spec, usual)[other_day] for other_day in weekdays
         }

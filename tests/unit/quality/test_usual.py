@@ -12,7 +12,7 @@ from scipy.stats import median_abs_deviation
 from nightshift.definition.checks import STATISTICS, UsualValues
 from nightshift.quality.distributions import ColumnDistribution
 from nightshift.quality.expectation import DISTINCT, MEAN, MIX, PRESENT, SPREAD
-from nightshift.quality.usual import bounds, mix_distance, multiples, same_weekdays, usual_values
+from nightshift.quality.usual import bounds, comparable_dates, mix_distance, multiples, usual_values
 
 DAY = date(2024, 1, 29)
 
@@ -77,7 +77,7 @@ def test_the_order_of_the_weeks_is_of_no_account(both: tuple[list[float], list[f
 def test_the_newest_weeks_before_a_date_and_on_its_weekday_are_looked_at(away: set[int], weeks: int) -> None:
     before = sorted(number for number in away if number < 0 and number % 7 == 0)[-weeks:]
     expected = [DAY + timedelta(days=number) for number in before] if len(before) >= 3 else []
-    assert same_weekdays([DAY + timedelta(days=number) for number in away], DAY, weeks) == expected
+    assert comparable_dates([DAY + timedelta(days=number) for number in away], DAY, weeks) == expected
 
 
 # ---- how many rows

@@ -8,7 +8,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nightshift.definition.calendar import neighbouring, nights
+from nightshift.definition.calendar import date_range, neighbouring
 from nightshift.definition.recipe import RecipeChange
 from nightshift.stages.rebuild import OutdatedNights
 
@@ -18,7 +18,7 @@ DAYS = st.sets(st.dates(date(2024, 1, 1), date(2024, 3, 1)), max_size=40)
 @given(DAYS)
 def test_spans_hold_exactly_the_nights_and_do_not_touch(days: set[date]) -> None:
     spans = neighbouring(days)
-    assert [night for span in spans for night in nights(*span)] == sorted(days)
+    assert [night for span in spans for night in date_range(*span)] == sorted(days)
     assert all(later[0] - earlier[1] > timedelta(days=1) for earlier, later in pairwise(spans))
 
 
