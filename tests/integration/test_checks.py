@@ -89,6 +89,7 @@ def test_the_command_says_so_and_fails(project: Project) -> None:
     assert process.returncode == 1, process.stdout + process.stderr
     assert "peek: 60" in process.stdout
     assert "60 of 300 cells differ" in process.stdout
+    assert "label of tiny: 1 of 1 nights have no final label yet: not checked" in process.stdout
     assert "Traceback" not in process.stderr
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -22,6 +23,7 @@ from nightshift.stages.audit import audit
 from nightshift.stages.gate import gate
 from nightshift.stages.history import build_history
 from nightshift.stages.ingest import ingest
+from nightshift.stages.label_checks import check_label_leaks, check_label_skew
 from nightshift.stages.leakcheck import check_leaks
 from nightshift.stages.outcomes import measure_outcomes
 from nightshift.stages.publish import publish
@@ -166,13 +168,25 @@ def test_training_learns_from_outcomes_of_before_the_holdout(story: Story) -> No
 
 def test_a_version_is_reproduced_bit_by_bit(story: Story) -> None:
     for _ in range(2):
-        assert reproduce(story.project, 1, lambda line: None).identical
+        again = reproduce(story.project, 1, lambda line: None)
+        assert again.identical
+        assert re.fullmatch(r"[\d,]+ labels from raw.sales at snapshot \d+: identical", again.labels)
 
 
 def test_features_are_of_the_past_and_of_their_rows(story: Story) -> None:
     night = date(2024, 3, 11)
     assert check_leaks(story.project, [night], lambda line: None).differences == ()
     assert check_skew(story.project, night, lambda line: None).differences == ()
+
+
+def test_labels_are_of_their_windows(story: Story) -> None:
+    night = date(2024, 3, 8)  # a window of 71 hours
+    checks = check_label_leaks(story.project, [night, NIGHT])
+    assert checks.nights == (night,)  # no night is published after the last
+    assert checks.without_later.differences == () and checks.without_later.cells > CUSTOMERS // 2
+    assert checks.without_events is not None and checks.without_events.differences == ()
+    skew = check_label_skew(story.project, night)
+    assert skew is not None and skew.differences == ()
 
 
 def test_a_nights_outcome_is_measured_when_its_window_is_over(story: Story) -> None:

@@ -1,4 +1,4 @@
-"""The commands about features: what they mean, and that no published value depends on later data."""
+"""The commands about features: what they mean, and that no published value or label depends on what it must not."""
 
 from __future__ import annotations
 
@@ -44,30 +44,53 @@ def leakcheck(
     nights: Annotated[int, typer.Option(min=1, help="Number of published nights to draw if no date is given.")] = 20,
     seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
 ) -> None:
-    """Compute published nights again without the data that arrived after their cutoff, and compare every cell."""
+    """Compute published nights again without the data after their cutoff, and their labels without other data."""
     from nightshift.features.sandbox import sample_nights
     from nightshift.project import Project
+    from nightshift.stages.label_checks import check_label_leaks
     from nightshift.stages.leakcheck import check_leaks
 
     project = Project(model)
     days = [day.date() for day in dates] if dates else sample_nights(project.lake, project.definition, nights, seed)
     with progress() as show:
         comparison = check_leaks(project, days, show)
-    _report(model, f"{len(days)} nights", comparison, "without the data that arrived after their cutoff")
+        labels = check_label_leaks(project, days)
+    spans = f"{len(days)} nights"
+    faults = _report(f"features.{model}, {spans}", comparison, "without the data that arrived after their cutoff")
+    faults |= _redefined(model, comparison)
+    if waiting := len(days) - len(labels.nights):
+        console.print(f"label of {model}: {waiting} of {spans} have no final label yet: not checked", highlight=False)
+    if labels.nights:
+        checked = f"label of {model}, {len(labels.nights)} nights"
+        outside = "events outside of their windows" if labels.without_events else "rows of other dates"
+        faults |= _report(checked, labels.without_later, f"without {outside} and without files that were not final")
+    if labels.nights and labels.without_events:
+        removed = "without the events of their windows, from the outcome of no event"
+        faults |= _report(checked, labels.without_events, removed)
+    if faults:
+        raise typer.Exit(1)
 
 
 def skew(model: Model, night: Annotated[datetime, typer.Option(formats=DATE, help="A published night.")]) -> None:
-    """Compute a published night again by brute force from raw rows, and compare every cell."""
+    """Compute a published night and its labels again by brute force from raw rows, and compare every cell."""
     from nightshift.project import Project
+    from nightshift.stages.label_checks import check_label_skew
     from nightshift.stages.skew import check_skew
 
+    project, day = Project(model), night.date()
     with progress() as show:
-        comparison = check_skew(Project(model), night.date(), show)
-    _report(model, str(night.date()), comparison, "by brute force from raw rows")
+        comparison = check_skew(project, day, show)
+        labels = check_label_skew(project, day)
+    method = "by brute force from raw rows"
+    faults = _report(f"features.{model}, {day}", comparison, method) | _redefined(model, comparison)
+    if labels is not None:
+        faults |= _report(f"label of {model}, {day}", labels, method)
+    if faults:
+        raise typer.Exit(1)
 
 
-def _report(model: str, nights: str, comparison: Comparison, method: str) -> None:
-    """Shows which cells of published features differ; exit code 1 if any does, or was redefined."""
+def _report(subject: str, comparison: Comparison, method: str) -> bool:
+    """Shows which cells differ; whether any does."""
     differences = comparison.differences
     if differences:
         table = Table("key", "feature", "published", "computed again", header_style="bold")
@@ -77,7 +100,12 @@ def _report(model: str, nights: str, comparison: Comparison, method: str) -> Non
         counts = Counter(cell.feature for cell in differences)
         console.print("; ".join(f"{name}: {count}" for name, count in counts.most_common()), highlight=False)
     total = f"{len(differences):,} of {comparison.cells:,} cells differ"
-    console.print(f"features.{model}, {nights}: {total} when computed again {method}", highlight=False)
+    console.print(f"{subject}: {total} when computed again {method}", highlight=False, soft_wrap=True)
+    return bool(differences)
+
+
+def _redefined(model: str, comparison: Comparison) -> bool:
+    """Names the features that were not compared; whether there are any."""
     if comparison.redefined:
         names = ", ".join(comparison.redefined)
         console.print(
@@ -85,5 +113,4 @@ def _report(model: str, nights: str, comparison: Comparison, method: str) -> Non
             highlight=False,
             soft_wrap=True,
         )
-    if differences or comparison.redefined:
-        raise typer.Exit(1)
+    return bool(comparison.redefined)

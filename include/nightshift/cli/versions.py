@@ -136,6 +136,7 @@ def reproduce(model: Model, version: Annotated[int, typer.Argument(help="Number 
 
     with progress() as show:
         reproduction = reproduce_stage(Project(model), version, show)
+    write_line(f"{model} version {version}: {reproduction.labels}")
     if reproduction.identical:
         write_line(f"{model} version {version}: identical, digest {reproduction.digest}")
         return

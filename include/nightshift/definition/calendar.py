@@ -124,6 +124,14 @@ def _newest_final(definition: ModelDefinition, night: date) -> date:
     return labelled
 
 
+def final_from(definition: ModelDefinition, night: date) -> date:
+    """The first date, be it a score date or not, at whose cutoff the outcomes of a score date are final."""
+    later = night
+    while newest_labelled(definition, later) < night:
+        later += timedelta(days=1)
+    return later
+
+
 def date_range(first: date, last: date) -> Iterator[date]:
     """Every date from `first` to `last`, both included."""
     for offset in range((last - first).days + 1):

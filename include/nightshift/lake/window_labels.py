@@ -57,18 +57,43 @@ def read_window_labels(
         observed: Observations: `score_date` and the key.
         snapshot: The snapshot of the label source to read; the newest if None.
     """
-    spec, source = raw_table(definition, definition.label.source), definition.sources[definition.label.source]
     if not observed.num_rows:
         return _labels_schema(observed, definition).empty_table()
     observed_dates = pc.min_max(observed["score_date"]).as_py()
+    events, files = read_events(lake, definition, observed_dates["min"], observed_dates["max"], snapshot)
+    return window_labels(definition, observed, events, files)
+
+
+def read_events(
+    lake: Lake,
+    definition: ModelDefinition,
+    first: date,
+    last: date,
+    snapshot: int | None = None,
+    margin: timedelta = timedelta(0),
+) -> tuple[pa.Table, frozenset[date]]:
+    """The rows that may have an event of the windows of some score dates, and the dates of their published files.
+
+    Args:
+        lake: The lake.
+        definition: A definition whose label has a window.
+        first: The first score date.
+        last: The last score date.
+        snapshot: The snapshot of the label source to read; the newest if None.
+        margin: How many days to read beyond them on both sides.
+
+    Returns:
+        The columns that the label needs, with `source_date`, and the dates.
+    """
+    spec, source = raw_table(definition, definition.label.source), definition.sources[definition.label.source]
     # A file may have events from before it was available, on days after its own.
-    first = label_dates(definition, observed_dates["min"])[0] - max(source.available.after, timedelta(days=1))
-    last = label_dates(definition, observed_dates["max"])[1]
+    begin = label_dates(definition, first)[0] - max(source.available.after, timedelta(days=1)) - margin
+    end = label_dates(definition, last)[1] + margin
     used = {name for sql in _expressions(definition) for name in columns_of(sql, source.landed)}
     columns = tuple(name for name in spec.columns if name in {"source_date", *definition.label_key, *used})
-    landed = landed_partitions(lake, spec, snapshot, within=(first, last))
-    events = read_files([file for partition in landed.values() for file in partition.files], spec, columns)
-    return window_labels(definition, observed, events, landed.keys())
+    landed = landed_partitions(lake, spec, snapshot, within=(begin, end))
+    rows = read_files([file for partition in landed.values() for file in partition.files], spec, columns)
+    return rows, frozenset(landed)
 
 
 def window_labels(

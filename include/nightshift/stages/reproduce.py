@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from nightshift.lake.tables import raw_table
 from nightshift.project import Progress, Project
 from nightshift.registry.package import package_digest
 from nightshift.registry.store import Version
@@ -19,16 +20,18 @@ class Reproduction:
     Attributes:
         version: The version.
         digest: The digest of the model that was made now.
-        differences: What differs between then and now, as sentences; empty if the digest is the same.
+        differences: What differs between then and now, as sentences; empty if model and labels are the same.
+        labels: How many labels were computed again, from what, and whether they are those of then, as a sentence.
     """
 
     version: Version
     digest: str
     differences: tuple[str, ...]
+    labels: str
 
     @property
     def identical(self) -> bool:
-        return self.digest == self.version.digest
+        return self.digest == self.version.digest and not self.differences
 
 
 def reproduce(project: Project, number: int, progress: Progress = print) -> Reproduction:
@@ -42,6 +45,12 @@ def reproduce(project: Project, number: int, progress: Progress = print) -> Repr
     with definition_of_version(project.registry, version) as definition:
         fitted = fit_model(project, definition, then.split, then.snapshots, progress)
         now = lineage_of(project, definition, then.split, then.snapshots, then.as_of, then.reason, fitted)
+        table = raw_table(definition, definition.label.source).name
     digest = package_digest(fitted.package.dump())
-    differences = tuple(then.differences(now)) if digest != version.digest else ()
-    return Reproduction(version, digest, differences)
+    relabelled = bool(then.labels) and then.labels != now.labels
+    differences = tuple(then.differences(now)) if digest != version.digest or relabelled else ()
+    outcome = "different" if relabelled else "identical" if then.labels else "not recorded then"
+    labels = (
+        f"{fitted.rows.num_rows + fitted.holdout.num_rows:,} labels from {table} at snapshot {then.snapshots[table]}"
+    )
+    return Reproduction(version, digest, differences, f"{labels}: {outcome}")

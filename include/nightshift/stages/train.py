@@ -35,7 +35,7 @@ from nightshift.training.dataset import (
 )
 from nightshift.training.fit import fit
 from nightshift.training.importance import permutation_importance
-from nightshift.training.lineage import Lineage, environment, rows_digest
+from nightshift.training.lineage import Lineage, environment, labels_digest, rows_digest
 from nightshift.training.methods import METHODS
 from nightshift.training.search import Trial, search
 from nightshift.training.unmet import with_unmet_values_filled
@@ -222,6 +222,7 @@ def lineage_of(
         unmatched=fitted.counts.unmatched,
         recipes=definition.feature_digests,
         label=label_digest(definition),
+        labels=labels_digest(rows, fitted.holdout, definition.observations.key),
         **environment(project.settings.home, libraries_of(fitted.package.estimator)),
     )
 

@@ -17,7 +17,7 @@ from nightshift.errors import TerminalError
 from nightshift.lake.catalog import Lake
 from nightshift.lake.labels import join_labels, read_labels
 from nightshift.lake.parquet import read_files
-from nightshift.lake.read import published_partitions, snapshot_of
+from nightshift.lake.read import published_dates, published_partitions, snapshot_of
 from nightshift.lake.tables import TableSpec, features_table, raw_table
 from nightshift.training.methods import METHODS
 
@@ -121,7 +121,7 @@ def read_and_count_labelled(
             ones on every reading.
 
     Raises:
-        TerminalError: If there is no observation, all labels are the same, or a label is not of the declared type.
+        TerminalError: If no observation has a label, all labels are the same, or one is not of the declared type.
     """
     spec = features_table(definition)
     source = raw_table(definition, definition.label.source).name
@@ -140,8 +140,35 @@ def read_and_count_labelled(
         joined = tables[-1] if share == 1 else join_labels(rows.select(["score_date", *key]), labels, key)
         counts += _count(rows, labels, joined, partitions)
     labelled = pa.concat_tables(tables) if tables else _no_rows(spec)
+    _check_any(lake, definition, labelled, counts, (first, last))
     METHODS[definition.prediction].check_labels(definition, labelled, f"{spec.name} from {first} to {last}")
     return labelled, counts
+
+
+def _check_any(
+    lake: Lake, definition: ModelDefinition, labelled: pa.Table, counts: LabelCounts, dates: tuple[date, date]
+) -> None:
+    """Refuses dates without a label, such as those whose windows are longer than what is published of the source.
+
+    A sample may have none though some observations are labelled.
+    """
+    if labelled.num_rows or counts.labelled:
+        return
+    table, window = raw_table(definition, definition.label.source), definition.label.window
+    files = published_dates(lake, table)
+    span = f"from {min(files)} to {max(files)}" if files else "none"
+    allowed = f"observations with a row of their date and key in {table.name}"
+    if window is not None:
+        allowed = (
+            f"observations whose window, up to {window.to.days} days after them, has all its files in {table.name}"
+        )
+    raise TerminalError(
+        "no observation has a label",
+        where=f"{features_table(definition).name} from {dates[0]} to {dates[1]}",
+        received=f"{counts.unlabelled:,} observations; files of {definition.label.source}: {span}",
+        allowed=allowed,
+        fix="build more history, or train as of a later date",
+    )
 
 
 def _count(rows: pa.Table, labels: pa.Table, joined: pa.Table, dates: Iterable[date]) -> LabelCounts:

@@ -56,6 +56,7 @@ class Lineage:
         threads: The number of threads by kind: sums that are computed in parallel depend on it.
         recipes: The digest of each feature's recipe; empty if it was trained before they were recorded.
         label: The digest of the label's recipe.
+        labels: The digest of the labels of training rows and holdout; empty if it was trained before it was recorded.
         fitted: The last date of the training period; empty if that is the day before the holdout.
     """
 
@@ -86,6 +87,7 @@ class Lineage:
     unmatched: int = 0
     recipes: Mapping[str, str] = field(default_factory=dict)
     label: str = ""
+    labels: str = ""
     fitted: str = ""
 
     @property
@@ -136,6 +138,9 @@ class Lineage:
         ):
             if original[name] != repeated[name]:
                 yield f"{_TITLES.get(name, name)}: {original[name]} then, {repeated[name]} now"
+        for name in ("label", "labels"):
+            if original[name] and original[name] != repeated[name]:
+                yield f"{_TITLES[name]}: {original[name]} then, {repeated[name]} now"
         for name in sorted({*self.libraries, *reproduced.libraries}):
             then, now = self.libraries.get(name), reproduced.libraries.get(name)
             if then != now:
@@ -150,6 +155,8 @@ class Lineage:
 
 _TITLES = {
     "data": "the rows",
+    "label": "the label's definition",
+    "labels": "the labels",
     "rows": "the number of rows",
     "revision": "the code",
     "changed": "uncommitted changes",
@@ -175,6 +182,11 @@ def rows_digest(rows: pa.Table) -> str:
     with pa.ipc.new_stream(pa.PythonFile(Sink(), mode="w"), rows.schema) as stream:
         stream.write_table(rows.combine_chunks())
     return digest.hexdigest()
+
+
+def labels_digest(rows: pa.Table, holdout: pa.Table, key: tuple[str, ...]) -> str:
+    """The SHA-256 of the labels of training rows and of a holdout, with the observations that have them."""
+    return rows_digest(pa.concat_tables(table.select(["score_date", *key, "label"]) for table in (rows, holdout)))
 
 
 def environment(home: Path, libraries: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nightshift.errors import TerminalError
+from nightshift.lake.label_windows import outcomes_by_brute_force
 from nightshift.lake.window_labels import window_labels
 from unit.shops import ZONE, shops
 
@@ -119,6 +120,9 @@ def test_a_label_is_that_of_a_loop_over_the_events(tmp_path: Path, agg: str, win
             chosen = [sale for sale in chosen if valued or (sale.amount or 0) > 0]
             expected.append(plain_label(agg, chosen, -7.0))
         assert [row["label"] for row in labels] == pytest.approx(expected, rel=1e-12, abs=1e-9)
+        directly = outcomes_by_brute_force(definition, rows.slice(0, len(keys)), table_of(sales), SPAN)
+        by_key = {(row["shop"], row["customer"]): row["label"] for row in directly.to_pylist()}
+        assert [by_key[key] for key in keys] == pytest.approx(expected[: len(keys)], rel=1e-9, abs=1e-9)
 
     agrees()
 
@@ -140,6 +144,19 @@ def test_the_window_is_half_open_and_its_days_are_the_clocks(tmp_path: Path, hou
     files = days(NIGHT, NIGHT + timedelta(days=4))
     [label] = window_labels(definition, observed((NIGHT, "north", 1)), table_of([sale]), files)["label"].to_pylist()
     assert label == float(counts and hours < 47)
+
+
+@pytest.mark.parametrize(
+    ("hours", "counts"), [(0, True), (24, True), (24.999, True), (25, False)], ids=["begin", "24 h", "last", "end"]
+)
+def test_the_day_on_which_a_clock_goes_back_has_25_hours(tmp_path: Path, hours: float, counts: bool) -> None:
+    """From 2 November, 06:00 to 3 November, 06:00: clocks go back at 02:00 on the 3rd."""
+    definition, night = shops(tmp_path, "{source: sales, window: 1d, agg: any}"), date(2024, 11, 2)
+    at = clock(night).astimezone(UTC) + timedelta(hours=hours)
+    sale = Sale(at.astimezone(ZoneInfo(ZONE)).date(), "north", 1, at, 1.0)
+    files = days(night, night + timedelta(days=2))
+    [label] = window_labels(definition, observed((night, "north", 1)), table_of([sale]), files)["label"].to_pylist()
+    assert label == float(counts)
 
 
 def test_a_date_that_a_clock_skips_has_a_window_without_time(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -146,7 +146,7 @@ def test_pinned_rows_stay_the_same_whatever_is_published_later(lake: Lake, tiny:
     assert now.select(["busy", "label"]).to_pylist() == [{"busy": 0.9, "label": 1.0}, {"busy": 0.9, "label": 0.0}]
 
 
-@pytest.mark.parametrize("failed", [{"a": True, "b": True}, {"a": False}, {"a": None}])
+@pytest.mark.parametrize("failed", [{"a": True, "b": True}, {"a": False}])
 def test_labels_of_one_class_only_are_refused_with_what_was_found(
     lake: Lake, tiny: ModelDefinition, failed: dict[str, object]
 ) -> None:
@@ -156,6 +156,36 @@ def test_labels_of_one_class_only_are_refused_with_what_was_found(
     message = str(caught.value)
     assert message.startswith("features.tiny from 2024-01-01 to 2024-01-01: a classifier needs observations of both")
     assert "fix: build more history, or train as of a later date" in message
+
+
+def test_observations_without_any_label_are_one_line(lake: Lake, tiny: ModelDefinition) -> None:
+    history(lake, tiny, day(1), {"a": None, "b": None})
+    with pytest.raises(TerminalError) as caught:
+        read_labelled(lake, tiny, day(1), day(1), pin_snapshots(lake, tiny))
+    assert str(caught.value) == (
+        "features.tiny from 2024-01-01 to 2024-01-01: no observation has a label; received '2 observations; files of "
+        "failures: from 2024-01-01 to 2024-01-01'; allowed: observations with a row of their date and key in "
+        "raw.failures; fix: build more history, or train as of a later date"
+    )
+
+
+@pytest.mark.parametrize(
+    "label", ["agg: none", "agg: sum, value: amount, empty: 0", "agg: last, value: amount, empty: null"]
+)
+def test_a_window_that_is_longer_than_the_history_is_one_line(lake: Lake, tmp_path: Path, label: str) -> None:
+    definition = shops(tmp_path, f"{{source: sales, window: 60d, {label}}}")
+    for number in range(1, 11):
+        put(lake, features_table(definition), day(number), [{"shop": "north", "customer": 1, "of_shop": "north"}])
+        sale = {"shop": "north", "customer": 1, "sold_at": datetime(2024, 1, number, 17, tzinfo=UTC), "amount": 1.0}
+        put(lake, raw_table(definition, "sales"), day(number), [sale])
+    with pytest.raises(TerminalError) as caught:
+        read_labelled(lake, definition, day(1), day(10), pin_snapshots(lake, definition))
+    message = str(caught.value)
+    assert message.startswith(
+        "features.shops from 2024-01-01 to 2024-01-10: no observation has a label; received '10 obs"
+    )
+    assert "files of sales: from 2024-01-01 to 2024-01-10" in message and "\n" not in message
+    assert "allowed: observations whose window, up to 60 days after them, has all its files in raw.sales" in message
 
 
 def test_labels_that_are_neither_zero_nor_one_are_refused(lake: Lake, edit: Edit) -> None:

@@ -41,6 +41,13 @@ def test_other_threads_are_named_where_both_are_known() -> None:
     assert list(Lineage(**values()).differences(then)) == []
 
 
+@pytest.mark.parametrize(("name", "title"), [("label", "the label's definition"), ("labels", "the labels")])
+def test_other_labels_are_named_where_those_of_then_are_known(name: str, title: str) -> None:
+    then = Lineage(**values(**{name: "x"}))
+    assert list(then.differences(replace(then, **{name: "y"}))) == [f"{title}: x then, y now"]
+    assert list(Lineage(**values()).differences(then)) == []
+
+
 def test_what_computes_is_told() -> None:
     computing = environment(PROJECT)
     assert "blas " in computing["threads"]

@@ -1,0 +1,111 @@
+"""The rows inside and outside of a label's window, and the outcomes that these alone give: what checks of labels use.
+
+Nothing here is shared with `window_labels` but the declared expressions: windows are the two instants of the calendar,
+and each one's events are aggregated anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import UTC, date
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from nightshift.definition.calendar import available_at, label_dates, label_span, zone_of
+from nightshift.definition.label import OF_EVENTS
+from nightshift.definition.model import ModelDefinition
+from nightshift.definition.spark_sql import instant_of, to_duckdb
+from nightshift.lake.zeros import with_plain_zeros
+
+_INSTANT, _LABEL = pa.timestamp("us", "UTC"), pa.field("label", pa.float64())
+_DIRECTLY = {
+    "any": "cast(count(_value) > 0 as double)",
+    "none": "cast(count(_value) = 0 as double)",
+    "count": "cast(count(_value) as double)",
+    "sum": "sum(_value)",
+    "mean": "avg(_value)",
+    "min": "min(_value)",
+    "max": "max(_value)",
+    "last": "max({'at': _at, 'value': _value}) filter (_value is not null)",
+}
+
+
+def split_by_window(definition: ModelDefinition, rows: pa.Table, night: date) -> tuple[pa.Table, pa.Table]:
+    """The rows of the label source whose event is in the window of a score date, and all others."""
+    begin, end = (instant.astimezone(UTC) for instant in label_span(definition, night))
+    with duckdb.connect() as database:
+        database.execute("set timezone = 'UTC'")
+        database.register("landed", rows.append_column("_row", pa.array(np.arange(rows.num_rows))))
+        inside = f"_at >= '{begin.isoformat()}'::timestamptz and _at < '{end.isoformat()}'::timestamptz"
+        chosen = database.sql(
+            f"select _row from (select _row, {_instant(definition)} as _at from landed) where {inside} order by _row"
+        ).to_arrow_table()
+    places = chosen["_row"].to_numpy()
+    return rows.take(places), rows.take(np.setdiff1d(np.arange(rows.num_rows), places))
+
+
+def outcomes_without_events(definition: ModelDefinition, observed: pa.Table) -> pa.Table:
+    """The declared outcome of a window without an event, of every observation; without rows if there is none."""
+    label = definition.label
+    value = OF_EVENTS.get(str(label.agg), label.empty)
+    rows = observed.select(["score_date", *definition.observations.key])
+    if value is None:
+        return rows.slice(0, 0).append_column("label", pa.array([], pa.float64()))
+    return rows.append_column("label", pa.array(np.full(rows.num_rows, float(value))))
+
+
+def outcomes_by_brute_force(
+    definition: ModelDefinition, observed: pa.Table, rows: pa.Table, files: Collection[date]
+) -> pa.Table:
+    """The labels of one score date's observations, by joining each with the events of its window.
+
+    Args:
+        definition: A definition whose label has a window.
+        observed: Observations of one date, whose window's files are all published: `score_date` and the key.
+        rows: The rows of the label source, with `source_date`.
+        files: The dates of the source that are published.
+
+    Returns:
+        Columns `score_date`, the observation's key and `label` (float64, no nulls).
+    """
+    label, night = definition.label, observed["score_date"][0].as_py()
+    source, last = definition.sources[label.source], label_dates(definition, night)[1]
+    inside, _ = split_by_window(definition, rows, night)
+    days = [day for day in files if day <= last]
+    available = [available_at(definition.schedule, source, day) for day in days]
+    observation = ", ".join(f'observed."{column}"' for column in ("score_date", *definition.observations.key))
+    matches = " and ".join(f'observed."{column}" = events."{column}"' for column in definition.label_key)
+    where, value = f"({label.where or 'true'}\n)", "true"
+    if label.value is not None:
+        value = f"cast(({label.value}\n) as double)"
+    outcome = _DIRECTLY[str(label.agg)] + (".value" if label.agg == "last" else "")
+    with duckdb.connect() as database:
+        database.execute("set timezone = 'UTC'")
+        database.register("landed", with_plain_zeros(inside, definition.label_key))
+        database.register("observed", with_plain_zeros(observed, definition.observations.key))
+        database.register(
+            "files", pa.table({"_file": pa.array(days, pa.date32()), "_available": pa.array(available, _INSTANT)})
+        )
+        labels = database.sql(f"""
+            with events as (
+                select valued.* from (
+                    select *, {_instant(definition)} as _at, {value} as _value from landed where {where}
+                ) as valued join files on source_date = _file where _at < _available and _value is not null
+            )
+            select {observation}, coalesce({outcome}, {_empty(definition)}) + 0.0 as label
+            from observed left join events on {matches} group by all having label is not null
+        """).to_arrow_table()
+    return labels.cast(pa.schema([observed.schema.field(name) for name in labels.column_names[:-1]] + [_LABEL]))
+
+
+def _instant(definition: ModelDefinition) -> str:
+    """The instant of an event, in DuckDB SQL."""
+    source = definition.sources[definition.label.source]
+    return instant_of(to_duckdb(str(source.event_time), source), zone_of(definition.schedule, source))
+
+
+def _empty(definition: ModelDefinition) -> str:
+    value = OF_EVENTS.get(str(definition.label.agg), definition.label.empty)
+    return "null" if value is None else f"cast({value!r} as double)"
