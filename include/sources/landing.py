@@ -77,23 +77,25 @@ def _flights(first: date, last: date) -> Iterator[Landed]:
 def _sales(first: date, last: date) -> Iterator[Landed]:
     """A grocer's files of some days; the survey of the households lands once, before the first."""
     transactions, campaigns = _year_of_sales()
+    nothing = next(iter(transactions.values())).iloc[:0]  # on Christmas Day
     yield "households", str(SALES_YEAR[0]), _csv(_sales_file("demographics"))
     for day in _days(first, last):
-        yield "transactions", day, _parquet(transactions[transactions["day"] == day][TRANSACTIONS])
+        yield "transactions", day, _parquet(transactions.get(day, nothing)[TRANSACTIONS])
         running = (campaigns["start_date"] <= day) & (campaigns["end_date"] >= day)
         yield "campaigns", day, _csv(campaigns[running][CAMPAIGNS])
 
 
 @lru_cache(maxsize=1)
-def _year_of_sales() -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The transactions with their day and what the till knows of the product, and whom each campaign addresses."""
+def _year_of_sales() -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
+    """The transactions by day with what the till knows of the product, and whom each campaign addresses; read once."""
     products = _sales_file("products")[["product_id", "department", "brand"]]
     sales = _sales_file("transactions").merge(products, on="product_id", how="inner")
     instants = sales["transaction_timestamp"].dt.tz_localize("UTC")
-    days = instants.dt.tz_convert(ZONE).dt.strftime("%Y-%m-%d")
+    days = instants.dt.tz_convert(ZONE).dt.tz_localize(None).dt.normalize()
     order = ["day", "transaction_timestamp", "basket_id", "product_id"]
     sales = sales.assign(transaction_timestamp=instants, day=days).sort_values(order)
-    return sales, _sales_file("campaigns").merge(_sales_file("campaign_descriptions"), on="campaign_id")
+    by_day = {f"{day:%Y-%m-%d}": rows for day, rows in sales.groupby("day")}
+    return by_day, _sales_file("campaigns").merge(_sales_file("campaign_descriptions"), on="campaign_id")
 
 
 @lru_cache(maxsize=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -30,16 +30,23 @@ def with_computed(definition: ModelDefinition, rows: DataFrame) -> DataFrame:
     """
     file = definition.folder / COMPUTED
     # The text is sent to the workers: they may not have the definition's folder.
-    call = _call(file.read_text(encoding="utf-8"), file, definition)
-    return rows.groupBy("score_date").applyInPandas(call, spark_schema(features_table(definition).columns))
+    names = {f"_{number}" if "." in name else name: name for number, name in enumerate(rows.columns)}
+    call = _call(file.read_text(encoding="utf-8"), file, definition, names)
+    # Spark takes the dot in the name of a look-up's column for that of a field.
+    grouped = rows.toDF(*names).groupBy("score_date")
+    return grouped.applyInPandas(call, spark_schema(features_table(definition).columns))
 
 
-def _call(text: str, file: Path, definition: ModelDefinition) -> Callable[[tuple[date], pd.DataFrame], pd.DataFrame]:
+def _call(
+    text: str, file: Path, definition: ModelDefinition, names_of_columns: Mapping[str, str] = {}
+) -> Callable[[tuple[date], pd.DataFrame], pd.DataFrame]:
+    """What is called for each night; the names of its columns are those that `transform` knows, by Spark's."""
     schedule, names = definition.schedule, tuple(definition.features.computed)
     key_columns = list(definition.observations.key)
     columns = ["score_date", *key_columns, *definition.feature_types]
 
     def transformed(key: tuple[date], frame: pd.DataFrame) -> pd.DataFrame:
+        frame = frame.rename(columns=names_of_columns)
         passed = frame.sort_values(key_columns, ignore_index=True)  # a fixed order of rows
         returned = _transform(text, str(file))(passed.copy(), cutoff(schedule, key[0]))
         for problem in _problems(returned, passed, key_columns, names):
