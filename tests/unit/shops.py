@@ -58,6 +58,6 @@ def shops(folder: Path, label: str, **changes: str) -> ModelDefinition:
     folder = folder / "models" / "shops"
     folder.mkdir(parents=True, exist_ok=True)
     estimator, gate = (CLASSIFIER, "roc_auc: 0.5") if boolean else (REGRESSOR, "mae: 1000")
-    text = MODEL.format(label=label, estimator=estimator, gate=gate, **DECLARED | changes)
+    text = MODEL.format(label=label, **{"estimator": estimator, "gate": gate} | DECLARED | changes)
     (folder / "model.yaml").write_text(text)
     return load_definition(folder)

@@ -106,6 +106,11 @@ class Label(StrictModel):
         return self.type or ("number" if self.window and self.agg not in {"any", "none"} else "boolean")
 
     @property
+    def operand(self) -> str:
+        """The key of the expression whose values are the outcomes."""
+        return "value" if self.window else "expression"
+
+    @property
     def overlap(self) -> timedelta:
         """How far the outcome of a score date reaches into later dates: such dates lie between training and holdout."""
         return self.window.to - timedelta(days=1) if self.window else timedelta(0)

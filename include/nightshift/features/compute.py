@@ -14,7 +14,7 @@ from nightshift.definition.model import ModelDefinition
 from nightshift.definition.spark_sql import SPARK_TYPES
 from nightshift.features.plan import Tile, VisibleTile
 from nightshift.features.tiling import AT, TileFile, TileWriter
-from nightshift.features.transform import with_computed
+from nightshift.features.transform import lookup_column, with_computed
 from nightshift.features.windows import WindowInputs, is_observed_key, observed_key, window_features
 from nightshift.lake.parquet import batches_to_tables
 from nightshift.lake.tables import spark_schema
@@ -224,7 +224,7 @@ def prepare_observations(definition: ModelDefinition, observed: DataFrame) -> Da
         selected = {*definition.feature_types, *definition.observations.key}
         columns += [F.col(name) for name in definition.observed_types if name not in selected]
         columns += [
-            F.col(name)[column].alias(f"{name}.{column}")
+            F.col(name)[column].alias(lookup_column(name, column))
             for name, lookup in features.lookups.items()
             for column in definition.sources[lookup.source].types
         ]

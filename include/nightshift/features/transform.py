@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -25,29 +25,33 @@ def with_computed(definition: ModelDefinition, rows: DataFrame) -> DataFrame:
 
     Args:
         definition: The definition, whose folder holds `features.py`.
-        rows: Every observation with `score_date`, its columns, its look-ups as `<look-up>.<column>` and its
-            declared features.
+        rows: Every observation with `score_date`, its columns, its look-ups' columns as `lookup_column` names them,
+            and its declared features.
     """
     file = definition.folder / COMPUTED
     # The text is sent to the workers: they may not have the definition's folder.
-    names = {f"_{number}" if "." in name else name: name for number, name in enumerate(rows.columns)}
-    call = _call(file.read_text(encoding="utf-8"), file, definition, names)
-    # Spark takes the dot in the name of a look-up's column for that of a field.
-    grouped = rows.toDF(*names).groupBy("score_date")
-    return grouped.applyInPandas(call, spark_schema(features_table(definition).columns))
+    call = _call(file.read_text(encoding="utf-8"), file, definition)
+    return rows.groupBy("score_date").applyInPandas(call, spark_schema(features_table(definition).columns))
 
 
-def _call(
-    text: str, file: Path, definition: ModelDefinition, names_of_columns: Mapping[str, str] = {}
-) -> Callable[[tuple[date], pd.DataFrame], pd.DataFrame]:
-    """What is called for each night; the names of its columns are those that `transform` knows, by Spark's."""
+def lookup_column(lookup: str, column: str) -> str:
+    """What a look-up's column is called within Spark, which takes a dot in a name for that of a field."""
+    return f"{lookup}:{column}"
+
+
+def _call(text: str, file: Path, definition: ModelDefinition) -> Callable[[tuple[date], pd.DataFrame], pd.DataFrame]:
     schedule, names = definition.schedule, tuple(definition.features.computed)
     key_columns = list(definition.observations.key)
     columns = ["score_date", *key_columns, *definition.feature_types]
+    fields = {
+        lookup_column(name, column): f"{name}.{column}"
+        for name, lookup in definition.features.lookups.items()
+        for column in definition.sources[lookup.source].types
+    }
 
     def transformed(key: tuple[date], frame: pd.DataFrame) -> pd.DataFrame:
-        frame = frame.rename(columns=names_of_columns)
-        passed = frame.sort_values(key_columns, ignore_index=True)  # a fixed order of rows
+        # A fixed order of rows.
+        passed = frame.rename(columns=fields).sort_values(key_columns, ignore_index=True)
         returned = _transform(text, str(file))(passed.copy(), cutoff(schedule, key[0]))
         for problem in _problems(returned, passed, key_columns, names):
             raise TerminalError(problem, where=f"{file}: transform", fix="return the frame with these columns added")

@@ -23,7 +23,7 @@ def check_labels(definition: ModelDefinition, labelled: pa.Table, where: str) ->
     if len(wrong := labels[~np.isfinite(labels)]):
         raise TerminalError(
             f"{len(wrong)} of {len(labels)} labels are no finite numbers, {where}",
-            where=f"{definition.folder / 'model.yaml'}: label.expression",
+            where=f"{definition.folder / 'model.yaml'}: label.{definition.label.operand}",
             received=float(wrong[0]),
             allowed="finite numbers, or null for no outcome",
             fix="write an expression that is null where there is no number, such as nullif or a case",

@@ -28,7 +28,7 @@ def check_labels(definition: ModelDefinition, labelled: pa.Table, where: str) ->
     if not set(classes) <= {0.0, 1.0}:
         raise TerminalError(
             "a label is neither true nor false",
-            where=f"{definition.folder / 'model.yaml'}: label.expression",
+            where=f"{definition.folder / 'model.yaml'}: label.{definition.label.operand}",
             received=next(value for value in classes if value not in {0.0, 1.0}),
             allowed="true, false, 1, 0, or null for no outcome",
             fix="write a condition, or `type: number` if it is a number that is predicted",

@@ -29,7 +29,7 @@ from nightshift.training.dataset import (
 from nightshift.training.fit import split_at
 from nightshift.training.search import time_folds
 from unit.conftest import Edit
-from unit.shops import shops
+from unit.shops import CLASSIFIER, shops
 from unit.tables import day
 
 
@@ -186,6 +186,18 @@ def test_a_window_that_is_longer_than_the_history_is_one_line(lake: Lake, tmp_pa
     )
     assert "files of sales: from 2024-01-01 to 2024-01-10" in message and "\n" not in message
     assert "allowed: observations whose window, up to 60 days after them, has all its files in raw.sales" in message
+
+
+def test_a_window_whose_value_is_no_condition_is_named_by_its_key(lake: Lake, tmp_path: Path) -> None:
+    label = "{source: sales, window: 1d, agg: max, value: amount, type: boolean, empty: 0}"
+    definition = shops(tmp_path, label, estimator=CLASSIFIER, gate="roc_auc: 0.5")
+    for number in (1, 2):
+        put(lake, features_table(definition), day(number), [{"shop": "north", "customer": 1, "of_shop": "north"}])
+        sale = {"shop": "north", "customer": 1, "sold_at": datetime(2024, 1, number, 17, tzinfo=UTC), "amount": 5.0}
+        put(lake, raw_table(definition, "sales"), day(number), [sale])
+    says = r"model\.yaml: label\.value: a label is neither true nor false; received 5\.0"
+    with pytest.raises(TerminalError, match=says):
+        read_labelled(lake, definition, day(1), day(2), pin_snapshots(lake, definition))
 
 
 def test_labels_that_are_neither_zero_nor_one_are_refused(lake: Lake, edit: Edit) -> None:
