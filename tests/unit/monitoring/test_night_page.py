@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from nightshift.definition.schedule import Schedule
 from nightshift.monitoring.histograms import Histogram
+from nightshift.monitoring.history_plots import plot_history
 from nightshift.monitoring.night_page import movers, render_night
 from unit.training.test_report import HOSTILE, Page
 
@@ -150,3 +152,13 @@ def test_a_night_with_few_measurements_has_a_page(rows: list[dict[str, Any]]) ->
 
 def test_the_page_says_what_an_estimate_does_not_notice(page: Page) -> None:
     assert "a changed concept" in page.text
+
+
+def test_a_line_is_interrupted_where_a_night_is_missing_and_not_between_weekly_nights() -> None:
+    mondays = Schedule(timezone="UTC", cron="0 6 * * 1", start=FIRST)
+    values = {FIRST + timedelta(weeks=week): week / 10 for week in (0, 1, 2, 4, 5)}
+    plot = plot_history("drift", "", "", {"challenger": values}, schedule=mondays)
+    assert [line.points.count(",") for line in plot.lines] == [3, 2]
+    assert len(plot_history("drift", "", "", {"challenger": values}).lines) == 5
+    years = {FIRST + timedelta(weeks=week): 0.1 for week in range(60)}
+    assert plot_history("drift", "", "", {"challenger": years}).x.ticks[0][1] == "2024-01"

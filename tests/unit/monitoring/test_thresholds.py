@@ -116,6 +116,24 @@ def test_a_weekday_is_expected_as_on_that_weekday() -> None:
         assert any(values[name] > thresholds.bound("weekday", name, 500) for name in values) == verdict
 
 
+def learned_on(weekdays: list[int], counts: list[list[int]]) -> DayModel:
+    model = learn_day_model(np.array(counts), np.array(weekdays), np.linspace(-1, 1, len(counts[0])))
+    assert model is not None
+    return model
+
+
+def test_nights_of_some_weekdays_have_an_expectation_each_and_those_of_one_weekday_have_one() -> None:
+    """Workdays are compared with their own weekday, as nights of every date are; Mondays with all nights, Mondays."""
+    workdays = [day % 5 for day in range(50)]
+    differing = [[500 * (bin == day) for bin in range(7)] + [day, 0] for day in workdays]
+    base = learned_on(workdays, differing).base
+    assert base[:5, :5] == pytest.approx(np.eye(5), abs=0.01)
+    assert base[5] == pytest.approx(base[6]) and base[5, :5] == pytest.approx(0.2, abs=0.01)
+    mondays = [[300 + 40 * (week % 3), 200, week % 2] for week in range(12)]
+    alone = learned_on([0] * 12, mondays)
+    assert (alone.freedom, np.ptp(alone.base, axis=0).max()) == (11, 0.0)
+
+
 def test_fewer_than_five_days_say_nothing() -> None:
     assert learn_day_model(np.full((4, 5), 100), np.arange(4), np.zeros(5)) is None
     assert learn_day_model(np.array([[100] * 5] * 4 + [[1] * 5]), np.arange(5), np.zeros(5)) is None

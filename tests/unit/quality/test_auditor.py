@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from nightshift.definition.model import ModelDefinition
+from nightshift.definition.schedule import Schedule
 from nightshift.lake.catalog import Lake
 from nightshift.lake.publish import publish
 from nightshift.lake.staging import stage_arrow
@@ -209,3 +210,21 @@ def test_as_many_features_are_expected_as_there_are_observations_of_their_dates(
     staged = stage_arrow(lake, spec, spec.schema.empty_table(), day(2), day(3), {})
     [rows] = [spec for spec in auditor(lake, tiny).contract(staged, []).expectations if spec.kind == ROW_COUNT]
     assert rows.bounds == (7, 7)
+
+
+@pytest.mark.parametrize(
+    ("published", "compared"),
+    [((1, 6, 11, 16, 21), [6, 11, 16, 21]), ((1, 6, 11, 16, 19, 21), []), ((5, 6, 11, 12, 19), [5, 12, 19])],
+)
+def test_nights_that_no_week_repeats_are_compared_with_those_before_them_where_only_nights_land(
+    lake: Lake, edit: Edit, put: Put, published: tuple[int, ...], compared: list[int]
+) -> None:
+    """Every fifth date is a night; a source that lands on other dates as well is compared with its weekdays."""
+    changed = edit("min: 0, max: 1}", "min: 0, max: 1, usual: {of: [mean], weeks: 4}}")
+    schedule = Schedule(timezone="UTC", cron="0 6 1-31/5 * *", start=day(1))
+    definition, spec = changed.model_copy(update={"schedule": schedule}), raw_table(changed, "plan")
+    put("plan", {number: ["a"] * number for number in published})
+    history = auditor(lake, definition)._history(
+        spec, definition.sources["plan"].columns, stage(lake, definition, "plan", {26: "a"})
+    )
+    assert [distribution.rows for distribution in history["load"]] == compared

@@ -130,3 +130,11 @@ def test_what_was_made_from_no_file_is_not_looked_at(lake: Lake, looking: ModelD
     spec, day = features_table(looking), date(2024, 1, 1)
     staged = stage_arrow(lake, spec, spec.schema.empty_table(), day, day, {"raw.plan": "7"})
     assert auditor(lake, looking).file_checks(staged) == []
+
+
+def test_of_two_sets_of_one_night_the_later_is_the_earlier_ones(lake: Lake, looking: ModelDefinition) -> None:
+    """A night after some days without one stages a set a date."""
+    files = {1: "x", 2: "y", 3: "x"}
+    sets = [stage(lake, looking, "plan", {day: "a"}, **{f"d{day}": digest}) for day, digest in files.items()]
+    checks = [check for staged in sets for check in auditor(lake, looking).file_checks(staged, sets)]
+    assert [check.detail for check in checks] == ["", "", "the file of 2024-01-03 is the same as that of 2024-01-01"]

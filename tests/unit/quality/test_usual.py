@@ -80,6 +80,14 @@ def test_the_newest_weeks_before_a_date_and_on_its_weekday_are_looked_at(away: s
     assert comparable_dates([DAY + timedelta(days=number) for number in away], DAY, weeks) == expected
 
 
+@given(st.sets(st.integers(-100, 100)), st.integers(3, 5))
+def test_nights_that_are_no_weekdays_are_compared_with_those_just_before(away: set[int], count: int) -> None:
+    before = sorted(number for number in away if number < 0)[-count:]
+    expected = [DAY + timedelta(days=number) for number in before] if len(before) >= 3 else []
+    dates = [DAY + timedelta(days=number) for number in away]
+    assert comparable_dates(dates, DAY, count, by_weekday=False) == expected
+
+
 # ---- how many rows
 
 
