@@ -31,7 +31,7 @@ TimeZone = Annotated[str, AfterValidator(_time_zone), ValueType("IANA name")]
 
 
 def _one_run_a_date(expression: str) -> str:
-    if not is_cron(expression):
+    if not is_cron(expression) or expression.startswith("@"):
         raise PydanticCustomError("cron", "not a cron expression", {"allowed": FIELDS, "fix": EXAMPLE})
     if not is_once_a_date(expression):
         allowed = "one minute and one hour: a night is a date"
@@ -78,6 +78,12 @@ class Schedule(StrictModel):
     def expression(self) -> str:
         """The cron expression of the cutoffs."""
         return self.cron or f"{self.time_of_day.minute} {self.time_of_day.hour} * * *"
+
+    def on_dates_of(self, schedule: Schedule) -> Schedule:
+        """This schedule with its time of day, on the dates of another."""
+        _, _, *dates = schedule.expression.split()
+        cron = " ".join([str(self.time_of_day.minute), str(self.time_of_day.hour), *dates])
+        return self.model_copy(update={"at": None, "cron": cron})
 
 
 class Wait(StrictModel):

@@ -66,7 +66,7 @@ def audit(
     audited = [staged for staged in staged_sets if layer_of(staged.table) not in {Layer.TILES, Layer.SHADOW}]
     judgements = _judge(project, audited, run_id, progress)
     verdicts = [judgement.verdict for judgement in judgements]
-    # Two sets of one table are a night's own and a restated one: the date tells them apart.
+    # Several sets of one table are of the dates since the night before, or restated ones: the date tells them apart.
     sets_of = Counter(staged.table for staged in audited)
     measurements = [m for verdict in verdicts for m in verdict.measurements(dated=sets_of[verdict.table] > 1)]
     project.record(f"quality.{layer_of(audited[0].table)}", night, measurements, run_id)

@@ -151,7 +151,9 @@ def stage_features_of_version(
         require_computable(version, definition, learned, project.definition)
         columns = columns_behind(definition.recipes[name] for name in learned)
         require_current_readings(project.lake, project.definition, columns)
-        raw = RawTables.open(spark, project.lake, definition)
+        # Which dates are nights may have changed since; what of them is known by then has not.
+        schedule = definition.schedule.on_dates_of(project.definition.schedule)
+        raw = RawTables.open(spark, project.lake, definition.model_copy(update={"schedule": schedule}))
         return stage_features(raw, first, last, f"{attempt}-version-{version.number}")[-1]
 
 

@@ -156,19 +156,40 @@ def test_weekdays_are_compared_where_every_week_has_the_same_nights(fields: str,
     assert weekdays_compare(schedule_of(fields)) == compare
 
 
+@given(some_fields, some_clocks, some_fields, some_clocks, some_dates)
+def test_a_schedule_on_the_dates_of_another_has_its_own_time(
+    fields: str, at: time, others: str, clock: time, day: date
+) -> None:
+    own, other = schedule_of(fields, at), schedule_of(others, clock)
+    moved = own.on_dates_of(other)
+    assert moved.time_of_day == at and is_night(moved, day) == is_night(other, day)
+    assert cutoff(moved, day) == cutoff(own, day)
+
+
 # ---- what is refused
 
 
 @pytest.mark.parametrize(
     "cron",
-    ["", "bad", "0 6 * *", "0 24 * * *", "0 6 * * 8", "0 6 * * 1 30", "0 6 * * 1 30 2024", "R 6 * * *", "0 6 H * *"],
+    [
+        "",
+        "bad",
+        "@weekly",
+        "0 6 * *",
+        "0 24 * * *",
+        "0 6 * * 8",
+        "0 6 * * 1 30",
+        "0 6 * * 1 30 2024",
+        "R 6 * * *",
+        "0 6 H * *",
+    ],
 )
 def test_a_text_that_is_no_cron_of_five_settled_fields_is_refused(cron: str) -> None:
     with pytest.raises(ValidationError, match="not a cron expression"):
         Schedule(timezone="UTC", cron=cron, start=date(2024, 1, 1))
 
 
-@pytest.mark.parametrize("cron", ["0,30 6 * * 1", "0 6,18 * * 1", "* 6 * * 1", "0 * * * 1", "*/30 6 * * *", "@hourly"])
+@pytest.mark.parametrize("cron", ["0,30 6 * * 1", "0 6,18 * * 1", "* 6 * * 1", "0 * * * 1", "*/30 6 * * *"])
 def test_a_cron_of_several_runs_a_date_is_refused(cron: str) -> None:
     with pytest.raises(ValidationError, match="names several runs a date"):
         Schedule(timezone="UTC", cron=cron, start=date(2024, 1, 1))
