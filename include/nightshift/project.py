@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from nightshift.monitoring.expected_performance import Metrics
     from nightshift.registry.challengers import Challengers
     from nightshift.registry.champions import Champions
-    from nightshift.registry.store import Registry
+    from nightshift.registry.classes import LabelClasses
+    from nightshift.registry.store import Registry, Version
 
 Progress = Callable[[str], None]
 
@@ -75,6 +76,10 @@ class Project:
         from nightshift.training.bootstrap import metrics
 
         return partial(metrics, wanted=[name for name in self.definition.metrics if name != "bias"])
+
+    def classes_of(self, version: Version) -> LabelClasses | None:
+        """The classes of a version; None if the label is a condition or a number."""
+        return self.registry.classes(version) if self.definition.label.kind == "category" else None
 
     def record(self, monitor: str, night: date, measurements: Sequence[Measurement], run_id: str) -> None:
         """Publishes monitored values; those of the same monitor and night are replaced."""

@@ -164,7 +164,7 @@ def _checked_tables(definition: ModelDefinition) -> Iterator[CheckedTable]:
     }
     features = {name: str(kind) for name, kind in definition.feature_types.items()}
     yield "features", definition.quality.features, key | features
-    yield "scores", definition.quality.scores, key | {"score": "number", "model_version": "integer"}
+    yield "scores", definition.quality.scores, key | definition.scored_columns | {"model_version": "integer"}
 
 
 def _rule_problems(path: KeyPath, rules: Mapping[str, RowRule], columns: Mapping[str, str]) -> Iterator[Problem]:

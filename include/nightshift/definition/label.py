@@ -11,12 +11,13 @@ from pydantic_core import PydanticCustomError
 from nightshift.definition.base import AlternativeForm, ColumnName, DuckDbSql, SourceName, StrictModel, ValueType
 from nightshift.definition.duration import Days, WholeDays, parse_days
 
-LabelType = Literal["boolean", "number"]
-LabelAggregation = Literal["any", "none", "count", "sum", "mean", "max", "min", "last"]
+LabelType = Literal["boolean", "number", "category"]
+LabelAggregation = Literal["any", "none", "count", "sum", "mean", "max", "min", "last", "most"]
 
 # The aggregations that need no value: a window without an event has an answer of its own.
 OF_EVENTS: dict[str, float] = {"any": 0.0, "none": 1.0, "count": 0.0}
-_WINDOW_KEYS = ("by", "agg", "where", "value", "empty")
+_WINDOW_KEYS = ("by", "agg", "where", "value", "weight", "empty")
+_CLASS_AGGREGATIONS = ("last", "most")
 
 
 class LabelWindow(StrictModel):
@@ -52,6 +53,13 @@ DeclaredWindow = Annotated[
 ]
 
 
+class LearnedClasses(StrictModel):
+    """The classes of a label that every training finds among its rows, in alphabetical order."""
+
+    most: int | None = Field(None, ge=2, description="How many at most: those with the most labelled rows.")
+    rows: int = Field(10, ge=1, description="The fewest labelled rows of the training period that a class needs.")
+
+
 class Label(StrictModel):
     """The outcome of an observation.
 
@@ -65,12 +73,25 @@ class Label(StrictModel):
     expression: DuckDbSql | None = Field(
         None,
         description="Required without a `window`: over the source's landed columns and `source_date`. A boolean, or 0 "
-        "and 1; with `type: number` any finite number. Null means that the observation has no outcome.",
+        "and 1; with `type: number` any finite number; with `type: category` a text. Null means that the observation "
+        "has no outcome.",
     )
     type: LabelType | None = Field(
         None,
-        description="`boolean`: the probability of a condition is predicted. `number`: a number. If left out, "
-        "`boolean`; of a `count`, `sum`, `mean`, `max`, `min` or `last`, `number`.",
+        description="`boolean`: the probability of a condition is predicted. `number`: a number. `category`: which of "
+        "several [classes](training.md#several-classes). If left out, `boolean`; of a `count`, `sum`, `mean`, `max`, "
+        "`min` or `last`, `number`; of `most`, `category`.",
+    )
+    classes: tuple[str, ...] | LearnedClasses | None = Field(
+        None,
+        description="Required with `type: category`: the classes, at least two; or how a training finds them among "
+        "its rows.",
+    )
+    other: str | None = Field(
+        None,
+        description="With `classes`: what an outcome outside of them is: one of the listed classes, or a further one "
+        "beside those found; `null`: the observation has no outcome. Required where a training finds the classes. If "
+        "left out with a list, an outcome outside of it stops the training.",
     )
     window: DeclaredWindow = Field(
         None, description="The days after the cutoff whose events make the outcome: `28d`, or `{from: 7d, to: 14d}`."
@@ -82,18 +103,23 @@ class Label(StrictModel):
     )
     agg: LabelAggregation | None = Field(
         None,
-        description="Required with a `window`: whether there is `any` event or `none`, their `count`, or the `sum`, "
-        "`mean`, `max`, `min` or `last` of a value.",
+        description="Required with a `window`: whether there is `any` event or `none`, their `count`, the `sum`, "
+        "`mean`, `max`, `min` or `last` of a value, or the value that `most` events have.",
     )
     where: DuckDbSql | None = Field(
         None, description="With a `window`: which events count, over the source's landed columns and `source_date`."
     )
     value: DuckDbSql | None = Field(
         None,
-        description="With a `window`: the number of an event, over the same columns. Required by all but `any`, "
-        "`none` and `count`, which do not take it. Events whose value is null do not count.",
+        description="With a `window`: the number of an event, or its class, over the same columns. Required by all but "
+        "`any`, `none` and `count`, which do not take it. Events whose value is null do not count.",
     )
-    empty: float | None = Field(
+    weight: DuckDbSql | None = Field(
+        None,
+        description="With `agg: most`: what an event weighs, over the same columns; the value with the largest sum is "
+        "the outcome. 1 if left out. Events whose weight is null do not count.",
+    )
+    empty: float | str | None = Field(
         None,
         description="The outcome of a window without an event; `null`: the observation has none. Required with a "
         "`value`, which says no number of no event.",
@@ -102,8 +128,24 @@ class Label(StrictModel):
 
     @property
     def kind(self) -> LabelType:
-        """What the label is: a condition or a number."""
-        return self.type or ("number" if self.window and self.agg not in {"any", "none"} else "boolean")
+        """What the label is: a condition, a number or a class."""
+        if self.type is not None:
+            return self.type
+        if self.window is None or self.agg in {"any", "none"}:
+            return "boolean"
+        return "category" if self.agg == "most" else "number"
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The names of the label's classes as far as they are declared: none of a number or of classes to be found."""
+        if self.kind == "boolean":
+            return ("false", "true")
+        return self.classes if isinstance(self.classes, tuple) else ()
+
+    @property
+    def refuses_other(self) -> bool:
+        """Whether an outcome outside of the classes is an error."""
+        return "other" not in self.model_fields_set
 
     @property
     def operand(self) -> str:
@@ -117,24 +159,66 @@ class Label(StrictModel):
 
     @model_validator(mode="after")
     def _form(self) -> Label:
+        _check_classes(self)
         if self.window is None:
             _require(self.expression is not None, "no outcome", "`expression`, or `window` with `agg`", "add one")
             extra = [name for name in _WINDOW_KEYS if name in self.model_fields_set]
             _require(not extra, f"without a window, but with {', '.join(extra)}", None, "add `window:`, or remove them")
-            return self
-        _require(self.expression is None, "two outcomes", "`expression`, or `window`", "remove one")
-        _require(self.agg is not None, "a window without aggregation", "any, none, count, sum, …", "add `agg:`")
-        allowed = f"`agg: {self.agg}`"
-        if self.agg in OF_EVENTS:
-            unused = [name for name in ("value", "empty", "type") if name in self.model_fields_set]
-            _require(not unused, f"an aggregation that takes no {', '.join(unused)}", allowed, "remove it")
-            return self
-        _require(self.value is not None, "aggregation without a value", f"{allowed} with `value: …`", "add `value:`")
-        declared = "empty" in self.model_fields_set
-        _require(declared, "no outcome of a window without an event", "a number, or null", "add `empty:`")
-        condition = self.type == "boolean" and self.agg in {"sum", "mean"}
-        _require(not condition, f"a {self.agg} is a number, not a condition", "type: number", "remove `type:`")
+        else:
+            _check_window(self)
         return self
+
+
+def _check_classes(label: Label) -> None:
+    """Requires the classes of a category, and none of another label."""
+    if label.kind != "category":
+        extra = [name for name in ("classes", "other") if name in label.model_fields_set]
+        problem = f"a {label.kind} with {', '.join(extra)}"
+        _require(not extra, problem, "`type: category`", "change `type`, or remove it")
+        return
+    learned = "a list, or {most: 10}"
+    _require(label.classes is not None, "a category without classes", learned, "add `classes:`")
+    if not isinstance(label.classes, tuple):
+        fix = "add `other:` with the name of a class for all rarer outcomes, or null"
+        _require(not label.refuses_other, "no outcome of rare classes", "a name, or null", fix)
+        return
+    names = label.classes
+    _require(len(names) > 1, "fewer than two classes", "two or more", "list them all, or write `type: boolean`")
+    _require(len(set(names)) == len(names), "a class that is listed twice", None, "list each class once")
+    _require(all(map(str.strip, names)), "a class without a name", None, "name it")
+    listed = label.other is None or label.other in names
+    _require(listed, f"`other` is no class: {label.other}", ", ".join(names), "add it to `classes`, or write null")
+
+
+def _check_window(label: Label) -> None:
+    """Requires what the aggregation of a window needs, and nothing else."""
+    _require(label.expression is None, "two outcomes", "`expression`, or `window`", "remove one")
+    _require(label.agg is not None, "a window without aggregation", "any, none, count, sum, …", "add `agg:`")
+    allowed = f"`agg: {label.agg}`"
+    weighted = "weight" not in label.model_fields_set or label.agg == "most"
+    _require(weighted, f"a {label.agg} takes no weight", "`agg: most`", "remove `weight:`")
+    if label.agg in OF_EVENTS:
+        unused = [name for name in ("value", "empty", "type") if name in label.model_fields_set]
+        _require(not unused, f"an aggregation that takes no {', '.join(unused)}", allowed, "remove it")
+        return
+    _require(label.value is not None, "aggregation without a value", f"{allowed} with `value: …`", "add `value:`")
+    _check_aggregated_type(label)
+    declared = "empty" in label.model_fields_set
+    outcomes = "a class, or null" if label.kind == "category" else "a number, or null"
+    _require(declared, "no outcome of a window without an event", outcomes, "add `empty:`")
+    fits = label.empty is None or isinstance(label.empty, str) == (label.kind == "category")
+    _require(fits, f"the outcome of a window without an event is no {label.kind}", outcomes, "change `empty:`")
+    names = label.class_names
+    listed = not isinstance(label.empty, str) or not names or label.empty in names
+    _require(listed, f"the outcome of a window without an event is no class: {label.empty}", ", ".join(names), "add it")
+
+
+def _check_aggregated_type(label: Label) -> None:
+    condition = label.kind == "boolean" and label.agg in {"sum", "mean", "most"}
+    _require(not condition, f"a {label.agg} is no condition", None, "remove `type:`")
+    is_class = label.kind == "category"
+    _require(not is_class or label.agg in _CLASS_AGGREGATIONS, f"a {label.agg} is no class", "last, most", "change it")
+    _require(label.agg != "most" or is_class, "a most frequent value is a class", "`type: category`", "remove `type:`")
 
 
 def _require(condition: bool, problem: str, allowed: str | None, fix: str) -> None:

@@ -7,10 +7,11 @@ from datetime import timedelta
 
 from nightshift.definition.duration import format_duration
 from nightshift.definition.model import ModelDefinition
+from nightshift.definition.prediction import probability_column
 from nightshift.definition.problem import DATED, Problem, expression_problems
 from nightshift.definition.spark_sql import UntranslatableError, to_duckdb
 
-EXPRESSIONS = ("expression", "where", "value")
+EXPRESSIONS = ("expression", "where", "value", "weight")
 
 
 def label_expressions_are_valid(definition: ModelDefinition) -> Iterator[Problem]:
@@ -54,6 +55,17 @@ def outcomes_match_observations(definition: ModelDefinition) -> Iterator[Problem
             yield Problem(path, message, column, list(key), "match by columns of the key, or add it to the key")
 
 
+def class_columns_differ(definition: ModelDefinition) -> Iterator[Problem]:
+    columns: dict[str, str] = {}
+    for position, name in enumerate(definition.label.class_names):
+        column = probability_column(name)
+        if column in columns:
+            message = f"its column would have the name of that of '{columns[column]}'"
+            fix = "rename a class in the label's expression"
+            yield Problem(("label", "classes", position), message, name, f"other letters or digits than {column}", fix)
+        columns[column] = name
+
+
 def windows_are_by_event_time(definition: ModelDefinition) -> Iterator[Problem]:
     label, source = definition.label, definition.sources.get(definition.label.source)
     if label.window is None or source is None:
@@ -79,5 +91,6 @@ RULES = (
     outcomes_are_of_a_past_date,
     one_outcome_per_observation,
     outcomes_match_observations,
+    class_columns_differ,
     windows_are_by_event_time,
 )

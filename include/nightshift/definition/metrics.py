@@ -6,8 +6,21 @@ from typing import Annotated, Literal
 
 from nightshift.definition.base import ValueType
 
-Metric = Literal["roc_auc", "average_precision", "brier", "log_loss", "calibration_error", "mae", "rmse", "r2", "bias"]
+Metric = Literal[
+    "roc_auc",
+    "average_precision",
+    "brier",
+    "log_loss",
+    "calibration_error",
+    "accuracy",
+    "macro_f1",
+    "macro_roc_auc",
+    "mae",
+    "rmse",
+    "r2",
+    "bias",
+]
 MetricName = Annotated[Metric, ValueType("metric")]
-LARGER_IS_BETTER = frozenset({"roc_auc", "average_precision", "r2"})
+LARGER_IS_BETTER = frozenset({"roc_auc", "average_precision", "accuracy", "macro_f1", "macro_roc_auc", "r2"})
 # A constant can be perfect in these: they do not say whether a model distinguishes rows.
 AVERAGE_METRICS = frozenset({"calibration_error", "bias"})

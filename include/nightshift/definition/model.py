@@ -16,7 +16,7 @@ from nightshift.definition.label import Label
 from nightshift.definition.metrics import Metric
 from nightshift.definition.monitoring import Monitoring
 from nightshift.definition.observations import Observations
-from nightshift.definition.prediction import PREDICTIONS, Prediction
+from nightshift.definition.prediction import PREDICTIONS, Prediction, probability_column
 from nightshift.definition.promotion import DeclaredPromotion, Promotion
 from nightshift.definition.recipe import Recipe, feature_recipes
 from nightshift.definition.schedule import Schedule, Wait
@@ -116,6 +116,14 @@ class ModelDefinition(StrictModel):
         types: dict[str, FeatureType] = {name: row.type for name, row in self.features.rows.items()}
         types |= {name: aggregate.type for name, aggregate in self.aggregate_features.items()}
         return types | {name: computed.type for name, computed in self.features.computed.items()}
+
+    @property
+    def scored_columns(self) -> dict[str, str]:
+        """What a score is made of, with types, as far as it is declared; classes to be found are not."""
+        if self.label.kind != "category":
+            return {"score": "number"}
+        probabilities = dict.fromkeys(map(probability_column, self.label.class_names), "number")
+        return {"prediction": "category", "score": "number", **probabilities}
 
     @property
     def weight_columns(self) -> dict[str, str]:

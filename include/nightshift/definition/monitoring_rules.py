@@ -39,13 +39,14 @@ def value_can_be_computed(definition: ModelDefinition) -> Iterator[Problem]:
     outcomes = definition.sources.get(definition.label.source)
     if value is None or observed is None or outcomes is None:
         return
-    inputs: dict[str, str] = {"decision": "boolean", "label": definition.label.kind, "score": "number"}
+    scored = definition.scored_columns
+    inputs: dict[str, str] = {"decision": "boolean", "label": definition.label.kind, **scored}
     of_outcome = outcomes.landed | DATED if definition.label.window is None else {}  # a window has no row of its own
     for column in sorted({*inputs, OBSERVATION} & of_outcome.keys()):
         message = f"'{definition.label.source}' has a column of this name, which has another meaning in `value`"
         yield Problem(("monitoring", "value"), message, column, None, "rename the column at landing")
     columns: dict[str, Mapping[str, str]] = {
-        "decision": {"score": "number"},
+        "decision": scored,
         "naive": {},
         "expression": of_outcome | inputs,
     }

@@ -1,4 +1,4 @@
-"""What a model predicts of an observation, by the type of its label: the probability of a condition, or a number.
+"""What a model predicts of an observation, by its label: the probability of a condition, a number, or a class.
 
 A `Prediction` holds what can be said without computing. What training and the gate compute for it is in one table,
 `nightshift.training.methods`; how a stored model gives its scores is in `nightshift.registry.package`.
@@ -6,6 +6,7 @@ A `Prediction` holds what can be said without computing. What training and the g
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import Literal
 
 from nightshift.definition.metrics import Metric
 
+PROBABILITY_COLUMN = "probability_"  # how the name of a class's column begins
 FINITE = -sys.float_info.max, sys.float_info.max  # the bounds of what is a number at all
 
 
@@ -70,9 +72,8 @@ class Prediction:
         score_range: The least and the largest valid score.
         label_variety: What the labels of a holdout must be so that models can be compared, for people.
         label_sql: DuckDB SQL that gives the column `label` its type.
-        label_mean: The statistic that is the mean of a night's labels.
+        label_mean: The statistic that is the mean of a night's labels; empty if they have none.
         calibrated: Whether raw scores can be calibrated.
-        classes: The names of the label's classes; none if it is a number.
         estimator: The kind of estimator that makes it.
         metrics: Its metrics.
     """
@@ -85,7 +86,6 @@ class Prediction:
     label_sql: str
     label_mean: str
     calibrated: bool
-    classes: tuple[str, ...]
     estimator: EstimatorKind
     metrics: MetricRoles
 
@@ -99,7 +99,6 @@ PROBABILITY = Prediction(
     label_sql="cast(label as boolean)",
     label_mean="positive_share",
     calibrated=True,
-    classes=("false", "true"),
     estimator=EstimatorKind("classifier", "predict_proba", "a regressor gives no probability of a condition"),
     metrics=MetricRoles(
         names=("roc_auc", "average_precision", "brier", "log_loss", "calibration_error"),
@@ -121,7 +120,6 @@ NUMBER = Prediction(
     label_sql="label",
     label_mean="mean_label",
     calibrated=False,
-    classes=(),
     estimator=EstimatorKind("regressor", "predict", "a classifier cannot predict a number"),
     metrics=MetricRoles(
         names=("mae", "rmse", "r2", "bias"),
@@ -134,4 +132,34 @@ NUMBER = Prediction(
     ),
 )
 
-PREDICTIONS: Mapping[Literal["boolean", "number"], Prediction] = {"boolean": PROBABILITY, "number": NUMBER}
+CLASS = Prediction(
+    label="class",
+    score="class",
+    valid_scores="probabilities of the classes that add up to 1",
+    score_range=(0, 1),
+    label_variety="enough of two classes",
+    label_sql="label",
+    label_mean="",
+    calibrated=True,
+    estimator=EstimatorKind("classifier", "predict_proba", "a regressor gives no probabilities of classes"),
+    metrics=MetricRoles(
+        names=("accuracy", "macro_f1", "macro_roc_auc", "log_loss", "calibration_error"),
+        headline="accuracy",
+        headline_title="Accuracy",
+        estimated=("accuracy", "log_loss"),
+        leak="macro_roc_auc",
+        baseline="log_loss",
+        search="log_loss",
+    ),
+)
+
+PREDICTIONS: Mapping[Literal["boolean", "number", "category"], Prediction] = {
+    "boolean": PROBABILITY,
+    "number": NUMBER,
+    "category": CLASS,
+}
+
+
+def probability_column(class_name: str) -> str:
+    """The column of a class's probability: `probability_frozen_grocery` of the class `FROZEN GROCERY`."""
+    return PROBABILITY_COLUMN + re.sub(r"\W+", "_", class_name.lower()).strip("_")

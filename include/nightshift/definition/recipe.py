@@ -86,7 +86,7 @@ def feature_recipes(definition: ModelDefinition) -> dict[str, Recipe]:
 def label_recipe(definition: ModelDefinition) -> Recipe:
     """The label's recipe."""
     label, inputs = definition.label, _Inputs(definition)
-    for expression in (label.expression, label.where, label.value):
+    for expression in (label.expression, label.where, label.value, label.weight):
         if expression:
             inputs.add_expression(label.source, expression, "duckdb")
     for column in definition.label_key:
@@ -97,7 +97,10 @@ def label_recipe(definition: ModelDefinition) -> Recipe:
         source = definition.sources[label.source]
         inputs.add_expression(label.source, str(source.event_time))
         declared = label.model_dump(mode="json", include={"window", "by", "agg", "where", "value", "empty"})
+        declared |= {"weight": label.weight} if label.weight else {}
         outcome = (declared, source.event_time, _clock(definition, source))
+    if label.kind == "category":
+        outcome += (label.model_dump(mode="json", include={"classes", "other"}), label.refuses_other)
     return _recipe(inputs, "label", label.kind, *outcome)
 
 

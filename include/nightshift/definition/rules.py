@@ -18,9 +18,10 @@ from nightshift.definition import (
 )
 from nightshift.definition.duration import format_duration
 from nightshift.definition.model import ModelDefinition
+from nightshift.definition.prediction import PROBABILITY_COLUMN
 from nightshift.definition.problem import RESERVED, KeyPath, Problem
 
-PROVENANCE = {"score", "model_version", "features_snapshot", "scored_at"}
+SCORED_COLUMNS = {"prediction", "score", "model_version", "features_snapshot", "scored_at"}
 
 Rule = Callable[[ModelDefinition], Iterator[Problem]]
 
@@ -165,7 +166,7 @@ def names_do_not_collide(definition: ModelDefinition) -> Iterator[Problem]:
         if name in definition.observed_types:
             yield Problem(("features", "lookups", name), "is a column of the observations", name, None, "rename it")
     for column in definition.observations.key:
-        if column in PROVENANCE:
+        if column in SCORED_COLUMNS or column.startswith(PROBABILITY_COLUMN):
             yield Problem(
                 ("observations", "key"), "is a column of every scored table", column, None, "rename it at landing"
             )

@@ -26,8 +26,8 @@ def estimator_fits_the_label(definition: ModelDefinition) -> Iterator[Problem]:
     declared, path = definition.training.estimator.class_ or "", ("training", "estimator", "class")
     fix = "name another class, or change `label.type`"
     needed = definition.prediction.estimator
-    unfit = [prediction.estimator for prediction in PREDICTIONS.values() if prediction.estimator != needed]
-    if any(declared.endswith(kind.suffix) for kind in unfit):
+    unfit = {prediction.estimator.suffix for prediction in PREDICTIONS.values()} - {needed.suffix}
+    if declared.endswith(tuple(unfit)):
         yield Problem(path, needed.mismatch, declared, f"a {needed.name}", fix)
 
 
@@ -47,14 +47,15 @@ def class_weights_fit_the_label(definition: ModelDefinition) -> Iterator[Problem
     declared, path = definition.training.class_weight, ("training", "class_weight")
     if declared is None:
         return
-    if not definition.prediction.classes:
+    if definition.prediction.estimator.name != "classifier":
         message = f"only classes are weighted, and the label is a {definition.prediction.label}"
         yield Problem(path, message, None, None, "remove it, or declare `training.weight`")
         return
     for name in declared if isinstance(declared, dict) else ():
-        if name not in definition.prediction.classes:
-            allowed = definition.prediction.classes
-            yield Problem((*path, name), "no class of the label", name, allowed, f"write {' or '.join(allowed)}")
+        allowed = definition.label.class_names
+        if allowed and name not in allowed:
+            fix = f"write {' or '.join(allowed)}" if len(allowed) == 2 else "write one of them"
+            yield Problem((*path, name), "no class of the label", name, allowed, fix)
 
 
 RULES = (

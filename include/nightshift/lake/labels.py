@@ -36,8 +36,8 @@ def read_labels(
         extra_columns: Further columns of the label source to return; of a label without a window.
 
     Returns:
-        Columns `score_date`, the observation's key, `label` (float64, no nulls), and the extra columns. Without a
-        window also the outcomes of keys that were not observed.
+        Columns `score_date`, the observation's key, `label` (see `label_type`; no nulls), and the extra columns.
+        Without a window also the outcomes of keys that were not observed.
 
     Raises:
         TerminalError: If the label cannot be computed.
@@ -70,7 +70,7 @@ def read_row_labels(
         extra_columns: Further columns of the label source to return.
 
     Returns:
-        Columns `score_date`, the observation's key, `label` (float64, no nulls), and the extra columns.
+        Columns `score_date`, the observation's key, `label` (see `label_type`; no nulls), and the extra columns.
 
     Raises:
         TerminalError: If the label's expression cannot be evaluated.
@@ -85,13 +85,14 @@ def read_row_labels(
     outcomes = read_dates(lake, spec, first, last, columns=columns, snapshot=snapshot)
     key = ", ".join(f'"{column}"' for column in definition.observations.key)
     extra = "".join(f', "{column}"' for column in extra_columns if column not in key_columns)
+    # A label of -0.0 is 0.0.
+    is_class = definition.label.kind == "category"
+    label = f"cast({expression}\n as varchar)" if is_class else f"cast({expression}\n as double) + 0.0"
     try:
         database = duckdb.connect()
         database.register("outcomes", outcomes)
         return database.sql(
-            # A label of -0.0 is 0.0.
-            f"select source_date as score_date, {key}, "
-            f"cast({expression}\n as double) + 0.0 as label{extra} "
+            f"select source_date as score_date, {key}, {label} as label{extra} "
             "from outcomes where label is not null order by all"
         ).to_arrow_table()
     except duckdb.Error as error:

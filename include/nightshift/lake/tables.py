@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 
 import pyarrow as pa
 
 from nightshift.definition.model import ModelDefinition
+from nightshift.definition.prediction import probability_column
 from nightshift.definition.reading import source_readings
 from nightshift.definition.spark_sql import SPARK_TYPES
 from nightshift.errors import TerminalError
@@ -35,6 +37,7 @@ QUARANTINE_COLUMNS = tuple(f"quarantine_{name}" for name in ("rule", "column", "
 
 REGISTRY_EVENTS = "registry_events"
 OBSERVED = "observed"  # among the inputs of features: how many observations their nights have
+CLASSES = "classes"  # among the inputs of scores: the classes of the version that made them, as JSON
 RECIPES = "recipes"  # among the inputs of features: the digest of each feature's recipe, as JSON
 READINGS = "readings"  # among the inputs of raw rows: the reading of each column, as JSON
 
@@ -118,8 +121,15 @@ def layer_of(table: str) -> Layer:
     return split_identifier(table)[0]
 
 
-def table_spec(definition: ModelDefinition, table: str) -> TableSpec:
-    """The specification of a table of a model, from its identifier."""
+def table_spec(definition: ModelDefinition, table: str, inputs: Mapping[str, str] = MappingProxyType({})) -> TableSpec:
+    """The specification of a table of a model, from its identifier.
+
+    Args:
+        definition: The model definition.
+        table: The identifier.
+        inputs: What the rows were made by; those of scores name the classes that have a column each.
+    """
+    classes = json.loads(inputs.get(CLASSES, "[]"))
     layer, name = split_identifier(table)
     match layer:
         case Layer.RAW:
@@ -131,9 +141,9 @@ def table_spec(definition: ModelDefinition, table: str) -> TableSpec:
         case Layer.FEATURES:
             return features_table(definition)
         case Layer.SCORES:
-            return scores_table(definition)
+            return scores_table(definition, classes)
         case Layer.SHADOW:
-            return shadow_table(definition)
+            return shadow_table(definition, classes)
         case Layer.MONITORING:
             return registry_events_table() if name == REGISTRY_EVENTS else monitoring_table(definition)
 
@@ -189,17 +199,25 @@ def tiles_table(definition: ModelDefinition, source: str) -> TableSpec:
     )
 
 
-def scores_table(definition: ModelDefinition) -> TableSpec:
-    """`scores.<model>`: a row for each observation with its score and the score's provenance."""
+def scores_table(definition: ModelDefinition, classes: Sequence[str] = ()) -> TableSpec:
+    """`scores.<model>`: a row for each observation with its score and the score's provenance.
+
+    Of a label that is a class: the prediction, its probability as the score, and the probability of each class.
+
+    Args:
+        definition: The model definition.
+        classes: The classes of the version that made the scores, beside those that are declared.
+    """
     provenance = {"model_version": "integer", "features_snapshot": "integer", "scored_at": "timestamp"}
     key = observation_key(definition)
-    columns = {**key, "score": "number", **provenance}
+    probabilities = dict.fromkeys(map(probability_column, classes), "number")
+    columns = {**key, **definition.scored_columns, **probabilities, **provenance}
     return TableSpec(Layer.SCORES, definition.name, columns, "score_date", tuple(key))
 
 
-def shadow_table(definition: ModelDefinition) -> TableSpec:
+def shadow_table(definition: ModelDefinition, classes: Sequence[str] = ()) -> TableSpec:
     """`shadow.<model>`: the scores of challengers, partitioned by version; analysts do not read them."""
-    scores, by = scores_table(definition), ("model_version",)
+    scores, by = scores_table(definition, classes), ("model_version",)
     return TableSpec(Layer.SHADOW, definition.name, scores.columns, scores.date_column, (*by, *scores.key), split_by=by)
 
 
@@ -244,6 +262,11 @@ def registry_events_table() -> TableSpec:
     return TableSpec(
         Layer.MONITORING, REGISTRY_EVENTS, columns, "effective", ("event_id",), split_by=("model", "event_id")
     )
+
+
+def label_type(definition: ModelDefinition) -> pa.DataType:
+    """The Arrow type of labels: a text of a class, else a number, 1 and 0 of a condition."""
+    return pa.string() if definition.label.kind == "category" else pa.float64()
 
 
 def observation_key(definition: ModelDefinition) -> dict[str, str]:

@@ -22,7 +22,7 @@ from nightshift.errors import TerminalError, first_line
 from nightshift.lake.catalog import Lake
 from nightshift.lake.parquet import read_files
 from nightshift.lake.read import landed_partitions
-from nightshift.lake.tables import raw_table
+from nightshift.lake.tables import label_type, raw_table
 from nightshift.lake.zeros import with_plain_zeros
 
 _INSTANT = pa.timestamp("us", "UTC")
@@ -44,6 +44,29 @@ _OUTCOMES = {
     "max": "max(_partial)",
     "last": "max(_partial).value",
 }
+# The outcomes of all aggregations but `most`, and of that: see `_query`.
+_AGGREGATED = """
+    days as (
+        select {key}, source_date, _day, count(*) as _events, {partial} as _partial
+        from counted asof join cutoffs on _at >= _begins group by {key}, source_date, _day
+    ), outcomes as (
+        select _night, {key}, cast({outcome} as {kind}) as _outcome
+        from days join windows on _day >= _first_day and _day < _end_day and source_date <= _last_file
+        group by _night, {key}
+    )
+"""
+_MOST = """
+    days as (
+        select {key}, source_date, _day, _value, sum(cast(_weight * pow(2, 66) as hugeint)) as _partial
+        from counted asof join cutoffs on _at >= _begins group by {key}, source_date, _day, _value
+    ), totals as (
+        select _night, {key}, _value, sum(_partial) as _total
+        from days join windows on _day >= _first_day and _day < _end_day and source_date <= _last_file
+        group by _night, {key}, _value
+    ), outcomes as (  -- of equal sums, the first value in alphabetical order
+        select _night, {key}, first(_value order by _total desc, _value) as _outcome from totals group by _night, {key}
+    )
+"""
 
 
 def read_window_labels(
@@ -111,7 +134,7 @@ def window_labels(
         files: The dates of the source that are published, with or without rows.
 
     Returns:
-        Columns `score_date`, the observation's key and `label` (float64, no nulls), sorted.
+        Columns `score_date`, the observation's key and `label` (see `label_type`; no nulls), sorted.
 
     Raises:
         TerminalError: If the outcome cannot be computed.
@@ -146,7 +169,7 @@ def _expressions(definition: ModelDefinition) -> list[str]:
     """The event time, and the label's own expressions, in DuckDB SQL."""
     label, source = definition.label, definition.sources[definition.label.source]
     at = instant_of(to_duckdb(str(source.event_time), source), zone_of(definition.schedule, source))
-    return [at, *filter(None, (label.where, label.value))]
+    return [at, *filter(None, (label.where, label.value, label.weight))]
 
 
 def _query(definition: ModelDefinition) -> str:
@@ -156,39 +179,49 @@ def _query(definition: ModelDefinition) -> str:
     matches = " and ".join(f'observed."{column}" = outcomes."{column}"' for column in by)
     observation = ", ".join(f'observed."{column}"' for column in ("score_date", *definition.observations.key))
     at, *_ = _expressions(definition)
-    partial, outcome = _PARTIALS.get(str(label.agg), "null"), _OUTCOMES[str(label.agg)]
+    partial, outcome = _PARTIALS.get(str(label.agg)), _OUTCOMES.get(str(label.agg))
+    aggregated = (_MOST if label.agg == "most" else _AGGREGATED).format(
+        key=key, partial=partial or "null", outcome=outcome, kind=_kind(label)
+    )
     # No column of a source begins with an underscore.
     return f"""
         with events as (
-            select {key}, source_date, {at} as _at, {_value(label)} as _value
+            select {key}, source_date, {at} as _at, {_value(label)} as _value,
+                cast(({label.weight or "1"}
+                ) as double) as _weight
             from landed where ({label.where or "true"}
             )
         ), counted as (
             select events.* from events join files on source_date = _file
-            where _value is not null and _at < _available
-        ), days as (
-            select {key}, source_date, _day, count(*) as _events, {partial} as _partial
-            from counted asof join cutoffs on _at >= _begins group by {key}, source_date, _day
-        ), outcomes as (
-            select _night, {key}, cast({outcome} as double) as _outcome
-            from days join windows on _day >= _first_day and _day < _end_day and source_date <= _last_file
-            group by _night, {key}
-        )
-        select {observation}, coalesce(_outcome, {_empty(label)}) + 0.0 as label
+            where _value is not null and _weight is not null and _at < _available
+        ), {aggregated}
+        select {observation}, {_plain_zero(label, f"coalesce(_outcome, {_empty(label)})")} as label
         from observed join windows on observed.score_date = windows._night
         left join outcomes on observed.score_date = outcomes._night and {matches}
         where label is not null order by all
     """
 
 
+def _kind(label: Label) -> str:
+    """The type of an outcome, in SQL."""
+    return "varchar" if label.kind == "category" else "double"
+
+
 def _value(label: Label) -> str:
-    return "true" if label.value is None else f"cast(({label.value}\n) as double)"
+    return "true" if label.value is None else f"cast(({label.value}\n) as {_kind(label)})"
 
 
 def _empty(label: Label) -> str:
     """The outcome of a window without an event, in SQL."""
     value = OF_EVENTS.get(str(label.agg), label.empty)
+    if isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
     return "null" if value is None else f"cast({value!r} as double)"
+
+
+def _plain_zero(label: Label, outcome: str) -> str:
+    """An outcome in SQL, of which -0.0 is 0.0."""
+    return outcome if label.kind == "category" else f"{outcome} + 0.0"
 
 
 def _files(definition: ModelDefinition, published: Iterable[date]) -> pa.Table:
@@ -224,4 +257,4 @@ def _windows(definition: ModelDefinition, dates: Sequence[date]) -> pa.Table:
 
 def _labels_schema(observed: pa.Table, definition: ModelDefinition) -> pa.Schema:
     fields = [observed.schema.field(name) for name in ("score_date", *definition.observations.key)]
-    return pa.schema([*fields, pa.field("label", pa.float64())])
+    return pa.schema([*fields, pa.field("label", label_type(definition))])

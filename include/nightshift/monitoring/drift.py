@@ -17,7 +17,7 @@ from nightshift.monitoring.night_profile import NightProfile
 from nightshift.monitoring.profile import Counts
 from nightshift.monitoring.reference import DriftBaseline
 from nightshift.monitoring.statistics import statistics
-from nightshift.registry.reference import SCORES
+from nightshift.registry.reference import PREDICTIONS, SCORES
 from nightshift.types import Measurement
 
 log = logging.getLogger(__name__)
@@ -99,7 +99,9 @@ def _inputs(night: ScoredNight, baseline: DriftBaseline) -> list[Measurement]:
 def _predictions(night: ScoredNight, baseline: DriftBaseline) -> list[Measurement]:
     if SCORES not in night.profile.scores.counts or night.profile.scores.rows < LEAST_ROWS:
         return [_unknown(night, "prediction_drift", f"{night.profile.scores.rows} scores are too few")]
-    rows = _column("scores", SCORES, night, night.profile.scores.counts[SCORES], baseline)
+    subjects = {SCORES: "scores", PREDICTIONS: "predictions"}
+    counts = night.profile.scores.counts
+    rows = [row for name in counts for row in _column(subjects[name], name, night, counts[name], baseline)]
     return [*rows, _overall("prediction_drift", night, rows, "of the scores")]
 
 

@@ -31,7 +31,7 @@ def estimate_performance(
 
     Args:
         expected: The performance expected of the version's nights, if it has one.
-        scores: The night's scores, shape (rows,).
+        scores: The night's scores, shape (rows,), of a class (rows, classes).
         version: The version that scored it.
         prediction: What the version predicts.
 
@@ -40,7 +40,7 @@ def estimate_performance(
         holdout's days, subject `reference`.
     """
     names = prediction.metrics.estimated
-    usable = scores[np.isfinite(scores)]
+    usable = scores[np.isfinite(scores).reshape(len(scores), -1).all(axis=1)] if len(scores) else scores
     if expected is None or len(usable) == 0:
         reason = NO_EXPECTED_PERFORMANCE if expected is None else "no score"
         return [Measurement("night", name, None, None, len(usable), "unknown", reason, version) for name in names]

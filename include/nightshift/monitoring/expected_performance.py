@@ -12,7 +12,13 @@ import numpy.typing as npt
 from scipy.special import stdtrit
 
 from nightshift.definition.metrics import LARGER_IS_BETTER
-from nightshift.registry.calibration import Calibration, Vector, calibration_from_json, calibration_to_json
+from nightshift.registry.calibration import (
+    Calibration,
+    OneAgainstRest,
+    Vector,
+    calibration_from_json,
+    calibration_to_json,
+)
 
 ONCE_IN = 100  # nights like the holdout's days: one is expected beyond the bound
 FEWEST_DAYS = 3
@@ -75,6 +81,20 @@ class ProbabilityModel:
 
 
 @dataclass(frozen=True)
+class ClassModel:
+    """The probability of each class of a row, by the scores that it got."""
+
+    calibration: Calibration
+
+    def estimate(self, scores: Vector) -> dict[str, float]:
+        """The metrics expected of scores, shape (rows, classes), at least one row."""
+        chances = np.clip(self.calibration.apply(scores), 0.0, 1.0)
+        least, rows = np.finfo(np.float64).eps, np.arange(len(scores))
+        loss = -(chances * np.log(np.clip(scores, least, 1 - least))).sum(axis=1)
+        return {"accuracy": float(chances[rows, scores.argmax(axis=1)].mean()), "log_loss": float(loss.mean())}
+
+
+@dataclass(frozen=True)
 class ExpectedPerformance:
     """The performance expected of a version's nights.
 
@@ -84,14 +104,14 @@ class ExpectedPerformance:
         estimated: The same, estimated from its scores alone.
     """
 
-    model: ProbabilityModel | ErrorModel
+    model: ProbabilityModel | ErrorModel | ClassModel
     realized: Mapping[str, MetricBand]
     estimated: Mapping[str, MetricBand]
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
         model = self.model
-        if isinstance(model, ProbabilityModel):
+        if isinstance(model, ProbabilityModel | ClassModel):
             document: dict[str, Any] = {"calibration": calibration_to_json(model.calibration)}
         else:
             document = {"errors": vars(model)}
@@ -106,7 +126,7 @@ class ExpectedPerformance:
             {name: MetricBand(**band) for name, band in document[kind].items()} for kind in ("realized", "estimated")
         )
         if "errors" not in document:
-            return cls(ProbabilityModel(calibration_from_json(document["calibration"])), realized, estimated)
+            return cls(_calibrated_model(calibration_from_json(document["calibration"])), realized, estimated)
         errors = ErrorModel(**{name: tuple(values) for name, values in document["errors"].items()})
         return cls(errors, realized, estimated)
 
@@ -117,19 +137,23 @@ def learn_expected_performance(
     """Learns the expected performance from a holdout.
 
     Args:
-        labels: The outcomes, shape (rows,).
-        scores: The scores of the same rows.
+        labels: The outcomes, of a class its position, shape (rows,).
+        scores: The scores of the same rows, shape (rows,), of a class (rows, classes).
         days: Each row's day, as a number.
         metrics: Computes the metrics.
         calibration: From scores to probabilities, fitted on this holdout; None if a number is predicted.
     """
-    model = ProbabilityModel(calibration) if calibration is not None else error_model(labels, scores)
+    model = _calibrated_model(calibration) if calibration is not None else error_model(labels, scores)
     by_day = [np.flatnonzero(days == day) for day in np.unique(days)]
     realized = [metrics(labels[positions], scores[positions]) for positions in by_day]
     estimated = [model.estimate(scores[positions]) for positions in by_day]
     return ExpectedPerformance(
         model, _bands(metrics(labels, scores), realized), _bands(model.estimate(scores), estimated)
     )
+
+
+def _calibrated_model(calibration: Calibration) -> ProbabilityModel | ClassModel:
+    return ClassModel(calibration) if isinstance(calibration, OneAgainstRest) else ProbabilityModel(calibration)
 
 
 def error_model(labels: Vector, scores: Vector) -> ErrorModel:

@@ -10,8 +10,9 @@ import pyarrow as pa
 
 from nightshift.monitoring.profile import BinnedRows, Profile, Rows, profile_slices
 from nightshift.registry.bins import Bins
-from nightshift.registry.reference import SCORES, ModelReference
+from nightshift.registry.reference import PREDICTIONS, SCORES, ModelReference
 
+SCORED_COLUMNS = {SCORES: "score", PREDICTIONS: "prediction"}  # the column of each profile of scores
 PROFILE = "profile"  # the key under which the manifest of staged scores has the night's profile
 
 
@@ -21,7 +22,7 @@ class NightProfile:
 
     Attributes:
         features: Of the model's features that the rows have.
-        scores: Of the scores, under the name `SCORES`.
+        scores: Of the scores, under the name `SCORES`, and of predicted classes, under `PREDICTIONS`.
         slices: Of features and scores, by `column=value`.
     """
 
@@ -58,12 +59,12 @@ class Profiler:
 
     Attributes:
         features: The bins of each feature.
-        scores: The bins of the scores.
+        scores: The bins of the scores, by the name of their profile.
         slices: The columns whose values have profiles too.
     """
 
     features: Mapping[str, Bins]
-    scores: Bins
+    scores: Mapping[str, Bins]
     slices: Sequence[str] = ()
 
     @classmethod
@@ -72,13 +73,21 @@ class Profiler:
         if reference.scores is None or not reference.scores.bins.normal_scores:
             return None
         features = {name: column.bins for name, column in reference.features.items() if column.bins.normal_scores}
-        return cls(features, reference.scores.bins, tuple(slices))
+        scored = {SCORES: reference.scores, PREDICTIONS: reference.predictions}
+        bins = {name: column.bins for name, column in scored.items() if column is not None}
+        return cls(features, bins, tuple(slices))
 
-    def __call__(self, rows: Rows, scores: pa.Array | pa.ChunkedArray) -> NightProfile:
-        """The profile of rows with features and the columns of slices, and of a score for each."""
+    def __call__(self, rows: Rows, scores: Rows) -> NightProfile:
+        """The profile of rows with features and the columns of slices, and of a score for each.
+
+        Args:
+            rows: The rows.
+            scores: Of each row, with the columns `score` and, of a label that is a class, `prediction`.
+        """
         present = {name: bins for name, bins in self.features.items() if name in rows.schema.names}
         features = BinnedRows.of(rows, present)
-        scored = BinnedRows.of(pa.table({SCORES: scores}), {SCORES: self.scores})
-        columns = [name for name in self.slices if name in rows.schema.names]
-        slices = profile_slices(features.join(scored), rows, columns)
+        columns = pa.table({name: scores.column(SCORED_COLUMNS[name]) for name in self.scores})
+        scored = BinnedRows.of(columns, self.scores)
+        sliced = [name for name in self.slices if name in rows.schema.names]
+        slices = profile_slices(features.join(scored), rows, sliced)
         return NightProfile(features.profile(), scored.profile(joint=False), slices)

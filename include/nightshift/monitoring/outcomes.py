@@ -12,6 +12,7 @@ from nightshift.lake.tables import ROW_NUMBER
 from nightshift.lake.zeros import with_plain_zeros
 from nightshift.monitoring.estimate import holdout_means, measure_against_band
 from nightshift.monitoring.expected_performance import ExpectedPerformance, Metrics
+from nightshift.registry.classes import LabelClasses, label_values, read_scores
 from nightshift.types import Measurement
 
 INPUTS = "made_from"  # the statistic whose detail is the fingerprint of the rows that an outcome was measured on
@@ -25,17 +26,19 @@ def measure_outcomes(
     expected: ExpectedPerformance | None = None,
     *,
     prediction: Prediction = PROBABILITY,
+    classes: LabelClasses | None = None,
     note: str = "",
 ) -> list[Measurement]:
     """Measures a night's scores against its labels.
 
     Args:
-        labelled: The night's rows that have a label, with `score` and `label`.
+        labelled: The night's rows that have a label that counts, with `label` and the columns of a score.
         observations: How many rows were scored.
         version: The version that scored them.
         metrics: The metrics of labels and scores; NaN where one is not defined.
         expected: The performance expected of the version's nights, if it has one.
         prediction: What the version predicts.
+        classes: Its classes; None if it predicts a condition or a number.
         note: A note about the labels.
 
     Returns:
@@ -43,16 +46,17 @@ def measure_outcomes(
         a curve of one class, has no value and is unknown.
     """
     scored = labelled.filter(pa.array(np.isfinite(labelled["score"].to_numpy())))
-    labels, scores = scored["label"].to_numpy().astype(np.float64), scored["score"].to_numpy()
+    labels, scores = label_values(scored, classes).astype(np.float64), read_scores(scored, classes)
     rows, bands = len(labels), expected.realized if expected else {}
     coverage = labelled.num_rows / observations if observations else None
     verdict = "pass" if labelled.num_rows else "unknown"
     measured = [Measurement("night", "label_coverage", coverage, None, labelled.num_rows, verdict, note, version)]
-    averaged = {prediction.label_mean: labels, "mean_score": scores}
+    averaged = {prediction.label_mean: labels} if prediction.label_mean else {}
+    averaged |= {"mean_score": scored["score"].to_numpy()}
     averaged |= {"bias": scores - labels} if "bias" in prediction.metrics.names else {}
     undefined = "no label" if rows == 0 else "all labels are the same" if len(np.unique(labels)) == 1 else ""
     means = {name: float(column.mean()) if rows else None for name, column in averaged.items()}
-    values = metrics(labels, scores) if rows else dict.fromkeys(_metric_names(metrics))
+    values = metrics(labels, scores) if rows else dict.fromkeys(_metric_names(metrics, classes is not None))
     measured += [
         measure_against_band(name, value, bands.get(name), rows, version, undefined=undefined)
         for name, value in {**means, **values}.items()
@@ -100,6 +104,7 @@ def settle_labels(labels: pa.Table, key: tuple[str, ...]) -> tuple[pa.Table, int
     return labels.take(pc.take(first, pc.sort_indices(first))), int(pc.sum(different).as_py() or 0)
 
 
-def _metric_names(metrics: Metrics) -> list[str]:
+def _metric_names(metrics: Metrics, of_classes: bool) -> list[str]:
     """The metrics' names, from rows on which all are defined."""
-    return list(metrics(np.array([0.0, 1.0]), np.array([0.25, 0.75])))
+    scores = np.array([[0.75, 0.25], [0.25, 0.75]])
+    return list(metrics(np.array([0.0, 1.0]), scores if of_classes else scores[:, 1]))

@@ -14,16 +14,20 @@ import pyarrow as pa
 from nightshift.definition.false_alarms import FalseAlarms
 from nightshift.monitoring.correlations import FourthMoments, learn_correlations
 from nightshift.monitoring.day_model import learn_day_model
-from nightshift.monitoring.profile import BinnedRows, Profile, by_day, learn_bins
+from nightshift.monitoring.profile import BinnedRows, Profile, Vector, by_day, learn_bins
 from nightshift.monitoring.thresholds import MonitoredColumn, calibrate
+from nightshift.registry.classes import LabelClasses, scored_columns
 from nightshift.registry.drift_thresholds import Correlations, DriftThresholds, StoredThresholds
 from nightshift.registry.reference import (
     HOLDOUT_DATES,
+    PREDICTIONS,
     SCORES,
     TRAINING_DATES,
     ModelReference,
     ReferenceColumn,
 )
+
+SCORED_TYPES = {SCORES: "number", PREDICTIONS: "category"}
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,8 @@ class DriftBaseline:
 
     Attributes:
         false_alarms: The declared rate, for all columns and the joint drift together.
-        columns: The monitored features, and the scores as `SCORES`, with the model of their days.
+        columns: The monitored features, the scores as `SCORES` and predicted classes as `PREDICTIONS`, with the
+            model of their days.
         thresholds: Of every statistic of every column.
         correlations: Of the features; None if there are too few days or columns.
     """
@@ -51,17 +56,27 @@ def make_reference(
     Args:
         rows: The training rows.
         types: The features' types, by name.
-        scores: The scores of the holdout, in the column `SCORES`, with their dates.
+        scores: The scores of the holdout, as `score_columns` gives them, with their dates.
         day: The column of the dates.
     """
-    training, holdout = _DailyRows.of(rows, types, day), _DailyRows.of(scores, {SCORES: "number"}, day)
+    scored_types = {name: kind for name, kind in SCORED_TYPES.items() if name in scores.column_names}
+    training, holdout = _DailyRows.of(rows, types, day), _DailyRows.of(scores, scored_types, day)
+    scored = holdout.columns()
     return ModelReference(
         training.columns(),
-        holdout.columns()[SCORES],
+        scored[SCORES],
         tuple(training.days),
         tuple(holdout.days),
         training.correlations(),
+        predictions=scored.get(PREDICTIONS),
     )
+
+
+def score_columns(scores: Vector, classes: LabelClasses | None) -> dict[str, pa.Array]:
+    """The columns of a holdout's scores: the scores, and the predictions of a label that is a class."""
+    columns = scored_columns(scores, classes)
+    predicted = {PREDICTIONS: columns["prediction"]} if "prediction" in columns else {}
+    return {SCORES: columns["score"], **predicted}
 
 
 def with_thresholds(reference: ModelReference, watched: Sequence[str], false_alarms: FalseAlarms) -> ModelReference:
@@ -91,7 +106,7 @@ def drift_baseline(
 
 def _monitored(reference: ModelReference, watched: Sequence[str]) -> dict[str, MonitoredColumn]:
     """The columns of the reference with enough days."""
-    columns = {name: _monitored_column(reference, name) for name in (*watched, SCORES)}
+    columns = {name: _monitored_column(reference, name) for name in (*watched, *SCORED_TYPES)}
     return {name: column for name, column in columns.items() if column is not None}
 
 
@@ -99,9 +114,8 @@ def _monitored_column(reference: ModelReference, name: str) -> MonitoredColumn |
     column = reference.column(name)
     if column is None or column.daily_counts is None:
         return None
-    group, dates = (
-        (HOLDOUT_DATES, reference.holdout_dates) if name == SCORES else (TRAINING_DATES, reference.training_dates)
-    )
+    is_scored = name in SCORED_TYPES
+    group, dates = (HOLDOUT_DATES, reference.holdout_dates) if is_scored else (TRAINING_DATES, reference.training_dates)
     weekdays = np.array([day.weekday() for day in dates], dtype=np.int64)
     counts = np.array(column.daily_counts, dtype=np.int64)
     model = learn_day_model(counts, weekdays, np.array(column.bins.normal_scores))

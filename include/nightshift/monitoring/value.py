@@ -91,10 +91,11 @@ def _sum_value(
     key = definition.observations.key
     on = " and ".join(f'scored."{name}" = outcome."{name}"' for name in ("score_date", *key))
     same = " and ".join(f'{OBSERVATION}."{name}" = outcome."{name}"' for name in key)
+    scored = ", ".join(f'scored."{name}"' for name in definition.scored_columns)
     # A table's alias, selected, is its row as a struct.
     query = f"""
         with matched as (
-            select outcome.* replace ({definition.prediction.label_sql} as label), scored.score, {OBSERVATION}
+            select outcome.* replace ({definition.prediction.label_sql} as label), {scored}, {OBSERVATION}
             from scored join outcome on {on}
             join observed as {OBSERVATION} on {same} and {OBSERVATION}.source_date = outcome.score_date
         ), decided as (

@@ -14,6 +14,7 @@ Vector = npt.NDArray[np.float64]
 
 WIDTH, HEIGHT = 440, 320
 LEFT, RIGHT, TOP, BOTTOM = 52, 14, 18, 44
+NAME_ONLY = "name-only"  # the style of an interval that is not drawn
 ROW, NAMES, NUMBERS = 24, 150, 74  # of a forest plot: the height of a row, the widths of its name and of its count
 
 
@@ -65,12 +66,14 @@ class Mark:
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar of a histogram."""
+    """A bar of a histogram, or a cell of a table: its corner and size in pixels, how dark it is, and a text in it."""
 
     x: float
     y: float
     width: float
     height: float
+    opacity: float = 1.0
+    text: str = ""
 
 
 @dataclass(frozen=True)
@@ -157,6 +160,38 @@ def forest(
     marks = [Mark("bound", x.pixel(bound), ""), Mark("zero", x.pixel(0), "")]
     y = Axis("", 0, 1, height - BOTTOM, TOP)
     return Plot(title, note, x, y, marks=marks, intervals=drawn, width=width, height=height)
+
+
+def table_of_shares(title: str, note: str, names: Sequence[str], rows: Sequence[int], shares: Vector) -> Plot:
+    """A table of shares, each cell as dark as its share is large; columns are numbered as the rows are.
+
+    Args:
+        title: The title.
+        note: A note below it.
+        names: The names of the rows, and of the columns.
+        rows: The count of each row.
+        shares: Each row's shares, shape (names, names).
+    """
+    count, cell = len(names), (2.0 * WIDTH - LEFT - NAMES - RIGHT - NUMBERS) / len(names)
+    width, height = 2.0 * WIDTH, TOP + ROW * count + BOTTOM
+    x = Axis("prediction", 0, count, LEFT + NAMES, width - RIGHT - NUMBERS, _numbered(count))
+    y = Axis("", 0, 1, height - BOTTOM, TOP)
+    cells = [
+        Bar(round(x.start + cell * column, 2), TOP + ROW * row, round(cell, 2), ROW, round(share, 3), f"{share:.0%}")
+        for row, line_shares in enumerate(shares.tolist())
+        for column, share in enumerate(line_shares)
+        if share > 0
+    ]
+    titles = [
+        Interval(f"{number} {name}", f"{rows[number - 1]:,}", TOP + ROW * (number - 0.5), 0, 0, 0, NAME_ONLY)
+        for number, name in enumerate(names, 1)
+    ]
+    return Plot(title, note, x, y, bars=cells, intervals=titles, width=width, height=height)
+
+
+def _numbered(count: int) -> tuple[tuple[float, str], ...]:
+    """The numbers from 1, in the middle of equal parts of an axis."""
+    return tuple((position + 0.5, str(position + 1)) for position in range(count))
 
 
 def histogram(values: Vector, low: float, high: float, count: int) -> tuple[Vector, Vector]:

@@ -26,8 +26,8 @@ from nightshift.lake.tables import (
     features_table,
     raw_table,
     scores_table,
-    shadow_table,
     split_identifier,
+    table_spec,
 )
 from nightshift.quality.context import AuditContext
 from nightshift.quality.contract import features_contract, scores_contract, source_contract
@@ -80,12 +80,11 @@ class Auditor:
             columns = self.definition.quality.features.columns
             history = self._history(features_table(self.definition), columns, staged)
             return features_contract(self.definition, replace(context, distributions=history))
-        scores = self._holdout_scores(staged)
+        scores, table = self._holdout_scores(staged), table_spec(self.definition, staged.table, staged.inputs)
         if layer is Layer.SHADOW:  # the usual range is that of the champions' scores
-            context = AuditContext(observations=observations, scores=scores)
-            return scores_contract(self.definition, context, shadow_table)
+            return scores_contract(self.definition, AuditContext(observations=observations, scores=scores), table)
         history = self._history(scores_table(self.definition), self.definition.quality.scores.columns, staged)
-        return scores_contract(self.definition, replace(context, distributions=history, scores=scores))
+        return scores_contract(self.definition, replace(context, distributions=history, scores=scores), table)
 
     def _observations(self, staged: Staged) -> int:
         """How many rows a set of features or scores must have: one an observation."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from nightshift.definition.checks import (
     TableChecks,
 )
 from nightshift.definition.model import ModelDefinition
+from nightshift.definition.prediction import PROBABILITY_COLUMN
 from nightshift.definition.source import Source
 from nightshift.lake.tables import Layer, TableSpec, features_table, scores_table
 from nightshift.quality.computed import quoted
@@ -80,22 +81,20 @@ def features_contract(definition: ModelDefinition, context: AuditContext) -> Con
     return _with_declared_checks(spec.name, definition.quality.features, spec.columns, expectations, context)
 
 
-def scores_contract(
-    definition: ModelDefinition,
-    context: AuditContext,
-    table_of: Callable[[ModelDefinition], TableSpec] = scores_table,
-) -> Contract:
+def scores_contract(definition: ModelDefinition, context: AuditContext, table: TableSpec | None = None) -> Contract:
     """The contract of scores: one row per observation with a valid score and its version, spread as on the holdout.
 
     Args:
         definition: The model definition.
         context: The context of the audit.
-        table_of: The table of the scores; a challenger's scores must satisfy the same.
+        table: The table of the scores, `scores.<model>` if left out; a challenger's must satisfy the same.
     """
-    spec, declared = table_of(definition), definition.quality.scores
-    expectations = [_expect(NOT_NULL, column) for column in [*spec.key, "score", "model_version"]]
+    spec, declared = table or scores_table(definition), definition.quality.scores
+    scored = [name for name in ("prediction", "score") if name in spec.columns]
+    expectations = [_expect(NOT_NULL, column) for column in [*spec.key, *scored, "model_version"]]
     least, most = definition.prediction.score_range
-    expectations.append(_expect(BETWEEN, "score", min_value=least, max_value=most))
+    for column in ("score", *(name for name in spec.columns if name.startswith(PROBABILITY_COLUMN))):
+        expectations.append(_expect(BETWEEN, column, min_value=least, max_value=most))
     expectations += _one_row_per_observation(list(spec.key), context)
     contract = _with_declared_checks(spec.name, declared, spec.columns, expectations, context)
     if context.scores is None:

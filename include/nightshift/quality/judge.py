@@ -53,7 +53,7 @@ def judge(
         run_id: The run, which is written into quarantined rows.
         spark: The Spark session, for sets that are too large for this process.
     """
-    spec, contract = table_spec(auditor.definition, staged.table), auditor.contract(staged, siblings)
+    spec, contract = table_spec(auditor.definition, staged.table, staged.inputs), auditor.contract(staged, siblings)
     rows = _rows(staged, spec, contract, spark)
     further = auditor.file_checks(staged, siblings)
     if spec.layer is Layer.RAW and spec.local_name in auditor.definition.sources:

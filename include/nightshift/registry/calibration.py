@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 Vector = npt.NDArray[np.float64]
+ONE_AGAINST_REST = "one against rest"
 MARGIN = 1e-6  # log-odds are taken of scores at least this far from 0 and 1
 
 
@@ -41,7 +42,26 @@ class Sigmoid:
         return np.asarray(1 / (1 + np.exp(-(self.slope * log_odds(raw) + self.intercept))))
 
 
-Calibration = Isotonic | Sigmoid
+@dataclass(frozen=True)
+class OneAgainstRest:
+    """A map for each class, whose results are divided by their sum.
+
+    Source: B. Zadrozny and C. Elkan, Transforming classifier scores into accurate multiclass probability estimates,
+    KDD (2002).
+    """
+
+    maps: tuple[Isotonic | Sigmoid, ...]
+
+    def apply(self, raw: Vector) -> Vector:
+        """The probabilities of raw ones, both of shape (rows, classes)."""
+        mapped = np.column_stack([each.apply(raw[:, place]) for place, each in enumerate(self.maps)])
+        total = mapped.sum(axis=1, keepdims=True)
+        return np.where(total > 0, mapped / np.where(total > 0, total, 1), raw)
+
+
+UNCHANGED = Isotonic((0.0, 1.0), (0.0, 1.0))  # the map of a class that too few rows have
+
+Calibration = Isotonic | Sigmoid | OneAgainstRest
 
 
 def log_odds(raw: Vector) -> Vector:
@@ -52,11 +72,19 @@ def log_odds(raw: Vector) -> Vector:
 
 def calibration_to_json(calibration: Calibration) -> dict[str, Any]:
     """As plain JSON values."""
+    if isinstance(calibration, OneAgainstRest):
+        return {"method": ONE_AGAINST_REST, "maps": list(map(calibration_to_json, calibration.maps))}
     return {"method": type(calibration).__name__.lower(), **vars(calibration)}
 
 
 def calibration_from_json(stored: dict[str, Any]) -> Calibration:
     """The inverse of `calibration_to_json`."""
+    if stored["method"] == ONE_AGAINST_REST:
+        return OneAgainstRest(tuple(map(_class_map, stored["maps"])))
+    return _class_map(stored)
+
+
+def _class_map(stored: dict[str, Any]) -> Isotonic | Sigmoid:
     if stored["method"] == "sigmoid":
         return Sigmoid(stored["slope"], stored["intercept"])
     return Isotonic(tuple(stored["scores"]), tuple(stored["probabilities"]))

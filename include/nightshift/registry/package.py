@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from nightshift.definition.prediction import NUMBER, PROBABILITY, Prediction
+from nightshift.definition.prediction import CLASS, NUMBER, PROBABILITY, Prediction
 from nightshift.errors import TerminalError, first_line
 from nightshift.registry.calibration import Calibration, calibration_from_json, calibration_to_json
+from nightshift.registry.classes import LabelClasses
 from nightshift.registry.encoder import Encoder, Matrix
 from nightshift.registry.estimators import dump_estimator, estimator_title, load_estimator
 from nightshift.registry.estimators.adapter import FittedEstimator, raw_scores
@@ -25,7 +26,7 @@ from nightshift.registry.reference import ModelReference
 ENCODER, REFERENCE = "encoder.json", "reference.json"
 CALIBRATION = "calibration.json"  # of a model whose raw scores are calibrated
 TASK = "task.json"  # a model without it predicts a probability
-STORED_TASKS: Mapping[Prediction, str] = {NUMBER: "regression"}
+STORED_TASKS: Mapping[Prediction, str] = {NUMBER: "regression", CLASS: "classes"}
 
 TAKE_MISSING = "declare `training.impute`, or an estimator that takes missing values"
 NO_INFINITY = "bound the feature's source by `min` and `max`, or its expression: `if(abs(x) < 1e300, x, null)`"
@@ -41,6 +42,7 @@ class ModelPackage:
         reference: The histograms of its training rows.
         calibration: Maps its raw scores to probabilities; None if they are not calibrated.
         prediction: What it predicts.
+        classes: The classes of its label; None if that is a condition or a number.
         controls: Rows of the matrix whose scores another version of the estimator's library has to repeat; None if
             there are none.
     """
@@ -50,10 +52,13 @@ class ModelPackage:
     reference: ModelReference
     calibration: Calibration | None = None
     prediction: Prediction = PROBABILITY
+    classes: LabelClasses | None = None
     controls: Matrix | None = field(default=None, repr=False, compare=False)
 
     def score(self, rows: pa.Table | pa.RecordBatch) -> Matrix:
         """The probability of the positive class of every row, or the number predicted for it, shape (rows,).
+
+        Of a label that is a class: the probability of each, shape (rows, classes).
 
         Invalid scores are returned as they are: the gate and the night's audit refuse them.
 
@@ -61,7 +66,7 @@ class ModelPackage:
             TerminalError: If a feature that the model needs is absent, or the estimator refuses the rows.
         """
         if rows.num_rows == 0:
-            return np.empty(0)
+            return np.empty(0) if self.classes is None else np.empty((0, len(self.classes.names)))
         matrix = self.encoder.matrix(rows)
         try:
             raw = raw_scores(self.prediction, self.estimator, matrix)
@@ -94,7 +99,8 @@ class ModelPackage:
         if self.calibration is not None:
             files[CALIBRATION] = json.dumps(calibration_to_json(self.calibration)).encode()
         if task := STORED_TASKS.get(self.prediction):
-            files[TASK] = json.dumps({"task": task}).encode()
+            classes = self.classes.to_json() if self.classes else {}
+            files[TASK] = json.dumps({"task": task, **classes}).encode()
         return files
 
 
@@ -129,6 +135,12 @@ def _stored_prediction(files: Mapping[str, bytes]) -> Prediction:
     return next(prediction for prediction, stored in STORED_TASKS.items() if stored == task)
 
 
+def stored_classes(files: Mapping[str, bytes]) -> LabelClasses | None:
+    """The classes of a package's label; None if that is a condition or a number."""
+    document = json.loads(files[TASK]) if TASK in files else {}
+    return LabelClasses.from_json(document) if "names" in document else None
+
+
 def load_package(files: dict[str, bytes], digest: str) -> ModelPackage:
     """Loads a package after verifying its digest.
 
@@ -141,7 +153,8 @@ def load_package(files: dict[str, bytes], digest: str) -> ModelPackage:
     estimator, controls = load_estimator(files, prediction)
     encoder = Encoder.from_json(json.loads(files[ENCODER]))
     calibration = calibration_from_json(json.loads(files[CALIBRATION])) if CALIBRATION in files else None
-    return ModelPackage(estimator, encoder, load_reference(files), calibration, prediction, controls)
+    reference, classes = load_reference(files), stored_classes(files)
+    return ModelPackage(estimator, encoder, reference, calibration, prediction, classes, controls)
 
 
 def learned_features(files: Mapping[str, bytes]) -> tuple[str, ...]:

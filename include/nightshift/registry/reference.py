@@ -15,6 +15,7 @@ from nightshift.registry.drift_thresholds import Correlations, StoredThresholds
 
 # Keys beside the features': no feature can have these names.
 SCORES = "scores of the holdout"
+PREDICTIONS = "predictions of the holdout"
 TRAINING_DATES, HOLDOUT_DATES, CALIBRATION = "dates learned from", "dates of the holdout", "calibration of drift"
 
 
@@ -58,6 +59,7 @@ class ModelReference:
         holdout_dates: The days that the scores' `daily_counts` are of.
         correlations: Of the features; None if there are too few days or features.
         calibration: The thresholds of drift; None if they were not calibrated.
+        predictions: The histogram of the classes that it predicted for the holdout; None if the label is no class.
     """
 
     features: Mapping[str, ReferenceColumn]
@@ -66,6 +68,7 @@ class ModelReference:
     holdout_dates: tuple[date, ...] = ()
     correlations: Correlations | None = None
     calibration: StoredThresholds | None = None
+    predictions: ReferenceColumn | None = None
 
     @property
     def has_days(self) -> bool:
@@ -73,14 +76,16 @@ class ModelReference:
         return self.scores is not None and self.scores.daily_counts is not None
 
     def column(self, name: str) -> ReferenceColumn | None:
-        """The histogram of a feature, or of the scores under the name `SCORES`; None if there is none."""
-        return self.scores if name == SCORES else self.features.get(name)
+        """The histogram of a feature, of the scores (`SCORES`), or of the predictions; None if there is none."""
+        return {SCORES: self.scores, PREDICTIONS: self.predictions}.get(name, self.features.get(name))
 
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
         document: dict[str, Any] = {name: column.to_json() for name, column in self.features.items()}
         if self.scores is not None:
             document[SCORES] = self.scores.to_json()
+        if self.predictions is not None:
+            document[PREDICTIONS] = self.predictions.to_json()
         if self.has_days:
             document[TRAINING_DATES] = [str(day) for day in self.training_dates]
             document[HOLDOUT_DATES] = [str(day) for day in self.holdout_dates]
@@ -101,12 +106,13 @@ class ModelReference:
         calibration = document.get(CALIBRATION, {})
         correlations = calibration.get("correlations")
         return cls(
-            {name: column for name, column in columns.items() if name != SCORES},
+            {name: column for name, column in columns.items() if name not in {SCORES, PREDICTIONS}},
             columns.get(SCORES),
             tuple(date.fromisoformat(day) for day in document.get(TRAINING_DATES, ())),
             tuple(date.fromisoformat(day) for day in document.get(HOLDOUT_DATES, ())),
             Correlations.from_json(correlations) if correlations else None,
             StoredThresholds.from_json(calibration) if "thresholds" in calibration else None,
+            columns.get(PREDICTIONS),
         )
 
 

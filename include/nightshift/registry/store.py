@@ -15,6 +15,7 @@ from typing import Any
 from filelock import FileLock
 
 from nightshift.errors import TerminalError, first_line
+from nightshift.registry.classes import LabelClasses
 from nightshift.registry.client import (
     DELETED,
     Client,
@@ -23,7 +24,14 @@ from nightshift.registry.client import (
     restore_experiment,
     restore_run,
 )
-from nightshift.registry.package import ModelPackage, load_package, load_reference, package_digest, verify_digest
+from nightshift.registry.package import (
+    ModelPackage,
+    load_package,
+    load_reference,
+    package_digest,
+    stored_classes,
+    verify_digest,
+)
 from nightshift.registry.reference import ModelReference
 from nightshift.settings import Settings
 
@@ -188,6 +196,10 @@ class Registry:
     def reference(self, version: Version) -> ModelReference:
         """The histograms of a version's training rows; the estimator is not loaded."""
         return load_reference(self.package_files(version.run_id, version.digest))
+
+    def classes(self, version: Version) -> LabelClasses | None:
+        """The classes of a version's label; None if that is a condition or a number."""
+        return stored_classes(self.package_files(version.run_id, version.digest))
 
     def champion(self) -> Version | None:
         """The version whose scores are published; None if there is none."""

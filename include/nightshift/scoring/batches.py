@@ -18,6 +18,7 @@ import pyarrow as pa
 from nightshift.errors import DataError, TerminalError, first_line
 from nightshift.lake.parquet import batches_to_tables, write_files
 from nightshift.lake.tables import TableSpec
+from nightshift.registry.classes import scored_columns
 from nightshift.registry.package import ModelPackage, load_package
 
 # The schema of a worker's results, in Spark's notation.
@@ -46,8 +47,8 @@ class Scorer:
     folder: str
     provenance: Mapping[str, Any]
 
-    def scores(self, rows: pa.RecordBatch) -> pa.Array:
-        """The score of every row.
+    def scores(self, rows: pa.RecordBatch) -> pa.StructArray:
+        """The score of every row, with a field for each column that it is made of.
 
         Raises:
             DataError: If a score is not a finite number.
@@ -55,18 +56,25 @@ class Scorer:
         """
         if self.digest not in _LOADED:  # a worker loads each package once, however many partitions it scores
             _LOADED[self.digest] = load_package(dict(self.files), self.digest)
+        package = _LOADED[self.digest]
         try:
-            scores = _LOADED[self.digest].score(rows)
+            scores = package.score(rows)
         except TerminalError as error:
             where = ", ".join(filter(None, [f"version {self.provenance.get('model_version')}", error.where]))
             raise TerminalError(error.problem, where=where, received=error.received, fix=error.fix) from None
-        if invalid := rows.num_rows - int(np.isfinite(scores).sum()):
+        finite = np.isfinite(scores).reshape(rows.num_rows, -1).all(axis=1)
+        if invalid := rows.num_rows - int(finite.sum()):
             raise DataError(f"{invalid} of {rows.num_rows} scores are not finite numbers")
-        return pa.array(scores)
+        columns = scored_columns(scores, package.classes)
+        return pa.StructArray.from_arrays(list(columns.values()), list(columns))
 
     def write(self, key: pa.Table, scores: pa.ChunkedArray) -> dict[str, int]:
         """Stages scored rows; returns the files with their numbers of rows."""
-        rows = key.append_column("score", scores)
+        rows = key
+        for column, values in zip(scores.type.names, scores.flatten(), strict=True):
+            rows = rows.append_column(column, values)
+        for absent in [name for name in self.spec.columns if name not in {*rows.column_names, *self.provenance}]:
+            rows = rows.append_column(absent, pa.nulls(rows.num_rows, self.spec.schema.field(absent).type))
         for name, value in self.provenance.items():
             kind = self.spec.schema.field(name).type
             rows = rows.append_column(name, pa.repeat(pa.scalar(value, kind), rows.num_rows))
@@ -81,7 +89,7 @@ class MergeableProfile(Protocol):
     def to_json(self) -> dict[str, Any]: ...
 
 
-ProfileBatch = Callable[[pa.RecordBatch, pa.Array], MergeableProfile]
+ProfileBatch = Callable[[pa.RecordBatch, pa.RecordBatch], MergeableProfile]
 
 
 def score_and_stage(
@@ -112,12 +120,13 @@ def score_and_stage(
             columns = {name: batch.column(name) for name in key} | {"0": champion.scores(batch)}
             profiler.add(batch, columns["0"])
             for position, challenger in enumerate(challengers, 1):
-                columns[str(position)] = pa.nulls(batch.num_rows, pa.float64())
                 if position not in problems:
                     try:
                         columns[str(position)] = challenger.scores(batch)
                     except Exception as error:  # no error of a challenger may stop the champion
                         problems[position] = format_problem(error)
+                if position in problems:
+                    columns[str(position)] = pa.nulls(batch.num_rows, pa.float64())
             yield pa.RecordBatch.from_pydict(columns)
 
     for table in batches_to_tables(score_batches()):
@@ -137,11 +146,11 @@ class _BatchProfiler:
     def __init__(self, profile_batch: ProfileBatch | None) -> None:
         self.profile_batch, self.profile = profile_batch, None
 
-    def add(self, batch: pa.RecordBatch, scores: pa.Array) -> None:
+    def add(self, batch: pa.RecordBatch, scores: pa.StructArray) -> None:
         if self.profile_batch is None:
             return
         try:
-            profile: Any = self.profile_batch(batch, scores)
+            profile: Any = self.profile_batch(batch, pa.RecordBatch.from_struct_array(scores))
             self.profile = profile if self.profile is None else self.profile + profile
         except Exception:
             log.exception("no profile of this part of the night")

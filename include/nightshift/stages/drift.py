@@ -14,7 +14,7 @@ from nightshift.lake.staging import published_inputs
 from nightshift.lake.tables import features_table, scores_table
 from nightshift.monitoring.drift import ScoredNight
 from nightshift.monitoring.drift import measure_drift as drift_of_night
-from nightshift.monitoring.night_profile import PROFILE, NightProfile, Profiler
+from nightshift.monitoring.night_profile import PROFILE, SCORED_COLUMNS, NightProfile, Profiler
 from nightshift.monitoring.reference import DriftBaseline
 from nightshift.monitoring.reference import drift_baseline as baseline_of_reference
 from nightshift.project import Progress, Project
@@ -96,7 +96,8 @@ def _profile(project: Project, night: date, reference: ModelReference) -> NightP
     rows = scored_features(project, night)
     if FEATURES_OF_VERSION in inputs:  # the published features are not those that were scored
         return NightProfile.empty(rows.num_rows)
-    scores = read_dates(project.lake, spec, night, night, columns=("score",))["score"]
+    columns = tuple(name for name in SCORED_COLUMNS.values() if name in spec.columns)
+    scores = read_dates(project.lake, spec, night, night, columns=columns)
     profiler = Profiler.of(reference)
     return profiler(rows, scores) if profiler else NightProfile.empty(rows.num_rows)
 

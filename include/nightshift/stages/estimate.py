@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import date
 
-from nightshift.lake.tables import scores_table
 from nightshift.monitoring.estimate import estimate_performance as performance_of_scores
 from nightshift.project import Progress, Project
+from nightshift.registry.classes import read_scores
 from nightshift.stages.decide import for_missed_nights
-from nightshift.stages.outcomes import expected_performance, newest_version
-from nightshift.stages.scored import require_scored
+from nightshift.stages.outcomes import expected_performance
+from nightshift.stages.scored import read_scored, require_scored
 from nightshift.types import Measurement
 
 
@@ -29,9 +29,8 @@ def estimate(project: Project, night: date, run_id: str, progress: Progress = pr
 
 def estimate_performance(project: Project, night: date, run_id: str) -> tuple[Measurement, ...]:
     """Estimates how well a night was scored, without its labels."""
-    rows = project.read(scores_table(project.definition), night, night, columns=("score", "model_version"))
-    version = newest_version(rows)
-    expected, scores = expected_performance(project, version), rows["score"].to_numpy()
-    measurements = performance_of_scores(expected, scores, version, prediction=project.definition.prediction)
+    scored = read_scored(project, night)
+    expected, scores = expected_performance(project, scored.version), read_scores(scored.rows, scored.classes)
+    measurements = performance_of_scores(expected, scores, scored.version, prediction=project.definition.prediction)
     project.record("estimate", night, measurements, run_id)
     return tuple(measurements)

@@ -18,6 +18,7 @@ from nightshift.lake.tags import untag_snapshots
 from nightshift.monitoring.outcomes import unmatched_labels
 from nightshift.project import Progress, Project
 from nightshift.registry.absent import no_champion
+from nightshift.registry.classes import LabelClasses, settle_classes
 from nightshift.registry.package import ModelPackage, load_package
 from nightshift.registry.store import Version
 from nightshift.stages.train import StoredModel, snapshot_tag
@@ -127,13 +128,20 @@ def judge_candidate(project: Project, candidate: Candidate, as_of: date, progres
     """
     definition, rules, lineage = project.definition, project.definition.gate, candidate.lineage
     days = date.fromisoformat(lineage.holdout), date.fromisoformat(lineage.last)
-    rows = read_labelled(project.lake, definition, *days, lineage.snapshots)
     package = load_package(candidate.files, candidate.digest)
+    rows = settle_classes(read_labelled(project.lake, definition, *days, lineage.snapshots), package.classes)
     scores = package.score(rows)
-    champion_scores, against = _champion_scores(project, candidate.run_id, rows, days, progress)
+    champion_scores, against = _champion_scores(project, candidate.run_id, rows, days, package.classes, progress)
     columns = rules.slices.columns if rules.slices else ()
-    prediction = definition.prediction
-    holdout = Holdout.of(rows, scores, champion_scores, lineage.baseline, columns, prediction=prediction)
+    holdout = Holdout.of(
+        rows,
+        scores,
+        champion_scores,
+        lineage.baseline,
+        columns,
+        prediction=definition.prediction,
+        classes=package.classes,
+    )
     unmet = unmet_rows(rows, unmet_features(definition, package))
     smoke = smoke_test(candidate.files, candidate.digest, rows.drop_columns("label"), scores, unmet)
     report = judge(rules, holdout, smoke, definition.training.seed)
@@ -160,9 +168,14 @@ def _verdict(report: GateReport) -> str:
 
 
 def _champion_scores(
-    project: Project, run_id: str, rows: pa.Table, days: tuple[date, date], progress: Progress
+    project: Project,
+    run_id: str,
+    rows: pa.Table,
+    days: tuple[date, date],
+    classes: LabelClasses | None,
+    progress: Progress,
 ) -> tuple[Vector | None, str]:
-    """The champion's scores of the same rows, and which version it is; or why there are none."""
+    """The champion's scores of the same rows and classes, and which version it is; or why there are none."""
     if not project.settings.has_registry:
         return None, NO_COMPARISON
     champion = project.registry.champion()
@@ -186,7 +199,10 @@ def _champion_scores(
         if change:
             progress(f"version {champion.number} learned {change}: computing the holdout's features as it learned them")
             rows = _as_learned(project, champion, rows, days, progress)
-        return package.score(rows), against
+        scores = package.score(rows)
+        if classes is not None and package.classes is not None:
+            return classes.align(scores, package.classes.names), against
+        return scores, against
     except TerminalError as error:  # it could not score such a night either, and must not stop its successor
         return None, f"version {champion.number} cannot score the holdout: {error.problem}"
 

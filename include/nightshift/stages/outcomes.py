@@ -11,12 +11,14 @@ from nightshift.definition.calendar import date_range, label_dates, newest_avail
 from nightshift.definition.recipe import label_digest
 from nightshift.lake.labels import join_labels, read_labels
 from nightshift.lake.read import Partition, fingerprint, landed_partitions, published_partitions
-from nightshift.lake.tables import TableSpec, raw_table, scores_table, shadow_table
+from nightshift.lake.tables import TableSpec, label_type, raw_table, scores_table, shadow_table
 from nightshift.monitoring.expected_performance import ExpectedPerformance
 from nightshift.monitoring.outcomes import INPUTS, settle_labels, unmatched_labels
 from nightshift.monitoring.outcomes import measure_outcomes as outcome_of_night
 from nightshift.monitoring.value import CHAMPION, measure_value, value_columns
 from nightshift.project import Project
+from nightshift.registry.classes import settle_classes
+from nightshift.stages.scored import NightScores, read_scored
 from nightshift.types import Measurement
 
 LOOKBACK = 60  # how many nights late labels are waited for
@@ -58,44 +60,46 @@ def expected_performance(project: Project, version: int | None) -> ExpectedPerfo
     return ExpectedPerformance.from_json(stored) if stored else None
 
 
-def newest_version(rows: pa.Table) -> int | None:
-    """The version that scored a night; of several, the newest."""
-    newest = pc.max(rows["model_version"]).as_py()
-    return None if newest is None else int(newest)
-
-
 def _measure(project: Project, day: date, rows_fingerprint: str, run_id: str) -> None:
     definition = project.definition
     key = definition.observations.key
-    rows = project.read(scores_table(definition), day, day)
-    labels, doubtful = settle_labels(_labels(project, rows), key)
-    version = newest_version(rows)
-    labelled = join_labels(rows, labels.select(["score_date", *key, "label"]), key)
-    note = f"{doubtful} observations have two different labels and count as having none" if doubtful else ""
+    scored = read_scored(project, day)
+    all_labels, doubtful = settle_labels(_labels(project, scored.rows), key)
+    joined = join_labels(scored.rows, all_labels.select(["score_date", *key, "label"]), key)
+    labelled, labels = (settle_classes(table, scored.classes) for table in (joined, all_labels))
     measurements = outcome_of_night(
         labelled,
-        rows.num_rows,
-        version,
+        scored.rows.num_rows,
+        scored.version,
         project.metrics,
-        expected_performance(project, version),
+        expected_performance(project, scored.version),
         prediction=definition.prediction,
-        note=note,
+        classes=scored.classes,
+        note=_note(doubtful, joined.num_rows - labelled.num_rows),
     )
-    measurements.append(unmatched_labels("labels", definition, labels.num_rows - labelled.num_rows, labels.num_rows))
+    unmatched = all_labels.num_rows - joined.num_rows
+    measurements.append(unmatched_labels("labels", definition, unmatched, all_labels.num_rows))
     if definition.monitoring.value is not None:
-        _measure_value(project, day, rows, labels, run_id)
+        _measure_value(project, day, scored, labels, run_id)
     # Last: the fingerprint says that everything else was recorded.
-    measurements.append(Measurement("night", INPUTS, detail=rows_fingerprint, model_version=version))
+    measurements.append(Measurement("night", INPUTS, detail=rows_fingerprint, model_version=scored.version))
     project.record("outcome", day, measurements, run_id)
 
 
-def _measure_value(project: Project, day: date, rows: pa.Table, labels: pa.Table, run_id: str) -> None:
+def _note(doubtful: int, outside: int) -> str:
+    """What is to be said of labels that do not count."""
+    notes = [f"{doubtful} observations have two different labels and count as having none"] if doubtful else []
+    notes += [f"{outside} outcomes are of no class of the version and count nowhere"] if outside else []
+    return "; ".join(notes)
+
+
+def _measure_value(project: Project, day: date, night: NightScores, labels: pa.Table, run_id: str) -> None:
     definition = project.definition
-    scored = {CHAMPION: (rows, newest_version(rows))}
+    scored = {CHAMPION: (night.rows, night.version)}
     shadow = project.read(shadow_table(definition), day, day)
     for number in sorted(pc.unique(shadow["model_version"]).to_pylist()):
         scored[f"challenger {number}"] = shadow.filter(pc.equal(shadow["model_version"], number)), number
-    project.record("value", day, measure_value(definition, scored, labels, _observed(project, rows, day)), run_id)
+    project.record("value", day, measure_value(definition, scored, labels, _observed(project, night.rows, day)), run_id)
 
 
 def _observed(project: Project, rows: pa.Table, day: date) -> pa.Table:
@@ -120,7 +124,7 @@ def _labels(project: Project, rows: pa.Table) -> pa.Table:
     observed, columns = rows.select(["score_date", *definition.observations.key]), value_columns(definition)
     if project.lake.table_exists(_label_table(project).name):
         return read_labels(project.lake, definition, observed, extra_columns=columns)
-    fields = [rows.schema.field(name) for name in observed.column_names] + [pa.field("label", pa.float64())]
+    fields = [rows.schema.field(name) for name in observed.column_names] + [pa.field("label", label_type(definition))]
     return pa.schema([*fields, *(_label_table(project).schema.field(name) for name in columns)]).empty_table()
 
 

@@ -33,7 +33,8 @@ def publish(project: Project, locations: Sequence[str]) -> PublishResult:
     failed: list[str] = []
     for staged in [load_staged(location) for location in locations]:
         try:
-            snapshots[staged.table] = commit(project.lake, table_spec(project.definition, staged.table), staged)
+            spec = table_spec(project.definition, staged.table, staged.inputs)
+            snapshots[staged.table] = commit(project.lake, spec, staged)
         except Exception:
             if layer_of(staged.table) is not Layer.SHADOW:
                 raise

@@ -6,8 +6,9 @@ The job `spark_jobs/score.py` runs it.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from datetime import date, datetime
 from functools import cached_property, reduce
 from operator import add
@@ -26,14 +27,25 @@ from nightshift.features.recorded_recipes import (
 )
 from nightshift.lake.files import file_sizes
 from nightshift.lake.read import snapshot_of
-from nightshift.lake.tables import RECIPES, TableSpec, features_table, observation_key, scores_table, shadow_table
+from nightshift.lake.tables import (
+    CLASSES,
+    RECIPES,
+    TableSpec,
+    features_table,
+    observation_key,
+    scores_table,
+    shadow_table,
+)
 from nightshift.monitoring.night_profile import PROFILE, NightProfile, Profiler
 from nightshift.project import Project
+from nightshift.registry.classes import LabelClasses
 from nightshift.registry.package import learned_features, load_reference
 from nightshift.registry.store import Version
 from nightshift.scoring.batches import RESULT_SCHEMA, Scorer, format_problem, score_and_stage
 from nightshift.stages.features import stage_features_of_version
 from nightshift.types import PROBLEM, Staged
+
+TableOfClasses = Callable[[ModelDefinition, Sequence[str]], TableSpec]
 
 
 def stage_scores(
@@ -57,8 +69,10 @@ def stage_scores(
     night_features = _NightFeatures(project, spark, night, attempt)
     snapshot = {features_table(definition).name: str(night_features.snapshot)}
 
-    def staging(version: Version, spec: TableSpec) -> StagingWriter:
+    def staging(version: Version, table: TableOfClasses, classes: LabelClasses | None) -> StagingWriter:
+        spec = table(definition, classes.names if classes else ())
         inputs = snapshot | {"model_version": str(version.number), "model_digest": version.digest}
+        inputs |= {CLASSES: json.dumps(classes.names)} if classes else {}
         split = {"model_version": version.number} if spec.split_by else {}
         return StagingWriter(lake, spec, attempt, inputs, split)
 
@@ -72,11 +86,14 @@ def stage_scores(
         return Scorer(files, version.digest, writer.spec, writer.folder, provenance)
 
     champion, challenger = project.champions.require_champion(), registry.challenger()
-    writers = [staging(champion, scores_table(definition))]
+    writers = [staging(champion, scores_table, project.classes_of(champion))]
     scorers = [scorer(champion, writers[0])]
     rows = [night_features.as_learned_by(champion, scorers[0], writers[0])]
     if challenger is not None and challenger.number != champion.number:
-        writers.append(staging(challenger, shadow_table(definition)))
+        classes = None
+        with suppress(Exception):  # whatever it is, it is met again where the challenger is loaded
+            classes = project.classes_of(challenger)
+        writers.append(staging(challenger, shadow_table, classes))
         try:
             scorers.append(scorer(challenger, writers[1]))
             rows.append(night_features.as_learned_by(challenger, scorers[1], writers[1]))

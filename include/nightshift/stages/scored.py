@@ -1,13 +1,46 @@
-"""Which nights are scored."""
+"""Which nights are scored, and their published scores."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from nightshift.errors import TerminalError
 from nightshift.lake.read import published_dates
 from nightshift.lake.tables import scores_table
 from nightshift.project import Project
+from nightshift.registry.classes import LabelClasses
+
+
+@dataclass(frozen=True)
+class NightScores:
+    """The published scores of a night.
+
+    Attributes:
+        rows: Every row of the table of scores, with the probability of each class of the version.
+        version: The version that scored them; of several, the newest; None without rows.
+        classes: Its classes; None if the label is a condition or a number.
+    """
+
+    rows: pa.Table
+    version: int | None
+    classes: LabelClasses | None
+
+
+def read_scored(project: Project, night: date) -> NightScores:
+    """The published scores of a night; no rows if it is not scored."""
+    table = scores_table(project.definition)
+    rows = project.read(table, night, night)
+    newest = pc.max(rows["model_version"]).as_py()
+    if newest is None or project.definition.label.kind != "category":
+        return NightScores(rows, newest, None)
+    classes = project.classes_of(project.registry.version(newest))
+    if classes is not None:
+        rows = project.read(scores_table(project.definition, classes.names), night, night)
+    return NightScores(rows, newest, classes)
 
 
 def require_scored(project: Project, night: date) -> None:

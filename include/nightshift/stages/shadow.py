@@ -12,11 +12,12 @@ from nightshift.lake.read import published_dates
 from nightshift.lake.tables import scores_table
 from nightshift.project import Project
 from nightshift.registry.challengers import FIRST_NIGHT
+from nightshift.registry.classes import read_scores, settle_classes
 from nightshift.registry.events import RegistryEvent
 from nightshift.registry.store import Version
 from nightshift.training.gate import judge
 from nightshift.training.lineage import Lineage
-from nightshift.training.pairs import CHALLENGER, CHAMPION, paired_nights
+from nightshift.training.pairs import CHAMPION, paired_nights
 from nightshift.training.report import render_gate
 from nightshift.training.results import GateReport, Holdout, RuleResult
 from nightshift.types import Measurement
@@ -103,15 +104,27 @@ def _compare(
     columns = gate.slices.columns if gate.slices else ()
     lineage = Lineage(**project.registry.lineage(challenger.run_id)[0])
     last = newest_labelled(definition, night)
+    classes, of_champion = map(project.classes_of, (challenger, champion))
+    names = [name for version in (classes, of_champion) if version for name in version.names]
     numbers = challenger.number, champion.number
     paired: list[pa.Table] = []
-    for rows in paired_nights(project.lake, definition, *numbers, first, last, columns):
-        paired.append(rows)
+    for rows in paired_nights(project.lake, definition, *numbers, first, last, columns, names):
+        paired.append(settle_classes(rows, classes))
         if len(paired) < policy.nights:
             continue
         table = pa.concat_tables(paired)
-        scores = table[CHALLENGER].to_numpy(), table[CHAMPION].to_numpy()
-        holdout = Holdout.of(table, *scores, lineage.baseline, columns, prediction=definition.prediction)
+        champion_scores = read_scores(table, of_champion, CHAMPION)
+        if classes is not None and of_champion is not None:
+            champion_scores = classes.align(champion_scores, of_champion.names)
+        holdout = Holdout.of(
+            table,
+            read_scores(table, classes),
+            champion_scores,
+            lineage.baseline,
+            columns,
+            prediction=definition.prediction,
+            classes=classes,
+        )
         # Where the outcomes are not fit for any metric, further nights are waited for.
         if (report := judge(gate, holdout, None, definition.training.seed)).metrics:
             return len(paired), holdout, report

@@ -16,13 +16,14 @@ from nightshift.definition.recipe import label_digest
 from nightshift.lake.tables import features_table
 from nightshift.lake.tags import tag_snapshots, untag_snapshots
 from nightshift.monitoring.expected_performance import ExpectedPerformance, learn_expected_performance
-from nightshift.monitoring.reference import make_reference, with_thresholds
+from nightshift.monitoring.reference import make_reference, score_columns, with_thresholds
 from nightshift.project import Progress, Project
+from nightshift.registry.classes import LabelClasses, label_values, settle_classes
 from nightshift.registry.estimators import libraries_of
 from nightshift.registry.package import ModelPackage
-from nightshift.registry.reference import SCORES
 from nightshift.stages.rebuild import check_recipes
 from nightshift.training.bootstrap import Vector
+from nightshift.training.classes import learn_classes
 from nightshift.training.dataset import (
     LabelCounts,
     Split,
@@ -169,6 +170,8 @@ def fit_model(
     progress(f"training on {rows.num_rows} labelled rows from {counts.first or dates.first} to {dates.fitted}")
     if left_out := counts.sentence():
         progress(f"not in them: {left_out}")
+    classes = learn_classes(definition, rows["label"])
+    rows = _of_classes(rows, classes, "training", progress)
     check_enough(definition, rows.num_rows)
     row_weights(definition, rows)  # refuses weights before anything is fitted
     trials = search(definition, rows, progress) if definition.training.search else []
@@ -177,15 +180,24 @@ def fit_model(
         progress(f"the feature '{name}' has no value in any training row: the model does without it")
     holdout = read_labelled(project.lake, definition, dates.holdout, dates.last, snapshots)
     check_purged(definition, rows, holdout)
+    holdout = _of_classes(holdout, classes, "holdout", progress)
     package, filled = with_unmet_values_filled(definition, package, rows, holdout)
     if filled:
         progress(filled)
     scores = package.score(holdout)
-    scored = pa.table({SCORES: scores, "score_date": holdout["score_date"]})
+    scored = pa.table({**score_columns(scores, package.classes), "score_date": holdout["score_date"]})
     types = {name: str(kind) for name, kind in definition.feature_types.items()}
     reference = make_reference(rows, types, scored)
     reference = with_thresholds(reference, definition.watched_features, definition.monitoring.false_alarms)
     return FittedModel(replace(package, reference=reference), rows, holdout, scores, tuple(trials), counts)
+
+
+def _of_classes(rows: pa.Table, classes: LabelClasses | None, period: str, progress: Progress) -> pa.Table:
+    """The rows of a period whose label counts for a class; says how many do not."""
+    settled = settle_classes(rows, classes)
+    if left_out := rows.num_rows - settled.num_rows:
+        progress(f"{left_out:,} of {rows.num_rows:,} rows of the {period} have an outcome outside of the classes")
+    return settled
 
 
 def lineage_of(
@@ -198,8 +210,8 @@ def lineage_of(
     fitted: FittedModel,
 ) -> Lineage:
     """What a model was made from."""
-    rows = fitted.rows
-    labels = METHODS[definition.prediction].summarize_labels(rows["label"].to_numpy())
+    rows, classes = fitted.rows, fitted.package.classes
+    labels = METHODS[definition.prediction].summarize_labels(label_values(rows, classes))
     return Lineage(
         as_of=as_of,
         first=str(dates.first),
@@ -214,6 +226,7 @@ def lineage_of(
         positives=labels.positives,
         mean=labels.mean,
         median=labels.median,
+        classes=dict(zip(classes.names, labels.counts, strict=True)) if classes else {},
         without=_unused_features(definition, fitted.package),
         seed=definition.training.seed,
         rows_from=str(fitted.counts.first or dates.first),
@@ -234,8 +247,8 @@ def snapshot_tag(model: str, run_id: str) -> str:
 
 def _expectation(project: Project, fitted: FittedModel) -> ExpectedPerformance | None:
     """The performance on nights to come that the holdout gives reason to expect; None if it says nothing."""
-    finite = np.isfinite(fitted.scores)
-    scores, labels = fitted.scores[finite], fitted.holdout["label"].to_numpy()[finite]
+    finite = np.isfinite(fitted.scores).reshape(len(fitted.scores), -1).all(axis=1)
+    scores, labels = fitted.scores[finite], label_values(fitted.holdout, fitted.package.classes)[finite]
     days = fitted.holdout["score_date"].cast(pa.int32()).to_numpy().astype("int64")[finite]
     if len(np.unique(labels)) < 2:
         return None

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-import numpy as np
-
 from nightshift.definition.metrics import Metric
 from nightshift.project import Progress, Project
 from nightshift.registry.package import package_digest
@@ -73,5 +71,5 @@ def try_training(project: Project, as_of: date, progress: Progress) -> TrialTrai
 
 
 def _of_constant(holdout: Holdout, metric: Metric) -> float:
-    constant = np.full(len(holdout.labels), holdout.baseline.constant(metric))
+    constant = holdout.baseline.scores(metric, len(holdout.labels))
     return metrics(holdout.labels, constant, [metric])[metric]

@@ -36,8 +36,8 @@ class Sample:
     """One model's scores of a holdout.
 
     Attributes:
-        labels: The outcomes, 0 or 1 of a condition, shape (rows,).
-        scores: The scores of the same rows.
+        labels: The outcomes, 0 or 1 of a condition, of a class its position, shape (rows,).
+        scores: The scores of the same rows, shape (rows,); of a class the probability of each, shape (rows, classes).
         days: Each row's day, as a number from 0.
     """
 
@@ -178,6 +178,14 @@ def _average_precision(sample: Sample, drawn: Draws) -> Vector:
 
 
 def _calibration_error(sample: Sample, drawn: Draws) -> Vector:
+    """The calibration error of scores; of a class, that of the prediction's probability."""
+    if sample.scores.ndim == 1:
+        return _expected_calibration_error(sample, drawn)
+    is_right, likeliest = _accuracy_of_rows(sample.labels, sample.scores), sample.scores.max(axis=1)
+    return _expected_calibration_error(Sample(is_right, likeliest, sample.days), drawn)
+
+
+def _expected_calibration_error(sample: Sample, drawn: Draws) -> Vector:
     """The expected calibration error over bins of equally many rows, in the order of scores.
 
     The surplus of score over label is summed from the lowest row; a bin's share of the error is the change of that sum
@@ -211,6 +219,40 @@ def _calibration_error(sample: Sample, drawn: Draws) -> Vector:
         rows_before, surplus_before = rows_after, surplus_after
     error: Vector = np.abs(np.diff(at_end, axis=1)).sum(axis=1)
     return error / rows
+
+
+def _accuracy_of_rows(labels: Vector, scores: Vector) -> Vector:
+    return np.asarray(scores.argmax(axis=1) == labels, dtype=np.float64)
+
+
+def _macro_f1(sample: Sample, drawn: Draws) -> Vector:
+    """The mean of the classes' F1, of those that have a row."""
+    predicted, by_class = sample.scores.argmax(axis=1), []
+    for place in range(sample.scores.shape[1]):
+        is_label, is_predicted = sample.labels == place, predicted == place
+        parts = (is_label & is_predicted, is_label, is_predicted)
+        right, labelled, claimed = (drawn @ _by_day(sample, drawn, part.astype(np.float64)) for part in parts)
+        by_class.append(np.where(labelled > 0, 2 * right / (labelled + claimed), np.nan))
+    return _mean_of_defined(by_class)
+
+
+def _macro_roc_auc(sample: Sample, drawn: Draws) -> Vector:
+    """The mean of the areas of each class against the rest, of those that have a row, and another class one.
+
+    Source: F. Provost and P. Domingos, Well-trained PETs, CeDER working paper (2000), without their weights.
+    """
+    by_class = []
+    for place in range(sample.scores.shape[1]):
+        is_class = (sample.labels == place).astype(np.float64)
+        by_class.append(_roc_auc(Sample(is_class, sample.scores[:, place], sample.days), drawn))
+    return _mean_of_defined(by_class)
+
+
+def _mean_of_defined(by_class: Sequence[Vector]) -> Vector:
+    """The mean over classes of what is defined, shape (resamples,); NaN where nothing is."""
+    values = np.array(by_class)
+    defined = np.isfinite(values)
+    return np.asarray(np.where(defined, values, 0).sum(axis=0) / defined.sum(axis=0))
 
 
 @dataclass(frozen=True)
@@ -277,7 +319,11 @@ def _surplus(labels: Vector, scores: Vector) -> Vector:
 def _logarithmic(labels: Vector, scores: Vector) -> Vector:
     # Clipped as in scikit-learn, so that a wrong prediction of 0 or 1 costs much but not infinitely.
     least = np.finfo(np.float64).eps
-    return np.asarray(-np.log(np.clip(np.where(labels == 1, scores, 1 - scores), least, 1 - least)))
+    if scores.ndim == 1:
+        chances = np.where(labels == 1, scores, 1 - scores)
+    else:
+        chances = scores[np.arange(len(labels)), labels.astype(np.int64)]
+    return np.asarray(-np.log(np.clip(chances, least, 1 - least)))
 
 
 _METRICS: dict[Metric, Callable[[Sample, Draws], Vector]] = {
@@ -286,6 +332,9 @@ _METRICS: dict[Metric, Callable[[Sample, Draws], Vector]] = {
     "brier": _mean_of(_squared),
     "log_loss": _mean_of(_logarithmic),
     "calibration_error": _calibration_error,
+    "accuracy": _mean_of(_accuracy_of_rows),
+    "macro_f1": _macro_f1,
+    "macro_roc_auc": _macro_roc_auc,
     "mae": _mean_of(_absolute),
     "rmse": _root_mean_squared,
     "r2": _r2,

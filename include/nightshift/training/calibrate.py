@@ -7,7 +7,7 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
 from nightshift.definition.training import CalibrationMethod
-from nightshift.registry.calibration import Calibration, Isotonic, Sigmoid, Vector, log_odds
+from nightshift.registry.calibration import Calibration, Isotonic, OneAgainstRest, Sigmoid, Vector, log_odds
 
 
 def calibrate(method: CalibrationMethod, raw: Vector, labels: Vector, weights: Vector | None = None) -> Calibration:
@@ -18,10 +18,21 @@ def calibrate(method: CalibrationMethod, raw: Vector, labels: Vector, weights: V
 
     Args:
         method: `isotonic`: any rising curve, for thousands of rows; `sigmoid`: a logistic curve.
-        raw: The raw scores, shape (rows,).
-        labels: The labels of the same rows, of both classes.
+        raw: The raw scores, shape (rows,); of several classes the probability of each, shape (rows, classes).
+        labels: The labels of the same rows, of both classes; of several, their positions.
         weights: The weights of the same rows; None if all weigh the same.
     """
+    if raw.ndim == 2:
+        columns = enumerate(raw.T)
+        maps = (calibrate_condition(method, raw_of, (labels == place) * 1.0, weights) for place, raw_of in columns)
+        return OneAgainstRest(tuple(maps))
+    return calibrate_condition(method, raw, labels, weights)
+
+
+def calibrate_condition(
+    method: CalibrationMethod, raw: Vector, labels: Vector, weights: Vector | None = None
+) -> Isotonic | Sigmoid:
+    """Fits the map of the scores of a condition: see `calibrate`."""
     if method == "isotonic":
         fitted = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(raw, labels, sample_weight=weights)
         return Isotonic(tuple(fitted.X_thresholds_.tolist()), tuple(fitted.y_thresholds_.tolist()))

@@ -18,7 +18,7 @@ from nightshift.lake.catalog import Lake
 from nightshift.lake.labels import join_labels, read_labels
 from nightshift.lake.parquet import read_files
 from nightshift.lake.read import published_dates, published_partitions, snapshot_of
-from nightshift.lake.tables import TableSpec, features_table, raw_table
+from nightshift.lake.tables import TableSpec, features_table, label_type, raw_table
 from nightshift.training.methods import METHODS
 
 AT_ONCE = 1_000_000  # rows that are joined with their labels at once
@@ -139,7 +139,7 @@ def read_and_count_labelled(
         tables.append(join_labels(sample, labels, key))
         joined = tables[-1] if share == 1 else join_labels(rows.select(["score_date", *key]), labels, key)
         counts += _count(rows, labels, joined, partitions)
-    labelled = pa.concat_tables(tables) if tables else _no_rows(spec)
+    labelled = pa.concat_tables(tables) if tables else _no_rows(spec, definition)
     _check_any(lake, definition, labelled, counts, (first, last))
     METHODS[definition.prediction].check_labels(definition, labelled, f"{spec.name} from {first} to {last}")
     return labelled, counts
@@ -239,5 +239,5 @@ def _hashes(rows: pa.Table, key: tuple[str, ...]) -> npt.NDArray[np.uint64]:
     return np.asarray(hash_pandas_object(rows.select(list(key)).to_pandas(), index=False), dtype=np.uint64)
 
 
-def _no_rows(spec: TableSpec) -> pa.Table:
-    return spec.schema.append(pa.field("label", pa.float64())).empty_table()
+def _no_rows(spec: TableSpec, definition: ModelDefinition) -> pa.Table:
+    return spec.schema.append(pa.field("label", label_type(definition))).empty_table()

@@ -14,8 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightshift.definition.model import ModelDefinition
+from nightshift.definition.prediction import CLASS
 from nightshift.definition.training import Calibration
 from nightshift.errors import TerminalError, first_line
+from nightshift.registry.classes import label_values
 from nightshift.registry.encoder import Encoder
 from nightshift.registry.estimators import fit_estimator
 from nightshift.registry.estimators.adapter import FittedEstimator, TrainingMatrix
@@ -23,6 +25,7 @@ from nightshift.registry.estimators.manifest import control_rows
 from nightshift.registry.package import NO_INFINITY, TAKE_MISSING, ModelPackage
 from nightshift.registry.reference import NO_REFERENCE
 from nightshift.training.calibrate import calibrate
+from nightshift.training.classes import present_classes
 from nightshift.training.estimator import NO_PARAMS, make_estimator, place_of_estimator
 from nightshift.training.methods import METHODS
 from nightshift.training.weights import fit_weights, row_weights
@@ -44,7 +47,7 @@ def fit(
 
     Args:
         definition: The model definition.
-        rows: Features, `label`, and `score_date` if it is calibrated; in a fixed order.
+        rows: Features, `label`, of a class one that counts, and `score_date` if it is calibrated; in a fixed order.
         params: Parameters that replace declared ones of the same name.
         progress: Takes the estimator's warnings, a line each.
 
@@ -58,7 +61,7 @@ def fit(
     package = fit_uncalibrated(definition, earlier, params, progress)
     # The weights of classes change what scores mean; calibrated ones are to be probabilities again.
     weights = row_weights(definition, newest)
-    fitted = calibrate(calibration.method, package.score(newest), newest["label"].to_numpy(), weights)
+    fitted = calibrate(calibration.method, package.score(newest), label_values(newest, package.classes), weights)
     return replace(package, calibration=fitted)
 
 
@@ -83,7 +86,8 @@ def fit_uncalibrated(
     """
     encoder = Encoder.fit(rows, _with_values(definition, rows), definition.training.impute)
     estimator = make_estimator(definition, encoder, params)
-    labels, matrix = METHODS[definition.prediction].fit_labels(rows["label"].to_numpy()), encoder.matrix(rows)
+    classes, matrix = present_classes(definition, rows["label"]), encoder.matrix(rows)
+    labels = METHODS[definition.prediction].fit_labels(label_values(rows, classes))
     training = TrainingMatrix(matrix, labels, fit_weights(definition, rows), tuple(encoder.category_positions))
     try:
         with seeded(definition.training.seed):
@@ -97,7 +101,8 @@ def fit_uncalibrated(
             fix=NO_INFINITY if infinities else TAKE_MISSING if gaps else None,
         ) from error
     controls = control_rows(matrix)
-    return ModelPackage(fitted, encoder, NO_REFERENCE, prediction=definition.prediction, controls=controls)
+    prediction = definition.prediction
+    return ModelPackage(fitted, encoder, NO_REFERENCE, prediction=prediction, classes=classes, controls=controls)
 
 
 def _fit(estimator: Any, training: TrainingMatrix, progress: Callable[[str], None]) -> FittedEstimator:
@@ -125,11 +130,13 @@ def _split(definition: ModelDefinition, rows: pa.Table, calibration: Calibration
     """The rows that the estimator is fitted on, and those of the newest days, which calibrate it."""
     first = pc.max(rows["score_date"]).as_py() - calibration.period + timedelta(days=1)
     earlier, newest = split_at(rows, first, definition.label.overlap)
-    if any(len(pc.unique(part["label"])) < 2 for part in (earlier, newest)):
+    calibrated, fitted = (set(pc.unique(part["label"]).to_pylist()) for part in (newest, earlier))
+    if len(fitted) < 2 or calibrated != fitted:
+        differing = f", not in both: {', '.join(sorted(calibrated ^ fitted))}" if definition.prediction == CLASS else ""
         raise TerminalError(
-            "calibration needs observations of both classes, in its own days and before them",
+            "calibration needs observations of all classes, in its own days and before them",
             where=f"{definition.folder / 'model.yaml'}: training.calibration.period",
-            received=f"{newest.num_rows} rows from {first}, {earlier.num_rows} before",
+            received=f"{newest.num_rows} rows from {first}, {earlier.num_rows} before{differing}",
             fix="calibrate on another number of days, or build more history",
         )
     return earlier, newest

@@ -42,7 +42,7 @@ def judge(gate: Gate, holdout: Holdout, smoke: SmokeResult | None, seed: int) ->
         results.append(_leak(gate.leak, metric_roles.leak, challenger(metric_roles.leak), rows))
     results += [_minimum(metric, bound, challenger(metric), gate, holdout) for metric, bound in gate.minimum.items()]
     for metric in _baseline_metrics(gate, holdout.prediction):
-        constant = estimate(metric, holdout.sample(np.full(rows, holdout.baseline.constant(metric))), drawn)
+        constant = estimate(metric, holdout.sample(holdout.baseline.scores(metric, rows)), drawn)
         results.append(_baseline(metric, challenger(metric), constant, gate, holdout))
     rule, difference = gate.against_champion, None
     if rule is not None and holdout.champion is not None:
@@ -65,10 +65,10 @@ def _scores(holdout: Holdout) -> RuleResult:
     if invalid := int((~METHODS[holdout.prediction].valid_scores(scores)).sum()):
         sentence = f"{invalid} of {rows} scores are no {holdout.prediction.valid_scores}"
         return RuleResult("scores", None, None, rows, False, sentence)
-    different = len(np.unique(scores))
+    different = len(np.unique(scores, axis=0))
     sentence = f"{different} different scores from {format_number(scores.min(), 3)} to {format_number(scores.max(), 3)}"
     if different == 1:
-        sentence = f"every row has the score {format_number(scores[0], 3)}: the model does not distinguish rows"
+        sentence = f"every row has the score {format_number(scores[0].max(), 3)}: the model does not distinguish rows"
     return RuleResult("scores", different, 2, rows, different > 1, sentence)
 
 

@@ -38,7 +38,7 @@ class Lineage:
         snapshots: The snapshot of each table that was read.
         data: The digest of the training rows.
         rows: The number of training rows.
-        positives: How many of them are positive; None where the label is a number.
+        positives: How many of them are positive; None of another label than a condition.
         seed: The seed.
         revision: The commit of the project's code; `unknown` outside of a repository.
         changed: Whether the code differs from that commit; `unknown` outside of a repository.
@@ -58,6 +58,7 @@ class Lineage:
         label: The digest of the label's recipe.
         labels: The digest of the labels of training rows and holdout; empty if it was trained before it was recorded.
         fitted: The last date of the training period; empty if that is the day before the holdout.
+        classes: The number of training rows of each class, by its name; none of another label.
     """
 
     as_of: str
@@ -89,6 +90,7 @@ class Lineage:
     label: str = ""
     labels: str = ""
     fitted: str = ""
+    classes: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def split(self) -> Split:
@@ -100,6 +102,8 @@ class Lineage:
     @property
     def baseline(self) -> Baseline:
         """The constant scores of a model without features."""
+        if self.classes:
+            return Baseline(shares=tuple(rows / self.rows for rows in self.classes.values()))
         if self.positives is not None:
             return Baseline(self.positives / self.rows, float(2 * self.positives > self.rows))
         assert self.mean is not None and self.median is not None

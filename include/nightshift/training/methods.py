@@ -10,10 +10,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from nightshift.definition.model import ModelDefinition
-from nightshift.definition.prediction import NUMBER, PROBABILITY, Prediction
+from nightshift.definition.prediction import CLASS, NUMBER, PROBABILITY, Prediction
 from nightshift.pages.plots import Plot
 from nightshift.registry.calibration import Calibration
-from nightshift.training import number, probability
+from nightshift.training import category, number, probability
 from nightshift.training.bootstrap import Vector
 from nightshift.training.results import Holdout, LabelSummary, RuleResult
 
@@ -56,8 +56,8 @@ class TrainingMethods(Protocol):
     def describe_labels(self, holdout: Holdout) -> tuple[str, str]:
         """The labels of the holdout and those of the training period, in words."""
 
-    def plots(self, labels: Vector, models: Mapping[str, Vector]) -> list[Plot]:
-        """The plots of models' scores of the same rows, by the model's name."""
+    def plots(self, holdout: Holdout, models: Mapping[str, Vector]) -> list[Plot]:
+        """The plots of models' scores of a holdout, by the model's name."""
 
     def strata(self, labels: Vector) -> Sequence[npt.NDArray[np.bool_]]:
         """Parts of the rows that count equally for the importance of features, as masks."""
@@ -66,4 +66,4 @@ class TrainingMethods(Protocol):
         """How good scores are, larger is better: what a shuffled feature takes away is its importance."""
 
 
-METHODS: Mapping[Prediction, TrainingMethods] = {PROBABILITY: probability, NUMBER: number}
+METHODS: Mapping[Prediction, TrainingMethods] = {PROBABILITY: probability, NUMBER: number, CLASS: category}

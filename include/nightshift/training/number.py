@@ -83,8 +83,8 @@ def describe_labels(holdout: Holdout) -> tuple[str, str]:
     return f"with {in_holdout}", in_training
 
 
-def plots(labels: Vector, models: Mapping[str, Vector]) -> list[Plot]:
-    return number_plots(labels, models)
+def plots(holdout: Holdout, models: Mapping[str, Vector]) -> list[Plot]:
+    return number_plots(holdout.labels, models)
 
 
 def strata(labels: Vector) -> Sequence[npt.NDArray[np.bool_]]:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
 import pyarrow as pa
 
 from nightshift.definition.model import ModelDefinition
+from nightshift.definition.prediction import probability_column
 from nightshift.lake.catalog import Lake
 from nightshift.lake.labels import join_labels, read_labels
 from nightshift.lake.parquet import date_of_parquet_file
 from nightshift.lake.read import data_files, read_dates
 from nightshift.lake.tables import TableSpec, features_table, scores_table, shadow_table
 
-CHALLENGER, CHAMPION = "score", "champion_score"
+CHAMPION = "champion_"  # how the columns of the champion's scores begin
 
 
 def paired_nights(
@@ -25,6 +26,7 @@ def paired_nights(
     first: date,
     last: date,
     columns: tuple[str, ...] = (),
+    classes: Sequence[str] = (),
 ) -> Iterator[pa.Table]:
     """The labelled rows of every night that both versions scored from the same features, oldest night first.
 
@@ -36,11 +38,14 @@ def paired_nights(
         first: The first date.
         last: The last date whose outcomes are final.
         columns: Category features to add to the key.
+        classes: The classes of either version, of a label that is a class.
 
     Yields:
-        A night's rows: the key, `columns`, `score` (the challenger's), `champion_score` and `label`.
+        A night's rows: the key, `columns`, `score` (the challenger's), `champion_score` and `label`; of a class, the
+        probability of each beside the scores.
     """
-    shadow, scores = shadow_table(definition), scores_table(definition)
+    shadow, scores = shadow_table(definition, classes), scores_table(definition, classes)
+    scored_columns = ["score", *dict.fromkeys(map(probability_column, classes))]
     if not (lake.table_exists(shadow.name) and lake.table_exists(scores.name)):
         return
     of_challenger = {"model_version": challenger}
@@ -51,8 +56,9 @@ def paired_nights(
         if _origin(published) != (champion, _origin(shadowed)[1]):
             continue
         key = [*scores.key]
-        champion_scores = published.select([*key, "score"]).rename_columns([*key, CHAMPION])
-        rows = shadowed.select([*key, CHALLENGER]).join(champion_scores, key)
+        renamed = [CHAMPION + name for name in scored_columns]
+        champion_scores = published.select([*key, *scored_columns]).rename_columns([*key, *renamed])
+        rows = shadowed.select([*key, *scored_columns]).join(champion_scores, key)
         if added := [name for name in columns if name not in key]:
             features = read_dates(lake, features_table(definition), night, night, columns=(*key, *added))
             rows = rows.join(features, key)

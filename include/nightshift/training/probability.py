@@ -14,7 +14,7 @@ from nightshift.definition.model import ModelDefinition
 from nightshift.definition.training import CalibrationMethod
 from nightshift.errors import TerminalError
 from nightshift.pages.plots import Plot
-from nightshift.registry.calibration import Calibration
+from nightshift.registry.calibration import Isotonic, Sigmoid
 from nightshift.training.bootstrap import Vector
 from nightshift.training.probability_plots import probability_plots
 from nightshift.training.results import Holdout, LabelSummary, RuleResult
@@ -62,12 +62,12 @@ def summarize_labels(labels: Vector) -> LabelSummary:
     return LabelSummary(positives=int(labels.sum()))
 
 
-def fit_score_calibration(scores: Vector, labels: Vector) -> Calibration | None:
-    from nightshift.training.calibrate import calibrate
+def fit_score_calibration(scores: Vector, labels: Vector) -> Isotonic | Sigmoid:
+    from nightshift.training.calibrate import calibrate_condition
 
     rarer = min(float(labels.sum()), len(labels) - float(labels.sum()))
     method: CalibrationMethod = "isotonic" if rarer >= ISOTONIC_ROWS else "sigmoid"
-    return calibrate(method, scores, labels)
+    return calibrate_condition(method, scores, labels)
 
 
 def label_rule(holdout: Holdout) -> RuleResult:
@@ -92,8 +92,8 @@ def describe_labels(holdout: Holdout) -> tuple[str, str]:
     return f"{holdout.labels.mean():.1%} of them positive", f"{holdout.baseline.mean:.1%} positive rows"
 
 
-def plots(labels: Vector, models: Mapping[str, Vector]) -> list[Plot]:
-    return probability_plots(labels, models)
+def plots(holdout: Holdout, models: Mapping[str, Vector]) -> list[Plot]:
+    return probability_plots(holdout.labels, models)
 
 
 def strata(labels: Vector) -> Sequence[npt.NDArray[np.bool_]]:

@@ -21,7 +21,12 @@ def probability_plots(labels: Vector, models: Mapping[str, Vector]) -> list[Plot
         labels: The outcomes.
         models: The scores of the same rows, by the model's name.
     """
-    return [_roc(labels, models), _calibration(labels, models), _scores(models)]
+    outcomes = dict.fromkeys(models, labels)
+    return [
+        _roc(labels, models),
+        calibration_plot(outcomes, models, "mean score", "share of positive rows"),
+        scores_plot(models),
+    ]
 
 
 def _roc(labels: Vector, models: Mapping[str, Vector]) -> Plot:
@@ -36,16 +41,27 @@ def _roc(labels: Vector, models: Mapping[str, Vector]) -> Plot:
     return Plot("ROC curves", "The closer to the upper left, the better rows are distinguished.", x, y, lines)
 
 
-def _calibration(labels: Vector, models: Mapping[str, Vector]) -> Plot:
-    curves = {name: plots.bin_means(scores, BINS, scores, labels) for name, scores in models.items()}
+def calibration_plot(
+    outcomes: Mapping[str, Vector], models: Mapping[str, Vector], score_title: str, outcome_title: str
+) -> Plot:
+    """Whether probabilities are true.
+
+    Args:
+        outcomes: Whether what is given a probability happened, 1 or 0, by the model's name.
+        models: The probabilities of the same rows, by the model's name.
+        score_title: The title of the probabilities.
+        outcome_title: The title of the outcomes' share.
+    """
+    curves = {name: plots.bin_means(scores, BINS, scores, outcomes[name]) for name, scores in models.items()}
     most = min(1.0, 1.05 * max(float(curve.max()) for curve in curves.values()))
-    x, y = plots.horizontal_axis("mean score", 0, most), plots.vertical_axis("share of positive rows", 0, most)
+    x, y = plots.horizontal_axis(score_title, 0, most), plots.vertical_axis(outcome_title, 0, most)
     lines = [plots.line("ideal", x, y, [(0, 0), (most, most)])]
     lines += [plots.line(f"{name} dotted", x, y, curve) for name, curve in curves.items()]
     return Plot("Calibration", f"{BINS} bins of equally many rows; on the diagonal, scores are true.", x, y, lines)
 
 
-def _scores(models: Mapping[str, Vector]) -> Plot:
+def scores_plot(models: Mapping[str, Vector]) -> Plot:
+    """How the scores of models are spread."""
     most = max(float(scores.max()) for scores in models.values())
     histograms = {name: plots.histogram(scores, 0, most, BARS) for name, scores in models.items()}
     x = plots.horizontal_axis("score", 0, most)

@@ -86,7 +86,7 @@ def _plots(gate: Gate, holdout: Holdout, report: GateReport) -> list[Plot]:
     models = {"challenger": holdout.challenger}
     if holdout.champion is not None:
         models = {"champion": holdout.champion} | models
-    drawn = METHODS[holdout.prediction].plots(holdout.labels, models)
+    drawn = METHODS[holdout.prediction].plots(holdout, models)
     if report.difference is not None:
         drawn.insert(0, _difference(gate, report))
     slices = [r for r in report.results if r.kind == "slices" and r.low is not None]

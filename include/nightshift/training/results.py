@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from nightshift.definition.metrics import Metric
 from nightshift.definition.prediction import PROBABILITY, Prediction
+from nightshift.registry.classes import LabelClasses, label_values
 from nightshift.training.bootstrap import Estimate, Integers, Sample, Vector
 
 LISTED = 5  # failed rules in a summary
@@ -37,14 +38,21 @@ class Baseline:
     Attributes:
         mean: Their mean: of a condition, its base rate.
         median: Their median.
+        shares: Of a class: the share of each.
     """
 
-    mean: float
-    median: float
+    mean: float = 0.0
+    median: float = 0.0
+    shares: tuple[float, ...] = ()
 
-    def constant(self, metric: Metric) -> float:
-        """The constant that is best in a metric: the median has the least absolute error of all constants."""
-        return self.median if metric == "mae" else self.mean
+    def scores(self, metric: Metric, rows: int) -> Vector:
+        """The same score for all rows: the best constant in a metric, shape (rows,) or (rows, classes).
+
+        The median has the least absolute error of all constants.
+        """
+        if self.shares:
+            return np.tile(self.shares, (rows, 1))
+        return np.full(rows, self.median if metric == "mae" else self.mean)
 
 
 @dataclass(frozen=True)
@@ -52,14 +60,16 @@ class LabelSummary:
     """The statistics of a training period's labels.
 
     Attributes:
-        positives: How many rows are positive; None where the label is a number.
-        mean: The mean of labels that are numbers; None of a condition.
-        median: Their median; None of a condition.
+        positives: How many rows are positive; None of another label than a condition.
+        mean: The mean of labels that are numbers, else None.
+        median: Their median, else None.
+        counts: How many rows each class has; none of another label.
     """
 
     positives: int | None = None
     mean: float | None = None
     median: float | None = None
+    counts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,14 +77,15 @@ class Holdout:
     """The holdout's outcomes and both models' scores.
 
     Attributes:
-        labels: The outcomes, 0 or 1 of a condition, shape (rows,).
+        labels: The outcomes, 0 or 1 of a condition, of a class its position in `classes`, shape (rows,).
         days: Each row's day, as a position in `dates`.
         dates: The days that have labelled rows, ascending.
-        challenger: The challenger's scores.
+        challenger: The challenger's scores, shape (rows,), of a class (rows, classes).
         champion: The champion's scores; None if there is no champion, or it cannot score these rows.
         baseline: The mean and the median of the training period's labels.
         columns: The values of the slices' columns, by the column's name.
         prediction: What the scores predict.
+        classes: The classes of the labels; none if these are conditions or numbers.
     """
 
     labels: Vector
@@ -85,6 +96,7 @@ class Holdout:
     baseline: Baseline
     columns: Mapping[str, npt.NDArray[np.str_]] = field(default_factory=dict)
     prediction: Prediction = PROBABILITY
+    classes: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -96,13 +108,14 @@ class Holdout:
         columns: tuple[str, ...],
         *,
         prediction: Prediction = PROBABILITY,
+        classes: LabelClasses | None = None,
     ) -> Holdout:
-        """The holdout of labelled rows and their scores."""
+        """The holdout of labelled rows and their scores; of a class, of rows that count for one."""
         dates = sorted(pc.unique(rows["score_date"]).to_pylist())
         days = pc.index_in(rows["score_date"], pa.array(dates, rows["score_date"].type)).to_numpy().astype(np.int64)
         texts = {name: pc.fill_null(rows[name].cast(pa.string()), MISSING).to_numpy().astype(str) for name in columns}
-        labels = rows["label"].to_numpy()
-        return cls(labels, days, tuple(dates), challenger, champion, baseline, texts, prediction)
+        labels, names = label_values(rows, classes), classes.names if classes else ()
+        return cls(labels, days, tuple(dates), challenger, champion, baseline, texts, prediction, names)
 
     def sample(self, scores: Vector, rows: npt.NDArray[np.bool_] | None = None) -> Sample:
         """Scores of all rows, or of those that a mask selects."""

@@ -16,7 +16,9 @@ import pyarrow.compute as pc
 from nightshift.definition.metrics import LARGER_IS_BETTER, Metric
 from nightshift.definition.model import ModelDefinition
 from nightshift.errors import TerminalError
+from nightshift.registry.classes import label_values
 from nightshift.training.bootstrap import metrics
+from nightshift.training.classes import present_classes
 from nightshift.training.fit import fit_uncalibrated, split_at
 
 
@@ -95,4 +97,9 @@ def _score(
 ) -> float:
     # Without calibration: a fold has too few days for it.
     package = fit_uncalibrated(definition, training, params)
-    return metrics(holdout["label"].to_numpy(), package.score(holdout), (metric,))[metric]
+    scores, classes = package.score(holdout), None
+    if package.classes is not None:  # a fold may have a class that the rows before it do not have
+        classes = present_classes(definition, pa.chunked_array([*training["label"].chunks, *holdout["label"].chunks]))
+        assert classes is not None
+        scores = classes.align(scores, package.classes.names)
+    return metrics(label_values(holdout, classes), scores, (metric,))[metric]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import duckdb
 import numpy as np
@@ -37,7 +38,7 @@ def class_weights(declared: ClassWeight, labels: Vector, weights: Vector) -> Vec
 
     Args:
         declared: `balanced`, or a weight by the class's name; a class without one weighs 1.
-        labels: 1 for true and 0 for false, shape (rows,).
+        labels: 1 for true and 0 for false, or the names of classes, shape (rows,).
         weights: Of each row, shape (rows,).
     """
     total, result = weights.sum(), weights.copy()
@@ -45,11 +46,16 @@ def class_weights(declared: ClassWeight, labels: Vector, weights: Vector) -> Vec
     for label in classes:
         members = labels == label
         if isinstance(declared, Mapping):
-            result[members] *= declared.get(class_name(bool(label)), 1.0)
+            result[members] *= declared.get(_name(label), 1.0)
         else:
             assert declared == BALANCED
             result[members] *= total / (len(classes) * weights[members].sum())
     return result
+
+
+def _name(label: Any) -> str:
+    """The name of a label's class."""
+    return label if isinstance(label, str) else class_name(bool(label))
 
 
 def row_weights(definition: ModelDefinition, rows: pa.Table) -> Vector | None:
@@ -108,8 +114,8 @@ def _check(definition: ModelDefinition, weights: Vector, rows: pa.Table, where: 
             )
     labels = rows["label"].to_numpy()
     parts = {"": np.ones(len(labels), dtype=bool)}
-    if definition.prediction.classes:
-        parts |= {f" of the label {class_name(bool(label))}": labels == label for label in np.unique(labels)}
+    if definition.prediction.estimator.name == "classifier":
+        parts |= {f" of the label {_name(label)}": labels == label for label in np.unique(labels)}
     for title, members in parts.items():
         if not weights[members].sum() > 0:
             raise TerminalError(

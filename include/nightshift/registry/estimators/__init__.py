@@ -153,8 +153,9 @@ def _different_scores(fitted: FittedEstimator, prediction: Prediction, control: 
     if control is None:
         return ""
     scores = raw_scores(prediction, fitted, control.rows)
-    same = np.isclose(scores, control.scores, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True)
-    return "" if same.all() else f"it scores {int((~same).sum())} of {len(same)} control rows otherwise than then"
+    close = np.isclose(scores, control.scores, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True)
+    same = np.reshape(close, (len(scores), -1)).all(axis=1)
+    return "" if same.all() else f"it scores {int((~same).sum())} of {len(scores)} control rows otherwise than then"
 
 
 def _last(fitted: FittedEstimator) -> FittedEstimator:

@@ -9,7 +9,7 @@ from typing import Any, Protocol, cast
 import numpy as np
 import numpy.typing as npt
 
-from nightshift.definition.prediction import NUMBER, PROBABILITY, Prediction
+from nightshift.definition.prediction import CLASS, NUMBER, PROBABILITY, Prediction
 
 Matrix = npt.NDArray[np.float64]
 
@@ -106,6 +106,10 @@ def _probabilities(estimator: FittedEstimator, matrix: Matrix) -> Matrix:
     return cast(Classifier, estimator).predict_proba(matrix)[:, 1]
 
 
+def _class_probabilities(estimator: FittedEstimator, matrix: Matrix) -> Matrix:
+    return cast(Classifier, estimator).predict_proba(matrix)
+
+
 def _numbers(estimator: FittedEstimator, matrix: Matrix) -> Matrix:
     return np.asarray(cast(Regressor, estimator).predict(matrix)).reshape(len(matrix))
 
@@ -113,9 +117,13 @@ def _numbers(estimator: FittedEstimator, matrix: Matrix) -> Matrix:
 _RAW_SCORES: Mapping[Prediction, Callable[[FittedEstimator, Matrix], Matrix]] = {
     PROBABILITY: _probabilities,
     NUMBER: _numbers,
+    CLASS: _class_probabilities,
 }
 
 
 def raw_scores(prediction: Prediction, estimator: FittedEstimator, matrix: Matrix) -> Matrix:
-    """The scores of rows before calibration, shape (rows,). Any error means that the estimator refuses the rows."""
+    """The scores of rows before calibration, shape (rows,) or (rows, classes).
+
+    Any error means that the estimator refuses the rows.
+    """
     return np.asarray(_RAW_SCORES[prediction](estimator, matrix), dtype=np.float64)

@@ -23,7 +23,7 @@ class Control:
 
     Attributes:
         rows: Shape (rows, features).
-        scores: Before calibration, shape (rows,).
+        scores: Before calibration, shape (rows,) or (rows, classes).
     """
 
     rows: Matrix
@@ -50,8 +50,8 @@ class Manifest:
         """As JSON."""
         content: dict[str, Any] = {"kind": self.kind, "libraries": dict(self.libraries), "classes": list(self.classes)}
         if self.control is not None:
-            rows = [list(map(_stored, row)) for row in self.control.rows.tolist()]
-            content["control"] = {"rows": rows, "scores": list(map(_stored, self.control.scores.tolist()))}
+            control = self.control.rows.tolist(), self.control.scores.tolist()
+            content["control"] = dict(zip(("rows", "scores"), map(_stored, control), strict=True))
         return json.dumps(content).encode()
 
     @classmethod
@@ -78,8 +78,10 @@ def control_rows(matrix: Matrix) -> Matrix:
     return np.take_along_axis(matrix, places, axis=0)
 
 
-def _stored(value: float) -> float | str | None:
-    """A number as JSON has it: it has no word for what is missing or infinite."""
+def _stored(value: Any) -> Any:
+    """A number, or lists of them, as JSON has it: it has no word for what is missing or infinite."""
+    if isinstance(value, list):
+        return list(map(_stored, value))
     if isnan(value):
         return None
     return value if isfinite(value) else str(value)
