@@ -57,7 +57,7 @@ def drift(bench: Bench) -> list[Figure]:
     stored = with_thresholds(stored, list(types), RATE)
     profiler = Profiler.of(stored)
     assert profiler is not None
-    manifest = json.dumps(profiler(night, scores[SCORES]).to_json())
+    manifest = json.dumps(profiler(night, scores.rename_columns({SCORES: "score"})).to_json())
 
     def measure() -> None:
         scored = ScoredNight(date(2023, 6, 1), NightProfile.from_json(json.loads(manifest)), list(types), 1, {})

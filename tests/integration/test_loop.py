@@ -183,7 +183,7 @@ def test_a_night_is_profiled_while_it_is_scored(night: Project) -> None:
     kept = NightProfile.from_json(json.loads(published_inputs(night.lake, spec, NIGHT)[PROFILE]))
     profiler = Profiler.of(night.registry.reference(night.champions.require_champion()))
     assert profiler is not None
-    again = profiler(scored_features(night, NIGHT), read_dates(night.lake, spec, NIGHT, NIGHT)["score"])
+    again = profiler(scored_features(night, NIGHT), read_dates(night.lake, spec, NIGHT, NIGHT))
     assert kept.features.rows == kept.scores.rows == 60
     for one, other in ((kept.features, again.features), (kept.scores, again.scores)):
         assert {name: counts.tolist() for name, counts in one.counts.items()} == {

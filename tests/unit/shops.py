@@ -55,9 +55,11 @@ DECLARED = {"at": "06:00", "after": "30h", "restates": "", "zone": ZONE, "event_
 def shops(folder: Path, label: str, **changes: str) -> ModelDefinition:
     """A definition with a label over the sales; `changes` replace values of `DECLARED`."""
     boolean = any(f"agg: {name}" in label for name in ("any", "none"))
+    category = "classes:" in label
     folder = folder / "models" / "shops"
     folder.mkdir(parents=True, exist_ok=True)
-    estimator, gate = (CLASSIFIER, "roc_auc: 0.5") if boolean else (REGRESSOR, "mae: 1000")
+    metric = "roc_auc: 0.5" if boolean else "accuracy: 0.1" if category else "mae: 1000"
+    estimator, gate = CLASSIFIER if boolean or category else REGRESSOR, metric
     text = MODEL.format(label=label, **{"estimator": estimator, "gate": gate} | DECLARED | changes)
     (folder / "model.yaml").write_text(text)
     return load_definition(folder)

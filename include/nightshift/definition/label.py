@@ -14,6 +14,7 @@ from nightshift.definition.duration import Days, WholeDays, parse_days
 LabelType = Literal["boolean", "number", "category"]
 LabelAggregation = Literal["any", "none", "count", "sum", "mean", "max", "min", "last", "most"]
 
+CLASS_ROWS = 10  # with fewer rows of a class, no metric is reliable
 # The aggregations that need no value: a window without an event has an answer of its own.
 OF_EVENTS: dict[str, float] = {"any": 0.0, "none": 1.0, "count": 0.0}
 _WINDOW_KEYS = ("by", "agg", "where", "value", "weight", "empty")
@@ -53,11 +54,51 @@ DeclaredWindow = Annotated[
 ]
 
 
-class LearnedClasses(StrictModel):
-    """The classes of a label that every training finds among its rows, in alphabetical order."""
+class DeclaredClasses(StrictModel):
+    """The classes of a label: a list of them, or which ones every training finds among its rows.
 
-    most: int | None = Field(None, ge=2, description="How many at most: those with the most labelled rows.")
-    rows: int = Field(10, ge=1, description="The fewest labelled rows of the training period that a class needs.")
+    Those that are found are in alphabetical order.
+    """
+
+    listed: tuple[str, ...] = Field((), description="The classes. `[a, b]` is short for `{listed: [a, b]}`.")
+    most: int | None = Field(None, ge=2, description="How many are found at most: those with the most labelled rows.")
+    rows: int | None = Field(
+        None,
+        ge=1,
+        description="The fewest labelled rows of the training period of a class that is found; 10 if left out.",
+    )
+
+    @property
+    def least_rows(self) -> int:
+        """The fewest rows of a class that is found."""
+        return self.rows or CLASS_ROWS
+
+
+def _classes(declared: Any) -> Any:
+    """`[a, b]` is short for `{listed: [a, b]}`."""
+    if isinstance(declared, list | tuple):
+        return {"listed": declared}
+    if declared is None or isinstance(declared, dict | DeclaredClasses):
+        return declared
+    context = {"allowed": "a list of names, or {most: 10}", "fix": "list the classes"}
+    raise PydanticCustomError("classes", "no classes", context)
+
+
+def _outcome(value: Any) -> Any:
+    """A number or a text."""
+    if value is None or (isinstance(value, int | float | str) and not isinstance(value, bool)):
+        return value
+    context = {"allowed": "a number, a class, or null", "fix": "change `empty:`"}
+    raise PydanticCustomError("empty", "no outcome", context)
+
+
+Classes = Annotated[
+    DeclaredClasses | None,
+    BeforeValidator(_classes),
+    AlternativeForm({"type": "array", "items": {"type": "string"}}),
+    ValueType("list of names, or `{most: number}`"),
+]
+EmptyOutcome = Annotated[float | str | None, BeforeValidator(_outcome), ValueType("number or class")]
 
 
 class Label(StrictModel):
@@ -82,7 +123,7 @@ class Label(StrictModel):
         "several [classes](training.md#several-classes). If left out, `boolean`; of a `count`, `sum`, `mean`, `max`, "
         "`min` or `last`, `number`; of `most`, `category`.",
     )
-    classes: tuple[str, ...] | LearnedClasses | None = Field(
+    classes: Classes = Field(
         None,
         description="Required with `type: category`: the classes, at least two; or how a training finds them among "
         "its rows.",
@@ -119,7 +160,7 @@ class Label(StrictModel):
         description="With `agg: most`: what an event weighs, over the same columns; the value with the largest sum is "
         "the outcome. 1 if left out. Events whose weight is null do not count.",
     )
-    empty: float | str | None = Field(
+    empty: EmptyOutcome = Field(
         None,
         description="The outcome of a window without an event; `null`: the observation has none. Required with a "
         "`value`, which says no number of no event.",
@@ -140,7 +181,7 @@ class Label(StrictModel):
         """The names of the label's classes as far as they are declared: none of a number or of classes to be found."""
         if self.kind == "boolean":
             return ("false", "true")
-        return self.classes if isinstance(self.classes, tuple) else ()
+        return self.classes.listed if self.classes else ()
 
     @property
     def refuses_other(self) -> bool:
@@ -178,11 +219,13 @@ def _check_classes(label: Label) -> None:
         return
     learned = "a list, or {most: 10}"
     _require(label.classes is not None, "a category without classes", learned, "add `classes:`")
-    if not isinstance(label.classes, tuple):
+    assert label.classes is not None
+    names, found = label.classes.listed, label.classes.model_fields_set - {"listed"}
+    _require(not (names and found), f"listed classes with {', '.join(sorted(found))}", learned, "remove it")
+    if "listed" not in label.classes.model_fields_set:
         fix = "add `other:` with the name of a class for all rarer outcomes, or null"
         _require(not label.refuses_other, "no outcome of rare classes", "a name, or null", fix)
         return
-    names = label.classes
     _require(len(names) > 1, "fewer than two classes", "two or more", "list them all, or write `type: boolean`")
     _require(len(set(names)) == len(names), "a class that is listed twice", None, "list each class once")
     _require(all(map(str.strip, names)), "a class without a name", None, "name it")
@@ -214,10 +257,12 @@ def _check_window(label: Label) -> None:
 
 
 def _check_aggregated_type(label: Label) -> None:
-    condition = label.kind == "boolean" and label.agg in {"sum", "mean", "most"}
-    _require(not condition, f"a {label.agg} is no condition", None, "remove `type:`")
+    """Requires a type that the aggregation of a value can have."""
+    condition = label.kind == "boolean" and label.agg in {"sum", "mean"}
+    _require(not condition, f"a {label.agg} is a number, not a condition", "type: number", "remove `type:`")
     is_class = label.kind == "category"
-    _require(not is_class or label.agg in _CLASS_AGGREGATIONS, f"a {label.agg} is no class", "last, most", "change it")
+    fits = not is_class or label.agg in _CLASS_AGGREGATIONS
+    _require(fits, f"a {label.agg} is a number, not a class", "`agg: last` or `agg: most`", "change `agg`, or `type`")
     _require(label.agg != "most" or is_class, "a most frequent value is a class", "`type: category`", "remove `type:`")
 
 

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from nightshift.definition.label import CLASS_ROWS
 from nightshift.definition.model import ModelDefinition
 from nightshift.errors import TerminalError
 from nightshift.pages.plots import Plot
@@ -17,7 +18,6 @@ from nightshift.registry.calibration import UNCHANGED, Calibration, Isotonic, On
 from nightshift.training import probability
 from nightshift.training.bootstrap import Vector, metrics
 from nightshift.training.category_plots import category_plots
-from nightshift.training.probability import CLASS_ROWS
 from nightshift.training.results import Holdout, LabelSummary, RuleResult
 
 ROUNDING = 1e-5  # of the sum of a row's probabilities; some libraries compute in float32

@@ -7,7 +7,7 @@ from collections import Counter
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightshift.definition.label import LearnedClasses
+from nightshift.definition.label import DeclaredClasses
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.prediction import CLASS, probability_column
 from nightshift.errors import TerminalError
@@ -26,7 +26,8 @@ def learn_classes(definition: ModelDefinition, labels: pa.ChunkedArray) -> Label
     if definition.prediction != CLASS:
         return None
     label, counts = definition.label, _count(labels)
-    if isinstance(label.classes, LearnedClasses):
+    assert label.classes is not None
+    if not label.classes.listed:
         names = _frequent(definition, label.classes, counts)
         rest = [label.other] if label.other is not None and counts.keys() - set(names) else []
         names = sorted({*names, *rest})
@@ -50,13 +51,13 @@ def _count(labels: pa.ChunkedArray) -> Counter[str]:
     return Counter({entry["values"]: entry["counts"] for entry in pc.value_counts(labels).to_pylist()})
 
 
-def _frequent(definition: ModelDefinition, declared: LearnedClasses, counts: Counter[str]) -> list[str]:
+def _frequent(definition: ModelDefinition, declared: DeclaredClasses, counts: Counter[str]) -> list[str]:
     """The classes with enough rows, at most as many as are declared; of equal counts the first by name."""
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
-    frequent = [name for name, rows in ordered if rows >= declared.rows][: declared.most]
+    frequent = [name for name, rows in ordered if rows >= declared.least_rows][: declared.most]
     if len(frequent) < 2:
         raise TerminalError(
-            f"fewer than two classes have {declared.rows} labelled rows",
+            f"fewer than two classes have {declared.least_rows} labelled rows",
             where=_place(definition),
             received=_listed(counts),
             allowed="two classes or more",

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from nightshift.definition.label import CLASS_ROWS
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.training import CalibrationMethod
 from nightshift.errors import TerminalError
@@ -19,7 +20,6 @@ from nightshift.training.bootstrap import Vector
 from nightshift.training.probability_plots import probability_plots
 from nightshift.training.results import Holdout, LabelSummary, RuleResult
 
-CLASS_ROWS = 10  # with fewer rows of a class, no metric is reliable
 ISOTONIC_ROWS = 1_000  # rows of the rarer class that a curve of any shape needs
 
 

@@ -12,6 +12,7 @@ from nightshift.errors import DefinitionError
 from unit.shops import ZONE, shops
 
 SUM = "agg: sum, value: amount, empty: 0"
+MOST = "source: sales, window: 7d, agg: most, value: shop"
 
 
 @pytest.mark.parametrize(
@@ -21,7 +22,7 @@ SUM = "agg: sum, value: amount, empty: 0"
         ("{source: sales, expression: amount > 0, agg: any}", "without a window, but with agg; fix: add `window:`"),
         ("{source: sales, expression: amount > 0, window: 7d}", "two outcomes"),
         ("{source: sales, window: 7d}", "a window without aggregation"),
-        ("{source: sales, window: 7d, agg: most}", "label.agg: "),
+        ("{source: sales, window: 7d, agg: mode}", "label.agg: "),
         ("{source: sales, window: 7d, agg: any, value: amount}", "an aggregation that takes no value"),
         ("{source: sales, window: 7d, agg: none, empty: 0}", "an aggregation that takes no empty"),
         ("{source: sales, window: 7d, agg: sum, empty: 0}", "aggregation without a value"),
@@ -37,6 +38,27 @@ SUM = "agg: sum, value: amount, empty: 0"
         (f"{{source: customers, window: 7d, {SUM}}}", "label.window: a window is by event time, and 'customers' has"),
         (f"{{source: sales, window: 7d, by: [shop, shop], {SUM}}}", "label.by: a column is listed twice"),
         ("{source: sales, expression: amount > 0}", "needs at most one row per observation"),
+        (f"{{{MOST}, empty: null}}", "a category without classes; allowed: a list, or {most: 10}"),
+        (f"{{{MOST}, empty: null, classes: [a]}}", "fewer than two classes; allowed: two or more"),
+        (f"{{{MOST}, empty: null, classes: [a, b, a]}}", "a class that is listed twice"),
+        (f"{{{MOST}, empty: null, classes: [a, ' ']}}", "a class without a name"),
+        (f"{{{MOST}, empty: null, classes: [a, b], other: c}}", "`other` is no class: c; allowed: a, b"),
+        (f"{{{MOST}, empty: null, classes: {{most: 5}}}}", "no outcome of rare classes; allowed: a name, or null"),
+        (f"{{{MOST}, empty: null, classes: {{most: 1}}, other: null}}", "label.classes"),
+        (f"{{{MOST}, empty: c, classes: [a, b]}}", "a window without an event is no class: c; allowed: a, b"),
+        (
+            f"{{{MOST}, empty: 0, classes: [a, b]}}",
+            "a window without an event is no category; allowed: a class, or null",
+        ),
+        (f"{{{MOST}, classes: [a, b]}}", "no outcome of a window without an event; allowed: a class, or null"),
+        (f"{{{MOST}, empty: null, classes: [a, b], type: number}}", "a number with classes"),
+        (f"{{{MOST}, empty: null, type: number}}", "a most frequent value is a class"),
+        (f"{{{MOST}, empty: null, classes: [Red wine, red-wine]}}", "its column would have the name of that of 'Red w"),
+        (f"{{source: sales, window: 7d, {SUM}, type: category, classes: [a, b]}}", "a sum is a number, not a class"),
+        (f"{{source: sales, window: 7d, {SUM}, weight: amount}}", "a sum takes no weight; allowed: `agg: most`"),
+        (f"{{source: sales, window: 7d, {SUM}, classes: [a, b]}}", "a number with classes; allowed: `type: category`"),
+        ("{source: sales, window: 7d, agg: sum, value: amount, empty: none}", "without an event is no number"),
+        (f"{{{MOST}, weight: price, empty: null, classes: [a, b]}}", "label.weight: no such column in >>>price<<<"),
     ],
 )
 def test_a_label_that_means_nothing_is_refused_with_its_line(tmp_path: Path, label: str, message: str) -> None:

@@ -120,9 +120,9 @@ PROBLEMS = [
         id="unknown aggregation",
     ),
     pytest.param(
-        ("minimum: {roc_auc: 0.5}", "minimum: {accuracy: 0.5}"),
-        ("minimum: {accuracy", "gate.minimum.accuracy"),
-        ["received 'accuracy'", "'roc_auc', 'average_precision'"],
+        ("minimum: {roc_auc: 0.5}", "minimum: {precision: 0.5}"),
+        ("minimum: {precision", "gate.minimum.precision"),
+        ["received 'precision'", "'roc_auc', 'average_precision'"],
         id="unknown metric",
     ),
     pytest.param(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -123,6 +124,58 @@ def test_a_label_is_that_of_a_loop_over_the_events(tmp_path: Path, agg: str, win
         directly = outcomes_by_brute_force(definition, rows.slice(0, len(keys)), table_of(sales), SPAN)
         by_key = {(row["shop"], row["customer"]): row["label"] for row in directly.to_pylist()}
         assert [by_key[key] for key in keys] == pytest.approx(expected[: len(keys)], rel=1e-9, abs=1e-9)
+
+    agrees()
+
+
+def most(chosen: list[Sale], weighted: bool) -> str | None:
+    """The kind of amount with the most sales, or the largest sum; of equal ones the first by name."""
+    totals: dict[str, float] = {}
+    for sale in chosen:
+        if sale.amount is not None:
+            kind = f"kind {int(sale.amount) % 3}"
+            totals[kind] = totals.get(kind, 0.0) + (sale.amount if weighted else 1)
+    return min(totals, key=lambda kind: (-totals[kind], kind)) if totals else None
+
+
+def latest(chosen: list[Sale], weighted: bool) -> str | None:
+    """The kind of amount of the last sale; of several at an instant, the last by name."""
+    kinds = [(sale.sold_at, f"kind {int(sale.amount) % 3}") for sale in chosen if sale.amount is not None]
+    return max(kinds)[1] if kinds else None  # type: ignore[type-var]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("agg", "plain"),
+    [("agg: most", most), ("agg: most, weight: amount", most), ("agg: last, type: category", latest)],
+    ids=["most", "weighted", "last"],
+)
+@pytest.mark.parametrize("empty", [None, "kind 9"])
+def test_a_class_is_that_of_a_loop_over_the_events(
+    tmp_path: Path, agg: str, plain: Callable[[list[Sale], bool], str | None], empty: str | None
+) -> None:
+    value = "value: \"'kind ' || cast(amount as integer) % 3\""
+    classes = "classes: {rows: 1}, other: null"
+    definition = shops(tmp_path, f"{{source: sales, window: 3d, {agg}, {value}, {classes}, empty: {empty or 'null'}}}")
+    rows = observed(
+        *((night, "north", customer) for night in days(FIRST, FIRST + timedelta(days=8)) for customer in (1, 3))
+    )
+    amounts = st.one_of(st.none(), st.integers(0, 12).map(float))  # sums of these are equal now and then
+
+    @settings(max_examples=8)
+    @given(sales=st.lists(_sale, min_size=10, max_size=80), data=st.data())
+    def agrees(sales: list[Sale], data: st.DataObject) -> None:
+        sales = [sale._replace(amount=data.draw(amounts)) for sale in sales]
+        labels = {
+            tuple(row.values())[:3]: row["label"]
+            for row in window_labels(definition, rows, table_of(sales), SPAN).to_pylist()
+        }
+        expected = {}
+        for row in rows.to_pylist():
+            chosen = [sale for sale in sales if counts(sale, *row.values(), 0, 3)]
+            if (outcome := plain(chosen, "weight" in agg) or empty) is not None:
+                expected[tuple(row.values())] = outcome
+        assert labels == expected
 
     agrees()
 

@@ -73,7 +73,7 @@ def night_of(reference: ModelReference, rows: pa.Table, number: int = 100) -> Sc
     assert profiler is not None
     return ScoredNight(
         day_of(number),
-        profiler(rows, rows[SCORES]),
+        profiler(rows, rows.select([SCORES]).rename_columns(["score"])),
         FEATURES,
         3,
         {"number_0": 0.3, "category_0": 0.1, "number_5": -0.01},

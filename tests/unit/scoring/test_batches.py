@@ -194,9 +194,12 @@ def test_a_night_is_profiled_with_its_scores_for_any_batches(
     night_rows, model = pa.Table.from_batches(rows), package(tiny, 1)
     scores = pa.table({SCORES: model.score(night_rows)})
     types = {name: str(kind) for name, kind in tiny.feature_types.items()}
-    profiler = Profiler(learn_bins(night_rows, types), learn_bins(scores, {SCORES: "number"})[SCORES], ("kind",))
+    profiler = Profiler(learn_bins(night_rows, types), learn_bins(scores, {SCORES: "number"}), ("kind",))
     [row] = profiled(rows, scorer(model, scores_table(tiny), tmp_path, 1), profiler)
-    profile, expected = NightProfile.from_json(json.loads(row["profile"])), profiler(night_rows, scores[SCORES])
+    profile, expected = (
+        NightProfile.from_json(json.loads(row["profile"])),
+        profiler(night_rows, scores.rename_columns(["score"])),
+    )
     assert (row["scorer"], profile.features.rows) == (0, 300)
     for columns, expected_columns in ((profile.features, expected.features), (profile.scores, expected.scores)):
         assert all((counts == expected_columns.counts[name]).all() for name, counts in columns.counts.items())
