@@ -89,7 +89,8 @@ class Gate(StrictModel):
         0.999,
         gt=0.5,
         le=1,
-        description="A `roc_auc`, of a number an `r2`, from here on is refused as a suspected leak. `null`: none is.",
+        description="A `roc_auc`, of a number an `r2`, of a class a `macro_roc_auc`, from here on is refused as a "
+        "suspected leak. `null`: none is.",
     )
     rows: int = Field(100, ge=1, description="The fewest labelled rows of the holdout.")
     speed: float | None = Field(

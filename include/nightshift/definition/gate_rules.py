@@ -35,7 +35,7 @@ def minimum_can_be_met(definition: ModelDefinition) -> Iterator[Problem]:
             yield Problem(path, "can never be met", bound, f"{metric} is at most 1", "lower it")
         if metric not in LARGER_IS_BETTER and bound < 0:
             yield Problem(path, "can never be met", bound, f"{metric} is at least 0", "raise it")
-        if metric in {"roc_auc", "r2"} and gate.leak is not None and gate.leak <= bound <= 1:
+        if metric == definition.prediction.metrics.leak and gate.leak is not None and gate.leak <= bound <= 1:
             allowed = f"less than gate.leak, {gate.leak}: from there on a leak is suspected"
             yield Problem(path, "can never be met", bound, allowed, "lower it")
 

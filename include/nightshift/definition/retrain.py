@@ -10,8 +10,20 @@ from nightshift.definition.base import StrictModel
 from nightshift.definition.duration import Days
 
 # Without the bias: it has a sign, so that a larger bias need not be worse.
-Realized = Literal["roc_auc", "average_precision", "brier", "log_loss", "calibration_error", "mae", "rmse", "r2"]
-Estimated = Literal["roc_auc", "brier", "log_loss", "mae", "rmse"]
+Realized = Literal[
+    "roc_auc",
+    "average_precision",
+    "brier",
+    "log_loss",
+    "calibration_error",
+    "accuracy",
+    "macro_f1",
+    "macro_roc_auc",
+    "mae",
+    "rmse",
+    "r2",
+]
+Estimated = Literal["roc_auc", "brier", "log_loss", "accuracy", "mae", "rmse"]
 
 
 class Trigger(StrictModel):
@@ -36,7 +48,9 @@ class DriftTrigger(Trigger):
 class EstimateTrigger(Trigger):
     """A night whose performance, estimated without labels, is worse than that of the version's holdout is a breach."""
 
-    metric: Estimated | None = Field(None, description="The metric. If left out, `roc_auc`; of a number `mae`.")
+    metric: Estimated | None = Field(
+        None, description="The metric. If left out, `roc_auc`; of a number `mae`, of a class `accuracy`."
+    )
     worse: float | None = Field(
         None,
         gt=0,
@@ -48,7 +62,9 @@ class EstimateTrigger(Trigger):
 class PerformanceTrigger(Trigger):
     """A night whose performance, measured once its labels are final, is worse than the holdout's is a breach."""
 
-    metric: Realized | None = Field(None, description="The metric. If left out, `roc_auc`; of a number `mae`.")
+    metric: Realized | None = Field(
+        None, description="The metric. If left out, `roc_auc`; of a number `mae`, of a class `accuracy`."
+    )
     worse: float | None = Field(
         None,
         gt=0,

@@ -35,6 +35,7 @@ OVERALL = {
 METRICS = {
     "roc_auc": ("ROC AUC", "higher is better"),
     "brier": ("Brier score", "lower is better"),
+    "accuracy": ("Accuracy", "higher is better"),
     "mae": ("Mean absolute error", "lower is better"),
     "rmse": ("Root mean squared error", "lower is better"),
 }
