@@ -69,6 +69,17 @@ def test_days_and_weekdays_that_differ_do_not_make_it_alarm_more_often(
     assert 0.5 <= np.mean(rates) <= 1.5
 
 
+@pytest.mark.parametrize(("weekdays", "nights", "periods"), [full(1, 52, 6), full(5, 60, 6), full(2, 24, 12)])
+def test_nights_of_some_weekdays_do_not_make_it_alarm_more_often(weekdays: int, nights: int, periods: int) -> None:
+    """A year of Mondays, twelve weeks of workdays, and twelve weeks of two days."""
+    rates = []
+    for seed in range(periods):
+        random = np.random.default_rng(seed)
+        scored = population(random, nights, 2000, daily=0.1, weekly=0.2, weekdays_scored=weekdays)
+        rates.append(alarm_rate(*scored, 2000))
+    assert 0.5 <= np.mean(rates) <= 1.5
+
+
 @pytest.mark.parametrize(
     ("change", "layer", "named"),
     [

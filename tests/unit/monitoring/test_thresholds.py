@@ -37,13 +37,19 @@ BINS = NumberBins(tuple(DECILES), tuple(np.linspace(-1.75, 1.75, 10)))
 
 
 def population(
-    random: np.random.Generator, days: int, size: int, *, daily: float = 0.0, weekly: float = 0.0
+    random: np.random.Generator,
+    days: int,
+    size: int,
+    *,
+    daily: float = 0.0,
+    weekly: float = 0.0,
+    weekdays_scored: int = 7,
 ) -> tuple[dict[str, MonitoredColumn], dict[str, np.ndarray], np.ndarray]:
     """Twenty normal features whose mean differs by day and by weekday: what a reference learns, and counts of nights.
 
     Counts are drawn as multinomials, which is what the counts of drawn rows are.
     """
-    weekdays, nights = np.arange(days) % 7, (days + np.arange(NIGHTS)) % 7
+    weekdays, nights = np.arange(days) % weekdays_scored, (days + np.arange(NIGHTS)) % weekdays_scored
     columns, counts = {}, {}
     for name in FEATURES:
         usual = weekly * random.normal(size=7)
