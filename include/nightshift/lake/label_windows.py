@@ -17,9 +17,10 @@ from nightshift.definition.calendar import available_at, label_dates, label_span
 from nightshift.definition.label import OF_EVENTS
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.spark_sql import instant_of, to_duckdb
+from nightshift.lake.tables import label_type
 from nightshift.lake.zeros import with_plain_zeros
 
-_INSTANT, _LABEL = pa.timestamp("us", "UTC"), pa.field("label", pa.float64())
+_INSTANT = pa.timestamp("us", "UTC")
 _DIRECTLY = {
     "any": "cast(count(_value) > 0 as double)",
     "none": "cast(count(_value) = 0 as double)",
@@ -28,7 +29,9 @@ _DIRECTLY = {
     "mean": "avg(_value)",
     "min": "min(_value)",
     "max": "max(_value)",
-    "last": "max({'at': _at, 'value': _value}) filter (_value is not null)",
+    "last": "(max({'at': _at, 'value': _value}) filter (_value is not null)).value",
+    # Exact sums, since equal ones are told apart by the class; the first of them by name.
+    "most": "first(_value order by _sum desc nulls last, _value)",
 }
 
 
@@ -48,12 +51,12 @@ def split_by_window(definition: ModelDefinition, rows: pa.Table, night: date) ->
 
 def outcomes_without_events(definition: ModelDefinition, observed: pa.Table) -> pa.Table:
     """The declared outcome of a window without an event, of every observation; without rows if there is none."""
-    label = definition.label
+    label, kind = definition.label, label_type(definition)
     value = OF_EVENTS.get(str(label.agg), label.empty)
     rows = observed.select(["score_date", *definition.observations.key])
     if value is None:
-        return rows.slice(0, 0).append_column("label", pa.array([], pa.float64()))
-    return rows.append_column("label", pa.array(np.full(rows.num_rows, float(value))))
+        return rows.slice(0, 0).append_column("label", pa.array([], kind))
+    return rows.append_column("label", pa.array([value] * rows.num_rows, kind))
 
 
 def outcomes_by_brute_force(
@@ -68,19 +71,24 @@ def outcomes_by_brute_force(
         files: The dates of the source that are published.
 
     Returns:
-        Columns `score_date`, the observation's key and `label` (float64, no nulls).
+        Columns `score_date`, the observation's key and `label` (see `label_type`; no nulls).
     """
     label, night = definition.label, observed["score_date"][0].as_py()
     source, last = definition.sources[label.source], label_dates(definition, night)[1]
     inside, _ = split_by_window(definition, rows, night)
     days = [day for day in files if day <= last]
     available = [available_at(definition.schedule, source, day) for day in days]
-    observation = ", ".join(f'observed."{column}"' for column in ("score_date", *definition.observations.key))
+    keys = ", ".join(f'"{column}"' for column in ("score_date", *definition.observations.key))
     matches = " and ".join(f'observed."{column}" = events."{column}"' for column in definition.label_key)
-    where, value = f"({label.where or 'true'}\n)", "true"
+    kind = "varchar" if label.kind == "category" else "double"
+    where, value, weight = f"({label.where or 'true'}\n)", "true", f"cast(({label.weight or '1'}\n) as double)"
     if label.value is not None:
-        value = f"cast(({label.value}\n) as double)"
-    outcome = _DIRECTLY[str(label.agg)] + (".value" if label.agg == "last" else "")
+        value = f"cast(({label.value}\n) as {kind})"
+    outcome, grouped = f"coalesce({_DIRECTLY[str(label.agg)]}, {_empty(definition)})", "joined"
+    if label.agg == "most":
+        grouped = (
+            f"(select {keys}, _value, sum(cast(_weight * pow(2, 66) as hugeint)) as _sum from joined group by all)"
+        )
     with duckdb.connect() as database:
         database.execute("set timezone = 'UTC'")
         database.register("landed", with_plain_zeros(inside, definition.label_key))
@@ -91,13 +99,18 @@ def outcomes_by_brute_force(
         labels = database.sql(f"""
             with events as (
                 select valued.* from (
-                    select *, {_instant(definition)} as _at, {value} as _value from landed where {where}
-                ) as valued join files on source_date = _file where _at < _available and _value is not null
+                    select *, {_instant(definition)} as _at, {value} as _value, {weight} as _weight
+                    from landed where {where}
+                ) as valued join files on source_date = _file
+                where _at < _available and _value is not null and _weight is not null
+            ), joined as (
+                select observed.*, _at, _value, _weight from observed left join events on {matches}
             )
-            select {observation}, coalesce({outcome}, {_empty(definition)}) + 0.0 as label
-            from observed left join events on {matches} group by all having label is not null
+            select {keys}, {outcome if kind == "varchar" else f"{outcome} + 0.0"} as label
+            from {grouped} group by {keys} having label is not null
         """).to_arrow_table()
-    return labels.cast(pa.schema([observed.schema.field(name) for name in labels.column_names[:-1]] + [_LABEL]))
+    fields = [observed.schema.field(name) for name in labels.column_names[:-1]]
+    return labels.cast(pa.schema([*fields, pa.field("label", label_type(definition))]))
 
 
 def _instant(definition: ModelDefinition) -> str:
@@ -108,4 +121,6 @@ def _instant(definition: ModelDefinition) -> str:
 
 def _empty(definition: ModelDefinition) -> str:
     value = OF_EVENTS.get(str(definition.label.agg), definition.label.empty)
+    if isinstance(value, str):
+        return "'" + value.replace("'", "''") + "'"
     return "null" if value is None else f"cast({value!r} as double)"

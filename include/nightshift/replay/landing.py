@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from nightshift.definition.calendar import is_available, previous_night
+from nightshift.definition.calendar import is_available, newest_partition, previous_night
 from nightshift.definition.load import load_replay
 from nightshift.lake.files import write_bytes
 from nightshift.lake.landing import landing_file, missing_files
@@ -37,7 +37,9 @@ def land(project: Project, night: date, since: date | None = None) -> int:
     """
     definition, landing = project.definition, project.settings.landing_uri
     count = 0
-    for name, text, content in load_replay(definition)(since or definition.schedule.start, night):
+    # Some files are there before their own date, such as what is planned for tomorrow.
+    last = max(night, *(newest_partition(definition.schedule, source, night) for source in definition.sources.values()))
+    for name, text, content in load_replay(definition)(since or definition.schedule.start, last):
         if (source := definition.sources.get(name)) is None:
             continue  # the data are another model's, which has more sources
         day = date.fromisoformat(text)

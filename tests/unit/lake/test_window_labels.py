@@ -176,6 +176,10 @@ def test_a_class_is_that_of_a_loop_over_the_events(
             if (outcome := plain(chosen, "weight" in agg) or empty) is not None:
                 expected[tuple(row.values())] = outcome
         assert labels == expected
+        directly = outcomes_by_brute_force(definition, rows.slice(0, 2), table_of(sales), SPAN).to_pylist()
+        assert {tuple(row.values())[:3]: row["label"] for row in directly} == {
+            key: outcome for key, outcome in expected.items() if key[0] == FIRST
+        }
 
     agrees()
 
