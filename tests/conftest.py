@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from databases import copy_mlflow
+from prepared import PreparedInstallation
 from xdist.scheduler import LoadScopeScheduling
 
 from nightshift.compute.job import SUBMITTERS
@@ -88,6 +89,12 @@ def empty_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
     settings = Settings(home=PROJECT, var=tmp_path_factory.mktemp("mlflow"))
     Registry(settings, "tiny")
     return settings.var_path / "mlflow" / "mlflow.db"
+
+
+@pytest.fixture(scope="session")
+def prepared_installation(tmp_path_factory: pytest.TempPathFactory, empty_mlflow: Path) -> PreparedInstallation:
+    """The installation that tests of this process use in turn, each from a state that was prepared once."""
+    return PreparedInstallation(tmp_path_factory.mktemp("installation"), empty_mlflow)
 
 
 @pytest.fixture

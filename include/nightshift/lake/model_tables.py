@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pyiceberg.expressions import BooleanExpression
-from pyiceberg.expressions.parser import parse
 
 from nightshift.errors import NotYetAvailable
 from nightshift.lake.catalog import Lake
@@ -13,6 +12,7 @@ from nightshift.lake.commit import Replacement
 from nightshift.lake.files import list_files, remove
 from nightshift.lake.inventory import SOURCE_LAYERS, UsedSources, drop, users
 from nightshift.lake.publish import INPUT, retry_on_conflict
+from nightshift.lake.read import equal_to
 from nightshift.lake.staging import staging_folder
 from nightshift.lake.tables import REGISTRY_EVENTS, Layer, split_identifier
 
@@ -86,7 +86,7 @@ def _rows_of(lake: Lake, name: str, model: str) -> int:
 
 
 def _of_model(model: str) -> BooleanExpression:
-    return parse(f"{SPLIT_BY_MODEL} = {model!r}")
+    return equal_to(SPLIT_BY_MODEL, model)
 
 
 def _delete_partitions(lake: Lake, name: str, model: str) -> None:

@@ -10,8 +10,16 @@ from types import MappingProxyType
 from typing import Any
 
 import pyarrow as pa
-from pyiceberg.expressions import AlwaysTrue, BooleanExpression
-from pyiceberg.expressions.parser import parse
+from pyiceberg.expressions import (
+    AlwaysTrue,
+    And,
+    BooleanExpression,
+    EqualTo,
+    GreaterThanOrEqual,
+    LessThanOrEqual,
+    Reference,
+)
+from pyiceberg.expressions.literals import literal
 from pyiceberg.manifest import DataFile
 from pyiceberg.table import Table
 from pyiceberg.table.snapshots import Snapshot
@@ -31,9 +39,14 @@ def partition_filter(
     spec: TableSpec, first: date, last: date, split: Mapping[str, str | int] = MappingProxyType({})
 ) -> BooleanExpression:
     """Selects the partitions from `first` to `last`, with the given values of the other partition columns."""
-    clauses = [f"{spec.date_column} >= '{first}'", f"{spec.date_column} <= '{last}'"]
-    clauses += [f"{column} = {value!r}" for column, value in split.items()]
-    return parse(" and ".join(clauses))
+    day = Reference(spec.date_column)
+    dates = GreaterThanOrEqual(term=day, value=literal(str(first))), LessThanOrEqual(term=day, value=literal(str(last)))
+    return And(AlwaysTrue(), *dates, *(equal_to(column, value) for column, value in split.items()))
+
+
+def equal_to(column: str, value: str | int) -> BooleanExpression:
+    """Selects the rows whose column has a value."""
+    return EqualTo(term=Reference(column), value=literal(value))
 
 
 def partition_values(spec: TableSpec, file: DataFile) -> list[Any]:

@@ -22,7 +22,7 @@ from nightshift.registry.estimators.scikit_learn import ESTIMATOR, SCHEMA
 from nightshift.registry.package import load_package, package_digest
 from nightshift.registry.store import DIGEST
 from unit.registry.test_package import Bomb
-from unit.registry.trainings import artifact, promoted
+from unit.registry.trainings import Start, artifact
 
 # Imported, it leaves a mark; so does anything that is made of it.
 MODULE = """
@@ -100,9 +100,9 @@ def readers(project: Project) -> dict[str, Callable[[], Any]]:
 
 @pytest.mark.parametrize("plant", PLANTED)
 def test_what_was_planted_is_refused_by_its_digest_and_never_runs(
-    project: Project, mark: Path, plant: Callable[[Path, Path], None]
+    project: Project, start: Start, mark: Path, plant: Callable[[Path, Path], None]
 ) -> None:
-    first, _ = promoted(project, 3, 4)
+    first, _ = start(3, 4)
     plant(artifact(project, first.run_id), mark)
     for who, read in readers(project).items():
         with pytest.raises(TerminalError, match=r"artifact (is not the one that was registered|cannot be read)"):
@@ -114,10 +114,10 @@ def test_what_was_planted_is_refused_by_its_digest_and_never_runs(
 
 @pytest.mark.parametrize("plant", [untrusted, function])
 def test_a_type_that_is_not_trusted_never_runs_even_if_the_digest_was_changed_with_it(
-    project: Project, mark: Path, plant: Callable[[Path, Path], None]
+    project: Project, start: Start, mark: Path, plant: Callable[[Path, Path], None]
 ) -> None:
     """Whoever can also write to MLflow's database can make the digest fit, of what scores and is judged."""
-    first, _ = promoted(project, 3, 4)
+    first, _ = start(3, 4)
     folder = artifact(project, first.run_id)
     plant(folder, mark)
     digest = package_digest({file.name: file.read_bytes() for file in folder.iterdir()})
@@ -130,8 +130,8 @@ def test_a_type_that_is_not_trusted_never_runs_even_if_the_digest_was_changed_wi
     assert "evil_module" not in sys.modules
 
 
-def test_what_is_planted_here_would_run_if_it_were_trusted(project: Project, mark: Path) -> None:
-    [model] = promoted(project, 3)
+def test_what_is_planted_here_would_run_if_it_were_trusted(project: Project, start: Start, mark: Path) -> None:
+    [model] = start(3)
     folder = artifact(project, model.run_id)
     untrusted(folder, mark)
     content = (folder / ESTIMATOR).read_bytes()

@@ -14,7 +14,17 @@ from nightshift.registry.events import RegistryEvent, challenger_changes, curren
 from nightshift.registry.store import CHALLENGER
 from nightshift.settings import Settings
 from unit.registry.test_champions import FIRST, point, scored
-from unit.registry.trainings import NOTE, at_once, check_sound, killed, promote, promoted, recorded_changes, trained
+from unit.registry.trainings import (
+    NOTE,
+    Start,
+    at_once,
+    challenged,
+    check_sound,
+    killed,
+    promote,
+    promoted,
+    recorded_changes,
+)
 from unit.tables import day
 
 YES, NO = Answer(True, "ada", "looks right"), Answer(False, "ada", "slices")
@@ -36,13 +46,6 @@ def answer(settings: Settings, run: str, given: Answer) -> None:
     Project("tiny", settings).challengers.apply_answer(run, given, "run 9")
 
 
-def challenged(project: Project, number: int) -> str:
-    """A training that passed and is the challenger now; its MLflow run."""
-    run = trained(project, number).run_id
-    project.challengers.register_challenger(run, NOTE, f"run {number}")
-    return run
-
-
 def challenger(project: Project) -> int | None:
     version = project.registry.challenger()
     return version.number if version else None
@@ -62,12 +65,13 @@ def check(project: Project) -> None:
 # ---- coming
 
 
-def test_what_challenges_is_a_version_with_an_event_that_says_why_and_the_champion_stays(project: Project) -> None:
-    promoted(project, 3)
-    run = challenged(project, 4)
+def test_what_challenges_is_a_version_with_an_event_that_says_why_and_the_champion_stays(
+    project: Project, start: Start
+) -> None:
+    *_, model = start(3, challengers=(4,))
     assert recorded_changes(project) == [*FIRST, ("registered", None, 2), ("challenging", None, 2)]
     event = project.champions.events()[-1]
-    assert (event.actor, event.reason, event.effective, event.mlflow_run) == ("run 4", "reason 4", day(4), run)
+    assert (event.actor, event.reason, event.effective, event.mlflow_run) == ("run 4", "reason 4", day(4), model.run_id)
     told_of = {"gate": NOTE, "digest": project.registry.version(2).digest, "first_night": str(day(4))}
     assert event.parsed_evidence == told_of
     assert (project.champions.require_champion().number, challenger(project)) == (1, 2)
@@ -76,22 +80,19 @@ def test_what_challenges_is_a_version_with_an_event_that_says_why_and_the_champi
     check(project)
 
 
-def test_challenging_again_changes_nothing_whatever_became_of_it(project: Project) -> None:
-    promoted(project, 3)
-    run = challenged(project, 4)
+def test_challenging_again_changes_nothing_whatever_became_of_it(project: Project, start: Start) -> None:
+    *_, model = start(3, challengers=(4,))
     for step in (lambda: None, lambda: project.challengers.retire(2, "me", "")):
         step()
         before = project.champions.events()
-        assert project.challengers.register_challenger(run, NOTE, "run 4").number == 2
+        assert project.challengers.register_challenger(model.run_id, NOTE, "run 4").number == 2
         assert project.champions.events() == before
     assert challenger(project) is None
     check(project)
 
 
-def test_a_newer_challenger_retires_the_older_one(project: Project) -> None:
-    promoted(project, 3)
-    challenged(project, 4)
-    challenged(project, 5)
+def test_a_newer_challenger_retires_the_older_one(project: Project, start: Start) -> None:
+    start(3, challengers=(4, 5))
     assert recorded_changes(project)[4:] == [("registered", None, 3), ("retired", None, 2), ("challenging", None, 3)]
     retired = project.champions.events()[-2]
     assert (retired.actor, retired.reason, retired.effective) == ("run 5", "version 3 is newer", day(5))
@@ -99,9 +100,10 @@ def test_a_newer_challenger_retires_the_older_one(project: Project) -> None:
     check(project)
 
 
-def test_an_older_training_that_is_registered_late_does_not_displace_a_newer_one(project: Project) -> None:
-    promoted(project, 3)
-    older = trained(project, 4)
+def test_an_older_training_that_is_registered_late_does_not_displace_a_newer_one(
+    project: Project, start: Start
+) -> None:
+    *_, older = start(3, unregistered=(4,))
     project.registry.register(older.run_id, NOTE)  # and killed before anything else
     challenged(project, 5)
     assert project.challengers.register_challenger(older.run_id, NOTE, "run 4").number == 2
@@ -110,9 +112,8 @@ def test_an_older_training_that_is_registered_late_does_not_displace_a_newer_one
     check(project)
 
 
-def test_a_version_that_is_promoted_at_once_retires_an_older_challenger(project: Project) -> None:
-    promoted(project, 3)
-    challenged(project, 4)
+def test_a_version_that_is_promoted_at_once_retires_an_older_challenger(project: Project, start: Start) -> None:
+    start(3, challengers=(4,))
     promoted(project, 5)
     assert recorded_changes(project)[4:] == [("registered", None, 3), ("retired", None, 2), ("promoted", 1, 3)]
     assert (project.champions.require_champion().number, challenger(project)) == (3, None)
@@ -124,9 +125,9 @@ def test_a_version_that_is_promoted_at_once_retires_an_older_challenger(project:
 
 def test_a_challenger_that_is_promoted_is_the_champion_from_the_next_night_on_and_challenges_no_more(
     project: Project,
+    start: Start,
 ) -> None:
-    promoted(project, 3)
-    challenged(project, 4)
+    start(3, challengers=(4,))
     scored(project, day(8), day(9))
     change = project.challengers.promote(2, "run 9", "better", {"shadow": "7 nights"}, against=1)
     assert change and (
@@ -146,18 +147,16 @@ def test_a_challenger_that_is_promoted_is_the_champion_from_the_next_night_on_an
     check(project)
 
 
-def test_a_promotion_that_was_decided_against_another_champion_is_not_made(project: Project) -> None:
-    promoted(project, 3, 4)
-    challenged(project, 5)
+def test_a_promotion_that_was_decided_against_another_champion_is_not_made(project: Project, start: Start) -> None:
+    start(3, 4, challengers=(5,))
     project.champions.roll_back("me")
     assert project.challengers.promote(3, "run 9", "better", against=2) is None
     assert (project.champions.require_champion().number, challenger(project)) == (1, 3)
     check(project)
 
 
-def test_a_challenger_that_is_retired_stays_a_version(project: Project) -> None:
-    promoted(project, 3)
-    challenged(project, 4)
+def test_a_challenger_that_is_retired_stays_a_version(project: Project, start: Start) -> None:
+    start(3, challengers=(4,))
     change = project.challengers.retire(None, "me", "not needed")
     assert change and (
         change.event,
@@ -171,10 +170,8 @@ def test_a_challenger_that_is_retired_stays_a_version(project: Project) -> None:
     check(project)
 
 
-def test_who_is_meant_must_be_the_challenger(project: Project) -> None:
-    promoted(project, 3)
-    challenged(project, 4)
-    challenged(project, 5)
+def test_who_is_meant_must_be_the_challenger(project: Project, start: Start) -> None:
+    start(3, challengers=(4, 5))
     before = recorded_changes(project)
     assert project.challengers.retire(2, "me", "") is None
     assert project.challengers.promote(2, "me", "") is None
@@ -184,10 +181,9 @@ def test_who_is_meant_must_be_the_challenger(project: Project) -> None:
 # ---- an answer
 
 
-def test_an_approval_is_kept_with_the_person_and_the_version_is_promoted(project: Project) -> None:
-    promoted(project, 3)
-    run = challenged(project, 4)
-    change = project.challengers.apply_answer(run, YES, "run 4")
+def test_an_approval_is_kept_with_the_person_and_the_version_is_promoted(project: Project, start: Start) -> None:
+    *_, model = start(3, challengers=(4,))
+    change = project.challengers.apply_answer(model.run_id, YES, "run 4")
     approved, raised = project.champions.events()[-2:]
     assert change == raised
     assert (approved.event, approved.to_version, approved.actor, approved.reason) == (
@@ -195,32 +191,31 @@ def test_an_approval_is_kept_with_the_person_and_the_version_is_promoted(project
     )  # fmt: skip
     assert (raised.event, raised.from_version, raised.to_version) == ("promoted", 1, 2)
     assert (raised.actor, raised.reason) == ("run 4", "approved by ada")
-    assert project.challengers.apply_answer(run, YES, "run 4") == raised
+    assert project.challengers.apply_answer(model.run_id, YES, "run 4") == raised
     check(project)
 
 
-def test_a_refusal_is_kept_with_the_person_and_is_final(project: Project) -> None:
-    promoted(project, 3)
-    run = challenged(project, 4)
-    change = project.challengers.apply_answer(run, NO, "run 4")
+def test_a_refusal_is_kept_with_the_person_and_is_final(project: Project, start: Start) -> None:
+    *_, model = start(3, challengers=(4,))
+    change = project.challengers.apply_answer(model.run_id, NO, "run 4")
     assert (change.event, change.to_version, change.actor, change.reason) == (
         "declined",
         2,
         "ada",
         "slices",
     )
-    assert project.challengers.apply_answer(run, NO, "run 4") == change
+    assert project.challengers.apply_answer(model.run_id, NO, "run 4") == change
     with pytest.raises(TerminalError, match=r"version 2: the version is no longer the challenger.*rollback --to 2"):
-        project.challengers.apply_answer(run, YES, "run 4")
+        project.challengers.apply_answer(model.run_id, YES, "run 4")
     assert (project.champions.require_champion().number, challenger(project)) == (1, None)
     assert project.champions.roll_back("me", 2).to_version == 2
     check(project)
 
 
-def test_the_first_version_of_all_can_wait_for_an_answer(project: Project) -> None:
-    run = challenged(project, 3)
+def test_the_first_version_of_all_can_wait_for_an_answer(project: Project, start: Start) -> None:
+    *_, model = start(challengers=(3,))
     assert project.registry.champion() is None
-    project.challengers.apply_answer(run, YES, "run 3")
+    project.challengers.apply_answer(model.run_id, YES, "run 3")
     assert recorded_changes(project) == [
         ("registered", None, 1), ("challenging", None, 1), ("approved", None, 1), ("promoted", None, 1),
     ]  # fmt: skip
@@ -230,38 +225,34 @@ def test_the_first_version_of_all_can_wait_for_an_answer(project: Project) -> No
 # ---- with a champion that changes
 
 
-def test_going_back_leaves_the_challenger_where_it_is(project: Project) -> None:
-    promoted(project, 3, 4)
-    challenged(project, 5)
+def test_going_back_leaves_the_challenger_where_it_is(project: Project, start: Start) -> None:
+    start(3, 4, challengers=(5,))
     assert project.champions.roll_back("me").to_version == 1
     assert challenger(project) == 3
     check(project)
 
 
-def test_going_back_never_goes_to_a_version_that_only_challenged(project: Project) -> None:
-    promoted(project, 3)
-    challenged(project, 4)
+def test_going_back_never_goes_to_a_version_that_only_challenged(project: Project, start: Start) -> None:
+    start(3, challengers=(4,))
     project.challengers.retire(2, "me", "")
     promoted(project, 5)
     assert project.champions.roll_back("me").to_version == 1
     check(project)
 
 
-def test_a_challenger_can_be_made_the_champion_by_hand(project: Project) -> None:
-    promoted(project, 3)
-    challenged(project, 4)
+def test_a_challenger_can_be_made_the_champion_by_hand(project: Project, start: Start) -> None:
+    start(3, challengers=(4,))
     assert project.champions.roll_back("me", 2).to_version == 2
     assert challenger(project) is None
     check(project)
 
 
-def test_a_challenger_that_was_promoted_can_be_gone_back_from(project: Project) -> None:
-    promoted(project, 3)
-    run = challenged(project, 4)
+def test_a_challenger_that_was_promoted_can_be_gone_back_from(project: Project, start: Start) -> None:
+    *_, model = start(3, challengers=(4,))
     project.challengers.promote(2, "run 9", "better")
     assert project.champions.roll_back("me").to_version == 1
-    assert project.challengers.register_challenger(run, NOTE, "run 4").number == 2
-    assert project.champions.promote(run, NOTE, "run 4").number == 2
+    assert project.challengers.register_challenger(model.run_id, NOTE, "run 4").number == 2
+    assert project.champions.promote(model.run_id, NOTE, "run 4").number == 2
     assert (project.champions.require_champion().number, challenger(project)) == (1, None)
     check(project)
 
@@ -274,9 +265,9 @@ def set_challenger(project: Project, number: int) -> None:
 
 
 def test_a_challenger_that_was_made_or_taken_away_in_mlflow_is_kept_as_an_event_once_with_a_warning(
-    project: Project, caplog: pytest.LogCaptureFixture
+    project: Project, start: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
-    promoted(project, 3, 4)
+    start(3, 4)
     set_challenger(project, 1)
     with caplog.at_level(logging.WARNING):
         project.champions.reconcile_aliases("me")
@@ -294,26 +285,26 @@ def test_a_challenger_that_was_made_or_taken_away_in_mlflow_is_kept_as_an_event_
     check(project)
 
 
-def test_a_challenger_that_was_exchanged_in_mlflow_is_the_one_that_was_put_there(project: Project) -> None:
-    promoted(project, 3, 4)
-    challenged(project, 5)
+def test_a_challenger_that_was_exchanged_in_mlflow_is_the_one_that_was_put_there(
+    project: Project, start: Start
+) -> None:
+    start(3, 4, challengers=(5,))
     set_challenger(project, 1)
     project.champions.reconcile_aliases("me")
     assert recorded_changes(project)[6:] == [("challenging", 3, 1)]
     check(project)
 
 
-def test_a_champion_is_never_its_own_challenger(project: Project) -> None:
-    promoted(project, 3)
+def test_a_champion_is_never_its_own_challenger(project: Project, start: Start) -> None:
+    start(3)
     set_challenger(project, 1)
     project.champions.reconcile_aliases("me")
     assert challenger(project) is None and recorded_changes(project) == FIRST
     check(project)
 
 
-def test_a_challenger_that_was_made_the_champion_in_mlflow_challenges_no_more(project: Project) -> None:
-    promoted(project, 3)
-    challenged(project, 4)
+def test_a_challenger_that_was_made_the_champion_in_mlflow_challenges_no_more(project: Project, start: Start) -> None:
+    start(3, challengers=(4,))
     point(project, 2)
     project.champions.reconcile_aliases("me")
     assert recorded_changes(project)[4:] == [("changed_elsewhere", 1, 2)]
@@ -321,9 +312,8 @@ def test_a_challenger_that_was_made_the_champion_in_mlflow_challenges_no_more(pr
     assert project.champions.require_champion().number == 2
 
 
-def test_events_of_an_mlflow_that_is_gone_leave_no_challenger(project: Project) -> None:
-    promoted(project, 3)
-    challenged(project, 4)
+def test_events_of_an_mlflow_that_is_gone_leave_no_challenger(project: Project, start: Start) -> None:
+    start(3, challengers=(4,))
     project.registry.client.delete_registered_model("tiny")
     project.champions.reconcile_aliases("me")
     project.champions.reconcile_aliases("me")
@@ -350,12 +340,10 @@ CHALLENGING = [
 @pytest.mark.parametrize(("step", "count"), CHALLENGING)
 @pytest.mark.parametrize("reconciled", [False, True])
 def test_a_challenge_that_was_killed_is_completed_by_running_it_again(
-    project: Project, step: str, count: int, reconciled: bool
+    project: Project, start: Start, step: str, count: int, reconciled: bool
 ) -> None:
     """Also if somebody looked in between."""
-    promoted(project, 3)
-    challenged(project, 4)
-    model = trained(project, 5)
+    *_, model = start(3, challengers=(4,), unregistered=(5,))
     killed(step, count, challenge, project.settings, model.run_id, "run 5")
     if reconciled:
         project.champions.reconcile_aliases("me")
@@ -369,10 +357,9 @@ def test_a_challenge_that_was_killed_is_completed_by_running_it_again(
 )
 @pytest.mark.parametrize("again", [False, True])
 def test_a_promotion_of_the_challenger_that_was_killed_is_finished_by_whoever_comes_next(
-    project: Project, step: str, again: bool
+    project: Project, start: Start, step: str, again: bool
 ) -> None:
-    promoted(project, 3)
-    challenged(project, 4)
+    start(3, challengers=(4,))
     killed(step, 1, raise_, project.settings, 2)
     if again:
         assert project.challengers.promote(2, "run 9", "better") is None  # it is done by now
@@ -383,9 +370,10 @@ def test_a_promotion_of_the_challenger_that_was_killed_is_finished_by_whoever_co
 
 
 @pytest.mark.parametrize("step", ["an event is kept", "the challenger's alias is moved", "the mark is set"])
-def test_a_retirement_that_was_killed_is_finished_by_whoever_comes_next(project: Project, step: str) -> None:
-    promoted(project, 3)
-    challenged(project, 4)
+def test_a_retirement_that_was_killed_is_finished_by_whoever_comes_next(
+    project: Project, start: Start, step: str
+) -> None:
+    start(3, challengers=(4,))
     killed(step, 1, retire, project.settings, 2)
     assert project.challengers.reconcile_and_get_challenger("me") is None
     assert project.challengers.retire(2, "run 9", "worse") is None
@@ -404,19 +392,18 @@ def test_a_retirement_that_was_killed_is_finished_by_whoever_comes_next(project:
         ("the mark is set", 2),
     ],
 )
-def test_an_approval_that_was_killed_is_completed_by_running_it_again(project: Project, step: str, count: int) -> None:
-    promoted(project, 3)
-    run = challenged(project, 4)
-    killed(step, count, answer, project.settings, run, YES)
-    assert project.challengers.apply_answer(run, YES, "run 9").event == "promoted"
+def test_an_approval_that_was_killed_is_completed_by_running_it_again(
+    project: Project, start: Start, step: str, count: int
+) -> None:
+    *_, model = start(3, challengers=(4,))
+    killed(step, count, answer, project.settings, model.run_id, YES)
+    assert project.challengers.apply_answer(model.run_id, YES, "run 9").event == "promoted"
     assert recorded_changes(project)[4:] == [("approved", None, 2), ("promoted", 1, 2)]
     check(project)
 
 
-def test_a_challenge_and_a_promotion_at_once_leave_a_sound_registry(project: Project) -> None:
-    promoted(project, 3)
-    challenged(project, 4)
-    first, second = trained(project, 5), trained(project, 6)
+def test_a_challenge_and_a_promotion_at_once_leave_a_sound_registry(project: Project, start: Start) -> None:
+    *_, first, second = start(3, challengers=(4,), unregistered=(5, 6))
     at_once((challenge, project.settings, first.run_id, "run 5"), (promote, project.settings, second, "run 6"))
     assert [event for event, _, _ in recorded_changes(project)].count("promoted") == 2
     check(project)

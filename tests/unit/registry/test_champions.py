@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from prepared import PreparedInstallation
 
 from nightshift.definition.load import load_definition
 from nightshift.errors import NotYetAvailable, TerminalError
@@ -19,6 +20,7 @@ from nightshift.registry.store import CHAMPION, DIGEST, GATE
 from nightshift.stages.register import promote as promote_model
 from unit.registry.trainings import (
     NOTE,
+    Start,
     artifact,
     at_once,
     check_sound,
@@ -55,8 +57,8 @@ def scored(project: Project, *nights: date) -> None:
 # ---- promoting
 
 
-def test_a_promotion_is_two_events_that_say_why_and_on_what_it_rests(project: Project) -> None:
-    [model] = promoted(project, 3)
+def test_a_promotion_is_two_events_that_say_why_and_on_what_it_rests(project: Project, start: Start) -> None:
+    [model] = start(3)
     registered, raised = project.champions.events()
     assert recorded_changes(project) == FIRST
     for event in (registered, raised):
@@ -66,16 +68,16 @@ def test_a_promotion_is_two_events_that_say_why_and_on_what_it_rests(project: Pr
     check_sound(project)
 
 
-def test_registering_again_changes_nothing_not_even_when(project: Project) -> None:
-    first, _ = promoted(project, 3, 4)
+def test_registering_again_changes_nothing_not_even_when(project: Project, start: Start) -> None:
+    first, _ = start(3, 4)
     before = project.champions.events()
     assert promote_model(project, first, NOTE, "run 3").number == 1
     assert project.champions.events() == before
     assert champion(project) == 2
 
 
-def test_registering_again_does_not_undo_a_rollback(project: Project) -> None:
-    _, second = promoted(project, 3, 4)
+def test_registering_again_does_not_undo_a_rollback(project: Project, start: Start) -> None:
+    _, second = start(3, 4)
     project.champions.roll_back("me")
     assert promote_model(project, second, NOTE, "run 4").number == 2
     assert champion(project) == 1
@@ -104,17 +106,18 @@ PROMOTING = [
 
 
 @pytest.mark.parametrize(("step", "count"), PROMOTING)
-def test_a_promotion_that_was_killed_is_completed_by_running_it_again(project: Project, step: str, count: int) -> None:
-    promoted(project, 3)
-    model = trained(project, 4)
+def test_a_promotion_that_was_killed_is_completed_by_running_it_again(
+    project: Project, start: Start, step: str, count: int
+) -> None:
+    *_, model = start(3, unregistered=(4,))
     killed(step, count, promote, project.settings, model, "run 4")
     assert promote_model(project, model, NOTE, "run 4").number == 2
     assert recorded_changes(project) == FIRST + SECOND
     check_sound(project)
 
 
-def test_the_first_promotion_of_all_may_be_killed_before_it_made_a_version(project: Project) -> None:
-    model = trained(project, 3)
+def test_the_first_promotion_of_all_may_be_killed_before_it_made_a_version(project: Project, start: Start) -> None:
+    [model] = start(unregistered=(3,))
     killed("the model is there", 1, promote, project.settings, model, "run 3")
     with pytest.raises(NotYetAvailable, match="no champion"):
         project.champions.reconcile_and_get_champion("me")
@@ -124,8 +127,10 @@ def test_the_first_promotion_of_all_may_be_killed_before_it_made_a_version(proje
 
 
 @pytest.mark.parametrize(("step", "count"), PROMOTING)
-def test_a_promotion_that_was_killed_does_not_confuse_the_next_one(project: Project, step: str, count: int) -> None:
-    first, second = trained(project, 3), trained(project, 4)
+def test_a_promotion_that_was_killed_does_not_confuse_the_next_one(
+    project: Project, start: Start, step: str, count: int
+) -> None:
+    first, second = start(unregistered=(3, 4))
     killed(step, count, promote, project.settings, first, "run 3")
     promote_model(project, second, NOTE, "run 4")
     decided = (step, count) not in PROMOTING[:2]  # with its event, whatever became of the alias
@@ -136,17 +141,17 @@ def test_a_promotion_that_was_killed_does_not_confuse_the_next_one(project: Proj
     check_sound(project)
 
 
-def test_an_interrupted_promotion_is_finished_by_whoever_looks_next(project: Project) -> None:
-    promoted(project, 3)
-    killed("an event is kept", 2, promote, project.settings, trained(project, 4), "run 4")
+def test_an_interrupted_promotion_is_finished_by_whoever_looks_next(project: Project, start: Start) -> None:
+    *_, model = start(3, unregistered=(4,))
+    killed("an event is kept", 2, promote, project.settings, model, "run 4")
     assert champion(project) == 1
     version, event = project.champions.reconcile_and_get_champion("me")
     assert (version.number, event.event, event.actor) == (2, "promoted", "run 4")
     check_sound(project)
 
 
-def test_promotions_at_once_make_a_version_a_run_and_one_of_them_the_champion(project: Project) -> None:
-    first, second = trained(project, 3), trained(project, 4)
+def test_promotions_at_once_make_a_version_a_run_and_one_of_them_the_champion(project: Project, start: Start) -> None:
+    first, second = start(unregistered=(3, 4))
     jobs = [
         (promote, project.settings, model, f"run {number}") for number, model in ((3, first), (4, second), (3, first))
     ]
@@ -159,8 +164,8 @@ def test_promotions_at_once_make_a_version_a_run_and_one_of_them_the_champion(pr
 # ---- going back
 
 
-def test_going_back_goes_to_the_champion_before_and_then_further(project: Project) -> None:
-    promoted(project, 3, 4, 5)
+def test_going_back_goes_to_the_champion_before_and_then_further(project: Project, start: Start) -> None:
+    start(3, 4, 5)
     rollback = project.champions.roll_back("me", reason="worse")
     assert (rollback.event, rollback.from_version, rollback.to_version, rollback.actor, rollback.reason) == (
         "rolled_back", 3, 2, "me", "worse",
@@ -173,16 +178,16 @@ def test_going_back_goes_to_the_champion_before_and_then_further(project: Projec
     check_sound(project)
 
 
-def test_the_same_may_be_done_again_and_is_kept_again(project: Project) -> None:
-    promoted(project, 3, 4)
+def test_the_same_may_be_done_again_and_is_kept_again(project: Project, start: Start) -> None:
+    start(3, 4)
     for to in (1, 2, 1, 2):
         project.champions.roll_back("me", to)
     assert recorded_changes(project)[4:] == [("rolled_back", 2, 1), ("rolled_back", 1, 2)] * 2
     check_sound(project)
 
 
-def test_the_next_promotion_follows_the_one_that_was_gone_back_to(project: Project) -> None:
-    promoted(project, 3, 4)
+def test_the_next_promotion_follows_the_one_that_was_gone_back_to(project: Project, start: Start) -> None:
+    start(3, 4)
     project.champions.roll_back("me")
     promoted(project, 5)
     assert recorded_changes(project)[-1] == ("promoted", 1, 3)
@@ -190,8 +195,8 @@ def test_the_next_promotion_follows_the_one_that_was_gone_back_to(project: Proje
     check_sound(project)
 
 
-def test_going_back_counts_from_the_night_after_the_newest_scored_one(project: Project) -> None:
-    promoted(project, 3, 4)
+def test_going_back_counts_from_the_night_after_the_newest_scored_one(project: Project, start: Start) -> None:
+    start(3, 4)
     scored(project, day(6), day(9), day(7))
     assert project.champions.roll_back("me").effective == day(10)
     assert project.champions.roll_back("me", 2, effective=day(8)).effective == day(8)
@@ -200,9 +205,9 @@ def test_going_back_counts_from_the_night_after_the_newest_scored_one(project: P
 @pytest.mark.parametrize("step", ["an event is kept", "the alias is moved", "the mark is set"])
 @pytest.mark.parametrize("to", [None, 2])
 def test_going_back_that_was_killed_is_finished_by_the_next_call_and_goes_no_further(
-    project: Project, step: str, to: int | None
+    project: Project, start: Start, step: str, to: int | None
 ) -> None:
-    promoted(project, 3, 4, 5)
+    start(3, 4, 5)
     killed(step, 1, roll_back, project.settings, to)
     if step == "the mark is set":  # it was done, only nobody said so
         project.champions.reconcile_aliases("me")
@@ -213,9 +218,9 @@ def test_going_back_that_was_killed_is_finished_by_the_next_call_and_goes_no_fur
     check_sound(project)
 
 
-def test_going_back_does_not_take_a_promotion_for_done_that_was_just_finished(project: Project) -> None:
-    promoted(project, 3, 4)
-    killed("an event is kept", 2, promote, project.settings, trained(project, 5), "run 5")
+def test_going_back_does_not_take_a_promotion_for_done_that_was_just_finished(project: Project, start: Start) -> None:
+    *_, model = start(3, 4, unregistered=(5,))
+    killed("an event is kept", 2, promote, project.settings, model, "run 5")
     with pytest.raises(TerminalError, match="version 3 became the champion just now"):
         project.champions.roll_back("me")
     assert recorded_changes(project) == FIRST + SECOND + THIRD
@@ -223,9 +228,9 @@ def test_going_back_does_not_take_a_promotion_for_done_that_was_just_finished(pr
     check_sound(project)
 
 
-def test_a_promotion_and_going_back_at_once_leave_one_champion(project: Project) -> None:
-    promoted(project, 3, 4)
-    at_once((promote, project.settings, trained(project, 5), "run 5"), (roll_back, project.settings, 1))
+def test_a_promotion_and_going_back_at_once_leave_one_champion(project: Project, start: Start) -> None:
+    *_, model = start(3, 4, unregistered=(5,))
+    at_once((promote, project.settings, model, "run 5"), (roll_back, project.settings, 1))
     assert sorted(event for event, _, _ in recorded_changes(project)[4:]) == ["promoted", "registered", "rolled_back"]
     check_sound(project)
 
@@ -234,10 +239,14 @@ def test_a_promotion_and_going_back_at_once_leave_one_champion(project: Project)
 
 
 @pytest.fixture
-def three(project: Project) -> Project:
+def three(prepared_installation: PreparedInstallation, project: Project) -> Project:
     """Two promoted versions, and a third that was registered without a gate."""
-    promoted(project, 3, 4)
-    project.registry.register(trained(project, 5, "").run_id, "by hand")
+
+    def prepare() -> None:
+        promoted(project, 3, 4)
+        project.registry.register(trained(project, 5, "").run_id, "by hand")
+
+    prepared_installation.start("three", prepare)
     return project
 
 
@@ -364,9 +373,9 @@ def test_a_retirement_that_was_interrupted_is_finished(three: Project, monkeypat
 
 
 def test_a_champion_made_in_mlflow_is_kept_as_an_event_once_with_a_warning(
-    project: Project, caplog: pytest.LogCaptureFixture
+    project: Project, start: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
-    promoted(project, 3, 4, 5)
+    start(3, 4, 5)
     point(project, 1)
     with caplog.at_level(logging.WARNING):
         version, event = project.champions.reconcile_and_get_champion("me")
@@ -380,8 +389,8 @@ def test_a_champion_made_in_mlflow_is_kept_as_an_event_once_with_a_warning(
     assert recorded_changes(project)[6:] == [("changed_elsewhere", 3, 1)]
 
 
-def test_a_champion_made_in_mlflow_is_noticed_by_a_promotion_and_by_going_back(project: Project) -> None:
-    promoted(project, 3, 4)
+def test_a_champion_made_in_mlflow_is_noticed_by_a_promotion_and_by_going_back(project: Project, start: Start) -> None:
+    start(3, 4)
     point(project, 1)
     promoted(project, 5)
     assert recorded_changes(project)[4:] == [("changed_elsewhere", 2, 1), ("registered", None, 3), ("promoted", 1, 3)]
@@ -398,8 +407,10 @@ def test_a_champion_from_before_there_were_events_is_known_since_it_was_trained(
     assert (version.number, event.event, event.from_version, event.effective) == (1, "changed_elsewhere", None, day(3))
 
 
-def test_a_champion_that_was_taken_away_in_mlflow_is_noticed_and_can_be_restored(project: Project) -> None:
-    promoted(project, 3, 4)
+def test_a_champion_that_was_taken_away_in_mlflow_is_noticed_and_can_be_restored(
+    project: Project, start: Start
+) -> None:
+    start(3, 4)
     project.registry.client.delete_registered_model_alias("tiny", CHAMPION)
     with pytest.raises(TerminalError, match=r"version 2, .* has lost .*nightshift rollback tiny --to 2"):
         project.champions.reconcile_and_get_champion("me")
@@ -408,16 +419,16 @@ def test_a_champion_that_was_taken_away_in_mlflow_is_noticed_and_can_be_restored
     assert champion(project) == 2
 
 
-def test_a_change_that_was_interrupted_yields_to_what_somebody_did_since(project: Project) -> None:
-    promoted(project, 3, 4)
-    killed("an event is kept", 2, promote, project.settings, trained(project, 5), "run 5")
+def test_a_change_that_was_interrupted_yields_to_what_somebody_did_since(project: Project, start: Start) -> None:
+    *_, model = start(3, 4, unregistered=(5,))
+    killed("an event is kept", 2, promote, project.settings, model, "run 5")
     point(project, 1)
     assert project.champions.reconcile_and_get_champion("me")[0].number == 1
     assert recorded_changes(project)[4:] == [*THIRD, ("changed_elsewhere", 3, 1)]
 
 
-def test_events_of_an_mlflow_that_is_gone_do_not_make_a_champion_in_the_new_one(project: Project) -> None:
-    promoted(project, 3, 4)
+def test_events_of_an_mlflow_that_is_gone_do_not_make_a_champion_in_the_new_one(project: Project, start: Start) -> None:
+    start(3, 4)
     project.registry.client.delete_registered_model("tiny")
     project.champions.reconcile_aliases("me")
     project.champions.reconcile_aliases("me")
@@ -431,8 +442,10 @@ def test_events_of_an_mlflow_that_is_gone_do_not_make_a_champion_in_the_new_one(
 # ---- who was it when
 
 
-def test_the_champion_of_a_date_is_told_by_effective_dates_whatever_the_clock_says(project: Project) -> None:
-    promoted(project, 3, 8)
+def test_the_champion_of_a_date_is_told_by_effective_dates_whatever_the_clock_says(
+    project: Project, start: Start
+) -> None:
+    start(3, 8)
     project.champions.roll_back("me", reason="worse", effective=day(10))
     versions = [project.champions.reign_on(day(number)).version for number in (3, 7, 8, 9, 10, 31)]
     assert versions == [1, 1, 2, 2, 1, 1]

@@ -16,7 +16,7 @@ from nightshift.project import Project
 from nightshift.registry.store import Registry
 from nightshift.settings import PROJECT, Settings
 from nightshift.stages.register import promote
-from unit.registry.trainings import promoted, recorded_changes, trained
+from unit.registry.trainings import Start, recorded_changes, trained
 
 
 @pytest.fixture
@@ -79,9 +79,9 @@ def impatient() -> Iterator[list[str]]:
 
 
 def test_a_locked_database_is_a_transient_error_and_nothing_was_changed(
-    project: Project, impatient: list[str], capfd: pytest.CaptureFixture[str]
+    project: Project, start: Start, impatient: list[str], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    promoted(project, 3)
+    start(3)
     model = trained(project, 4)
     before = recorded_changes(project)
     holder = sqlite3.connect(project.settings.var_path / "mlflow" / "mlflow.db")

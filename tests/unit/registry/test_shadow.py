@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from databases import copy_mlflow
+from prepared import PreparedInstallation
 
 from nightshift.lake.publish import publish
 from nightshift.lake.staging import stage_arrow
@@ -27,21 +27,40 @@ SHADOW = "{shadow: {nights: 5, within: 9, metric: brier, margin: 0.01}}"
 NAMES = [f"{'abc'[number % 3]}{number:02d}" for number in range(90)]
 BETTER, WORSE = 0.05, 0.45
 CHAMPION = 0.25  # how far its scores are off
+Compared = Callable[[float], None]
 
 
 @pytest.fixture
-def project(models: Path, tmp_path: Path, empty_mlflow: Path) -> Project:
+def project(models: Path, prepared_installation: PreparedInstallation) -> Project:
     """Of the tiny model with a shadow: a champion as of the third, and a challenger as of the fourth."""
-    return project_with(models, tmp_path, empty_mlflow, SHADOW)
+    return project_with(models, prepared_installation, SHADOW)
 
 
-def project_with(models: Path, tmp_path: Path, empty_mlflow: Path, promotion: str) -> Project:
+@pytest.fixture
+def compared(project: Project, prepared_installation: PreparedInstallation) -> Compared:
+    """Starts a test from six nights that both scored, the challenger so far off; five of them have outcomes."""
+
+    def start(off: float) -> None:
+        def prepare() -> None:
+            score(project, range(5, 11), off)
+            outcome(project, range(5, 10))
+
+        prepared_installation.start((SHADOW, off), prepare)
+
+    return start
+
+
+def project_with(models: Path, installation: PreparedInstallation, promotion: str) -> Project:
     file = models / "tiny" / "model.yaml"
     file.write_text(f"{file.read_text()}\npromotion: {promotion}\n")
-    copy_mlflow(empty_mlflow, tmp_path / "var")
-    project = Project("tiny", Settings(home=PROJECT, var=tmp_path / "var", models_folder=models))
-    promoted(project, 3)
-    challenge(project, 4)
+    project = Project("tiny", Settings(home=PROJECT, var=installation.var, models_folder=models))
+
+    def prepare() -> None:
+        promoted(project, 3)
+        challenge(project, 4)
+
+    installation.clear()
+    installation.start(promotion, prepare)
     return project
 
 
@@ -136,9 +155,10 @@ def test_outcomes_that_are_not_final_by_the_night_do_not_count(project: Project)
     assert "4 of 5 nights" in judge_challenger(project, day(9), "test")
 
 
-def test_a_better_challenger_is_promoted_from_the_next_night_on_with_a_report(project: Project) -> None:
-    score(project, range(5, 11), BETTER)
-    outcome(project, range(5, 10))
+def test_a_better_challenger_is_promoted_from_the_next_night_on_with_a_report(
+    project: Project, compared: Compared
+) -> None:
+    compared(BETTER)
     summary = judge_challenger(project, day(10), "test")
     assert summary.startswith("challenger 2: promoted, 5 nights against version 1: brier 0.")
     assert recorded_changes(project)[-1] == ("promoted", 1, 2)
@@ -157,9 +177,8 @@ def test_a_better_challenger_is_promoted_from_the_next_night_on_with_a_report(pr
     check(project)
 
 
-def test_a_worse_challenger_is_retired_and_the_champion_stays(project: Project) -> None:
-    score(project, range(5, 11), WORSE)
-    outcome(project, range(5, 10))
+def test_a_worse_challenger_is_retired_and_the_champion_stays(project: Project, compared: Compared) -> None:
+    compared(WORSE)
     assert judge_challenger(project, day(10), "test").startswith("challenger 2: retired, 5 nights against version 1: ")
     assert recorded_changes(project)[-1] == ("retired", None, 2)
     assert project.champions.require_champion().number == 1
@@ -169,9 +188,8 @@ def test_a_worse_challenger_is_retired_and_the_champion_stays(project: Project) 
 
 
 @pytest.mark.parametrize("off", [BETTER, WORSE])
-def test_looking_again_changes_nothing(project: Project, off: float) -> None:
-    score(project, range(5, 11), off)
-    outcome(project, range(5, 10))
+def test_looking_again_changes_nothing(project: Project, compared: Compared, off: float) -> None:
+    compared(off)
     judge_challenger(project, day(10), "test")
     before, values = project.champions.events(), rows(project, 10)
     for number in (9, 10, 11):
@@ -246,9 +264,9 @@ def test_the_time_of_a_challenger_that_learned_long_ago_begins_when_it_is_there(
     assert challenger(project) == 3
 
 
-def test_every_slice_must_hold(models: Path, tmp_path: Path, empty_mlflow: Path) -> None:
+def test_every_slice_must_hold(models: Path, prepared_installation: PreparedInstallation) -> None:
     sliced = SHADOW.replace("}}", ", slices: {columns: [kind], minimum: 50, regression: 0.02}}}")
-    project = project_with(models, tmp_path, empty_mlflow, sliced)
+    project = project_with(models, prepared_installation, sliced)
     score(project, range(5, 11), BETTER)
     outcome(project, range(5, 10))
     kinds = np.array([name[0] for name in NAMES])
@@ -265,9 +283,9 @@ def test_every_slice_must_hold(models: Path, tmp_path: Path, empty_mlflow: Path)
 
 @pytest.mark.parametrize("promotion", ["auto", "{approval: {timeout: 1d}}"])
 def test_who_is_not_in_shadow_is_not_judged_by_nights(
-    models: Path, tmp_path: Path, empty_mlflow: Path, promotion: str
+    models: Path, prepared_installation: PreparedInstallation, promotion: str
 ) -> None:
-    project = project_with(models, tmp_path, empty_mlflow, promotion)
+    project = project_with(models, prepared_installation, promotion)
     before = recorded_changes(project)
     assert challenger(project) == (None if promotion == "auto" else 2)
     score(project, range(5, 11), BETTER, champion=project.champions.require_champion().number)
@@ -298,9 +316,10 @@ def judge(settings: Settings) -> None:
         "the mark is set",
     ],
 )
-def test_a_verdict_that_was_killed_is_completed_by_running_it_again(project: Project, off: float, step: str) -> None:
-    score(project, range(5, 11), off)
-    outcome(project, range(5, 10))
+def test_a_verdict_that_was_killed_is_completed_by_running_it_again(
+    project: Project, compared: Compared, off: float, step: str
+) -> None:
+    compared(off)
     killed(step, 1, judge, project.settings)
     judge_challenger(project, day(10), "test")
     assert recorded_changes(project)[4:] == [("promoted", 1, 2) if off == BETTER else ("retired", None, 2)]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import date
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import mlflow
 
@@ -31,6 +31,14 @@ from unit.training.machines import machines
 NOTE = "roc_auc 0.7, at least 0.5"
 
 
+class Start(Protocol):
+    """Starts a test from trainings as of days of January, which its installation has; see `start`."""
+
+    def __call__(
+        self, *champions: int, challengers: tuple[int, ...] = (), unregistered: tuple[int, ...] = ()
+    ) -> list[StoredModel]: ...
+
+
 def trained(project: Project, number: int, gate: str = "passed") -> StoredModel:
     """A training as of the n-th day of January, and what the gate said of it."""
     registry = project.registry
@@ -49,6 +57,13 @@ def promoted(project: Project, *numbers: int) -> list[StoredModel]:
     for number, model in zip(numbers, models, strict=True):
         promote_model(project, model, NOTE, f"run {number}")
     return models
+
+
+def challenged(project: Project, number: int) -> StoredModel:
+    """A training that passed and is the challenger now."""
+    model = trained(project, number)
+    project.challengers.register_challenger(model.run_id, NOTE, f"run {number}")
+    return model
 
 
 def recorded_changes(project: Project) -> list[tuple[str, int | None, int | None]]:

@@ -1,0 +1,40 @@
+"""What tests of the registry share: an installation that is put back as it was, which spares most of them trainings."""
+
+from __future__ import annotations
+
+import pytest
+from prepared import PreparedInstallation
+
+from nightshift.project import Project
+from nightshift.settings import PROJECT, Settings
+from nightshift.stages.train import StoredModel
+from unit.registry.trainings import Start, challenged, promoted, trained
+
+
+@pytest.fixture
+def settings(prepared_installation: PreparedInstallation, settings: Settings) -> Settings:
+    """The installation that tests share, with nothing in it."""
+    prepared_installation.clear()
+    return Settings(home=PROJECT, var=prepared_installation.var, models_folder=settings.models_folder)
+
+
+@pytest.fixture
+def project(settings: Settings) -> Project:
+    return Project("tiny", settings)
+
+
+@pytest.fixture
+def start(prepared_installation: PreparedInstallation, project: Project) -> Start:
+    """Starts a test from trainings that were registered before, once for all tests."""
+
+    def start(
+        *champions: int, challengers: tuple[int, ...] = (), unregistered: tuple[int, ...] = ()
+    ) -> list[StoredModel]:
+        def prepare() -> list[StoredModel]:
+            models = promoted(project, *champions)
+            models += [challenged(project, number) for number in challengers]
+            return models + [trained(project, number) for number in unregistered]
+
+        return prepared_installation.start(("tiny", champions, challengers, unregistered), prepare)
+
+    return start
