@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import redirect_stdout
 
 import pytest
+from pyspark import SparkContext
 
 from nightshift.compute.job import TRANSIENT, Job, JobResult
 from nightshift.compute.outcome import new_outcome_uri, read_outcome
@@ -19,18 +20,26 @@ from nightshift.settings import Settings, get_settings
 class SharedSession:
     """Runs the same programs with the same arguments and settings as `spark-submit` does."""
 
+    settings_in_workers = False
+
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
     def submit(self, job: Job) -> SharedSessionJob:
-        return SharedSessionJob(self.settings, job)
+        return SharedSessionJob(self.settings, job, self.settings_in_workers)
+
+
+class SettingsInWorkers(SharedSession):
+    """Gives the settings to Spark's Python workers too, for code of a definition that reads them; it restarts them."""
+
+    settings_in_workers = True
 
 
 class SharedSessionJob:
     """A job that runs when its log is read."""
 
-    def __init__(self, settings: Settings, job: Job) -> None:
-        self.settings, self.job = settings, job
+    def __init__(self, settings: Settings, job: Job, settings_in_workers: bool) -> None:
+        self.settings, self.job, self.settings_in_workers = settings, job, settings_in_workers
         self.outcome = new_outcome_uri(settings, job.name)
 
     def stream(self, write: Callable[[str], None]) -> None:
@@ -40,6 +49,10 @@ class SharedSessionJob:
                 patch.delenv(name)
             for name, value in (self.settings.as_environment() | dict(self.job.environment)).items():
                 patch.setenv(name, value)
+            if self.settings_in_workers:
+                context = SparkContext.getOrCreate()
+                names = {name: value for name, value in os.environ.items() if name.startswith("NIGHTSHIFT_")}
+                patch.setattr(context, "environment", context.environment | names)
             patch.setattr(sys, "argv", [str(program), *self.job.arguments, "--outcome", self.outcome])
             get_settings.cache_clear()
             try:

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -14,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from nightshift.compute.job import Job, run_job
+from nightshift.compute.job import SUBMITTERS, Job, run_job
 from nightshift.lake.files import local_path
 from nightshift.lake.landing import landing_file
 from nightshift.lake.publish import publish
@@ -60,7 +61,15 @@ def transform(frame, cutoff):
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def jobs_in_this_process(jobs_in_this_process: None) -> Iterator[None]:
+    """Also the model's own code reads the lake, in Spark's workers."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(SUBMITTERS, "spark-submit", "shared_session:SettingsInWorkers")
+        yield
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, jobs_in_this_process: None) -> Project:
     """A dozen days of a model whose own code looks at what has not arrived."""
     folder = tmp_path_factory.mktemp("leaking")
     models = Path(shutil.copytree(TINY, folder / "models"))

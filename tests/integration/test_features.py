@@ -24,13 +24,13 @@ from nightshift.stages.leakcheck import check_leaks
 from nightshift.stages.publish import publish
 from nightshift.stages.skew import check_skew
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("jobs_in_this_process")]
 
 FIRST, NIGHT, LAST = date(2013, 1, 1), date(2013, 1, 20), date(2013, 1, 24)
 
 
 @pytest.fixture(scope="module")
-def flights(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def flights(tmp_path_factory: pytest.TempPathFactory, jobs_in_this_process: None) -> Project:
     """Three weeks of real flights, built in one session."""
     project = Project("flight_delay", Settings(home=PROJECT, var=tmp_path_factory.mktemp("flights")))
     land(project, LAST)
