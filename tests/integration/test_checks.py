@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import date, timedelta
@@ -14,7 +12,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from unit.cli.commands import Command, Ended
 
+from nightshift.cli import main
 from nightshift.compute.job import SUBMITTERS, Job, run_job
 from nightshift.lake.files import local_path
 from nightshift.lake.landing import landing_file
@@ -24,7 +24,7 @@ from nightshift.lake.staging import load_staged, new_attempt, published_inputs, 
 from nightshift.lake.tables import features_table
 from nightshift.project import Project
 from nightshift.replay.landing import land
-from nightshift.settings import PROJECT, Settings
+from nightshift.settings import PROJECT, Settings, get_settings
 from nightshift.stages.audit import audit
 from nightshift.stages.history import build_history
 from nightshift.stages.ingest import ingest
@@ -91,24 +91,39 @@ def test_leakcheck_reports_exactly_the_feature_that_knows_the_future(project: Pr
     assert {difference.published for difference in comparison.differences} == {0.0, 1.0}
 
 
-def test_the_command_says_so_and_fails(project: Project) -> None:
-    environment = os.environ | project.settings.as_environment()
-    command = [str(Path(sys.executable).parent / "nightshift"), "leakcheck", "tiny", "--dates", str(LAST)]
-    process = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
-    assert process.returncode == 1, process.stdout + process.stderr
-    assert "peek: 60" in process.stdout
-    assert "60 of 300 cells differ" in process.stdout
-    assert "label of tiny: 1 of 1 nights have no final label yet: not checked" in process.stdout
-    assert "Traceback" not in process.stderr
+@pytest.fixture
+def nightshift(
+    project: Project, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Iterator[Command]:
+    """Runs a command in this process."""
+    for name, value in project.settings.as_environment().items():
+        monkeypatch.setenv(name, value)
+    get_settings.cache_clear()
+
+    def run(*words: str) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["nightshift", *words])
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        return Ended(int(ended.value.code or 0), *capfd.readouterr())
+
+    yield run
+    get_settings.cache_clear()
 
 
-def test_a_night_that_is_not_published_is_reported_in_one_line(project: Project) -> None:
-    environment = os.environ | project.settings.as_environment()
-    command = [str(Path(sys.executable).parent / "nightshift"), "skew", "tiny", "--night", "2030-01-01"]
-    process = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
-    assert process.returncode == 2
-    assert process.stderr.strip().count("\n") == 0
-    assert "features.tiny: 2030-01-01 is not published" in process.stderr
+def test_the_command_says_so_and_fails(nightshift: Command) -> None:
+    ended = nightshift("leakcheck", "tiny", "--dates", str(LAST))
+    assert ended.code == 1, ended.out + ended.err
+    assert "peek: 60" in ended.out
+    assert "60 of 300 cells differ" in ended.out
+    assert "Traceback" not in ended.err
+
+
+def test_a_night_that_is_not_published_is_reported_in_one_line(nightshift: Command) -> None:
+    ended = nightshift("skew", "tiny", "--night", "2030-01-01")
+    assert ended.code == 2
+    assert ended.err.strip().count("\n") == 0
+    assert "features.tiny: 2030-01-01 is not published" in ended.err
 
 
 def test_skew_reports_the_changed_cell(project: Project) -> None:
