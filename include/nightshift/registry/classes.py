@@ -50,6 +50,16 @@ class LabelClasses:
         absent = np.zeros(len(probabilities))
         return np.column_stack([probabilities[:, places[name]] if name in places else absent for name in self.names])
 
+    def shared_with(self, classes: LabelClasses) -> tuple[str, ...]:
+        """The classes that mean the same to both versions, in the order of this one's.
+
+        A class that counts outcomes outside of the classes means the same only if the classes are the same.
+        """
+        if set(self.names) == set(classes.names) and self.other == classes.other:
+            return self.names
+        others = {self.other, classes.other}
+        return tuple(name for name in self.names if name in classes.names and name not in others)
+
     def to_json(self) -> dict[str, Any]:
         """As plain JSON values."""
         return {"names": list(self.names), "other": self.other}

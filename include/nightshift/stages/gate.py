@@ -131,16 +131,18 @@ def judge_candidate(project: Project, candidate: Candidate, as_of: date, progres
     package = load_package(candidate.files, candidate.digest)
     rows = settle_classes(read_labelled(project.lake, definition, *days, lineage.snapshots), package.classes)
     scores = package.score(rows)
-    champion_scores, against = _champion_scores(project, candidate.run_id, rows, days, package.classes, progress)
+    champion = _champion_scores(project, candidate.run_id, rows, days, progress)
+    against = champion.against + _compared_classes(package.classes, champion.classes)
     columns = rules.slices.columns if rules.slices else ()
     holdout = Holdout.of(
         rows,
         scores,
-        champion_scores,
+        champion.scores,
         lineage.baseline,
         columns,
         prediction=definition.prediction,
         classes=package.classes,
+        champion_classes=champion.classes,
     )
     unmet = unmet_rows(rows, unmet_features(definition, package))
     smoke = smoke_test(candidate.files, candidate.digest, rows.drop_columns("label"), scores, unmet)
@@ -167,29 +169,49 @@ def _verdict(report: GateReport) -> str:
     return "passed" if report.passed else "refused"
 
 
+def _compared_classes(classes: LabelClasses | None, champion: LabelClasses | None) -> str:
+    """On which classes two versions are compared, as the end of a sentence; empty if they have the same."""
+    if classes is None or champion is None:
+        return ""
+    shared = classes.shared_with(champion)
+    if len(shared) < 2:
+        return ", which learned other classes: they cannot be compared"
+    return "" if shared == classes.names else f", on the classes that both have learned: {', '.join(shared)}"
+
+
+@dataclass(frozen=True)
+class ChampionScores:
+    """The champion's scores of the holdout.
+
+    Attributes:
+        scores: The scores; None if there are none.
+        against: Which version it is, or why there are none.
+        classes: The classes of the version; None if it predicts a condition or a number.
+    """
+
+    scores: Vector | None
+    against: str
+    classes: LabelClasses | None = None
+
+
 def _champion_scores(
-    project: Project,
-    run_id: str,
-    rows: pa.Table,
-    days: tuple[date, date],
-    classes: LabelClasses | None,
-    progress: Progress,
-) -> tuple[Vector | None, str]:
-    """The champion's scores of the same rows and classes, and which version it is; or why there are none."""
+    project: Project, run_id: str, rows: pa.Table, days: tuple[date, date], progress: Progress
+) -> ChampionScores:
+    """The champion's scores of the same rows."""
     if not project.settings.has_registry:
-        return None, NO_COMPARISON
+        return ChampionScores(None, NO_COMPARISON)
     champion = project.registry.champion()
     # A task that is run again after it promoted: a model is never compared with itself.
     if champion is None:
         error = no_champion(project.definition.name, project.champions.events(), project.registry.versions())
-        return None, error.problem if isinstance(error, TerminalError) else NO_COMPARISON
+        return ChampionScores(None, error.problem if isinstance(error, TerminalError) else NO_COMPARISON)
     if champion.run_id == run_id:
-        return None, NO_COMPARISON
+        return ChampionScores(None, NO_COMPARISON)
     package, learned = _load_champion(project, champion)
     prediction = project.definition.prediction
     if package.prediction != prediction:
-        predicted = package.prediction.score
-        return None, f"version {champion.number} predicts a {predicted}, but the label is a {prediction.label}"
+        predicted = f"version {champion.number} predicts a {package.prediction.score}"
+        return ChampionScores(None, f"{predicted}, but the label is a {prediction.label}")
     against = f"against version {champion.number}"
     if learned.label != label_digest(project.definition):
         against += ", which learned another definition of the label"
@@ -199,12 +221,9 @@ def _champion_scores(
         if change:
             progress(f"version {champion.number} learned {change}: computing the holdout's features as it learned them")
             rows = _as_learned(project, champion, rows, days, progress)
-        scores = package.score(rows)
-        if classes is not None and package.classes is not None:
-            return classes.align(scores, package.classes.names), against
-        return scores, against
+        return ChampionScores(package.score(rows), against, package.classes)
     except TerminalError as error:  # it could not score such a night either, and must not stop its successor
-        return None, f"version {champion.number} cannot score the holdout: {error.problem}"
+        return ChampionScores(None, f"version {champion.number} cannot score the holdout: {error.problem}")
 
 
 def _load_champion(project: Project, champion: Version) -> tuple[ModelPackage, LearnedRecipes]:

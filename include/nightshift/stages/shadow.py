@@ -113,18 +113,18 @@ def _compare(
         if len(paired) < policy.nights:
             continue
         table = pa.concat_tables(paired)
-        champion_scores = read_scores(table, of_champion, CHAMPION)
-        if classes is not None and of_champion is not None:
-            champion_scores = classes.align(champion_scores, of_champion.names)
         holdout = Holdout.of(
             table,
             read_scores(table, classes),
-            champion_scores,
+            read_scores(table, of_champion, CHAMPION),
             lineage.baseline,
             columns,
             prediction=definition.prediction,
             classes=classes,
+            champion_classes=of_champion,
         )
+        if holdout.champion is None:
+            return 0, None, None
         # Where the outcomes are not fit for any metric, further nights are waited for.
         if (report := judge(gate, holdout, None, definition.training.seed)).metrics:
             return len(paired), holdout, report

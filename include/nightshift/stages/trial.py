@@ -25,7 +25,7 @@ class ComparedMetric:
         metric: Its name.
         model: Its value for the model.
         constant: For the constant that fits the training period best.
-        champion: For the champion; None if there is none, or it cannot score the holdout.
+        champion: For the champion; None if there is none, it cannot score the holdout, or it learned other classes.
     """
 
     metric: Metric
@@ -50,7 +50,9 @@ class TrialTraining:
         """Every metric on the holdout; none if the holdout or the scores are unfit for any."""
         holdout, values = self.judgement.holdout, self.judgement.report.metrics
         names = [name for name in holdout.prediction.metrics.names if name in values]
-        champion = {} if holdout.champion is None else metrics(holdout.labels, holdout.champion, names)
+        champion = {}
+        if holdout.champion is not None and holdout.shared == holdout.classes:
+            champion = metrics(holdout.labels, holdout.champion, names)
         return [ComparedMetric(name, values[name], _of_constant(holdout, name), champion.get(name)) for name in names]
 
 

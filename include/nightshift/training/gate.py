@@ -45,11 +45,14 @@ def judge(gate: Gate, holdout: Holdout, smoke: SmokeResult | None, seed: int) ->
         constant = estimate(metric, holdout.sample(holdout.baseline.scores(metric, rows)), drawn)
         results.append(_baseline(metric, challenger(metric), constant, gate, holdout))
     rule, difference = gate.against_champion, None
-    if rule is not None and holdout.champion is not None:
-        champion = estimate(rule.metric, holdout.sample(holdout.champion), drawn)
-        difference = gain(rule.metric, challenger(rule.metric), champion)
-        results.append(_against_champion(rule, challenger(rule.metric), champion, gate, holdout))
-        results += judge_slices(gate, rule.metric, holdout, drawn)
+    compared = holdout.compared()
+    if rule is not None and compared.champion is not None:
+        successor, champion = (
+            estimate(rule.metric, compared.sample(scores), drawn) for scores in (compared.challenger, compared.champion)
+        )
+        difference = gain(rule.metric, successor, champion)
+        results.append(_against_champion(rule, successor, champion, gate, compared))
+        results += judge_slices(gate, rule.metric, compared, drawn)
     values = metrics(holdout.labels, holdout.challenger, metric_roles.names)
     return GateReport((*results, *artifact), rows, values, difference)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 import numpy as np
@@ -86,6 +86,7 @@ class Holdout:
         columns: The values of the slices' columns, by the column's name.
         prediction: What the scores predict.
         classes: The classes of the labels; none if these are conditions or numbers.
+        shared: The classes that mean the same to the champion.
     """
 
     labels: Vector
@@ -97,6 +98,7 @@ class Holdout:
     columns: Mapping[str, npt.NDArray[np.str_]] = field(default_factory=dict)
     prediction: Prediction = PROBABILITY
     classes: tuple[str, ...] = ()
+    shared: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -109,19 +111,51 @@ class Holdout:
         *,
         prediction: Prediction = PROBABILITY,
         classes: LabelClasses | None = None,
+        champion_classes: LabelClasses | None = None,
     ) -> Holdout:
-        """The holdout of labelled rows and their scores; of a class, of rows that count for one."""
+        """The holdout of labelled rows and their scores; of a class, of rows that count for one.
+
+        There is no champion to compare with if fewer than two classes mean the same to it.
+        """
         dates = sorted(pc.unique(rows["score_date"]).to_pylist())
         days = pc.index_in(rows["score_date"], pa.array(dates, rows["score_date"].type)).to_numpy().astype(np.int64)
         texts = {name: pc.fill_null(rows[name].cast(pa.string()), MISSING).to_numpy().astype(str) for name in columns}
-        labels, names = label_values(rows, classes), classes.names if classes else ()
-        return cls(labels, days, tuple(dates), challenger, champion, baseline, texts, prediction, names)
+        labels, names, shared = label_values(rows, classes), classes.names if classes else (), tuple[str, ...]()
+        if classes is not None and champion is not None and champion_classes is not None:
+            shared = classes.shared_with(champion_classes)
+            champion = classes.align(champion, champion_classes.names) if len(shared) > 1 else None
+        return cls(labels, days, tuple(dates), challenger, champion, baseline, texts, prediction, names, shared)
+
+    def compared(self) -> Holdout:
+        """The part on which challenger and champion are compared: all of it unless they have learned other classes.
+
+        Then it has the rows of the classes that both have, with the probabilities given that it is one of these.
+        """
+        if self.champion is None or self.shared == self.classes:
+            return self
+        places = [self.classes.index(name) for name in self.shared]
+        rows = np.isin(self.labels, places)
+        return replace(
+            self,
+            labels=np.searchsorted(places, self.labels[rows]).astype(np.float64),
+            days=self.days[rows],
+            challenger=_given(self.challenger[rows][:, places]),
+            champion=_given(self.champion[rows][:, places]),
+            columns={name: texts[rows] for name, texts in self.columns.items()},
+            classes=self.shared,
+        )
 
     def sample(self, scores: Vector, rows: npt.NDArray[np.bool_] | None = None) -> Sample:
         """Scores of all rows, or of those that a mask selects."""
         if rows is None:
             return Sample(self.labels, scores, self.days)
         return Sample(self.labels[rows], scores[rows], self.days[rows])
+
+
+def _given(probabilities: Vector) -> Vector:
+    """The probabilities of some classes, given that it is one of them; alike where all of them are 0."""
+    total = probabilities.sum(axis=1, keepdims=True)
+    return np.where(total > 0, probabilities / np.where(total > 0, total, 1), 1 / probabilities.shape[1])
 
 
 @dataclass(frozen=True)

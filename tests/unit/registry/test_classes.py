@@ -57,6 +57,23 @@ def test_probabilities_of_another_version_are_those_of_the_same_classes(
         assert (aligned[:, place] == column).all()
 
 
+@pytest.mark.parametrize(
+    ("own", "theirs", "shared"),
+    [
+        (LabelClasses(("a", "b")), LabelClasses(("b", "a")), ("a", "b")),
+        (LabelClasses(("a", "b", "c")), LabelClasses(("c", "b")), ("b", "c")),
+        (LabelClasses(("a", "b"), "b"), LabelClasses(("b", "a"), "b"), ("a", "b")),
+        (LabelClasses(("a", "b", "c"), "c"), LabelClasses(("a", "b", "c")), ("a", "b")),
+        (LabelClasses(("a", "b", "rest"), "rest"), LabelClasses(("a", "c", "rest"), "rest"), ("a",)),
+        (LabelClasses(("a", "b")), LabelClasses(("c", "d")), ()),
+    ],
+)
+def test_classes_are_shared_that_mean_the_same_to_both(
+    own: LabelClasses, theirs: LabelClasses, shared: tuple[str, ...]
+) -> None:
+    assert own.shared_with(theirs) == shared
+
+
 def test_scores_of_classes_are_read_as_they_were_written() -> None:
     classes, scores = LabelClasses(("Red wine", "b")), np.array([[0.25, 0.75], [0.5, 0.5], [1.0, 0.0]])
     columns = scored_columns(scores, classes)

@@ -168,7 +168,7 @@ def holdout_of(skill: float, champion: float | None, rows: int = 1_500, days: in
     dates = tuple(np.arange("2024-01-01", f"2024-01-{days + 1:02}", dtype="datetime64[D]").tolist())
     against = None if champion is None else world(rows, days, champion, 1)[2]
     baseline = Baseline(shares=(0.6, 0.3, 0.1))
-    return Holdout(labels, of_day, dates, challenger, against, baseline, {}, CLASS, NAMES)
+    return Holdout(labels, of_day, dates, challenger, against, baseline, {}, CLASS, NAMES, NAMES)
 
 
 COMPARISON = Gate(minimum={"accuracy": 0.6}, against_champion=AgainstChampion(metric="log_loss", margin=0.02))
@@ -179,6 +179,52 @@ def test_a_challenger_is_compared_with_the_champion(skill: float, champion: floa
     report = judged(COMPARISON, holdout_of(skill, champion))
     assert result(report, "against_champion.log_loss").passed == passes
     assert report.metrics.keys() == set(CLASS.metrics.names)
+
+
+def of_versions(champion: LabelClasses) -> Holdout:
+    """A holdout whose champion gives the same probabilities, as far as it has the classes."""
+    labels, days, challenger = world(600, 7, 0.3, 2)
+    rows = pa.table(
+        {
+            "label": pa.array(np.array(NAMES)[labels.astype(int)]),
+            "score_date": pa.array(np.datetime64("2024-01-01") + days),
+            "shop": pa.array(["north", "south"] * 300),
+        }
+    )
+    places = [NAMES.index(name) for name in champion.names if name in NAMES]
+    scores = np.column_stack([challenger[:, places], np.full((600, len(champion.names) - len(places)), 0.2)])
+    scores /= scores.sum(axis=1, keepdims=True)
+    baseline, classes = Baseline(shares=(0.6, 0.3, 0.1)), LabelClasses(NAMES)
+    compared = {"prediction": CLASS, "classes": classes, "champion_classes": champion}
+    return Holdout.of(rows, challenger, scores, baseline, ("shop",), **compared)
+
+
+@pytest.mark.parametrize("names", [("wine", "bread"), ("fruit", "bread", "soap"), ("soap", "wine", "fruit")])
+def test_versions_of_other_classes_are_compared_on_those_that_both_have(names: tuple[str, ...]) -> None:
+    """What both say of them is the same here, so no class that only one has makes a difference."""
+    holdout = of_versions(LabelClasses(tuple(sorted(names, key=lambda name: name not in NAMES))))
+    compared = holdout.compared()
+    shared = [name for name in NAMES if name in names]
+    assert compared.classes == tuple(shared)
+    assert len(compared.labels) == sum(NAMES[int(label)] in shared for label in holdout.labels)
+    assert compared.champion is not None
+    assert compared.challenger == pytest.approx(compared.champion)
+    assert category.valid_scores(compared.challenger).all()
+    assert len(compared.columns["shop"]) == len(compared.labels)
+    report = judged(COMPARISON, holdout)
+    assert result(report, "against_champion.log_loss").value == pytest.approx(0)
+
+
+def test_versions_of_the_same_classes_are_compared_on_all_rows() -> None:
+    holdout = of_versions(LabelClasses(("fruit", "wine", "bread")))
+    assert holdout.compared() is holdout
+    assert result(judged(COMPARISON, holdout), "against_champion.log_loss").value == pytest.approx(0)
+
+
+def test_versions_with_one_class_in_common_are_not_compared() -> None:
+    holdout = of_versions(LabelClasses(("fruit", "soap")))
+    assert holdout.champion is None
+    assert "against_champion.log_loss" not in {outcome.rule for outcome in judged(COMPARISON, holdout).results}
 
 
 def test_a_model_without_skill_is_no_better_than_the_shares_of_the_classes() -> None:
