@@ -17,11 +17,12 @@ class Value(StrictModel):
     """
 
     decision: DuckDbSql = Field(
-        description="The decision about a row, over `score` and `observation.<column>`: a condition or a number."
+        description="The decision about a row, over `score`, of a class also `prediction` and the probabilities of "
+        "listed classes, and `observation.<column>`: a condition, a number or a text."
     )
     expression: DuckDbSql = Field(
-        description="The value of the decision, over `decision`, `label`, `score`, the label source's landed columns "
-        "and `observation.<column>`. A row where it is null has no value."
+        description="The value of the decision, over `decision`, `label`, the columns of the score, the label source's "
+        "landed columns and `observation.<column>`. A row where it is null has no value."
     )
     naive: DuckDbSql = Field(description="The decision without a model, over `observation.<column>`.")
     unit: str = Field("", description="The unit of the value, for people.")
