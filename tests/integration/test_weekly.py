@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 import pytest
-from nights import run_night, score_night
+from nights import run_night, score_night, stage
 
 from nightshift.definition.calendar import date_range, nights
 from nightshift.errors import TerminalError
@@ -106,9 +106,12 @@ def test_a_weekly_night_is_monitored_against_weekly_nights(scored: Project) -> N
     assert [row["score_date"] for row in rows if row["statistic"] == INPUTS] == NIGHTS[:1]
 
 
-def test_a_date_that_is_no_night_is_not_scored(project: Project) -> None:
+def test_a_date_that_is_no_night_is_neither_scored_nor_computed_by_a_job_of_its_own(project: Project) -> None:
+    tuesday = NIGHTS[0] + timedelta(days=1)
     with pytest.raises(TerminalError, match="2024-04-30, a Tuesday, is no night"):
-        score_night(project, NIGHTS[0] + timedelta(days=1), "test")
+        score_night(project, tuesday, "test")
+    with pytest.raises(TerminalError, match="2024-04-30, a Tuesday, is no night"):
+        stage(project, "features", tuesday)
 
 
 def test_another_feature_is_built_again_in_one_job(scored: Project) -> None:

@@ -85,7 +85,10 @@ def holdout_has_enough_days(definition: ModelDefinition) -> Iterator[Problem]:
         fix = "keep more days" if gate.against_champion else "keep more days, or write `baseline: false` under `gate:`"
         received, allowed = f"{days}d", f"at least {gate.min_days}d"
         if definition.schedule.cron:
-            received, allowed = f"{days}d, {nights} nights at the fewest", f"at least {gate.min_days} nights"
+            received, allowed = (
+                f"{days}d, {nights} {'night' if nights == 1 else 'nights'} at the fewest",
+                f"at least {gate.min_days} nights",
+            )
         yield Problem(("training", "holdout"), message, received, allowed, fix)
 
 

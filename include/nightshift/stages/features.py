@@ -18,6 +18,7 @@ from nightshift.compute.session import StagingWriter, read_files, read_table
 from nightshift.definition.calendar import date_range, nights
 from nightshift.definition.load import definition_hash
 from nightshift.definition.model import ModelDefinition
+from nightshift.definition.nights import require_night
 from nightshift.definition.recipe import columns_behind
 from nightshift.features.compute import (
     TableTransform,
@@ -128,9 +129,11 @@ def stage_published_features(
     """Stages the features of nights that are to be published, see `stage_features`.
 
     Raises:
-        TerminalError: If rows behind them were read by another declaration than the current one.
+        TerminalError: If rows behind them were read by another declaration than the current one, or no date is a night.
     """
     definition = project.definition
+    if not any(nights(definition.schedule, first, last)):
+        require_night(definition, first)
     require_current_readings(project.lake, definition, columns_behind(definition.recipes.values()))
     return stage_features(RawTables.open(spark, project.lake, definition), first, last, attempt)
 
