@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,7 +124,8 @@ class _ValidationPass:
         if not compiled:
             return {}
         suite = self._gx.ExpectationSuite(name="staged", expectations=list(compiled))
-        validations = batch.validate(suite, result_format=result_format).results
+        with _configurations_computed_once():
+            validations = batch.validate(suite, result_format=result_format).results
         for validation in validations:  # pages and messages show their values
             validation.result = json.loads(json.dumps(validation.result, default=_json_value))
         return {validation.expectation_config.meta[NUMBER]: validation for validation in validations}
@@ -146,6 +148,31 @@ class _ValidationPass:
     @staticmethod
     def _is_broken_by_one_value(compiled: Any, expectation: ExpectationSpec) -> bool:
         return hasattr(compiled, "mostly") and dict(expectation.arguments).get("mostly", 1.0) == 1.0
+
+
+@contextmanager
+def _configurations_computed_once() -> Iterator[None]:
+    """Computes the configuration of an expectation once.
+
+    Great Expectations computes it about 45 times an expectation, which takes longer than to check a night's rows, and
+    changes no expectation while it validates. A process validates one suite at a time.
+    """
+    from great_expectations.expectations.expectation import Expectation as Base
+
+    compute = Base.configuration.fget
+    # By identity, as expectations of equal arguments are equal; each is kept, so that no other gets its identity.
+    configurations: dict[int, tuple[Any, Any]] = {}
+
+    def configuration(expectation: Any) -> Any:
+        if id(expectation) not in configurations:
+            configurations[id(expectation)] = expectation, compute(expectation)
+        return configurations[id(expectation)][1]
+
+    Base.configuration = property(configuration)
+    try:
+        yield
+    finally:
+        Base.configuration = property(compute)
 
 
 def suite_result(contract: Contract, results: Sequence[ExpectationResult]) -> Any:

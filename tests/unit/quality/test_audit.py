@@ -14,6 +14,7 @@ from nightshift.lake.catalog import Lake
 from nightshift.lake.staging import read_staged, stage_arrow
 from nightshift.lake.tables import TableSpec, features_table, raw_table, scores_table
 from nightshift.quality.audit import audit_table
+from nightshift.quality.compile import great_expectations
 from nightshift.quality.context import AuditContext
 from nightshift.quality.contract import features_contract, scores_contract, source_contract
 from nightshift.quality.expectation import Contract
@@ -64,6 +65,25 @@ def test_good_rows_pass_every_check(flight_delay: ModelDefinition, small: Source
     assert len(verdict.checks) == len(contract.expectations)
     assert verdict.rows == 3
     assert verdict.checks[-1].observed == 3.0
+
+
+def test_great_expectations_computes_a_configuration_a_few_times_and_is_left_as_it_was(
+    flight_delay: ModelDefinition, small: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contract = source_contract("schedule", small)
+    great_expectations()
+    from great_expectations.expectations.expectation import Expectation as Base
+
+    computed: list[str] = []
+
+    def compute(expectation: Any, real: Callable[[Any], Any] = Base.configuration.fget) -> Any:
+        computed.append(expectation.expectation_type)
+        return real(expectation)
+
+    monkeypatch.setattr(Base, "configuration", property(compute))
+    judged(contract, flights(flight_delay, {}, {"carrier": None}))
+    assert len(contract.expectations) <= len(computed) <= 15 * len(contract.expectations)  # 45 times by itself
+    assert Base.configuration.fget is compute
 
 
 @pytest.mark.parametrize(
