@@ -176,7 +176,8 @@ def _compared_classes(classes: LabelClasses | None, champion: LabelClasses | Non
     shared = classes.shared_with(champion)
     if len(shared) < 2:
         return ", which learned other classes: they cannot be compared"
-    return "" if shared == classes.names else f", on the classes that both have learned: {', '.join(shared)}"
+    alike = len(shared) == len(champion.names) == len(classes.names)
+    return "" if alike else f", on the classes that both have learned: {', '.join(shared)}"
 
 
 @dataclass(frozen=True)

@@ -125,8 +125,9 @@ def _compare(
         )
         if holdout.champion is None:
             return 0, None, None
-        # Where the outcomes are not fit for any metric, further nights are waited for.
-        if (report := judge(gate, holdout, None, definition.training.seed)).metrics:
+        # Where the outcomes are not fit for any metric, or none for a comparison, further nights are waited for.
+        report = judge(gate, holdout, None, definition.training.seed)
+        if report.metrics and report.difference is not None:
             return len(paired), holdout, report
     return len(paired), None, None
 

@@ -46,7 +46,10 @@ def judge(gate: Gate, holdout: Holdout, smoke: SmokeResult | None, seed: int) ->
         results.append(_baseline(metric, challenger(metric), constant, gate, holdout))
     rule, difference = gate.against_champion, None
     compared = holdout.compared()
-    if rule is not None and compared.champion is not None:
+    unfit = methods.unfit_labels(compared.labels)
+    if rule is not None and compared.champion is not None and unfit:
+        results.append(_incomparable(rule, compared, unfit))
+    elif rule is not None and compared.champion is not None:
         successor, champion = (
             estimate(rule.metric, compared.sample(scores), drawn) for scores in (compared.challenger, compared.champion)
         )
@@ -114,6 +117,12 @@ def _against_champion(
     gained, bound = gain(rule.metric, challenger, champion), -rule.margin if rule.margin else 0.0
     name, days = f"against_champion.{rule.metric}", len(holdout.dates)
     return exceeds_with_confidence(name, gained, bound, gate, days, len(holdout.labels), sentence)
+
+
+def _incomparable(rule: AgainstChampion, compared: Holdout, unfit: str) -> RuleResult:
+    """The rows of the classes that both versions have learned are not fit for any metric."""
+    sentence = f"{rule.metric} is not compared with the champion's: {unfit} among those that both have learned"
+    return RuleResult(f"against_champion.{rule.metric}", None, None, len(compared.labels), False, sentence)
 
 
 def _smoke(smoke: SmokeResult) -> RuleResult:

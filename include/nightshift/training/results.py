@@ -81,7 +81,8 @@ class Holdout:
         days: Each row's day, as a position in `dates`.
         dates: The days that have labelled rows, ascending.
         challenger: The challenger's scores, shape (rows,), of a class (rows, classes).
-        champion: The champion's scores; None if there is no champion, or it cannot score these rows.
+        champion: The champion's scores, of a class given that it is one of `classes`; None if there is no champion, or
+            it cannot score these rows.
         baseline: The mean and the median of the training period's labels.
         columns: The values of the slices' columns, by the column's name.
         prediction: What the scores predict.
@@ -123,7 +124,7 @@ class Holdout:
         labels, names, shared = label_values(rows, classes), classes.names if classes else (), tuple[str, ...]()
         if classes is not None and champion is not None and champion_classes is not None:
             shared = classes.shared_with(champion_classes)
-            champion = classes.align(champion, champion_classes.names) if len(shared) > 1 else None
+            champion = _of_classes(champion, champion_classes, classes) if len(shared) > 1 else None
         return cls(labels, days, tuple(dates), challenger, champion, baseline, texts, prediction, names, shared)
 
     def compared(self) -> Holdout:
@@ -150,6 +151,12 @@ class Holdout:
         if rows is None:
             return Sample(self.labels, scores, self.days)
         return Sample(self.labels[rows], scores[rows], self.days[rows])
+
+
+def _of_classes(champion: Vector, learned: LabelClasses, classes: LabelClasses) -> Vector:
+    """The champion's probabilities of some classes, given that it is one of them: no row has any other."""
+    aligned = classes.align(champion, learned.names)
+    return aligned if set(learned.names) <= set(classes.names) else _given(aligned)
 
 
 def _given(probabilities: Vector) -> Vector:

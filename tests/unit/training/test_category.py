@@ -199,7 +199,10 @@ def of_versions(champion: LabelClasses) -> Holdout:
     return Holdout.of(rows, challenger, scores, baseline, ("shop",), **compared)
 
 
-@pytest.mark.parametrize("names", [("wine", "bread"), ("fruit", "bread", "soap"), ("soap", "wine", "fruit")])
+@pytest.mark.parametrize(
+    "names",
+    [("wine", "bread"), ("fruit", "bread", "soap"), ("soap", "wine", "fruit"), ("fruit", "wine", "soap", "bread")],
+)
 def test_versions_of_other_classes_are_compared_on_those_that_both_have(names: tuple[str, ...]) -> None:
     """What both say of them is the same here, so no class that only one has makes a difference."""
     holdout = of_versions(LabelClasses(tuple(sorted(names, key=lambda name: name not in NAMES))))
@@ -219,6 +222,18 @@ def test_versions_of_the_same_classes_are_compared_on_all_rows() -> None:
     holdout = of_versions(LabelClasses(("fruit", "wine", "bread")))
     assert holdout.compared() is holdout
     assert result(judged(COMPARISON, holdout), "against_champion.log_loss").value == pytest.approx(0)
+
+
+def test_common_classes_without_enough_rows_are_not_compared_and_refuse() -> None:
+    holdout = of_versions(LabelClasses(("fruit", "wine", "soap")))
+    holdout = replace(holdout, labels=np.where(holdout.labels == 2, 0.0, holdout.labels))  # none of wine is left
+    report = judged(COMPARISON, holdout)
+    outcome = result(report, "against_champion.log_loss")
+    assert outcome.passed is False and report.difference is None
+    assert outcome.sentence == (
+        "log_loss is not compared with the champion's: fewer than two classes with 10 rows among those that both have "
+        "learned"
+    )
 
 
 def test_versions_with_one_class_in_common_are_not_compared() -> None:
