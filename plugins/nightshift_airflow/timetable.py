@@ -90,7 +90,7 @@ class NightTimetable(_StartableRuns, CronPartitionTimetable):
         night: datetime = super()._decode_partition_date(partition_key)
         cutoff = self._align_to_next(night)
         now = datetime.now(cutoff.tzinfo)
-        if cutoff.in_timezone(self._timezone).date() != night.date():
+        if cutoff.astimezone(self._timezone).date() != night.date():
             around = self._get_prev(night), cutoff
             raise InvalidPartitionKeyError(
                 str(
@@ -110,7 +110,7 @@ class NightTimetable(_StartableRuns, CronPartitionTimetable):
                         "the night has not come: its run would wait for files and hold back others",
                         received=partition_key,
                         allowed=f"{self._format_key(newest)} or earlier",
-                        fix=f"trigger it after its cutoff, {cutoff.in_timezone(self._timezone).isoformat()}",
+                        fix=f"trigger it after its cutoff, {cutoff.astimezone(self._timezone).isoformat()}",
                     )
                 )
             )

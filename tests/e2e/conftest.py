@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from e2e import drifting
+from e2e import drifting, household
 from e2e.helpers import free_port
 from nightshift.project import Project
 from nightshift.replay.airflow_api import AirflowApi
@@ -41,11 +41,12 @@ class FinishedRun:
 
 @pytest.fixture(scope="session")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    """An installation with the example, the tiny model, one that drifts, and a broken one."""
+    """An installation with the example, the tiny model, one that drifts, a grocer's, and a broken one."""
     models = tmp_path_factory.mktemp("models")
     shutil.copytree(PROJECT / "include" / "models" / "flight_delay", models / "flight_delay")
     shutil.copytree(PROJECT / "tests" / "models" / "tiny", models / "tiny")
     drifting.write_model(models)
+    household.write_model(models)
     (models / "broken").mkdir()
     (models / "broken" / "model.yaml").write_text("name: broken\n")
     return Settings(home=PROJECT, var=tmp_path_factory.mktemp("var"), models_folder=models, sources_folder=SOURCES)

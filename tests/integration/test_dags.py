@@ -198,11 +198,13 @@ print("RESULT" + json.dumps(answers))
 """
 
 
-@pytest.mark.parametrize("end", [None, "2024-03-01"])
+@pytest.mark.parametrize(("at", "end"), [("06:00", None), ("00:00", "2024-03-01")])
 def test_a_run_that_would_never_start_is_refused_where_it_is_triggered(
-    models: Path, tmp_path: Path, end: str | None
+    models: Path, tmp_path: Path, at: str, end: str | None
 ) -> None:
+    """At midnight, a date and the cutoff of its night are the same instant."""
     file = models / "tiny" / "model.yaml"
+    file.write_text(file.read_text().replace('at: "06:00"', f'at: "{at}"'))
     if end:
         file.write_text(file.read_text().replace("  start: 2024-01-01\n", f"  start: 2024-01-01\n  end: {end}\n"))
     answers = parse(models, tmp_path, TRIGGERS)
@@ -217,10 +219,10 @@ def test_a_run_that_would_never_start_is_refused_where_it_is_triggered(
         else:
             assert now.startswith("20")
     assert answers["night"].startswith("2024-02-01")
-    assert answers["scheduled"] == "2024-02-01 at 2024-02-01 06:00:00+00:00"
+    assert answers["scheduled"] == f"2024-02-01 at 2024-02-01 {at}:00+00:00"
     coming = answers["coming night"]
     assert coming.startswith("refused: the night has not come: its run would wait for files and hold back others")
-    assert "; allowed: 20" in coming and "fix: trigger it after its cutoff, 20" in coming and "T06:00:00" in coming
+    assert "; allowed: 20" in coming and "fix: trigger it after its cutoff, 20" in coming and f"T{at}:00" in coming
     assert "does not match" in answers["no night"]
 
 
