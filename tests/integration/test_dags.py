@@ -204,7 +204,8 @@ def test_a_run_that_would_never_start_is_refused_where_it_is_triggered(
 ) -> None:
     """At midnight, a date and the cutoff of its night are the same instant."""
     file = models / "tiny" / "model.yaml"
-    file.write_text(file.read_text().replace('at: "06:00"', f'at: "{at}"'))
+    text = file.read_text().replace('at: "06:00"', f'at: "{at}"')
+    file.write_text(text.replace("available: {after: 1h}", "available: {after: 0h}"))
     if end:
         file.write_text(file.read_text().replace("  start: 2024-01-01\n", f"  start: 2024-01-01\n  end: {end}\n"))
     answers = parse(models, tmp_path, TRIGGERS)
