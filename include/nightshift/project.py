@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from nightshift.definition.load import find_definition
 from nightshift.definition.model import ModelDefinition
+from nightshift.definition.prediction import mismatch
 from nightshift.errors import NotYetAvailable
 from nightshift.lake.catalog import Lake
 from nightshift.lake.parquet import read_files
@@ -80,6 +81,11 @@ class Project:
     def classes_of(self, version: Version) -> LabelClasses | None:
         """The classes of a version; None if the label is a condition or a number."""
         return self.registry.classes(version) if self.definition.label.kind == "category" else None
+
+    def mismatch(self, version: Version) -> str:
+        """Why a version does not predict the label, in words; empty if it does. The label's type may change."""
+        predicted, declared = self.registry.prediction(version), self.definition.prediction
+        return "" if predicted == declared else mismatch(f"version {version.number}", predicted, declared)
 
     def record(self, monitor: str, night: date, measurements: Sequence[Measurement], run_id: str) -> None:
         """Publishes monitored values; those of the same monitor and night are replaced."""

@@ -160,6 +160,11 @@ PREDICTIONS: Mapping[Literal["boolean", "number", "category"], Prediction] = {
 }
 
 
+def mismatch(subject: str, predicted: Prediction, declared: Prediction) -> str:
+    """That something predicts another thing than the label is, in words."""
+    return f"{subject} predicts a {predicted.score}, but the label is a {declared.label}"
+
+
 def probability_column(class_name: str) -> str:
     """The column of a class's probability: `probability_frozen_grocery` of the class `FROZEN GROCERY`."""
     return PROBABILITY_COLUMN + re.sub(r"\W+", "_", class_name.lower()).strip("_")

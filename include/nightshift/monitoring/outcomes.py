@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightshift.definition.model import ModelDefinition
-from nightshift.definition.prediction import PROBABILITY, Prediction
+from nightshift.definition.prediction import CLASS, PROBABILITY, Prediction
 from nightshift.lake.tables import ROW_NUMBER
 from nightshift.lake.zeros import with_plain_zeros
 from nightshift.monitoring.estimate import holdout_means, measure_against_band
@@ -56,7 +56,7 @@ def measure_outcomes(
     averaged |= {"bias": scores - labels} if "bias" in prediction.metrics.names else {}
     undefined = "no label" if rows == 0 else "all labels are the same" if len(np.unique(labels)) == 1 else ""
     means = {name: float(column.mean()) if rows else None for name, column in averaged.items()}
-    values = metrics(labels, scores) if rows else dict.fromkeys(_metric_names(metrics, classes is not None))
+    values = metrics(labels, scores) if rows else dict.fromkeys(_metric_names(metrics, prediction == CLASS))
     measured += [
         measure_against_band(name, value, bands.get(name), rows, version, undefined=undefined)
         for name, value in {**means, **values}.items()

@@ -127,7 +127,7 @@ def verify_digest(files: dict[str, bytes], digest: str) -> None:
         )
 
 
-def _stored_prediction(files: Mapping[str, bytes]) -> Prediction:
+def stored_prediction(files: Mapping[str, bytes]) -> Prediction:
     """What a stored package predicts."""
     if TASK not in files:
         return PROBABILITY
@@ -149,7 +149,7 @@ def load_package(files: dict[str, bytes], digest: str) -> ModelPackage:
             stored.
     """
     verify_digest(files, digest)
-    prediction = _stored_prediction(files)
+    prediction = stored_prediction(files)
     estimator, controls = load_estimator(files, prediction)
     encoder = Encoder.from_json(json.loads(files[ENCODER]))
     calibration = calibration_from_json(json.loads(files[CALIBRATION])) if CALIBRATION in files else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nightshift.definition.model import ModelDefinition
+from nightshift.definition.prediction import mismatch
 from nightshift.errors import TerminalError
 from nightshift.registry.absent import is_registered
 from nightshift.registry.events import RegistryEvent, champion_changes, current_champion
@@ -40,7 +41,7 @@ def require_rollback_version(
     package = registry.package(version.run_id, version.digest)
     if package.prediction != definition.prediction:
         fix = "name another version, or change `label.type` back"
-        problem = f"it predicts a {package.prediction.score}, but the label is a {definition.prediction.label}"
+        problem = mismatch("it", package.prediction, definition.prediction)
         raise TerminalError(problem, where=where, fix=fix)
     if force:
         return version

@@ -14,6 +14,7 @@ from typing import Any
 
 from filelock import FileLock
 
+from nightshift.definition.prediction import Prediction
 from nightshift.errors import TerminalError, first_line
 from nightshift.registry.classes import LabelClasses
 from nightshift.registry.client import (
@@ -30,6 +31,7 @@ from nightshift.registry.package import (
     load_reference,
     package_digest,
     stored_classes,
+    stored_prediction,
     verify_digest,
 )
 from nightshift.registry.reference import ModelReference
@@ -196,6 +198,10 @@ class Registry:
     def reference(self, version: Version) -> ModelReference:
         """The histograms of a version's training rows; the estimator is not loaded."""
         return load_reference(self.package_files(version.run_id, version.digest))
+
+    def prediction(self, version: Version) -> Prediction:
+        """What a version predicts, by its package; the estimator stays unloaded."""
+        return stored_prediction(self.package_files(version.run_id, version.digest))
 
     def classes(self, version: Version) -> LabelClasses | None:
         """The classes of a version's label; None if that is a condition or a number."""

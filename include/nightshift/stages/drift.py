@@ -18,7 +18,7 @@ from nightshift.monitoring.night_profile import PROFILE, SCORED_COLUMNS, NightPr
 from nightshift.monitoring.reference import DriftBaseline
 from nightshift.monitoring.reference import drift_baseline as baseline_of_reference
 from nightshift.project import Progress, Project
-from nightshift.registry.reference import ModelReference
+from nightshift.registry.reference import PREDICTIONS, ModelReference
 from nightshift.registry.store import Version
 from nightshift.stages.decide import for_missed_nights
 from nightshift.stages.scored import require_scored
@@ -94,7 +94,8 @@ def _profile(project: Project, night: date, reference: ModelReference) -> NightP
     if stored := inputs.get(PROFILE):
         return NightProfile.from_json(json.loads(stored))
     rows = scored_features(project, night)
-    if FEATURES_OF_VERSION in inputs:  # the published features are not those that were scored
+    is_class_no_more = reference.predictions is not None and SCORED_COLUMNS[PREDICTIONS] not in spec.columns
+    if FEATURES_OF_VERSION in inputs or is_class_no_more:  # not what was scored, or not all that it was scored as
         return NightProfile.empty(rows.num_rows)
     columns = tuple(name for name in SCORED_COLUMNS.values() if name in spec.columns)
     scores = read_dates(project.lake, spec, night, night, columns=columns)

@@ -30,7 +30,12 @@ def estimate(project: Project, night: date, run_id: str, progress: Progress = pr
 def estimate_performance(project: Project, night: date, run_id: str) -> tuple[Measurement, ...]:
     """Estimates how well a night was scored, without its labels."""
     scored = read_scored(project, night)
-    expected, scores = expected_performance(project, scored.version), read_scores(scored.rows, scored.classes)
-    measurements = performance_of_scores(expected, scores, scored.version, prediction=project.definition.prediction)
+    prediction = project.definition.prediction
+    if scored.mismatch:
+        names, reason = prediction.metrics.estimated, scored.mismatch
+        measurements = [Measurement("night", name, None, None, 0, "unknown", reason, scored.version) for name in names]
+    else:
+        expected, scores = expected_performance(project, scored.version), read_scores(scored.rows, scored.classes)
+        measurements = performance_of_scores(expected, scores, scored.version, prediction=prediction)
     project.record("estimate", night, measurements, run_id)
     return tuple(measurements)

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from nightshift.compute.job import Job, run_job
 from nightshift.definition.model import ModelDefinition
+from nightshift.definition.prediction import mismatch
 from nightshift.definition.recipe import label_digest, recipe_change
 from nightshift.errors import TerminalError
 from nightshift.features.recorded_recipes import LearnedRecipes, learned_recipes, table_of_version
@@ -211,8 +212,7 @@ def _champion_scores(
     package, learned = _load_champion(project, champion)
     prediction = project.definition.prediction
     if package.prediction != prediction:
-        predicted = f"version {champion.number} predicts a {package.prediction.score}"
-        return ChampionScores(None, f"{predicted}, but the label is a {prediction.label}")
+        return ChampionScores(None, mismatch(f"version {champion.number}", package.prediction, prediction))
     against = f"against version {champion.number}"
     if learned.label != label_digest(project.definition):
         against += ", which learned another definition of the label"

@@ -66,7 +66,9 @@ def _measure(project: Project, day: date, rows_fingerprint: str, run_id: str) ->
     scored = read_scored(project, day)
     all_labels, doubtful = settle_labels(_labels(project, scored.rows), key)
     joined = join_labels(scored.rows, all_labels.select(["score_date", *key, "label"]), key)
-    labelled, labels = (settle_classes(table, scored.classes) for table in (joined, all_labels))
+    counted = [table.slice(0, 0) if scored.mismatch else table for table in (joined, all_labels)]
+    labelled, labels = (settle_classes(table, scored.classes) for table in counted)
+    outside = counted[0].num_rows - labelled.num_rows
     measurements = outcome_of_night(
         labelled,
         scored.rows.num_rows,
@@ -75,7 +77,7 @@ def _measure(project: Project, day: date, rows_fingerprint: str, run_id: str) ->
         expected_performance(project, scored.version),
         prediction=definition.prediction,
         classes=scored.classes,
-        note=_note(doubtful, joined.num_rows - labelled.num_rows),
+        note=_note(doubtful, outside, scored.mismatch),
     )
     unmatched = all_labels.num_rows - joined.num_rows
     measurements.append(unmatched_labels("labels", definition, unmatched, all_labels.num_rows))
@@ -86,9 +88,10 @@ def _measure(project: Project, day: date, rows_fingerprint: str, run_id: str) ->
     project.record("outcome", day, measurements, run_id)
 
 
-def _note(doubtful: int, outside: int) -> str:
+def _note(doubtful: int, outside: int, mismatch: str) -> str:
     """What is to be said of labels that do not count."""
-    notes = [f"{doubtful} observations have two different labels and count as having none"] if doubtful else []
+    notes = [mismatch] if mismatch else []
+    notes += [f"{doubtful} observations have two different labels and count as having none"] if doubtful else []
     notes += [f"{outside} outcomes are of no class of the version and count nowhere"] if outside else []
     return "; ".join(notes)
 

@@ -22,8 +22,8 @@ class Registration:
 def register(project: Project, stored: StoredModel, note: str, run_id: str) -> Registration:
     """Registers a model that passed the gate, once: as the champion or as its challenger.
 
-    Without a champion a shadow has nothing to be compared with and nights have no scores: the first version is
-    promoted at once. A person is asked even then.
+    Without a champion that predicts the label a shadow has nothing to be compared with, and nights have no scores: the
+    first version is promoted at once. A person is asked even then.
 
     Args:
         project: The model.
@@ -35,10 +35,15 @@ def register(project: Project, stored: StoredModel, note: str, run_id: str) -> R
         TerminalError: If the model did not pass the gate.
     """
     policy = project.definition.promotion
-    if policy.auto or (policy.shadow and project.registry.champion() is None):
+    if policy.auto or (policy.shadow and not _has_opponent(project)):
         return Registration(promote(project, stored, note, run_id), "champion")
     _check_passed(project, stored)
     return Registration(project.challengers.register_challenger(stored.run_id, note, run_id), "challenger")
+
+
+def _has_opponent(project: Project) -> bool:
+    champion = project.registry.champion()
+    return champion is not None and not project.mismatch(champion)
 
 
 def promote(project: Project, stored: StoredModel, note: str, run_id: str = "by hand") -> Version:

@@ -18,7 +18,9 @@ from pyspark.sql import DataFrame, SparkSession
 from nightshift.compute.driver import log, reason
 from nightshift.compute.session import StagingWriter, read_files, read_table
 from nightshift.definition.model import ModelDefinition
+from nightshift.definition.prediction import CLASS
 from nightshift.definition.recipe import recipe_change
+from nightshift.errors import TerminalError
 from nightshift.features.recorded_recipes import (
     FEATURES_OF_VERSION,
     learned_recipes,
@@ -86,6 +88,7 @@ def stage_scores(
         return Scorer(files, version.digest, writer.spec, writer.folder, provenance)
 
     champion, challenger = project.champions.require_champion(), registry.challenger()
+    require_score_columns(project, champion)
     writers = [staging(champion, scores_table, project.classes_of(champion))]
     scorers = [scorer(champion, writers[0])]
     rows = [night_features.as_learned_by(champion, scorers[0], writers[0])]
@@ -95,6 +98,7 @@ def stage_scores(
             classes = project.classes_of(challenger)
         writers.append(staging(challenger, shadow_table, classes))
         try:
+            require_score_columns(project, challenger)
             scorers.append(scorer(challenger, writers[1]))
             rows.append(night_features.as_learned_by(challenger, scorers[1], writers[1]))
         except Exception as error:  # the champion needs neither its artifact nor its features
@@ -105,6 +109,23 @@ def stage_scores(
         problem = f" failed: {batch.inputs[PROBLEM]}" if PROBLEM in batch.inputs else ""
         log(f"{role}: version {batch.inputs['model_version']}{problem}")
     return staged
+
+
+def require_score_columns(project: Project, version: Version) -> None:
+    """Requires a version whose scores have the columns of the label's: a class, or no class.
+
+    Raises:
+        TerminalError: If the label's type has changed since it was trained.
+    """
+    model, predicted, declared = project.definition.name, project.registry.prediction(version), project.definition
+    if (predicted == CLASS) != (declared.prediction == CLASS):
+        raise TerminalError(
+            project.mismatch(version),
+            where=f"{declared.folder / 'model.yaml'}: label.type",
+            received=declared.label.kind,
+            allowed="the type of label that the version learned",
+            fix=f"train a version of this label: nightshift train {model}, or change `label.type` back",
+        )
 
 
 class _NightFeatures:

@@ -8,9 +8,11 @@ from datetime import date
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from nightshift.definition.prediction import CLASS
 from nightshift.errors import TerminalError
 from nightshift.lake.read import published_dates
-from nightshift.lake.tables import scores_table
+from nightshift.lake.staging import published_inputs
+from nightshift.lake.tables import CLASSES, scores_table
 from nightshift.project import Project
 from nightshift.registry.classes import LabelClasses
 
@@ -22,22 +24,27 @@ class NightScores:
     Attributes:
         rows: Every row of the table of scores, with the probability of each class of the version.
         version: The version that scored them; of several, the newest; None without rows.
-        classes: Its classes; None if the label is a condition or a number.
+        classes: Its classes; None if it predicts a condition or a number.
+        mismatch: Why the scores cannot be measured by the label, in words: it was no class then, or is none now.
     """
 
     rows: pa.Table
     version: int | None
     classes: LabelClasses | None
+    mismatch: str = ""
 
 
 def read_scored(project: Project, night: date) -> NightScores:
     """The published scores of a night; no rows if it is not scored."""
-    table = scores_table(project.definition)
+    table, is_class = scores_table(project.definition), project.definition.prediction == CLASS
     rows = project.read(table, night, night)
     newest = pc.max(rows["model_version"]).as_py()
-    if newest is None or project.definition.label.kind != "category":
-        return NightScores(rows, newest, None)
-    classes = project.classes_of(project.registry.version(newest))
+    if newest is None:
+        return NightScores(rows, None, None)
+    classes = project.classes_of(project.registry.version(newest)) if is_class else None
+    # Of other labels no package is read: the night itself says whether it has classes.
+    if is_class != (classes is not None or CLASSES in published_inputs(project.lake, table, night)):
+        return NightScores(rows, newest, None, project.mismatch(project.registry.version(newest)))
     if classes is not None:
         rows = project.read(scores_table(project.definition, classes.names), night, night)
     return NightScores(rows, newest, classes)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import date
 
 import pyarrow as pa
 
 from nightshift.definition.calendar import newest_labelled
+from nightshift.definition.prediction import CLASS
 from nightshift.definition.promotion import Shadow
+from nightshift.errors import TerminalError
 from nightshift.lake.read import published_dates
 from nightshift.lake.tables import scores_table
 from nightshift.project import Project
@@ -41,10 +44,21 @@ def judge_challenger(project: Project, night: date, run_id: str) -> str:
     (challenger, since), champion = challenge, project.registry.champion()
     if champion is None or since.effective >= night:
         return f"challenger {challenger.number} has no champion to be compared with, or no night yet"
+    if misfit := _misfit(project, challenger):
+        project.record("shadow", night, [_verdict(challenger, False, misfit)], run_id)
+        project.challengers.retire(challenger.number, run_id, misfit)
+        return f"challenger {challenger.number}: retired, {misfit}"
     nights, holdout, report = _compare(project, policy, challenger, champion, since.effective, night)
     if report is None or holdout is None:
         return _wait(project, policy, challenger, since, night, nights, run_id)
     return _conclude(project, policy, challenger, champion, night, nights, holdout, report, run_id)
+
+
+def _misfit(project: Project, challenger: Version) -> str:
+    """Why a challenger does not predict the label, in words; empty if it does, or if its package cannot be read."""
+    with suppress(TerminalError):
+        return project.mismatch(challenger)
+    return ""
 
 
 def _wait(
@@ -104,7 +118,12 @@ def _compare(
     columns = gate.slices.columns if gate.slices else ()
     lineage = Lineage(**project.registry.lineage(challenger.run_id)[0])
     last = newest_labelled(definition, night)
-    classes, of_champion = map(project.classes_of, (challenger, champion))
+    try:
+        classes, of_champion = map(project.classes_of, (challenger, champion))
+    except TerminalError:  # a package is lost: no night can be compared, until the challenger's time is up
+        return 0, None, None
+    if definition.prediction == CLASS and None in (classes, of_champion):
+        return 0, None, None
     names = [name for version in (classes, of_champion) if version for name in version.names]
     numbers = challenger.number, champion.number
     paired: list[pa.Table] = []

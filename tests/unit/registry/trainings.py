@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import mlflow
+import pyarrow as pa
 
 from nightshift.definition.load import definition_files
+from nightshift.definition.model import ModelDefinition
+from nightshift.definition.prediction import CLASS
 from nightshift.definition.recipe import label_digest
 from nightshift.features.recorded_recipes import LABEL
 from nightshift.lake.tables import RECIPES
@@ -43,12 +46,21 @@ def trained(project: Project, number: int, gate: str = "passed") -> StoredModel:
     """A training as of the n-th day of January, and what the gate said of it."""
     registry = project.registry
     run = registry.start_run(str(date(2024, 1, number)), f"reason {number}", f"training {number}")
-    digest = registry.log_package(run, fit(project.definition, machines(seed=number)))
+    digest = registry.log_package(run, fit(project.definition, labelled_machines(project.definition, number)))
     recipes = {RECIPES: project.definition.feature_digests, LABEL: label_digest(project.definition)}
     registry.log_lineage(run, recipes, definition_files(project.definition))
     registry.log(run, params={}, metrics={"holdout_roc_auc": 0.7}, tags={store.GATE: gate} if gate else {})
     registry.end_run(run)
     return StoredModel(run, digest)
+
+
+def labelled_machines(definition: ModelDefinition, seed: int) -> pa.Table:
+    """Machines whose label is of the definition's type: whether they failed, or the name of that class."""
+    rows = machines(seed=seed)
+    if definition.prediction != CLASS:
+        return rows
+    names = pa.array([definition.label.class_names[int(label)] for label in rows["label"].to_pylist()])
+    return rows.set_column(rows.schema.get_field_index("label"), "label", names)
 
 
 def promoted(project: Project, *numbers: int) -> list[StoredModel]:
