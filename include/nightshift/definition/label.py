@@ -222,6 +222,8 @@ def _check_classes(label: Label) -> None:
     assert label.classes is not None
     names, found = label.classes.listed, label.classes.model_fields_set - {"listed"}
     _require(not (names and found), f"listed classes with {', '.join(sorted(found))}", learned, "remove it")
+    named = all(name is None or str(name).strip() for name in (label.other, label.empty))
+    _require(named, "a class without a name", None, "name it in `other` and `empty`, or write null")
     if "listed" not in label.classes.model_fields_set:
         fix = "add `other:` with the name of a class for all rarer outcomes, or null"
         _require(not label.refuses_other, "no outcome of rare classes", "a name, or null", fix)

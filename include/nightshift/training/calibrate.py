@@ -7,7 +7,7 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
 from nightshift.definition.training import CalibrationMethod
-from nightshift.registry.calibration import Calibration, Isotonic, OneAgainstRest, Sigmoid, Vector, log_odds
+from nightshift.registry.calibration import UNCHANGED, Calibration, Isotonic, OneAgainstRest, Sigmoid, Vector, log_odds
 
 
 def calibrate(method: CalibrationMethod, raw: Vector, labels: Vector, weights: Vector | None = None) -> Calibration:
@@ -19,13 +19,18 @@ def calibrate(method: CalibrationMethod, raw: Vector, labels: Vector, weights: V
     Args:
         method: `isotonic`: any rising curve, for thousands of rows; `sigmoid`: a logistic curve.
         raw: The raw scores, shape (rows,); of several classes the probability of each, shape (rows, classes).
-        labels: The labels of the same rows, of both classes; of several, their positions.
+        labels: The labels of the same rows, of both classes; of several, their positions. The probability of a class
+            without a row stays as it is.
         weights: The weights of the same rows; None if all weigh the same.
     """
     if raw.ndim == 2:
-        columns = enumerate(raw.T)
-        maps = (calibrate_condition(method, raw_of, (labels == place) * 1.0, weights) for place, raw_of in columns)
-        return OneAgainstRest(tuple(maps))
+        of_class = [(labels == place).astype(np.float64) for place in range(raw.shape[1])]
+        return OneAgainstRest(
+            tuple(
+                calibrate_condition(method, raw_of_class, is_class, weights) if is_class.any() else UNCHANGED
+                for raw_of_class, is_class in zip(raw.T, of_class, strict=True)
+            )
+        )
     return calibrate_condition(method, raw, labels, weights)
 
 

@@ -54,6 +54,13 @@ def _count(labels: pa.ChunkedArray) -> Counter[str]:
 def _frequent(definition: ModelDefinition, declared: DeclaredClasses, counts: Counter[str]) -> list[str]:
     """The classes with enough rows, at most as many as are declared; of equal counts the first by name."""
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    if any(not name.strip() for name in counts):
+        raise TerminalError(
+            "an outcome is a text without a letter or digit, which cannot be a class",
+            where=_place(definition),
+            received=_listed(counts),
+            fix="write an expression that is null where there is no class, such as nullif(trim(x), '')",
+        )
     frequent = [name for name, rows in ordered if rows >= declared.least_rows][: declared.most]
     if len(frequent) < 2:
         raise TerminalError(

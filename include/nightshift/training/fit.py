@@ -14,7 +14,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightshift.definition.model import ModelDefinition
-from nightshift.definition.prediction import CLASS
 from nightshift.definition.training import Calibration
 from nightshift.errors import TerminalError, first_line
 from nightshift.registry.classes import label_values
@@ -131,12 +130,13 @@ def _split(definition: ModelDefinition, rows: pa.Table, calibration: Calibration
     first = pc.max(rows["score_date"]).as_py() - calibration.period + timedelta(days=1)
     earlier, newest = split_at(rows, first, definition.label.overlap)
     calibrated, fitted = (set(pc.unique(part["label"]).to_pylist()) for part in (newest, earlier))
-    if len(fitted) < 2 or calibrated != fitted:
-        differing = f", not in both: {', '.join(sorted(calibrated ^ fitted))}" if definition.prediction == CLASS else ""
+    if min(len(calibrated), len(fitted)) < 2 or calibrated - fitted:
+        unknown = f", only in these: {', '.join(sorted(calibrated - fitted))}" if len(fitted) > 1 else ""
         raise TerminalError(
-            "calibration needs observations of all classes, in its own days and before them",
+            "calibration needs observations of two classes, in its own days and before them, and no further class in "
+            "its own",
             where=f"{definition.folder / 'model.yaml'}: training.calibration.period",
-            received=f"{newest.num_rows} rows from {first}, {earlier.num_rows} before{differing}",
+            received=f"{newest.num_rows} rows from {first}, {earlier.num_rows} before{unknown}",
             fix="calibrate on another number of days, or build more history",
         )
     return earlier, newest

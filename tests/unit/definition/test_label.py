@@ -45,6 +45,8 @@ MOST = "source: sales, window: 7d, agg: most, value: shop"
         (f"{{{MOST}, empty: null, classes: [a, b], other: c}}", "`other` is no class: c; allowed: a, b"),
         (f"{{{MOST}, empty: null, classes: {{most: 5}}}}", "no outcome of rare classes; allowed: a name, or null"),
         (f"{{{MOST}, empty: null, classes: {{most: 1}}, other: null}}", "label.classes"),
+        (f"{{{MOST}, empty: null, classes: {{most: 5}}, other: ' '}}", "a class without a name"),
+        (f"{{{MOST}, empty: '', classes: {{most: 5}}, other: null}}", "a class without a name"),
         (f"{{{MOST}, empty: c, classes: [a, b]}}", "a window without an event is no class: c; allowed: a, b"),
         (
             f"{{{MOST}, empty: 0, classes: [a, b]}}",

@@ -135,6 +135,12 @@ def test_classes_that_cannot_be_learned_are_refused(
     assert "label.classes" in str(error.value.where)
 
 
+def test_a_text_of_spaces_is_no_class(tmp_path: Path) -> None:
+    definition = shops(tmp_path, MOST.format("classes: {rows: 1}, other: null"))
+    with pytest.raises(TerminalError, match="a text without a letter or digit"):
+        learn_classes(definition, pa.chunked_array([pa.array(["bread", " ", "fruit"])]))
+
+
 def test_found_classes_need_columns_of_their_own(tmp_path: Path) -> None:
     definition = shops(tmp_path, MOST.format("classes: {rows: 1}, other: null"))
     with pytest.raises(TerminalError, match="columns of the same name"):

@@ -14,8 +14,9 @@ from sklearn.utils.class_weight import compute_sample_weight
 from nightshift.definition.load import load_definition
 from nightshift.definition.model import ModelDefinition
 from nightshift.errors import DefinitionError, TerminalError
-from nightshift.registry.calibration import OneAgainstRest
+from nightshift.registry.calibration import UNCHANGED, OneAgainstRest
 from nightshift.registry.package import load_package, package_digest
+from nightshift.training import category
 from nightshift.training.fit import fit
 from nightshift.training.importance import permutation_importance
 from nightshift.training.search import search
@@ -97,8 +98,18 @@ def test_calibrated_classes_are_stored_with_the_model(of_class: Change) -> None:
 
 def test_a_class_that_only_the_calibrations_days_have_is_named(of_class: Change) -> None:
     definition = of_class("  calibration: {method: sigmoid, period: 5d}\n")
-    with pytest.raises(TerminalError, match=r"all classes, in its own days and before them.*not in both: broken"):
+    with pytest.raises(TerminalError, match=r"and no further class in its own.*only in these: broken"):
         fit(definition, rows_of_classes("broken", 15))
+
+
+def test_a_class_that_the_calibrations_days_lack_keeps_its_probability(of_class: Change) -> None:
+    rows = rows_of_classes()
+    late = pc.greater_equal(rows["score_date"], pa.scalar(FIRST + timedelta(days=15)))
+    rows = rows.filter(pc.invert(pc.and_(late, pc.equal(rows["label"], "broken"))))
+    package = fit(of_class("  calibration: {method: isotonic, period: 5d}\n"), rows)
+    assert isinstance(package.calibration, OneAgainstRest)
+    assert [each == UNCHANGED for each in package.calibration.maps] == [False, False, True]
+    assert category.valid_scores(package.score(rows)).all()
 
 
 def test_a_fold_may_have_a_class_that_the_days_before_it_do_not_have(of_class: Change) -> None:
