@@ -64,7 +64,7 @@ def leakcheck(
         checked = f"label of {model}, {len(labels.nights)} nights"
         outside = "events outside of their windows" if labels.without_events else "rows of other dates"
         faults |= _report(checked, labels.without_later, f"without {outside} and without files that were not final")
-    if labels.nights and labels.without_events:
+    if labels.nights and labels.without_events and labels.without_events.cells:
         removed = "without the events of their windows, from the outcome of no event"
         faults |= _report(checked, labels.without_events, removed)
     if faults:
