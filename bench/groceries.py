@@ -25,6 +25,7 @@ from nightshift.definition.model import ModelDefinition
 from nightshift.lake.read import published_dates
 from nightshift.lake.tables import features_table
 from nightshift.project import Project
+from nightshift.registry.calibration import divided_by_sum
 from nightshift.registry.classes import label_values, settle_classes
 from nightshift.replay.landing import land
 from nightshift.settings import PROJECT, Settings
@@ -99,9 +100,7 @@ def spend_shares(days: int) -> Rule:
 
     def shares(month: Judgement) -> Vector:
         spend = np.column_stack([month.rows[f"{DEPARTMENTS[name]}_spend_{days}d"] for name in month.classes])
-        total = spend.sum(axis=1, keepdims=True)
-        # Who spent nothing in these departments is predicted like everybody.
-        return np.where(total > 0, spend / np.where(total > 0, total, 1), month.class_shares)
+        return divided_by_sum(spend, month.class_shares)  # who spent nothing in them is predicted like everybody
 
     return shares
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -12,9 +11,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from unit.cli.commands import Command, Ended
+from unit.cli.commands import Command, commands_in_this_process
 
-from nightshift.cli import main
 from nightshift.compute.job import SUBMITTERS, Job, run_job
 from nightshift.lake.files import local_path
 from nightshift.lake.landing import landing_file
@@ -24,7 +22,7 @@ from nightshift.lake.staging import load_staged, new_attempt, published_inputs, 
 from nightshift.lake.tables import features_table
 from nightshift.project import Project
 from nightshift.replay.landing import land
-from nightshift.settings import PROJECT, Settings, get_settings
+from nightshift.settings import PROJECT, Settings
 from nightshift.stages.audit import audit
 from nightshift.stages.history import build_history
 from nightshift.stages.ingest import ingest
@@ -96,19 +94,8 @@ def nightshift(
     project: Project, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Iterator[Command]:
     """Runs a command in this process."""
-    for name, value in project.settings.as_environment().items():
-        monkeypatch.setenv(name, value)
-    get_settings.cache_clear()
-
-    def run(*words: str) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["nightshift", *words])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return Ended(int(ended.value.code or 0), *capfd.readouterr())
-
-    yield run
-    get_settings.cache_clear()
+    with commands_in_this_process(project.settings.as_environment(), monkeypatch, capfd) as command:
+        yield command
 
 
 def test_the_command_says_so_and_fails(nightshift: Command) -> None:

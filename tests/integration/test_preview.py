@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import csv
 import json
-import sys
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
 from air import STATIONS, decide, land_air
-from unit.cli.commands import Command, Ended
+from unit.cli.commands import Command, commands_in_this_process
 
-from nightshift.cli import main
 from nightshift.lake.landing import landing_file
 from nightshift.lake.read import read_dates
 from nightshift.lake.tables import features_table
 from nightshift.project import Project
 from nightshift.replay.landing import land
-from nightshift.settings import PROJECT, Settings, get_settings
+from nightshift.settings import PROJECT, Settings
 from nightshift.stages.history import build_history
 from nightshift.stages.preview import preview
 
@@ -31,19 +29,9 @@ NIGHT = date(2024, 1, 20)
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Command]:
-    monkeypatch.setenv("NIGHTSHIFT_VAR", str(tmp_path / "var"))
-    monkeypatch.setenv("NIGHTSHIFT_MODELS_FOLDER", str(tmp_path / "models"))
-    get_settings.cache_clear()
-
-    def command(*words: str) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["nightshift", *words])
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return Ended(int(ended.value.code or 0), *capfd.readouterr())
-
-    yield command
-    get_settings.cache_clear()
+    folders = {"NIGHTSHIFT_VAR": str(tmp_path / "var"), "NIGHTSHIFT_MODELS_FOLDER": str(tmp_path / "models")}
+    with commands_in_this_process(folders, monkeypatch, capfd) as command:
+        yield command
 
 
 def listing(folder: Path) -> list[tuple[str, int]]:

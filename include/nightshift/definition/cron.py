@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from croniter import CroniterBadCronError, CroniterBadDateError, croniter, croniter_range
 
-FIELDS = "five fields: minute hour day month weekday"
+FIELDS, FIELD_COUNT = "five fields: minute hour day month weekday", 5
 END_OF_DAY = time(23, 59, 59)
 # croniter's fields of chance, R, and of a hash, H: they name other dates in every process.
 UNSETTLED = re.compile(r"(?<![a-z])[rh](?![a-z])", re.IGNORECASE)
@@ -19,7 +19,7 @@ UNSETTLED = re.compile(r"(?<![a-z])[rh](?![a-z])", re.IGNORECASE)
 def is_cron(expression: str) -> bool:
     """Whether a text is a cron expression of five fields, which means the same whenever it is read."""
     with suppress(CroniterBadCronError):
-        return not UNSETTLED.search(expression) and len(_fields(expression)) == len(FIELDS.split(": ")[1].split())
+        return not UNSETTLED.search(expression) and len(_fields(expression)) == FIELD_COUNT
     return False
 
 

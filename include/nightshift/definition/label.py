@@ -184,6 +184,11 @@ class Label(StrictModel):
         return self.classes.listed if self.classes else ()
 
     @property
+    def outcome_without_events(self) -> float | str | None:
+        """The outcome of a window without an event; None if it has none."""
+        return OF_EVENTS.get(str(self.agg), self.empty)
+
+    @property
     def refuses_other(self) -> bool:
         """Whether an outcome outside of the classes is an error."""
         return "other" not in self.model_fields_set

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from nightshift.definition.base import ValueType
 
-Metric = Literal[
+# Without the bias: it has a sign, so that a larger bias need not be worse.
+Realized = Literal[
     "roc_auc",
     "average_precision",
     "brier",
@@ -18,8 +19,8 @@ Metric = Literal[
     "mae",
     "rmse",
     "r2",
-    "bias",
 ]
+Metric = Literal[Realized, "bias"]
 MetricName = Annotated[Metric, ValueType("metric")]
 LARGER_IS_BETTER = frozenset({"roc_auc", "average_precision", "accuracy", "macro_f1", "macro_roc_auc", "r2"})
 # A constant can be perfect in these: they do not say whether a model distinguishes rows.

@@ -8,21 +8,8 @@ from pydantic import Field
 
 from nightshift.definition.base import StrictModel
 from nightshift.definition.duration import Days
+from nightshift.definition.metrics import Realized
 
-# Without the bias: it has a sign, so that a larger bias need not be worse.
-Realized = Literal[
-    "roc_auc",
-    "average_precision",
-    "brier",
-    "log_loss",
-    "calibration_error",
-    "accuracy",
-    "macro_f1",
-    "macro_roc_auc",
-    "mae",
-    "rmse",
-    "r2",
-]
 Estimated = Literal["roc_auc", "brier", "log_loss", "accuracy", "mae", "rmse"]
 
 

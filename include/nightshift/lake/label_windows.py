@@ -1,7 +1,7 @@
 """The rows inside and outside of a label's window, and the outcomes that these alone give: what checks of labels use.
 
-Nothing here is shared with `window_labels` but the declared expressions: windows are the two instants of the calendar,
-and each one's events are aggregated anew.
+Nothing here is shared with `window_labels` but what is declared (`label_events`): windows are the two instants of the
+calendar, and each one's events are aggregated anew.
 """
 
 from __future__ import annotations
@@ -13,14 +13,19 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from nightshift.definition.calendar import available_at, label_dates, label_span, zone_of
-from nightshift.definition.label import OF_EVENTS
+from nightshift.definition.calendar import label_dates, label_span
 from nightshift.definition.model import ModelDefinition
-from nightshift.definition.spark_sql import instant_of, to_duckdb
+from nightshift.lake.label_events import (
+    event_condition,
+    event_instant,
+    event_value,
+    event_weight,
+    files_table,
+    outcome_or_declared,
+)
 from nightshift.lake.tables import label_type
 from nightshift.lake.zeros import with_plain_zeros
 
-_INSTANT = pa.timestamp("us", "UTC")
 _DIRECTLY = {
     "any": "cast(count(_value) > 0 as double)",
     "none": "cast(count(_value) = 0 as double)",
@@ -43,7 +48,8 @@ def split_by_window(definition: ModelDefinition, rows: pa.Table, night: date) ->
         database.register("landed", rows.append_column("_row", pa.array(np.arange(rows.num_rows))))
         inside = f"_at >= '{begin.isoformat()}'::timestamptz and _at < '{end.isoformat()}'::timestamptz"
         chosen = database.sql(
-            f"select _row from (select _row, {_instant(definition)} as _at from landed) where {inside} order by _row"
+            f"select _row from (select _row, {event_instant(definition)} as _at from landed) "
+            f"where {inside} order by _row"
         ).to_arrow_table()
     places = chosen["_row"].to_numpy()
     return rows.take(places), rows.take(np.setdiff1d(np.arange(rows.num_rows), places))
@@ -52,7 +58,7 @@ def split_by_window(definition: ModelDefinition, rows: pa.Table, night: date) ->
 def outcomes_without_events(definition: ModelDefinition, observed: pa.Table) -> pa.Table:
     """The declared outcome of a window without an event, of every observation; without rows if there is none."""
     label, kind = definition.label, label_type(definition)
-    value = OF_EVENTS.get(str(label.agg), label.empty)
+    value = label.outcome_without_events
     rows = observed.select(["score_date", *definition.observations.key])
     if value is None:
         return rows.slice(0, 0).append_column("label", pa.array([], kind))
@@ -74,17 +80,11 @@ def outcomes_by_brute_force(
         Columns `score_date`, the observation's key and `label` (see `label_type`; no nulls).
     """
     label, night = definition.label, observed["score_date"][0].as_py()
-    source, last = definition.sources[label.source], label_dates(definition, night)[1]
+    last = label_dates(definition, night)[1]
     inside, _ = split_by_window(definition, rows, night)
-    days = [day for day in files if day <= last]
-    available = [available_at(definition.schedule, source, day) for day in days]
     keys = ", ".join(f'"{column}"' for column in ("score_date", *definition.observations.key))
     matches = " and ".join(f'observed."{column}" = events."{column}"' for column in definition.label_key)
-    kind = "varchar" if label.kind == "category" else "double"
-    where, value, weight = f"({label.where or 'true'}\n)", "true", f"cast(({label.weight or '1'}\n) as double)"
-    if label.value is not None:
-        value = f"cast(({label.value}\n) as {kind})"
-    outcome, grouped = f"coalesce({_DIRECTLY[str(label.agg)]}, {_empty(definition)})", "joined"
+    outcome, grouped = outcome_or_declared(label, _DIRECTLY[str(label.agg)]), "joined"
     if label.agg == "most":
         grouped = (
             f"(select {keys}, _value, sum(cast(_weight * pow(2, 66) as hugeint)) as _sum from joined group by all)"
@@ -93,34 +93,20 @@ def outcomes_by_brute_force(
         database.execute("set timezone = 'UTC'")
         database.register("landed", with_plain_zeros(inside, definition.label_key))
         database.register("observed", with_plain_zeros(observed, definition.observations.key))
-        database.register(
-            "files", pa.table({"_file": pa.array(days, pa.date32()), "_available": pa.array(available, _INSTANT)})
-        )
+        database.register("files", files_table(definition, (day for day in files if day <= last)))
         labels = database.sql(f"""
             with events as (
                 select valued.* from (
-                    select *, {_instant(definition)} as _at, {value} as _value, {weight} as _weight
-                    from landed where {where}
+                    select *, {event_instant(definition)} as _at, {event_value(label)} as _value,
+                        {event_weight(label)} as _weight
+                    from landed where {event_condition(label)}
                 ) as valued join files on source_date = _file
                 where _at < _available and _value is not null and _weight is not null
             ), joined as (
                 select observed.*, _at, _value, _weight from observed left join events on {matches}
             )
-            select {keys}, {outcome if kind == "varchar" else f"{outcome} + 0.0"} as label
+            select {keys}, {outcome} as label
             from {grouped} group by {keys} having label is not null
         """).to_arrow_table()
     fields = [observed.schema.field(name) for name in labels.column_names[:-1]]
     return labels.cast(pa.schema([*fields, pa.field("label", label_type(definition))]))
-
-
-def _instant(definition: ModelDefinition) -> str:
-    """The instant of an event, in DuckDB SQL."""
-    source = definition.sources[definition.label.source]
-    return instant_of(to_duckdb(str(source.event_time), source), zone_of(definition.schedule, source))
-
-
-def _empty(definition: ModelDefinition) -> str:
-    value = OF_EVENTS.get(str(definition.label.agg), definition.label.empty)
-    if isinstance(value, str):
-        return "'" + value.replace("'", "''") + "'"
-    return "null" if value is None else f"cast({value!r} as double)"

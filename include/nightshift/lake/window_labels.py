@@ -14,18 +14,26 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightshift.definition.calendar import available_at, cutoff, date_range, label_dates, zone_of
-from nightshift.definition.label import OF_EVENTS, Label
+from nightshift.definition.calendar import cutoff, date_range, label_dates
 from nightshift.definition.model import ModelDefinition
-from nightshift.definition.spark_sql import columns_of, instant_of, to_duckdb
+from nightshift.definition.spark_sql import columns_of
 from nightshift.errors import TerminalError, first_line
 from nightshift.lake.catalog import Lake
+from nightshift.lake.label_events import (
+    INSTANT,
+    event_condition,
+    event_instant,
+    event_value,
+    event_weight,
+    files_table,
+    outcome_or_declared,
+    outcome_type,
+)
 from nightshift.lake.parquet import read_files
 from nightshift.lake.read import landed_partitions
 from nightshift.lake.tables import label_type, raw_table
 from nightshift.lake.zeros import with_plain_zeros
 
-_INSTANT = pa.timestamp("us", "UTC")
 # How the events of a key and day are aggregated, and how these partial aggregates are merged into a window's outcome.
 _PARTIALS = {
     "sum": "sum(cast(_value * pow(2, 66) as hugeint))",
@@ -143,7 +151,7 @@ def window_labels(
     complete = [night for night in dates if set(date_range(*label_dates(definition, night))) <= set(files)]
     tables = {
         "landed": with_plain_zeros(landed, definition.label_key),
-        "files": _files(definition, files),
+        "files": files_table(definition, files),
         "cutoffs": _cutoffs(definition, complete),
         "windows": _windows(definition, complete),
         "observed": with_plain_zeros(observed, definition.observations.key),
@@ -167,9 +175,8 @@ def window_labels(
 
 def _expressions(definition: ModelDefinition) -> list[str]:
     """The event time, and the label's own expressions, in DuckDB SQL."""
-    label, source = definition.label, definition.sources[definition.label.source]
-    at = instant_of(to_duckdb(str(source.event_time), source), zone_of(definition.schedule, source))
-    return [at, *filter(None, (label.where, label.value, label.weight))]
+    label = definition.label
+    return [event_instant(definition), *filter(None, (label.where, label.value, label.weight))]
 
 
 def _query(definition: ModelDefinition) -> str:
@@ -178,58 +185,25 @@ def _query(definition: ModelDefinition) -> str:
     key = ", ".join(f'"{column}"' for column in by)
     matches = " and ".join(f'observed."{column}" = outcomes."{column}"' for column in by)
     observation = ", ".join(f'observed."{column}"' for column in ("score_date", *definition.observations.key))
-    at, *_ = _expressions(definition)
     partial, outcome = _PARTIALS.get(str(label.agg)), _OUTCOMES.get(str(label.agg))
     aggregated = (_MOST if label.agg == "most" else _AGGREGATED).format(
-        key=key, partial=partial or "null", outcome=outcome, kind=_kind(label)
+        key=key, partial=partial or "null", outcome=outcome, kind=outcome_type(label)
     )
     # No column of a source begins with an underscore.
     return f"""
         with events as (
-            select {key}, source_date, {at} as _at, {_value(label)} as _value,
-                cast(({label.weight or "1"}
-                ) as double) as _weight
-            from landed where ({label.where or "true"}
-            )
+            select {key}, source_date, {event_instant(definition)} as _at, {event_value(label)} as _value,
+                {event_weight(label)} as _weight
+            from landed where {event_condition(label)}
         ), counted as (
             select events.* from events join files on source_date = _file
             where _value is not null and _weight is not null and _at < _available
         ), {aggregated}
-        select {observation}, {_plain_zero(label, f"coalesce(_outcome, {_empty(label)})")} as label
+        select {observation}, {outcome_or_declared(label, "_outcome")} as label
         from observed join windows on observed.score_date = windows._night
         left join outcomes on observed.score_date = outcomes._night and {matches}
         where label is not null order by all
     """
-
-
-def _kind(label: Label) -> str:
-    """The type of an outcome, in SQL."""
-    return "varchar" if label.kind == "category" else "double"
-
-
-def _value(label: Label) -> str:
-    return "true" if label.value is None else f"cast(({label.value}\n) as {_kind(label)})"
-
-
-def _empty(label: Label) -> str:
-    """The outcome of a window without an event, in SQL."""
-    value = OF_EVENTS.get(str(label.agg), label.empty)
-    if isinstance(value, str):
-        return "'" + value.replace("'", "''") + "'"
-    return "null" if value is None else f"cast({value!r} as double)"
-
-
-def _plain_zero(label: Label, outcome: str) -> str:
-    """An outcome in SQL, of which -0.0 is 0.0."""
-    return outcome if label.kind == "category" else f"{outcome} + 0.0"
-
-
-def _files(definition: ModelDefinition, published: Iterable[date]) -> pa.Table:
-    """The instant from which each file was available: no correct clock writes an event of later into it."""
-    source = definition.sources[definition.label.source]
-    days = list(published)
-    available = [available_at(definition.schedule, source, day) for day in days]
-    return pa.table({"_file": pa.array(days, pa.date32()), "_available": pa.array(available, _INSTANT)})
 
 
 def _cutoffs(definition: ModelDefinition, dates: Iterable[date]) -> pa.Table:
@@ -239,7 +213,7 @@ def _cutoffs(definition: ModelDefinition, dates: Iterable[date]) -> pa.Table:
     days = sorted({day for night in dates for day in date_range(night + window.from_, night + window.to)})
     # A date that a clock skips has the cutoff of the next one: a day without time has no event.
     begins = {cutoff(definition.schedule, day).astimezone(UTC): day for day in days}
-    return pa.table({"_day": pa.array(begins.values(), pa.date32()), "_begins": pa.array(begins, _INSTANT)})
+    return pa.table({"_day": pa.array(begins.values(), pa.date32()), "_begins": pa.array(begins, INSTANT)})
 
 
 def _windows(definition: ModelDefinition, dates: Sequence[date]) -> pa.Table:

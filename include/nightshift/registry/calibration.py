@@ -54,9 +54,18 @@ class OneAgainstRest:
 
     def apply(self, raw: Vector) -> Vector:
         """The probabilities of raw ones, both of shape (rows, classes)."""
-        mapped = np.column_stack([each.apply(raw[:, place]) for place, each in enumerate(self.maps)])
-        total = mapped.sum(axis=1, keepdims=True)
-        return np.where(total > 0, mapped / np.where(total > 0, total, 1), raw)
+        return divided_by_sum(np.column_stack([each.apply(raw[:, place]) for place, each in enumerate(self.maps)]), raw)
+
+
+def divided_by_sum(values: Vector, otherwise: Vector | float) -> Vector:
+    """Each row's values divided by their sum, shape (rows, classes).
+
+    Args:
+        values: At least 0.
+        otherwise: What a row has whose values are all 0.
+    """
+    total = values.sum(axis=1, keepdims=True)
+    return np.where(total > 0, values / np.where(total > 0, total, 1), otherwise)
 
 
 UNCHANGED = Isotonic((0.0, 1.0), (0.0, 1.0))  # the map of a class that too few rows have

@@ -6,9 +6,8 @@ The job `spark_jobs/score.py` runs it.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
 from datetime import date, datetime
 from functools import cached_property, reduce
 from operator import add
@@ -18,7 +17,7 @@ from pyspark.sql import DataFrame, SparkSession
 from nightshift.compute.driver import log, reason
 from nightshift.compute.session import StagingWriter, read_files, read_table
 from nightshift.definition.model import ModelDefinition
-from nightshift.definition.prediction import CLASS
+from nightshift.definition.prediction import CLASS, mismatch
 from nightshift.definition.recipe import recipe_change
 from nightshift.errors import TerminalError
 from nightshift.features.recorded_recipes import (
@@ -40,8 +39,7 @@ from nightshift.lake.tables import (
 )
 from nightshift.monitoring.night_profile import PROFILE, NightProfile, Profiler
 from nightshift.project import Project
-from nightshift.registry.classes import LabelClasses
-from nightshift.registry.package import learned_features, load_reference
+from nightshift.registry.package import learned_features, load_reference, stored_classes, stored_prediction
 from nightshift.registry.store import Version
 from nightshift.scoring.batches import RESULT_SCHEMA, Scorer, format_problem, score_and_stage
 from nightshift.stages.features import stage_features_of_version
@@ -71,38 +69,41 @@ def stage_scores(
     night_features = _NightFeatures(project, spark, night, attempt)
     snapshot = {features_table(definition).name: str(night_features.snapshot)}
 
-    def staging(version: Version, table: TableOfClasses, classes: LabelClasses | None) -> StagingWriter:
+    def staging(version: Version, table: TableOfClasses, files: Mapping[str, bytes]) -> StagingWriter:
+        classes = stored_classes(files)
         spec = table(definition, classes.names if classes else ())
         inputs = snapshot | {"model_version": str(version.number), "model_digest": version.digest}
         inputs |= {CLASSES: json.dumps(classes.names)} if classes else {}
         split = {"model_version": version.number} if spec.split_by else {}
         return StagingWriter(lake, spec, attempt, inputs, split)
 
-    def scorer(version: Version, writer: StagingWriter) -> Scorer:
+    def scorer(version: Version, writer: StagingWriter, files: Mapping[str, bytes]) -> Scorer:
         provenance = {
             "model_version": version.number,
             "features_snapshot": night_features.snapshot,
             "scored_at": scored_at,
         }
-        files = registry.package_files(version.run_id, version.digest)
         return Scorer(files, version.digest, writer.spec, writer.folder, provenance)
 
     champion, challenger = project.champions.require_champion(), registry.challenger()
-    require_score_columns(project, champion)
-    writers = [staging(champion, scores_table, project.classes_of(champion))]
-    scorers = [scorer(champion, writers[0])]
+    files = scorable_files(project, champion)
+    writers = [staging(champion, scores_table, files)]
+    scorers = [scorer(champion, writers[0], files)]
     rows = [night_features.as_learned_by(champion, scorers[0], writers[0])]
     if challenger is not None and challenger.number != champion.number:
-        classes = None
-        with suppress(Exception):  # whatever it is, it is met again where the challenger is loaded
-            classes = project.classes_of(challenger)
-        writers.append(staging(challenger, shadow_table, classes))
+        # The champion needs neither its artifact nor its features.
         try:
-            require_score_columns(project, challenger)
-            scorers.append(scorer(challenger, writers[1]))
-            rows.append(night_features.as_learned_by(challenger, scorers[1], writers[1]))
-        except Exception as error:  # the champion needs neither its artifact nor its features
-            writers[1].inputs[PROBLEM] = format_problem(error)
+            files, problem = scorable_files(project, challenger), ""
+        except Exception as error:
+            files, problem = {}, format_problem(error)
+        writers.append(staging(challenger, shadow_table, files))
+        try:
+            if not problem:
+                scorers.append(scorer(challenger, writers[1], files))
+                rows.append(night_features.as_learned_by(challenger, scorers[1], writers[1]))
+        except Exception as error:
+            problem = format_problem(error)
+        writers[1].inputs |= {PROBLEM: problem} if problem else {}
     _write_all(rows, tuple(observation_key(definition)), writers, scorers, definition)
     staged = [writer.seal(night, night) for writer in writers]
     for batch, role in zip(staged, ("champion", "challenger"), strict=False):
@@ -111,21 +112,23 @@ def stage_scores(
     return staged
 
 
-def require_score_columns(project: Project, version: Version) -> None:
-    """Requires a version whose scores have the columns of the label's: a class, or no class.
+def scorable_files(project: Project, version: Version) -> dict[str, bytes]:
+    """A version's package, whose scores have the columns of the label's: a class, or no class.
 
     Raises:
-        TerminalError: If the label's type has changed since it was trained.
+        TerminalError: If it cannot be read, or the label's type has changed since it was trained.
     """
-    model, predicted, declared = project.definition.name, project.registry.prediction(version), project.definition
+    files = project.registry.package_files(version.run_id, version.digest)
+    model, predicted, declared = project.definition.name, stored_prediction(files), project.definition
     if (predicted == CLASS) != (declared.prediction == CLASS):
         raise TerminalError(
-            project.mismatch(version),
+            mismatch(f"version {version.number}", predicted, declared.prediction),
             where=f"{declared.folder / 'model.yaml'}: label.type",
             received=declared.label.kind,
             allowed="the type of label that the version learned",
             fix=f"train a version of this label: nightshift train {model}, or change `label.type` back",
         )
+    return files
 
 
 class _NightFeatures:

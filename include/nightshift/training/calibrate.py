@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
@@ -23,15 +25,33 @@ def calibrate(method: CalibrationMethod, raw: Vector, labels: Vector, weights: V
             without a row stays as it is.
         weights: The weights of the same rows; None if all weigh the same.
     """
-    if raw.ndim == 2:
-        of_class = [(labels == place).astype(np.float64) for place in range(raw.shape[1])]
-        return OneAgainstRest(
-            tuple(
-                calibrate_condition(method, raw_of_class, is_class, weights) if is_class.any() else UNCHANGED
-                for raw_of_class, is_class in zip(raw.T, of_class, strict=True)
-            )
-        )
-    return calibrate_condition(method, raw, labels, weights)
+    if raw.ndim == 1:
+        return calibrate_condition(method, raw, labels, weights)
+
+    def fit_map(raw_of_class: Vector, is_class: Vector) -> Isotonic | Sigmoid:
+        return calibrate_condition(method, raw_of_class, is_class, weights)
+
+    return one_against_rest(raw, labels, fit_map)
+
+
+def one_against_rest(
+    raw: Vector, labels: Vector, fit_map: Callable[[Vector, Vector], Isotonic | Sigmoid], least_rows: int = 1
+) -> OneAgainstRest:
+    """Fits a map for the probability of each class against the rest.
+
+    Args:
+        raw: The raw probabilities, shape (rows, classes).
+        labels: The positions of the same rows' classes.
+        fit_map: Fits the map of a class, from its probabilities and 1 for its rows, 0 for others.
+        least_rows: With fewer rows of a class, or of all others, its probability stays as it is.
+    """
+    maps = []
+    for place, raw_of_class in enumerate(raw.T):
+        is_class = (labels == place).astype(np.float64)
+        rows = is_class.sum()
+        few = min(rows, len(labels) - rows) < least_rows
+        maps.append(UNCHANGED if few else fit_map(raw_of_class, is_class))
+    return OneAgainstRest(tuple(maps))
 
 
 def calibrate_condition(

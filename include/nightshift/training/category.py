@@ -14,7 +14,7 @@ from nightshift.definition.label import CLASS_ROWS
 from nightshift.definition.model import ModelDefinition
 from nightshift.errors import TerminalError
 from nightshift.pages.plots import Plot
-from nightshift.registry.calibration import UNCHANGED, Calibration, Isotonic, OneAgainstRest, Sigmoid
+from nightshift.registry.calibration import Calibration
 from nightshift.training import probability
 from nightshift.training.bootstrap import Vector, metrics
 from nightshift.training.category_plots import category_plots
@@ -35,15 +35,8 @@ def check_labels(definition: ModelDefinition, labelled: pa.Table, where: str) ->
 
 
 def check_estimator(estimator: Any, name: str, where: str) -> None:
-    from sklearn.base import is_regressor
-
-    if is_regressor(estimator):
-        fix = "use a classifier with predict_proba, or write `type: number` under `label:`"
-        problem = "the label is a class, and a regressor gives no probabilities of classes"
-        raise TerminalError(problem, where=where, received=name, allowed="a classifier", fix=fix)
-    if not hasattr(estimator, "predict_proba"):
-        fix = "use one with predict_proba"
-        raise TerminalError("the class gives no probabilities", where=where, received=name, fix=fix)
+    problem = "the label is a class, and a regressor gives no probabilities of classes"
+    probability.require_classifier(estimator, name, where, problem)
 
 
 def fit_labels(labels: Vector) -> npt.NDArray[Any]:
@@ -55,16 +48,10 @@ def summarize_labels(labels: Vector) -> LabelSummary:
 
 
 def fit_score_calibration(scores: Vector, labels: Vector) -> Calibration | None:
-    return OneAgainstRest(tuple(_class_map(scores, labels, place) for place in range(scores.shape[1])))
+    from nightshift.training.calibrate import one_against_rest
 
-
-def _class_map(scores: Vector, labels: Vector, place: int) -> Isotonic | Sigmoid:
-    """The map of a class's probability; of a class with too few rows, or with almost all, it stays as it is."""
-    is_class = (labels == place).astype(np.float64)
-    rows = is_class.sum()
-    if min(rows, len(labels) - rows) < CLASS_ROWS:
-        return UNCHANGED
-    return probability.fit_score_calibration(scores[:, place], is_class)
+    # Of a class with fewer rows, or others, a probability stays as it is.
+    return one_against_rest(scores, labels, probability.fit_score_calibration, least_rows=CLASS_ROWS)
 
 
 def label_rule(holdout: Holdout) -> RuleResult:

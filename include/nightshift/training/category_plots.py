@@ -35,9 +35,7 @@ def _confusion(labels: Vector, scores: Vector, classes: Sequence[str], model: st
     shown = np.argsort(-counts.sum(axis=1), kind="stable")[:SHOWN]
     rows = counts.sum(axis=1)[shown]
     shares = counts[np.ix_(shown, shown)] / np.maximum(rows, 1)[:, None]
-    names = [
-        classes[place] if len(classes[place]) <= LONGEST else f"{classes[place][: LONGEST - 1]}…" for place in shown
-    ]
+    names = [_short(classes[place]) for place in shown]
     note = f"Of the rows of each class, the share for which the {model} predicts each."
     if len(classes) > SHOWN:
         note += f" The {SHOWN} most frequent of {len(classes)} classes."

@@ -52,8 +52,7 @@ def _count(labels: pa.ChunkedArray) -> Counter[str]:
 
 
 def _frequent(definition: ModelDefinition, declared: DeclaredClasses, counts: Counter[str]) -> list[str]:
-    """The classes with enough rows, at most as many as are declared; of equal counts the first by name."""
-    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    """The classes with enough rows, at most as many as are declared, the most frequent first."""
     if any(not name.strip() for name in counts):
         raise TerminalError(
             "an outcome is a text without a letter or digit, which cannot be a class",
@@ -61,7 +60,7 @@ def _frequent(definition: ModelDefinition, declared: DeclaredClasses, counts: Co
             received=_listed(counts),
             fix="write an expression that is null where there is no class, such as nullif(trim(x), '')",
         )
-    frequent = [name for name, rows in ordered if rows >= declared.least_rows][: declared.most]
+    frequent = [name for name, rows in _by_frequency(counts) if rows >= declared.least_rows][: declared.most]
     if len(frequent) < 2:
         raise TerminalError(
             f"fewer than two classes have {declared.least_rows} labelled rows",
@@ -106,9 +105,14 @@ def _require_columns(definition: ModelDefinition, names: list[str]) -> None:
         )
 
 
+def _by_frequency(counts: Counter[str]) -> list[tuple[str, int]]:
+    """The classes with their rows, the most frequent first; of equal counts the first by name."""
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+
+
 def _listed(counts: Counter[str]) -> str:
     """The most frequent classes with their rows."""
-    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    ordered = _by_frequency(counts)
     more = ["…"] if len(ordered) > LISTED else []
     return ", ".join([*(f"{name} ({rows:,})" for name, rows in ordered[:LISTED]), *more])
 

@@ -46,13 +46,14 @@ def judge(gate: Gate, holdout: Holdout, smoke: SmokeResult | None, seed: int) ->
         results.append(_baseline(metric, challenger(metric), constant, gate, holdout))
     rule, difference = gate.against_champion, None
     compared = holdout.compared()
-    unfit = methods.unfit_labels(compared.labels)
-    if rule is not None and compared.champion is not None and unfit:
+    is_part = compared is not holdout
+    if rule is not None and is_part and (unfit := methods.unfit_labels(compared.labels)):
         results.append(_incomparable(rule, compared, unfit))
     elif rule is not None and compared.champion is not None:
-        successor, champion = (
-            estimate(rule.metric, compared.sample(scores), drawn) for scores in (compared.challenger, compared.champion)
-        )
+        successor = challenger(rule.metric)
+        if is_part:
+            successor = estimate(rule.metric, compared.sample(compared.challenger), drawn)
+        champion = estimate(rule.metric, compared.sample(compared.champion), drawn)
         difference = gain(rule.metric, successor, champion)
         results.append(_against_champion(rule, successor, champion, gate, compared))
         results += judge_slices(gate, rule.metric, compared, drawn)

@@ -43,11 +43,25 @@ def check_labels(definition: ModelDefinition, labelled: pa.Table, where: str) ->
 
 
 def check_estimator(estimator: Any, name: str, where: str) -> None:
+    require_classifier(estimator, name, where, "the label is a condition, and a regressor gives no probability of one")
+
+
+def require_classifier(estimator: Any, name: str, where: str, problem: str) -> None:
+    """Refuses an estimator that gives no probabilities of classes.
+
+    Args:
+        estimator: The estimator.
+        name: Its name, for people.
+        where: Where it is declared.
+        problem: Why a regressor cannot be used, in words.
+
+    Raises:
+        TerminalError: If it is a regressor, or has no `predict_proba`.
+    """
     from sklearn.base import is_regressor
 
     if is_regressor(estimator):
         fix = "use a classifier with predict_proba, or write `type: number` under `label:`"
-        problem = "the label is a condition, and a regressor gives no probability of one"
         raise TerminalError(problem, where=where, received=name, allowed="a classifier", fix=fix)
     if not hasattr(estimator, "predict_proba"):
         fix = "use one with predict_proba"

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 
 from nightshift.definition.metrics import Metric
 from nightshift.definition.prediction import PROBABILITY, Prediction
+from nightshift.registry.calibration import divided_by_sum
 from nightshift.registry.classes import LabelClasses, label_values
 from nightshift.training.bootstrap import Estimate, Integers, Sample, Vector
 
@@ -161,8 +162,7 @@ def _of_classes(champion: Vector, learned: LabelClasses, classes: LabelClasses) 
 
 def _given(probabilities: Vector) -> Vector:
     """The probabilities of some classes, given that it is one of them; alike where all of them are 0."""
-    total = probabilities.sum(axis=1, keepdims=True)
-    return np.where(total > 0, probabilities / np.where(total > 0, total, 1), 1 / probabilities.shape[1])
+    return divided_by_sum(probabilities, 1 / probabilities.shape[1])
 
 
 @dataclass(frozen=True)

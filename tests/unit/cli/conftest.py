@@ -10,10 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from nightshift.cli import main
 from nightshift.project import Project
-from nightshift.settings import get_settings
-from unit.cli.commands import Command, Ended
+from unit.cli.commands import Command, Ended, commands_in_this_process
 
 
 @pytest.fixture
@@ -34,16 +32,5 @@ def nightshift(
     project: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Command]:
     """Runs a command in this process, which is quicker."""
-    for name, value in project.settings.as_environment().items():
-        monkeypatch.setenv(name, value)
-    get_settings.cache_clear()
-
-    def run(*words: str) -> Ended:
-        monkeypatch.setattr(sys, "argv", ["nightshift", *words])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main()
-        return Ended(int(ended.value.code or 0), *capsys.readouterr())
-
-    yield run
-    get_settings.cache_clear()
+    with commands_in_this_process(project.settings.as_environment(), monkeypatch, capsys) as command:
+        yield command

@@ -21,7 +21,7 @@ from nightshift.settings import PROJECT, Settings
 from nightshift.stages.estimate import estimate_performance
 from nightshift.stages.outcomes import measure_outcomes
 from nightshift.stages.register import register
-from nightshift.stages.score import require_score_columns
+from nightshift.stages.score import scorable_files
 from nightshift.stages.shadow import judge_challenger
 from unit.registry.test_shadow import challenge
 from unit.registry.trainings import NOTE, trained
@@ -101,10 +101,10 @@ def test_a_champion_of_another_kind_scores_no_night_and_makes_place_at_once(
 ) -> None:
     project = declared(settings, before)
     register(project, trained(project, 1), NOTE, "run 1")
-    require_score_columns(project, project.champions.require_champion())
+    scorable_files(project, project.champions.require_champion())
     project = declared(settings, now)
     with pytest.raises(TerminalError, match=f"version 1 predicts {PREDICTED[before]}, but the label is a {now}"):
-        require_score_columns(project, project.champions.require_champion())
+        scorable_files(project, project.champions.require_champion())
     assert register(project, trained(project, 2), NOTE, "run 2").role == "champion"
     assert register(project, trained(project, 3), NOTE, "run 3").role == "challenger"
 
