@@ -189,7 +189,9 @@ for verb in ("train", "score"):
     dag = DagSerialization.from_dict(json.loads(json.dumps(DagSerialization.to_dict(dags[f"tiny.{verb}"]))))
     dates = {"none": None, "past": datetime(2024, 2, 1, tzinfo=UTC), "now": now, "future": now + timedelta(days=1)}
     answers |= {f"{verb} {name}": trigger(dag, day) for name, day in dates.items()}
-keys = {"night": "2024-02-01", "coming night": str(now.date() + timedelta(days=1)), "no night": "tomorrow"}
+# Not a night that begins while this runs.
+coming = str((now + timedelta(hours=1)).date() + timedelta(days=1))
+keys = {"night": "2024-02-01", "coming night": coming, "no night": "tomorrow"}
 answers |= {name: trigger(dag, key=key) for name, key in keys.items()}
 restriction = TimeRestriction(earliest=pendulum.datetime(2024, 2, 1), latest=None, catchup=True)
 run = dag.timetable.next_dagrun_info_v2(last_dagrun_info=None, restriction=restriction)
