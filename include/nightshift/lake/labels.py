@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Literal
 
 import duckdb
 import numpy as np
@@ -104,13 +105,15 @@ def read_row_labels(
         ) from None
 
 
-def join_labels(rows: pa.Table, labels: pa.Table, key: tuple[str, ...]) -> pa.Table:
-    """The rows that have a label, with a column `label`, in the order of their key."""
+def join_labels(
+    rows: pa.Table, labels: pa.Table, key: tuple[str, ...], join_type: Literal["inner", "left outer"] = "inner"
+) -> pa.Table:
+    """The rows that have a label, or all with `left outer`, with a column `label`, in the order of their key."""
     by = ["score_date", *key]
     # The keys alone are joined and sorted: rows are wide.
     labels = with_plain_zeros(labels, by)
     numbered = with_plain_zeros(rows.select(by), by).append_column(ROW_NUMBER, pa.array(np.arange(rows.num_rows)))
-    joined = numbered.join(labels, by, join_type="inner").sort_by([(column, "ascending") for column in by])
+    joined = numbered.join(labels, by, join_type=join_type).sort_by([(column, "ascending") for column in by])
     places = joined[ROW_NUMBER].to_numpy()
     unchanged = len(places) == rows.num_rows and bool((np.diff(places) == 1).all())
     return (rows if unchanged else rows.take(joined[ROW_NUMBER])).append_column("label", joined["label"])

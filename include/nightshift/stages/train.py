@@ -21,6 +21,7 @@ from nightshift.project import Progress, Project
 from nightshift.registry.classes import LabelClasses, label_values, settle_classes
 from nightshift.registry.estimators import libraries_of
 from nightshift.registry.package import ModelPackage
+from nightshift.registry.reference import ModelReference
 from nightshift.stages.rebuild import check_recipes
 from nightshift.training.bootstrap import Vector
 from nightshift.training.classes import learn_classes
@@ -30,8 +31,7 @@ from nightshift.training.dataset import (
     check_enough,
     check_purged,
     pin_snapshots,
-    read_and_count_labelled,
-    read_labelled,
+    read_observed,
     split_dates,
 )
 from nightshift.training.fit import fit
@@ -166,7 +166,8 @@ def fit_model(
         TerminalError: If it cannot be fitted, or cannot score the holdout or a value that a night may have.
     """
     most = definition.training.max_rows
-    rows, counts = read_and_count_labelled(project.lake, definition, dates.first, dates.fitted, snapshots, most)
+    observed = read_observed(project.lake, definition, dates.first, dates.fitted, snapshots, most)
+    rows, counts = observed.labelled, observed.counts
     progress(f"training on {rows.num_rows} labelled rows from {counts.first or dates.first} to {dates.fitted}")
     if left_out := counts.sentence():
         progress(f"not in them: {left_out}")
@@ -178,18 +179,34 @@ def fit_model(
     package = fit(definition, rows, trials[0].params if trials else {}, progress)
     for name in _unused_features(definition, package):
         progress(f"the feature '{name}' has no value in any training row: the model does without it")
-    holdout = read_labelled(project.lake, definition, dates.holdout, dates.last, snapshots)
+    observed_holdout = read_observed(project.lake, definition, dates.holdout, dates.last, snapshots)
+    holdout = observed_holdout.labelled
     check_purged(definition, rows, holdout)
     holdout = _of_classes(holdout, classes, "holdout", progress)
     package, filled = with_unmet_values_filled(definition, package, rows, holdout)
     if filled:
         progress(filled)
-    scores = package.score(holdout)
-    scored = pa.table({**score_columns(scores, package.classes), "score_date": holdout["score_date"]})
+    reference = _reference(definition, package, observed.rows, observed_holdout.rows)
+    package = replace(package, reference=reference)
+    return FittedModel(package, rows, holdout, package.score(holdout), tuple(trials), counts)
+
+
+def _reference(
+    definition: ModelDefinition, package: ModelPackage, observed: pa.Table, observed_holdout: pa.Table
+) -> ModelReference:
+    """What nights are compared with: all observations, since nights score those without an outcome, too.
+
+    Args:
+        definition: The definition.
+        package: The fitted model.
+        observed: The observations of the training period.
+        observed_holdout: The observations of the holdout.
+    """
+    scored = score_columns(package.score(observed_holdout), package.classes)
     types = {name: str(kind) for name, kind in definition.feature_types.items()}
-    reference = make_reference(rows, types, scored)
-    reference = with_thresholds(reference, definition.watched_features, definition.monitoring.false_alarms)
-    return FittedModel(replace(package, reference=reference), rows, holdout, scores, tuple(trials), counts)
+    scores = pa.table({**scored, "score_date": observed_holdout["score_date"]})
+    reference = make_reference(observed, types, scores)
+    return with_thresholds(reference, definition.watched_features, definition.monitoring.false_alarms)
 
 
 def _of_classes(rows: pa.Table, classes: LabelClasses | None, period: str, progress: Progress) -> pa.Table:

@@ -87,6 +87,25 @@ class LabelCounts:
         return ", ".join(parts)
 
 
+@dataclass(frozen=True)
+class ObservedRows:
+    """The observations of some dates, with the labels that they have.
+
+    Attributes:
+        rows: Key, features and `label`, which is null of an observation without one. Dates of which no observation has
+            a label have no rows.
+        counts: How observations and labels match.
+    """
+
+    rows: pa.Table
+    counts: LabelCounts
+
+    @property
+    def labelled(self) -> pa.Table:
+        """The rows that have a label."""
+        return self.rows if not self.rows["label"].null_count else self.rows.filter(pc.is_valid(self.rows["label"]))
+
+
 def read_labelled(
     lake: Lake,
     definition: ModelDefinition,
@@ -95,19 +114,19 @@ def read_labelled(
     snapshots: Mapping[str, int],
     max_rows: int | None = None,
 ) -> pa.Table:
-    """Every labelled observation from `first` to `last`: see `read_and_count_labelled`."""
-    return read_and_count_labelled(lake, definition, first, last, snapshots, max_rows)[0]
+    """Every labelled observation from `first` to `last`: see `read_observed`."""
+    return read_observed(lake, definition, first, last, snapshots, max_rows).labelled
 
 
-def read_and_count_labelled(
+def read_observed(
     lake: Lake,
     definition: ModelDefinition,
     first: date,
     last: date,
     snapshots: Mapping[str, int],
     max_rows: int | None = None,
-) -> tuple[pa.Table, LabelCounts]:
-    """Every labelled observation from `first` to `last`: its key, its features and `label`; and what the join left out.
+) -> ObservedRows:
+    """The observations of the dates from `first` to `last` that have labels, in the order of their key.
 
     Dates are read in spans of about a million rows, so that only the sampled rows stay in memory.
 
@@ -136,13 +155,23 @@ def read_and_count_labelled(
         sample = rows
         if share < 1:
             sample = rows.filter(pa.array(_hashes(rows, spec.key) < np.uint64(share * 2**64 - 1)))
-        tables.append(join_labels(sample, labels, key))
-        joined = tables[-1] if share == 1 else join_labels(rows.select(["score_date", *key]), labels, key)
-        counts += _count(rows, labels, joined, partitions)
-    labelled = pa.concat_tables(tables) if tables else _no_rows(spec, definition)
+        joined = join_labels(sample, labels, key, "left outer")
+        tables.append(_of_labelled_dates(joined))
+        matched = joined if share == 1 else join_labels(rows.select(["score_date", *key]), labels, key)
+        counts += _count(rows, labels, matched, partitions)
+    observed = ObservedRows(pa.concat_tables(tables) if tables else _no_rows(spec, definition), counts)
+    labelled = observed.labelled
     _check_any(lake, definition, labelled, counts, (first, last))
     METHODS[definition.prediction].check_labels(definition, labelled, f"{spec.name} from {first} to {last}")
-    return labelled, counts
+    return observed
+
+
+def _of_labelled_dates(rows: pa.Table) -> pa.Table:
+    """The rows of dates that have a labelled row."""
+    if not rows["label"].null_count:
+        return rows
+    dates = pc.unique(rows["score_date"].filter(pc.is_valid(rows["label"])))
+    return rows.filter(pc.is_in(rows["score_date"], dates))
 
 
 def _check_any(
@@ -174,9 +203,9 @@ def _check_any(
 def _count(rows: pa.Table, labels: pa.Table, joined: pa.Table, dates: Iterable[date]) -> LabelCounts:
     """What a join of some dates left out; labels of dates without observations are none of a training's."""
     present = labels.filter(pc.is_in(labels["score_date"], pa.array(list(dates), pa.date32())))
-    matched = joined.num_rows
+    labelled = joined["score_date"].filter(pc.is_valid(joined["label"]))
     return LabelCounts(
-        pc.min(joined["score_date"]).as_py(), matched, rows.num_rows - matched, present.num_rows - matched
+        pc.min(labelled).as_py(), len(labelled), rows.num_rows - len(labelled), present.num_rows - len(labelled)
     )
 
 

@@ -24,7 +24,9 @@ from nightshift.lake.read import read_dates
 from nightshift.lake.staging import stage_arrow
 from nightshift.lake.tables import features_table, monitoring_table, raw_table, scores_table
 from nightshift.project import Project
+from nightshift.registry.bins import CategoryBins
 from nightshift.registry.package import TASK
+from nightshift.registry.reference import SCORES
 from nightshift.replay.summary import nights_table
 from nightshift.settings import PROJECT, Settings, get_settings
 from nightshift.stages.gate import GATE_PAGE, gate
@@ -54,7 +56,10 @@ def built(definition: ModelDefinition, var: Path, **spoilt: Any) -> Project:
 
 
 def publish_days(project: Project, first: date, last: date, **spoilt: Any) -> None:
-    """With `features` or `label` in place of what they are; or with a feature that is the label, if it is to `leak`."""
+    """With `features` or `label` in place of what they are; or with a feature that is the label, if it is to `leak`.
+
+    Machines of the kind `unlabelled` have no label.
+    """
     features, outcomes = features_table(project.definition), raw_table(project.definition, "failures")
     rows: list[dict[str, object]] = []
     failed: list[dict[str, object]] = []
@@ -71,7 +76,8 @@ def publish_days(project: Project, first: date, last: date, **spoilt: Any) -> No
                 | ({"busy": minutes} if "leak" in spoilt else {})
                 | spoilt.get("features", {})
             )
-            failed.append({"source_date": day, "machine": name, "failed": spoilt.get("label", minutes)})
+            label = None if kind == spoilt.get("unlabelled") else spoilt.get("label", minutes)
+            failed.append({"source_date": day, "machine": name, "failed": label})
     for spec, listed in ((features, rows), (outcomes, failed)):
         data = pa.Table.from_pylist(listed, schema=spec.schema)
         publish(project.lake, spec, stage_arrow(project.lake, spec, data, first, last, {}))
@@ -283,6 +289,23 @@ def test_the_accuracy_of_a_night_is_its_absolute_error(project: Project) -> None
     assert (status.accuracy, status.metric) == (3.25, "MAE")
     table = nights_table("tiny", [status])
     assert [column.header for column in table.columns][-1] == "MAE" and list(table.columns[-1].cells) == ["3.250"]
+
+
+def test_nights_are_compared_with_all_observations_of_the_training_also_those_without_an_outcome(
+    of_number: OfNumber, tmp_path: Path
+) -> None:
+    project = built(of_number(TYPED, LABEL), tmp_path / "var", unlabelled="c")
+    trained = train(project, AS_OF, "test", lambda line: None)
+    package = project.registry.package(trained.run_id, trained.digest)
+    assert project.registry.lineage(trained.run_id)[0]["rows"] == 20 * 27  # of the 40 machines of a day, 13 are of `c`
+    kinds, scores = package.reference.column("kind"), package.reference.column(SCORES)
+    assert kinds is not None and scores is not None and isinstance(kinds.bins, CategoryBins)
+    rows_of_kinds = dict(zip(kinds.bins.values, kinds.counts, strict=False))
+    assert rows_of_kinds == {"a": 20 * 14, "b": 20 * 13, "c": 20 * 13}
+    assert (sum(kinds.counts), sum(scores.counts)) == (20 * A_DAY, 5 * A_DAY)
+    gate(project, trained, AS_OF, "test")
+    assert promote(project, trained, "").number == 1
+    assert reproduce(project, 1, lambda line: None).identical
 
 
 # Bad input.

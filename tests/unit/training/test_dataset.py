@@ -22,8 +22,8 @@ from nightshift.training.dataset import (
     Split,
     check_purged,
     pin_snapshots,
-    read_and_count_labelled,
     read_labelled,
+    read_observed,
     split_dates,
 )
 from nightshift.training.fit import split_at
@@ -123,15 +123,28 @@ def test_what_the_join_of_labels_leaves_out_is_counted(lake: Lake, tiny: ModelDe
     put(lake, raw_table(tiny, "failures"), day(4), [{"machine": name, "failed": True} for name in ("a", "x", "y")])
     put(lake, raw_table(tiny, "failures"), day(3), [{"machine": "a", "failed": True}])  # no features are published
     pinned = pin_snapshots(lake, tiny)
-    rows, counts = read_and_count_labelled(lake, tiny, day(1), day(5), pinned)
-    assert (counts.first, counts.labelled, counts.unlabelled, counts.unmatched) == (day(2), rows.num_rows, 1, 2)
+    counts = read_observed(lake, tiny, day(1), day(5), pinned).counts
+    assert (counts.first, counts.labelled, counts.unlabelled, counts.unmatched) == (day(2), 3, 1, 2)
     assert counts.sentence() == "1 observations have no label, 2 labels have no observation"
+
+
+def test_observations_without_a_label_are_those_of_dates_that_have_labels(lake: Lake, tiny: ModelDefinition) -> None:
+    history(lake, tiny, day(1), {"a": None, "b": None})
+    history(lake, tiny, day(2), {"b": True, "a": False, "c": None})
+    observed = read_observed(lake, tiny, day(1), day(2), pin_snapshots(lake, tiny))
+    assert observed.rows.select(["score_date", "machine", "label"]).to_pylist() == [
+        {"score_date": day(2), "machine": "a", "label": 0.0},
+        {"score_date": day(2), "machine": "b", "label": 1.0},
+        {"score_date": day(2), "machine": "c", "label": None},
+    ]
+    assert observed.labelled.equals(observed.rows.slice(0, 2))
 
 
 def test_of_a_sample_all_observations_are_counted(lake: Lake, tiny: ModelDefinition) -> None:
     history(lake, tiny, day(1), {f"m{number}": bool(number % 2) for number in range(60)} | {"none": None})
-    rows, counts = read_and_count_labelled(lake, tiny, day(1), day(1), pin_snapshots(lake, tiny), 20)
-    assert 0 < rows.num_rows < 60
+    observed = read_observed(lake, tiny, day(1), day(1), pin_snapshots(lake, tiny), 20)
+    counts = observed.counts
+    assert 0 < observed.labelled.num_rows < 60
     assert (counts.labelled, counts.unlabelled, counts.unmatched) == (60, 1, 0)
 
 
