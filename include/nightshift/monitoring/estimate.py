@@ -10,7 +10,7 @@ is better or worse (covariate shift), and does not notice a changed concept: row
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from math import isfinite
 
 import numpy as np
@@ -51,7 +51,7 @@ def estimate_performance(
         for name in names
         if name in estimates
     ]
-    return [*measured, *holdout_means(expected, version, names)]
+    return [*measured, *holdout_means(expected.estimated, version, names)]
 
 
 def measure_against_band(
@@ -83,10 +83,8 @@ def measure_against_band(
     return Measurement("night", metric, value, bound, rows, "warn" if worse else "pass", detail, version)
 
 
-def holdout_means(expected: ExpectedPerformance, version: int | None, names: Iterable[str]) -> list[Measurement]:
+def holdout_means(bands: Mapping[str, MetricBand], version: int | None, names: Iterable[str]) -> list[Measurement]:
     """The means of the holdout's days, which nights are compared with, as far as they are known."""
     detail = "the mean of the days of the version's holdout"
-    bands = {name: expected.realized[name] for name in names if name in expected.realized}
-    return [
-        Measurement("reference", name, band.value, None, None, "pass", detail, version) for name, band in bands.items()
-    ]
+    means = {name: bands[name].value for name in names if name in bands}
+    return [Measurement("reference", name, mean, None, None, "pass", detail, version) for name, mean in means.items()]

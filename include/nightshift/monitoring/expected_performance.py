@@ -24,6 +24,7 @@ ONCE_IN = 100  # nights like the holdout's days: one is expected beyond the boun
 FEWEST_DAYS = 3
 BINS = 10
 
+Days = npt.NDArray[Any]  # equal values are rows of one day
 Metrics = Callable[[Vector, Vector], Mapping[str, float]]  # of labels and scores
 
 
@@ -101,7 +102,7 @@ class ExpectedPerformance:
     Attributes:
         model: Estimates a night's performance from its scores alone.
         realized: The metrics of the holdout.
-        estimated: The same, estimated from its scores alone.
+        estimated: The same, estimated from the scores of all its observations, also those without an outcome.
     """
 
     model: ProbabilityModel | ErrorModel | ClassModel
@@ -132,24 +133,36 @@ class ExpectedPerformance:
 
 
 def learn_expected_performance(
-    labels: Vector, scores: Vector, days: npt.NDArray[np.int64], metrics: Metrics, calibration: Calibration | None
+    labels: Vector,
+    scores: Vector,
+    days: Days,
+    metrics: Metrics,
+    calibration: Calibration | None,
+    observed: tuple[Vector, Days] | None = None,
 ) -> ExpectedPerformance:
     """Learns the expected performance from a holdout.
 
     Args:
         labels: The outcomes, of a class its position, shape (rows,).
         scores: The scores of the same rows, shape (rows,), of a class (rows, classes).
-        days: Each row's day, as a number.
+        days: Each row's day.
         metrics: Computes the metrics.
         calibration: From scores to probabilities, fitted on this holdout; None if a number is predicted.
+        observed: The scores and the days of all observations of the holdout, which a night's are compared with; None if
+            all have an outcome.
     """
     model = _calibrated_model(calibration) if calibration is not None else error_model(labels, scores)
-    by_day = [np.flatnonzero(days == day) for day in np.unique(days)]
-    realized = [metrics(labels[positions], scores[positions]) for positions in by_day]
-    estimated = [model.estimate(scores[positions]) for positions in by_day]
+    observed_scores, observed_days = observed or (scores, days)
+    realized = [metrics(labels[positions], scores[positions]) for positions in _by_day(days)]
+    estimated = [model.estimate(observed_scores[positions]) for positions in _by_day(observed_days)]
     return ExpectedPerformance(
-        model, _bands(metrics(labels, scores), realized), _bands(model.estimate(scores), estimated)
+        model, _bands(metrics(labels, scores), realized), _bands(model.estimate(observed_scores), estimated)
     )
+
+
+def _by_day(days: Days) -> list[npt.NDArray[np.intp]]:
+    """The positions of each day's rows."""
+    return [np.flatnonzero(days == day) for day in np.unique(days)]
 
 
 def _calibrated_model(calibration: Calibration) -> ProbabilityModel | ClassModel:

@@ -179,8 +179,7 @@ def _performance(rows: Sequence[Row], schedule: Schedule | None) -> Section:
         if any(lines.values()):
             lines["challenger limit"] = _series(estimated, "threshold")
             lines["champion limit"] = _series(realized, "threshold")
-            holdout = [row for row in rows if (row["subject"], row["statistic"]) == ("reference", metric)]
-            lines["ideal"] = _series(holdout, "value")
+            lines["ideal"] = _series(_holdout_rows(rows, metric), "value")
             promotions = promotions_of([*estimated, *realized])
             drawn.append(plot_history(title, direction, metric, lines, promotions, schedule))
     note = (
@@ -190,6 +189,12 @@ def _performance(rows: Sequence[Row], schedule: Schedule | None) -> Section:
     legend = {"challenger": "estimated", "champion": "realized", "limit": "worst expected value, dashed in each colour",
               "ideal": "mean of the holdout's days"}  # fmt: skip
     return Section("Performance", note, legend, drawn)
+
+
+def _holdout_rows(rows: Sequence[Row], metric: str) -> list[Row]:
+    """The holdout's means: realized ones where a night has them, else those estimated, as the night's own."""
+    holdout = [row for row in rows if (row["subject"], row["statistic"]) == ("reference", metric)]
+    return sorted(holdout, key=lambda row: bool(row["monitor"] == "outcome"))
 
 
 def _value(rows: Sequence[Row], unit: str, schedule: Schedule | None) -> Section:

@@ -61,7 +61,7 @@ def measure_outcomes(
         measure_against_band(name, value, bands.get(name), rows, version, undefined=undefined)
         for name, value in {**means, **values}.items()
     ]
-    return measured if expected is None else [*measured, *holdout_means(expected, version, values)]
+    return measured if expected is None else [*measured, *holdout_means(bands, version, values)]
 
 
 def unmatched_labels(subject: str, definition: ModelDefinition, unmatched: int, labels: int) -> Measurement:

@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from nightshift.definition.load import definition_files, definition_hash
@@ -65,6 +66,8 @@ class FittedModel:
         rows: The rows it learned from.
         holdout: The rows it is judged on.
         scores: Its scores of the holdout's rows.
+        observed: The dates of all observations of the holdout, also those without an outcome.
+        observed_scores: Its scores of these.
         trials: What the search tried, the best first.
         counts: How the observations of the training period and the labels of their dates match.
     """
@@ -73,6 +76,8 @@ class FittedModel:
     rows: pa.Table
     holdout: pa.Table
     scores: Vector
+    observed: pa.ChunkedArray
+    observed_scores: Vector
     trials: tuple[Trial, ...] = ()
     counts: LabelCounts = field(default_factory=LabelCounts)
 
@@ -186,13 +191,15 @@ def fit_model(
     package, filled = with_unmet_values_filled(definition, package, rows, holdout)
     if filled:
         progress(filled)
-    reference = _reference(definition, package, observed.rows, observed_holdout.rows)
-    package = replace(package, reference=reference)
-    return FittedModel(package, rows, holdout, package.score(holdout), tuple(trials), counts)
+    nights = observed_holdout.rows
+    night_scores = package.score(nights)
+    package = replace(package, reference=_reference(definition, package, observed.rows, nights, night_scores))
+    scores = night_scores if nights.num_rows == holdout.num_rows else package.score(holdout)
+    return FittedModel(package, rows, holdout, scores, nights["score_date"], night_scores, tuple(trials), counts)
 
 
 def _reference(
-    definition: ModelDefinition, package: ModelPackage, observed: pa.Table, observed_holdout: pa.Table
+    definition: ModelDefinition, package: ModelPackage, observed: pa.Table, nights: pa.Table, night_scores: Vector
 ) -> ModelReference:
     """What nights are compared with: all observations, since nights score those without an outcome, too.
 
@@ -200,12 +207,12 @@ def _reference(
         definition: The definition.
         package: The fitted model.
         observed: The observations of the training period.
-        observed_holdout: The observations of the holdout.
+        nights: The observations of the holdout.
+        night_scores: Their scores.
     """
-    scored = score_columns(package.score(observed_holdout), package.classes)
+    columns = score_columns(night_scores, package.classes)
     types = {name: str(kind) for name, kind in definition.feature_types.items()}
-    scores = pa.table({**scored, "score_date": observed_holdout["score_date"]})
-    reference = make_reference(observed, types, scores)
+    reference = make_reference(observed, types, pa.table({**columns, "score_date": nights["score_date"]}))
     return with_thresholds(reference, definition.watched_features, definition.monitoring.false_alarms)
 
 
@@ -264,13 +271,23 @@ def snapshot_tag(model: str, run_id: str) -> str:
 
 def _expectation(project: Project, fitted: FittedModel) -> ExpectedPerformance | None:
     """The performance on nights to come that the holdout gives reason to expect; None if it says nothing."""
-    finite = np.isfinite(fitted.scores).reshape(len(fitted.scores), -1).all(axis=1)
+    finite, observed = _finite(fitted.scores), _finite(fitted.observed_scores)
     scores, labels = fitted.scores[finite], label_values(fitted.holdout, fitted.package.classes)[finite]
-    days = fitted.holdout["score_date"].cast(pa.int32()).to_numpy().astype("int64")[finite]
     if len(np.unique(labels)) < 2:
         return None
-    calibration = METHODS[project.definition.prediction].fit_score_calibration(scores, labels)
-    return learn_expected_performance(labels, scores, days, project.metrics, calibration)
+    return learn_expected_performance(
+        labels,
+        scores,
+        fitted.holdout["score_date"].to_numpy()[finite],
+        project.metrics,
+        METHODS[project.definition.prediction].fit_score_calibration(scores, labels),
+        (fitted.observed_scores[observed], fitted.observed.to_numpy()[observed]),
+    )
+
+
+def _finite(scores: Vector) -> npt.NDArray[np.bool_]:
+    """Which rows have finite scores alone."""
+    return np.asarray(np.isfinite(scores).reshape(len(scores), -1).all(axis=1))
 
 
 def _declared_weights(definition: ModelDefinition) -> dict[str, Any]:

@@ -137,7 +137,7 @@ def test_the_means_of_the_holdout_are_measurements_too() -> None:
     references = {
         m.statistic: m.value for m in estimate_performance(expected, np.array([0.2, 0.7]), 1) if m.subject != "night"
     }
-    assert references == {name: expected.realized[name].value for name in ("roc_auc", "brier", "log_loss")}
+    assert references == {name: expected.estimated[name].value for name in ("roc_auc", "brier", "log_loss")}
 
 
 @pytest.mark.parametrize(
@@ -179,6 +179,24 @@ def test_the_worst_to_expect_is_a_prediction_interval_of_the_days() -> None:
     bands = learn_expected_performance(np.arange(3.0), np.arange(3.0), np.arange(3), metrics_by_day, None).realized
     assert bands["roc_auc"] == MetricBand(0.6, pytest.approx(0.6 - 6.9646 * 0.1 * math.sqrt(4 / 3), abs=1e-4))
     assert bands["mae"].bound == pytest.approx(0.6 + 6.9646 * 0.1 * math.sqrt(4 / 3), abs=1e-4)
+
+
+def test_a_night_like_the_holdout_is_as_expected_though_only_some_observations_have_an_outcome() -> None:
+    """The model separates those that have one better than the rest."""
+    inputs, labels = world(14 * 600, 0.0, 2)
+    fitted, days = LogisticRegression().fit(inputs.reshape(-1, 1), labels), np.repeat(np.arange(14), 600)
+    given, with_outcome = scores(fitted, inputs), np.abs(inputs) > 1
+    judged = labels[with_outcome], given[with_outcome], days[with_outcome]
+    calibration = calibrate("isotonic", *judged[1::-1])
+    expected = learn_expected_performance(*judged, metrics, calibration, (given, days))
+    night = scores(fitted, world(600, 0.0, 99)[0])
+    measured = estimate_performance(expected, night, 1)
+    assert {m.verdict for m in of_night(measured).values()} == {"pass"}
+    [mean] = [m.value for m in measured if (m.subject, m.statistic) == ("reference", "roc_auc")]
+    assert of_night(measured)["roc_auc"].value == pytest.approx(mean, abs=0.03)
+    labelled_alone = learn_expected_performance(*judged, metrics, calibration)
+    assert of_night(estimate_performance(labelled_alone, night, 1))["roc_auc"].verdict == "warn"
+    assert expected.realized == labelled_alone.realized
 
 
 def test_two_days_give_no_bound() -> None:
