@@ -36,6 +36,18 @@ def readings() -> TableSpec:
 
 
 @pytest.fixture
+def smoke_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gate loads and scores a stored model here; a process of its own, which imports for 2 s, is `test_smoke`'s."""
+    from nightshift.training import smoke
+
+    def run(folder: Path, digest: str, limit: float) -> str:
+        smoke.main(folder, digest)
+        return ""
+
+    monkeypatch.setattr(smoke, "_run", run)
+
+
+@pytest.fixture
 def edit(models: Path) -> Edit:
     """Replaces a text that occurs once in the tiny definition and loads the result."""
 

@@ -6,22 +6,20 @@ import re
 import shutil
 from collections.abc import Callable
 from datetime import date
-from pathlib import Path
 
 import pytest
-from databases import copy_mlflow
+from prepared import PreparedInstallation
 
-from nightshift.definition.model import ModelDefinition
 from nightshift.errors import NightshiftError
 from nightshift.project import Project
 from nightshift.registry.store import CHAMPION
-from nightshift.stages import gate as gate_stage
 from nightshift.stages.gate import gate
 from nightshift.stages.train import StoredModel, train
-from nightshift.training.results import SmokeResult
 from unit.cli.commands import Command
 from unit.registry.trainings import artifact, promoted
-from unit.stages.test_train_and_gate import AGAINST, AS_OF, LABEL, TYPED, built
+from unit.stages.minutes import AGAINST, AS_OF, LABEL, TYPED, OfNumber, month
+
+pytestmark = pytest.mark.usefixtures("smoke_in_this_process")
 
 Damage = Callable[[Project, str], None]
 
@@ -64,19 +62,28 @@ CHAMPION_AFTER_ROLLBACK = {"alias": 2, "version": 1, "run": 1, "experiment": 1, 
 
 
 @pytest.fixture
-def project(of_number: Callable[..., ModelDefinition], tmp_path: Path, empty_mlflow: Path) -> Project:
-    copy_mlflow(empty_mlflow, tmp_path / "var")
-    return built(of_number(TYPED, LABEL, AGAINST), tmp_path / "var")
+def project(of_number: OfNumber, prepared_installation: PreparedInstallation) -> Project:
+    return month(prepared_installation, of_number(TYPED, LABEL, AGAINST))
+
+
+@pytest.fixture
+def second_and_third(project: Project, prepared_installation: PreparedInstallation) -> tuple[StoredModel, StoredModel]:
+    """The champion, which is the second version, and a model that waits for the gate."""
+
+    def prepare() -> tuple[StoredModel, StoredModel]:
+        _, second = promoted(project, 3, 4)
+        third = train(project, AS_OF, "third", lambda line: None)
+        project.registry.log_lineage(second.run_id, *project.registry.lineage(third.run_id))
+        return second, third
+
+    return prepared_installation.start("a second champion of minutes", prepare)
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_damage_in_mlflow_is_one_line_that_names_the_way_back(
-    project: Project, nightshift: Command, monkeypatch: pytest.MonkeyPatch, damage: str
+    project: Project, second_and_third: tuple[StoredModel, StoredModel], nightshift: Command, damage: str
 ) -> None:
-    monkeypatch.setattr(gate_stage, "smoke_test", lambda *args: SmokeResult(1.0, 10, 1e6, ""))
-    _, second = promoted(project, 3, 4)
-    third = train(project, AS_OF, "third", lambda line: None)
-    project.registry.log_lineage(second.run_id, *project.registry.lineage(third.run_id))
+    second, third = second_and_third
     DAMAGES[damage](project, second.run_id)
     stages: dict[str, Callable[[], object]] = {
         "score": lambda: _score(project),
@@ -97,13 +104,11 @@ def test_damage_in_mlflow_is_one_line_that_names_the_way_back(
 
 
 def test_a_model_that_is_judged_while_the_alias_is_gone_says_so_at_the_gate(
-    project: Project, monkeypatch: pytest.MonkeyPatch
+    project: Project, second_and_third: tuple[StoredModel, StoredModel]
 ) -> None:
-    monkeypatch.setattr(gate_stage, "smoke_test", lambda *args: SmokeResult(1.0, 10, 1e6, ""))
-    promoted(project, 3, 4)
-    stored = train(project, AS_OF, "third", lambda line: None)
+    _, third = second_and_third
     DAMAGES["alias"](project, "")
-    gate(project, stored, AS_OF, "test")
+    gate(project, third, AS_OF, "test")
     [verdict] = [row for row in project.monitored(AS_OF, AS_OF, "gate") if row["statistic"] == "verdict"]
     assert verdict["detail"].startswith(
         "no champion: version 2, the champion from 2024-01-04 on by the events, has lost"

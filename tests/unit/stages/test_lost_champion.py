@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from databases import copy_mlflow
+from prepared import PreparedInstallation
 from typer.testing import CliRunner
 
 from nightshift.cli import app
@@ -18,16 +18,15 @@ from nightshift.stages.gate import gate
 from nightshift.stages.register import register
 from nightshift.stages.train import StoredModel, train
 from unit.registry.trainings import recorded_changes
-from unit.stages.test_train_and_gate import AGAINST, AS_OF, LABEL, TYPED, OfNumber, built, publish_days, run
+from unit.stages.minutes import AGAINST, AS_OF, LABEL, TYPED, OfNumber, champion_of_month, publish_days
+
+pytestmark = pytest.mark.usefixtures("smoke_in_this_process")
 
 
 @pytest.fixture
-def project(of_number: OfNumber, tmp_path: Path, empty_mlflow: Path) -> Project:
+def project(of_number: OfNumber, prepared_installation: PreparedInstallation) -> Project:
     """A champion whose artifacts, the model and its lineage, were deleted from the artifact store."""
-    copy_mlflow(empty_mlflow, tmp_path / "var")
-    project = built(of_number(TYPED, LABEL, AGAINST), tmp_path / "var")
-    stored, report = run(project)
-    register(project, stored, report.summary(), "first")
+    project, stored, _ = champion_of_month(prepared_installation, of_number(TYPED, LABEL, AGAINST))
     shutil.rmtree(Path(project.settings.artifact_root) / project.definition.name / stored.run_id)
     return project
 

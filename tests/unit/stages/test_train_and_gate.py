@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from databases import copy_mlflow
+from prepared import PreparedInstallation
 from sklearn.metrics import mean_absolute_error
 from typer.testing import CliRunner
 
 from nightshift.cli import app
 from nightshift.definition.load import definition_hash
-from nightshift.definition.model import ModelDefinition
 from nightshift.definition.prediction import NUMBER
 from nightshift.errors import TerminalError
 from nightshift.lake.publish import publish
@@ -37,73 +36,48 @@ from nightshift.stages.trial import try_training
 from nightshift.status import night_statuses
 from nightshift.training.results import GateReport
 from nightshift.types import Measurement
+from unit.stages.minutes import (
+    A_DAY,
+    AGAINST,
+    AS_OF,
+    FIRST,
+    LABEL,
+    LAST,
+    TYPED,
+    OfNumber,
+    champion_of_month,
+    month,
+    publish_days,
+    run,
+)
 from unit.training.test_estimator import PIPELINE
 from unit.training.test_fit import DECLARED
 
-FIRST, LAST, AS_OF = date(2024, 1, 1), date(2024, 1, 30), date(2024, 1, 31)
-A_DAY = 40
-OfNumber = Callable[..., ModelDefinition]
-TYPED = ("failed: {type: boolean}", "failed: {type: number}")
-LABEL = ("where: failed", "where: failed > 10")
-AGAINST = ("minimum: {mae: 99}", "minimum: {mae: 99}\n  against_champion: {metric: mae, margin: 0.2}")
+pytestmark = pytest.mark.usefixtures("smoke_in_this_process")
 
-
-def built(definition: ModelDefinition, var: Path, **spoilt: Any) -> Project:
-    """A month of features and of how many minutes each machine failed."""
-    project = Project(definition.name, Settings(home=PROJECT, var=var, models_folder=definition.folder.parent))
-    publish_days(project, FIRST, LAST, **spoilt)
-    return project
-
-
-def publish_days(project: Project, first: date, last: date, **spoilt: Any) -> None:
-    """With `features` or `label` in place of what they are; or with a feature that is the label, if it is to `leak`.
-
-    Machines of the kind `unlabelled` have no label.
-    """
-    features, outcomes = features_table(project.definition), raw_table(project.definition, "failures")
-    rows: list[dict[str, object]] = []
-    failed: list[dict[str, object]] = []
-    for offset in range((last - first).days + 1):
-        day = first + timedelta(days=offset)
-        random = np.random.default_rng(day.toordinal())
-        weather = random.normal()
-        for number in range(A_DAY):
-            busy, name = float(random.uniform()), f"m{number:02d}"
-            kind = "abc"[number % 3]
-            minutes = 20 * busy + 4 * (kind == "b") + weather + random.exponential(3)
-            rows.append(
-                {"score_date": day, "machine": name, "busy": busy, "kind": kind, "machine_failures_3d": 0.5}
-                | ({"busy": minutes} if "leak" in spoilt else {})
-                | spoilt.get("features", {})
-            )
-            label = None if kind == spoilt.get("unlabelled") else spoilt.get("label", minutes)
-            failed.append({"source_date": day, "machine": name, "failed": label})
-    for spec, listed in ((features, rows), (outcomes, failed)):
-        data = pa.Table.from_pylist(listed, schema=spec.schema)
-        publish(project.lake, spec, stage_arrow(project.lake, spec, data, first, last, {}))
-
-
-def run(project: Project, as_of: date = AS_OF) -> tuple[StoredModel, GateReport]:
-    trained = train(project, as_of, "test", lambda line: None)
-    return trained, gate(project, trained, as_of, "test").report
-
-
-@pytest.fixture(autouse=True)
-def mlflow_database(tmp_path: Path, empty_mlflow: Path) -> None:
-    """Spares every test the migrations of MLflow's database."""
-    copy_mlflow(empty_mlflow, tmp_path / "var")
+OfMonth = Callable[..., Project]
 
 
 @pytest.fixture
-def project(of_number: OfNumber, tmp_path: Path) -> Project:
-    return built(of_number(TYPED, LABEL, AGAINST), tmp_path / "var")
+def of_month(of_number: OfNumber, prepared_installation: PreparedInstallation) -> OfMonth:
+    """The model with a month to learn from: texts of its definition are replaced by others, and rows spoilt."""
+    return lambda *more, **spoilt: month(prepared_installation, of_number(TYPED, LABEL, *more), **spoilt)
 
 
-def test_a_number_is_learned_judged_promoted_and_made_again(project: Project) -> None:
-    trained, report = run(project)
-    assert report.passed, report.summary()
-    version = promote(project, trained, report.summary())
-    assert version.number == project.champions.require_champion().number == 1
+@pytest.fixture
+def project(of_month: OfMonth) -> Project:
+    return of_month(AGAINST)
+
+
+@pytest.fixture
+def champion(of_number: OfNumber, prepared_installation: PreparedInstallation) -> tuple[Project, StoredModel]:
+    project, stored, _ = champion_of_month(prepared_installation, of_number(TYPED, LABEL, AGAINST))
+    return project, stored
+
+
+def test_a_number_is_learned_judged_promoted_and_made_again(champion: tuple[Project, StoredModel]) -> None:
+    project, trained = champion
+    assert project.champions.require_champion().number == 1
 
     package = project.registry.package(trained.run_id, trained.digest)
     assert package.prediction is NUMBER and TASK in project.registry.package_files(trained.run_id, trained.digest)
@@ -136,9 +110,8 @@ def test_a_number_is_learned_judged_promoted_and_made_again(project: Project) ->
     assert again.identical, again.differences
 
 
-def test_a_trial_judges_as_a_training_would_and_leaves_nothing(project: Project) -> None:
-    trained, report = run(project)
-    promote(project, trained, report.summary())
+def test_a_trial_judges_as_a_training_would_and_leaves_nothing(champion: tuple[Project, StoredModel]) -> None:
+    project, _ = champion
     before, runs = folder_listing(project), project.registry.client.search_runs(["1"])
     trial = try_training(project, AS_OF, lambda line: None)
     assert folder_listing(project) == before
@@ -155,7 +128,9 @@ def test_a_trial_judges_as_a_training_would_and_leaves_nothing(project: Project)
 
 
 def test_a_trial_needs_no_mlflow(of_number: OfNumber, tmp_path: Path) -> None:
-    project = built(of_number(TYPED, LABEL, AGAINST), tmp_path / "elsewhere")
+    models = of_number(TYPED, LABEL, AGAINST).folder.parent
+    project = Project("tiny", Settings(home=PROJECT, var=tmp_path / "var", models_folder=models))
+    publish_days(project, FIRST, LAST)
     before = folder_listing(project)
     trial = try_training(project, AS_OF, lambda line: None)
     assert trial.judgement.report.passed and trial.judgement.against == "no champion to compare with"
@@ -189,15 +164,18 @@ def test_the_commands_try_and_train_say_what_the_gate_said(
 
 
 def folder_listing(project: Project) -> list[tuple[str, int]]:
-    """Every file of an installation with its size."""
+    """Every file of an installation with its size, without those that SQLite has beside an open database."""
     files = [file for file in project.settings.var_path.rglob("*") if file.is_file()]
+    files = [file for file in files if not file.name.endswith(("-shm", "-wal"))]
     return sorted((str(file), file.stat().st_size) for file in files)
 
 
 def test_a_worse_model_is_refused_and_a_better_one_takes_its_place(project: Project, models: Path) -> None:
     file = models / "tiny" / "model.yaml"
     good = file.read_text()
-    mean = good.replace("sklearn.linear_model.Ridge", "sklearn.ensemble.RandomForestRegressor, params: {max_depth: 1}")
+    mean = good.replace(
+        "sklearn.linear_model.Ridge", "sklearn.ensemble.RandomForestRegressor, params: {max_depth: 1, n_estimators: 5}"
+    )
 
     def again(text: str, as_of: date) -> tuple[Project, StoredModel, GateReport]:
         file.write_text(text)
@@ -221,10 +199,9 @@ def test_a_worse_model_is_refused_and_a_better_one_takes_its_place(project: Proj
 
 
 def test_a_champion_that_predicts_something_else_is_not_compared_with_and_not_gone_back_to(
-    project: Project, models: Path
+    champion: tuple[Project, StoredModel], models: Path
 ) -> None:
-    trained, report = run(project)
-    promote(project, trained, report.summary())
+    project, _ = champion
     file = models / "tiny" / "model.yaml"
     condition = file.read_text().replace("  expression: failed\n  type: number\n", "  expression: failed > 12\n")
     condition = condition.replace("minimum: {mae: 99}", "minimum: {roc_auc: 0.5}").replace(
@@ -243,11 +220,11 @@ def test_a_champion_that_predicts_something_else_is_not_compared_with_and_not_go
 
 
 def test_a_version_of_the_definitions_own_code_is_made_again_from_the_code_as_it_was(
-    of_number: OfNumber, models: Path, tmp_path: Path
+    of_month: OfMonth, models: Path
 ) -> None:
     code = models / "tiny" / "estimator.py"
     code.write_text(PIPELINE)
-    project = built(of_number(TYPED, LABEL, (DECLARED, "{params: {alpha: 0.1}}")), tmp_path / "var")
+    project = of_month((DECLARED, "{params: {alpha: 0.1}}"))
     trained, report = run(project)
     assert report.passed, report.summary()
     promote(project, trained, report.summary())
@@ -264,12 +241,12 @@ def test_a_version_of_the_definitions_own_code_is_made_again_from_the_code_as_it
 
 
 def test_code_that_could_not_be_loaded_for_scoring_is_refused_and_leaves_nothing(
-    of_number: OfNumber, models: Path, tmp_path: Path
+    of_month: OfMonth, models: Path
 ) -> None:
     own = "from sklearn.linear_model import Ridge\n\n\nclass Mine(Ridge): ...\n\n\n"
     made = "def make_estimator(params, seed, categories):\n    return Mine()\n"
     (models / "tiny" / "estimator.py").write_text(own + made)
-    project = built(of_number(TYPED, LABEL, (DECLARED, "{params: {}}")), tmp_path / "var")
+    project = of_month((DECLARED, "{params: {}}"))
     with pytest.raises(TerminalError, match=r"holds a type that is not trusted .*received 'estimator\.Mine'"):
         train(project, AS_OF, "test", lambda line: None)
     check_nothing_is_left(project)
@@ -292,9 +269,9 @@ def test_the_accuracy_of_a_night_is_its_absolute_error(project: Project) -> None
 
 
 def test_nights_are_compared_with_all_observations_of_the_training_also_those_without_an_outcome(
-    of_number: OfNumber, tmp_path: Path
+    of_month: OfMonth,
 ) -> None:
-    project = built(of_number(TYPED, LABEL), tmp_path / "var", unlabelled="c")
+    project = of_month(unlabelled="c")
     trained = train(project, AS_OF, "test", lambda line: None)
     package = project.registry.package(trained.run_id, trained.digest)
     assert project.registry.lineage(trained.run_id)[0]["rows"] == 20 * 27  # of the 40 machines of a day, 13 are of `c`
@@ -311,8 +288,8 @@ def test_nights_are_compared_with_all_observations_of_the_training_also_those_wi
 # Bad input.
 
 
-def test_a_feature_without_any_value_is_left_out_and_said(of_number: OfNumber, tmp_path: Path) -> None:
-    project = built(of_number(TYPED, LABEL), tmp_path / "var", features={"machine_failures_3d": None})
+def test_a_feature_without_any_value_is_left_out_and_said(of_month: OfMonth) -> None:
+    project = of_month(features={"machine_failures_3d": None})
     said: list[str] = []
     trained = train(project, AS_OF, "test", said.append)
     assert "the feature 'machine_failures_3d' has no value in any training row: " in "\n".join(said)
@@ -362,22 +339,25 @@ def check_nothing_is_left(project: Project) -> None:
     ids=["no features", "one label", "no labels", "nan", "infinite", "few rows"],
 )
 def test_what_cannot_be_learned_from_ends_the_training_with_a_reason_and_leaves_nothing(
-    of_number: OfNumber, tmp_path: Path, spoilt: dict[str, Any], more: tuple[tuple[str, str], ...], says: str
+    of_month: OfMonth,
+    spoilt: dict[str, Any],
+    more: tuple[tuple[str, str], ...],
+    says: str,
 ) -> None:
-    project = built(of_number(TYPED, LABEL, *more), tmp_path / "var", **spoilt)
+    project = of_month(*more, **spoilt)
     with pytest.raises(TerminalError, match=says):
         train(project, AS_OF, "test", lambda line: None)
     check_nothing_is_left(project)
 
 
-def test_how_many_rows_are_enough_to_learn_from_can_be_told(of_number: OfNumber, tmp_path: Path) -> None:
-    project = built(of_number(TYPED, LABEL, ("  period: 20d\n", "  period: 2d\n  min_rows: 80\n")), tmp_path / "var")
+def test_how_many_rows_are_enough_to_learn_from_can_be_told(of_month: OfMonth) -> None:
+    project = of_month(("  period: 20d\n", "  period: 2d\n  min_rows: 80\n"))
     assert run(project)[1].rows == 5 * A_DAY
 
 
-def test_a_model_that_says_the_same_of_every_row_is_refused(of_number: OfNumber, tmp_path: Path) -> None:
+def test_a_model_that_says_the_same_of_every_row_is_refused(of_month: OfMonth) -> None:
     lasso = (DECLARED, "{class: sklearn.linear_model.Lasso, params: {alpha: 1.0e+9}}")
-    _, report = run(built(of_number(TYPED, LABEL, lasso), tmp_path / "var"))
+    _, report = run(of_month(lasso))
     assert [one.rule for one in report.results if not one.passed] == ["scores"]
     assert "the model does not distinguish rows" in report.summary()
 
@@ -395,20 +375,16 @@ def make_estimator(params, seed, categories):
 """
 
 
-def test_a_model_that_predicts_what_is_no_finite_number_is_refused_by_the_gate(
-    of_number: OfNumber, models: Path, tmp_path: Path
-) -> None:
+def test_a_model_that_predicts_what_is_no_finite_number_is_refused_by_the_gate(of_month: OfMonth, models: Path) -> None:
     (models / "tiny" / "estimator.py").write_text(BEYOND)
-    project = built(of_number(TYPED, LABEL, (DECLARED, "{params: {}}")), tmp_path / "var")
+    project = of_month((DECLARED, "{params: {}}"))
     _, report = run(project)
     assert [one.rule for one in report.results if not one.passed] == ["scores"]
     assert "scores are no finite numbers" in report.summary()
 
 
-def test_a_feature_that_knows_the_label_is_warned_of_and_the_model_is_not_promoted(
-    of_number: OfNumber, tmp_path: Path
-) -> None:
-    project = built(of_number(TYPED, LABEL), tmp_path / "var", leak=True)
+def test_a_feature_that_knows_the_label_is_warned_of_and_the_model_is_not_promoted(of_month: OfMonth) -> None:
+    project = of_month(leak=True)
     trained, report = run(project)
     assert [one.rule for one in report.results if not one.passed] == ["leak"]
     assert "is too good to be true (0.999 or more): does a feature know the label?" in report.summary()
