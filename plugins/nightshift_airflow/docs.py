@@ -80,7 +80,7 @@ def _triggers(retrain: Retrain) -> Iterator[str]:
         nights, of_last = retrain.persistence(trigger)
         yield f"on {causes[name]} in {nights} of the last {of_last} nights, the newest among them"
     if retrain.age is not None:
-        yield f"when the version that scores learned up to a date more than {format_duration(retrain.age)} ago"
+        yield f"when the version that scores was trained as of a date more than {format_duration(retrain.age)} ago"
 
 
 def _train(definition: ModelDefinition) -> str:

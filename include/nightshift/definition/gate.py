@@ -16,7 +16,7 @@ CONFIDENCE, RESAMPLES = 0.95, 1000
 
 
 class AgainstChampion(StrictModel):
-    """How the challenger is compared with the champion, on resamples of whole days."""
+    """How the challenger is compared with the champion, on resamples of whole nights."""
 
     metric: MetricName = Field(description="The metric that is compared, on the same rows.")
     rule: Literal["non_inferior", "superior"] = Field(
@@ -40,7 +40,7 @@ class AgainstChampion(StrictModel):
         RESAMPLES,
         ge=100,
         le=100_000,
-        description="How often whole days are resampled. At least 10 resamples must lie beyond the confidence.",
+        description="How often whole nights are resampled. At least 10 resamples must lie beyond the confidence.",
     )
 
     @property
@@ -110,7 +110,7 @@ class Gate(StrictModel):
 
     @property
     def resamples(self) -> int:
-        """How often the holdout's days are resampled."""
+        """How often the holdout's nights are resampled."""
         return self.against_champion.resamples if self.against_champion else RESAMPLES
 
     @property

@@ -81,7 +81,7 @@ def holdout_has_enough_days(definition: ModelDefinition) -> Iterator[Problem]:
     if nights == 0:
         return  # a cron that names no date is refused by its own rule
     if (gate.against_champion or gate.baseline) and nights < gate.min_days:
-        message = f"too short to be {gate.confidence_text} of a comparison: whole days are resampled"
+        message = f"too short to be {gate.confidence_text} of a comparison: whole nights are resampled"
         fix = "keep more days" if gate.against_champion else "keep more days, or write `baseline: false` under `gate:`"
         received, allowed = f"{days}d", f"at least {gate.min_days}d"
         if definition.schedule.cron:

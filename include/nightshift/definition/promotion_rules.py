@@ -26,7 +26,7 @@ def comparison_is_complete(definition: ModelDefinition) -> Iterator[Problem]:
 def nights_suffice(definition: ModelDefinition) -> Iterator[Problem]:
     shadow = definition.promotion.shadow
     if shadow and shadow.nights < shadow.gate.min_days:
-        message = f"too few to be {shadow.gate.confidence_text} of a comparison: whole days are resampled"
+        message = f"too few to be {shadow.gate.confidence_text} of a comparison: whole nights are resampled"
         allowed, fix = f"at least {shadow.gate.min_days}", "wait for more nights, or lower the confidence"
         yield Problem((*SHADOW, "nights"), message, shadow.nights, allowed, fix)
     if shadow and shadow.within <= shadow.nights:

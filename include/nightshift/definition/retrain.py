@@ -42,7 +42,7 @@ class EstimateTrigger(Trigger):
         None,
         gt=0,
         description="A night is a breach if it is worse than the holdout by more than this. Without it, if it is worse "
-        "than the variation of the holdout's days explains.",
+        "than the variation of the holdout's nights explains.",
     )
 
 
@@ -56,7 +56,7 @@ class PerformanceTrigger(Trigger):
         None,
         gt=0,
         description="A night is a breach if it is worse than the holdout by more than this. Without it, if it is worse "
-        "than the variation of the holdout's days explains.",
+        "than the variation of the holdout's nights explains.",
     )
 
 
@@ -74,7 +74,7 @@ class Retrain(StrictModel):
         None, description="The same of the performance that is measured once the labels are final."
     )
     age: Days | None = Field(
-        None, description="A version that learned up to a date longer ago than this requests a training at once."
+        None, description="A version that was trained as of a date longer ago than this requests a training at once."
     )
     nights: int = Field(2, ge=1, description="This many breaches …")
     of_last: int = Field(3, ge=1, description="… among this many nights, the newest among them, request a training.")

@@ -255,9 +255,9 @@ def _compare(metric: str, tolerance: float | None, measured: NightMetric | None,
 
 
 _RANGE = {
-    None: "the range of the holdout's days is unknown",
-    True: "worse than the range of the holdout's days",
-    False: "within the range of the holdout's days",
+    None: "the range of the holdout's nights is unknown",
+    True: "worse than the range of the holdout's nights",
+    False: "within the range of the holdout's nights",
 }
 
 
@@ -266,7 +266,8 @@ def _evaluate_age(policy: Retrain, night: NightEvidence) -> TriggerResult:
     if night.trained is None:
         return TriggerResult("age", 0, 1, 1, None, "the date of the version's training is unknown")
     age = night.day - night.trained
-    detail = f"version {night.version} learned up to {night.trained}, {age.days} days ago, at most {policy.age.days}"
+    trained = f"version {night.version} was trained as of {night.trained}"
+    detail = f"{trained}, {age.days} days ago, at most {policy.age.days}"
     return TriggerResult("age", int(age > policy.age), 1, 1, age > policy.age, detail)
 
 

@@ -16,7 +16,7 @@ from nightshift.monitoring.day_model import LEAST_DAYS, LEAST_ROWS
 from nightshift.monitoring.night_profile import NightProfile
 from nightshift.monitoring.profile import Counts
 from nightshift.monitoring.reference import DriftBaseline
-from nightshift.monitoring.statistics import statistics
+from nightshift.monitoring.statistics import statistics, times_threshold
 from nightshift.registry.reference import PREDICTIONS, SCORES
 from nightshift.types import Measurement
 
@@ -157,7 +157,7 @@ def _overall(statistic: str, night: ScoredNight, rows: Sequence[Measurement], po
 def _times(row: Measurement) -> float:
     """A value in units of its threshold."""
     assert row.value is not None and row.threshold is not None
-    return min(row.value / row.threshold, LARGEST)
+    return min(times_threshold(row.statistic, row.value, row.threshold), LARGEST)
 
 
 def _measured(

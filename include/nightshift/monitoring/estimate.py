@@ -37,7 +37,7 @@ def estimate_performance(
 
     Returns:
         A measurement a metric, with the worst value expected of a night as threshold, and one with the mean of the
-        holdout's days, subject `reference`.
+        holdout's nights, subject `reference`.
     """
     names = prediction.metrics.estimated
     usable = scores[np.isfinite(scores).reshape(len(scores), -1).all(axis=1)] if len(scores) else scores
@@ -69,7 +69,7 @@ def measure_against_band(
     Args:
         metric: The metric.
         value: Its value; None or not finite if it is not defined on the rows.
-        band: The holdout's days, if they are known.
+        band: The holdout's nights, if they are known.
         rows: How many rows it is of.
         version: The version that scored them.
         detail: A note about the value.
@@ -84,7 +84,7 @@ def measure_against_band(
 
 
 def holdout_means(bands: Mapping[str, MetricBand], version: int | None, names: Iterable[str]) -> list[Measurement]:
-    """The means of the holdout's days, which nights are compared with, as far as they are known."""
-    detail = "the mean of the days of the version's holdout"
+    """The means of the holdout's nights, which nights are compared with, as far as they are known."""
+    detail = "the mean of the nights of the version's holdout"
     means = {name: bands[name].value for name in names if name in bands}
     return [Measurement("reference", name, mean, None, None, "pass", detail, version) for name, mean in means.items()]

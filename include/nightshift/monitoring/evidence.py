@@ -22,7 +22,7 @@ class NightMetric:
     Attributes:
         value: The metric; None if it is unknown.
         reference: The same on the holdout of the version that scored the night.
-        beyond: Whether it is worse than the range of the holdout's days; None if that is unknown.
+        beyond: Whether it is worse than the range of the holdout's nights; None if that is unknown.
     """
 
     value: float | None
@@ -42,7 +42,7 @@ class NightEvidence:
         estimated: Its performance by metric, estimated without labels.
         realized: Its performance by metric, measured on final labels.
         quality: The worst verdict of its audits.
-        trained: The last date that the version learned from.
+        trained: The date as of which the version was trained.
     """
 
     day: date
@@ -60,7 +60,7 @@ def gather_evidence(rows: Iterable[Row], trained: Mapping[int, date]) -> list[Ni
 
     Args:
         rows: Rows of `monitoring.<model>`, in any order.
-        trained: The last date that each version learned from.
+        trained: The date as of which each version was trained.
     """
     by_day: dict[date, list[Row]] = {}
     for row in rows:

@@ -20,7 +20,7 @@ from nightshift.registry.calibration import (
     calibration_to_json,
 )
 
-ONCE_IN = 100  # nights like the holdout's days: one is expected beyond the bound
+ONCE_IN = 100  # nights like the holdout's: one is expected beyond the bound
 FEWEST_DAYS = 3
 BINS = 10
 
@@ -30,7 +30,7 @@ Metrics = Callable[[Vector, Vector], Mapping[str, float]]  # of labels and score
 
 @dataclass(frozen=True)
 class MetricBand:
-    """A metric on the holdout's days: their mean, and the worst value expected of one more day; None of few days.
+    """A metric on the holdout's nights: their mean, and the worst value expected of another; None of few nights.
 
     The mean of days, not the metric of all rows: a model that separates days has a better area over all days than on
     any of them.

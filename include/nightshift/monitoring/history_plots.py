@@ -13,6 +13,8 @@ from nightshift.pages import plots
 from nightshift.pages.plots import Axis, Line, Mark, Plot
 
 HEIGHT, TITLE_HEIGHT = 210, 20  # of a plot; of the horizontal axis' title, which these plots do not have
+ALONE = 0.5  # days on both sides of a plot's only night
+DASH = 3  # pixels to both sides of a night that has no neighbour: a line of a single point is invisible
 YEAR = 366  # days; from here on a date of the horizontal axis has its year
 
 Series = Mapping[date, float]
@@ -48,14 +50,16 @@ def plot_history(
     """
     days = sorted({day for series in lines.values() for day in series})
     values = [value for series in lines.values() for value in series.values()]
-    first, last = days[0].toordinal(), max(days[-1].toordinal(), days[0].toordinal() + 1)
+    first, last = days[0].toordinal(), days[-1].toordinal()
     step = max(1, (last - first) // 5)
     form = "%m-%d" if last - first < YEAR else "%Y-%m"
     ticks = tuple((float(day), f"{date.fromordinal(day):{form}}") for day in range(first, last + 1 - step // 2, step))
-    x = Axis("", first, last, plots.LEFT, plots.WIDTH - plots.RIGHT, ticks)
+    room = 0 if last > first else ALONE
+    x = Axis("", first - room, last + room, plots.LEFT, plots.WIDTH - plots.RIGHT, ticks)
     margin = 0.08 * (max(values) - min(values)) or 0.05 * abs(max(values)) or 0.01
-    y = plots.vertical_axis(label, min(values) - margin, max(values) + margin, HEIGHT + TITLE_HEIGHT)
-    drawn = [Line(style, points) for style, series in lines.items() for points in _segments(x, y, series, schedule)]
+    lowest = min(values) - margin if min(values) < 0 else max(min(values) - margin, 0.0)  # no share is negative
+    y = plots.vertical_axis(label, lowest, max(values) + margin, HEIGHT + TITLE_HEIGHT)
+    drawn = [_line(style, x, y, run) for style, series in lines.items() for run in _runs(series, schedule)]
     marks = [
         Mark("version", x.pixel(day.toordinal()), f"version {number}", position % 2)
         for position, (day, number) in enumerate((promotions or {}).items())
@@ -77,8 +81,16 @@ def promotions_of(rows: Iterable[Row]) -> dict[date, int]:
     return promotions
 
 
-def _segments(x: Axis, y: Axis, series: Series, schedule: Schedule | None) -> list[str]:
-    """The points of each run of neighbouring nights; a single night is a short line."""
+def _runs(series: Series, schedule: Schedule | None) -> list[list[tuple[float, float]]]:
+    """The points of each run of neighbouring nights."""
     days = sorted(series)
     runs = [[day for day in days if first <= day <= last] for first, last in neighbouring(days, schedule)]
-    return [plots.line("", x, y, [(day.toordinal(), series[day]) for day in run]).points for run in runs]
+    return [[(day.toordinal(), series[day]) for day in run] for run in runs]
+
+
+def _line(style: str, x: Axis, y: Axis, run: Sequence[tuple[float, float]]) -> Line:
+    """A line through a run of nights; a single night, if its style has no dots, is a dash."""
+    if len(run) > 1 or "dotted" in style:
+        return plots.line(style, x, y, run)
+    middle, height = x.pixel(run[0][0]), y.pixel(run[0][1])
+    return Line(style, f"{middle - DASH},{height} {middle + DASH},{height}")

@@ -17,6 +17,7 @@ from nightshift.definition.schedule import Schedule
 from nightshift.monitoring.evidence import AUDITS, Row, is_decision, night_drift
 from nightshift.monitoring.histograms import Histogram
 from nightshift.monitoring.history_plots import HEIGHT, TITLE_HEIGHT, Section, plot_history, promotions_of
+from nightshift.monitoring.statistics import times_threshold
 from nightshift.monitoring.value import CHAMPION, NAIVE
 from nightshift.pages import POLICY, plots, templates
 from nightshift.pages.plots import Axis, Plot
@@ -34,7 +35,9 @@ OVERALL = {
 }
 METRICS = {
     "roc_auc": ("ROC AUC", "higher is better"),
+    "macro_roc_auc": ("ROC AUC, mean of the classes", "higher is better"),
     "brier": ("Brier score", "lower is better"),
+    "log_loss": ("Log loss", "lower is better"),
     "accuracy": ("Accuracy", "higher is better"),
     "mae": ("Mean absolute error", "lower is better"),
     "rmse": ("Root mean squared error", "lower is better"),
@@ -100,7 +103,7 @@ def movers(tonight: Iterable[Row]) -> list[dict[str, Any]]:
     furthest: dict[str, dict[str, Any]] = {}
     for row in tonight:
         if row["monitor"] == "drift" and row["subject"] != "night" and row["value"] is not None:
-            times = row["value"] / row["threshold"] if row["threshold"] else 0.0
+            times = times_threshold(row["statistic"], row["value"], row["threshold"] or 0.0)
             if row["subject"] not in furthest or times > furthest[row["subject"]]["times"]:
                 furthest[row["subject"]] = {**row, "times": times}
     return sorted(furthest.values(), key=lambda row: -row["times"])[:MOVERS]
@@ -187,7 +190,7 @@ def _performance(rows: Sequence[Row], schedule: Schedule | None) -> Section:
         "notice a changed concept: rows of the same score with other outcomes than before."
     )
     legend = {"challenger": "estimated", "champion": "realized", "limit": "worst expected value, dashed in each colour",
-              "ideal": "mean of the holdout's days"}  # fmt: skip
+              "ideal": "mean of the holdout's nights"}  # fmt: skip
     return Section("Performance", note, legend, drawn)
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 Vector = npt.NDArray[np.float64]
 
 WIDTH, HEIGHT = 440, 320
-LEFT, RIGHT, TOP, BOTTOM = 52, 14, 18, 44
+LEFT, RIGHT, TOP, BOTTOM = 64, 14, 18, 44  # on the left for numbers of six characters and the axis' title
 NAME_ONLY = "name-only"  # the style of an interval that is not drawn
 ROW, NAMES, NUMBERS = 24, 150, 74  # of a forest plot: the height of a row, the widths of its name and of its count
 

@@ -40,7 +40,7 @@ def decide(project: Project, night: date, run_id: str, *, training_runs: bool = 
     recorded = next((row for row in rows if is_decision(row) and row["score_date"] == night), None)
     if recorded is not None and recorded["verdict"] == "request":
         return Decision(night, "request", recorded["detail"], version=recorded["model_version"])
-    nights = {evidence.day: evidence for evidence in gather_evidence(rows, _trained_up_to(project))}
+    nights = {evidence.day: evidence for evidence in gather_evidence(rows, _training_dates(project))}
     decision_of = partial(
         decide_night,
         policy,
@@ -79,7 +79,7 @@ def replay_policy(project: Project, first: date, last: date, policy: Retrain | N
 
 def measured_nights(project: Project, first: date, last: date) -> Sequence[NightEvidence]:
     """What was measured of the nights from `first` to `last`."""
-    return gather_evidence(project.monitored(first, last), _trained_up_to(project))
+    return gather_evidence(project.monitored(first, last), _training_dates(project))
 
 
 def unmonitored_nights(project: Project, night: date) -> list[date]:
@@ -100,8 +100,8 @@ def for_missed_nights(project: Project, night: date, measure: Callable[[date], o
             progress(f"{day} was not monitored in its time, and can no longer be measured: {error}")
 
 
-def _trained_up_to(project: Project) -> dict[int, date]:
-    """Up to which date each version learned."""
+def _training_dates(project: Project) -> dict[int, date]:
+    """The date as of which each version was trained."""
     versions = project.registry.versions()
     return {number: date.fromisoformat(version.as_of) for number, version in versions.items() if version.as_of}
 

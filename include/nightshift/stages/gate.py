@@ -92,7 +92,7 @@ def gate(project: Project, stored: StoredModel, as_of: date, run_id: str, progre
     Args:
         project: The model.
         stored: What the training stored.
-        as_of: The date that the training learned up to.
+        as_of: The date that the training is as of.
         run_id: The run that asks.
         progress: Takes a line of progress.
     """
@@ -124,7 +124,7 @@ def judge_candidate(project: Project, candidate: Candidate, as_of: date, progres
     Args:
         project: The model.
         candidate: What is judged.
-        as_of: The date that the training learned up to.
+        as_of: The date that the training is as of.
         progress: Takes a line of progress.
     """
     definition, rules, lineage = project.definition, project.definition.gate, candidate.lineage

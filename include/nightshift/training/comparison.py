@@ -28,7 +28,7 @@ def exceeds_with_confidence(
         sentence: What was compared, to which the outcome is added.
     """
     if days < gate.min_days:
-        few = f"{sentence}: {days} days are too few to be {gate.confidence_text}, {gate.min_days} are needed"
+        few = f"{sentence}: {days} nights are too few to be {gate.confidence_text}, {gate.min_days} are needed"
         return RuleResult(rule, gained.value, bound, rows, False, few)
     low, high = gained.interval(days, gate.confidence)
     value, end, least = (format_number(number, 4, signed=True) for number in (gained.value, low, bound))

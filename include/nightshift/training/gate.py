@@ -62,8 +62,8 @@ def judge(gate: Gate, holdout: Holdout, smoke: SmokeResult | None, seed: int) ->
 
 
 def _rows(least: int, holdout: Holdout) -> RuleResult:
-    rows, days = len(holdout.labels), len(holdout.dates)
-    sentence = f"{rows} labelled rows of {days} days" + (f", at least {least} are needed" if rows < least else "")
+    rows, nights = len(holdout.labels), len(holdout.dates)
+    sentence = f"{rows} labelled rows of {nights} nights" + (f", at least {least} are needed" if rows < least else "")
     return RuleResult("rows", rows, least, rows, rows >= least, sentence)
 
 

@@ -43,14 +43,14 @@ def render_gate(
     Returns:
         One HTML page that refers to nothing outside of itself.
     """
-    days = f"{holdout.dates[0]} to {holdout.dates[-1]}, {len(holdout.dates)} days"
+    nights = f"{holdout.dates[0]} to {holdout.dates[-1]}, {len(holdout.dates)} nights"
     in_holdout, in_training = METHODS[holdout.prediction].describe_labels(holdout)
     facts = {
-        period: f"{days}, {report.rows:,} labelled rows, {in_holdout}",
+        period: f"{nights}, {report.rows:,} labelled rows, {in_holdout}",
         "Trained on": f"a period with {in_training}",
         **({"Without": f"{', '.join(without)}: no value in any row of the training period"} if without else {}),
         "Compared": against,
-        "Intervals": f"{gate.resamples:,} resamples of whole days; each end is one-sided, {gate.confidence_text}",
+        "Intervals": f"{gate.resamples:,} resamples of whole nights; each end is one-sided, {gate.confidence_text}",
     }
     judged = [result for result in report.results if result.passed is not None]
     return (

@@ -86,7 +86,7 @@ def time_folds(rows: pa.Table, folds: int, overlap: timedelta = timedelta(0)) ->
             raise TerminalError(
                 "a fold of the search has no rows of different labels",
                 where="training.search.folds",
-                received=f"{len(days)} days in {folds + 1} parts",
+                received=f"{len(days)} nights in {folds + 1} parts",
                 fix="fewer folds, or a longer period",
             )
         yield parts[0], parts[1]

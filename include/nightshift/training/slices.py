@@ -48,7 +48,7 @@ def _slice(
     small = {
         f"{count} rows, fewer than {gate.slices.minimum}": count < gate.slices.minimum,
         unfit: bool(unfit),
-        f"{days} days, fewer than {gate.min_days}": days < gate.min_days,
+        f"{days} nights, fewer than {gate.min_days}": days < gate.min_days,
     }
     if why := next((why for why, applies in small.items() if applies), None):
         return RuleResult(f"slices.{name}", None, None, count, None, f"{name} is not judged: {why}")

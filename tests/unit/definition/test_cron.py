@@ -236,7 +236,7 @@ MONDAYS = 'cron: "0 6 * * 1"'
         pytest.param(MONDAYS, "cron: every monday", "schedule.cron: not a cron expression; received 'every monday'; "
                      "allowed: five fields: minute hour day month weekday; fix: such as '0 6 * * 1'", id="no cron"),
         pytest.param("holdout: 35d", "holdout: 28d", "training.holdout: too short to be 95% sure of a comparison: "
-                     "whole days are resampled; received '28d, 4 nights at the fewest'; allowed: at least 5 nights; ",
+                     "whole nights are resampled; received '28d, 4 nights at the fewest'; allowed: at least 5 nights; ",
                      id="a holdout of few nights"),
         pytest.param("available: {after: 1h}", "available: {after: 7h}", "sources.plan.available.after: the "
                      "observations of a night are not available at its cutoff; allowed: at most the time from midnight "

@@ -247,7 +247,7 @@ def test_an_old_version_requests_a_training_without_persistence(trained: date | 
     decision = decide(policy, night, [], [], day(29))
     assert decision.action == action
     if action == "request":
-        assert decision.reason == "age: version 4 learned up to 2023-12-31, 31 days ago, at most 30"
+        assert decision.reason == "age: version 4 was trained as of 2023-12-31, 31 days ago, at most 30"
 
 
 def test_a_single_trigger_is_enough_and_the_reason_names_the_triggers_that_fired() -> None:

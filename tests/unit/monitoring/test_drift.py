@@ -116,6 +116,27 @@ def test_an_all_null_feature_is_drift_and_its_other_statistics_are_unknown(refer
     assert of_night(measurements)["input_drift"].verdict == "warn"
 
 
+def test_a_feature_without_most_values_on_every_night_does_not_set_the_drift_of_the_night() -> None:
+    def without_most(rows: pa.Table) -> pa.Table:
+        values = [None if place % 10 else value for place, value in enumerate(rows["number_3"].to_pylist())]
+        return with_column(rows, "number_3", values)
+
+    def times(row: Measurement) -> float:
+        assert row.value is not None and row.threshold is not None
+        return row.value / row.threshold
+
+    random = np.random.default_rng(1)
+    days = dated([without_most(rows_of(random, 200)) for _ in range(30)])
+    reference = make_reference(days.drop_columns([SCORES]), TYPES, days.select([SCORES, "score_date"]))
+    reference = with_thresholds(reference, FEATURES, ONCE_IN_90)
+    measurements = measured(reference, without_most(night()))
+    overall, level = of_night(measurements)["input_drift"], of(measurements, "number_3")["missing_share"]
+    assert times(overall) < times(level) < 1
+    distances = [row for row in measurements if row.subject in FEATURES and row.statistic != "missing_share"]
+    assert times(overall) == pytest.approx(max(map(times, distances)))
+    assert times(of_night(measured(reference, with_column(night(), "number_3", [None] * 500)))["input_drift"]) > 1
+
+
 def test_an_all_null_night_is_drift(reference: ModelReference) -> None:
     rows = night()
     for name in FEATURES:

@@ -99,6 +99,13 @@ def test_movers_are_sorted_by_the_multiple_of_their_threshold() -> None:
     ]
 
 
+def test_what_is_missing_every_night_is_no_mover_before_it_is_beyond_its_threshold() -> None:
+    moved = row("drift", "psi", 0.05, subject="busy", threshold=0.1)
+    level = row("drift", "missing_share", 0.75, subject="survey", threshold=0.8)
+    assert [mover["subject"] for mover in movers([level, moved])] == ["busy", "survey"]
+    assert [mover["subject"] for mover in movers([{**level, "value": 0.85}, moved])] == ["survey", "busy"]
+
+
 def test_the_plots_show_values_with_their_thresholds_up_to_the_night(page: Page) -> None:
     assert page.titles == ["busy", "Input drift, all features together", "ROC AUC", "Value"]
     _, drift, performance, value = page.plots
@@ -162,3 +169,33 @@ def test_a_line_is_interrupted_where_a_night_is_missing_and_not_between_weekly_n
     assert len(plot_history("drift", "", "", {"challenger": values}).lines) == 5
     years = {FIRST + timedelta(weeks=week): 0.1 for week in range(60)}
     assert plot_history("drift", "", "", {"challenger": years}).x.ticks[0][1] == "2024-01"
+
+
+def test_a_night_without_neighbours_is_visible_with_its_threshold_on_its_own_date() -> None:
+    lines = {"challenger dotted": {FIRST: 0.96}, "bound": {FIRST: 1.0}}
+    plot = plot_history("Drift", "", "times its threshold", lines)
+    measured, bound = (line.points.split() for line in plot.lines)
+    assert measured == [f"{plot.x.pixel(FIRST.toordinal())},{plot.y.pixel(0.96)}"]  # has a dot
+    (left, height), (right, same) = (map(float, point.split(",")) for point in bound)
+    assert left < plot.x.pixel(FIRST.toordinal()) < right and height == same == plot.y.pixel(1.0)
+    assert [text for _, text in plot.x.ticks] == ["01-01"]
+
+
+@pytest.mark.parametrize(("values", "lowest"), [((0.0, 0.0), 0.0), ((0.0, 0.2), 0.0), ((-1.0, 1.0), -1.16)])
+def test_an_axis_goes_below_zero_only_where_a_value_does(values: tuple[float, float], lowest: float) -> None:
+    series = dict(zip((FIRST, NIGHT), values, strict=True))
+    assert plot_history("", "", "", {"challenger": series}).y.low == pytest.approx(lowest)
+
+
+def test_the_numbers_of_an_axis_end_beside_its_title() -> None:
+    series = {FIRST: 0.8694, NIGHT: 0.8712}
+    plot = plot_history("", "", "roc_auc", {"challenger": series})
+    longest = max(len(text) for _, text in plot.y.ticks)
+    letter, gap, title = 6.2, 6, 12 + 6  # pixels: of a digit of 11 pixels, before the axis, of the title's lower edge
+    assert longest == 6 and plot.x.start - gap - longest * letter > title
+
+
+def test_a_class_is_shown_by_the_metrics_that_gates_judge_it_by() -> None:
+    metrics = {"accuracy": 0.71, "macro_roc_auc": 0.75, "log_loss": 0.93, "macro_f1": 0.13}
+    page = Page(render_night("tiny", NIGHT, [row("outcome", name, value) for name, value in metrics.items()]))
+    assert page.titles == ["ROC AUC, mean of the classes", "Log loss", "Accuracy"]

@@ -87,7 +87,7 @@ def drift(project: Project, number: int, verdict: str = "warn", version: int | N
 
 
 def version(project: Project, number: int) -> int:
-    """A version that learned up to a day, and its expected performance."""
+    """A version that was trained as of a day, and its expected performance."""
     training = trained(project, number)
     expected = ExpectedPerformance(
         ProbabilityModel(Sigmoid(1, 0)), {"roc_auc": MetricBand(0.9, 0.8)}, {"roc_auc": MetricBand(0.89, 0.85)}

@@ -144,7 +144,7 @@ def labelled(positive: int, rows: int) -> Holdout:
 @pytest.mark.parametrize(
     ("holdout", "gate", "says"),
     [
-        (labelled(40, 99), Gate(minimum={"roc_auc": 0.5}), "99 labelled rows of 7 days, at least 100 are needed"),
+        (labelled(40, 99), Gate(minimum={"roc_auc": 0.5}), "99 labelled rows of 7 nights, at least 100 are needed"),
         (
             labelled(9, 120),
             Gate(minimum={"roc_auc": 0.5}),
@@ -254,7 +254,7 @@ def test_too_few_days_say_nothing_however_many_rows_they_have() -> None:
     few = simulated(World(GOOD, BAD), days=4, rows=2000)
     report = judged(against(), few)
     assert not report.passed
-    assert "4 days are too few to be 95% sure, 5 are needed" in report.summary()
+    assert "4 nights are too few to be 95% sure, 5 are needed" in report.summary()
     assert judged(against(), simulated(World(GOOD, BAD), days=5, rows=2000)).passed
 
 

@@ -76,7 +76,7 @@ def test_every_rule_is_there_with_its_numbers_and_its_verdict(page: Page) -> Non
         r"against_champion\.roc_auc [+-]0\.\d{4} -0\.0500 [+-]0\.\d{4} to [+-]0\.\d{4} 1,400 passed", page.text
     )
     assert "speed 20,000 10 – 100 passed" in page.text
-    assert "against version 3" in page.text and "1,000 resamples of whole days" in page.text
+    assert "against version 3" in page.text and "1,000 resamples of whole nights" in page.text
     assert "airport=tiny is not judged: 20 rows, fewer than 200" in page.text
 
 

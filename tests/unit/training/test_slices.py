@@ -88,7 +88,7 @@ def test_slices_that_are_too_small_are_listed_and_do_not_count(alike: tuple[Samp
     }
     assert by_airport["few"].sentence == "airport=few is not judged: 199 rows, fewer than 200"
     assert by_airport["one class"].sentence.endswith("not judged: fewer than 10 rows of a class")
-    assert by_airport["two days"].sentence.endswith("not judged: 2 days, fewer than 5")
+    assert by_airport["two days"].sentence.endswith("not judged: 2 nights, fewer than 5")
     assert by_airport["few"].verdict == "not judged" and by_airport["few"].rows == 199
     assert report.passed and "slices: 1 hold, 3 not judged" in report.summary()
 

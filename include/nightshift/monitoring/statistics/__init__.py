@@ -13,6 +13,9 @@ from nightshift.monitoring.statistics.total_variation import total_variation
 from nightshift.monitoring.statistics.wasserstein import wasserstein
 from nightshift.registry.bins import Bins, NumberBins
 
+# Shares of the night alone: where much is missing on every night, they are near their thresholds without any change.
+LEVELS = frozenset({"missing_share", "unknown_share", "infinite_share"})
+
 
 def statistics(bins: Bins, reference: Vector, night: Vector) -> dict[str, Vector]:
     """Every statistic that suits a column's type.
@@ -39,3 +42,16 @@ def statistics(bins: Bins, reference: Vector, night: Vector) -> dict[str, Vector
         values["unknown_share"] = unknown
     values["missing_share"] = missing
     return values
+
+
+def times_threshold(statistic: str, value: float, threshold: float) -> float:
+    """How far a value is from no change, in units of its threshold; a level within its threshold is no change.
+
+    Args:
+        statistic: Its name.
+        value: The value of a night.
+        threshold: Its bound; a value beyond it is a breach.
+    """
+    if value <= threshold and statistic in LEVELS:
+        return 0.0
+    return value / threshold if threshold else 0.0
