@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import typing
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -96,6 +97,8 @@ def explain(
             message, received, fix = "missing key", None, f"add `{path[-1]}:`"
         case "string_pattern_mismatch":
             message, allowed = "not allowed here", f"text that matches {context['pattern']}"
+        case "string_type" if isinstance(received, (bool, int, float, date)):
+            message, allowed, fix = "wrong type", allowed or detail["msg"], fix or "write it in quotes"
         case kind if kind.endswith(("_type", "_parsing")):
             message, allowed = "wrong type", allowed or detail["msg"]
     if isinstance(received, (dict, list)):

@@ -15,6 +15,7 @@ from typing import Literal
 from nightshift.definition.metrics import Metric
 
 PROBABILITY_COLUMN = "probability_"  # how the name of a class's column begins
+SCORED_COLUMNS = {"prediction", "score", "model_version", "features_snapshot", "scored_at"}
 FINITE = -sys.float_info.max, sys.float_info.max  # the bounds of what is a number at all
 
 
@@ -163,6 +164,11 @@ PREDICTIONS: Mapping[Literal["boolean", "number", "category"], Prediction] = {
 def mismatch(subject: str, predicted: Prediction, declared: Prediction) -> str:
     """That something predicts another thing than the label is, in words."""
     return f"{subject} predicts a {predicted.score}, but the label is a {declared.label}"
+
+
+def is_scored_column(name: str) -> bool:
+    """Whether scored tables may have a column of this name beside their key."""
+    return name in SCORED_COLUMNS or name.startswith(PROBABILITY_COLUMN)
 
 
 def probability_column(class_name: str) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from nightshift.definition.gate_rules import check_comparison, check_slices
 from nightshift.definition.model import ModelDefinition
+from nightshift.definition.prediction import is_scored_column
 from nightshift.definition.problem import Problem
 
 SHADOW = ("promotion", "shadow")
@@ -21,6 +22,10 @@ def comparison_is_complete(definition: ModelDefinition) -> Iterator[Problem]:
     if shadow := definition.promotion.shadow:
         yield from check_comparison(definition, shadow, SHADOW)
         yield from check_slices(definition, shadow.slices, (*SHADOW, "slices"))
+        for position, column in enumerate(shadow.slices.columns if shadow.slices else ()):
+            if is_scored_column(column):  # slices are joined to the scores of the nights
+                path = (*SHADOW, "slices", "columns", position)
+                yield Problem(path, "is a column of every scored table", column, None, "give the feature another name")
 
 
 def nights_suffice(definition: ModelDefinition) -> Iterator[Problem]:

@@ -18,10 +18,8 @@ from nightshift.definition import (
 )
 from nightshift.definition.duration import format_duration
 from nightshift.definition.model import ModelDefinition
-from nightshift.definition.prediction import PROBABILITY_COLUMN
+from nightshift.definition.prediction import is_scored_column
 from nightshift.definition.problem import RESERVED, KeyPath, Problem
-
-SCORED_COLUMNS = {"prediction", "score", "model_version", "features_snapshot", "scored_at"}
 
 Rule = Callable[[ModelDefinition], Iterator[Problem]]
 
@@ -166,7 +164,7 @@ def names_do_not_collide(definition: ModelDefinition) -> Iterator[Problem]:
         if name in definition.observed_types:
             yield Problem(("features", "lookups", name), "is a column of the observations", name, None, "rename it")
     for column in definition.observations.key:
-        if column in SCORED_COLUMNS or column.startswith(PROBABILITY_COLUMN):
+        if is_scored_column(column):
             yield Problem(
                 ("observations", "key"), "is a column of every scored table", column, None, "rename it at landing"
             )

@@ -86,8 +86,20 @@ PROBLEMS = [
     pytest.param(
         ("owner: tests", "owner: 17"),
         ("owner: 17", "owner"),
-        ["wrong type", "received 17", "allowed: Input should be a valid string"],
+        ["wrong type", "received 17", "allowed: Input should be a valid string", "fix: write it in quotes"],
         id="number for a text",
+    ),
+    pytest.param(
+        ("owner: tests", "owner: true"),
+        ("owner: true", "owner"),
+        ["wrong type", "received True", "fix: write it in quotes"],
+        id="a word that is a boolean",
+    ),
+    pytest.param(
+        ("owner: tests", "owner: 2024-01-01"),
+        ("owner: 2024-01-01", "owner"),
+        ["wrong type", "fix: write it in quotes"],
+        id="date for a text",
     ),
     pytest.param(
         ("nights: 1", "nights: many"),

@@ -96,3 +96,16 @@ def test_an_invalid_policy_is_refused_with_its_key(edit: Edit, promotion: str, k
     assert f": {key}: " in str(problem)
     for words in says:
         assert words in str(problem)
+
+
+@pytest.mark.parametrize("name", ["score", "probability_yes"])
+def test_a_slice_in_shadow_is_not_named_as_a_column_of_the_scores(edit: Edit, name: str) -> None:
+    edit("    kind: {", f"    {name}: {{")  # a feature may have the name
+    slices = f"slices: {{columns: [{name}], regression: 0.1}}"
+    with pytest.raises(DefinitionError) as caught:
+        edit(*declare(f"{{shadow: {{nights: 7, {RULE}, confidence: 0.9, {slices}}}}}"))
+    [problem] = caught.value.problems
+    assert str(problem).endswith(
+        f"promotion.shadow.slices.columns.0: is a column of every scored table; received '{name}'; "
+        "fix: give the feature another name"
+    )
