@@ -49,6 +49,7 @@ SECTIONS: Mapping[type[StrictModel], str] = {
     source.CsvFormat: "CSV files",
     source.Column: "Columns of a source",
     checks.UsualValues: "Usual values of a column",
+    source.SourceLookup: "Look-ups of landed rows",
     source.DerivedColumn: "Derived columns",
     checks.UsualRowCount: "Usual number of rows",
     checks.RowsLike: "Rows like another source",

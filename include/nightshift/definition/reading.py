@@ -28,6 +28,8 @@ def column_reading(definition: ModelDefinition, source: str, column: str) -> str
         column: The name of the column in its table.
     """
     declared, kind = definition.sources[source], definition.sources[source].columns[column].type
+    if name := declared.columns[column].lookup:
+        return json.dumps([kind, *_lookup_reading(definition, declared, name, column)])
     zone = zone_of(definition.schedule, declared) if kind in ZONED else ""
     # A plain CSV file adds nothing: it is read like Parquet of the same values.
     written = _csv_reading(declared, kind)
@@ -37,6 +39,16 @@ def column_reading(definition: ModelDefinition, source: str, column: str) -> str
 def source_readings(definition: ModelDefinition, source: str) -> dict[str, str]:
     """The reading of every landed column of a source."""
     return {column: column_reading(definition, source, column) for column in definition.sources[source].columns}
+
+
+def _lookup_reading(definition: ModelDefinition, source: Source, name: str, column: str) -> list[object]:
+    """What decides the values of a column that is looked up: where, by what, and the times that choose a version."""
+    lookup = source.lookups[name]
+    other = definition.sources[lookup.source]
+    times = [[str(part.available.after), zone_of(definition.schedule, part)] for part in (source, other)]
+    there = source.looked_up(name)[column]
+    readings = [json.loads(column_reading(definition, lookup.source, part)) for part in (*lookup.key, there)]
+    return [lookup.source, times, *readings]
 
 
 def _csv_reading(source: Source, kind: str) -> dict[str, object]:

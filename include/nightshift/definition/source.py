@@ -7,7 +7,15 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
-from nightshift.definition.base import AlternativeForm, ColumnName, Name, SparkSql, StrictModel, ValueType
+from nightshift.definition.base import (
+    AlternativeForm,
+    ColumnName,
+    Name,
+    SourceName,
+    SparkSql,
+    StrictModel,
+    ValueType,
+)
 from nightshift.definition.checks import (
     ColumnChecks,
     CustomExpectation,
@@ -34,8 +42,10 @@ class Column(ColumnChecks):
         None,
         alias="from",
         min_length=1,
-        description="The name of the column in the file, such as `Dep Time`. The name of this column if left out.",
+        description="The name of the column in the file, such as `Dep Time`; with a `lookup`, in the source that is "
+        "looked up. The name of this column if left out.",
     )
+    lookup: Name | None = Field(None, description="The [look-up](#look-ups-of-landed-rows) that gives its values.")
     description: str = Field("", description="What it contains.")
 
 
@@ -108,6 +118,20 @@ class Availability(StrictModel):
     )
 
 
+class SourceLookup(StrictModel):
+    """A source that completes landed rows, such as products with their department.
+
+    Of each file the newest version counts that is available when the file is, by the times that both sources declare.
+    The columns it gives are declared among `columns`, with `lookup`; they are stored, audited and used as those of the
+    file. A row whose key the version lacks has no values there: `required` says what follows.
+    """
+
+    source: SourceName = Field(description="A source of `cadence: irregular` without look-ups of its own.")
+    key: tuple[ColumnName, ...] = Field(
+        min_length=1, description="Exactly the source's `key`; the rows' files have these columns as well."
+    )
+
+
 class DerivedColumn(StrictModel):
     """A column computed from the landed columns of the same row.
 
@@ -154,6 +178,9 @@ class Source(StrictModel):
     columns: dict[Name, Column] = Field(
         min_length=1, description="The columns to read. Other columns of the file are ignored."
     )
+    lookups: dict[Name, SourceLookup] = Field(
+        {}, description="Sources that [complete its rows](#look-ups-of-landed-rows) as they land."
+    )
     derived: dict[Name, DerivedColumn] = Field({}, description="Columns that are computed from them.")
     key: tuple[ColumnName, ...] = Field(
         (), description="The landed columns that identify a row within its date. Checked to be unique."
@@ -183,8 +210,12 @@ class Source(StrictModel):
 
     @property
     def file_columns(self) -> dict[str, str]:
-        """The name in its files of every column."""
-        return {name: column.from_ or name for name, column in self.columns.items()}
+        """The name in its files of every column that they have."""
+        return {name: column.from_ or name for name, column in self.columns.items() if column.lookup is None}
+
+    def looked_up(self, lookup: str) -> dict[str, str]:
+        """The columns that a look-up gives, each with its name in the source that is looked up."""
+        return {name: column.from_ or name for name, column in self.columns.items() if column.lookup == lookup}
 
     @property
     def always_present(self) -> frozenset[str]:
@@ -194,7 +225,7 @@ class Source(StrictModel):
 
     @property
     def landed(self) -> dict[str, str]:
-        """Every column of its files, with its type."""
+        """Every column of its files and of its look-ups, with its type."""
         return {name: str(column.type) for name, column in self.columns.items()}
 
     @property

@@ -139,7 +139,7 @@ def read_landed(file: LandingFile, source: Source, spec: TableSpec, zone: str = 
         zone: The time zone of instants that are written without one.
 
     Returns:
-        The rows with the columns of `spec`, and the SHA-256 of the file.
+        The rows with the columns of `spec` that the file has, and the SHA-256 of the file.
 
     Raises:
         NotYetAvailable: If the file has not landed.
@@ -168,7 +168,8 @@ def read_landed(file: LandingFile, source: Source, spec: TableSpec, zone: str = 
         for name, landed in source.file_columns.items()
     }
     days = pa.repeat(pa.scalar(file.day, pa.date32()), table.num_rows)
-    return pa.table({"source_date": days, **typed}).cast(spec.schema), digest
+    schema = pa.schema([field for field in spec.schema if field.name == "source_date" or field.name in typed])
+    return pa.table({"source_date": days, **typed}).select(schema.names).cast(schema), digest
 
 
 def parse_landed(uri: str, written: CsvFormat = PLAIN_CSV) -> tuple[pa.Table, str]:

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from nightshift.definition.nights import require_night
 from nightshift.errors import NotYetAvailable
+from nightshift.lake.landed_lookups import LandedLookups
 from nightshift.lake.landed_rows import read_rows, stage_rows
 from nightshift.lake.landing import (
     LandingFile,
@@ -99,7 +100,8 @@ def stage_files(
     Returns:
         The location of the staged set.
     """
-    landed = [read_rows(project.definition, file) for file in files]
+    lookups = LandedLookups(project.definition, project.settings.landing_uri)
+    landed = [read_rows(project.definition, file, lookups) for file in files]
     return stage_rows(project.lake, raw_table(project.definition, name), landed, first, last, published).location
 
 

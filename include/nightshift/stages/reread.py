@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from nightshift.definition.calendar import date_range, neighbouring, spans_in_words
-from nightshift.errors import DataError, TerminalError
+from nightshift.errors import DataError, NotYetAvailable, TerminalError
+from nightshift.lake.landed_lookups import LandedLookups
 from nightshift.lake.landed_rows import LandedRows, read_rows, stage_rows
 from nightshift.lake.landing import LandingFile, landing_file, missing_files
 from nightshift.lake.publish import publish
@@ -88,11 +89,12 @@ def _stage_batch(project: Project, files: Sequence[LandingFile], outdated: Outda
     """Stages neighbouring dates, a set for each run of them that can be read."""
     spec = raw_table(project.definition, outdated.source)
     rows: dict[date, LandedRows] = {}
+    lookups = LandedLookups(project.definition, project.settings.landing_uri)
     measurements: list[Measurement] = []
     for file in files:
         try:
-            rows[file.day] = read_rows(project.definition, file)
-        except DataError as error:
+            rows[file.day] = read_rows(project.definition, file, lookups)
+        except (DataError, NotYetAvailable) as error:  # the latter of a version that it looks up
             measurements.append(_retain(project, file, error.problem))
     locations = []
     for first, last in neighbouring(rows):

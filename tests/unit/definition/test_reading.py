@@ -25,6 +25,18 @@ PLAN = """
 """
 ALL = {"machine", "load", "made_on", "note"}
 FOLDER = "    path: plan-{date}.csv.gz\n"
+NOTE = "      note: {type: string}\n"
+LOOKED_UP = f"""\
+{NOTE}      maker: {{type: string, lookup: register}}
+    lookups: {{register: {{source: makers, key: [machine]}}}}
+  makers:
+    description: Who made the machines.
+    path: makers-{{date}}.parquet
+    cadence: irregular
+    available: {{after: 0h}}
+    key: [machine]
+    columns: {{machine: {{type: string}}, maker: {{type: string}}}}
+"""
 
 # A key of a source, of `csv` or of a column; an edit of the declaration; and the columns that it reads otherwise.
 EDITS = [
@@ -44,6 +56,8 @@ EDITS = [
     ("columns.type", "load: {type: number, required: true, min: 0, max: 1}", "load: {type: integer}", {"load"}),
     ("columns.from_", "note: {type: string}", "note: {type: string, from: Note}", {"note"}),
     ("columns.from_", "note: {type: string}", "note: {type: string, from: note}", set()),
+    ("columns.lookup", NOTE, LOOKED_UP, {"maker"}),
+    ("lookups", NOTE, LOOKED_UP, {"maker"}),
     ("columns.description", "note: {type: string}", "note: {type: string, description: A text}", set()),
     ("columns.required", "note: {type: string}", "note: {type: string, required: true}", set()),
     ("columns.severity", "note: {type: string}", "note: {type: string, required: true, severity: warn}", set()),
