@@ -43,7 +43,8 @@ def validate(
         error_console.print(line, style="red", highlight=False, soft_wrap=True)
     for definition in definitions:
         count = len(definition.feature_types)
-        console.print(f"{definition.name}: {len(definition.sources)} sources, {count} features", highlight=False)
+        sources = f"{len(definition.sources)} source{'s' if len(definition.sources) > 1 else ''}"
+        console.print(f"{definition.name}: {sources}, {count} features", highlight=False)
         for line in _outdated(definition.name, settings) if settings.has_catalog else ():
             console.print(f"{definition.name}: {line}", highlight=False, soft_wrap=True)
     if errors:

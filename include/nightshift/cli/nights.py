@@ -70,10 +70,9 @@ def land(
     ] = None,
 ) -> None:
     """Land the example's files as its source systems would have delivered them by a night's cutoff."""
-    from nightshift.project import Project
-    from nightshift.replay.landing import land
+    from nightshift.replay.landing import example, land
 
-    count = land(Project(model), until.date(), since.date() if since else None)
+    count = land(example(model), until.date(), since.date() if since else None)
     console.print(f"{count} files landed in {get_settings().landing_uri}", highlight=False, soft_wrap=True)
 
 

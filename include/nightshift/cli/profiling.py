@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,8 +18,10 @@ from nightshift.errors import TerminalError
 from nightshift.settings import Settings, get_settings
 
 if TYPE_CHECKING:
+    from nightshift.definition.draft import Draft
     from nightshift.profiling.landed_sources import LandedSource
     from nightshift.profiling.roles import ProfiledSource
+    from nightshift.profiling.source_profile import SourceProfile
 
 NEWEST_DATES = 60  # profiled if no date is given
 
@@ -32,6 +34,10 @@ def new(
     ] = None,
     observations: Annotated[str | None, typer.Option(help="The source whose rows are scored.")] = None,
     label: Annotated[str | None, typer.Option(help="The source with the outcomes.")] = None,
+    key: Annotated[
+        list[str] | None,
+        typer.Option(help="A column that identifies what is scored, such as a customer; may be given more than once."),
+    ] = None,
 ) -> None:
     """Write the definition of a new model from its landed files; what they cannot show is marked to be decided."""
     from nightshift.profiling.new_model import propose_model
@@ -43,9 +49,9 @@ def new(
     landed, notes = _landed_sources(settings, source)
     _check_names([observations, label], [entry.name for entry in landed])
     with progress() as report:
-        profiled = {entry.name: _profile(settings, model, entry, notes, report) for entry in landed}
-    roles = choose_roles(profiled, observations, label)
-    section = propose_model(model, getpass.getuser(), profiled, roles)
+        profiled, zone = _profile_sources(settings, model, landed, notes, report)
+    roles = choose_roles(profiled, observations, label, key or ())
+    section = propose_model(model, getpass.getuser(), profiled, roles, zone)
     schema = settings.home / "docs" / "model.schema.json"
     if file.is_relative_to(settings.home):
         schema = Path(os.path.relpath(schema, file.parent))
@@ -61,8 +67,10 @@ def new(
     for note in notes:
         error_console.print(note, style="yellow", highlight=False, soft_wrap=True, markup=False)
     marks = sum("!decide " in line for line in text.splitlines() if not line.startswith("#"))
-    uses = f"scores {roles.observations}, learns from {roles.label}"
-    write_line(f"{file}: {len(profiled)} sources; {uses}; {marks} values to decide, each marked !decide")
+    scored = f"{' and '.join(roles.key)} of {roles.observations}" if roles.within else roles.observations
+    uses = f"scores {scored}, learns from {roles.label}"
+    sources = f"{len(profiled)} source{'s' if len(profiled) > 1 else ''}"
+    write_line(f"{file}: {sources}; {uses}; {marks} values to decide, each marked !decide")
 
 
 def _new_file(settings: Settings, model: str) -> Path:
@@ -78,7 +86,8 @@ def _new_file(settings: Settings, model: str) -> Path:
         raise TerminalError("not a name", where="model", received=model, allowed=NAME_FORM, fix="choose another")
     file = settings.models_path / model / FILE
     if file.exists():
-        raise TerminalError("the model has a definition", where=str(file), fix="edit it, or choose another name")
+        fix = "edit it, remove it to have it proposed anew, or choose another name"
+        raise TerminalError("the model has a definition", where=str(file), fix=fix)
     return file
 
 
@@ -114,29 +123,62 @@ def _check_names(given: Sequence[str | None], names: Sequence[str]) -> None:
             raise TerminalError("no such source has landed", received=name, allowed=names, fix="choose one of them")
 
 
-def _profile(
-    settings: Settings, model: str, landed: LandedSource, notes: list[str], report: Callable[[str], None]
+def _profile_sources(
+    settings: Settings, model: str, landed: Sequence[LandedSource], notes: list[str], report: Callable[[str], None]
+) -> tuple[dict[str, ProfiledSource], str]:
+    """Each source with its proposed declaration, and the zone of their dates; what to know is added to the notes."""
+    from nightshift.definition.draft import find_draft
+    from nightshift.profiling.csv_format import propose_csv_format
+    from nightshift.profiling.propose import as_version
+    from nightshift.profiling.source_profile import profile_landed_files, select_dates
+    from nightshift.profiling.zones import common_zone
+
+    drafts, dates, profiles = {}, {}, {}
+    for entry in landed:
+        draft = find_draft(settings.models_path, model, entry.name, entry.path, settings.sources_path)
+        dates[entry.name] = select_dates(settings.landing_uri, draft)
+        draft, written_notes = propose_csv_format(settings.landing_uri, entry.name, draft, dates[entry.name])
+        drafts[entry.name] = draft
+        notes += [f"{entry.name}: {note}" for note in written_notes]
+    newest = max(days[-1] for days in dates.values())
+    for name, draft in drafts.items():
+        drafts[name] = as_version(draft, dates[name], newest)
+        profiles[name] = profile_landed_files(settings.landing_uri, name, draft, dates[name][-NEWEST_DATES:], report)
+    zone = common_zone(history for profile in profiles.values() for history in profile.columns.values())
+    paths = {entry.name: entry.path for entry in landed}
+    profiled = {
+        name: _profiled(
+            settings, model, name, paths[name], drafts[name], profiles[name].by_clock(zone), dates[name], notes
+        )
+        for name in drafts
+    }
+    return profiled, zone
+
+
+def _profiled(
+    settings: Settings,
+    model: str,
+    name: str,
+    path: str,
+    draft: Draft,
+    profile: SourceProfile,
+    dates: Sequence[date],
+    notes: list[str],
 ) -> ProfiledSource:
-    """A source with its proposed declaration; what a person should know of it is added to the notes."""
-    from nightshift.definition.draft import SourceUses, find_draft
+    """A source with its proposed declaration, unless models share it."""
+    from nightshift.definition.draft import SourceUses
     from nightshift.definition.shared_sources import source_files
     from nightshift.definition.yaml_tree import parse
-    from nightshift.profiling.csv_format import propose_csv_format
     from nightshift.profiling.propose import is_daily, propose
     from nightshift.profiling.roles import ProfiledSource
-    from nightshift.profiling.source_profile import profile_landed_files, select_dates
 
-    draft = find_draft(settings.models_path, model, landed.name, landed.path, settings.sources_path)
-    dates = select_dates(settings.landing_uri, draft)
-    draft, written_notes = propose_csv_format(settings.landing_uri, landed.name, draft, dates)
     daily = is_daily(draft, dates)
-    profile = profile_landed_files(settings.landing_uri, landed.name, draft, dates[-NEWEST_DATES:], report)
-    shared = source_files(settings.sources_path).get(landed.name)
-    if shared and parse(shared).get("path") == landed.path:
-        return ProfiledSource(None, profile, tuple(dates), daily)
-    proposal = propose(model, landed.name, replace(draft, uses=SourceUses(only_looked_up=not daily)), profile)
-    notes += [f"{landed.name}: {note}" for note in (*written_notes, *proposal.notes)]
-    return ProfiledSource(proposal.source, profile, tuple(dates), daily)
+    shared = source_files(settings.sources_path).get(name)
+    if shared and (declared := parse(shared)).get("path") == path:
+        return ProfiledSource(None, profile, tuple(dates), daily, "event_time" in declared)
+    proposal = propose(model, name, replace(draft, uses=SourceUses(only_looked_up=not daily)), profile)
+    notes += [f"{name}: {note}" for note in proposal.notes]
+    return ProfiledSource(proposal.source, profile, tuple(dates), daily, "event_time" in proposal.source.entries)
 
 
 def profile_source(

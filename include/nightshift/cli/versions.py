@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from nightshift.cli.output import DATE, Model, progress, write_line, write_rows
-from nightshift.stages.reproduce import reproduce as reproduce_stage
 
 if TYPE_CHECKING:
     from nightshift.project import Project
@@ -133,6 +132,7 @@ def retire(
 def reproduce(model: Model, version: Annotated[int, typer.Argument(help="Number of a registered version.")]) -> None:
     """Train a registered version again from its recorded inputs; exit code 1 unless it is identical, bit for bit."""
     from nightshift.project import Project
+    from nightshift.stages.reproduce import reproduce as reproduce_stage
 
     with progress() as show:
         reproduction = reproduce_stage(Project(model), version, show)

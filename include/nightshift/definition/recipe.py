@@ -40,6 +40,9 @@ class Recipe:
     columns: LandedColumns
 
 
+LISTED = 3  # features that a cell of a table has room for
+
+
 @dataclass(frozen=True)
 class RecipeChange:
     """How the features of a night or of a version differ from those of another.
@@ -65,7 +68,8 @@ class RecipeChange:
     def __str__(self) -> str:
         if self.unrecorded:
             return "an unrecorded definition"
-        return f"another definition of {', '.join(self.features)}" if self else "the same definition"
+        more = f" and {len(self.features) - LISTED} more" if len(self.features) > LISTED else ""
+        return f"another definition of {', '.join(self.features[:LISTED])}{more}" if self else "the same definition"
 
 
 def feature_recipes(definition: ModelDefinition) -> dict[str, Recipe]:

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 from functools import cached_property, reduce
 from math import isfinite
 from operator import or_
@@ -43,6 +43,7 @@ class ColumnProfile:
         shapes: The shapes of its texts.
         ages: The least and the most days by which its dates and instants are after the file's date.
         newest: Hours from its newest instant to the end of the file's date.
+        instants: Its first and its last instant.
         violations: The number of values that break a declared check, by check.
     """
 
@@ -56,6 +57,7 @@ class ColumnProfile:
     shapes: Shapes = NO_SHAPES
     ages: tuple[int, int] | None = None
     newest: float | None = None
+    instants: tuple[datetime, datetime] | None = None
     violations: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -192,8 +194,10 @@ def _profile_column(
     if kind in NUMBERS:
         return _profile_numbers(distribution, values.drop_null(), kind, violations)
     if kind in TIMES:
-        ages, newest = _ages(values.drop_null(), kind, day, zone)
-        return ColumnProfile(distribution, ages=ages, newest=newest, violations=violations)
+        present = values.drop_null()
+        ages, newest = _ages(present, kind, day, zone)
+        instants = _instants(present) if kind == "timestamp" else None
+        return ColumnProfile(distribution, ages=ages, newest=newest, instants=instants, violations=violations)
     shapes = shapes_of(values) if kind == "string" else NO_SHAPES
     return ColumnProfile(distribution, shapes=shapes, violations=violations)
 
@@ -239,6 +243,14 @@ def _ages(values: pa.ChunkedArray, kind: str, day: date, zone: str) -> tuple[tup
     least, most, midnight = ends["min"].as_py(), ends["max"].as_py(), (day - date(1970, 1, 1)).days
     newest = 24 - (most - midnight * 24 * HOUR) / HOUR if kind == "timestamp" else None
     return (least // (24 * HOUR) - midnight, most // (24 * HOUR) - midnight), newest
+
+
+def _instants(values: pa.ChunkedArray) -> tuple[datetime, datetime] | None:
+    """The first and the last instant."""
+    if not len(values):
+        return None
+    ends = pc.min_max(values.cast(pa.timestamp("us", "UTC")))
+    return ends["min"].as_py(), ends["max"].as_py()
 
 
 def count_violations(values: pa.ChunkedArray, checks: ColumnChecks) -> dict[str, int]:

@@ -115,8 +115,8 @@ def event_time_notes(counts: Mapping[str, RowCounts], proposed: ProposedValue | 
         if count.problem or not count.late or (proposed and proposed.value != expression):
             continue
         notes.append(
-            f"by {expression}, {_evidence(count)}: are the files dated by another column? A row counts for the date of "
-            "its file, and no aggregate counts one from after its file was available"
+            f"by {expression}, {_evidence(count)}: are the files dated by another column, or by another zone's clock? "
+            "A row counts for the date of its file, and no aggregate counts one from after its file was available"
         )
     return notes
 

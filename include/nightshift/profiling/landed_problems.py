@@ -12,6 +12,7 @@ from nightshift.definition.problem import Problem
 from nightshift.errors import DataError
 from nightshift.lake.landing import landed_dates, landing_file, read_landed
 from nightshift.lake.tables import raw_table
+from nightshift.profiling.bounds import MIN_DATES
 
 
 def landed_problems(definition: ModelDefinition, landing: str) -> Iterator[Problem]:
@@ -21,11 +22,26 @@ def landed_problems(definition: ModelDefinition, landing: str) -> Iterator[Probl
         definition: The definition.
         landing: The address of the landing folder.
     """
-    for name, source in definition.sources.items():
-        if dates := landed_dates(landing, source):
+    landed = {name: landed_dates(landing, source) for name, source in definition.sources.items()}
+    newest = max((dates[-1] for dates in landed.values() if dates), default=date.min)
+    for name, dates in landed.items():
+        if dates:
             yield from _unreadable(definition, landing, name, dates[-1])
-            if source.cadence == "daily":
+            if definition.sources[name].cadence == "daily":
                 yield from _windows_beyond(definition, name, dates)
+                yield from _waited_for(name, dates, newest)
+
+
+def _waited_for(name: str, dates: list[date], newest: date) -> Iterator[Problem]:
+    """A single file of a daily source, of long before those of other sources: nights would wait for another."""
+    if len(dates) == 1 and (newest - dates[0]).days >= MIN_DATES:
+        yield Problem(
+            ("sources", name, "path"),
+            f"a daily source with a single file, while others have landed to {newest}: nights would wait for its file",
+            str(dates[0]),
+            "a file for every date, or `cadence: irregular`",
+            "write `cadence: irregular` if a file is a full version to look up, or land the other dates",
+        )
 
 
 def _unreadable(definition: ModelDefinition, landing: str, name: str, day: date) -> Iterator[Problem]:

@@ -14,13 +14,21 @@ from nightshift.profiling.candidate_features import Entries, candidate_features
 from nightshift.profiling.column_types import NUMBERS
 from nightshift.profiling.proposal import ProposedSection, ProposedValue, without_evidence
 from nightshift.profiling.roles import ProfiledSource, Roles
+from nightshift.profiling.zones import DEFAULT_ZONE
 
 HOLDOUT_SHARE, SHORTEST_HOLDOUT, LONGEST_HOLDOUT = 6, 7, 28  # of the landed days: a sixth, at least, at most
 FURTHER_CHECKS = frozenset(("freshness", "rules"))
+ESTIMATOR = "sklearn.ensemble.HistGradientBoostingClassifier"
 QUARTILE = 2  # of three: the upper one
+WITHIN = (7, 28, 84)  # days before a night of which something is scored
+WINDOWS_AHEAD = (7, 28)  # days after a night whose events are the outcome
+LANDED_PER_DAY = 2  # days that must have landed for each of these
+LISTED = 5  # columns to choose from
 
 
-def propose_model(name: str, owner: str, sources: Mapping[str, ProfiledSource], roles: Roles) -> ProposedSection:
+def propose_model(
+    name: str, owner: str, sources: Mapping[str, ProfiledSource], roles: Roles, zone: str = DEFAULT_ZONE
+) -> ProposedSection:
     """The definition of a model, with what is to be decided marked.
 
     Args:
@@ -28,6 +36,7 @@ def propose_model(name: str, owner: str, sources: Mapping[str, ProfiledSource], 
         owner: The owner of its DAGs.
         sources: The sources, by name.
         roles: What two of them are for.
+        zone: The time zone by whose clock the events of the files are of their dates.
     """
     observed, outcome = sources[roles.observations], sources[roles.label]
     entries: Entries = {
@@ -36,7 +45,7 @@ def propose_model(name: str, owner: str, sources: Mapping[str, ProfiledSource], 
         "owner": ProposedValue(owner),
         "schedule": ProposedSection(
             {
-                "timezone": _question("UTC", "the time zone of the files' dates"),
+                "timezone": _question(zone, _zone_question(zone)),
                 "at": _question("06:00", "when a night is scored: only what has landed by then is used"),
                 "start": ProposedValue(min(source.dates[0] for source in (observed, outcome))),
             }
@@ -55,6 +64,11 @@ def propose_model(name: str, owner: str, sources: Mapping[str, ProfiledSource], 
     return ProposedSection(entries)
 
 
+def _zone_question(zone: str) -> str:
+    question = "the time zone of the files' dates"
+    return question if zone == DEFAULT_ZONE else f"{question}: by this clock all their times lie within them"
+
+
 def _question(proposal: Any, question: str) -> ProposedValue:
     return ProposedValue(proposal, question, undecided=True)
 
@@ -70,7 +84,8 @@ def _source(name: str, source: ProfiledSource, roles: Roles) -> ProposedValue | 
     # Short, for a person to read at once: profile-source proposes the rest, with its evidence.
     entries = {key: entry for key, entry in source.section.entries.items() if key not in FURTHER_CHECKS}
     entries |= {key: _short(entries[key]) for key in ("rows", "columns") if key in entries}
-    entries["description"] = ProposedValue(f"{name.replace('_', ' ')}, a file per date")
+    files = "a file per date" if source.daily else "each file a full version"
+    entries["description"] = ProposedValue(f"{name.replace('_', ' ')}, {files}")
     entries["available"] = ProposedSection({"after": _question(after, question)})
     return ProposedSection(entries)
 
@@ -93,30 +108,45 @@ def _without_usual(section: ProposedSection) -> ProposedSection:
 
 def _observations(observed: ProfiledSource, roles: Roles, names: Sequence[str]) -> ProposedSection:
     source = ProposedValue(roles.observations)
-    if not roles.observations_given:
+    if not roles.observations_given and len(names) > 1:
         scored = "its keys are scored" if roles.within else "its rows of a date are scored that night"
         source = _question(roles.observations, f"{scored}; of {', '.join(names)}")
     key = ProposedValue(list(roles.key))
     if not roles.key:
         texts = [name for name, kind in observed.profile.types.items() if kind.name in {"string", "integer"}]
         key = _question(texts[:1], "the columns that identify a row within its date: the files show none")
+    elif len(roles.entities) > 1:
+        key = _question(
+            list(roles.key), f"what is scored; of {', '.join(roles.entities[:LISTED])}; `by` below is the same"
+        )
     entries: Entries = {"source": source, "key": key}
     if roles.within:
-        entries["within"] = _question("7d", "a key is scored if it was there in so many days before the night")
+        within = _longest(WITHIN, observed) if roles.events and roles.observations == roles.label else WITHIN[0]
+        entries["within"] = _question(f"{within}d", "a key is scored if it was there in so many days before the night")
     return ProposedSection(entries)
 
 
 def _label(observed: ProfiledSource, outcome: ProfiledSource, roles: Roles, names: Sequence[str]) -> ProposedSection:
     source = ProposedValue(roles.label)
-    if not roles.label_given:
+    if not roles.label_given and len(names) > 1:
         source = _question(roles.label, f"where the outcome of a date is found later; of {', '.join(names)}")
     if roles.events:
-        window = _question("7d", "the days after the night whose events make the outcome")
+        days = _longest(WINDOWS_AHEAD, outcome)
+        window = _question(f"{days}d", "the days after the night whose events make the outcome")
+        entries: Entries = {"source": source, "window": window}
+        if roles.observations == roles.label:  # everything that is scored has events, so the news is that there is none
+            counted = _question("none", "whether there is no event in them; or any, count, sum, mean, max, min, last")
+            return ProposedSection(entries | {"agg": counted})
         counted = _question("any", "whether there is any event in them; or none, count, sum, mean, max, min, last")
-        key = ProposedValue(list(roles.key))
-        return ProposedSection({"source": source, "window": window, "by": key, "agg": counted})
+        return ProposedSection(entries | {"by": ProposedValue(list(roles.key)), "agg": counted})
     condition = _question(_condition(observed, outcome), "the outcome, as a condition in DuckDB SQL over its columns")
     return ProposedSection({"source": source, "expression": condition})
+
+
+def _longest(choices: Sequence[int], source: ProfiledSource) -> int:
+    """The most days of some of which several times as many have landed."""
+    fitting = [days for days in choices if days * LANDED_PER_DAY <= len(source.dates)]
+    return max(fitting, default=choices[0])
 
 
 def _condition(observed: ProfiledSource, outcome: ProfiledSource) -> str:
@@ -138,7 +168,7 @@ def _training(days: int) -> ProposedSection:
     holdout = min(max(days // HOLDOUT_SHARE, SHORTEST_HOLDOUT), LONGEST_HOLDOUT)
     return ProposedSection(
         {
-            "estimator": ProposedValue({"class": "sklearn.ensemble.HistGradientBoostingClassifier"}),
+            "estimator": ProposedValue({"class": ESTIMATOR}, "or lightgbm.LGBMClassifier, xgboost.XGBClassifier, …"),
             "period": ProposedValue("365d", "how far back it learns; fewer days if there are not so many"),
             "holdout": ProposedValue(f"{holdout}d", "the newest labelled days, which only the gate sees"),
             "cadence": ProposedValue("0 8 * * 1", "without a request, on Mondays"),

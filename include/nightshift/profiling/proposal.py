@@ -18,6 +18,7 @@ _PLAIN_INSIDE = re.compile(r"-?\d+[smhd]|[A-Za-z_](?:[\w./+()%<>=*-]|(?<=\S) (?=
 _PLAIN = re.compile(r"-?\d+[smhd]|[A-Za-z_(](?:[^:# ]|:(?=[^ ])|(?<=\S) (?=[^ #])|(?<=[^ ])#)*")
 _YAML_KEYWORDS = frozenset(("y", "n", "yes", "no", "on", "off", "true", "false", "null"))
 MAX_INLINE = 128  # characters of a mapping on one line
+MAX_WRAPPED = 200  # characters of a mapping on two lines
 MAX_LINE = 110  # characters of a text on one line
 
 
@@ -134,7 +135,11 @@ def _value_lines(name: str, entry: ProposedValue, indent: str) -> Iterator[str]:
         yield f"{key} {UNDECIDED} {inline_yaml(value)}{comment}"
         return
     line = f"{key} {inline_yaml(value)}"
-    if isinstance(value, Mapping) and value and len(line) > MAX_INLINE:
+    if isinstance(value, Mapping) and value and MAX_INLINE < len(line) <= MAX_WRAPPED and _is_flat(value):
+        *lines, last = _wrapped(key, value, indent)
+        yield from lines
+        yield f"{last}{comment}"
+    elif isinstance(value, Mapping) and value and len(line) > MAX_INLINE:
         yield f"{key}{comment}"
         children = {str(child): ProposedValue(child_value) for child, child_value in value.items()}
         yield from _section_lines(ProposedSection(children), indent + INDENT)
@@ -151,6 +156,24 @@ def _value_lines(name: str, entry: ProposedValue, indent: str) -> Iterator[str]:
         )  # fmt: skip
     else:
         yield f"{line}{comment}"
+
+
+def _wrapped(key: str, value: Mapping[str, Any], indent: str) -> Iterator[str]:
+    """A mapping on lines that end between two entries."""
+    line = f"{key} {{"
+    entries = [f"{inline_yaml(name, True)}: {inline_yaml(entry, True)}" for name, entry in value.items()]
+    for number, entry in enumerate(entries):
+        text = entry + ("," if number < len(entries) - 1 else "}")
+        if number and len(line) + len(text) + 1 > MAX_LINE:
+            yield line
+            line = indent + INDENT + text
+        else:
+            line += f" {text}" if number else text
+    yield line
+
+
+def _is_flat(value: Mapping[str, Any]) -> bool:
+    return not any(isinstance(entry, Mapping) for entry in value.values())
 
 
 def _can_be_folded(text: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from itertools import pairwise
 from statistics import median
@@ -13,7 +14,7 @@ from nightshift.definition.base import LONGEST_NAME
 from nightshift.definition.checks import UsualRowCount
 from nightshift.definition.draft import Draft
 from nightshift.profiling.alarms import MAX_ALARM_SHARE, propose_usual_rows, row_ratios
-from nightshift.profiling.bounds import round_outward
+from nightshift.profiling.bounds import MIN_DATES, round_outward
 from nightshift.profiling.columns import propose_column
 from nightshift.profiling.event_times import event_time_notes, propose_event_time
 from nightshift.profiling.proposal import Proposal, ProposedSection, ProposedValue, inline_yaml
@@ -91,6 +92,14 @@ def is_daily(draft: Draft, days: Sequence[date]) -> bool:
         return draft.source.cadence == "daily"
     gaps = [(after - before).days for before, after in pairwise(sorted(days))]
     return not gaps or median(gaps) == 1
+
+
+def as_version(draft: Draft, days: Sequence[date], newest: date) -> Draft:
+    """A source as a look-up, if its only file is of so long before the newest of all files that no other will come."""
+    if "cadence" in draft.given or len(days) > 1 or (newest - days[0]).days < MIN_DATES:
+        return draft
+    irregular: dict[str, Any] = {"cadence": "irregular"}
+    return replace(draft, given={**draft.given, **irregular}, source=draft.source.model_copy(update=irregular))
 
 
 def _cadence_notes(draft: Draft, profile: SourceProfile, daily: bool) -> list[str]:

@@ -28,9 +28,11 @@ from nightshift.profiling.column_names import column_names, name_problem
 from nightshift.profiling.column_profile import ColumnHistory, ColumnProfile, profile_file
 from nightshift.profiling.column_types import ColumnType, StoredColumn, inspect_column, propose_type, quote
 from nightshift.profiling.declared_rules import DeclaredRules
-from nightshift.profiling.event_times import EventTimes, RowCounts
+from nightshift.profiling.event_times import EventTimes, RowCounts, spark_name
 from nightshift.profiling.keys import Key, KeySearch
+from nightshift.profiling.recurrence import RecurrenceSearch
 from nightshift.profiling.times import ColumnPair, TimeOrders
+from nightshift.profiling.zones import zones_of
 
 LAYOUT_SHARE = 0.8  # of the files have a column that every file is expected to have
 KEY_TYPES = ("string", "integer", "date", "timestamp")
@@ -52,6 +54,8 @@ class SourceProfile:
         undeclarable: Why a column of some files cannot be declared, by column.
         key: The columns that identify a row, if there are any.
         declared_key_is_unique: Whether the declared key identifies a row.
+        recurring: The share of a file's values that came before, of each column of two files or more that is never
+            missing and may name something.
         orders: Pairs of dates or instants of which the first is never after the second, with the number of rows.
         rules: The evidence on each declared rule.
         landed: The dates of all files, also of those that could not be read.
@@ -67,11 +71,21 @@ class SourceProfile:
     undeclarable: Mapping[str, str] = field(default_factory=dict)
     key: Key | None = None
     declared_key_is_unique: bool = False
+    recurring: Mapping[str, float] = field(default_factory=dict)
     orders: Mapping[ColumnPair, int] = field(default_factory=dict)
     rules: Mapping[str, str] = field(default_factory=dict)
     landed: tuple[date, ...] = ()
     event_times: Mapping[str, RowCounts] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    def by_clock(self, zone: str) -> SourceProfile:
+        """The same with the instants that are all of their files' dates by the clock of a time zone counted as such."""
+        instants = {spark_name(name) for name, history in self.columns.items() if zone in zones_of(history)}
+        counts = {
+            expression: replace(count, late=0, early=0) if expression in instants else count
+            for expression, count in self.event_times.items()
+        }
+        return replace(self, event_times=counts)
 
 
 @dataclass(frozen=True)
@@ -148,7 +162,8 @@ def profile_landed_files(
     if not types:
         raise TerminalError("no column can be declared", where=stored[0].file.uri, fix="; ".join(undeclarable.values()))
     key = draft.source.key if set(draft.source.key) <= set(types) else ()
-    search = KeySearch(*_key_candidates(stored, types), key)
+    candidates, names = _key_candidates(stored, types)
+    search, recurrence = KeySearch(candidates, names, key), RecurrenceSearch(names)
     orders = TimeOrders(_type_names(types))
     rules = DeclaredRules(draft.source.rules, _type_names(types))
     events = EventTimes(_typed_source(draft, types, file_names), draft.zone)
@@ -156,6 +171,7 @@ def profile_landed_files(
     filled = [stored_file.file for stored_file in stored if stored_file.rows]
     for day, rows, daily_profiles in _daily_profiles(name, draft, types, file_names, filled, report):
         search.add_file(rows)
+        recurrence.add_file(rows)
         orders.add_file(rows)
         rules.add_file(day, rows)
         events.add_file(rows)
@@ -171,6 +187,7 @@ def profile_landed_files(
         undeclarable=undeclarable,
         key=search.best(),
         declared_key_is_unique=bool(key) and search.is_unique(key),
+        recurring=recurrence.shares,
         orders=orders.pairs,
         rules=rules.evidence,
         landed=tuple(days),

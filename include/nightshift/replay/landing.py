@@ -5,12 +5,26 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from nightshift.definition.calendar import is_available, newest_partition, previous_night
-from nightshift.definition.load import load_replay
+from nightshift.definition.load import FILE, load_replay
 from nightshift.lake.files import write_bytes
 from nightshift.lake.landing import landing_file, missing_files
 from nightshift.project import Project
+from nightshift.settings import Settings, get_settings
 
 DELIVERY = timedelta(days=7)  # a file that arrives on a date is dated at most so long before it
+
+
+def example(model: str, settings: Settings | None = None) -> Project:
+    """The model that has the example data: of the models folder, or else one of the examples that come with Nightshift.
+
+    So their files can land in an installation that has other models.
+    """
+    settings = settings or get_settings()
+    provided = settings.home / "include" / "models"
+    if not (settings.models_path / model / FILE).exists() and (provided / model / FILE).exists():
+        declared = {name: getattr(settings, name) for name in Settings.model_fields}
+        settings = Settings(**declared | {"models_folder": provided, "sources_folder": None})
+    return Project(model, settings)
 
 
 def land_night(project: Project, night: date) -> int:

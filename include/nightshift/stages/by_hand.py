@@ -119,5 +119,6 @@ def _require_landed(project: Project, night: date) -> None:
         raise NotYetAvailable(
             f"{len(missing)} {'file' if len(missing) == 1 else 'files'} of {night} have not landed",
             where=", ".join(file.uri for file in missing[:LISTED]) + more,
-            fix="land them, or choose another night",
+            fix="land them, or choose another night; of a source whose files are full versions to look up, write "
+            "`cadence: irregular`",
         )

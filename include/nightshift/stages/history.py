@@ -155,5 +155,7 @@ def require_built(project: Project, dates: Split) -> None:
             f"no features of the {title} are built",
             where=features_table(project.definition).name,
             received=f"no night of {begin} to {end}",
-            fix=build or "land files of these dates, or choose another date to train as of",
+            fix=f"{build}; or try and train with --build"
+            if span
+            else "land files of these dates, or choose another date to train as of",
         )

@@ -215,6 +215,24 @@ def test_a_mistake_is_one_line_with_file_line_and_fix(file: Path, mistake: str) 
     assert message in line
 
 
+@pytest.mark.parametrize(("landed", "cadence", "waits"), [([1], "", True), ([1, 2], "", False), ([9], "", False),
+                                                          ([1], "    cadence: irregular\n", False)])  # fmt: skip
+def test_a_daily_source_with_a_single_early_file_is_refused_before_a_night_waits_for_the_next(
+    file: Path, tmp_path: Path, landed: list[int], cadence: str, waits: bool
+) -> None:
+    landing, weights = tmp_path / "landing", "    path: weights-{date}.csv\n"
+    source = f"  weights:\n    description: Of each machine.\n{weights}{cadence}    available: {{after: 1h}}\n"
+    columns = "    columns:\n      machine: {type: string, required: true}\n"
+    file.write_text(file.read_text().replace("sources:\n", f"sources:\n{source}{columns}"))
+    for day in range(LANDED + 1, 11):
+        shutil.copy(landing / "plan-2024-01-01.csv.gz", landing / f"plan-2024-01-{day:02}.csv.gz")
+    for day in landed:
+        (landing / f"weights-2024-01-{day:02}.csv").write_text("machine\nm1\n")
+    lines = [line for line in lines_of(file) if "sources.weights" in line]
+    assert len(lines) == waits
+    assert all("others have landed to 2024-01-10" in line and "cadence: irregular" in line for line in lines)
+
+
 def test_without_mistakes_there_is_no_line(file: Path) -> None:
     assert lines_of(file) == []
 

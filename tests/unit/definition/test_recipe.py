@@ -224,6 +224,11 @@ def test_only_what_is_wanted_counts(recorded: dict[str, str] | None, change: Rec
     assert (seen, str(seen), bool(seen)) == (change, text, text != "the same definition")
 
 
+def test_a_few_of_many_features_are_named() -> None:
+    assert str(RecipeChange(("a", "b"), ("c",))) == "another definition of a, b, c"
+    assert str(RecipeChange(("a", "b", "c"), ("d", "e"))) == "another definition of a, b, c and 2 more"
+
+
 @pytest.mark.parametrize(
     ("old", "new", "absent"),
     [

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from air import FIRST, decide, land_air
@@ -119,6 +121,64 @@ def test_of_a_single_source_the_keys_seen_lately_are_scored(run: Run, tmp_path: 
     assert "pm25" not in definition.feature_types
 
 
+def land_sales(landing: Path, days: int = 60) -> None:
+    """A shop's sales by a clock of New York, written as instants of UTC, and what is known of its customers, once."""
+    (landing / "sales").mkdir(parents=True)
+    rows = "".join(f"{customer},{customer % 3}\n" for customer in range(100, 140))
+    (landing / "customers-2026-01-01.csv").write_text(f"customer_id,size\n{rows}")
+    for number in range(days):
+        day = date(2026, 1, 1) + timedelta(days=number)
+        at = datetime.combine(day, time(0, 30), ZoneInfo("America/New_York")).astimezone(UTC)
+        lines = [
+            f"{1000 * number + basket},{product},{100 + (basket * 7 + number) % 40},{basket % 2},{1.5 * product},"
+            f"{(at + timedelta(minutes=46 * basket)).isoformat()}"
+            for basket in range(30) for product in range(1, 4)
+        ]  # fmt: skip
+        header = "order_id,product_id,customer_id,shop_id,amount,sold"
+        (landing / "sales" / f"{day}.csv").write_text("\n".join((header, *lines)) + "\n")
+
+
+def test_of_sales_the_customers_seen_lately_are_scored_by_what_they_do_next(
+    run: Run, tmp_path: Path, landing: Path
+) -> None:
+    land_sales(landing)
+    proposed = run("new", "lapse")
+    assert proposed.exit_code == 0, proposed.output
+    assert "scores customer_id of sales, learns from sales" in proposed.stdout and proposed.stderr == ""
+    file = tmp_path / "models" / "lapse" / "model.yaml"
+    assert "of customer_id, " in file.read_text()
+    decide(file, description="A customer buys nothing in a week")
+    validated = run("validate", "lapse")
+    assert validated.exit_code == 0, validated.output
+    definition = load_definition(file.parent)
+    assert definition.schedule.timezone == "America/New_York"
+    assert definition.sources["customers"].cadence == "irregular"
+    assert definition.sources["sales"].event_time == "sold"
+    observations, label = definition.observations, definition.label
+    assert (observations.source, observations.key) == ("sales", ("customer_id",))
+    assert observations.within == timedelta(days=28)
+    assert label.window is not None and (label.window.to, label.agg) == (timedelta(days=28), "none")
+    assert set(definition.feature_types) == {
+        "customers_size", "weekday", *(f"{name}_{days}d" for days in (7, 28) for name in (
+            "count_sales", "distinct_order_id", "distinct_product_id", "distinct_shop_id", "sum_amount"
+        )),
+    }  # fmt: skip
+    assert {part.default for part in definition.features.aggregates.values()} == {0.0}
+
+
+def test_a_person_chooses_what_is_scored(run: Run, tmp_path: Path, landing: Path) -> None:
+    land_sales(landing, 14)
+    chosen = run("new", "shop", "--source", "sales", "--key", "shop_id")
+    assert chosen.exit_code == 0, chosen.output
+    definition = tmp_path / "models" / "shop" / "model.yaml"
+    text = definition.read_text()
+    assert "\n  key: [shop_id]\n" in text and "by: [shop_id]" in text and "by: [customer_id]" not in text
+    unknown = refused(run("new", "again", "--source", "sales", "--key", "shop"))
+    assert unknown.received == "shop" and "shop_id" in str(unknown.allowed)
+    again = refused(run("new", "shop", "--source", "sales"))
+    assert again.fix is not None and "remove it" in again.fix
+
+
 def test_files_as_german_spreadsheets_write_them_are_read_and_their_events_are_a_window(
     run: Run, tmp_path: Path, landing: Path
 ) -> None:
@@ -163,7 +223,7 @@ def test_one_source_without_a_key_cannot_have_both_observations_and_outcomes(run
     (landing / "sensor").mkdir(parents=True)
     for day in range(1, 9):
         (landing / "sensor" / f"2026-01-0{day}.csv").write_text("value\n" + "1\n" * 9)
-    assert "nothing identifies a row" in str(refused(run("new", "dust")))
+    assert "nothing in it comes again" in str(refused(run("new", "dust")))
 
 
 @pytest.mark.parametrize(

@@ -70,3 +70,13 @@ def test_long_texts_are_folded_and_long_parts_are_blocks() -> None:
     assert "    expectations:\n      - {type: Expect, arguments: {" in text
     assert "    rows: {min: 1, max: 2}\n" in text
     assert read(text)["sources"]["source"]["rules"]["one"]["expression"] == condition
+
+
+def test_a_mapping_of_two_lines_ends_them_between_entries() -> None:
+    values = {f"value_{n}": [f"{n}d", f"{7 * n}d"] for n in range(1, 7)}
+    section = ProposedSection({"sums": ProposedValue(values | {"description": "Sum of all, to date"}, "seen")})
+    lines = Proposal("source", section, "Proposed").to_yaml().splitlines()
+    first, last = [line for line in lines if "value_" in line]
+    assert first.startswith("    sums: {value_1: [1d, 7d], ") and first.endswith("],") and len(first) <= 110
+    assert last.startswith("      value_") and last.endswith('description: "Sum of all, to date"}  # seen')
+    assert read("\n".join(lines))["sources"]["source"]["sums"] == values | {"description": "Sum of all, to date"}
