@@ -48,7 +48,7 @@ class AgainstChampion(StrictModel):
         """The rule for people."""
         how = f"not worse than the champion by {self.margin}" if self.margin else "better than the champion"
         confidence = Gate(against_champion=self).confidence_text
-        return f"{self.metric} {how}, {confidence} by {self.resamples} resamples of days"
+        return f"{self.metric} {how}, {confidence} by {self.resamples} resamples of nights"
 
 
 class Slices(StrictModel):
@@ -70,7 +70,7 @@ class Gate(StrictModel):
     """The rules that a new model must pass on the holdout before it makes the published scores.
 
     There must be a `minimum` or `against_champion`. Wherever models are compared, by `against_champion` or `baseline`,
-    the holdout needs 5 days at a confidence of 0.95, 7 at 0.99.
+    the holdout needs 5 nights at a confidence of 0.95, 7 at 0.99.
     """
 
     minimum: Annotated[dict[MetricName, float], ValueType("metric: number")] = Field(

@@ -41,8 +41,8 @@ class EstimateTrigger(Trigger):
     worse: float | None = Field(
         None,
         gt=0,
-        description="A night is a breach if it is worse than the holdout by more than this. Without it, if it is worse "
-        "than the variation of the holdout's nights explains.",
+        description="A night is a breach if it is worse than the holdout by more than this, in the metric's unit. "
+        "Without it, if it is worse than the variation of the holdout's nights explains.",
     )
 
 
@@ -55,8 +55,8 @@ class PerformanceTrigger(Trigger):
     worse: float | None = Field(
         None,
         gt=0,
-        description="A night is a breach if it is worse than the holdout by more than this. Without it, if it is worse "
-        "than the variation of the holdout's nights explains.",
+        description="A night is a breach if it is worse than the holdout by more than this, in the metric's unit. "
+        "Without it, if it is worse than the variation of the holdout's nights explains.",
     )
 
 
