@@ -65,20 +65,23 @@ def train(
 
 def _prepared(project: Project, as_of: datetime | None, build: bool, show: Progress) -> date:
     """The date to train as of, once its features are built."""
-    from nightshift.stages.history import build_history, dates_to_build, newest_night, require_built
+    from nightshift.stages.history import (
+        build_history,
+        dates_to_build,
+        describe_unbuilt,
+        newest_night,
+        newest_to_build,
+        require_built,
+    )
     from nightshift.training.dataset import split_dates
 
     day = as_of.date() if as_of else newest_night(project)
     dates = split_dates(project.definition, day)
-    if span := dates_to_build(project, dates):
-        if build:
-            build_history(project, *span, show)
-        else:
-            require_built(project, dates)
-            command = f"nightshift build {project.definition.name} --from {span[0]} --to {span[1]}"
-            line = f"not learned from: dates that have landed and are not built; to build them: {command}"
-            error_console.print(line, style="yellow", highlight=False, soft_wrap=True, markup=False)
+    if build and (span := dates_to_build(project, dates)):
+        build_history(project, span[0], newest_to_build(project, span[1], day), show)
     require_built(project, dates)
+    if line := describe_unbuilt(project, dates):
+        error_console.print(line, style="yellow", highlight=False, soft_wrap=True, markup=False)
     return day
 
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 from nightshift.compute.job import Job, run_job
-from nightshift.definition.calendar import date_range, label_dates, newest_partition, nights, only_nights
+from nightshift.definition.calendar import (
+    date_range,
+    label_dates,
+    newest_partition,
+    nights,
+    only_nights,
+    previous_night,
+)
 from nightshift.definition.calendar import newest_night as newest_night_up_to
 from nightshift.definition.nights import require_scheduled
 from nightshift.errors import NotYetAvailable
@@ -18,6 +25,7 @@ from nightshift.project import Progress, Project
 from nightshift.stages.audit import audit_and_publish
 from nightshift.stages.ingest import ingest_history
 from nightshift.stages.reread import reread
+from nightshift.stages.wait import files_not_landed
 from nightshift.training.dataset import Split
 
 # How many days of history are ingested at once, so that memory stays flat.
@@ -135,6 +143,32 @@ def dates_to_build(project: Project, dates: Split) -> tuple[date, date] | None:
     room = max(windows, default=timedelta())
     oldest = min(source_dates[0] for source_dates in landed.values() if source_dates)
     return max(min(missing) - room, oldest, definition.schedule.start), max(missing)
+
+
+def newest_to_build(project: Project, last: date, as_of: date) -> date:
+    """The date up to which to build before a training: the newest night before it whose files have landed, at least.
+
+    Nights that have no outcome yet are built as well: the next training learns from them, and nobody would score them.
+
+    Args:
+        project: The model.
+        last: The last date that the training itself needs.
+        as_of: The date of the training.
+    """
+    schedule = project.definition.schedule
+    night = min(previous_night(schedule, as_of), newest_night(project), schedule.end or date.max)
+    night = newest_night_up_to(schedule, night)
+    while night > last and files_not_landed(project, night):
+        night = previous_night(schedule, night)
+    return max(night, last)
+
+
+def describe_unbuilt(project: Project, dates: Split) -> str:
+    """The dates that a training does not learn from because nobody built them, with the command; empty if none."""
+    if (span := dates_to_build(project, dates)) is None:
+        return ""
+    command = f"nightshift build {project.definition.name} --from {span[0]} --to {span[1]}"
+    return f"not learned from: dates that have landed and are not built; to build them: {command}"
 
 
 def require_built(project: Project, dates: Split) -> None:

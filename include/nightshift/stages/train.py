@@ -23,6 +23,7 @@ from nightshift.registry.classes import LabelClasses, label_values, settle_class
 from nightshift.registry.estimators import libraries_of
 from nightshift.registry.package import ModelPackage
 from nightshift.registry.reference import ModelReference
+from nightshift.stages.history import describe_unbuilt
 from nightshift.stages.rebuild import check_recipes
 from nightshift.training.bootstrap import Vector
 from nightshift.training.classes import learn_classes
@@ -95,7 +96,7 @@ def train(project: Project, as_of: date, reason: str, progress: Progress = print
 
     Args:
         project: The model.
-        as_of: The date it learns up to.
+        as_of: The date it is trained as of.
         reason: Why, kept with the model.
         progress: Takes a line of progress.
 
@@ -105,6 +106,8 @@ def train(project: Project, as_of: date, reason: str, progress: Progress = print
     """
     definition, registry, inputs = project.definition, project.registry, training_inputs(project, as_of)
     dates, snapshots = inputs.dates, inputs.snapshots
+    if line := describe_unbuilt(project, dates):
+        progress(line)
     run_id = registry.start_run(str(as_of), reason, f"{definition.name} {as_of}")
     try:
         # Before anything is read: the snapshots must still exist when the model is reproduced.

@@ -26,6 +26,7 @@ from nightshift.project import Project
 from nightshift.registry.bins import CategoryBins
 from nightshift.registry.package import TASK
 from nightshift.registry.reference import SCORES
+from nightshift.replay.landing import land
 from nightshift.replay.summary import nights_table
 from nightshift.settings import PROJECT, Settings, get_settings
 from nightshift.stages.gate import GATE_PAGE, gate
@@ -391,3 +392,15 @@ def test_a_feature_that_knows_the_label_is_warned_of_and_the_model_is_not_promot
     with pytest.raises(TerminalError, match="only a model that passed the gate"):
         promote(project, trained, report.summary())
     assert project.champions.events()[-1].event == "refused" and project.registry.champion() is None
+
+
+def test_a_training_names_the_landed_nights_that_nobody_built(project: Project) -> None:
+    later = date(2024, 2, 3)
+    land(project, later)
+    lines: list[str] = []
+    train(project, later, "test", lines.append)
+    # The month was built up to 30 January; with room for the window of three days.
+    assert lines[0] == (
+        "not learned from: dates that have landed and are not built; to build them: "
+        "nightshift build tiny --from 2024-01-28 --to 2024-02-02"
+    )
