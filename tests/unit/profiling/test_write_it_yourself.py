@@ -26,7 +26,7 @@ def test_the_definition_is_short_and_valid(tmp_path: Path) -> None:
     file.parent.mkdir(parents=True)
     file.write_text(DEFINITION)
     definition = load_definition(file.parent)
-    assert len(definition.feature_types) == 22
+    assert len(definition.feature_types) == 21
     assert definition.observations.within is not None and definition.label.window is not None
 
 
@@ -44,7 +44,7 @@ def test_the_commands_of_the_page_lead_to_it(tmp_path: Path, monkeypatch: pytest
     subprocess.run(["bash", "-c", EDIT.replace("~/lapse/models", str(file.parent.parent))], check=True)
     checked = CliRunner().invoke(app, validate.split())
     assert checked.exit_code == 0, checked.output
-    assert "lapse: 1 source, 22 features" in checked.output
+    assert "lapse: 1 source, 21 features" in checked.output
     written = [COMMENT.sub("", line) for line in file.read_text().splitlines()]
     proposed = [line for line in written if line and not line.startswith("owner: ")]
     assert proposed == [line for line in DEFINITION.splitlines() if not line.startswith("owner: ")]
