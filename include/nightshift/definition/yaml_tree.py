@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,13 @@ UNDECIDED = "!decide"  # the tag of a proposed value that a person has to confir
 
 
 def parse(file: Path) -> CommentedMap:
-    """Parses a definition's file into a tree that keeps line numbers.
+    """Parses a definition's file into a tree that keeps line numbers; it is only read, for others may have the same.
 
     Raises:
         DefinitionError: If the file does not exist, or is not a mapping in YAML.
     """
     try:
-        tree = YAML().load(file.read_text(encoding="utf-8"))
+        tree = _tree(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DefinitionError([TerminalError("no model definition", where=str(file), fix="create it")]) from None
     except UnicodeDecodeError as error:
@@ -46,6 +47,12 @@ def parse(file: Path) -> CommentedMap:
             ]
         )
     return tree
+
+
+@lru_cache(maxsize=64)
+def _tree(text: str) -> Any:
+    """A file is read for its own model and as a neighbour of every other."""
+    return YAML().load(text)
 
 
 def plain(node: Any) -> Any:

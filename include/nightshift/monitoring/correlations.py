@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import norm, t
+from scipy.special import log_ndtr, ndtri, stdtr
 
 from nightshift.monitoring.day_model import LEAST_DAYS
 from nightshift.monitoring.profile import Profile, Vector
@@ -75,7 +75,7 @@ def change_threshold(correlations: Correlations, level: float) -> float:
     the American Statistical Association 62 (1967).
     """
     single = -np.expm1(np.log1p(-level) / len(correlations.pairs))
-    return max(float(norm.isf(single / 2)), correlations.largest)
+    return max(float(-ndtri(single / 2)), correlations.largest)
 
 
 def fisher_z(profile: Profile, positions: Sequence[int]) -> Vector:
@@ -192,8 +192,10 @@ def _standard_normal(correlations: Correlations, z: Vector, rows: float) -> Vect
     sampling = within / (rows - 3)
     expected = (between + within / (correlations.rows - 3)) / correlations.days
     change = np.abs(z - np.array(correlations.mean)) / np.sqrt(between + sampling + expected)
-    tail = np.where(between > 0, t.logsf(change, correlations.days - 1), norm.logsf(change))
-    return np.asarray(norm.isf(np.exp(np.maximum(tail, -700.0))))
+    with np.errstate(divide="ignore"):  # a tail may be as small as 0
+        of_days = np.log(stdtr(correlations.days - 1, -change))
+    tail = np.where(between > 0, of_days, log_ndtr(-change))
+    return np.asarray(-ndtri(np.exp(np.maximum(tail, -700.0))))
 
 
 def _rounded(values: Vector) -> tuple[float, ...]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import f
+from scipy.special import fdtri, gammaincinv
 
 from nightshift.monitoring.profile import Counts, Vector
 
@@ -88,12 +88,11 @@ class DayDraws:
     @classmethod
     def of(cls, days: int, freedom: int, count: int, seed: int) -> DayDraws:
         """Draws for a number of days and degrees of freedom; the normal numbers do not depend on the freedom."""
-        from scipy.stats import chi2
-
         random = np.random.default_rng([seed, days])
         chosen = random.integers(0, days, count)
         effects, errors = (random.normal(size=(count, days)) for _ in range(2))
-        deviations = np.sqrt(chi2.ppf(random.uniform(size=count), freedom))[:, None]
+        # The root of a chi-square variable.
+        deviations = np.sqrt(2 * gammaincinv(freedom / 2, random.uniform(size=count)))[:, None]
         return cls(chosen, effects / deviations, errors / deviations)
 
 
@@ -178,7 +177,7 @@ def _weekday_means(differences: Vector, weekdays: npt.NDArray[np.int64]) -> Vect
     between = float((counted[:, None] * np.square(means - differences.mean(axis=0))).sum()) / (groups - 1)
     within = float(np.square(differences - means[weekdays]).sum()) / (days - groups)
     # As if all bins moved together: the fewest degrees of freedom there can be.
-    if between <= f.ppf(CONFIDENCE, groups - 1, days - groups) * within or between == 0:
+    if between <= fdtri(groups - 1, days - groups, CONFIDENCE) * within or between == 0:
         return np.zeros_like(means)
     return np.asarray(means * (1.0 - within / between))
 

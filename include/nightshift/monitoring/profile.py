@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from nightshift.lake.zeros import plain_zeros
 from nightshift.registry.bins import Bins, CategoryBins, NumberBins
@@ -282,7 +282,7 @@ def _normal_scores(counts: Counts) -> tuple[float, ...]:
     total = counts.sum()
     if not total:
         return (0.0,) * (len(counts) + 2)
-    raw = norm.ppf((np.cumsum(counts) - counts / 2 + 0.5) / (total + 1))
+    raw = ndtri((np.cumsum(counts) - counts / 2 + 0.5) / (total + 1))
     mean = (raw * counts).sum() / total
     deviation = np.sqrt((np.square(raw - mean) * counts).sum() / total)
     return (*np.round((raw - mean) / (deviation or 1.0), 6).tolist(), 0.0, 0.0)

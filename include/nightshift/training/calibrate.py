@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from sklearn.isotonic import IsotonicRegression
-from sklearn.linear_model import LogisticRegression
 
 from nightshift.definition.training import CalibrationMethod
 from nightshift.registry.calibration import UNCHANGED, Calibration, Isotonic, OneAgainstRest, Sigmoid, Vector, log_odds
@@ -58,6 +56,9 @@ def calibrate_condition(
     method: CalibrationMethod, raw: Vector, labels: Vector, weights: Vector | None = None
 ) -> Isotonic | Sigmoid:
     """Fits the map of the scores of a condition: see `calibrate`."""
+    from sklearn.isotonic import IsotonicRegression
+    from sklearn.linear_model import LogisticRegression
+
     if method == "isotonic":
         fitted = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip").fit(raw, labels, sample_weight=weights)
         return Isotonic(tuple(fitted.X_thresholds_.tolist()), tuple(fitted.y_thresholds_.tolist()))

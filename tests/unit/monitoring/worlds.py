@@ -54,12 +54,17 @@ def day_of(number: int) -> date:
 
 
 @cache
-def reference_of(days: int, size: int, seed: int = 1) -> ModelReference:
-    """The reference of a stationary population."""
+def population_of(days: int, size: int, seed: int = 1) -> ModelReference:
+    """The reference of a stationary population, without thresholds."""
     random = np.random.default_rng(seed)
     rows = dated([rows_of(random, size) for _ in range(days)])
-    reference = make_reference(rows.drop_columns([SCORES]), TYPES, rows.select([SCORES, "score_date"]))
-    return with_thresholds(reference, FEATURES, ONCE_IN_90)
+    return make_reference(rows.drop_columns([SCORES]), TYPES, rows.select([SCORES, "score_date"]))
+
+
+@cache
+def reference_of(days: int, size: int) -> ModelReference:
+    """The reference of a stationary population."""
+    return with_thresholds(population_of(days, size), FEATURES, ONCE_IN_90)
 
 
 def baseline_of(reference: ModelReference) -> DriftBaseline:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from nightshift.monitoring.reference import make_reference, with_thresholds
 from nightshift.registry.reference import NO_REFERENCE, SCORES, ModelReference
-from unit.monitoring.worlds import FEATURES, ONCE_IN_90, reference_of
+from unit.monitoring.worlds import FEATURES, ONCE_IN_90, population_of
 
 FIRST = date(2024, 1, 1)
 numbers = st.one_of(st.none(), st.floats(allow_nan=True, allow_infinity=True, width=32), st.integers(-3, 3).map(float))
@@ -54,14 +54,14 @@ def test_a_reference_that_was_read_is_written_byte_for_byte(
 @pytest.mark.slow
 @pytest.mark.parametrize("watched", [FEATURES, FEATURES[:2], []])
 def test_thresholds_and_correlations_are_written_byte_for_byte(watched: list[str]) -> None:
-    reference = with_thresholds(reference_of(60, 200), watched, ONCE_IN_90)
+    reference = with_thresholds(population_of(60, 200), watched, ONCE_IN_90)
     assert reference.correlations is not None and reference.calibration is not None
     assert read(stored(reference)) == reference
     assert stored(read(stored(reference))) == stored(reference)
 
 
 def test_the_keys_of_the_file_are_the_features_and_sentences_that_no_feature_can_be_called() -> None:
-    document = reference_of(60, 200).to_json()
+    document = with_thresholds(population_of(60, 200), FEATURES[:2], ONCE_IN_90).to_json()
     assert list(document) == [
         *FEATURES, "scores of the holdout", "dates learned from", "dates of the holdout", "calibration of drift",
     ]  # fmt: skip

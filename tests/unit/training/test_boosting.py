@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from nightshift.training.fit import fit
 from nightshift.training.unmet import with_unmet_values_filled
 from unit.conftest import Edit
 from unit.training.machines import machines
+from unit.training.test_fit import BOOSTING
 
 DECLARED = "{class: sklearn.linear_model.LogisticRegression, params: {C: 1.0}}"
 CLASSIFIERS = {
@@ -226,24 +228,33 @@ def test_the_files_of_a_pipeline_are_its_transformers_and_its_last_step(
     assert set(json.loads(files["estimator.json"])["libraries"]) == {"lightgbm", "scikit-learn", "skops"}
 
 
-@pytest.mark.slow
-def test_another_process_makes_the_same_models(models: Path, edit: Edit) -> None:
-    code = f"""
-import sys; sys.path.insert(0, {str(PROJECT / "tests")!r})
+PROCESS = """
+import sys
 from pathlib import Path
 from nightshift.definition.load import load_definition
 from nightshift.registry.package import package_digest
 from nightshift.training.fit import fit
 from unit.training.machines import machines
-print(package_digest(fit(load_definition(Path(sys.argv[1])), machines(2000)).dump()))
+from unit.training.test_fit import BOOSTING
+
+padding = [object() for _ in range(9999)]
+for folder in sys.argv[1:]:
+    print(package_digest(fit(load_definition(Path(folder)), machines(2000)).dump()))
 """
-    declared = DECLARED
-    for estimator in CLASSIFIERS.values():
+
+
+@pytest.mark.slow
+def test_another_process_makes_the_same_models(models: Path, edit: Edit, tmp_path: Path) -> None:
+    declared, folders = DECLARED, []
+    for estimator in (BOOSTING, *CLASSIFIERS.values()):
         definition, declared = edit(declared, estimator), estimator
-        command = [sys.executable, "-c", code, str(definition.folder)]
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "OMP_NUM_THREADS": "2"}
-        digest = subprocess.run(command, capture_output=True, text=True, env=environment, check=True).stdout.strip()
-        assert digest == package_digest(fit(definition, machines(2000)).dump())
+        folders.append(shutil.copytree(definition.folder, tmp_path / str(len(folders)) / definition.folder.name))
+    # Sums that are made in parallel depend on the number of threads.
+    threads = {name: value for name, value in os.environ.items() if name.startswith("OMP_")}
+    environment = threads | {"PYTHONHASHSEED": "1", "PYTHONPATH": os.pathsep.join([str(PROJECT / "tests"), *sys.path])}
+    command = [sys.executable, "-c", PROCESS, *map(str, folders)]
+    digests = subprocess.run(command, capture_output=True, text=True, env=environment, check=True).stdout.split()
+    assert digests == [package_digest(fit(load_definition(folder), machines(2000)).dump()) for folder in folders]
 
 
 def test_the_seed_is_that_of_the_definition(edit: Edit) -> None:

@@ -24,11 +24,12 @@ from unit.training.test_fit import DECLARED
 WriteEstimator = OfNumber = Callable[..., ModelDefinition]
 NUMBER_LABEL = (("  expression: failed\n", "  expression: failed\n  type: number\n"), ("{roc_auc: 0.5}", "{mae: 99}"))
 REGRESSORS = {
-    "squared_error": "{class: sklearn.ensemble.HistGradientBoostingRegressor, params: {max_iter: 20}}",
+    "squared_error": "{class: sklearn.ensemble.HistGradientBoostingRegressor, "
+    "params: {max_iter: 5, learning_rate: 0.4}}",
     "absolute_error": "{class: sklearn.ensemble.HistGradientBoostingRegressor, "
-    "params: {max_iter: 20, loss: absolute_error}}",
+    "params: {max_iter: 5, learning_rate: 0.4, loss: absolute_error}}",
     "quantile": "{class: sklearn.ensemble.HistGradientBoostingRegressor, "
-    "params: {max_iter: 20, loss: quantile, quantile: 0.6}}",
+    "params: {max_iter: 5, learning_rate: 0.4, loss: quantile, quantile: 0.6}}",
     "ridge": "{class: sklearn.linear_model.Ridge, params: {alpha: 0.1}}",
     "forest": "{class: sklearn.ensemble.RandomForestRegressor, params: {n_estimators: 5, max_depth: 4}}",
     "tweedie": "{class: sklearn.linear_model.TweedieRegressor, params: {power: 0, alpha: 0.0}}",

@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 from dataclasses import replace
 
@@ -16,7 +13,6 @@ from nightshift.registry.bins import CategoryBins
 from nightshift.registry.encoder import Encoder
 from nightshift.registry.package import load_package, package_digest
 from nightshift.registry.reference import ModelReference, ReferenceColumn
-from nightshift.settings import PROJECT
 from nightshift.training.estimator import make_estimator
 from nightshift.training.fit import fit
 from unit.conftest import Edit
@@ -72,38 +68,6 @@ def test_another_seed_makes_another_model(edit: Edit) -> None:
 def test_other_rows_make_another_model(tiny: ModelDefinition) -> None:
     first, second = (fit(tiny, machines(seed=seed)) for seed in (1, 2))
     assert package_digest(first.dump()) != package_digest(second.dump())
-
-
-# Sums that are made in parallel depend on the number of threads.
-THREADS = {name: value for name, value in os.environ.items() if name.startswith("OMP_")}
-PROCESS = """
-from pathlib import Path
-from nightshift.definition.load import load_definition
-from nightshift.registry.package import package_digest
-from nightshift.training.fit import fit
-from unit.training.machines import machines
-
-padding = [object() for _ in range(int(sys.argv[1]))]
-definition = load_definition(Path(sys.argv[2]))
-print(package_digest(fit(definition, machines()).dump()))
-"""
-
-
-@pytest.mark.slow
-def test_another_process_makes_the_same_model(tiny: ModelDefinition, edit: Edit) -> None:
-    definition = edit(DECLARED, BOOSTING)
-    code = f"import sys; sys.path.insert(0, {str(PROJECT / 'tests')!r})\n{PROCESS}"
-    workers = [
-        subprocess.Popen(
-            [sys.executable, "-c", code, size, str(definition.folder)],
-            stdout=subprocess.PIPE,
-            text=True,
-            env=THREADS | {"PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)},
-        )
-        for size, seed in (("0", "1"), ("9999", "2"))
-    ]
-    digests = {worker.communicate()[0] for worker in workers}
-    assert digests == {package_digest(fit(definition, machines()).dump()) + "\n"}
 
 
 def test_an_estimator_that_knows_categories_is_told_which_columns_they_are(edit: Edit) -> None:
