@@ -42,14 +42,13 @@ TRANSACTIONS = [
     "store_id",
     "basket_id",
     "product_id",
-    "department",
-    "brand",
     "quantity",
     "sales_value",
     "retail_disc",
     "coupon_disc",
     "transaction_timestamp",
 ]
+PRODUCTS = ["product_id", "manufacturer_id", "department", "brand", "product_category", "product_type"]
 CAMPAIGNS = ["household_id", "campaign_id", "campaign_type"]
 
 
@@ -75,10 +74,11 @@ def _flights(first: date, last: date) -> Iterator[Landed]:
 
 
 def _sales(first: date, last: date) -> Iterator[Landed]:
-    """A grocer's files of some days; the survey of the households lands once, before the first."""
+    """A grocer's files of some days; the survey of the households and the register land once, before the first."""
     transactions, campaigns = _year_of_sales()
     nothing = next(iter(transactions.values())).iloc[:0]  # on Christmas Day
     yield "households", str(SALES_YEAR[0]), _csv(_sales_file("demographics"))
+    yield "products", str(SALES_YEAR[0]), _parquet(_sales_file("products")[PRODUCTS])
     for day in _days(first, last):
         yield "transactions", day, _parquet(transactions.get(day, nothing)[TRANSACTIONS])
         running = (campaigns["start_date"] <= day) & (campaigns["end_date"] >= day)
@@ -87,9 +87,8 @@ def _sales(first: date, last: date) -> Iterator[Landed]:
 
 @lru_cache(maxsize=1)
 def _year_of_sales() -> tuple[dict[str, pd.DataFrame], pd.DataFrame]:
-    """The transactions by day with what the till knows of the product, and whom each campaign addresses; read once."""
-    products = _sales_file("products")[["product_id", "department", "brand"]]
-    sales = _sales_file("transactions").merge(products, on="product_id", how="inner")
+    """The transactions of registered products by day, and whom each campaign addresses; read once."""
+    sales = _sales_file("transactions").merge(_sales_file("products")[["product_id"]], on="product_id")
     instants = sales["transaction_timestamp"].dt.tz_localize("UTC")
     days = instants.dt.tz_convert(ZONE).dt.tz_localize(None).dt.normalize()
     order = ["day", "transaction_timestamp", "basket_id", "product_id"]
