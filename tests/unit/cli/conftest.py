@@ -9,9 +9,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from prepared import PreparedInstallation
 
 from nightshift.project import Project
+from nightshift.settings import Settings
 from unit.cli.commands import Command, Ended, commands_in_this_process
+from unit.registry.conftest import start
+
+__all__ = ["start"]
+
+
+@pytest.fixture
+def project(settings: Settings, prepared_installation: PreparedInstallation) -> Project:
+    """The tiny model in the installation that tests share, with nothing in it."""
+    prepared_installation.clear()
+    shared = Settings(home=settings.home, var=prepared_installation.var, models_folder=settings.models_folder)
+    return Project("tiny", shared)
 
 
 @pytest.fixture

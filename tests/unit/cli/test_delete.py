@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from click.testing import Result
-from databases import copy_mlflow
+from prepared import PreparedInstallation
 from typer.testing import CliRunner
 
 from nightshift.cli import app
@@ -39,17 +39,21 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def settings(tmp_path: Path, models: Path, empty_mlflow: Path) -> Settings:
+def settings(models: Path, prepared_installation: PreparedInstallation) -> Settings:
     """Two models that share a source: `tiny`, and `second`, which has another one for its outcomes."""
     text = (models / "tiny" / "model.yaml").read_text().replace("name: tiny", "name: second")
     (models / "second").mkdir()
     (models / "second" / "model.yaml").write_text(
         text.replace("\n  failures:", "\n  results:").replace(": failures", ": results")
     )
-    copy_mlflow(empty_mlflow, tmp_path / "var")
-    settings = Settings(home=PROJECT, var=tmp_path / "var", models_folder=models)
-    for model in ("tiny", "second"):
-        leave_everything(Project(model, settings))
+    settings = Settings(home=PROJECT, var=prepared_installation.var, models_folder=models)
+
+    def prepare() -> None:
+        for model in ("tiny", "second"):
+            leave_everything(Project(model, settings))
+
+    prepared_installation.clear()
+    prepared_installation.start("two models that share a source", prepare)
     return settings
 
 

@@ -6,20 +6,22 @@ import os
 import pwd
 from dataclasses import replace
 
+import pytest
+
 from nightshift.lake.tables import scores_table
 from nightshift.project import Project
 from nightshift.registry.store import CHAMPION
 from unit.cli.commands import Command
-from unit.registry.trainings import NOTE, artifact, check_sound, promoted, trained
+from unit.registry.trainings import NOTE, Start, artifact, check_sound, trained
 from unit.tables import day, publish_rows
 
 ME = pwd.getpwuid(os.getuid()).pw_name
 
 
 def test_rolling_back_is_one_command_that_names_the_version_and_the_user(
-    project: Project, process: Command, nightshift: Command
+    project: Project, start: Start, process: Command, nightshift: Command
 ) -> None:
-    first, second = promoted(project, 3, 8)
+    first, second = start(3, 8)
     columns = {"score_date": "date", "machine": "string", "model_version": "integer"}
     publish_rows(project.lake, replace(scores_table(project.definition), columns=columns), {day(9): [("a", 2)]})
     ended = process("rollback", "tiny", "--reason", "late [flights] are missed")
@@ -53,8 +55,8 @@ def test_rolling_back_is_one_command_that_names_the_version_and_the_user(
     assert "allowed: 2024-01-03 or later" in before.err
 
 
-def test_a_refusal_is_one_line_and_changes_nothing(project: Project, nightshift: Command) -> None:
-    first, _ = promoted(project, 3, 4)
+def test_a_refusal_is_one_line_and_changes_nothing(project: Project, start: Start, nightshift: Command) -> None:
+    first, _ = start(3, 4)
     project.registry.register(trained(project, 5, "").run_id, "by hand")
     (artifact(project, first.run_id) / "encoder.json").unlink()
     for words, line in (
@@ -72,8 +74,8 @@ def test_a_refusal_is_one_line_and_changes_nothing(project: Project, nightshift:
     assert project.champions.require_champion().number == 3
 
 
-def test_every_version_and_every_event_is_shown(project: Project, nightshift: Command) -> None:
-    promoted(project, 3, 8)
+def test_every_version_and_every_event_is_shown(project: Project, start: Start, nightshift: Command) -> None:
+    start(3, 8)
     project.champions.roll_back("me", reason="worse [again]", effective=project.champions.events()[-1].effective)
     shown = nightshift("versions", "tiny").out
     versions, events = shown.split("\nevents\n")
@@ -88,12 +90,14 @@ def test_every_version_and_every_event_is_shown(project: Project, nightshift: Co
     assert "worse [again]" in events
 
 
-def test_a_champion_alias_that_was_set_in_mlflow_is_warned_of_once(project: Project, process: Command) -> None:
-    promoted(project, 3, 4)
+def test_a_champion_alias_that_was_set_in_mlflow_is_warned_of_once(
+    project: Project, start: Start, process: Command, nightshift: Command, caplog: pytest.LogCaptureFixture
+) -> None:
+    start(3, 4)
     project.registry.client.set_registered_model_alias("tiny", CHAMPION, "1")
-    first, again = process("champion", "tiny"), process("champion", "tiny")
+    first, again = process("champion", "tiny"), nightshift("champion", "tiny")
     assert "points to version 1, according to the events to 2: it was changed elsewhere" in first.err
-    assert (first.err.count("\n"), again.err) == (1, "")
+    assert (first.err.count("\n"), again.err, caplog.messages) == (1, "", [])
     assert first.out == again.out
     assert f"why       changed_elsewhere by unknown, in place of version 2: noticed by {ME}" in first.out
 
@@ -104,8 +108,8 @@ def test_no_champion_yet_is_one_line(nightshift: Command) -> None:
         assert (ended.code, ended.out, ended.err.count("\n")) == (2, "", 1)
 
 
-def test_the_challenger_is_shown_and_can_be_retired(project: Project, nightshift: Command) -> None:
-    promoted(project, 3)
+def test_the_challenger_is_shown_and_can_be_retired(project: Project, start: Start, nightshift: Command) -> None:
+    start(3)
     assert nightshift("retire", "tiny").out == "tiny: there is no challenger\n"
     project.challengers.register_challenger(trained(project, 4).run_id, NOTE, "run 4")
     shown = nightshift("versions", "tiny").out
