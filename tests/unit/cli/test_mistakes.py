@@ -164,7 +164,11 @@ COMMAND_MISTAKES: dict[str, tuple[str, str, str]] = {
         "",
         "outcomes/2024-01-08.parquet: 2 files of 2024-01-09 have not landed; fix: land them, or choose another night",
     ),
-    "new model of a name that is taken": ("new tiny", "", "the model has a definition; fix: edit it, or choose"),
+    "new model of a name that is taken": (
+        "new tiny",
+        "",
+        "the model has a definition; fix: edit it, remove it to have it proposed anew, or choose",
+    ),
     "deletion of a model that has a definition": (
         "delete tiny --yes",
         "",
