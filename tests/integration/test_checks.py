@@ -104,7 +104,7 @@ def test_the_command_says_so_and_fails(nightshift: Command) -> None:
     assert "peek: 120" in ended.out
     assert "120 of 600 cells differ" in ended.out
     assert "label of tiny: 1 of 2 nights have no final label yet: not checked" in ended.out
-    assert "label of tiny, 1 nights: 0 of 60 cells differ when computed again without rows of other dates" in ended.out
+    assert "label of tiny, 1 night: 0 of 60 cells differ when computed again without rows of other dates" in ended.out
     assert "Traceback" not in ended.err
 
 

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from nights import score_night
+from unit.cli.commands import commands_in_this_process
 
 from nightshift.definition.calendar import date_range
 from nightshift.lake.read import read_dates
@@ -187,6 +188,16 @@ def test_labels_are_of_their_windows(story: Story) -> None:
     assert checks.without_events is not None and checks.without_events.differences == ()
     skew = check_label_skew(story.project, night)
     assert skew is not None and skew.differences == ()
+
+
+def test_skew_says_that_a_label_is_not_final(
+    story: Story, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    name = story.project.definition.name
+    with commands_in_this_process(story.project.settings.as_environment(), monkeypatch, capfd) as nightshift:
+        ended = nightshift("skew", name, "--night", str(NIGHT))
+    assert ended.code == 0, ended.out + ended.err
+    assert f"label of {name}, {NIGHT}: not final yet: not checked" in ended.out
 
 
 def test_a_nights_outcome_is_measured_when_its_window_is_over(story: Story) -> None:

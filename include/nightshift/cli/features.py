@@ -55,13 +55,13 @@ def leakcheck(
     with progress() as show:
         comparison = check_leaks(project, days, show)
         labels = check_label_leaks(project, days)
-    spans = f"{len(days)} nights"
+    spans = _nights(len(days))
     faults = _report(f"features.{model}, {spans}", comparison, "without the data that arrived after their cutoff")
     faults |= _redefined(model, comparison)
     if waiting := len(days) - len(labels.nights):
         console.print(f"label of {model}: {waiting} of {spans} have no final label yet: not checked", highlight=False)
     if labels.nights:
-        checked = f"label of {model}, {len(labels.nights)} nights"
+        checked = f"label of {model}, {_nights(len(labels.nights))}"
         outside = "events outside of their windows" if labels.without_events else "rows of other dates"
         faults |= _report(checked, labels.without_later, f"without {outside} and without files that were not final")
     if labels.nights and labels.without_events and labels.without_events.cells:
@@ -85,8 +85,14 @@ def skew(model: Model, night: Annotated[datetime, typer.Option(formats=DATE, hel
     faults = _report(f"features.{model}, {day}", comparison, method) | _redefined(model, comparison)
     if labels is not None:
         faults |= _report(f"label of {model}, {day}", labels, method)
+    elif project.definition.label.window is not None:
+        console.print(f"label of {model}, {day}: not final yet: not checked", highlight=False)
     if faults:
         raise typer.Exit(1)
+
+
+def _nights(count: int) -> str:
+    return f"{count} night" if count == 1 else f"{count} nights"
 
 
 def _report(subject: str, comparison: Comparison, method: str) -> bool:
