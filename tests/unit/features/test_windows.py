@@ -103,7 +103,7 @@ def bits(rows: Iterable[Row]) -> list[str]:
     return [repr(sorted(row.items())) for row in rows]
 
 
-@examples(max_examples=50)
+@examples(max_examples=30)
 @given(some_events(), st.permutations(everyone))
 def test_features_from_tiles_are_those_of_the_rows_themselves(
     definition: ModelDefinition, events: list[Event], observed: list[Observed]
@@ -121,7 +121,7 @@ def test_a_window_of_a_year_covers_the_days_of_a_year(definition: ModelDefinitio
         check(definition, events, observation, row, defaults=False)
 
 
-@examples(max_examples=25)
+@examples(max_examples=15)
 @given(some_events(), st.lists(st.sampled_from(everyone), min_size=1), st.randoms(use_true_random=False))
 def test_features_do_not_depend_on_how_days_are_grouped_or_rows_ordered(
     definition: ModelDefinition, events: list[Event], observed: list[Observed], chance: random.Random
@@ -133,7 +133,7 @@ def test_features_do_not_depend_on_how_days_are_grouped_or_rows_ordered(
     assert bits(single) == bits(from_tiles)
 
 
-@examples(max_examples=25)
+@examples(max_examples=15)
 @given(some_events(), st.permutations(everyone))
 def test_nights_at_once_are_each_night_alone_and_observations_may_come_in_any_order(
     definition: ModelDefinition, events: list[Event], observed: list[Observed]
