@@ -39,6 +39,9 @@ def _source_problems(path: KeyPath, lookup: SourceLookup, other: Source) -> Iter
 
 
 def _key_problems(path: KeyPath, lookup: SourceLookup, source: Source, other: Source) -> Iterator[Problem]:
+    if len(set(lookup.key)) < len(lookup.key):
+        yield Problem((*path, "key"), "names a column twice", list(lookup.key), None, "name each column once")
+        return
     if set(lookup.key) != set(other.key):
         message = f"a look-up needs exactly one row per key, and '{lookup.source}' is not declared unique by it"
         fix = f"look up by the key of '{lookup.source}'"

@@ -29,7 +29,7 @@ def column_reading(definition: ModelDefinition, source: str, column: str) -> str
     """
     declared, kind = definition.sources[source], definition.sources[source].columns[column].type
     if name := declared.columns[column].lookup:
-        return json.dumps([kind, *_lookup_reading(definition, declared, name, column)])
+        return json.dumps([kind, *_lookup_reading(definition, source, name, column)])
     zone = zone_of(definition.schedule, declared) if kind in ZONED else ""
     # A plain CSV file adds nothing: it is read like Parquet of the same values.
     written = _csv_reading(declared, kind)
@@ -41,14 +41,18 @@ def source_readings(definition: ModelDefinition, source: str) -> dict[str, str]:
     return {column: column_reading(definition, source, column) for column in definition.sources[source].columns}
 
 
-def _lookup_reading(definition: ModelDefinition, source: Source, name: str, column: str) -> list[object]:
-    """What decides the values of a column that is looked up: where, by what, and the times that choose a version."""
-    lookup = source.lookups[name]
+def _lookup_reading(definition: ModelDefinition, source: str, name: str, column: str) -> list[object]:
+    """What decides the values of a column that is looked up: where, by what, and the times that choose a version.
+
+    The key is read on both sides.
+    """
+    declared = definition.sources[source]
+    lookup = declared.lookups[name]
     other = definition.sources[lookup.source]
-    times = [[str(part.available.after), zone_of(definition.schedule, part)] for part in (source, other)]
-    there = source.looked_up(name)[column]
-    readings = [json.loads(column_reading(definition, lookup.source, part)) for part in (*lookup.key, there)]
-    return [lookup.source, times, *readings]
+    times = [[str(part.available.after), zone_of(definition.schedule, part)] for part in (declared, other)]
+    read = [(side, part) for part in sorted(lookup.key) for side in (source, lookup.source)]
+    read.append((lookup.source, declared.looked_up(name)[column]))
+    return [lookup.source, times, *(json.loads(column_reading(definition, side, part)) for side, part in read)]
 
 
 def _csv_reading(source: Source, kind: str) -> dict[str, object]:

@@ -123,7 +123,8 @@ class SourceLookup(StrictModel):
 
     Of each file the newest version counts that is available when the file is, by the times that both sources declare.
     The columns it gives are declared among `columns`, with `lookup`; they are stored, audited and used as those of the
-    file. A row whose key the version lacks has no values there: `required` says what follows.
+    file. A row whose key the version lacks has no values there: `required` says what follows. The version is read as it
+    landed: checks that set rows of it aside do not apply here.
     """
 
     source: SourceName = Field(description="A source of `cadence: irregular` without look-ups of its own.")

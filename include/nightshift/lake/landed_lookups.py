@@ -75,18 +75,23 @@ class LandedLookups:
         return landing_file(self._landing, name, source, max(usable))
 
     def _available_at(self, name: str, day: date) -> datetime:
-        return available_at(self._definition.schedule, self._definition.sources[name], day).astimezone(UTC)
+        try:
+            return available_at(self._definition.schedule, self._definition.sources[name], day).astimezone(UTC)
+        except OverflowError:  # a date at an end of the calendar, such as 9999-12-31
+            return (datetime.min if day < date(5000, 1, 1) else datetime.max).replace(tzinfo=UTC)
 
     def _read(self, version: LandingFile, key: tuple[str, ...]) -> tuple[pa.Table, str]:
         if version not in self._versions:
             source = self._definition.sources[version.source]
             zone = zone_of(self._definition.schedule, source)
             values, digest = read_landed(version, source, raw_table(self._definition, version.source), zone)
+            for column in key:  # a row without its key is that of no key
+                values = values.filter(values[column].is_valid())
             counts = values.group_by(list(key)).aggregate([([], "count_all")])
             repeated = counts.filter(pc.greater(counts["count_all"], 1))
             if repeated.num_rows:
                 raise DataError(
-                    f"{repeated.num_rows:,} keys have more than one row, so it cannot be looked up",
+                    f"it cannot be looked up: keys with more than one row, {repeated.num_rows:,} of them",
                     where=version.uri,
                     received=", ".join(str(repeated[column][0].as_py()) for column in key),
                     allowed=f"each {', '.join(key)} once",

@@ -94,7 +94,17 @@ def _stage_batch(project: Project, files: Sequence[LandingFile], outdated: Outda
     for file in files:
         try:
             rows[file.day] = read_rows(project.definition, file, lookups)
-        except (DataError, NotYetAvailable) as error:  # the latter of a version that it looks up
+        except DataError as error:
+            measurements.append(_retain(project, file, error.problem))
+        except NotYetAvailable as error:  # a version that it looks up is gone
+            if outdated.changes[file.day].changed:
+                raise TerminalError(
+                    f"{outdated}, and can no longer be read again: {error.problem}",
+                    where=file.uri,
+                    received=error.received,
+                    allowed=error.allowed,
+                    fix="land that version again, or declare the columns as before",
+                ) from None
             measurements.append(_retain(project, file, error.problem))
     locations = []
     for first, last in neighbouring(rows):

@@ -156,8 +156,8 @@ def read_observed(
         if share < 1:
             sample = rows.filter(pa.array(_hashes(rows, spec.key) < np.uint64(share * 2**64 - 1)))
         joined = join_labels(sample, labels, key, "left outer")
-        tables.append(_of_labelled_dates(joined))
         matched = joined if share == 1 else join_labels(rows.select(["score_date", *key]), labels, key)
+        tables.append(_of_dates(joined, matched["score_date"].filter(pc.is_valid(matched["label"]))))
         counts += _count(rows, labels, matched, partitions)
     observed = ObservedRows(pa.concat_tables(tables) if tables else _no_rows(spec, definition), counts)
     labelled = observed.labelled
@@ -166,12 +166,11 @@ def read_observed(
     return observed
 
 
-def _of_labelled_dates(rows: pa.Table) -> pa.Table:
-    """The rows of dates that have a labelled row."""
-    if not rows["label"].null_count:
+def _of_dates(rows: pa.Table, dates: pa.ChunkedArray) -> pa.Table:
+    """The rows of some dates."""
+    if not rows["label"].null_count:  # all are labelled
         return rows
-    dates = pc.unique(rows["score_date"].filter(pc.is_valid(rows["label"])))
-    return rows.filter(pc.is_in(rows["score_date"], dates))
+    return rows.filter(pc.is_in(rows["score_date"], pc.unique(dates)))
 
 
 def _check_any(

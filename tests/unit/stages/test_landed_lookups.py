@@ -19,7 +19,7 @@ from nightshift.definition.load import load_definition
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.reading import source_readings
 from nightshift.definition.source import Availability, Source
-from nightshift.errors import DataError, DefinitionError, NotYetAvailable
+from nightshift.errors import DataError, DefinitionError, NotYetAvailable, TerminalError
 from nightshift.lake.files import local_path
 from nightshift.lake.landed_lookups import LandedLookups
 from nightshift.lake.landed_rows import read_rows
@@ -31,6 +31,7 @@ from nightshift.project import Project
 from nightshift.settings import PROJECT, Settings
 from nightshift.stages.audit import audit_and_publish
 from nightshift.stages.ingest import ingest_history
+from nightshift.stages.reread import reread
 from unit.tables import day
 
 TINY = PROJECT / "tests" / "models"
@@ -151,7 +152,9 @@ def test_a_version_with_two_rows_of_a_key_is_refused(project: Project) -> None:
     with pytest.raises(DataError) as caught:
         read(project, day(1))
     message = str(caught.value)
-    assert f"makers/{day(1)}.parquet: 1 keys have more than one row, so it cannot be looked up; received 'b'" in message
+    assert (
+        f"makers/{day(1)}.parquet: it cannot be looked up: keys with more than one row, 1 of them; received " in message
+    )
     assert message.endswith("fix: land the version again with one row of each key")
 
 
@@ -163,12 +166,47 @@ def test_rows_without_a_key_have_no_values_and_rows_keep_their_order(project: Pr
     ]  # fmt: skip
 
 
+def test_a_version_may_have_rows_without_a_key_and_dates_at_an_end_of_the_calendar(project: Project) -> None:
+    land(project, "makers", date(1, 1, 1), machine=["a"], maker=["first"], kilos=[1.0])
+    land(project, "makers", day(1), machine=["a", None, None], maker=["Ada", "x", "y"], kilos=[1.0, 2.0, 3.0])
+    land(project, "makers", date.max, machine=["a"], maker=["never"], kilos=[1.0])
+    land(project, "failures", day(1), machine=["a", None], failed=[True, True])
+    assert [row["maker"] for row in read(project, day(1))] == ["Ada", None]
+
+
+def test_the_key_in_the_rows_files_is_part_of_the_reading(project: Project, models: Path) -> None:
+    file, before = models / "tiny" / "model.yaml", source_readings(project.definition, "failures")
+    old = "      machine: {type: string, required: true}\n      failed:"
+    assert file.read_text().count(old) == 1
+    file.write_text(file.read_text().replace(old, old.replace("{type", "{from: engine, type")))
+    after = source_readings(Project("tiny", project.settings).definition, "failures")
+    assert {name for name in before if before[name] != after[name]} == {"machine", "maker", "weight"}
+
+
+def test_a_changed_look_up_whose_version_is_gone_is_refused(project: Project, models: Path) -> None:
+    """Its old values are not taken for those of the current declaration."""
+    land(project, "makers", day(1), machine=["a"], maker=["Ada"], kilos=[1.5])
+    land(project, "failures", day(1), machine=["a"], failed=[True])
+    audit_and_publish(project, ingest_history(project, day(1), day(1)), day(1), "test", lambda line: None)
+    version = landing_file(project.settings.landing_uri, "makers", project.definition.sources["makers"], day(1))
+    Path(local_path(version.uri)).unlink()
+    file, kilos = models / "tiny" / "model.yaml", "      kilos: {type: number}\n"
+    text = file.read_text().replace("from: kilos,", "from: tons,")
+    file.write_text(text.replace(kilos, kilos + kilos.replace("kilos", "tons")))
+    changed = Project("tiny", project.settings)
+    with pytest.raises(TerminalError) as caught:
+        reread(changed, ())
+    assert "weight" in str(caught.value) and "no version of makers has landed" in str(caught.value)
+    assert "fix: land that version again, or declare the columns as before" in str(caught.value)
+
+
 def test_a_reading_names_the_source_that_is_looked_up(project: Project, models: Path) -> None:
     before = source_readings(project.definition, "failures")
     assert json.loads(before["weight"]) == [
         "number",
         "makers",
         [["1 day, 0:00:00", "UTC"], ["12:00:00", "UTC"]],
+        ["string", "machine", ""],
         ["string", "machine", ""],
         ["number", "kilos", ""],
     ]
@@ -184,6 +222,7 @@ def test_a_reading_names_the_source_that_is_looked_up(project: Project, models: 
     [
         ("source: makers", "source: makes", r"lookups\.catalogue\.source: unknown source; received 'makes'"),
         ("cadence: irregular", "cadence: daily", r"lookups\.catalogue\.source: needs full versions; received 'daily'"),
+        ("key: [machine]}", "key: [machine, machine]}", r"lookups\.catalogue\.key: names a column twice"),
         ("key: [machine]}", "key: [failed]}", r"lookups\.catalogue\.key: a look-up needs exactly one row per key"),
         ("      maker: {type: string, lookup: catalogue}", "      maker: {type: string, lookup: catalog}",
          r"columns\.maker\.lookup: unknown look-up; received 'catalog'; allowed: catalogue"),

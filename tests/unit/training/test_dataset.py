@@ -140,6 +140,18 @@ def test_observations_without_a_label_are_those_of_dates_that_have_labels(lake: 
     assert observed.labelled.equals(observed.rows.slice(0, 2))
 
 
+def test_a_sample_has_observations_of_every_date_that_has_a_label(lake: Lake, tiny: ModelDefinition) -> None:
+    """Also of dates whose only label is outside of the sample."""
+    for number in range(1, 9):
+        outcomes: dict[str, object] = {f"m{machine}": None for machine in range(40)}
+        history(lake, tiny, day(number), outcomes | {f"m{number + more}": bool(more % 2) for more in range(4)})
+    observed = read_observed(lake, tiny, day(1), day(8), pin_snapshots(lake, tiny), 80)
+    dates = observed.rows["score_date"]
+    assert set(dates.to_pylist()) == {day(number) for number in range(1, 9)}
+    assert len(set(observed.labelled["score_date"].to_pylist())) < 8
+    assert 40 < len(dates) < 160
+
+
 def test_of_a_sample_all_observations_are_counted(lake: Lake, tiny: ModelDefinition) -> None:
     history(lake, tiny, day(1), {f"m{number}": bool(number % 2) for number in range(60)} | {"none": None})
     observed = read_observed(lake, tiny, day(1), day(1), pin_snapshots(lake, tiny), 20)
