@@ -29,7 +29,8 @@ QUARANTINE_FACTOR = 2.0  # times the largest share of a date's rows that would h
 
 ORDER = (
     "description", "path", "csv", "cadence", "available", "timezone", "restates", "event_time", "key", "rows",
-    "repeats", "freshness", "uncounted", "quarantine", "columns", "derived", "rules", "references", "expectations",
+    "repeats", "freshness", "uncounted", "quarantine", "lookups", "columns", "derived", "rules", "references",
+    "expectations",
 )  # fmt: skip
 
 Entries = dict[str, ProposedValue | ProposedSection]
@@ -119,8 +120,10 @@ def _columns(draft: Draft, profile: SourceProfile, traits: SourceTraits) -> tupl
     outlier_rows: Counter[date] = Counter()
     for name in dict.fromkeys([*declared, *profile.types]):
         entries = declared.get(name) or {}
-        if name not in profile.types:
+        if name not in profile.types or entries.get("lookup"):
             reason = profile.undeclarable.get(name, "in none of the files")
+            if entries.get("lookup"):
+                reason = f"of the look-up {entries['lookup']}"
             unchanged = {key: ProposedValue(value) for key, value in entries.items() if key != "type"}
             sections[name] = ProposedSection(
                 {"type": ProposedValue(entries.get("type", "string"), reason), **unchanged}

@@ -511,6 +511,27 @@ def test_declared_entries_stay_where_the_files_pass_them(shop: Path, tmp_path: P
     assert problems(tiny, source_of(proposal)) == []
 
 
+def test_columns_that_are_looked_up_stay_with_their_look_up(shop: Path, tmp_path: Path) -> None:
+    """Also one that the files have by the same name."""
+    declared = draft(
+        tmp_path,
+        """
+            path: orders/{date}.csv
+            lookups: {article: {source: articles, key: [sku]}}
+            columns:
+              sku: {type: string}
+              maker: {type: string, required: true, lookup: article}
+              note: {type: string, from: remark, lookup: article}
+        """.replace("            ", ""),
+    )
+    proposal = proposed(shop, declared)
+    assert proposal.values["lookups"] == {"article": {"source": "articles", "key": ["sku"]}}
+    columns = proposal.values["columns"]
+    assert columns["maker"] == {"type": "string", "required": True, "lookup": "article"}
+    assert columns["note"] == {"type": "string", "from": "remark", "lookup": "article"}
+    assert "type: string  # of the look-up article" in proposal.to_yaml()
+
+
 def test_declared_entries_that_the_files_break_are_replaced_with_evidence(
     shop: Path, tmp_path: Path, tiny: ModelDefinition
 ) -> None:
