@@ -61,9 +61,15 @@ def is_available(schedule: Schedule, source: Source, partition: date, night: dat
 
 def newest_partition(schedule: Schedule, source: Source, night: date) -> date:
     """The newest date of a daily source that is available at the cutoff of a night."""
+    return newest_partition_at(schedule, source, cutoff(schedule, night))
+
+
+def newest_partition_at(schedule: Schedule, source: Source, instant: datetime) -> date:
+    """The newest date of a source that is available at an instant."""
     # Two days more than its own delay, because the source's clock may be most of a day ahead.
-    partition = night - timedelta(days=source.available.after.days - 2)
-    while not is_available(schedule, source, partition, night):
+    partition = instant.date() - timedelta(days=source.available.after.days - 2)
+    # Compared as instants, as by `is_available`.
+    while available_at(schedule, source, partition).astimezone(UTC) > instant.astimezone(UTC):
         partition -= timedelta(days=1)
     return partition
 

@@ -29,6 +29,13 @@ def landed_rows_can_be_completed(definition: ModelDefinition) -> Iterator[Proble
             yield from _column_problems(name, lookup_name, lookup, source, other)
 
 
+def unique_key(path: KeyPath, name: str, key: tuple[str, ...], source: Source) -> Iterator[Problem]:
+    """A source is looked up, at landing or for features, by the key that identifies its rows."""
+    if set(source.key) != set(key):
+        message = f"a look-up needs exactly one row per key, and '{name}' is not declared unique by it"
+        yield Problem(path, message, list(key), [list(source.key)], f"look up by the key of '{name}'")
+
+
 def _source_problems(path: KeyPath, lookup: SourceLookup, other: Source) -> Iterator[Problem]:
     if other.cadence != "irregular":
         fix = "look up a source whose files are full versions"
@@ -42,10 +49,8 @@ def _key_problems(path: KeyPath, lookup: SourceLookup, source: Source, other: So
     if len(set(lookup.key)) < len(lookup.key):
         yield Problem((*path, "key"), "names a column twice", list(lookup.key), None, "name each column once")
         return
-    if set(lookup.key) != set(other.key):
-        message = f"a look-up needs exactly one row per key, and '{lookup.source}' is not declared unique by it"
-        fix = f"look up by the key of '{lookup.source}'"
-        yield Problem((*path, "key"), message, list(lookup.key), [list(other.key)], fix)
+    if problems := list(unique_key((*path, "key"), lookup.source, lookup.key, other)):
+        yield from problems
         return
     for column in lookup.key:
         if column not in source.file_columns:

@@ -92,14 +92,8 @@ def columns_exist(definition: ModelDefinition) -> Iterator[Problem]:
 def cadence_fits_use(definition: ModelDefinition) -> Iterator[Problem]:
     for name, lookup in definition.features.lookups.items():
         source = definition.sources.get(lookup.source)
-        if source and set(source.key) != set(lookup.key):
-            yield Problem(
-                ("features", "lookups", name, "key"),
-                f"a look-up needs exactly one row per key, and '{lookup.source}' is not declared unique by it",
-                list(lookup.key),
-                [list(source.key)],
-                f"look up by the key of '{lookup.source}'",
-            )
+        if source:
+            yield from lookup_rules.unique_key(("features", "lookups", name, "key"), lookup.source, lookup.key, source)
     users: list[tuple[KeyPath, str]] = [(("label", "source"), definition.label.source)]
     if definition.observations.within:
         users.append((("observations", "within"), definition.observations.source))

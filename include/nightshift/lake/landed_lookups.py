@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightshift.definition.calendar import available_at, zone_of
+from nightshift.definition.calendar import available_at, newest_partition_at, zone_of
 from nightshift.definition.model import ModelDefinition
 from nightshift.errors import DataError, NotYetAvailable
 from nightshift.lake.landing import LandingFile, landed_dates, landing_file, read_landed
@@ -60,25 +60,21 @@ class LandedLookups:
 
     def _version_for(self, file: LandingFile, name: str) -> LandingFile:
         """The newest version of a source that is available when a file is."""
-        source, landed_at = self._definition.sources[name], self._available_at(file.source, file.day)
+        source, schedule = self._definition.sources[name], self._definition.schedule
+        landed_at = available_at(schedule, self._definition.sources[file.source], file.day)
         if name not in self._dates:
             self._dates[name] = landed_dates(self._landing, source)
-        usable = [day for day in self._dates[name] if self._available_at(name, day) <= landed_at]
+        newest = newest_partition_at(schedule, source, landed_at)
+        usable = [day for day in self._dates[name] if day <= newest]
         if not usable:
             raise NotYetAvailable(
                 f"no version of {name} has landed that is available when the file is",
                 where=file.uri,
                 received=f"versions of {', '.join(map(str, self._dates[name][:3]))}" if self._dates[name] else None,
-                allowed=f"a version available by {landed_at:%Y-%m-%d %H:%M} UTC",
+                allowed=f"a version available by {landed_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
                 fix=f"land a version of {name} of an earlier date, {source.path}",
             )
         return landing_file(self._landing, name, source, max(usable))
-
-    def _available_at(self, name: str, day: date) -> datetime:
-        try:
-            return available_at(self._definition.schedule, self._definition.sources[name], day).astimezone(UTC)
-        except OverflowError:  # a date at an end of the calendar, such as 9999-12-31
-            return (datetime.min if day < date(5000, 1, 1) else datetime.max).replace(tzinfo=UTC)
 
     def _read(self, version: LandingFile, key: tuple[str, ...]) -> tuple[pa.Table, str]:
         if version not in self._versions:

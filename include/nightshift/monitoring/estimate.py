@@ -13,12 +13,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from math import isfinite
 
-import numpy as np
-
 from nightshift.definition.metrics import LARGER_IS_BETTER
 from nightshift.definition.prediction import PROBABILITY, Prediction
 from nightshift.monitoring.expected_performance import ExpectedPerformance, MetricBand
 from nightshift.registry.calibration import Vector
+from nightshift.registry.classes import finite_rows
 from nightshift.types import Measurement
 
 NO_EXPECTED_PERFORMANCE = "the version has no expected performance: it was trained by an earlier release"
@@ -40,7 +39,7 @@ def estimate_performance(
         holdout's nights, subject `reference`.
     """
     names = prediction.metrics.estimated
-    usable = scores[np.isfinite(scores).reshape(len(scores), -1).all(axis=1)] if len(scores) else scores
+    usable = scores[finite_rows(scores)]
     if expected is None or len(usable) == 0:
         reason = NO_EXPECTED_PERFORMANCE if expected is None else "no score"
         return [Measurement("night", name, None, None, len(usable), "unknown", reason, version) for name in names]

@@ -105,6 +105,11 @@ def read_scores(rows: pa.Table, classes: LabelClasses | None, prefix: str = "") 
     return np.column_stack([rows[prefix + column].to_numpy() for column in classes.columns])
 
 
+def finite_rows(scores: Matrix) -> npt.NDArray[np.bool_]:
+    """Which rows have finite scores alone; of scores of shape (rows,), of classes (rows, classes)."""
+    return np.asarray(np.isfinite(scores).reshape(len(scores), -1).all(axis=1)) if len(scores) else np.zeros(0, bool)
+
+
 def settle_classes(rows: pa.Table, classes: LabelClasses | None) -> pa.Table:
     """The rows whose label counts, by the name of the class that it counts for; all rows of another kind of label."""
     if classes is None:

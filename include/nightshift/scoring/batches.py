@@ -12,13 +12,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-import numpy as np
 import pyarrow as pa
 
 from nightshift.errors import DataError, TerminalError, first_line
 from nightshift.lake.parquet import batches_to_tables, write_files
 from nightshift.lake.tables import TableSpec
-from nightshift.registry.classes import scored_columns
+from nightshift.registry.classes import finite_rows, scored_columns
 from nightshift.registry.package import ModelPackage, load_package
 
 # The schema of a worker's results, in Spark's notation.
@@ -62,7 +61,7 @@ class Scorer:
         except TerminalError as error:
             where = ", ".join(filter(None, [f"version {self.provenance.get('model_version')}", error.where]))
             raise TerminalError(error.problem, where=where, received=error.received, fix=error.fix) from None
-        finite = np.isfinite(scores).reshape(rows.num_rows, -1).all(axis=1)
+        finite = finite_rows(scores)
         if invalid := rows.num_rows - int(finite.sum()):
             raise DataError(f"{invalid} of {rows.num_rows} scores are not finite numbers")
         columns = scored_columns(scores, package.classes)

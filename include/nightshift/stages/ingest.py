@@ -49,7 +49,8 @@ def ingest(project: Project, night: date, run_id: str = "by hand", progress: Pro
     changes = {file: _change(project, file) for file in restated_files(project.definition, landing, night)}
     restated = {file: change for file, change in changes.items() if change}
     due = (*files, *restated)
-    staged = tuple(stage_files(project, file.source, [file], file.day, file.day) for file in due)
+    lookups = LandedLookups(project.definition, landing)
+    staged = tuple(stage_files(project, file.source, [file], file.day, file.day, lookups) for file in due)
     again = reread(project, due)
     measurements = [
         Measurement(f"{Layer.RAW.table(file.source)} of {file.day}", "landed", detail=change)
@@ -75,7 +76,8 @@ def ingest_history(project: Project, first: date, last: date) -> tuple[str, ...]
         days = [day for day in landed_dates(landing, source) if first <= day <= last]
         files = [landing_file(landing, name, source, day) for day in days]
         if files:
-            locations.append(stage_files(project, name, files, days[0], days[-1]))
+            lookups = LandedLookups(project.definition, landing)
+            locations.append(stage_files(project, name, files, days[0], days[-1], lookups))
     return tuple(locations)
 
 
@@ -85,6 +87,7 @@ def stage_files(
     files: Sequence[LandingFile],
     first: date,
     last: date,
+    lookups: LandedLookups,
     published: Sequence[pa.Table] = (),
 ) -> str:
     """Stages landed files of a source.
@@ -95,12 +98,12 @@ def stage_files(
         files: Its files.
         first: The first date that they cover.
         last: The last date that they cover.
+        lookups: The look-ups of the definition's sources, whose versions are read once.
         published: Rows of other dates, which were published elsewhere.
 
     Returns:
         The location of the staged set.
     """
-    lookups = LandedLookups(project.definition, project.settings.landing_uri)
     landed = [read_rows(project.definition, file, lookups) for file in files]
     return stage_rows(project.lake, raw_table(project.definition, name), landed, first, last, published).location
 

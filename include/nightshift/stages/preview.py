@@ -24,6 +24,7 @@ from nightshift.features.observations import observed_dates
 from nightshift.features.plan import FeaturePlan, plan_features
 from nightshift.lake.files import as_uri
 from nightshift.lake.labels import join_labels, read_labels
+from nightshift.lake.landed_lookups import LandedLookups
 from nightshift.lake.landing import landed_dates, landing_file, needed_files
 from nightshift.lake.read import published_dates
 from nightshift.lake.staging import load_staged, read_staged
@@ -176,7 +177,8 @@ def _stage_source(project: Project, scratch: Project, name: str, dates: SourceDa
     source, spec = definition.sources[name], raw_table(definition, name)
     files = [landing_file(landing, name, source, day) for day in dates.landed]
     published = [project.read(spec, day, day) for day in dates.published]
-    return load_staged(stage_files(scratch, name, files, dates.present[0], dates.present[-1], published))
+    lookups = LandedLookups(scratch.definition, landing)
+    return load_staged(stage_files(scratch, name, files, dates.present[0], dates.present[-1], lookups, published))
 
 
 def _publish_raw(scratch: Project, staged: Mapping[str, Staged], progress: Progress) -> Iterator[str]:

@@ -8,7 +8,6 @@ from datetime import date
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
 from nightshift.definition.load import definition_files, definition_hash
@@ -19,7 +18,7 @@ from nightshift.lake.tags import tag_snapshots, untag_snapshots
 from nightshift.monitoring.expected_performance import ExpectedPerformance, learn_expected_performance
 from nightshift.monitoring.reference import make_reference, score_columns, with_thresholds
 from nightshift.project import Progress, Project
-from nightshift.registry.classes import LabelClasses, label_values, settle_classes
+from nightshift.registry.classes import LabelClasses, finite_rows, label_values, settle_classes
 from nightshift.registry.estimators import libraries_of
 from nightshift.registry.package import ModelPackage
 from nightshift.registry.reference import ModelReference
@@ -274,7 +273,7 @@ def snapshot_tag(model: str, run_id: str) -> str:
 
 def _expectation(project: Project, fitted: FittedModel) -> ExpectedPerformance | None:
     """The performance on nights to come that the holdout gives reason to expect; None if it says nothing."""
-    finite, observed = _finite(fitted.scores), _finite(fitted.observed_scores)
+    finite, observed = finite_rows(fitted.scores), finite_rows(fitted.observed_scores)
     scores, labels = fitted.scores[finite], label_values(fitted.holdout, fitted.package.classes)[finite]
     if len(np.unique(labels)) < 2:
         return None
@@ -286,11 +285,6 @@ def _expectation(project: Project, fitted: FittedModel) -> ExpectedPerformance |
         METHODS[project.definition.prediction].fit_score_calibration(scores, labels),
         (fitted.observed_scores[observed], fitted.observed.to_numpy()[observed]),
     )
-
-
-def _finite(scores: Vector) -> npt.NDArray[np.bool_]:
-    """Which rows have finite scores alone."""
-    return np.asarray(np.isfinite(scores).reshape(len(scores), -1).all(axis=1))
 
 
 def _declared_weights(definition: ModelDefinition) -> dict[str, Any]:

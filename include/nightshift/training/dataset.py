@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -100,7 +101,7 @@ class ObservedRows:
     rows: pa.Table
     counts: LabelCounts
 
-    @property
+    @cached_property
     def labelled(self) -> pa.Table:
         """The rows that have a label."""
         return self.rows if not self.rows["label"].null_count else self.rows.filter(pc.is_valid(self.rows["label"]))
