@@ -61,7 +61,7 @@ class SmtpSettings(_Group):
 
 
 class AlertSettings(_Group):
-    """Where alerts go besides `var/alerts.jsonl`."""
+    """Where alerts go besides the records that `nightshift alerts` lists."""
 
     webhook_url: SecretStr | None = None
     smtp: SmtpSettings = SmtpSettings()
@@ -78,6 +78,11 @@ class Settings(BaseSettings):
         None, description="Sources that models share; default: sources, next to the models folder."
     )
     var: Path | None = Field(None, description="State of this installation; default: var below `home`.")
+    state: str | None = Field(
+        None,
+        description="What all machines share beside the tables, such as locks and the records of alerts: a folder, "
+        "s3://bucket/prefix, or postgresql+psycopg2://user@host/database; default: `var`.",
+    )
     landing: str | None = Field(None, description="Landing folder, local or URI; default: var/landing.")
     warehouse: str | None = Field(None, description="Iceberg warehouse, local or URI; default: var/warehouse.")
     mlflow_uri: str | None = Field(None, description="MLflow tracking URI; default: SQLite below `var`.")
@@ -108,6 +113,10 @@ class Settings(BaseSettings):
     @cached_property
     def var_path(self) -> Path:
         return (self.var or self.home / "var").resolve()
+
+    @cached_property
+    def state_uri(self) -> str:
+        return self.state or str(self.var_path)
 
     @cached_property
     def landing_uri(self) -> str:
@@ -145,10 +154,6 @@ class Settings(BaseSettings):
     def quality_docs_uri(self) -> str:
         return self.quality_docs or str(self.var_path / "quality")
 
-    @cached_property
-    def alerts_file(self) -> Path:
-        return self.var_path / "alerts.jsonl"
-
     def make_folder(self, *parts: str) -> Path:
         """A folder below that of the installation, which is made if it does not exist.
 
@@ -178,6 +183,7 @@ class Settings(BaseSettings):
             landing=self.landing_uri,
             audit_in_process=self.audit_in_process,
             var=folder,
+            state=str(folder),
             warehouse=str(folder / "warehouse"),
             catalog=CatalogSettings(uri=f"sqlite:///{folder / 'catalog.db'}?timeout=60"),
             mlflow_uri=f"sqlite:///{folder / 'mlflow.db'}",

@@ -42,7 +42,7 @@ def test_without_any_setting_everything_is_embedded_below_the_project() -> None:
     assert settings.tracking_uri == f"sqlite:///{var}/mlflow/mlflow.db"
     assert settings.artifact_root == f"{var}/mlflow/artifacts"
     assert settings.quality_docs_uri == f"{var}/quality"
-    assert settings.alerts_file == var / "alerts.jsonl"
+    assert settings.state_uri == str(var.resolve())
     assert settings.spark.master == "local[*]"
     assert settings.alerts.webhook_url is None
     assert settings.alerts.smtp.host is None
@@ -53,7 +53,7 @@ def test_everything_follows_the_folder_of_state(tmp_path: Path, monkeypatch: pyt
     settings = Settings()
     state = str(tmp_path / "state")
     places = [settings.landing_uri, settings.warehouse_uri, settings.artifact_root, settings.quality_docs_uri]
-    places.append(str(settings.alerts_file))
+    places.append(settings.state_uri)
     assert all(place.startswith(state) for place in places)
     assert settings.catalog_uri is not None
     assert state in settings.catalog_uri

@@ -1,33 +1,35 @@
-"""Delivers alerts: always to the file, and to the channels that the settings configure."""
+"""Delivers alerts: a record of each, which `nightshift alerts` lists, and the channels that the settings configure."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 
-from filelock import FileLock
-
 from nightshift.alerts.alert import Alert
 from nightshift.alerts.channels import CHANNELS
-from nightshift.lake.files import as_uri, write_bytes
+from nightshift.errors import NightshiftError
 from nightshift.settings import Settings
+from nightshift.state import open_state
 
 log = logging.getLogger(__name__)
+
+FOLDER = "alerts"  # a record for each incident, so that each is delivered once, whichever machine notices it
 
 
 def deliver(alert: Alert, settings: Settings) -> list[str]:
     """Delivers an incident once, to every configured channel; a channel that fails does not stop the rest.
 
     Returns:
-        The channels that accepted it; none if it had been delivered before.
+        The channels that accepted it, and `record`; none if it had been delivered before.
     """
     delivered = []
     try:
-        if not _append(alert, settings):
+        if not open_state(settings).create(_record_name(alert.incident), json.dumps(alert.to_json()).encode()):
             return []
-        delivered.append("file")
-    except OSError as error:
-        log.error("alert %s could not be delivered by file: %s", alert.incident, error)
+        delivered.append("record")
+    except (NightshiftError, OSError) as error:
+        log.error("alert %s could not be recorded: %s", alert.incident, error)
     for name, channel in CHANNELS.items():
         if (send := channel(settings.alerts)) is None:
             continue
@@ -41,37 +43,27 @@ def deliver(alert: Alert, settings: Settings) -> list[str]:
 
 
 def read_alerts(settings: Settings) -> list[dict[str, str | None]]:
-    """Every alert delivered so far, oldest first."""
-    if not settings.alerts_file.exists():
-        return []
-    return [alert for line in settings.alerts_file.read_text().splitlines() if (alert := _parse(line))]
+    """Every alert delivered so far, oldest first. Records that are no alerts are left out."""
+    state = open_state(settings)
+    alerts = [alert for name in state.names(FOLDER) if (alert := _parse(state.read(name)))]
+    return sorted(alerts, key=lambda alert: (str(alert["since"]), str(alert["incident"])))
 
 
 def remove_alerts(settings: Settings, model: str) -> int:
-    """Removes the alerts of a model from the file, and counts them."""
-    if not any(alert["model"] == model for alert in read_alerts(settings)):
-        return 0
-    with FileLock(settings.alerts_file.with_suffix(".lock")):
-        alerts = read_alerts(settings)
-        remaining = [alert for alert in alerts if alert["model"] != model]
-        write_bytes(as_uri(settings.alerts_file), "".join(json.dumps(alert) + "\n" for alert in remaining).encode())
-    return len(alerts) - len(remaining)
+    """Removes the records of a model's alerts, and counts them."""
+    incidents = [str(alert["incident"]) for alert in read_alerts(settings) if alert["model"] == model]
+    for incident in incidents:
+        open_state(settings).remove(_record_name(incident))
+    return len(incidents)
 
 
-def _parse(line: str) -> dict[str, str | None] | None:
+def _record_name(incident: str) -> str:
+    return f"{FOLDER}/{hashlib.sha256(incident.encode()).hexdigest()[:24]}.json"
+
+
+def _parse(content: bytes | None) -> dict[str, str | None] | None:
     try:
-        return dict(json.loads(line))
+        alert = json.loads(content or b"")
     except ValueError:
-        return None  # truncated by a full disk
-
-
-def _append(alert: Alert, settings: Settings) -> bool:
-    """Adds the alert to the file; False if its incident is there already."""
-    settings.alerts_file.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(settings.alerts_file.with_suffix(".lock")):
-        if any(earlier["incident"] == alert.incident for earlier in read_alerts(settings)):
-            return False
-        text = settings.alerts_file.read_text() if settings.alerts_file.exists() else ""
-        with settings.alerts_file.open("a") as file:
-            file.write(("\n" if text and not text.endswith("\n") else "") + json.dumps(alert.to_json()) + "\n")
-    return True
+        return None  # damaged by a full disk, or not ours
+    return alert if isinstance(alert, dict) and {"incident", "model", "since"} <= alert.keys() else None

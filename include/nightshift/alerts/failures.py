@@ -1,35 +1,37 @@
-"""Errors of failed tasks: a task records its error in a file, from which the scheduler makes the alert for the run."""
+"""Errors of failed tasks: a task records its error, from which the scheduler makes the alert for the run."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-from pathlib import Path
 
 from nightshift.settings import Settings
+from nightshift.state import open_state
 
 
 def record_failure(settings: Settings, dag_id: str, run_id: str, task_id: str, error: str) -> None:
     """Records the error of a task; a later attempt replaces it."""
-    folder = _folder(settings, dag_id, run_id)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{_name(task_id)}.json").write_text(json.dumps({"task": task_id, "error": error}))
+    record = json.dumps({"task": task_id, "error": error})
+    open_state(settings).write(f"{_folder(dag_id, run_id)}/{_name(task_id)}.json", record.encode())
 
 
 def read_failures(settings: Settings, dag_id: str, run_id: str) -> dict[str, str]:
     """The recorded errors of a run, by task."""
-    records = [json.loads(file.read_text()) for file in sorted(_folder(settings, dag_id, run_id).glob("*.json"))]
+    state = open_state(settings)
+    contents = [state.read(name) for name in state.names(_folder(dag_id, run_id))]
+    records = [json.loads(content) for content in contents if content is not None]
     return {record["task"]: record["error"] for record in records}
 
 
 def remove_failures(settings: Settings, dag_id: str, run_id: str) -> None:
     """Removes the records of a run."""
-    shutil.rmtree(_folder(settings, dag_id, run_id), ignore_errors=True)
+    state = open_state(settings)
+    for name in state.names(_folder(dag_id, run_id)):
+        state.remove(name)
 
 
-def _folder(settings: Settings, dag_id: str, run_id: str) -> Path:
-    return settings.var_path / "failures" / _name(f"{dag_id}/{run_id}")
+def _folder(dag_id: str, run_id: str) -> str:
+    return f"failures/{_name(f'{dag_id}/{run_id}')}"
 
 
 def _name(text: str) -> str:

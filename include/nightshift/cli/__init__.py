@@ -44,6 +44,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "train": trainings.train,
     "score": nights.score,
     "status": nights.status,
+    "alerts": monitoring.alerts,
     "sql": tables.sql,
     "tables": tables.tables,
     "drop": tables.drop,

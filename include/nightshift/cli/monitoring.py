@@ -21,6 +21,19 @@ if TYPE_CHECKING:
 NIGHT_SIZES = (100, 1_000, 10_000, 100_000)  # rows of the nights whose thresholds are shown
 
 
+def alerts(
+    model: Annotated[str | None, typer.Argument(help="A model; all of them if left out.")] = None,
+    format: OutputFormat = Format.table,
+) -> None:
+    """List every alert that was sent, oldest first; JSON has all fields of each."""
+    from nightshift.alerts.deliver import read_alerts
+    from nightshift.settings import get_settings
+
+    sent = [alert for alert in read_alerts(get_settings()) if model in (None, alert["model"])]
+    names = list(sent[0]) if sent and format is not Format.table else ["since", "kind", "model", "night", "what"]
+    write_rows(names, [tuple(alert.get(name) for name in names) for alert in sent], format)
+
+
 def replay_policy(
     model: Model,
     first: Annotated[datetime, typer.Option("--from", formats=DATE, help="First night.")],

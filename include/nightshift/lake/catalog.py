@@ -6,7 +6,6 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from filelock import FileLock
 from pyiceberg.catalog import Catalog, load_catalog
 from pyiceberg.exceptions import NamespaceAlreadyExistsError, NoSuchTableError, TableAlreadyExistsError
 from pyiceberg.io.pyarrow import schema_to_pyarrow
@@ -18,6 +17,7 @@ from nightshift.errors import NotYetAvailable, TerminalError
 from nightshift.lake.files import as_uri
 from nightshift.lake.tables import TableSpec
 from nightshift.settings import Settings
+from nightshift.state import open_state
 
 PROPERTIES = {
     # Bounded metadata: PyIceberg copies it at every access.
@@ -93,13 +93,8 @@ class Lake:
 
     @contextmanager
     def lock(self, name: str) -> Iterator[None]:
-        """Locks a table for one writer on this machine; other catalogs than SQL resolve conflicts at the commit."""
-        if self.settings.catalog.type != "sql":
-            yield
-            return
-        folder = self.settings.make_folder("locks")
-        # One object a file, so that the process that holds the lock can take it again.
-        with FileLock(folder / f"{name}.lock", is_singleton=True):
+        """Locks a table for one writer: those on other machines too, if they share the state."""
+        with open_state(self.settings).lock(name):
             yield
 
     def _open(self) -> Catalog:

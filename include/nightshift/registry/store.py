@@ -12,8 +12,6 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from filelock import FileLock
-
 from nightshift.definition.prediction import Prediction
 from nightshift.errors import TerminalError, first_line
 from nightshift.registry.classes import LabelClasses
@@ -36,6 +34,7 @@ from nightshift.registry.package import (
 )
 from nightshift.registry.reference import ModelReference
 from nightshift.settings import Settings
+from nightshift.state import open_state
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 DIGEST, NIGHT, REASON, GATE = "nightshift.digest", "nightshift.as_of", "nightshift.reason", "nightshift.gate"
@@ -264,8 +263,8 @@ class Registry:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """One writer at a time on this machine."""
-        with FileLock(self.settings.make_folder("locks") / f"registry.{self.model}.lock"):
+        """One writer at a time, on all machines that share the state."""
+        with open_state(self.settings).lock(f"registry.{self.model}"):
             yield
 
     def _upload(self, run_id: str, artifact: str, files: Mapping[str, bytes]) -> None:
@@ -324,10 +323,10 @@ class Registry:
 
 def _client(settings: Settings) -> Client:
     """An MLflow client; the first client of an installation creates the store, under a lock."""
-    uri, locks = settings.tracking_uri, settings.make_folder("locks")
-    if uri.startswith("sqlite:///"):
-        Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(locks / "registry.lock"):
+    uri = settings.tracking_uri
+    with open_state(settings).lock("registry"):
+        if uri.startswith("sqlite:///"):
+            Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
         return Client(uri)
 
 

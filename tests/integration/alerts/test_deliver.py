@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 import logging
 import socket
 from concurrent.futures import ThreadPoolExecutor
@@ -46,9 +45,8 @@ def dead_url() -> str:
         return f"http://127.0.0.1:{free.getsockname()[1]}/hooks/s3cret-token"
 
 
-def test_an_alert_is_always_written_to_the_file(settings: Settings) -> None:
-    assert deliver(ALERT, settings) == ["file"]
-    assert [json.loads(line) for line in settings.alerts_file.read_text().splitlines()] == [ALERT.to_json()]
+def test_an_alert_is_always_recorded(settings: Settings) -> None:
+    assert deliver(ALERT, settings) == ["record"]
     assert read_alerts(settings) == [ALERT.to_json()]
 
 
@@ -58,9 +56,9 @@ def test_before_the_first_alert_there_are_none(settings: Settings) -> None:
 
 def test_an_incident_is_delivered_once_and_another_incident_too(settings: Settings, web: Web) -> None:
     settings = with_channels(settings, web.url)
-    assert deliver(ALERT, settings) == ["file", "webhook"]
+    assert deliver(ALERT, settings) == ["record", "webhook"]
     assert deliver(replace(ALERT, summary="another sentence"), settings) == []
-    assert deliver(another(2), settings) == ["file", "webhook"]
+    assert deliver(another(2), settings) == ["record", "webhook"]
     assert [alert["incident"] for alert in read_alerts(settings)] == [ALERT.incident, "tiny.score/r2"]
     assert [alert["incident"] for alert in web.received] == [ALERT.incident, "tiny.score/r2"]
 
@@ -73,13 +71,13 @@ def test_an_incident_reported_many_times_at_once_is_delivered_once(settings: Set
 
 
 def test_the_webhook_gets_the_text_and_every_field(settings: Settings, web: Web) -> None:
-    assert deliver(ALERT, with_channels(settings, web.url)) == ["file", "webhook"]
+    assert deliver(ALERT, with_channels(settings, web.url)) == ["record", "webhook"]
     [received] = web.received
     assert received == {"path": "/hooks/s3cret-token", "text": ALERT.text(), **ALERT.to_json()}
 
 
 def test_mail_reaches_everybody_on_call(settings: Settings, mail: Mail) -> None:
-    assert deliver(ALERT, with_channels(settings, smtp=to(mail))) == ["file", "mail"]
+    assert deliver(ALERT, with_channels(settings, smtp=to(mail))) == ["record", "mail"]
     [(sender, receivers, message)] = mail.received
     assert sender == "night@example.org"
     assert receivers == ["on@call.org", "b@call.org"]
@@ -89,7 +87,7 @@ def test_mail_reaches_everybody_on_call(settings: Settings, mail: Mail) -> None:
 
 def test_mail_of_any_language_arrives_as_it_was_written(settings: Settings, mail: Mail) -> None:
     alert = replace(ALERT, summary="tiny.score: Spalte ‘größe’ fehlt — 列がありません")
-    assert deliver(alert, with_channels(settings, smtp=to(mail))) == ["file", "mail"]
+    assert deliver(alert, with_channels(settings, smtp=to(mail))) == ["record", "mail"]
     [(_, _, message)] = mail.received
     assert message["Subject"] == f"[nightshift] {alert.summary}"
     assert message.get_content().replace("\r\n", "\n") == alert.text()
@@ -97,7 +95,7 @@ def test_mail_of_any_language_arrives_as_it_was_written(settings: Settings, mail
 
 def test_mail_of_several_lines_arrives(settings: Settings, mail: Mail) -> None:
     alert = replace(ALERT, summary="tiny.score failed:\nfirst line\nsecond line")
-    assert deliver(alert, with_channels(settings, smtp=to(mail))) == ["file", "mail"]
+    assert deliver(alert, with_channels(settings, smtp=to(mail))) == ["record", "mail"]
     [(_, _, message)] = mail.received
     assert "tiny.score failed:" in message["Subject"]
 
@@ -115,7 +113,7 @@ def test_a_misconfigured_webhook_does_not_stop_the_mail_and_no_secret_is_logged(
     settings: Settings, mail: Mail, caplog: pytest.LogCaptureFixture, url: str
 ) -> None:
     caplog.set_level(logging.INFO)
-    assert deliver(ALERT, with_channels(settings, url, to(mail))) == ["file", "mail"]
+    assert deliver(ALERT, with_channels(settings, url, to(mail))) == ["record", "mail"]
     assert len(mail.received) == 1
     assert f"alert {ALERT.incident} could not be delivered by webhook" in caplog.text
     assert "s3cret" not in caplog.text
@@ -127,7 +125,7 @@ def test_a_webhook_that_refuses_does_not_stop_the_mail_and_no_secret_is_logged(
 ) -> None:
     caplog.set_level(logging.INFO)
     web.status = status
-    assert deliver(ALERT, with_channels(settings, web.url, to(mail))) == ["file", "mail"]
+    assert deliver(ALERT, with_channels(settings, web.url, to(mail))) == ["record", "mail"]
     assert "could not be delivered by webhook: HTTPStatusError" in caplog.text
     assert "s3cret" not in caplog.text
 
@@ -136,14 +134,14 @@ def test_a_webhook_that_is_down_does_not_stop_the_mail_and_no_secret_is_logged(
     settings: Settings, mail: Mail, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    assert deliver(ALERT, with_channels(settings, dead_url(), to(mail))) == ["file", "mail"]
+    assert deliver(ALERT, with_channels(settings, dead_url(), to(mail))) == ["record", "mail"]
     assert "could not be delivered by webhook: ConnectError" in caplog.text
     assert "s3cret" not in caplog.text
 
 
 def test_a_webhook_that_works_logs_no_secret(settings: Settings, web: Web, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    assert deliver(ALERT, with_channels(settings, web.url)) == ["file", "webhook"]
+    assert deliver(ALERT, with_channels(settings, web.url)) == ["record", "webhook"]
     assert "s3cret" not in caplog.text
 
 
@@ -161,7 +159,7 @@ def test_mail_that_fails_does_not_stop_the_webhook_and_no_secret_is_logged(
     settings: Settings, web: Web, mail: Mail, caplog: pytest.LogCaptureFixture, wrong: dict[str, object]
 ) -> None:
     caplog.set_level(logging.WARNING)
-    assert deliver(ALERT, with_channels(settings, web.url, to(mail, **wrong))) == ["file", "webhook"]
+    assert deliver(ALERT, with_channels(settings, web.url, to(mail, **wrong))) == ["record", "webhook"]
     assert f"alert {ALERT.incident} could not be delivered by mail" in caplog.text
     assert "s3cret" not in caplog.text
 
@@ -170,23 +168,26 @@ def test_a_mail_server_that_refuses_is_reported(
     settings: Settings, mail: Mail, caplog: pytest.LogCaptureFixture
 ) -> None:
     mail.refuse = True
-    assert deliver(ALERT, with_channels(settings, smtp=to(mail))) == ["file"]
+    assert deliver(ALERT, with_channels(settings, smtp=to(mail))) == ["record"]
     assert "could not be delivered by mail: SMTPSenderRefused" in caplog.text
 
 
-def test_a_file_that_cannot_be_written_does_not_stop_the_webhook(
+def test_a_record_that_cannot_be_written_does_not_stop_the_webhook(
     settings: Settings, web: Web, caplog: pytest.LogCaptureFixture
 ) -> None:
-    settings.alerts_file.mkdir(parents=True)  # as a full or read-only disk: it cannot be written
+    settings.var_path.mkdir()
+    (settings.var_path / "alerts").write_text("")  # as a full or read-only disk: nothing can be written there
     assert deliver(ALERT, with_channels(settings, web.url)) == ["webhook"]
-    assert "could not be delivered by file" in caplog.text
+    assert "could not be recorded" in caplog.text
 
 
-def test_a_line_cut_off_by_a_full_disk_does_not_silence_later_alerts(settings: Settings, web: Web) -> None:
+@pytest.mark.parametrize(
+    "content", [b"", b"5", b"null", b"[]", b'{"incident": "tiny.sc', b"\xff\xfe", b'{"somebody": "else\'s"}']
+)
+def test_a_damaged_record_does_not_silence_later_alerts(settings: Settings, web: Web, content: bytes) -> None:
     deliver(ALERT, settings)
-    with settings.alerts_file.open("a") as file:
-        file.write(json.dumps(another(2).to_json())[:40])
-    assert deliver(another(3), with_channels(settings, web.url)) == ["file", "webhook"]
+    (settings.var_path / "alerts" / "damaged.json").write_bytes(content)
+    assert deliver(another(3), with_channels(settings, web.url)) == ["record", "webhook"]
     assert [alert["incident"] for alert in read_alerts(settings)] == [ALERT.incident, "tiny.score/r3"]
     assert deliver(another(3), settings) == []
 

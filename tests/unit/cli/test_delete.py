@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -16,6 +15,8 @@ from click.testing import Result
 from prepared import PreparedInstallation
 from typer.testing import CliRunner
 
+from nightshift.alerts.alert import AlertRun, failed_run_alert
+from nightshift.alerts.deliver import deliver, read_alerts
 from nightshift.cli import app
 from nightshift.errors import TerminalError
 from nightshift.lake.catalog import Lake
@@ -77,8 +78,10 @@ def leave_everything(project: Project) -> None:
         publish(lake, spec, stage_arrow(lake, spec, table_of(spec, row), NIGHT, NIGHT, inputs, split))
     project.record("drift", NIGHT, [Measurement("x", "psi", 0.1)], "test")
     promoted(project, 1)
-    with project.settings.alerts_file.open("a") as file:
-        file.write(json.dumps({"incident": definition.name, "model": definition.name, "what": "?"}) + "\n")
+    run = AlertRun(
+        f"{definition.name}.score", "r1", str(NIGHT), "2024-01-05T06:31:00+00:00", "score", "http://127.0.0.1"
+    )
+    deliver(failed_run_alert(run, "?"), project.settings)
     page = Path(docs_folder(project.settings.quality_docs_uri, definition.name, "run")) / "index.html"
     page.parent.mkdir(parents=True)
     page.write_text("?")
@@ -99,7 +102,7 @@ def traces(settings: Settings, model: str) -> dict[str, Any]:
         "events": len(read_events(lake, model)),
         "registered": [m.name for m in client.search_registered_models() if m.name == model],
         "experiments": [e.name for e in client.search_experiments() if e.name in {model} or e.name.startswith(word)],
-        "alerts": [line for line in settings.alerts_file.read_text().splitlines() if f'"{model}"' in line],
+        "alerts": [alert["incident"] for alert in read_alerts(settings) if alert["model"] == model],
         "pages": list((settings.var_path / "quality").glob(f"{model}*/**/*.html")),
         "files": [str(f) for f in (settings.var_path / "warehouse").rglob("*.parquet") if f".{model}/" in str(f)],
     }
