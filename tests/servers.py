@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -16,6 +18,7 @@ from pathlib import Path
 # What boto3, Arrow, PyIceberg by our properties, and MLflow read.
 AWS_VARIABLES = {
     "AWS_REGION": "eu-central-1",
+    "AWS_DEFAULT_REGION": "eu-central-1",
     "AWS_ACCESS_KEY_ID": "AKIATESTONLY",
     "AWS_SECRET_ACCESS_KEY": "t3st-s3cret",
 }
@@ -33,6 +36,7 @@ def aws_server() -> Iterator[dict[str, str]]:
     """S3, Glue, SNS and SQS, empty; the environment variables that lead to them."""
     from moto.server import ThreadedMotoServer
 
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)  # a line a request
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -60,7 +64,7 @@ def postgresql() -> Iterator[str]:
         yield f"postgresql+psycopg2://nightshift@127.0.0.1:{port}/postgres"
     finally:
         if server is not None:
-            server.terminate()
+            server.send_signal(signal.SIGINT)  # at once, whoever is connected
             server.wait(30)
         shutil.rmtree(folder)
 

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
-from nightshift.errors import NightshiftError, TransientError
+from nightshift.errors import TransientError
+from nightshift.service_errors import explain
 
 
 @contextmanager
@@ -15,7 +16,8 @@ def explained() -> Iterator[None]:
     """Ends a task with the error's one line, not with a page of stack trace."""
     try:
         yield
-    except TransientError as error:
-        raise AirflowException(str(error)) from None
-    except NightshiftError as error:
-        raise AirflowFailException(str(error)) from None
+    except Exception as error:
+        if (explained_error := explain(error)) is None:
+            raise
+        kind = AirflowException if isinstance(explained_error, TransientError) else AirflowFailException
+        raise kind(str(explained_error)) from None

@@ -26,7 +26,7 @@ from nightshift.cli import (
     versions,
 )
 from nightshift.cli.output import error_console
-from nightshift.errors import NightshiftError
+from nightshift.service_errors import explain
 
 # In the order in which `nightshift --help` lists them.
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -76,6 +76,8 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     try:
         app()
-    except NightshiftError as error:
-        error_console.print(str(error), style="red", highlight=False, soft_wrap=True)
+    except Exception as error:
+        if (explained := explain(error)) is None:
+            raise
+        error_console.print(str(explained), style="red", highlight=False, soft_wrap=True)
         sys.exit(2)

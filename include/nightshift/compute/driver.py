@@ -11,7 +11,8 @@ from pyspark.errors import PySparkException
 
 from nightshift.compute.job import PROGRESS, TERMINAL, TRANSIENT
 from nightshift.compute.outcome import JobOutcome, write_outcome
-from nightshift.errors import NightshiftError, TransientError
+from nightshift.errors import TransientError
+from nightshift.service_errors import explain
 from nightshift.types import Staged
 
 Step = TypeVar("Step")
@@ -66,12 +67,14 @@ def _outcome(
 ) -> tuple[JobOutcome, int]:
     try:
         staged = stage(arguments)
-    except NightshiftError as error:
-        transient = isinstance(error, TransientError)
-        return JobOutcome(error=str(error), transient=transient), TRANSIENT if transient else TERMINAL
-    except PySparkException as error:
-        return JobOutcome(error=reason(error)), TERMINAL
     except Exception as error:  # the boundary of the process
+        # Of an error in a Python worker Spark has the text alone.
+        is_spark = isinstance(error, PySparkException)
+        if explained := explain(OSError(reason(error)) if is_spark else error):
+            transient = isinstance(explained, TransientError)
+            return JobOutcome(error=str(explained), transient=transient), TRANSIENT if transient else TERMINAL
+        if is_spark:
+            return JobOutcome(error=reason(error)), TERMINAL
         return JobOutcome(error=f"{type(error).__name__}: {reason(error)}"), 1
     for batch in staged:
         log(f"staged {batch.rows} rows of {batch.table} from {batch.first} to {batch.last}: {batch.location}")

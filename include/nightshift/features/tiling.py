@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 from nightshift.definition.features import Aggregate
 from nightshift.features.partials import Numbers, Partials, lift, load, merge, store, take
 from nightshift.features.plan import Tile
-from nightshift.lake.files import open_fs
+from nightshift.lake.files import make_folder_of, open_fs
 from nightshift.lake.groups import Group, partial_names
 from nightshift.lake.tables import TableSpec
 from nightshift.lake.zeros import plain_zeros
@@ -91,7 +91,7 @@ class TileWriter:
         file = f"{self.folder}/{tile.start}-{uuid4().hex}.parquet"
         identity = {"model": self.model, "days": tile.days, DAY: tile.start, "made_from": fingerprint}
         schema, (system, path) = self.spec.schema, open_fs(file)
-        system.create_dir(path.rsplit("/", 1)[0], recursive=True)
+        make_folder_of(file)
         with (
             system.open_output_stream(path) as stream,
             # Tiles are read much more often than written: fast matters more than small. Readers filter by few of their

@@ -13,6 +13,7 @@ from pyiceberg.table import Table
 from pyiceberg.table.name_mapping import NameMapping
 from pyiceberg.transforms import IdentityTransform
 
+from nightshift.aws import pyiceberg_properties
 from nightshift.errors import NotYetAvailable, TerminalError
 from nightshift.lake.files import as_uri
 from nightshift.lake.tables import TableSpec
@@ -99,7 +100,9 @@ class Lake:
 
     def _open(self) -> Catalog:
         settings = self.settings
-        properties = {"type": settings.catalog.type, "warehouse": self.warehouse, **settings.catalog.properties}
+        kind = settings.catalog.type
+        properties = {"type": kind, "warehouse": self.warehouse, **pyiceberg_properties(kind, self.warehouse)}
+        properties |= settings.catalog.properties
         if uri := settings.catalog_uri:
             properties["uri"] = uri
         settings.make_folder()

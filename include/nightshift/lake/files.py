@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
+import pyarrow as pa
 from pyarrow import fs
+
+from nightshift.aws import s3_file_system
+from nightshift.errors import TerminalError
 
 
 def as_uri(location: str | Path) -> str:
@@ -22,16 +27,37 @@ def local_path(uri: str) -> str:
 
 
 @lru_cache(maxsize=16)
-def _file_system(root: str) -> fs.FileSystem:
-    return fs.FileSystem.from_uri(root)[0]
+def _file_system(scheme: str, authority: str) -> fs.FileSystem:
+    if scheme == "file":
+        return fs.LocalFileSystem()
+    if scheme == "s3":
+        return s3_file_system()
+    try:
+        return fs.FileSystem.from_uri(f"{scheme}://{authority}")[0]
+    except pa.ArrowInvalid as error:
+        where, allowed = f"{scheme}://{authority}", "a path, s3://, gs://, abfs:// or hdfs://"
+        raise TerminalError(
+            f"no such file system: {error}", where=where, allowed=allowed, fix="correct the setting that names it"
+        ) from None
 
 
 def open_fs(uri: str) -> tuple[fs.FileSystem, str]:
-    """The file system of a location, and the path in it."""
-    if uri.startswith("file://") or "://" not in uri:
-        return _file_system("file:///"), local_path(uri)
+    """The file system of a location, and the path in it.
+
+    Raises:
+        TerminalError: If there is no such file system, or nothing says where it is.
+    """
+    if "://" not in uri:
+        return _file_system("file", ""), uri
     scheme, rest = uri.split("://", 1)
-    return _file_system(f"{scheme}://{rest.split('/', 1)[0]}"), rest
+    return _file_system(scheme, "" if scheme in ("file", "s3") else rest.split("/", 1)[0]), rest
+
+
+def make_folder_of(uri: str) -> None:
+    """Makes the folder of a file that is about to be written; object stores have no folders."""
+    system, path = open_fs(uri)
+    if isinstance(system, fs.LocalFileSystem):
+        system.create_dir(path.rsplit("/", 1)[0], recursive=True)
 
 
 def exists(uri: str) -> bool:
@@ -47,11 +73,20 @@ def list_files(uri: str, ending: str = "") -> list[str]:
 
 def file_sizes(uri: str, ending: str = "") -> dict[str, int]:
     """The files below a folder with their sizes in bytes, sorted; none if the folder does not exist."""
+    return {file: info.size for file, info in _file_infos(uri).items() if info.path.endswith(ending)}
+
+
+def files_older_than(uri: str, limit: datetime) -> list[str]:
+    """The files below a folder that were last written before an instant, sorted."""
+    return [file for file, info in _file_infos(uri).items() if info.mtime is not None and info.mtime < limit]
+
+
+def _file_infos(uri: str) -> dict[str, fs.FileInfo]:
     system, path = open_fs(uri)
     entries = system.get_file_info(fs.FileSelector(path, allow_not_found=True, recursive=True))
     prefix = uri.split("://", 1)[0] + "://" if "://" in uri else "file://"
-    files = [info for info in entries if info.type == fs.FileType.File and info.path.endswith(ending)]
-    return dict(sorted((prefix + info.path, info.size) for info in files))
+    files = {prefix + info.path: info for info in entries if info.type == fs.FileType.File}
+    return dict(sorted(files.items()))
 
 
 def write_bytes(uri: str, content: bytes) -> None:
@@ -59,11 +94,10 @@ def write_bytes(uri: str, content: bytes) -> None:
 
     On local disks a finished file is renamed; object stores have an atomic put.
     """
+    make_folder_of(uri)
     system, path = open_fs(uri)
-    parent = path.rsplit("/", 1)[0]
-    system.create_dir(parent, recursive=True)
     target = f"{path}.part" if isinstance(system, fs.LocalFileSystem) else path
-    with system.open_output_stream(target) as stream:
+    with system.open_output_stream(target, compression=None) as stream:  # else it compresses what ends with .gz
         stream.write(content)
     if target != path:
         system.move(target, path)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pyiceberg.table import Table
 
 from nightshift.lake.catalog import Lake
-from nightshift.lake.files import list_files, open_fs
+from nightshift.lake.files import files_older_than, remove
 from nightshift.lake.staging import JOBS, MANIFEST, staging_folder
 
 MIN_SNAPSHOTS = 100
@@ -38,7 +38,7 @@ def maintain(lake: Lake, progress: Callable[[str], None], *, now: datetime | Non
             removed = _remove_orphans(lake, name, now)
             counts[name] = {"snapshots": expired, "files": removed}
             progress(f"{name}: {expired} snapshots expired, {removed} files removed")
-    _remove(_files_older_than(staging_folder(lake.warehouse, JOBS, "").rstrip("/"), now - MIN_ORPHAN_AGE))
+    _remove(files_older_than(staging_folder(lake.warehouse, JOBS, "").rstrip("/"), now - MIN_ORPHAN_AGE))
     return counts
 
 
@@ -65,8 +65,8 @@ def _remove_orphans(lake: Lake, name: str, now: datetime) -> int:
     The files are listed before the table is loaded: a commit in between only adds references.
     """
     staged, limit = staging_folder(lake.warehouse, name, ""), now - MIN_ORPHAN_AGE
-    candidates = _files_older_than(staged.rstrip("/"), limit)
-    candidates += _files_older_than(lake.table(name).location() + "/metadata", limit)
+    candidates = files_older_than(staged.rstrip("/"), limit)
+    candidates += files_older_than(lake.table(name).location() + "/metadata", limit)
     needed = _reachable(lake.table(name))
     # A published set keeps its manifest: it names the inputs of the rows, and the set can be published again.
     needed |= {
@@ -77,19 +77,8 @@ def _remove_orphans(lake: Lake, name: str, now: datetime) -> int:
 
 def _remove(files: list[str]) -> int:
     for uri in files:
-        system, path = open_fs(uri)
-        system.delete_file(path)
+        remove(uri)
     return len(files)
-
-
-def _files_older_than(folder: str, limit: datetime) -> list[str]:
-    old_files = []
-    for uri in list_files(folder):
-        system, path = open_fs(uri)
-        modified = system.get_file_info(path).mtime
-        if modified is not None and modified < limit:
-            old_files.append(uri)
-    return old_files
 
 
 def _reachable(table: Table) -> set[str]:

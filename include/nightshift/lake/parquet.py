@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow.dataset import FileSystemDataset, ParquetFileFormat
 
-from nightshift.lake.files import open_fs
+from nightshift.lake.files import make_folder_of, open_fs
 from nightshift.lake.tables import TableSpec
 
 MAX_ROWS_IN_MEMORY = 1_000_000  # of a worker, so that its memory stays flat
@@ -22,8 +22,8 @@ def write_files(spec: TableSpec, rows: pa.Table, folder: str) -> dict[str, int]:
     Returns:
         The files as URIs, with their numbers of rows.
     """
+    make_folder_of(f"{folder}/")
     system, path = open_fs(folder)
-    system.create_dir(path, recursive=True)
     table = rows.select(spec.schema.names).cast(spec.schema)
     by = dict.fromkeys([*spec.partition_columns, *spec.key])
     table = table.sort_by([(column, "ascending") for column in by])
@@ -43,11 +43,15 @@ def read_files(uris: Sequence[str], spec: TableSpec, columns: Sequence[str] = ()
         spec: The table of the rows.
         columns: The columns to read; all if empty. A column that was declared after a file was written is null there.
     """
-    schema = pa.schema([spec.schema.field(name) for name in columns or spec.columns])
+    return dataset_of(uris, pa.schema([spec.schema.field(name) for name in columns or spec.columns])).to_table()
+
+
+def dataset_of(uris: Sequence[str], schema: pa.Schema) -> FileSystemDataset:
+    """Files as a dataset, which is read when it is asked for rows."""
     parquet = ParquetFileFormat()
     # From fragments, not from paths: paths would be listed, and the names of their folders parsed.
     files = [parquet.make_fragment(path, system) for system, path in map(open_fs, uris)]
-    return FileSystemDataset(files, schema, parquet).to_table()
+    return FileSystemDataset(files, schema, parquet)
 
 
 def row_count(uri: str) -> int:

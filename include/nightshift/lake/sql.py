@@ -7,10 +7,12 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 from pyiceberg.io.pyarrow import schema_to_pyarrow
+from pyiceberg.table import Table
 
 from nightshift.errors import TerminalError
 from nightshift.lake.catalog import Lake
 from nightshift.lake.files import local_path
+from nightshift.lake.parquet import dataset_of
 
 SHOW_TABLES = "see the tables with `show all tables`"
 
@@ -24,7 +26,7 @@ def connect_sql(lake: Lake) -> duckdb.DuckDBPyConnection:
     for namespace in sorted(lake.catalog.list_namespaces()):
         connection.execute(f'create schema if not exists "{namespace[0]}"')
         for name in sorted(lake.catalog.list_tables(namespace)):
-            connection.execute(f'create view "{name[0]}"."{name[1]}" as {_select(lake, ".".join(name))}')
+            _create_view(connection, lake.table(".".join(name)), f'"{name[0]}"."{name[1]}"')
     return connection
 
 
@@ -47,18 +49,27 @@ def run_sql(lake: Lake, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         raise TerminalError(f"the query failed: {error}", fix=SHOW_TABLES) from None
 
 
-def _select(lake: Lake, name: str) -> str:
-    table = lake.table(name)
-    files = sorted(local_path(task.file.file_path) for task in table.scan().plan_files())
+def _create_view(connection: duckdb.DuckDBPyConnection, table: Table, view: str) -> None:
+    """Creates a view of a table: DuckDB reads local files by itself, and those elsewhere through Arrow.
+
+    DuckDB's own access to object stores is an extension, which it would download.
+    """
+    files, schema = sorted(task.file.file_path for task in table.scan().plan_files()), schema_to_pyarrow(table.schema())
     # An older file lacks the columns that were added later: the empty relation declares all of them.
-    empty = ", ".join(f'null::{_sql_type(field.type)} as "{field.name}"' for field in schema_to_pyarrow(table.schema()))
-    if not files:
-        return f"select {empty} where false"
-    literals = ", ".join("'" + file.replace("'", "''") + "'" for file in files)
-    return (
-        f"select {empty} where false union all by name "
-        f"select * from read_parquet([{literals}], union_by_name=true, hive_partitioning=false)"
-    )
+    select = f"select {', '.join(map(_null_column, schema))} where false"
+    if files and all(file.startswith("file://") for file in files):
+        literals = ", ".join("'" + local_path(file).replace("'", "''") + "'" for file in files)
+        rows = f"select * from read_parquet([{literals}], union_by_name=true, hive_partitioning=false)"
+        select = f"{select} union all by name {rows}"
+    elif files:
+        relation = f"files of {view}".replace('"', "")
+        connection.register(relation, dataset_of(files, schema))
+        select = f'select * from "{relation}"'
+    connection.execute(f"create view {view} as {select}")
+
+
+def _null_column(field: pa.Field) -> str:
+    return f'null::{_sql_type(field.type)} as "{field.name}"'
 
 
 def _sql_type(kind: pa.DataType) -> str:

@@ -26,7 +26,9 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from nightshift.errors import TerminalError, TransientError, first_line
+from nightshift.aws import ATTEMPTS, aws_region
+from nightshift.errors import NightshiftError
+from nightshift.service_errors import explain
 from nightshift.state.reentrance import ReentrantLocks
 
 log = logging.getLogger(__name__)
@@ -36,7 +38,6 @@ RENEWALS = 3  # in that time
 LONGEST_PAUSE = 1.0  # seconds between two looks at a lock that is taken
 WRITER = "writer"  # metadata of an object: tells an own put, whose answer was lost, from another's
 ABSENT, CHANGED = {"NoSuchKey", "404"}, {"PreconditionFailed", "412"}
-BUSY = {"SlowDown", "ConditionalRequestConflict", "409", "503", "500", "InternalError", "RequestTimeout", "Throttling"}
 
 
 class ObjectStoreState:
@@ -51,7 +52,8 @@ class ObjectStoreState:
         self.location, self.lease_seconds = location.rstrip("/"), lease_seconds
         self._bucket, _, prefix = self.location.removeprefix("s3://").partition("/")
         self._prefix = f"{prefix}/" if prefix else ""
-        self._client = boto3.client("s3", config=Config(retries={"mode": "standard", "max_attempts": 8}))
+        retries = Config(retries={"mode": "standard", "max_attempts": ATTEMPTS})
+        self._client = boto3.client("s3", region_name=aws_region(), config=retries)
         self.lock = ReentrantLocks(self._lock)
 
     def read(self, name: str) -> bytes | None:
@@ -70,7 +72,7 @@ class ObjectStoreState:
     def names(self, folder: str) -> list[str]:
         """The names below a folder."""
         pages = self._client.get_paginator("list_objects_v2")
-        with self._explained("list", folder):
+        with self._explained(folder):
             keys = pages.paginate(Bucket=self._bucket, Prefix=f"{self._prefix}{folder}/").search("Contents[].Key")
             return sorted(key.removeprefix(self._prefix) for key in keys if key)
 
@@ -101,7 +103,7 @@ class ObjectStoreState:
     def _call(self, method: str, name: str, **arguments: Any) -> Any:
         """Calls the store for an object; `missing` is the answer if there is no such object, else that is an error."""
         has_answer, missing = "missing" in arguments, arguments.pop("missing", None)
-        with self._explained(method, name):
+        with self._explained(name):
             try:
                 return getattr(self._client, method)(Bucket=self._bucket, Key=self._prefix + name, **arguments)
             except ClientError as error:
@@ -112,21 +114,14 @@ class ObjectStoreState:
                 raise
 
     @contextmanager
-    def _explained(self, method: str, name: str) -> Iterator[None]:
-        where = f"{self.location}/{name}"
+    def _explained(self, name: str) -> Iterator[None]:
         try:
             yield
-        except ClientError as error:
-            if error.response["Error"]["Code"] in BUSY:
-                problem = f"the object store is busy: {first_line(error)}"
-                raise TransientError(problem, where=where, fix="wait, then run the task again") from None
-            problem = f"the object store refuses {method}: {first_line(error)}"
-            fix = "allow this role to get, put, list and delete objects there, or correct NIGHTSHIFT_STATE"
-            raise TerminalError(problem, where=where, fix=fix) from None
-        except BotoCoreError as error:
-            problem = f"the object store cannot be reached: {first_line(error)}"
-            fix = "check AWS_ENDPOINT_URL_S3, AWS_REGION and the credentials of this environment"
-            raise TransientError(problem, where=where, fix=fix) from None
+        except (ClientError, BotoCoreError) as error:
+            explained = explain(error)
+            assert explained is not None
+            where = f"{self.location}/{name}"
+            raise type(explained)(explained.problem, where=where, fix=explained.fix) from None
 
 
 class _ConditionFailed(Exception):
@@ -170,14 +165,14 @@ class _Lease:
                 self._state.remove(self._name)
             else:
                 log.warning("the lock %s/%s was lost while it was held", self._state.location, self._name)
-        except (TransientError, TerminalError) as error:  # what it protected is done: the lease ends by itself
+        except NightshiftError as error:  # what it protected is done: the lease ends by itself
             log.warning("the lock could not be given back: %s", error)
 
     def _renew(self) -> None:
         while not self._end.wait(self._state.lease_seconds / RENEWALS):
             try:
                 tag = self._state._put_if(self._name, self._content(), IfMatch=self._tag)
-            except (TransientError, TerminalError) as error:
+            except NightshiftError as error:
                 log.warning("the lock %s could not be renewed: %s", self._name, error)
                 continue
             if tag is None:

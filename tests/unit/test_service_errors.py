@@ -1,0 +1,151 @@
+"""What services answer, by the clients that meet it: Arrow and boto3 against a server that answers so."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import boto3
+import pytest
+from botocore.config import Config
+from servers import AWS_VARIABLES, free_port
+from sqlalchemy import create_engine
+
+from nightshift import aws
+from nightshift.errors import NightshiftError, NotYetAvailable, TerminalError, TransientError
+from nightshift.lake import files
+from nightshift.service_errors import explain
+
+TERMINAL, TRANSIENT = TerminalError, TransientError
+ANSWERS = [
+    (503, "SlowDown", TRANSIENT, "busy"),
+    (500, "InternalError", TRANSIENT, "wait"),
+    (400, "ExpiredToken", TRANSIENT, "renew the credentials"),
+    (403, "AccessDenied", TERMINAL, "allow this role"),
+    (403, "InvalidAccessKeyId", TERMINAL, "correct the credentials|allow this role"),  # a HEAD has the status alone
+    (403, "RequestTimeTooSkewed", TERMINAL, "clock|allow this role"),
+    (418, "Teapot", TRANSIENT, "look the answer up"),
+]
+
+
+class Answer(BaseHTTPRequestHandler):
+    """Answers every request alike."""
+
+    status, code = 200, ""
+
+    def answer(self) -> None:
+        text = f"<?xml version='1.0'?><Error><Code>{self.code}</Code><Message>no</Message></Error>".encode()
+        self.send_response(self.status)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(text)
+
+    do_GET = do_HEAD = do_PUT = do_DELETE = do_POST = answer
+
+    def log_message(self, *arguments: object) -> None:
+        """Keeps the tests' output free of it."""
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Answer]]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as listening:
+        threading.Thread(target=listening.serve_forever, daemon=True).start()
+        use_endpoint(monkeypatch, f"http://127.0.0.1:{listening.server_port}")
+        yield Answer
+        listening.shutdown()
+    files._file_system.cache_clear()
+
+
+def use_endpoint(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    for name, value in (AWS_VARIABLES | {"AWS_ENDPOINT_URL_S3": url}).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(aws, "ATTEMPTS", 1)
+    files._file_system.cache_clear()
+
+
+def put_by_boto() -> None:
+    boto3.client("s3", config=Config(retries={"max_attempts": 0})).put_object(Bucket="lake", Key="a/key", Body=b"")
+
+
+CALLS = [
+    lambda: files.read_bytes("s3://lake/a/key"),
+    lambda: files.write_bytes("s3://lake/a/key", b"content"),
+    lambda: files.list_files("s3://lake/a/key"),
+    put_by_boto,
+]
+
+
+@pytest.mark.parametrize(("status", "code", "kind", "fix"), ANSWERS)
+@pytest.mark.parametrize("call", CALLS, ids=["read", "write", "list", "boto"])
+def test_an_answer_is_one_line_with_its_fix(
+    call: Callable[[], object], status: int, code: str, kind: type[NightshiftError], fix: str, server: type[Answer]
+) -> None:
+    server.status, server.code = status, code
+    with pytest.raises(Exception) as failure:
+        call()
+    error = explain(failure.value)
+    assert type(error) is kind, failure.value
+    assert error.fix is not None
+    assert any(part in error.fix for part in fix.split("|"))
+    assert "\n" not in str(error)
+    assert error.where == "AWS" or str(error.where).startswith("s3://lake/a/key")
+
+
+@pytest.mark.parametrize("call", CALLS, ids=["read", "write", "list", "boto"])
+def test_an_endpoint_where_nobody_listens_may_answer_later(
+    call: Callable[[], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    use_endpoint(monkeypatch, f"http://127.0.0.1:{free_port()}")
+    with pytest.raises(Exception) as failure:
+        call()
+    error = explain(failure.value)
+    assert type(error) is TransientError
+    assert "AWS_ENDPOINT_URL" in str(error)
+
+
+def test_a_database_that_is_away_may_answer_later() -> None:
+    with pytest.raises(Exception) as failure:
+        create_engine(f"postgresql+psycopg2://night:s3cret@127.0.0.1:{free_port()}/catalog").connect()
+    error = explain(failure.value)
+    assert type(error) is TransientError
+    assert "the database does not answer" in str(error)
+    assert "s3cret" not in str(error)
+
+
+def test_an_error_of_ours_is_itself_and_any_other_is_none() -> None:
+    error = NotYetAvailable("nothing there")
+    assert explain(error) is error
+    assert explain(KeyError("a bug")) is None
+    assert explain(OSError("disk full")) is None
+
+
+def test_a_bug_in_handling_an_error_of_ours_is_not_taken_for_it() -> None:
+    with pytest.raises(KeyError) as failure:
+        try:
+            raise NotYetAvailable("nothing there")
+        except NotYetAvailable:
+            {}["a bug"]
+    assert explain(failure.value) is None
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:9000", "s3.example.com", "ftp://host"])
+def test_an_endpoint_that_is_no_address_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_endpoint(monkeypatch, url)
+    with pytest.raises(TerminalError, match="AWS_ENDPOINT_URL_S3: no address"):
+        files.read_bytes("s3://lake/a/key")
+
+
+def test_without_a_region_nothing_asks_amazon(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", "/nowhere")
+    files._file_system.cache_clear()
+    with pytest.raises(TerminalError, match="AWS_REGION"):
+        files.exists("s3://lake/a/key")
+
+
+def test_other_file_systems_that_are_none_are_named() -> None:
+    with pytest.raises(TerminalError, match="s4://lake: no such file system"):
+        files.exists("s4://lake/a/key")
