@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from pathlib import Path
+
+from sqlalchemy import NullPool, create_engine, make_url, text
 
 from nightshift.errors import TerminalError
-from nightshift.replay.servers import Servers
+from nightshift.replay.servers import Servers, airflow_database
 from nightshift.settings import Settings
 
 MODULE = "nightshift_airflow.delete_dags"
 
 
 def dag_records(settings: Settings, model: str) -> list[str]:
-    """The model's DAGs that the Airflow of this installation knows; none if its database is not on this machine."""
-    file = settings.var_path / "airflow" / "airflow.db"
-    if not file.exists():
+    """The model's DAGs that the Airflow of this installation knows; none if it has no database yet."""
+    url = make_url(airflow_database(settings))
+    if url.drivername.startswith("sqlite") and not Path(url.database or "").exists():
         return []
-    with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=60)) as database:
-        dags = database.execute("select dag_id from dag order by dag_id").fetchall()
-    return [dag for (dag,) in dags if dag.rpartition(".")[0] == model]
+    with create_engine(url, poolclass=NullPool).connect() as database:
+        dags = database.execute(text("select dag_id from dag order by dag_id")).scalars()
+        return [dag for dag in dags if dag.rpartition(".")[0] == model]
 
 
 def delete_dag_records(settings: Settings, model: str) -> None:

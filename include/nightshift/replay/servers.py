@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import hashlib
 import json
 import os
 import secrets
@@ -26,6 +27,7 @@ from nightshift.processes import die_with_parent
 from nightshift.settings import Settings
 
 MARK = "NIGHTSHIFT_INSTANCE"
+DATABASE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 AIRFLOW, LOGS = "airflow", "logs"  # folders of the installation
 QUIET = {"GX_ANALYTICS_ENABLED": "false", "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 # Without their log servers, which would listen on every address: the API server reads the same files.
@@ -147,7 +149,7 @@ class Servers:
             "AIRFLOW__CORE__FERNET_KEY": secret["fernet_key"],
             "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self.password_file),
             "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{self.airflow_url}/execution/",
-            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self.home / 'airflow.db'}",
+            DATABASE: airflow_database(self.settings),
             "AIRFLOW__API__SECRET_KEY": secret["api_secret_key"],
             "AIRFLOW__API__BASE_URL": self.airflow_url,
             "AIRFLOW__API_AUTH__JWT_SECRET": secret["jwt_secret"],
@@ -177,7 +179,8 @@ class Servers:
         return complete
 
     def _migrate(self) -> None:
-        marker = self.home / f"migrated-{version('apache-airflow-core')}"
+        database = hashlib.sha256(airflow_database(self.settings).encode()).hexdigest()[:12]
+        marker = self.home / f"migrated-{version('apache-airflow-core')}-{database}"
         if marker.exists():
             return
         with (self.logs / "migrate.log").open("a") as log:
@@ -233,6 +236,11 @@ class Servers:
                     return
             time.sleep(0.5)
         raise TerminalError(f"{server} did not become healthy within {timeout:.0f} s", where=str(self.logs))
+
+
+def airflow_database(settings: Settings) -> str:
+    """SQLAlchemy's URL of Airflow's metadata: that of the environment, or a SQLite file of the installation."""
+    return os.environ.get(DATABASE) or f"sqlite:///{settings.var_path / AIRFLOW / 'airflow.db'}"
 
 
 def running(var: Path) -> list[psutil.Process]:
