@@ -16,7 +16,7 @@ export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-15s %s\n", $$1, $$2}'
 
 .PHONY: run
 run: install ## Run the whole loop on real data; EXIT=1 stops the servers after the summary
@@ -29,11 +29,15 @@ up: install ## Start Airflow and MLflow alone, for your own models; Ctrl-C stops
 
 .PHONY: check
 check: install style ## Before every commit: style, types, layers, words, and the quick tests without database, server or JVM
-	@EXAMPLES=check $(PYTEST) -m "not database and not slow and not full" tests/unit
+	@EXAMPLES=check $(PYTEST) -m "not database and not slow and not full and not production" tests/unit
 
 .PHONY: test
 test: install style ## Check style, types and layers, and run every test but the large simulations
-	@$(PYTEST) -m "not full"
+	@$(PYTEST) -m "not full and not production"
+
+.PHONY: test-production
+test-production: install ## Run the tests that start servers of a deployment, such as a Spark cluster
+	@$(PYTEST) -m production
 
 .PHONY: simulate
 simulate: install ## Run the statistical simulations in full: how often thresholds, gates and comparisons err
@@ -41,7 +45,7 @@ simulate: install ## Run the statistical simulations in full: how often threshol
 
 .PHONY: coverage
 coverage: install ## Say how much of the code make test runs
-	@$(PYTEST) -m "not full" --cov --cov-report=term:skip-covered
+	@$(PYTEST) -m "not full and not production" --cov --cov-report=term:skip-covered
 
 .PHONY: style
 style: install

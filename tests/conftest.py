@@ -129,5 +129,5 @@ def spark() -> Iterator[SparkSession]:
 def jobs_in_this_process(spark: SparkSession) -> Iterator[None]:
     """Runs the jobs of a module's tests in the session that all tests share."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(SUBMITTERS, "spark-submit", "shared_session:SharedSession")
+        patch.setitem(SUBMITTERS, "local", "shared_session:SharedSession")
         yield

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
@@ -33,13 +34,39 @@ class CatalogSettings(_Group):
 class SparkSettings(_Group):
     """Where Spark jobs run and with what configuration."""
 
-    submitter: str = Field("spark-submit", description="One of SUBMITTERS in nightshift.compute.job.")
-    master: str = "local[*]"
+    master: str = Field("local[*]", description="Spark's master, or `emr-serverless://` and an application's id.")
     driver_memory: str = "2g"
     conf: dict[str, str] = {}
     class_archive: Path | None = Field(
         None, description="JVM class archive that halves start-up; default: beside the virtual environment."
     )
+    executors_within: int = Field(
+        300, description="Seconds that a job on a cluster waits for an executor before it is given up."
+    )
+    code: str | None = Field(None, description="Where `nightshift deploy` puts what jobs run on EMR Serverless; a URI.")
+
+    @property
+    def is_local(self) -> bool:
+        """Whether jobs run on this machine."""
+        return self.master.startswith("local")
+
+
+class EmrSettings(_Group):
+    """EMR Serverless, where the master is `emr-serverless://…`; region and endpoint are AWS's own variables."""
+
+    role_arn: str | None = Field(None, description="The role that jobs run as.")
+    log_uri: str | None = Field(
+        None, description="Where logs go, such as s3://bucket/logs; default: EMR's own storage."
+    )
+    packages: Literal["archive", "image"] = Field(
+        "archive",
+        description="Whether jobs find Python and its packages in the archive that `nightshift deploy` uploads, or in "
+        "the application's image.",
+    )
+    start_within: int = Field(
+        1800, description="Seconds that a job may wait to start before it is cancelled and reported."
+    )
+    poll: float = Field(30, description="Longest time in seconds between two looks at a job.")
 
 
 class SmtpSettings(_Group):
@@ -100,6 +127,7 @@ class Settings(BaseSettings):
     )
     catalog: CatalogSettings = CatalogSettings()
     spark: SparkSettings = SparkSettings()
+    emr: EmrSettings = EmrSettings()
     alerts: AlertSettings = AlertSettings()
 
     @cached_property
@@ -175,7 +203,6 @@ class Settings(BaseSettings):
 
     def scratch_copy(self, folder: Path) -> Settings:
         """An empty installation below a folder, on this machine, with the same definitions and landed files."""
-        local = self.spark.master.startswith("local")
         return Settings(
             home=self.home,
             models_folder=self.models_path,
@@ -190,7 +217,7 @@ class Settings(BaseSettings):
             mlflow_artifacts=str(folder / "artifacts"),
             quality_docs=str(folder / "quality"),
             # A cluster may not see the folder.
-            spark=self.spark if local else SparkSettings(driver_memory=self.spark.driver_memory),
+            spark=self.spark if self.spark.is_local else SparkSettings(driver_memory=self.spark.driver_memory),
         )
 
     def as_environment(self) -> dict[str, str]:

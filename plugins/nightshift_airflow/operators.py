@@ -10,19 +10,21 @@ from typing import TYPE_CHECKING, Any
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import BaseOperator
 from airflow.sdk.bases.sensor import BaseSensorOperator
-from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout
+from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, TaskDeferred
 
 from nightshift_airflow.alerts import alert_run, send
 from nightshift_airflow.errors import explained
+from nightshift_airflow.triggers import JobTrigger, find_run
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from nightshift.compute.job import Submission
-
+    from nightshift.compute.job import Job, RemoteSubmission, RemoteSubmitter, Submission
 
 # Seconds between two checks of a sensor that ends after each: a busy machine takes some to start and end a process.
 SHORTEST_RESCHEDULE = 30.0
+# Where Airflow keeps, for all tries of a task, the job that it has submitted elsewhere.
+SUBMISSION = "nightshift_submission"
 
 
 class LandedSensor(BaseSensorOperator):
@@ -116,7 +118,9 @@ class ApprovalOperator(HITLOperator):
 class SparkJobOperator(BaseOperator):
     """Runs a job of `spark_jobs/` where the settings say that Spark is.
 
-    The job's lines stream to the task's log; its last line is the task's error. Killing the task kills the job.
+    A job on this machine, or whose driver is on it, streams its lines to the task's log and ends with the task. A job
+    elsewhere is submitted and left to a trigger, so that it takes no worker's slot; a task whose worker or triggerer
+    dies finds the run that it has started. Killing the task, and clearing or marking it, kills the job.
 
     Args:
         job: The job's file name without ending.
@@ -136,25 +140,88 @@ class SparkJobOperator(BaseOperator):
         self._submission: Submission | None = None
 
     def execute(self, context: Context) -> list[str]:
-        """Runs the job to its end."""
-        from nightshift.compute.job import Job, complete, submit
-        from nightshift.definition.calendar import parse_night
-        from nightshift.lake.staging import new_attempt
+        """Runs the job to its end, or submits it and waits outside of this process."""
+        from nightshift.compute.job import RemoteSubmitter, complete, find_submitter
         from nightshift.settings import get_settings
 
         with explained():
-            night = parse_night(self.night)
-            attempt = new_attempt(night, night)
+            submitter = find_submitter(get_settings())
+            if isinstance(submitter, RemoteSubmitter):
+                return self._run_elsewhere(submitter, context)
             started = time.monotonic()
-            self._submission = submit(get_settings(), Job(self.job, (*self.arguments, "--attempt", attempt)))
+            self._submission = submitter.submit(self._job_of(self._new_attempt()))
             result = complete(self._submission, self.log.info)
             self.log.info("Spark job %s took %.1f s", self.job, time.monotonic() - started)
             return list(result.staged)
 
+    def resume(self, context: Context, event: dict[str, Any]) -> list[str]:
+        """Takes the result of a job that has ended elsewhere.
+
+        Args:
+            context: The task's.
+            event: What the trigger says; see `JobTrigger`.
+        """
+        from nightshift.errors import TerminalError, TransientError
+
+        with explained():
+            if event["error"]:
+                raise (TransientError if event["transient"] else TerminalError)(event["error"])
+            return self._result(find_run(self.job, event["attempt"], event["run"]), context)
+
     def on_kill(self) -> None:
-        """Takes the job's JVM along."""
+        """Takes the job along."""
         if self._submission is not None:
             self._submission.kill()
+
+    def _run_elsewhere(self, submitter: RemoteSubmitter, context: Context) -> list[str]:
+        store = context["task_state_store"]
+        submission, attempt = self._take_up(submitter, store)
+        self._submission = submission
+        self.log.info("Spark job %s is run %s; logs: %s", self.job, submission.run, submission.logs)
+        if not submission.poll().active:
+            return self._result(submission, context)
+        trigger = JobTrigger(job=self.job, attempt=attempt, run=submission.run)
+        raise TaskDeferred(trigger=trigger, method_name=self.resume.__name__)
+
+    def _take_up(self, submitter: RemoteSubmitter, store: Any) -> tuple[RemoteSubmission, str]:
+        """The run that an earlier try has started, if it still runs or nobody has taken its result; else a new one.
+
+        The attempt is stored before the job is submitted, and the run after it. A process that dies in between leaves
+        an attempt without a run: it is submitted again, and the service knows it.
+        """
+        from nightshift.compute.job import JobState
+
+        stored = store.get(SUBMISSION) or {}
+        if stored.get("run"):
+            submission = submitter.find(self._job_of(stored["attempt"]), stored["run"])
+            state = submission.poll()
+            if state.active or state is JobState.SUCCEEDED:
+                self.log.info("an earlier try of this task has submitted the job: it is %s", state)
+                return submission, stored["attempt"]
+            stored = {}
+        attempt = stored.get("attempt") or self._new_attempt()
+        store.set(SUBMISSION, {"attempt": attempt})
+        submission = submitter.submit(self._job_of(attempt))
+        store.set(SUBMISSION, {"attempt": attempt, "run": submission.run})
+        return submission, attempt
+
+    def _result(self, submission: RemoteSubmission, context: Context) -> list[str]:
+        staged = list(submission.result().staged)
+        # Taken: if the task is cleared, the job is to run again.
+        context["task_state_store"].delete(SUBMISSION)
+        return staged
+
+    def _new_attempt(self) -> str:
+        from nightshift.definition.calendar import parse_night
+        from nightshift.lake.staging import new_attempt
+
+        night = parse_night(self.night)
+        return new_attempt(night, night)
+
+    def _job_of(self, attempt: str) -> Job:
+        from nightshift.compute.job import Job
+
+        return Job(self.job, (*self.arguments, "--attempt", attempt), attempt=attempt)
 
 
 def _duration(seconds: int) -> str:

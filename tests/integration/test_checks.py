@@ -62,7 +62,7 @@ def transform(frame, cutoff):
 def jobs_in_this_process(jobs_in_this_process: None) -> Iterator[None]:
     """Also the model's own code reads the lake, in Spark's workers."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(SUBMITTERS, "spark-submit", "shared_session:SettingsInWorkers")
+        patch.setitem(SUBMITTERS, "local", "shared_session:SettingsInWorkers")
         yield
 
 

@@ -14,6 +14,7 @@ import typer
 
 from nightshift.cli import (
     definitions,
+    deployment,
     features,
     monitoring,
     nights,
@@ -52,6 +53,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "features": features.features,
     "leakcheck": features.leakcheck,
     "skew": features.skew,
+    "deploy": deployment.deploy,
     "champion": versions.champion,
     "versions": versions.versions,
     "rollback": versions.rollback,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from pyspark.errors import PySparkException
 
+from nightshift.compute.executors import watch_executors
 from nightshift.compute.job import PROGRESS, TERMINAL, TRANSIENT
 from nightshift.compute.outcome import JobOutcome, write_outcome
 from nightshift.errors import TransientError
@@ -28,11 +30,10 @@ def run(parser: argparse.ArgumentParser, stage: Callable[[argparse.Namespace], S
     parser.add_argument("--model", required=True, help="name of the model definition")
     parser.add_argument("--outcome", help="URI of the file that tells the submitter what was staged, or why not")
     arguments = parser.parse_args()
+    watch_executors(lambda error: _give_up(error, arguments.outcome))
     outcome, code = _outcome(stage, arguments)
-    if arguments.outcome:
-        write_outcome(arguments.outcome, outcome)
+    _leave(outcome, arguments.outcome)
     if code:
-        sys.stderr.write(f"error: {outcome.error}\n")
         raise SystemExit(code)
 
 
@@ -60,6 +61,20 @@ def reason(error: Exception) -> str:
     # A failure inside a Python worker hides its reason in the last line of a nested stack trace.
     nested = [line for line in lines if "Error: " in line and not line.startswith(("at ", "File ", "Caused by"))]
     return (nested or lines or [repr(error)])[0]
+
+
+def _leave(outcome: JobOutcome, uri: str | None) -> None:
+    if uri:
+        write_outcome(uri, outcome)
+    if outcome.error:
+        sys.stderr.write(f"error: {outcome.error}\n")
+        sys.stderr.flush()
+
+
+def _give_up(error: TransientError, uri: str | None) -> None:
+    """Ends the process from another thread than the one that waits for Spark."""
+    _leave(JobOutcome(error=str(error), transient=True), uri)
+    os._exit(TRANSIENT)
 
 
 def _outcome(

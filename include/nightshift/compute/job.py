@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from importlib import import_module
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from nightshift.errors import TerminalError
 from nightshift.settings import Settings
@@ -16,8 +17,16 @@ PROGRESS, READY = "progress: ", "session ready"
 
 TERMINAL, TRANSIENT = 2, 75  # exit codes of a job; 75 is sysexits' EX_TEMPFAIL
 
-# One submitter a target, imported when it is chosen: the value of `spark.submitter` and the class.
-SUBMITTERS = {"spark-submit": "nightshift.compute.spark_submit:SparkSubmit"}
+# The submitter of each kind of master, by the scheme of its address; its module is imported when a job is submitted.
+SPARK_SUBMIT = "nightshift.compute.spark_submit:SparkSubmit"
+SUBMITTERS = {
+    "local": SPARK_SUBMIT,
+    "spark": SPARK_SUBMIT,
+    "yarn": SPARK_SUBMIT,
+    "k8s": SPARK_SUBMIT,
+    "emr-serverless": "nightshift.compute.emr_serverless:EmrServerless",
+}
+MASTERS = "local[*], spark://host:7077, yarn, k8s://https://host, emr-serverless://application-id"
 
 
 @dataclass(frozen=True)
@@ -29,12 +38,15 @@ class Job:
         arguments: What its command line takes.
         many_nights: Whether it works on many nights, so that it pays to compile its code well.
         environment: Variables it needs beside the settings.
+        attempt: Names this try of the job in every process: where jobs run elsewhere, the same attempt is never started
+            twice. Empty if the job ends with the process that submits it.
     """
 
     name: str
     arguments: tuple[str, ...] = ()
     many_nights: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
+    attempt: str = ""
 
 
 @dataclass(frozen=True)
@@ -66,6 +78,32 @@ class Submission(Protocol):
         """Ends the job with everything it started."""
 
 
+class RemoteSubmission(Submission, Protocol):
+    """A job that runs without the process that submitted it.
+
+    Attributes:
+        run: Identifies it, so that another process can find it.
+        logs: Where its logs are, as people reach them.
+    """
+
+    @property
+    def run(self) -> str: ...
+
+    @property
+    def logs(self) -> str: ...
+
+    def poll(self) -> JobState:
+        """How far it is; a job that does not start in time is cancelled.
+
+        Raises:
+            TransientError: If the service does not say, or the job did not start in time.
+            TerminalError: If the service refuses to say.
+        """
+
+    def pauses(self) -> Iterator[float]:
+        """Seconds to wait between two looks at it, without end."""
+
+
 class Submitter(Protocol):
     """A place where jobs run."""
 
@@ -73,19 +111,57 @@ class Submitter(Protocol):
         """Starts a job."""
 
 
+@runtime_checkable
+class RemoteSubmitter(Protocol):
+    """A place where jobs run on without the process that submitted them."""
+
+    def submit(self, job: Job) -> RemoteSubmission:
+        """Starts a job, or returns the run that its attempt started already."""
+
+    def find(self, job: Job, run: str) -> RemoteSubmission:
+        """A job that was submitted by this or another process."""
+
+
+class JobState(StrEnum):
+    """How far a job is that runs elsewhere."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def active(self) -> bool:
+        """Whether it has not ended."""
+        return self in {JobState.WAITING, JobState.RUNNING}
+
+
+def find_submitter(settings: Settings) -> Submitter:
+    """The submitter of the master that the settings name.
+
+    Raises:
+        TerminalError: If there is none.
+    """
+    master = settings.spark.master
+    scheme = master.partition("://")[0].partition("[")[0]
+    if scheme not in SUBMITTERS:
+        where = "environment variable NIGHTSHIFT_SPARK__MASTER"
+        raise TerminalError(
+            "no such kind of master", where=where, received=master, allowed=MASTERS, fix="change it or unset it"
+        )
+    module, _, name = SUBMITTERS[scheme].partition(":")
+    submitter: Submitter = getattr(import_module(module), name)(settings)
+    return submitter
+
+
 def submit(settings: Settings, job: Job) -> Submission:
     """Starts a job where the settings say that Spark is.
 
     Raises:
-        TerminalError: If the settings name no submitter.
+        TerminalError: If the settings name no such place.
     """
-    target = settings.spark.submitter
-    if target not in SUBMITTERS:
-        where, fix = "environment variable NIGHTSHIFT_SPARK__SUBMITTER", "change it or unset it"
-        raise TerminalError("unknown submitter", where=where, received=target, allowed=SUBMITTERS, fix=fix)
-    module, _, name = SUBMITTERS[target].partition(":")
-    submitter: Submitter = getattr(import_module(module), name)(settings)
-    return submitter.submit(job)
+    return find_submitter(settings).submit(job)
 
 
 def complete(submission: Submission, write: Callable[[str], None]) -> JobResult:

@@ -43,9 +43,14 @@ class JobOutcome:
             raise (TransientError if self.transient else TerminalError)(self.error)
 
 
+def outcome_uri(settings: Settings, job: str, attempt: str) -> str:
+    """The outcome file of an attempt at a job."""
+    return f"{staging_folder(settings.warehouse_uri, JOBS, f'{job}-{attempt}')}/{OUTCOME}"
+
+
 def new_outcome_uri(settings: Settings, job: str) -> str:
     """An outcome file that no other attempt writes."""
-    return f"{staging_folder(settings.warehouse_uri, JOBS, f'{job}-{uuid.uuid4().hex[:12]}')}/{OUTCOME}"
+    return outcome_uri(settings, job, uuid.uuid4().hex[:12])
 
 
 def write_outcome(uri: str, outcome: JobOutcome) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from nightshift.compute.job import TRANSIENT, Job, JobResult
+from nightshift.compute.job_environment import aws_elsewhere, holds_secret, settings_elsewhere
 from nightshift.compute.outcome import new_outcome_uri, read_outcome
 from nightshift.errors import TerminalError, TransientError
 from nightshift.processes import kill_group, start_group
@@ -52,9 +53,8 @@ class SparkSubmit:
         program = shutil.which("spark-submit", path=str(Path(sys.executable).parent)) or shutil.which("spark-submit")
         if program is None:
             raise TerminalError("spark-submit is not installed", fix="install the locked requirements: make install")
-        conf = {"spark.driver.memory": spark.driver_memory}
-        if spark.master.startswith("local"):
-            conf |= self._local_conf(job)
+        conf = {"spark.driver.memory": spark.driver_memory, **self._common_conf(job)}
+        conf |= self._local_conf() if spark.is_local else self._cluster_conf(job)
         command = [program, "--master", spark.master]
         for key, value in (conf | spark.conf).items():
             command += ["--conf", f"{key}={value}"]
@@ -67,26 +67,44 @@ class SparkSubmit:
         python = {"PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable, "PYTHONUNBUFFERED": "1"}
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
         local = {"SPARK_LOCAL_IP": "127.0.0.1", "OMP_NUM_THREADS": "1", "SPARK_LAUNCHER_OPTS": ONE_NIGHT}
-        if not self.settings.spark.master.startswith("local"):
+        if not self.settings.spark.is_local:
             local = {}
         return {**inherited, **self.settings.as_environment(), "PATH": path, **python, **local, **job.environment}
 
-    def _local_conf(self, job: Job) -> dict[str, str]:
+    def _common_conf(self, job: Job) -> dict[str, str]:
         return {
             "spark.ui.enabled": "false",
             "spark.ui.showConsoleProgress": "false",
+            "spark.sql.debug.maxToStringFields": "1000",
+            "spark.driver.extraJavaOptions": self._jvm_flags(job),
+        }
+
+    def _local_conf(self) -> dict[str, str]:
+        return {
             "spark.sql.shuffle.partitions": "2",
             "spark.sql.adaptive.enabled": "false",
-            "spark.sql.debug.maxToStringFields": "1000",
             # Looking at files takes longer as a job than as a loop while they lie on this machine.
             "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",
-            "spark.driver.extraJavaOptions": self._jvm_flags(job),
+        }
+
+    def _cluster_conf(self, job: Job) -> dict[str, str]:
+        # The driver inherits our environment. These variables show in Spark's pages: what is secret stays here, and
+        # the workers have it in their own environment or not at all.
+        ours = aws_elsewhere(self.environment(job)) | settings_elsewhere(self.settings) | {"OMP_NUM_THREADS": "1"}
+        public = {name: value for name, value in ours.items() if not holds_secret(value)}
+        return {
+            # Adaptive execution joins small partitions of a shuffle; Spark's 200 are many for a night.
+            "spark.sql.shuffle.partitions": "64",
+            **{f"spark.executorEnv.{name}": value for name, value in public.items()},
         }
 
     def _jvm_flags(self, job: Job) -> str:
         # Not by SPARK_CONF_DIR: a class archive does not go with folders on the class path.
         logging = (self.settings.home / "spark_jobs" / "log4j2.properties").as_uri()
-        flags = f"{MANY_NIGHTS if job.many_nights else ONE_NIGHT} -Dlog4j2.configurationFile={logging}"
+        logging_flag = f"-Dlog4j2.configurationFile={logging}"
+        if not self.settings.spark.is_local:
+            return logging_flag
+        flags = f"{MANY_NIGHTS if job.many_nights else ONE_NIGHT} {logging_flag}"
         archive = class_archive(self.settings)
         return f"{flags} -XX:SharedArchiveFile={archive}" if archive.exists() else flags
 

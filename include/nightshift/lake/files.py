@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
@@ -99,6 +100,17 @@ def write_bytes(uri: str, content: bytes) -> None:
     target = f"{path}.part" if isinstance(system, fs.LocalFileSystem) else path
     with system.open_output_stream(target, compression=None) as stream:  # else it compresses what ends with .gz
         stream.write(content)
+    if target != path:
+        system.move(target, path)
+
+
+def write_file(uri: str, source: Path) -> None:
+    """Writes a copy of a local file of any size, atomically like `write_bytes`."""
+    make_folder_of(uri)
+    system, path = open_fs(uri)
+    target = f"{path}.part" if isinstance(system, fs.LocalFileSystem) else path
+    with source.open("rb") as file, system.open_output_stream(target, compression=None) as stream:
+        shutil.copyfileobj(file, stream, 2**24)
     if target != path:
         system.move(target, path)
 

@@ -16,7 +16,7 @@ from nightshift.compute.job import Job, complete, submit
 from nightshift.compute.outcome import JobOutcome, read_outcome, write_outcome
 from nightshift.compute.spark_submit import SparkSubmission, SparkSubmit
 from nightshift.errors import NightshiftError, TerminalError, TransientError
-from nightshift.settings import PROJECT, Settings, SparkSettings
+from nightshift.settings import PROJECT, CatalogSettings, Settings, SparkSettings
 
 GONE_WITHIN = 20  # seconds; a bound for a machine under load, not a measurement
 
@@ -110,11 +110,44 @@ def test_what_the_settings_say_goes_before_what_a_local_job_would_do(settings: S
 
 
 @pytest.mark.parametrize("master", ["yarn", "spark://host:7077", "k8s://https://host"])
-def test_a_cluster_keeps_its_own_configuration(settings: Settings, master: str) -> None:
-    chosen = settings.model_copy(update={"spark": SparkSettings(master=master, conf={"spark.a": "1"})})
+def test_workers_of_a_cluster_get_what_they_need_and_nothing_secret(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, master: str
+) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://s3.example.com")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
+    chosen = settings.model_copy(
+        update={
+            "spark": SparkSettings(master=master, conf={"spark.a": "1"}),
+            "catalog": CatalogSettings(uri="postgresql+psycopg2://nightshift:hunter2@db/catalog"),
+            "mlflow_uri": "https://mlflow.example.com",
+        }
+    )
     submitter = SparkSubmit(chosen)
-    assert confs(submitter.command(Job("score"))) == {"spark.driver.memory": "2g", "spark.a": "1"}
-    assert "SPARK_LOCAL_IP" not in set(submitter.environment(Job("score"))) - set(os.environ)
+    command = submitter.command(Job("score"))
+    workers = {
+        name.removeprefix("spark.executorEnv."): value
+        for name, value in confs(command).items()
+        if name.startswith("spark.executorEnv.")
+    }
+    assert workers["AWS_REGION"] == "eu-central-1" and workers["AWS_ENDPOINT_URL_S3"] == "http://s3.example.com"
+    assert workers["NIGHTSHIFT_WAREHOUSE"] == settings.warehouse_uri
+    assert workers["NIGHTSHIFT_MLFLOW_URI"] == "https://mlflow.example.com"
+    assert "NIGHTSHIFT_CATALOG" not in workers and "hunter2" not in " ".join(command)
+    environment = submitter.environment(Job("score"))
+    assert environment["AWS_SECRET_ACCESS_KEY"] == "hunter2" and "hunter2" in environment["NIGHTSHIFT_CATALOG"]
+
+
+def test_a_cluster_keeps_its_own_configuration(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SPARK_LOCAL_IP", raising=False)
+    chosen = settings.model_copy(update={"spark": SparkSettings(master="yarn", conf={"spark.a": "1"})})
+    submitter = SparkSubmit(chosen)
+    conf = confs(submitter.command(Job("score")))
+    assert conf["spark.a"] == "1" and conf["spark.ui.enabled"] == conf["spark.ui.showConsoleProgress"] == "false"
+    assert conf["spark.driver.extraJavaOptions"].startswith("-Dlog4j2.configurationFile=file://")
+    # Adaptive execution is the cluster's, and its machines have more memory than a night's job on this one.
+    assert not {"spark.sql.adaptive.enabled", "spark.executor.memory", "spark.executor.instances"} & set(conf)
+    assert "SPARK_LOCAL_IP" not in submitter.environment(Job("score"))
 
 
 def test_a_job_runs_with_this_interpreter_and_these_settings(settings: Settings) -> None:
@@ -134,12 +167,14 @@ def test_without_spark_the_error_says_how_to_get_it(
         SparkSubmit(settings).command(Job("score"))
 
 
-def test_an_unknown_submitter_is_one_clear_line(settings: Settings) -> None:
-    spark = settings.spark.model_copy(update={"submitter": "emr"})
+@pytest.mark.parametrize("master", ["emr://cluster", "sparks://host:7077", "", "localhost"])
+def test_an_unknown_master_is_one_clear_line(settings: Settings, master: str) -> None:
+    spark = settings.spark.model_copy(update={"master": master})
     with pytest.raises(TerminalError) as caught:
         submit(settings.model_copy(update={"spark": spark}), Job("score"))
     assert str(caught.value) == (
-        "environment variable NIGHTSHIFT_SPARK__SUBMITTER: unknown submitter; received 'emr'; allowed: spark-submit; "
+        f"environment variable NIGHTSHIFT_SPARK__MASTER: no such kind of master; received '{master}'; allowed: "
+        "local[*], spark://host:7077, yarn, k8s://https://host, emr-serverless://application-id; "
         "fix: change it or unset it"
     )
 
