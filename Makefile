@@ -31,12 +31,16 @@ up: install ## Start Airflow and MLflow alone, for your own models; Ctrl-C stops
 check: install style ## Before every commit: style, types, layers, words, and the quick tests without database, server or JVM
 	@EXAMPLES=check $(PYTEST) -m "not database and not slow and not full and not production" tests/unit
 
+.PHONY: servers
+servers: ## Install PostgreSQL and Redis, which tests start for themselves
+	@scripts/servers.sh
+
 .PHONY: test
-test: install style ## Check style, types and layers, and run every test but the large simulations
+test: install servers style ## Check style, types and layers, and run every test but the large simulations
 	@$(PYTEST) -m "not full and not production"
 
 .PHONY: test-production
-test-production: install ## Run the tests that start servers of a deployment, such as a Spark cluster
+test-production: install servers ## Run the tests that start servers of a deployment, such as a Spark cluster
 	@$(PYTEST) -m production
 
 .PHONY: simulate

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 TESTS = Path(__file__).parent
 TINY = TESTS / "models"
 # Folders whose tests share a server or a JVM: each runs in one process, and first, since it takes longest.
-SHARING = ("tests/e2e/", "tests/integration/")
+SHARING = ("tests/e2e/", "tests/production/", "tests/integration/")
 # A test that uses one of these needs a database.
 DATABASES = {"lake", "project", "empty_mlflow"}
 

@@ -91,6 +91,11 @@ class AlertSettings(_Group):
     """Where alerts go besides the records that `nightshift alerts` lists."""
 
     webhook_url: SecretStr | None = None
+    sns_topic: str | None = Field(
+        None,
+        pattern=r"^arn:aws[\w-]*:sns:[\w-]+:\d{12}:[\w-]+(\.fifo)?$",
+        description="The ARN of a topic of Amazon SNS.",
+    )
     smtp: SmtpSettings = SmtpSettings()
 
 

@@ -1,15 +1,22 @@
 from __future__ import annotations
 
+import json
 import logging
 import socket
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
+import boto3
 import pytest
-from pydantic import SecretStr
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import SecretStr, ValidationError
+from servers import aws_server
 
 from integration.alerts.conftest import Mail, Web
 from nightshift.alerts.alert import Alert, AlertRun, failed_run_alert
+from nightshift.alerts.channels.sns import subject
 from nightshift.alerts.deliver import deliver, read_alerts
 from nightshift.settings import AlertSettings, Settings, SmtpSettings
 
@@ -190,6 +197,48 @@ def test_a_damaged_record_does_not_silence_later_alerts(settings: Settings, web:
     assert deliver(another(3), with_channels(settings, web.url)) == ["record", "webhook"]
     assert [alert["incident"] for alert in read_alerts(settings)] == [ALERT.incident, "tiny.score/r3"]
     assert deliver(another(3), settings) == []
+
+
+@pytest.fixture(scope="module")
+def topic() -> Iterator[tuple[str, str]]:
+    """A topic, and a queue that gets what is published to it."""
+    with aws_server() as variables, pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        arn = boto3.client("sns").create_topic(Name="on-call")["TopicArn"]
+        queue = boto3.client("sqs").create_queue(QueueName="pager")["QueueUrl"]
+        endpoint = f"arn:aws:sqs:{variables['AWS_REGION']}:123456789012:pager"
+        boto3.client("sns").subscribe(TopicArn=arn, Protocol="sqs", Endpoint=endpoint)
+        yield arn, queue
+
+
+SUMMARIES = ["tiny.score failed", "größe fehlt — 列がありません", "first line\nsecond line", "x" * 99, "y" * 300, ""]
+
+
+@pytest.mark.parametrize("summary", SUMMARIES)
+def test_a_topic_gets_any_alert_whole(settings: Settings, topic: tuple[str, str], summary: str) -> None:
+    arn, queue = topic
+    alert = replace(ALERT, summary=summary)
+    settings = settings.model_copy(update={"alerts": AlertSettings(sns_topic=arn)})
+    assert deliver(alert, settings) == ["record", "sns"]
+    [message] = boto3.client("sqs").receive_message(QueueUrl=queue, WaitTimeSeconds=5)["Messages"]
+    boto3.client("sqs").delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
+    received = json.loads(message["Body"])
+    assert received["Message"] == alert.text()
+    assert received["Subject"].startswith("[nightshift]")
+    assert received["MessageAttributes"]["model"]["Value"] == "tiny"
+
+
+@given(st.text())
+def test_a_subject_is_one_that_sns_takes(summary: str) -> None:
+    text = subject(summary)
+    assert 0 < len(text) < 100
+    assert text.isascii() and text.isprintable()
+
+
+def test_an_address_that_is_no_topic_is_refused() -> None:
+    with pytest.raises(ValidationError, match="sns_topic"):
+        AlertSettings(sns_topic="on-call")
 
 
 def test_settings_never_show_a_secret(settings: Settings, mail: Mail) -> None:

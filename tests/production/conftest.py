@@ -1,0 +1,189 @@
+"""An installation of many machines: PostgreSQL, S3, Glue, a Spark cluster, and Airflow with Celery."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+import boto3
+import psutil
+import pytest
+import yaml
+from servers import SparkCluster, aws_server, free_port, postgresql, redis, spark_cluster
+from sqlalchemy import create_engine, text
+
+from nightshift.project import Project
+from nightshift.replay.airflow_api import AirflowApi
+from nightshift.replay.nights import Replay
+from nightshift.replay.servers import MARK, Servers, running
+from nightshift.settings import PROJECT, CatalogSettings, Settings, SparkSettings
+
+BUCKET = "lake"
+
+
+@dataclass
+class Machine:
+    """A machine of the installation: a folder of its own, which no other machine sees, and what runs there.
+
+    Attributes:
+        name: Its name.
+        folder: Its folder.
+        environment: The environment of its processes.
+    """
+
+    name: str
+    folder: Path
+    environment: dict[str, str]
+    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def start(self, *command: str) -> None:
+        """Starts a component of Airflow."""
+        with (self.folder / f"{command[-1]}.log").open("ab") as log:
+            program = Path(sys.executable).parent / "airflow"
+            process = subprocess.Popen(
+                [program, *command],
+                env=self.environment,
+                cwd=self.folder,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self.processes.append(process)
+
+    def lose(self) -> None:
+        """Kills whatever runs there, as when the machine loses its power."""
+        descendants = [child for child in map(psutil.Process, self.pids()) for child in child.children(recursive=True)]
+        for process in (*self.processes, *descendants, *running(self.folder)):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        for started in self.processes:
+            started.wait(30)
+
+    def pids(self) -> list[int]:
+        """The components that still run."""
+        return [process.pid for process in self.processes if process.poll() is None]
+
+
+@dataclass
+class Installation:
+    """The installation and its parts.
+
+    Attributes:
+        settings: Its settings.
+        cluster: The Spark cluster.
+        replay: Drives the tiny model's nights through Airflow.
+        machines: The machines beside the one of the API server, by name.
+    """
+
+    settings: Settings
+    cluster: SparkCluster
+    replay: Replay
+    machines: dict[str, Machine]
+
+
+@pytest.fixture(scope="session")
+def aws() -> Iterator[dict[str, str]]:
+    """Moto, with a bucket; the environment of this process leads to it."""
+    with aws_server() as variables, pytest.MonkeyPatch.context() as patch:
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        region = {"LocationConstraint": variables["AWS_REGION"]}
+        boto3.client("s3").create_bucket(Bucket=BUCKET, CreateBucketConfiguration=region)
+        yield variables
+
+
+@pytest.fixture(scope="session")
+def database() -> Iterator[str]:
+    """A PostgreSQL with a database for each that needs one; SQLAlchemy's URL without the name of the database."""
+    with postgresql() as url:
+        with create_engine(url, isolation_level="AUTOCOMMIT").connect() as connection:
+            for name in ("airflow", "celery", "mlflow", "state"):
+                connection.execute(text(f"create database {name}"))
+        yield url.rpartition("/")[0]
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny model, which is scored and trained on its dates alone and not today."""
+    models = tmp_path_factory.mktemp("models")
+    shutil.copytree(PROJECT / "tests" / "models" / "tiny", models / "tiny")
+    tree = yaml.safe_load((models / "tiny" / "model.yaml").read_text())
+    tree["schedule"]["end"] = date(2024, 12, 31)
+    (models / "tiny" / "model.yaml").write_text(yaml.safe_dump(tree))
+    return models
+
+
+@pytest.fixture(scope="session")
+def settings(
+    aws: dict[str, str], database: str, cluster: SparkCluster, models: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Settings:
+    """What every machine is told, but for its own folder."""
+    del aws
+    return Settings(
+        home=PROJECT,
+        models_folder=models,
+        var=tmp_path_factory.mktemp("main"),
+        state=f"{database}/state",
+        landing=f"s3://{BUCKET}/landing",
+        warehouse=f"s3://{BUCKET}/warehouse",
+        catalog=CatalogSettings(type="glue"),
+        mlflow_uri=f"{database}/mlflow",
+        mlflow_artifacts=f"s3://{BUCKET}/mlflow",
+        quality_docs=f"s3://{BUCKET}/quality",
+        spark=SparkSettings(master=cluster.url, driver_memory="1g", conf={"spark.executor.memory": "768m"}),
+    )
+
+
+@pytest.fixture(scope="session")
+def cluster(aws: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkCluster]:
+    """A Spark cluster of two workers, whose environment leads to S3."""
+    del aws
+    with pytest.MonkeyPatch.context() as patch, spark_cluster(tmp_path_factory.mktemp("cluster")) as started:
+        patch.setenv("SPARK_LOCAL_IP", "127.0.0.1")  # of the drivers
+        yield started
+
+
+@pytest.fixture(scope="session")
+def installation(
+    settings: Settings, database: str, cluster: SparkCluster, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
+    """Airflow with two schedulers and two Celery workers, each on a machine of its own."""
+    with redis() as broker, pytest.MonkeyPatch.context() as patch:
+        variables = {
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"{database}/airflow",
+            "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
+            "AIRFLOW__CELERY__BROKER_URL": broker,
+            "AIRFLOW__CELERY__RESULT_BACKEND": f"db+{database}/celery",
+            "AIRFLOW__CELERY__WORKER_CONCURRENCY": "2",
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "15",
+            "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "5",
+        }
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        servers = Servers(settings, free_port(), None)
+        machines = {}
+        try:
+            servers.start()
+            servers.start_scheduling()
+            for name in ("scheduler", "worker-1", "worker-2"):
+                folder = tmp_path_factory.mktemp(name)
+                own = {MARK: str(folder), "NIGHTSHIFT_VAR": str(folder), "AIRFLOW_HOME": str(folder)}
+                own["AIRFLOW__LOGGING__BASE_LOG_FOLDER"] = str(folder / "logs")
+                machines[name] = Machine(name, folder, servers.environment() | own)
+            machines["scheduler"].start("scheduler", "--skip-serve-logs")
+            for name in ("worker-1", "worker-2"):
+                machines[name].start("celery", "worker", "--skip-serve-logs", "--celery-hostname", name)
+            api = AirflowApi(servers.airflow_url, "admin", servers.password)
+            replay = Replay(Project("tiny", settings), servers, api, lambda text: None)
+            replay.prepare()
+            yield Installation(settings, cluster, replay, machines)
+        finally:
+            for machine in machines.values():
+                machine.lose()
+            servers.stop()

@@ -1,0 +1,81 @@
+"""The tiny model's loop on many machines: tables equal those of one machine, whatever was lost on the way."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from e2e.helpers import wait_for
+
+from nightshift.lake.sql import run_sql
+from nightshift.project import Project
+from nightshift.replay.landing import land
+from nightshift.replay.nights import NightRun
+from nightshift.settings import PROJECT, Settings
+from nightshift.stages.by_hand import monitor_night, score_night, train_and_register
+from nightshift.stages.history import build_history
+from production.conftest import Installation
+
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(1800)]
+
+FIRST, BUILT = date(2024, 1, 1), date(2024, 1, 30)
+NIGHTS = [BUILT + timedelta(1), BUILT + timedelta(2)]
+# What names a run, a snapshot or an instant differs from one installation to the next.
+TABLES = {
+    "raw.plan": "*",
+    "raw.failures": "*",
+    "features.tiny": "*",
+    "scores.tiny": "* exclude (features_snapshot)",
+    "monitoring.tiny": "score_date, monitor, subject, statistic, value, threshold, verdict",
+}
+
+
+@pytest.fixture(scope="module")
+def embedded(models: Path, tmp_path_factory: pytest.TempPathFactory, jobs_in_this_process: None) -> Project:
+    """The same nights on one machine, without any server."""
+    del jobs_in_this_process
+    project = Project("tiny", Settings(home=PROJECT, models_folder=models, var=tmp_path_factory.mktemp("embedded")))
+    land(project, NIGHTS[-1])
+    build_history(project, FIRST, BUILT, lambda text: None)
+    train_and_register(project, BUILT, "first", "first", lambda text: None)
+    for night in NIGHTS:
+        score_night(project, night, str(night), lambda text: None)
+        monitor_night(project, night, str(night), lambda text: None)
+    return project
+
+
+@pytest.fixture(scope="module")
+def nights(installation: Installation) -> list[NightRun]:
+    """Two nights: a worker is lost in the first, a scheduler in the second."""
+    replay, machines = installation.replay, installation.machines
+    land(replay.project, NIGHTS[-1])
+    build_history(replay.project, FIRST, BUILT, lambda text: None)
+    assert replay.train(BUILT, "first") == "success"
+    workers = [machines["worker-1"], machines["worker-2"]]
+    first, second = NIGHTS
+    with ThreadPoolExecutor(1) as pool:
+        running_night = pool.submit(replay.night, first)
+        # The machine that submitted the job: the other one repeats the task.
+        wait_for(lambda: [worker for worker in workers if worker.runs("features.py")])[0].lose()
+        runs = [running_night.result()]
+        running_night = pool.submit(replay.night, second)
+        wait_for(lambda: any(worker.runs("features.py") for worker in workers))
+        machines["scheduler"].lose()
+        return [*runs, running_night.result()]
+
+
+def test_every_night_succeeds(nights: list[NightRun]) -> None:
+    assert [run.states for run in nights] == [{"tiny.score": "success", "tiny.monitor": "success"}] * 2
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_a_table_is_that_of_one_machine(
+    table: str, embedded: Project, installation: Installation, nights: list[NightRun]
+) -> None:
+    del nights
+    query = f"select {TABLES[table]} from {table} order by all"
+    columns, rows = run_sql(embedded.lake, query)
+    assert rows
+    assert run_sql(installation.replay.project.lake, query) == (columns, rows)
