@@ -9,14 +9,13 @@ from functools import lru_cache
 from itertools import permutations
 from math import ceil
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightshift.profiling.bounds import MIN_DATES
 from nightshift.profiling.column_profile import TIMES, ColumnHistory
 from nightshift.profiling.proposal import ProposedValue
-from nightshift.quality.computed import DUCKDB_CONFIG, quoted
+from nightshift.quality.computed import database_cursor, quoted
 
 MIN_VALUES = 100  # that a rule for every value needs
 MIN_CLOCK_TIMES = 60  # distinct times of day: numbers of another meaning would hardly all be times
@@ -161,7 +160,7 @@ def sql_name(name: str) -> str:
 @lru_cache(maxsize=1)
 def _keywords() -> frozenset[str]:
     query = "select keyword_name from duckdb_keywords() where keyword_category <> 'unreserved'"
-    return frozenset(name for (name,) in duckdb.connect(config=DUCKDB_CONFIG).sql(query).fetchall())
+    return frozenset(name for (name,) in database_cursor().sql(query).fetchall())
 
 
 def _date_rule(name: str, history: ColumnHistory, zone: str) -> tuple[str, str, str] | None:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from functools import cache
 
 import duckdb
 import pyarrow as pa
@@ -16,7 +14,7 @@ from nightshift.lake.catalog import Lake
 from nightshift.lake.files import open_fs
 from nightshift.lake.read import published_partitions
 from nightshift.lake.tables import TableSpec
-from nightshift.quality.computed import DUCKDB_CONFIG, quoted
+from nightshift.quality.computed import database_cursor, quoted
 
 MAX_VALUES = 1000  # distinct values that are counted
 NUMBERS = ("integer", "number")
@@ -73,7 +71,7 @@ def column_distributions(
     rows: pa.Table | ds.Dataset, spec: TableSpec, columns: Sequence[str]
 ) -> dict[date, dict[str, ColumnDistribution]]:
     """The distributions of columns, by the date of the rows and by column."""
-    connection = _database(os.getpid()).cursor()
+    connection = database_cursor()
     connection.register("landed", rows)
     day = quoted(spec.date_column)
     measures = ", ".join(_measures(name, spec.columns[name]) for name in columns)
@@ -90,12 +88,6 @@ def column_distributions(
         if spec.columns[name] in MIXED and all(daily[name].distinct <= MAX_VALUES for daily in distributions.values()):
             _add_counts(distributions, connection, day, name)
     return distributions
-
-
-@cache
-def _database(process: int) -> duckdb.DuckDBPyConnection:
-    """An empty database in memory, one a process: to open one takes longer than to query a day."""
-    return duckdb.connect(config=DUCKDB_CONFIG)
 
 
 def _measures(name: str, kind: str) -> str:

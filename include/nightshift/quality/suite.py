@@ -51,23 +51,34 @@ def run_expectations(contract: Contract, rows: StagedRows) -> list[ExpectationRe
         The results, in the order of the contract.
     """
     gx = great_expectations()
+    context = _unsaved_context(gx)
     results: dict[int, ExpectationResult] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for computed in (False, True):
             numbered = {n: spec for n, spec in enumerate(contract.expectations) if spec.computed is computed}
             if numbered:
-                results |= _ValidationPass(gx, contract, rows, computed).run(numbered)
+                results |= _ValidationPass(gx, context, contract, rows, computed).run(numbered)
     return [results[number] for number in range(len(contract.expectations))]
+
+
+def _unsaved_context(gx: Any) -> Any:
+    """A context for one audit.
+
+    It writes its configuration as YAML whenever a batch is added, though an ephemeral one is stored nowhere: this would
+    be a fifth of the time of an audit.
+    """
+    context = gx.get_context(mode="ephemeral")
+    context.variables.progress_bars = {"globally": False}
+    context._save_project_config = lambda: None
+    return context
 
 
 class _ValidationPass:
     """Validates the expectations over the stored columns, or those over the computed columns."""
 
-    def __init__(self, gx: Any, contract: Contract, rows: StagedRows, computed: bool) -> None:
-        self._gx, self._contract, self._rows, self._computed = gx, contract, rows, computed
-        self._context = gx.get_context(mode="ephemeral")
-        self._context.variables.progress_bars = {"globally": False}
+    def __init__(self, gx: Any, context: Any, contract: Contract, rows: StagedRows, computed: bool) -> None:
+        self._gx, self._context, self._contract, self._rows, self._computed = gx, context, contract, rows, computed
         self._batch = rows.batch(self._context, computed, numbered=False)
 
     def run(self, expectations: Mapping[int, ExpectationSpec]) -> dict[int, ExpectationResult]:
