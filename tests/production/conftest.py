@@ -25,6 +25,7 @@ from nightshift.replay.servers import MARK, Servers, running
 from nightshift.settings import PROJECT, CatalogSettings, Settings, SparkSettings
 
 BUCKET = "lake"
+RACING = {"postgresql": "racing_by_postgresql", "s3": "racing_by_s3"}  # models for tests of the registry
 
 
 @dataclass
@@ -112,10 +113,11 @@ def database() -> Iterator[str]:
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny model, which is scored and trained on its dates alone and not today."""
     models = tmp_path_factory.mktemp("models")
-    shutil.copytree(PROJECT / "tests" / "models" / "tiny", models / "tiny")
-    tree = yaml.safe_load((models / "tiny" / "model.yaml").read_text())
-    tree["schedule"]["end"] = date(2024, 12, 31)
-    (models / "tiny" / "model.yaml").write_text(yaml.safe_dump(tree))
+    for name in ("tiny", *RACING.values()):
+        shutil.copytree(PROJECT / "tests" / "models" / "tiny", models / name)
+        tree = yaml.safe_load((models / name / "model.yaml").read_text())
+        tree["name"], tree["schedule"]["end"] = name, date(2024, 12, 31)
+        (models / name / "model.yaml").write_text(yaml.safe_dump(tree))
     return models
 
 
