@@ -30,7 +30,7 @@ def _watch(give_up: Callable[[TransientError], None]) -> None:
     while True:
         time.sleep(LOOK_EVERY)
         context = SparkContext._active_spark_context
-        if context is None:
+        if context is None or getattr(context, "_jsc", None) is None:  # it has not started yet
             continue
         if context.master.startswith("local"):
             return

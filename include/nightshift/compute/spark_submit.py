@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from nightshift.compute.job import TRANSIENT, Job, JobResult
@@ -20,6 +22,7 @@ from nightshift.settings import Settings
 # The JVM's best compiler pays after a minute or so. The serial collector leaves memory to the workers.
 MANY_NIGHTS = "-XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m -Xshare:auto"
 ONE_NIGHT = f"{MANY_NIGHTS} -XX:TieredStopAtLevel=1"
+CONNECTS_WITHIN = 10.0  # seconds
 TAIL = 50  # last lines of a job's log, of which the reason is quoted if the job left none
 
 
@@ -38,7 +41,9 @@ class SparkSubmit:
 
         Raises:
             TerminalError: If there is no spark-submit.
+            TransientError: If the master of a standalone cluster does not answer.
         """
+        require_master(self.settings.spark.master)
         outcome = new_outcome_uri(self.settings, job.name)
         process = start_group([*self.command(job), "--outcome", outcome], self.environment(job))
         return SparkSubmission(job, process, outcome)
@@ -144,6 +149,25 @@ class SparkSubmission:
     def kill(self) -> None:
         """Kills the job with everything it started."""
         kill_group(self.process)
+
+
+def require_master(master: str) -> None:
+    """Requires that a standalone cluster's master answers; a job would give up after a minute and not say why.
+
+    Raises:
+        TransientError: If none of its addresses answers.
+    """
+    if not master.startswith("spark://"):
+        return
+    for address in master.removeprefix("spark://").split(","):
+        host, _, port = address.rpartition(":")
+        with suppress(OSError, ValueError), socket.create_connection((host, int(port)), CONNECTS_WITHIN):
+            return
+    raise TransientError(
+        "the master does not answer",
+        where=f"Spark master {master}",
+        fix="start it, or correct NIGHTSHIFT_SPARK__MASTER",
+    )
 
 
 def class_archive(settings: Settings) -> Path:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -177,6 +178,17 @@ def test_an_unknown_master_is_one_clear_line(settings: Settings, master: str) ->
         "local[*], spark://host:7077, yarn, k8s://https://host, emr-serverless://application-id; "
         "fix: change it or unset it"
     )
+
+
+def test_a_master_that_does_not_answer_is_one_clear_line(settings: Settings) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        master = f"spark://127.0.0.1:{closed.getsockname()[1]}"
+        chosen = settings.model_copy(update={"spark": SparkSettings(master=master)})
+        with pytest.raises(TransientError) as caught:
+            submit(chosen, Job("score"))
+    message = f"Spark master {master}: the master does not answer; fix: start it, or correct NIGHTSHIFT_SPARK__MASTER"
+    assert str(caught.value) == message
 
 
 # ---- how a job ends
