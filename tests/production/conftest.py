@@ -8,8 +8,9 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import boto3
 import psutil
@@ -18,13 +19,22 @@ import yaml
 from servers import SparkCluster, aws_server, free_port, postgresql, redis, spark_cluster
 from sqlalchemy import create_engine, text
 
+from nightshift.compute.job import SUBMITTERS
 from nightshift.project import Project
 from nightshift.replay.airflow_api import AirflowApi
+from nightshift.replay.landing import land
 from nightshift.replay.nights import Replay
 from nightshift.replay.servers import MARK, Servers, running
 from nightshift.settings import PROJECT, CatalogSettings, Settings, SparkSettings
+from nightshift.stages.by_hand import monitor_night, score_night, train_and_register
+from nightshift.stages.history import build_history
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 BUCKET = "lake"
+FIRST, BUILT = date(2024, 1, 1), date(2024, 1, 30)
+NIGHTS = [BUILT + timedelta(1), BUILT + timedelta(2)]
 RACING = {"postgresql": "racing_by_postgresql", "s3": "racing_by_s3"}  # models for tests of the registry
 
 
@@ -104,7 +114,7 @@ def database() -> Iterator[str]:
     """A PostgreSQL with a database for each that needs one; SQLAlchemy's URL without the name of the database."""
     with postgresql() as url:
         with create_engine(url, isolation_level="AUTOCOMMIT").connect() as connection:
-            for name in ("airflow", "celery", "mlflow", "state"):
+            for name in ("airflow", "celery", "mlflow", "state", "moved_catalog", "moved_mlflow", "moved_state"):
                 connection.execute(text(f"create database {name}"))
         yield url.rpartition("/")[0]
 
@@ -189,3 +199,19 @@ def installation(
             for machine in machines.values():
                 machine.lose()
             servers.stop()
+
+
+@pytest.fixture(scope="session")
+def embedded(models: Path, tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Project:
+    """The same nights on one machine, without any server."""
+    del spark
+    project = Project("tiny", Settings(home=PROJECT, models_folder=models, var=tmp_path_factory.mktemp("embedded")))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(SUBMITTERS, "local", "shared_session:SharedSession")
+        land(project, NIGHTS[-1])
+        build_history(project, FIRST, BUILT, lambda text: None)
+        train_and_register(project, BUILT, "first", "first", lambda text: None)
+        for night in NIGHTS:
+            score_night(project, night, str(night), lambda text: None)
+            monitor_night(project, night, str(night), lambda text: None)
+    return project

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date, timedelta
-from pathlib import Path
 
 import pytest
 from e2e.helpers import wait_for
@@ -13,15 +11,11 @@ from nightshift.lake.sql import run_sql
 from nightshift.project import Project
 from nightshift.replay.landing import land
 from nightshift.replay.nights import NightRun
-from nightshift.settings import PROJECT, Settings
-from nightshift.stages.by_hand import monitor_night, score_night, train_and_register
 from nightshift.stages.history import build_history
-from production.conftest import Installation
+from production.conftest import BUILT, FIRST, NIGHTS, Installation
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(1800)]
 
-FIRST, BUILT = date(2024, 1, 1), date(2024, 1, 30)
-NIGHTS = [BUILT + timedelta(1), BUILT + timedelta(2)]
 # What names a run, a snapshot or an instant differs from one installation to the next.
 TABLES = {
     "raw.plan": "*",
@@ -30,20 +24,6 @@ TABLES = {
     "scores.tiny": "* exclude (features_snapshot)",
     "monitoring.tiny": "score_date, monitor, subject, statistic, value, threshold, verdict",
 }
-
-
-@pytest.fixture(scope="module")
-def embedded(models: Path, tmp_path_factory: pytest.TempPathFactory, jobs_in_this_process: None) -> Project:
-    """The same nights on one machine, without any server."""
-    del jobs_in_this_process
-    project = Project("tiny", Settings(home=PROJECT, models_folder=models, var=tmp_path_factory.mktemp("embedded")))
-    land(project, NIGHTS[-1])
-    build_history(project, FIRST, BUILT, lambda text: None)
-    train_and_register(project, BUILT, "first", "first", lambda text: None)
-    for night in NIGHTS:
-        score_night(project, night, str(night), lambda text: None)
-        monitor_night(project, night, str(night), lambda text: None)
-    return project
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from nightshift.cli import (
     definitions,
     deployment,
     features,
+    installations,
     monitoring,
     nights,
     profiling,
@@ -61,6 +62,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "reproduce": versions.reproduce,
     "thresholds": monitoring.thresholds,
     "replay-policy": monitoring.replay_policy,
+    "move": installations.move,
 }
 GROUPS: dict[str, typer.Typer] = {"quarantine": quarantine.group}
 

@@ -16,6 +16,7 @@ from pyiceberg.transforms import IdentityTransform
 from nightshift.aws import pyiceberg_properties
 from nightshift.errors import NotYetAvailable, TerminalError
 from nightshift.lake.files import as_uri
+from nightshift.lake.format import require_known_format
 from nightshift.lake.tables import TableSpec
 from nightshift.settings import Settings
 from nightshift.state import open_state
@@ -105,6 +106,7 @@ class Lake:
         properties |= settings.catalog.properties
         if uri := settings.catalog_uri:
             properties["uri"] = uri
+        require_known_format(settings)
         settings.make_folder()
         with self.lock("catalog"):
             catalog = load_catalog(settings.catalog.name, **properties)
