@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -24,19 +25,32 @@ def up(airflow_port: AirflowPort = 8080, mlflow_port: MlflowPort = 5000) -> None
 def run(
     model: Annotated[str, typer.Option(help="The model to replay.")] = "flight_delay",
     first: Annotated[datetime, typer.Option(formats=DATE, help="First night.")] = datetime(2013, 4, 6),
-    last: Annotated[datetime, typer.Option(formats=DATE, help="Last night.")] = datetime(2013, 4, 12),
+    last: Annotated[datetime | None, typer.Option(formats=DATE, help="Last night; default: as --nights says.")] = None,
+    nights: Annotated[int, typer.Option(min=1, help="How many nights, unless --last is given.")] = 7,
     champion: Annotated[
         datetime, typer.Option(formats=DATE, help="Train the first champion as of this date.")
     ] = datetime(2013, 3, 1),
     exit: Annotated[bool, typer.Option("--exit", help="Stop the servers after the summary.")] = False,
     airflow_port: AirflowPort = 8080,
     mlflow_port: MlflowPort = 5000,
+    airflow_url: Annotated[
+        str | None, typer.Option(help="Use the servers that run already, with Airflow at this address; start none.")
+    ] = None,
+    user: Annotated[str, typer.Option(help="The user of that Airflow.")] = "admin",
+    password_file: Annotated[Path, typer.Option(help="A file with the user's password.")] = Path("password"),
 ) -> None:
     """Run the whole loop: servers, history, a first champion, and night after night by the scheduler."""
-    from nightshift.replay.run import Plan, ReplayEnd, replay
+    from nightshift.replay.run import Plan, ReplayEnd, last_night, replay
+    from nightshift.replay.running_servers import RunningServers
+    from nightshift.replay.servers import Servers
 
-    plan = Plan(model, first.date(), last.date(), champion.date(), not exit, airflow_port, mlflow_port)
-    end = replay(plan, get_settings(), console)
+    settings = get_settings()
+    servers: Servers | RunningServers = Servers(settings, airflow_port, mlflow_port)
+    if airflow_url is not None:
+        servers = RunningServers(airflow_url, user, password_file, settings.airflow_url, settings.mlflow_url)
+    end_of_nights = last.date() if last else last_night(model, settings, first.date(), nights)
+    plan = Plan(model, first.date(), end_of_nights, champion.date())
+    end = replay(plan, settings, servers, console, stay=not exit)
     if end is not ReplayEnd.SUCCEEDED:
         raise typer.Exit(end)
 

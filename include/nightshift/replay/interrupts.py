@@ -11,6 +11,7 @@ from typing import Self
 
 from rich.console import Console
 
+from nightshift.replay.running_servers import RunningServers
 from nightshift.replay.servers import Servers
 
 
@@ -26,7 +27,7 @@ def wait_for_interrupt(servers: Servers) -> None:
 
 
 @contextmanager
-def stopping(servers: Servers, console: Console) -> Iterator[list[str]]:
+def stopping(servers: Servers | RunningServers, console: Console) -> Iterator[list[str]]:
     """Stops the servers at the end, also after an interrupt, which is then no error.
 
     Yields:
@@ -39,7 +40,7 @@ def stopping(servers: Servers, console: Console) -> Iterator[list[str]]:
         except BaseException:
             if not interrupt.received:
                 raise
-            console.print("\nStopping the servers.")
+            console.print("\nStopping the servers." if isinstance(servers, Servers) else "\nInterrupted.")
         finally:
             interrupt.ignore()
             stopped += servers.stop()

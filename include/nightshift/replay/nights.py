@@ -13,6 +13,7 @@ from nightshift.errors import TerminalError, TransientError
 from nightshift.project import Project
 from nightshift.replay.airflow_api import ENDED, AirflowApi
 from nightshift.replay.landing import land_night
+from nightshift.replay.running_servers import RunningServers
 from nightshift.replay.servers import Servers
 
 POOLS = {
@@ -50,17 +51,20 @@ class Replay:
         say: Receives the stage that is running.
     """
 
-    def __init__(self, project: Project, servers: Servers, api: AirflowApi, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, project: Project, servers: Servers | RunningServers, api: AirflowApi, say: Callable[[str], None]
+    ) -> None:
         self.project, self.servers, self.api, self.say = project, servers, api, say
         self.model = project.definition.name
 
     def prepare(self, timeout: float = 90) -> None:
-        """Creates the pools and unpauses the model's DAGs, once Airflow has parsed them.
+        """Unpauses the model's DAGs, once Airflow has parsed them; creates the pools of an Airflow of our own.
 
         Raises:
             TerminalError: If Airflow does not parse a DAG in time, with the import error.
         """
-        create_pools(self.api)
+        if isinstance(self.servers, Servers):  # else somebody chose the sizes of the pools
+            create_pools(self.api)
         dags = [f"{self.model}.score", f"{self.model}.monitor", f"{self.model}.train", "nightshift.maintenance"]
         deadline = time.monotonic() + timeout
         while dags:

@@ -10,16 +10,16 @@ from enum import IntEnum
 
 from rich.console import Console
 
-from nightshift.definition.calendar import nights, previous_night
+from nightshift.definition.calendar import next_night, nights, previous_night
 from nightshift.definition.nights import nights_within
 from nightshift.lake.read import published_dates
 from nightshift.lake.tables import features_table
 from nightshift.project import Project
-from nightshift.replay.airflow_api import AirflowApi
 from nightshift.replay.interrupts import print_stopped, stopping, wait_for_interrupt
 from nightshift.replay.landing import land
 from nightshift.replay.nights import NightRun, Replay
 from nightshift.replay.report import Reporter
+from nightshift.replay.running_servers import RunningServers
 from nightshift.replay.servers import Servers
 from nightshift.replay.summary import print_summary
 from nightshift.settings import Settings
@@ -35,18 +35,12 @@ class Plan:
         first: The first night.
         last: The last night.
         champion_as_of: The date as of which the first champion is trained.
-        stay: Whether the servers stay up after the summary, until Ctrl-C.
-        airflow_port: Port of the Airflow UI.
-        mlflow_port: Port of the MLflow UI; None for no MLflow UI.
     """
 
     model: str
     first: date
     last: date
     champion_as_of: date
-    stay: bool
-    airflow_port: int = 8080
-    mlflow_port: int | None = 5000
 
 
 class ReplayEnd(IntEnum):
@@ -63,18 +57,35 @@ class ReplayEnd(IntEnum):
     INTERRUPTED = 130
 
 
-def replay(plan: Plan, settings: Settings, console: Console) -> ReplayEnd:
-    """Runs a plan; run again after any interruption, it continues where it stopped."""
+def last_night(model: str, settings: Settings, first: date, count: int) -> date:
+    """The last of so many nights."""
+    schedule, night = Project(model, settings).definition.schedule, first
+    for _ in range(count - 1):
+        night = next_night(schedule, night)
+    return night
+
+
+def replay(
+    plan: Plan, settings: Settings, servers: Servers | RunningServers, console: Console, *, stay: bool = False
+) -> ReplayEnd:
+    """Runs a plan; run again after any interruption, it continues where it stopped.
+
+    Args:
+        plan: What to replay.
+        settings: The installation.
+        servers: Its servers.
+        console: Where to report.
+        stay: Whether servers of our own stay up after the summary, until Ctrl-C.
+    """
     report = Reporter(console)
     project = Project(plan.model, settings)
     nights_within(project.definition, plan.first, plan.last)
-    servers = Servers(settings, plan.airflow_port, plan.mlflow_port)
     end = ReplayEnd.INTERRUPTED
     with stopping(servers, console) as stopped:
         with report.live():
             runs = _run(plan, project, servers, report)
         succeeded = print_summary(console, project, servers, runs, plan.first, plan.last, report.seconds)
-        if not plan.stay:
+        if not (stay and isinstance(servers, Servers)):
             return ReplayEnd.SUCCEEDED if succeeded else ReplayEnd.FAILED
         if succeeded:
             end = ReplayEnd.SUCCEEDED
@@ -85,14 +96,13 @@ def replay(plan: Plan, settings: Settings, console: Console) -> ReplayEnd:
     return end
 
 
-def _run(plan: Plan, project: Project, servers: Servers, report: Reporter) -> list[NightRun]:
-    report.show("starting Airflow, landing history")
+def _run(plan: Plan, project: Project, servers: Servers | RunningServers, report: Reporter) -> list[NightRun]:
+    report.show("starting Airflow, landing history" if isinstance(servers, Servers) else "landing history")
     history = _BackgroundJob(lambda: _build_history(plan, project, report))
     servers.start()
     servers.start_scheduling()
     report.log(f"Airflow is up: {servers.airflow_url}")
-    api = AirflowApi(servers.airflow_url, "admin", servers.password)
-    driver = Replay(project, servers, api, report.show)
+    driver = Replay(project, servers, servers.api(), report.show)
     driver.prepare()
     history.result()
     state = driver.train(plan.champion_as_of, "first champion")

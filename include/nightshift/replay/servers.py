@@ -24,6 +24,7 @@ import psutil
 
 from nightshift.errors import TerminalError
 from nightshift.processes import die_with_parent
+from nightshift.replay.airflow_api import AirflowApi
 from nightshift.settings import Settings
 
 MARK = "NIGHTSHIFT_INSTANCE"
@@ -45,7 +46,12 @@ class Servers:
         settings: The installation.
         airflow_port: Port of the Airflow UI and API.
         mlflow_port: Port of the MLflow UI; None to do without it.
+
+    Attributes:
+        user: Name of the user of Airflow and MLflow.
     """
+
+    user = "admin"
 
     def __init__(self, settings: Settings, airflow_port: int = 8080, mlflow_port: int | None = 5000) -> None:
         self.settings, self.airflow_port, self.mlflow_port = settings, airflow_port, mlflow_port
@@ -63,6 +69,10 @@ class Servers:
     @property
     def password(self) -> str:
         return str(json.loads(self.password_file.read_text())["admin"])
+
+    def api(self) -> AirflowApi:
+        """A client that logs in as the user."""
+        return AirflowApi(self.airflow_url, self.user, self.password)
 
     def start(self) -> None:
         """Stops leftover servers, migrates the database, and starts the API server and MLflow.

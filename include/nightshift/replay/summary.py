@@ -14,6 +14,7 @@ from nightshift.definition.calendar import nights
 from nightshift.definition.prediction import PROBABILITY
 from nightshift.project import Project
 from nightshift.replay.nights import NightRun
+from nightshift.replay.running_servers import RunningServers
 from nightshift.replay.servers import Servers
 from nightshift.status import NightStatus, gate_refusals, night_statuses, retrainings
 from nightshift.terminal import print_table
@@ -22,7 +23,7 @@ from nightshift.terminal import print_table
 def print_summary(
     console: Console,
     project: Project,
-    servers: Servers,
+    servers: Servers | RunningServers,
     runs: Sequence[NightRun],
     first: date,
     last: date,
@@ -102,15 +103,15 @@ def _print_failure(console: Console, project: Project) -> None:
     console.print("[red]A run failed.[/red] Its log is in the Airflow UI and below var/logs/tasks.")
 
 
-def _print_addresses(console: Console, servers: Servers, model: str, last: date) -> None:
+def _print_addresses(console: Console, servers: Servers | RunningServers, model: str, last: date) -> None:
     query = f"select * from scores.{model} where score_date = '{last}' order by score desc limit 10"
     print_servers(console, servers)
     console.print(f'Last night   .venv/bin/nightshift sql "{query}"', highlight=False, soft_wrap=True)
 
 
-def print_servers(console: Console, servers: Servers) -> None:
+def print_servers(console: Console, servers: Servers | RunningServers) -> None:
     """Prints the addresses of the servers, and where their password is."""
-    login = f"user admin, password in {servers.password_file}"
+    login = f"user {servers.user}, password in {servers.password_file}"
     console.print(f"\nAirflow      {servers.airflow_url}  {login}", highlight=False, soft_wrap=True)
     if servers.mlflow_url:
         console.print(f"MLflow       {servers.mlflow_url}  the same user and password", highlight=False, soft_wrap=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from rich.console import Console
 
 from nightshift.definition.load import definition_folders
-from nightshift.replay.airflow_api import AirflowApi
 from nightshift.replay.interrupts import print_stopped, stopping, wait_for_interrupt
 from nightshift.replay.nights import create_pools
 from nightshift.replay.report import Reporter
@@ -28,7 +27,7 @@ def keep_up(settings: Settings, airflow_port: int, mlflow_port: int, console: Co
             report.show("starting Airflow and MLflow")
             servers.start()
             servers.start_scheduling()
-            create_pools(AirflowApi(servers.airflow_url, "admin", servers.password))
+            create_pools(servers.api())
         print_servers(console, servers)
         _print_models(console, settings)
         console.print("\nThe servers stay up until Ctrl-C.")

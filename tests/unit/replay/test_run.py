@@ -5,20 +5,24 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import date
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
 from nightshift.errors import TerminalError
+from nightshift.project import Project
 from nightshift.replay import run, up
-from nightshift.replay.run import Plan, ReplayEnd, replay
+from nightshift.replay.airflow_api import AirflowApi
+from nightshift.replay.nights import Replay
+from nightshift.replay.run import Plan, ReplayEnd, last_night, replay
+from nightshift.replay.running_servers import RunningServers
 from nightshift.replay.servers import Servers
 from nightshift.settings import Settings
 
-PLAN = Plan("tiny", date(2024, 1, 2), date(2024, 1, 3), date(2024, 1, 1), stay=False)
+PLAN = Plan("tiny", date(2024, 1, 2), date(2024, 1, 3), date(2024, 1, 1))
 
 
 @pytest.fixture(autouse=True)
@@ -45,11 +49,17 @@ def stops(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return stops
 
 
-def ended(settings: Settings, monkeypatch: pytest.MonkeyPatch, plan: Plan, succeeded: bool) -> tuple[ReplayEnd, str]:
+def ended(
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    stay: bool,
+    succeeded: bool,
+    servers: RunningServers | None = None,
+) -> tuple[ReplayEnd, str]:
     """A replay without Airflow, whose summary says whether it succeeded."""
     monkeypatch.setattr(run, "print_summary", lambda *_: succeeded)
     console = Console(file=StringIO(), width=200)
-    end = replay(plan, settings, console)
+    end = replay(PLAN, settings, servers or Servers(settings), console, stay=stay)
     return end, console.file.getvalue()  # type: ignore[attr-defined]
 
 
@@ -74,7 +84,7 @@ def test_without_servers_that_stay_the_summary_gives_the_exit_code(
     settings: Settings, monkeypatch: pytest.MonkeyPatch, stops: list[str], succeeded: bool, code: int
 ) -> None:
     monkeypatch.setattr(run, "_run", lambda *_: [])
-    end, output = ended(settings, monkeypatch, PLAN, succeeded)
+    end, output = ended(settings, monkeypatch, False, succeeded)
     assert (int(end), output, len(stops)) == (code, "", 1)
 
 
@@ -99,7 +109,7 @@ def test_ctrl_c_stops_the_servers_undisturbed_and_says_how_to_go_on(
 ) -> None:
     monkeypatch.setattr(run, "_run", lambda *_: [])
     monkeypatch.setattr(run, interrupted, action)
-    end, output = ended(settings, monkeypatch, replace(PLAN, stay=True), succeeded)
+    end, output = ended(settings, monkeypatch, True, succeeded)
     assert int(end) == code
     assert stops == ["stopped"]
     assert output.endswith(
@@ -117,8 +127,62 @@ def test_an_error_without_an_interrupt_is_raised_after_the_servers_are_stopped(
 
     monkeypatch.setattr(run, "_run", fail)
     with pytest.raises(ValueError, match="reading failed"):
-        ended(settings, monkeypatch, PLAN, True)
+        ended(settings, monkeypatch, False, True)
     assert stops == ["stopped"]
+
+
+def test_servers_that_somebody_else_runs_are_left_alone(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, stops: list[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(Servers, "start", interrupt)
+    monkeypatch.setattr(run, "_build_history", lambda *_: None)
+    monkeypatch.setattr(run, "Replay", FirstTrainingFails)
+    password = tmp_path / "password"
+    password.write_text("secret\n")
+    servers = RunningServers("http://airflow:8080", "admin", password, "https://airflow.example.com", None)
+    end, output = ended(settings, monkeypatch, True, False, servers)
+    assert end is ReplayEnd.FAILED and "training the first champion: failed" in output
+    assert not stops
+
+
+class FirstTrainingFails:
+    """Stands in for a replay through Airflow."""
+
+    def __init__(self, project: object, servers: RunningServers, api: AirflowApi, say: object) -> None:
+        self.servers = servers
+
+    def prepare(self) -> None:
+        self.servers.check()
+
+    def train(self, as_of: date, reason: str) -> str:
+        return "failed"
+
+
+def test_without_the_password_of_running_servers_the_file_is_named(tmp_path: Path) -> None:
+    servers = RunningServers("http://airflow:8080", "admin", tmp_path / "none", "https://airflow.example.com", None)
+    with pytest.raises(TerminalError, match=r"none.*--password-file"):
+        servers.api()
+
+
+def test_pools_of_servers_that_somebody_else_runs_keep_their_sizes(project: Project, tmp_path: Path) -> None:
+    calls: list[str] = []
+
+    class Api(AirflowApi):
+        def pool(self, name: str, slots: int, description: str) -> None:
+            calls.append(name)
+
+        def unpause(self, dag_id: str) -> bool:
+            calls.append(dag_id)
+            return True
+
+    servers = RunningServers("http://airflow:8080", "admin", tmp_path / "none", "https://airflow.example.com", None)
+    Replay(project, servers, Api("http://airflow:8080", "admin", "secret"), lambda text: None).prepare()
+    assert calls == ["tiny.score", "tiny.monitor", "tiny.train", "nightshift.maintenance"]
+
+
+@pytest.mark.parametrize(("count", "last"), [(1, date(2024, 1, 2)), (7, date(2024, 1, 8))])
+def test_so_many_nights_end_with(settings: Settings, count: int, last: date) -> None:
+    assert last_night("tiny", settings, date(2024, 1, 2), count) == last
 
 
 def test_the_servers_alone_stay_up_until_ctrl_c(
