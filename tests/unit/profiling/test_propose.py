@@ -33,7 +33,7 @@ from nightshift.quality.context import AuditContext
 from nightshift.quality.contract import source_contract
 from nightshift.quality.distributions import column_distributions
 from nightshift.quality.usual import comparable_dates
-from unit.profiling.shop import DAYS, FIRST, PATH, Row, land, lines_of, orders, proposed, write
+from unit.profiling.shop import DAYS, FIRST, PATH, Change, Row, land, lines_of, orders, proposed, write
 
 pytestmark = pytest.mark.slow
 
@@ -376,7 +376,8 @@ def test_unreadable_files_are_named_and_skipped(tmp_path: Path) -> None:
 
 
 def test_columns_that_cannot_be_declared_are_named_and_omitted(tmp_path: Path) -> None:
-    land(tmp_path, lambda row, day: {**row, "2nd": 1, "label": 1} | ({"new": 1} if day.month == 4 else {}))
+    added = {"2nd": 1, "label": 1}
+    land(tmp_path, lambda row, day: {"sku": row["sku"], **added} | ({"new": 1} if day.month == 4 else {}))
     proposal = proposed(tmp_path)
     assert not {"2nd", "label", "new"} & set(proposal.values["columns"])
     assert proposal.notes == (
@@ -460,6 +461,11 @@ def test_missing_and_unreadable_files_raise_one_line(tmp_path: Path) -> None:
 # ---- declared entries
 
 
+def only(*columns: str) -> Change:
+    """Leaves the named columns of the orders."""
+    return lambda row, day: {name: row[name] for name in columns}
+
+
 def draft(models: Path, source: str) -> Draft:
     """An incomplete definition with a source."""
     folder = models / "shop"
@@ -469,9 +475,10 @@ def draft(models: Path, source: str) -> Draft:
     return find_draft(models, "shop", "orders")
 
 
-def test_declared_entries_stay_where_the_files_pass_them(shop: Path, tmp_path: Path, tiny: ModelDefinition) -> None:
+def test_declared_entries_stay_where_the_files_pass_them(tmp_path: Path, tiny: ModelDefinition) -> None:
+    land(tmp_path, only("order_id", "shop", "amount", "items", "ordered_at", "shipped_at"))
     proposal = proposed(
-        shop,
+        tmp_path,
         draft(
             tmp_path,
             """
@@ -511,8 +518,9 @@ def test_declared_entries_stay_where_the_files_pass_them(shop: Path, tmp_path: P
     assert problems(tiny, source_of(proposal)) == []
 
 
-def test_columns_that_are_looked_up_stay_with_their_look_up(shop: Path, tmp_path: Path) -> None:
+def test_columns_that_are_looked_up_stay_with_their_look_up(tmp_path: Path) -> None:
     """Also one that the files have by the same name."""
+    land(tmp_path, only("order_id", "sku", "note"), days=10)
     declared = draft(
         tmp_path,
         """
@@ -524,7 +532,7 @@ def test_columns_that_are_looked_up_stay_with_their_look_up(shop: Path, tmp_path
               note: {type: string, from: remark, lookup: article}
         """.replace("            ", ""),
     )
-    proposal = proposed(shop, declared)
+    proposal = proposed(tmp_path, declared)
     assert proposal.values["lookups"] == {"article": {"source": "articles", "key": ["sku"]}}
     columns = proposal.values["columns"]
     assert columns["maker"] == {"type": "string", "required": True, "lookup": "article"}
@@ -533,10 +541,11 @@ def test_columns_that_are_looked_up_stay_with_their_look_up(shop: Path, tmp_path
 
 
 def test_declared_entries_that_the_files_break_are_replaced_with_evidence(
-    shop: Path, tmp_path: Path, tiny: ModelDefinition
+    tmp_path: Path, tiny: ModelDefinition
 ) -> None:
+    land(tmp_path, only("order_id", "shop", "zip", "sku", "amount", "paid", "note"))
     proposal = proposed(
-        shop,
+        tmp_path,
         draft(
             tmp_path,
             """
