@@ -103,7 +103,7 @@ def bits(rows: Iterable[Row]) -> list[str]:
     return [repr(sorted(row.items())) for row in rows]
 
 
-@examples(max_examples=30)
+@examples(max_examples=16)
 @given(some_events(), st.permutations(everyone))
 def test_features_from_tiles_are_those_of_the_rows_themselves(
     definition: ModelDefinition, events: list[Event], observed: list[Observed]
@@ -113,7 +113,7 @@ def test_features_from_tiles_are_those_of_the_rows_themselves(
         check(definition, events, observation, row, defaults=False)
 
 
-@examples(max_examples=15)
+@examples(max_examples=8)
 @given(some_events(400, 20, 60))
 def test_a_window_of_a_year_covers_the_days_of_a_year(definition: ModelDefinition, events: list[Event]) -> None:
     observed = [Observed(FIRST + timedelta(days=days), "a", 1) for days in (366, 400, 401)]
@@ -121,7 +121,7 @@ def test_a_window_of_a_year_covers_the_days_of_a_year(definition: ModelDefinitio
         check(definition, events, observation, row, defaults=False)
 
 
-@examples(max_examples=15)
+@examples(max_examples=8)
 @given(some_events(), st.lists(st.sampled_from(everyone), min_size=1), st.randoms(use_true_random=False))
 def test_features_do_not_depend_on_how_days_are_grouped_or_rows_ordered(
     definition: ModelDefinition, events: list[Event], observed: list[Observed], chance: random.Random
@@ -133,7 +133,7 @@ def test_features_do_not_depend_on_how_days_are_grouped_or_rows_ordered(
     assert bits(single) == bits(from_tiles)
 
 
-@examples(max_examples=15)
+@examples(max_examples=8)
 @given(some_events(), st.permutations(everyone))
 def test_nights_at_once_are_each_night_alone_and_observations_may_come_in_any_order(
     definition: ModelDefinition, events: list[Event], observed: list[Observed]
@@ -146,7 +146,7 @@ def test_nights_at_once_are_each_night_alone_and_observations_may_come_in_any_or
         assert bits(features(definition, events, mine)) == [together[observation] for observation in mine]
 
 
-@examples(max_examples=10)
+@examples(max_examples=6)
 @given(some_events(least=20))
 def test_repeated_observations_have_the_features_of_each_alone(
     definition: ModelDefinition, events: list[Event]

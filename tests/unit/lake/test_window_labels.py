@@ -109,7 +109,7 @@ def test_a_label_is_that_of_a_loop_over_the_events(tmp_path: Path, agg: str, win
     keys = [("north", 1), ("north", 3), ("south", 1), ("south", 3)]
     rows = observed(*((night, *key) for night in days(FIRST, FIRST + timedelta(days=8)) for key in keys))
 
-    @settings(max_examples=6)
+    @settings(max_examples=5)
     @given(sales=st.lists(_sale, min_size=10, max_size=80), seed=st.integers(0, 9))
     def agrees(sales: list[Sale], seed: int) -> None:
         labels = window_labels(definition, rows, table_of(sales), SPAN).to_pylist()
@@ -162,7 +162,7 @@ def test_a_class_is_that_of_a_loop_over_the_events(
     )
     amounts = st.one_of(st.none(), st.integers(0, 12).map(float))  # sums of these are equal now and then
 
-    @settings(max_examples=8)
+    @settings(max_examples=6)
     @given(sales=st.lists(_sale, min_size=10, max_size=80), data=st.data())
     def agrees(sales: list[Sale], data: st.DataObject) -> None:
         sales = [sale._replace(amount=data.draw(amounts)) for sale in sales]
