@@ -16,7 +16,7 @@ from nightshift.lake.tables import Layer, TableSpec
 from nightshift.settings import Settings
 
 # The same examples in every run: a failure is found by a change, not by luck. `make check` tries fewer of them.
-hypothesis.settings.register_profile("test", deadline=None, derandomize=True, database=None, max_examples=60)
+hypothesis.settings.register_profile("test", deadline=None, derandomize=True, database=None, max_examples=40)
 hypothesis.settings.register_profile("check", hypothesis.settings.get_profile("test"), max_examples=25)
 hypothesis.settings.load_profile(os.environ.get("EXAMPLES", "test"))
 
