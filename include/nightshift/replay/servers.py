@@ -31,6 +31,8 @@ MARK = "NIGHTSHIFT_INSTANCE"
 DATABASE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 AIRFLOW, LOGS = "airflow", "logs"  # folders of the installation
 QUIET = {"GX_ANALYTICS_ENABLED": "false", "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
+# MLflow's jobs judge language models; to be ready for them, its server starts seven processes of 250 MB each.
+NO_JOBS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 # Without their log servers, which would listen on every address: the API server reads the same files.
 COMPONENTS = {
     "scheduler": ["airflow", "scheduler", "--skip-serve-logs"],
@@ -89,7 +91,7 @@ class Servers:
         self._migrate()
         self._spawn("api-server", ["airflow", "api-server", "--port", str(self.airflow_port)])
         if self.mlflow_port:
-            self._spawn("mlflow", self._mlflow_command(), self._mlflow_login())
+            self._spawn("mlflow", self._mlflow_command(), self._mlflow_login() | NO_JOBS)
 
     def start_scheduling(self, timeout: float = 180) -> None:
         """Waits for the API server, then starts the rest: a scheduler without it fails its first tasks.
