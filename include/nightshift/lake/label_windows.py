@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import UTC, date
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 
 from nightshift.definition.calendar import label_dates, label_span
 from nightshift.definition.model import ModelDefinition
+from nightshift.lake.in_memory import database_cursor
 from nightshift.lake.label_events import (
     event_condition,
     event_instant,
@@ -43,7 +43,7 @@ _DIRECTLY = {
 def split_by_window(definition: ModelDefinition, rows: pa.Table, night: date) -> tuple[pa.Table, pa.Table]:
     """The rows of the label source whose event is in the window of a score date, and all others."""
     begin, end = (instant.astimezone(UTC) for instant in label_span(definition, night))
-    with duckdb.connect() as database:
+    with database_cursor() as database:
         database.execute("set timezone = 'UTC'")
         database.register("landed", rows.append_column("_row", pa.array(np.arange(rows.num_rows))))
         inside = f"_at >= '{begin.isoformat()}'::timestamptz and _at < '{end.isoformat()}'::timestamptz"
@@ -89,7 +89,7 @@ def outcomes_by_brute_force(
         grouped = (
             f"(select {keys}, _value, sum(cast(_weight * pow(2, 66) as hugeint)) as _sum from joined group by all)"
         )
-    with duckdb.connect() as database:
+    with database_cursor() as database:
         database.execute("set timezone = 'UTC'")
         database.register("landed", with_plain_zeros(inside, definition.label_key))
         database.register("observed", with_plain_zeros(observed, definition.observations.key))

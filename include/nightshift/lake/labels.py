@@ -14,6 +14,7 @@ from nightshift.definition.expressions import names_in
 from nightshift.definition.model import ModelDefinition
 from nightshift.errors import TerminalError, first_line
 from nightshift.lake.catalog import Lake
+from nightshift.lake.in_memory import database_cursor
 from nightshift.lake.read import read_dates
 from nightshift.lake.tables import ROW_NUMBER, raw_table
 from nightshift.lake.window_labels import read_window_labels
@@ -90,7 +91,7 @@ def read_row_labels(
     is_class = definition.label.kind == "category"
     label = f"cast({expression}\n as varchar)" if is_class else f"cast({expression}\n as double) + 0.0"
     try:
-        database = duckdb.connect()
+        database = database_cursor()
         database.register("outcomes", outcomes)
         return database.sql(
             f"select source_date as score_date, {key}, {label} as label{extra} "

@@ -19,6 +19,7 @@ from nightshift.definition.model import ModelDefinition
 from nightshift.definition.spark_sql import columns_of
 from nightshift.errors import TerminalError, first_line
 from nightshift.lake.catalog import Lake
+from nightshift.lake.in_memory import database_cursor
 from nightshift.lake.label_events import (
     INSTANT,
     event_condition,
@@ -156,7 +157,7 @@ def window_labels(
         "windows": _windows(definition, complete),
         "observed": with_plain_zeros(observed, definition.observations.key),
     }
-    with duckdb.connect() as database:
+    with database_cursor() as database:
         database.execute("set timezone = 'UTC'")
         for name, table in tables.items():
             database.register(name, table)

@@ -12,6 +12,7 @@ from nightshift.definition.expressions import names_in
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.value import OBSERVATION, Value
 from nightshift.errors import TerminalError, first_line
+from nightshift.lake.in_memory import database_cursor
 from nightshift.types import Measurement
 
 CHAMPION, NAIVE = "champion", "naive"
@@ -110,7 +111,7 @@ def _sum_value(
         from valued
     """
     try:
-        with duckdb.connect() as database:
+        with database_cursor() as database:
             for name, table in {"scored": rows, "outcome": labels, "observed": observed}.items():
                 database.register(name, table)
             [(total, count, unvalued, positive)] = database.execute(query).fetchall()

@@ -12,10 +12,11 @@ from math import ceil
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from nightshift.lake.in_memory import database_cursor
 from nightshift.profiling.bounds import MIN_DATES
 from nightshift.profiling.column_profile import TIMES, ColumnHistory
 from nightshift.profiling.proposal import ProposedValue
-from nightshift.quality.computed import database_cursor, quoted
+from nightshift.quality.computed import quoted
 
 MIN_VALUES = 100  # that a rule for every value needs
 MIN_CLOCK_TIMES = 60  # distinct times of day: numbers of another meaning would hardly all be times

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
-from functools import cache
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 
 from nightshift.errors import TerminalError, first_line
+from nightshift.lake.in_memory import database_cursor
 from nightshift.lake.tables import ROW_NUMBER
 from nightshift.quality.expectation import ComputedColumn
-
-# DuckDB downloads no extension.
-DUCKDB_CONFIG: dict[str, str] = {
-    "autoinstall_known_extensions": "false",
-    "autoload_known_extensions": "false",
-    "threads": "1",
-}
 
 
 def computed_columns(rows: pa.Table, computed: Mapping[str, ComputedColumn]) -> pa.Table:
@@ -35,22 +27,9 @@ def computed_columns(rows: pa.Table, computed: Mapping[str, ComputedColumn]) -> 
         return rows.select([])
     columns = sorted({column for spec in computed.values() for column in spec.columns})
     landed = rows.select(columns).append_column(ROW_NUMBER, pa.array(np.arange(rows.num_rows)))
-    with database_cursor() as connection:
+    with database_cursor(threads=1) as connection:
         connection.register("landed", landed)
         return pa.table({name: _column(connection, columns, name, spec) for name, spec in computed.items()})
-
-
-def database_cursor() -> duckdb.DuckDBPyConnection:
-    """A connection of its own to this process's empty database in memory.
-
-    To open a database takes longer than to query a day.
-    """
-    return _database(os.getpid()).cursor()
-
-
-@cache
-def _database(process: int) -> duckdb.DuckDBPyConnection:
-    return duckdb.connect(config=DUCKDB_CONFIG)
 
 
 def _column(

@@ -12,9 +12,10 @@ import pyarrow.dataset as ds
 
 from nightshift.lake.catalog import Lake
 from nightshift.lake.files import open_fs
+from nightshift.lake.in_memory import database_cursor
 from nightshift.lake.read import published_partitions
 from nightshift.lake.tables import TableSpec
-from nightshift.quality.computed import database_cursor, quoted
+from nightshift.quality.computed import quoted
 
 MAX_VALUES = 1000  # distinct values that are counted
 NUMBERS = ("integer", "number")
@@ -71,7 +72,7 @@ def column_distributions(
     rows: pa.Table | ds.Dataset, spec: TableSpec, columns: Sequence[str]
 ) -> dict[date, dict[str, ColumnDistribution]]:
     """The distributions of columns, by the date of the rows and by column."""
-    connection = database_cursor()
+    connection = database_cursor(threads=1)
     connection.register("landed", rows)
     day = quoted(spec.date_column)
     measures = ", ".join(_measures(name, spec.columns[name]) for name in columns)

@@ -12,6 +12,7 @@ import pyarrow as pa
 from nightshift.definition.class_weight import BALANCED, ClassWeight, class_name
 from nightshift.definition.model import ModelDefinition
 from nightshift.errors import TerminalError, first_line
+from nightshift.lake.in_memory import database_cursor
 from nightshift.lake.tables import ROW_NUMBER
 from nightshift.registry.calibration import Vector
 
@@ -85,7 +86,7 @@ def _evaluate(definition: ModelDefinition, expression: str, rows: pa.Table) -> V
     """The expression's value of each row, NaN where it is null."""
     names = [name for name in definition.weight_columns if name in rows.schema.names]
     columns = ", ".join(f'"{name}"' for name in names if name != "label")
-    database = duckdb.connect()
+    database = database_cursor()
     numbered = rows.select(names).append_column(ROW_NUMBER, pa.array(np.arange(rows.num_rows)))
     database.register("labelled", numbered)
     weights = database.sql(
