@@ -73,11 +73,12 @@ format: install ## Format the code
 	@$(BIN)/ruff check --fix -q . ; $(BIN)/ruff format .
 
 .PHONY: docs
-docs: install ## Write the documentation and the JSON schemas of definitions from their types, and that of the conversions
+docs: install ## Write the documentation and the JSON schemas of definitions from their types, and those of conversions and settings
 	@$(BIN)/nightshift schema --markdown > docs/definition.md
 	@$(BIN)/nightshift schema > docs/model.schema.json
 	@$(BIN)/nightshift schema source > docs/source.schema.json
 	@$(BIN)/nightshift schema --conversions > docs/conversions.md
+	@$(BIN)/nightshift schema --settings > docs/settings.md
 
 .PHONY: lock
 lock: ## Pin the packages of pyproject.toml in requirements*.txt; UPGRADE=1 takes their newest versions

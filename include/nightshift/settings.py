@@ -23,27 +23,35 @@ class _Group(BaseModel):
 
 
 class CatalogSettings(_Group):
-    """The Iceberg catalog. `type` and `properties` are PyIceberg's own: sql, glue, rest, …"""
+    """The Iceberg catalog."""
 
-    name: str = "nightshift"
-    type: str = "sql"
-    uri: str | None = Field(None, description="Default: a SQLite file below `var`.")
-    properties: dict[str, str] = {}
+    name: str = Field("nightshift", description="The catalog's name, the same for every process.")
+    type: str = Field("sql", description="PyIceberg's type of catalog: `sql`, `glue`, `rest`, ….")
+    uri: str | None = Field(None, description="The catalog's address; default for `sql`: a SQLite file below `var`.")
+    properties: dict[str, str] = Field({}, description="Further properties of PyIceberg.")
 
 
 class SparkSettings(_Group):
     """Where Spark jobs run and with what configuration."""
 
-    master: str = Field("local[*]", description="Spark's master, or `emr-serverless://` and an application's id.")
-    driver_memory: str = "2g"
-    conf: dict[str, str] = {}
+    master: str = Field(
+        "local[*]",
+        description="Where jobs run: `local[*]`, `spark://host:7077`, `yarn`, `k8s://https://host`, or "
+        "`emr-serverless://` and an application's id.",
+    )
+    driver_memory: str = Field("2g", description="Memory of each job's driver; in local mode, of the job.")
+    conf: dict[str, str] = Field({}, description="Further Spark configuration; it wins over what Nightshift sets.")
     class_archive: Path | None = Field(
-        None, description="JVM class archive that halves start-up; default: beside the virtual environment."
+        None,
+        description="The JVM class archive, which halves the start of a job in local mode; default: beside the virtual "
+        "environment.",
     )
     executors_within: int = Field(
         300, description="Seconds that a job on a cluster waits for an executor before it is given up."
     )
-    code: str | None = Field(None, description="Where `nightshift deploy` puts what jobs run on EMR Serverless; a URI.")
+    code: str | None = Field(
+        None, description="Where `nightshift deploy` puts what jobs run on EMR Serverless, such as s3://bucket/code."
+    )
 
     @property
     def is_local(self) -> bool:
@@ -72,13 +80,13 @@ class EmrSettings(_Group):
 class SmtpSettings(_Group):
     """Mail for alerts. Nothing is sent while `host` is empty."""
 
-    host: str | None = None
-    port: int = 25
-    sender: str = "nightshift@localhost"
-    to: list[str] = []
-    user: str | None = None
-    password: SecretStr | None = None
-    starttls: bool = False
+    host: str | None = Field(None, description="The mail server; nothing is sent without it.")
+    port: int = Field(25, description="Its port.")
+    sender: str = Field("nightshift@localhost", description="The sender.")
+    to: list[str] = Field([], description='The recipients: `["on-call@example.com"]`.')
+    user: str | None = Field(None, description="The login, if the server wants one.")
+    password: SecretStr | None = Field(None, description="Its password.")
+    starttls: bool = Field(False, description="Encrypt by STARTTLS.")
 
     @model_validator(mode="after")
     def _somebody_to_tell(self) -> SmtpSettings:
@@ -90,38 +98,57 @@ class SmtpSettings(_Group):
 class AlertSettings(_Group):
     """Where alerts go besides the records that `nightshift alerts` lists."""
 
-    webhook_url: SecretStr | None = None
+    webhook_url: SecretStr | None = Field(None, description="Where alerts are posted as JSON.")
     sns_topic: str | None = Field(
         None,
         pattern=r"^arn:aws[\w-]*:sns:[\w-]+:\d{12}:[\w-]+(\.fifo)?$",
-        description="The ARN of a topic of Amazon SNS.",
+        description="The ARN of a topic of Amazon SNS that alerts are published to.",
     )
     smtp: SmtpSettings = SmtpSettings()
 
 
 class Settings(BaseSettings):
-    """All settings; paths may be local or URIs such as `s3://bucket/prefix` where noted."""
+    """All settings, in the order in which docs/settings.md lists them."""
 
     model_config = SettingsConfigDict(env_prefix="NIGHTSHIFT_", env_nested_delimiter="__", frozen=True)
 
-    home: Path = Field(PROJECT, description="The project folder.")
-    models_folder: Path | None = Field(None, description="Model definitions; default: include/models.")
+    home: Path = Field(PROJECT, description="The project folder, which has `include/models` and `spark_jobs`.")
+    models_folder: Path | None = Field(None, description="The model definitions; default: `include/models`.")
     sources_folder: Path | None = Field(
-        None, description="Sources that models share; default: sources, next to the models folder."
+        None, description="The sources that models share; default: `sources`, next to the models folder."
     )
-    var: Path | None = Field(None, description="State of this installation; default: var below `home`.")
+    var: Path | None = Field(
+        None,
+        description="What this machine keeps for itself, such as generated DAG files; default: `var` below `home`.",
+    )
     state: str | None = Field(
         None,
         description="What all machines share beside the tables, such as locks and the records of alerts: a folder, "
         "s3://bucket/prefix, or postgresql+psycopg2://user@host/database; default: `var`.",
     )
-    landing: str | None = Field(None, description="Landing folder, local or URI; default: var/landing.")
-    warehouse: str | None = Field(None, description="Iceberg warehouse, local or URI; default: var/warehouse.")
-    mlflow_uri: str | None = Field(None, description="MLflow tracking URI; default: SQLite below `var`.")
-    mlflow_artifacts: str | None = Field(None, description="MLflow artifact root; default: var/mlflow/artifacts.")
-    quality_docs: str | None = Field(None, description="Data Docs of the audits, local or URI; default: var/quality.")
-    airflow_url: str = Field("http://127.0.0.1:8080", description="Address of the Airflow UI, for links.")
-    mlflow_url: str = Field("http://127.0.0.1:5000", description="Address of the MLflow UI, for links.")
+    landing: str | None = Field(
+        None, description="The landing folder, a path or a URI; default: `landing` below `var`."
+    )
+    warehouse: str | None = Field(
+        None, description="The Iceberg warehouse, a path or a URI; default: `warehouse` below `var`."
+    )
+    mlflow_uri: str | None = Field(
+        None, description="MLflow's tracking and registry URI; default: a SQLite file below `var`."
+    )
+    mlflow_artifacts: str | None = Field(
+        None, description="The root of the artifacts of new experiments, a path or a URI; default: below `var`."
+    )
+    quality_docs: str | None = Field(
+        None,
+        description="The pages of audits and nights, a path or a URI, which tasks write and the API server reads; "
+        "default: `quality` below `var`.",
+    )
+    airflow_url: str = Field(
+        "http://127.0.0.1:8080", description="The address of the Airflow UI, for the links in alerts."
+    )
+    mlflow_url: str = Field(
+        "http://127.0.0.1:5000", description="The address of the MLflow UI, for the link to a gate's report."
+    )
     audit_in_process: int = Field(
         1_000_000, description="Staged sets of up to so many rows are audited in the task's process, others on Spark."
     )
