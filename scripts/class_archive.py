@@ -19,24 +19,22 @@ JOB = """
 import pyarrow as pa
 from pyspark.sql import SparkSession, functions as F
 
-spark = SparkSession.builder.config("spark.sql.unionOutputPartitioning", "false").getOrCreate()
+spark = SparkSession.builder.getOrCreate()
 table = pa.table({"k": ["a", "b", None] * 300, "d": ["2013-01-01"] * 900, "v": [1.0, 2.0, 3.0] * 300})
-rows = spark.createDataFrame(table)
-rows = rows.withColumn("d", F.col("d").cast("date"))
-rows.write.parquet("FOLDER/in")
-read = spark.read.schema("k string, d date, v double").parquet("FOLDER/in").coalesce(1)
+rows = table.set_column(1, "d", table["d"].cast(pa.date32()))
+scan = spark.range(0, 1, 1, 1).mapInArrow(lambda numbers: (b for n in numbers for b in rows.to_batches()),
+    "k string, d date, v double")
 at = F.to_utc_timestamp(F.expr("timestampadd(MINUTE, 5, timestamp_ntz'2013-01-01')"), "UTC")
-read = read.withColumns({"at": at, "w": F.expr("v / 2").cast("double")})
+read = scan.withColumns({"at": at, "w": F.expr("v / 2").cast("double")})
 days = spark.createDataFrame(table.select(["d"]).slice(0, 1)).withColumn("d", F.col("d").cast("date"))
 limit = F.lit("2014-01-01").cast("timestamp")
 seen = read.join(F.broadcast(days), "d").where(F.col("at").isNull() | (F.col("at") < limit))
 seen = seen.select("d", "k", "at", F.when(F.expr("v > 1"), F.expr("v")).cast("double").alias("_0"))
 seen.mapInArrow(lambda batches: batches, seen.schema).collect()
 names = read.select("d", "k", F.struct("v", "w").alias("x")).distinct()
-wide = read.union(read).join(F.broadcast(days), "d", "left").join(names, ["d", "k"], "left")
+wide = read.join(F.broadcast(days), "d", "left").join(names, ["d", "k"], "left")
 wide = wide.select("k", F.expr("substring(k, 1, 1)").cast("string").alias("s"), F.col("x")["v"].alias("u"))
 wide.mapInArrow(lambda batches: batches, wide.schema).collect()
-spark.range(0, 2, 1, 2).mapInArrow(lambda batches: batches, "id bigint").collect()
 """
 
 
@@ -45,7 +43,7 @@ def main() -> int:
     submitter, archive = SparkSubmit(get_settings()), class_archive(get_settings())
     with tempfile.TemporaryDirectory() as folder:
         program = Path(folder) / "job.py"
-        program.write_text(JOB.replace("FOLDER", folder))
+        program.write_text(JOB)
         part = archive.with_suffix(".part")
         part.unlink(missing_ok=True)
         replaced = Job("features")  # whose command this is, but for the program

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from nightshift.definition.load import load_definition
 from nightshift.definition.model import ModelDefinition
@@ -163,7 +163,11 @@ def brute_force_of(
 ) -> list[tuple[date, int]]:
     """The observations of a night by the computation that checks the job's."""
     tables = {name: spark.createDataFrame(rows) for name, rows in raw.items()}
-    return sorted_keys(brute_force(definition, night, tables, dates).toArrow())
+
+    def rows(source: str, first: date, last: date) -> DataFrame:
+        return tables[source].where(f"source_date between '{first}' and '{last}'")
+
+    return sorted_keys(brute_force(definition, night, rows, dates).toArrow())
 
 
 def sorted_keys(rows: pa.Table) -> list[tuple[date, int]]:

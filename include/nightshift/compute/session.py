@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date
-from math import ceil
 from types import MappingProxyType
 
 import pyarrow as pa
@@ -13,12 +12,9 @@ from pyspark.sql import DataFrame, SparkSession
 
 from nightshift.lake.catalog import Lake
 from nightshift.lake.parquet import batches_to_tables, write_files
-from nightshift.lake.read import data_files
 from nightshift.lake.staging import seal, staging_folder
-from nightshift.lake.tables import TableSpec, spark_schema
+from nightshift.lake.tables import TableSpec
 from nightshift.types import Staged
-
-TASK_BYTES = 32 * 2**20  # what one task reads
 
 
 def start_session(name: str) -> Future[SparkSession]:
@@ -36,33 +32,10 @@ def _session(name: str) -> SparkSession:
         SparkSession.builder.appName(name)
         .config("spark.sql.session.timeZone", "UTC")
         .config("spark.sql.execution.arrow.maxRecordsPerBatch", "65536")
-        # Else Spark makes one task of a union of parts that are one task each.
-        .config("spark.sql.unionOutputPartitioning", "false")
         # Without a limit of bytes: Spark would add up those of a batch again with every row.
         .config("spark.sql.execution.arrow.maxBytesPerBatch", str(2**31 - 1))
         .getOrCreate()
     )
-
-
-def read_table(spark: SparkSession, lake: Lake, spec: TableSpec, first: date, last: date, snapshot: int) -> DataFrame:
-    """The published rows of a table at a snapshot; empty if there are none."""
-    return read_files(spark, spec, data_files(lake, spec, first, last, snapshot))
-
-
-def read_files(spark: SparkSession, spec: TableSpec, files: Mapping[str, int]) -> DataFrame:
-    """The rows of some of a table's files; empty if there are none.
-
-    Small files are read by few tasks: a night of them by one, which spares every shuffle that would follow.
-
-    Args:
-        spark: The session.
-        spec: The table.
-        files: The files' URIs with their sizes in bytes.
-    """
-    schema = spark_schema(spec.columns)
-    if not files:
-        return spark.createDataFrame([], schema)
-    return spark.read.schema(schema).parquet(*files).coalesce(ceil(sum(files.values()) / TASK_BYTES))
 
 
 class StagingWriter:

@@ -85,12 +85,7 @@ class SparkSubmit:
         }
 
     def _local_conf(self) -> dict[str, str]:
-        return {
-            "spark.sql.shuffle.partitions": "2",
-            "spark.sql.adaptive.enabled": "false",
-            # Looking at files takes longer as a job than as a loop while they lie on this machine.
-            "spark.sql.sources.parallelPartitionDiscovery.threshold": "100000",
-        }
+        return {"spark.sql.shuffle.partitions": "2", "spark.sql.adaptive.enabled": "false"}
 
     def _cluster_conf(self, job: Job) -> dict[str, str]:
         # The driver inherits our environment. These variables show in Spark's pages: what is secret stays here, and

@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nightshift.definition.calendar import zone_of
-from nightshift.definition.expressions import Dialect, paths_in
 from nightshift.definition.features import COMPUTED, feature_name
+from nightshift.definition.landed_inputs import LandedInputs, clock
 from nightshift.definition.reading import column_reading
-from nightshift.definition.source import Source
 
 if TYPE_CHECKING:
     from nightshift.definition.model import ModelDefinition
@@ -83,13 +81,13 @@ def feature_recipes(definition: ModelDefinition) -> dict[str, Recipe]:
         inputs = _inputs_of_transform(definition, recipes.values())
         text = (definition.folder / COMPUTED).read_text(encoding="utf-8")
         for name, computed in features.computed.items():
-            recipes[name] = _recipe(inputs, "computed", computed.type, text, _clock(definition), name)
+            recipes[name] = _recipe(inputs, "computed", computed.type, text, clock(definition), name)
     return recipes
 
 
 def label_recipe(definition: ModelDefinition) -> Recipe:
     """The label's recipe."""
-    label, inputs = definition.label, _Inputs(definition)
+    label, inputs = definition.label, LandedInputs(definition)
     for expression in (label.expression, label.where, label.value, label.weight):
         if expression:
             inputs.add_expression(label.source, expression, "duckdb")
@@ -102,7 +100,7 @@ def label_recipe(definition: ModelDefinition) -> Recipe:
         inputs.add_expression(label.source, str(source.event_time))
         declared = label.model_dump(mode="json", include={"window", "by", "agg", "where", "value", "empty"})
         declared |= {"weight": label.weight} if label.weight else {}
-        outcome = (declared, source.event_time, _clock(definition, source))
+        outcome = (declared, source.event_time, clock(definition, source))
     if label.kind == "category":
         outcome += (label.model_dump(mode="json", include={"classes", "other"}), label.refuses_other)
     return _recipe(inputs, "label", label.kind, *outcome)
@@ -151,52 +149,14 @@ def columns_no_longer_landed(
     ]
 
 
-@dataclass
-class _Inputs:
-    """Collects what expressions read of the sources: landed columns, derived columns and look-ups."""
-
-    definition: ModelDefinition
-    columns: dict[tuple[str, str], str] = field(default_factory=dict)
-    parts: dict[str, object] = field(default_factory=dict)
-
-    def add_expression(self, source: str, expression: str, dialect: Dialect = "spark") -> None:
-        """Adds every column that an expression over a source's rows names, and every look-up's field."""
-        for name, *fields in paths_in(expression, dialect):
-            if name in self.definition.sources[source].types:
-                self.add_column(source, name)
-            elif name in self.definition.features.lookups:
-                self.add_lookup(name, fields)
-
-    def add_column(self, source: str, name: str) -> None:
-        """Adds a column, landed or derived; a name of no column, such as the score date's, adds nothing."""
-        declared = self.definition.sources[source]
-        if name in declared.columns:
-            self.columns[source, name] = column_reading(self.definition, source, name)
-        elif name in declared.derived:
-            derived = declared.derived[name]
-            self.parts[f"{source}.{name}"] = [derived.expression.strip(), derived.type]
-            self.add_expression(source, derived.expression)
-
-    def add_lookup(self, name: str, fields: Sequence[str]) -> None:
-        """Adds a look-up: its key on both sides, and the field that is used; all where it is used as a struct."""
-        lookup = self.definition.features.lookups[name]
-        source = self.definition.sources[lookup.source]
-        self.parts[f"look-up {name}"] = [lookup.source, lookup.key, source.cadence, *_clock(self.definition, source)]
-        for column in lookup.key:
-            self.add_column(self.definition.observations.source, column)
-            self.add_column(lookup.source, column)
-        for column in fields[:1] or source.types:
-            self.add_column(lookup.source, column)
-
-
 def _of_row(definition: ModelDefinition, expression: str, kind: str) -> Recipe:
-    inputs = _Inputs(definition)
+    inputs = LandedInputs(definition)
     inputs.add_expression(definition.observations.source, expression)
     return _recipe(inputs, "row", kind, expression.strip())
 
 
 def _of_aggregate(definition: ModelDefinition, name: str, days: int) -> Recipe:
-    aggregate, inputs = definition.features.aggregates[name], _Inputs(definition)
+    aggregate, inputs = definition.features.aggregates[name], LandedInputs(definition)
     source = definition.sources[aggregate.source]
     for expression in (aggregate.value, aggregate.where, source.event_time):
         if expression:
@@ -205,12 +165,12 @@ def _of_aggregate(definition: ModelDefinition, name: str, days: int) -> Recipe:
         inputs.add_column(aggregate.source, column)
         inputs.add_column(definition.observations.source, column)
     declared = aggregate.model_dump(mode="json", exclude={"description", "windows"})
-    return _recipe(inputs, "aggregate", declared, days, source.event_time, _clock(definition, source))
+    return _recipe(inputs, "aggregate", declared, days, source.event_time, clock(definition, source))
 
 
-def _inputs_of_transform(definition: ModelDefinition, declared: Iterable[Recipe]) -> _Inputs:
+def _inputs_of_transform(definition: ModelDefinition, declared: Iterable[Recipe]) -> LandedInputs:
     """What `features.py` is given: every column of the observations and look-ups, and every declared feature."""
-    inputs = _Inputs(definition)
+    inputs = LandedInputs(definition)
     for column in definition.sources[definition.observations.source].types:
         inputs.add_column(definition.observations.source, column)
     for name in definition.features.lookups:
@@ -221,16 +181,7 @@ def _inputs_of_transform(definition: ModelDefinition, declared: Iterable[Recipe]
     return inputs
 
 
-def _clock(definition: ModelDefinition, source: Source | None = None) -> list[object]:
-    """What decides which data a night may use: the cutoff's time of day, and when a source is available."""
-    schedule = definition.schedule
-    clock: list[object] = [schedule.timezone, f"{schedule.time_of_day:%H:%M}"]
-    if source is None:
-        return clock
-    return [*clock, zone_of(schedule, source), source.available.model_dump(mode="json")]
-
-
-def _recipe(inputs: _Inputs, *ingredients: object) -> Recipe:
+def _recipe(inputs: LandedInputs, *ingredients: object) -> Recipe:
     # Other observations are other rows, whose features are none of the same.
     observed = _observed(inputs.definition)
     readings = observed.columns | inputs.columns
@@ -247,9 +198,9 @@ def observation_words(definition: ModelDefinition) -> str:
     return ", ".join(f"{name}: {declared}" for name, declared in _observed(definition).parts.items())
 
 
-def _observed(definition: ModelDefinition) -> _Inputs:
+def _observed(definition: ModelDefinition) -> LandedInputs:
     """What the observations are read from: the landed columns of their key, and what `where` names."""
-    observations, inputs = definition.observations, _Inputs(definition)
+    observations, inputs = definition.observations, LandedInputs(definition)
     inputs.parts["observations"] = observations.model_dump(mode="json", exclude_none=True)
     for column in observations.key:
         inputs.add_column(observations.source, column)
@@ -261,5 +212,5 @@ def _observed(definition: ModelDefinition) -> _Inputs:
 def _observation_clock(definition: ModelDefinition) -> list[object]:
     """What decides which file a night's observations are read from: of their own date, only its name does."""
     source = definition.sources[definition.observations.source]
-    clock = [] if definition.has_observation_files else _clock(definition, source)
-    return [source.cadence, *clock]
+    opened = [] if definition.has_observation_files else clock(definition, source)
+    return [source.cadence, *opened]

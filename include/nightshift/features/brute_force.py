@@ -6,7 +6,7 @@ and the aggregation of its rows are computed independently, so that a mistake in
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
@@ -19,33 +19,37 @@ from nightshift.features.windows import observed_key
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
+    # The rows of a source of the dates from the first to the last.
+    RawRows = Callable[[str, date, date], DataFrame]
+
 
 def brute_force(
-    definition: ModelDefinition, night: date, raw: Mapping[str, DataFrame], dates: Mapping[str, Iterable[date]]
+    definition: ModelDefinition, night: date, raw: RawRows, dates: Mapping[str, Iterable[date]]
 ) -> DataFrame:
     """Computes every feature of every observation of a night.
 
     Args:
         definition: The model definition.
         night: The score date.
-        raw: The rows of every source, of any dates.
+        raw: Gives the rows of a source.
         dates: The dates of each source.
     """
     from pyspark.sql import functions as F
 
     observed = _observed(definition, night, raw, dates)
     for name, lookup in definition.features.lookups.items():
-        available = [day for day in dates[lookup.source] if day <= _newest(definition, lookup.source, night)]
-        version = raw[lookup.source].where(F.col("source_date") == F.lit(max(available, default=None)))
-        fields = F.struct(*definition.sources[lookup.source].types)
-        dimension = with_derived(definition, lookup.source, version).select(*lookup.key, fields.alias(name))
+        newest = _newest(definition, lookup.source, night)
+        version = max((day for day in dates[lookup.source] if day <= newest), default=newest)
+        dimension = with_derived(definition, lookup.source, raw(lookup.source, version, version))
+        fields = [column for column in definition.sources[lookup.source].types if column in dimension.columns]
+        dimension = dimension.select(*lookup.key, F.struct(*fields).alias(name))
         observed = observed.join(dimension, [*lookup.key], "left")
     features = prepare_observations(definition, only_scored(definition, observed))
     for name, aggregate in definition.features.aggregates.items():
         for window in aggregate.windows:
             last = _newest(definition, aggregate.source, night)
             first = last - window + timedelta(days=1)
-            inside = raw[aggregate.source].where(F.col("source_date").between(F.lit(first), F.lit(last)))
+            inside = raw(aggregate.source, first, last)
             inside = visible_rows(definition, aggregate.source, inside, dates[aggregate.source])
             keys = [F.col(column).alias(observed_key(column)) for column in aggregate.by]
             values = inside.groupBy(*keys).agg(plain_value(aggregate).alias(feature_name(name, window.days)))
@@ -54,23 +58,19 @@ def brute_force(
     return complete_features(definition, features)
 
 
-def _observed(
-    definition: ModelDefinition, night: date, raw: Mapping[str, DataFrame], dates: Mapping[str, Iterable[date]]
-) -> DataFrame:
+def _observed(definition: ModelDefinition, night: date, raw: RawRows, dates: Mapping[str, Iterable[date]]) -> DataFrame:
     """The observations of a night: of a file, of a version, or every key of some files once."""
     from pyspark.sql import functions as F
 
-    observations = definition.observations
-    rows, newest = raw[observations.source], _newest(definition, observations.source, night)
-    day = F.col("source_date")
-    if observations.within is not None:
-        lately = rows.where((day <= F.lit(newest)) & (day > F.lit(newest - observations.within)))
-        observed = lately.select(*observations.key).dropna().dropDuplicates()
-    elif definition.sources[observations.source].cadence == "irregular":
-        version = max((day for day in dates[observations.source] if day <= newest), default=None)
-        observed = with_derived(definition, observations.source, rows.where(day == F.lit(version))).drop(day)
+    source, newest = definition.observations.source, _newest(definition, definition.observations.source, night)
+    if definition.observations.within is not None:
+        first = newest - definition.observations.within + timedelta(days=1)
+        observed = raw(source, first, newest).select(*definition.observations.key).dropna().dropDuplicates()
     else:
-        observed = with_derived(definition, observations.source, rows.where(day == F.lit(night))).drop(day)
+        version = night
+        if definition.sources[source].cadence == "irregular":
+            version = max((day for day in dates[source] if day <= newest), default=newest)
+        observed = with_derived(definition, source, raw(source, version, version)).drop("source_date")
     return observed.withColumn("score_date", F.lit(night))
 
 

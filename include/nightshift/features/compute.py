@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from nightshift.definition.calendar import available_at, zone_of
+from nightshift.definition.expressions import names_in
 from nightshift.definition.features import Aggregate, Lookup
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.spark_sql import SPARK_TYPES
@@ -24,11 +25,16 @@ if TYPE_CHECKING:
 
 
 def with_derived(definition: ModelDefinition, source: str, rows: DataFrame) -> DataFrame:
-    """Adds the derived columns of a source to its rows."""
+    """Adds the derived columns of a source to its rows: those whose columns were read."""
     from pyspark.sql import functions as F
 
-    derived = definition.sources[source].derived.items()
-    return rows.withColumns({name: typed(F.expr(column.expression), column.type) for name, column in derived})
+    read = {name.lower() for name in rows.columns}
+    derived = {
+        name: typed(F.expr(column.expression), column.type)
+        for name, column in definition.sources[source].derived.items()
+        if read.issuperset(names_in(column.expression, "spark"))
+    }
+    return rows.withColumns(derived)
 
 
 def typed(values: Column, kind: str) -> Column:
@@ -258,7 +264,8 @@ def _look_up(
         }
     )
     newest = rows.sparkSession.createDataFrame(frame)
-    fields = F.struct(*[F.col(column) for column in definition.sources[lookup.source].types])
-    dimension = with_derived(definition, lookup.source, rows).select("source_date", *lookup.key, fields.alias(name))
+    dimension = with_derived(definition, lookup.source, rows)
+    fields = F.struct(*[column for column in definition.sources[lookup.source].types if column in dimension.columns])
+    dimension = dimension.select("source_date", *lookup.key, fields.alias(name))
     observed = observed.join(F.broadcast(newest), "score_date", "left")
     return observed.join(dimension, ["source_date", *lookup.key], "left").drop("source_date")

@@ -4,16 +4,37 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow.dataset import FileSystemDataset, ParquetFileFormat
 
+from nightshift.errors import DataError, first_line
 from nightshift.lake.files import make_folder_of, open_fs
-from nightshift.lake.tables import TableSpec
+from nightshift.lake.tables import ROW_NUMBER, TableSpec
+from nightshift.service_errors import explain
 
 MAX_ROWS_IN_MEMORY = 1_000_000  # of a worker, so that its memory stays flat
+BATCH_ROWS = 65_536
+
+
+@dataclass(frozen=True)
+class FilePart:
+    """Some row groups of a Parquet file.
+
+    Attributes:
+        file: The file's URI.
+        row_groups: The positions of the first and past the last row group; every row group if None.
+        first_row: The number of the file's first row in its set.
+    """
+
+    file: str
+    row_groups: tuple[int, int] | None = None
+    first_row: int = 0
 
 
 def write_files(spec: TableSpec, rows: pa.Table, folder: str) -> dict[str, int]:
@@ -54,10 +75,41 @@ def dataset_of(uris: Sequence[str], schema: pa.Schema) -> FileSystemDataset:
     return FileSystemDataset(files, schema, parquet)
 
 
+def read_batches(
+    parts: Iterable[FilePart], schema: pa.Schema, batch_rows: int = BATCH_ROWS
+) -> Iterator[pa.RecordBatch]:
+    """The rows of files, in the order of the parts and of their rows; memory holds about a batch of them.
+
+    Args:
+        parts: The files, or parts of them.
+        schema: The columns to read. One that a file lacks, since it was declared later, is null there; `ROW_NUMBER` is
+            the number of each row in its set.
+        batch_rows: The rows of a batch; small files are read into common ones.
+
+    Raises:
+        DataError: If a file is missing or damaged, or its column has another type.
+    """
+    batches = (batch for part in parts for batch in _part_batches(part, schema, batch_rows))
+    for table in batches_to_tables(batches, batch_rows):
+        yield from table.combine_chunks().to_batches()
+
+
 def row_count(uri: str) -> int:
-    """The number of rows in a file; only its metadata is read."""
-    system, path = open_fs(uri)
-    return int(pq.read_metadata(path, filesystem=system).num_rows)
+    """The number of rows in a file; only its metadata is read.
+
+    Raises:
+        DataError: If the file is missing or damaged.
+    """
+    return int(_metadata(uri).num_rows)
+
+
+def row_group_count(uri: str) -> int:
+    """The number of row groups in a file; only its metadata is read.
+
+    Raises:
+        DataError: If the file is missing or damaged.
+    """
+    return int(_metadata(uri).num_row_groups)
 
 
 def date_of_parquet_file(file: str) -> date:
@@ -77,6 +129,62 @@ def batches_to_tables(batches: Iterable[pa.RecordBatch], max_rows: int = MAX_ROW
             pending, rows = [], 0
     if rows:
         yield pa.Table.from_batches(pending)
+
+
+def _metadata(uri: str) -> pq.FileMetaData:
+    system, path = open_fs(uri)
+    with _readable(uri):
+        return pq.read_metadata(path, filesystem=system)
+
+
+def _part_batches(part: FilePart, schema: pa.Schema, batch_rows: int) -> Iterator[pa.RecordBatch]:
+    system, path = open_fs(part.file)
+    with _readable(part.file), system.open_input_file(path) as stream:
+        # An object store is asked for all columns of a row group at once, instead of one after the other.
+        parquet = pq.ParquetFile(stream, pre_buffer=True)
+        first, end = part.row_groups or (0, parquet.num_row_groups)
+        row = part.first_row + sum(parquet.metadata.row_group(number).num_rows for number in range(first))
+        columns = _stored_columns(part.file, parquet.schema_arrow, schema)
+        for batch in parquet.iter_batches(batch_rows, range(first, end), columns, use_threads=False):
+            yield pa.RecordBatch.from_arrays([_values(batch, field, row) for field in schema], schema=schema)
+            row += batch.num_rows
+
+
+def _stored_columns(file: str, stored: pa.Schema, schema: pa.Schema) -> list[str]:
+    """The columns that a file has, of those to read."""
+    columns = [field for field in schema if field.name in stored.names]
+    for field in columns:
+        if (kind := stored.field(field.name).type) != field.type:
+            raise DataError(
+                "a column of a data file has another type than declared",
+                where=f"{file}: {field.name}",
+                received=str(kind),
+                allowed=str(field.type),
+                fix="publish the rows of its date again",
+            )
+    return [field.name for field in columns]
+
+
+def _values(batch: pa.RecordBatch, field: pa.Field, first_row: int) -> pa.Array:
+    if field.name == ROW_NUMBER:
+        return pa.array(np.arange(first_row, first_row + batch.num_rows))
+    if field.name in batch.schema.names:
+        return batch.column(field.name)
+    return pa.nulls(batch.num_rows, field.type)
+
+
+@contextmanager
+def _readable(uri: str) -> Iterator[None]:
+    """Names the file that cannot be read."""
+    fix = "publish the rows of its date again"
+    try:
+        yield
+    except FileNotFoundError:
+        raise DataError("a data file is missing", where=uri, fix=fix) from None
+    except (OSError, pa.ArrowException) as error:
+        if explain(error):  # an object store's answer, not the file's fault
+            raise
+        raise DataError(f"a data file cannot be read: {first_line(error)}", where=uri, fix=fix) from None
 
 
 def _partitions(table: pa.Table, columns: tuple[str, ...]) -> list[pa.Table]:

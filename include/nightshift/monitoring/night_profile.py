@@ -77,6 +77,11 @@ class Profiler:
         bins = {name: column.bins for name, column in scored.items() if column is not None}
         return cls(features, bins, tuple(slices))
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of rows that it profiles, if they have them."""
+        return (*self.features, *self.slices)
+
     def __call__(self, rows: Rows, scores: Rows) -> NightProfile:
         """The profile of rows with features and the columns of slices, and of a score for each.
 

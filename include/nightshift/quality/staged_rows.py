@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, Protocol
+from uuid import uuid4
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from nightshift.compute.scan import FileScan, file_shares
+from nightshift.lake.files import file_sizes
 from nightshift.lake.parquet import read_files, row_count
 from nightshift.lake.tables import ROW_NUMBER, TableSpec, spark_schema
 from nightshift.quality.computed import computed_columns
@@ -26,12 +30,21 @@ class StagedRows(Protocol):
 
     Attributes:
         rows: The number of rows.
+        is_scanned: Whether every measure of a batch reads its columns again.
     """
 
     rows: int
+    is_scanned: bool
 
-    def batch(self, context: Any, computed: bool, numbered: bool) -> Any:
-        """The rows, or the columns computed from them, as a batch; with `ROW_NUMBER` if they are numbered."""
+    def batch(self, context: Any, columns: Collection[str] | None, *, computed: bool, numbered: bool) -> Any:
+        """The rows, or the columns computed from them, as a batch.
+
+        Args:
+            context: The context of Great Expectations.
+            columns: The columns that are needed, all if None; a batch may have more.
+            computed: Whether they are the computed columns.
+            numbered: Whether the batch needs `ROW_NUMBER`.
+        """
 
     def count(self, conditions: Mapping[str, ComputedColumn]) -> dict[str, int]:
         """How many rows satisfy each condition."""
@@ -51,13 +64,15 @@ class InProcessRows:
         computed: The columns to compute from them.
     """
 
+    is_scanned = False
+
     def __init__(self, rows: pa.Table, computed: Mapping[str, ComputedColumn]) -> None:
         self.table, self.rows = rows, rows.num_rows
         self._computed = computed
         self._rows_without_nan = _without_nan(rows)
 
-    def batch(self, context: Any, computed: bool, numbered: bool) -> Any:
-        """A pandas frame: integers stay integers where some are missing, and NaN is missing."""
+    def batch(self, context: Any, columns: Collection[str] | None, *, computed: bool, numbered: bool) -> Any:
+        """A pandas frame of all columns: integers stay integers where some are missing, and NaN is missing."""
         import pandas as pd
 
         rows = computed_columns(self._rows_without_nan, self._computed) if computed else self._rows_without_nan
@@ -65,7 +80,7 @@ class InProcessRows:
             rows = rows.append_column(ROW_NUMBER, pa.array(np.arange(rows.num_rows)))
         kinds = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
         frame = rows.to_pandas(types_mapper=kinds.get, date_as_object=True)
-        return _batch_of(context.data_sources.add_or_update_pandas("staging"), frame)
+        return _batch_of(context.data_sources.add_pandas(uuid4().hex), frame)
 
     def count(self, conditions: Mapping[str, ComputedColumn]) -> dict[str, int]:
         """How many rows satisfy each condition."""
@@ -91,26 +106,33 @@ class SparkRows:
         computed: The columns to compute from its rows.
     """
 
+    is_scanned = True
+
     def __init__(
         self, spark: SparkSession, staged: Staged, spec: TableSpec, computed: Mapping[str, ComputedColumn]
     ) -> None:
         self._spark, self._staged, self._spec, self._computed = spark, staged, spec, computed
         self.rows = staged.rows
 
-    def batch(self, context: Any, computed: bool, numbered: bool) -> Any:
-        """A Spark frame; NaN is missing, as it is in pandas."""
-        rows = self._numbered() if numbered else self._read()
-        if computed:
-            rows = self._with_computed(rows, self._computed, numbered)
-        return _batch_of(context.data_sources.add_or_update_spark("staging", persist=False), rows)
+    def batch(self, context: Any, columns: Collection[str] | None, *, computed: bool, numbered: bool) -> Any:
+        """A Spark frame of the columns; NaN is missing, as it is in pandas."""
+        frame = self._computed_columns(columns, numbered) if computed else self._stored_columns(columns, numbered)
+        return _batch_of(context.data_sources.add_spark(uuid4().hex, persist=False), frame)
 
     def count(self, conditions: Mapping[str, ComputedColumn]) -> dict[str, int]:
         """How many rows satisfy each condition."""
-        from pyspark.sql import functions as F
+        counts = dict.fromkeys(conditions, 0)
 
-        rows = self._with_computed(self._read(), conditions)
-        counts = rows.agg(*[F.count_if(F.col(name)).alias(name) for name in conditions]).first()
-        return dict(counts.asDict()) if counts else {}
+        def count(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            for batch in batches:
+                columns = computed_columns(_without_nan(batch), conditions)
+                satisfied = [pc.sum(columns[name]).as_py() or 0 for name in conditions]
+                yield pa.RecordBatch.from_pydict({"name": list(conditions), "rows": satisfied})
+
+        scan = self._scan(_columns_of(conditions), numbered=False)
+        for name, rows in scan.map(self._spark, count, "name string, rows bigint").collect():
+            counts[name] += rows
+        return counts
 
     def take(self, numbers: Sequence[int]) -> pa.Table:
         """The rows with these numbers, in their order."""
@@ -142,55 +164,53 @@ class SparkRows:
         counts = [row_count(file) for file in self._staged.files]
         return dict(zip(self._staged.files, [0, *accumulate(counts)], strict=False))
 
-    def _read(self, *extra_columns: Any) -> DataFrame:
-        from pyspark.sql import functions as F
+    def _scan(self, columns: Iterable[str] | None, numbered: bool) -> FileScan:
+        """Some columns of the rows, with the number of each row if it is needed."""
+        scan = FileScan(self._spec.columns, file_shares(self._sizes, self._first_rows if numbered else {}))
+        if columns is not None:
+            scan = scan.only([self._spec.date_column, *columns])  # at least one column, so that rows can be counted
+        return replace(scan, columns={**scan.columns, ROW_NUMBER: "integer"}) if numbered else scan
 
-        schema = spark_schema(self._spec.columns)
-        if not self._staged.files:
-            return self._spark.createDataFrame([], schema).select("*", *extra_columns)
-        rows = self._spark.read.schema(schema).parquet(*self._staged.files)
-        columns = [
-            F.when(~F.isnan(name), F.col(name)).alias(name) if kind == "number" else F.col(name)
-            for name, kind in self._spec.columns.items()
-        ]
-        return rows.select(*columns, *extra_columns)
+    @cached_property
+    def _sizes(self) -> dict[str, int]:
+        """The size of each staged file, in bytes."""
+        sizes = file_sizes(self._staged.location, ".parquet")
+        return {file: sizes.get(file, 0) for file in self._staged.files}
 
-    def _numbered(self) -> DataFrame:
-        """The rows with their numbers: the number of the file's first row plus the position in the file."""
-        from pyspark.sql import functions as F
+    def _stored_columns(self, columns: Collection[str] | None, numbered: bool) -> DataFrame:
+        scan = self._scan(columns, numbered)
 
-        name = F.regexp_extract("_metadata.file_path", r"[^/]+$", 0)
-        first = F.create_map(
-            *[F.lit(entry) for file, count in self._first_rows.items() for entry in (_file_name(file), count)]
-        )
-        return self._read((first[name] + F.col("_metadata.row_index")).alias(ROW_NUMBER))
+        def clean(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            return (part for batch in batches for part in _without_nan(batch).to_batches())
 
-    def _with_computed(
-        self, rows: DataFrame, columns: Mapping[str, ComputedColumn], numbered: bool = False
-    ) -> DataFrame:
-        computed, unchanged = dict(columns), [ROW_NUMBER] if numbered else []
-        needed = sorted({column for spec in computed.values() for column in spec.columns})
+        return scan.map(self._spark, clean, spark_schema(scan.columns))
+
+    def _computed_columns(self, names: Collection[str] | None, numbered: bool) -> DataFrame:
+        computed = {name: spec for name, spec in self._computed.items() if names is None or name in names}
         example = computed_columns(self._spec.schema.empty_table(), computed)
-        schema = ", ".join(
-            [f"`{field.name}` {_SPARK[str(field.type)]}" for field in example.schema]
-            + [f"`{name}` bigint" for name in unchanged]
-        )
+        schema = ", ".join(f"`{field.name}` {_SPARK[str(field.type)]}" for field in example.schema)
+        schema += f", `{ROW_NUMBER}` bigint" if numbered else ""
 
         def compute(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             for batch in batches:
-                table = pa.Table.from_batches([batch])
-                columns = computed_columns(table, computed).cast(example.schema)
-                for name in unchanged:
-                    columns = columns.append_column(name, table[name])
+                columns = computed_columns(_without_nan(batch), computed).cast(example.schema)
+                if numbered:
+                    columns = columns.append_column(ROW_NUMBER, batch.column(ROW_NUMBER))
                 yield from columns.combine_chunks().to_batches()
 
-        return rows.select(*needed, *unchanged).mapInArrow(compute, schema)
+        return self._scan(_columns_of(computed), numbered).map(self._spark, compute, schema)
 
 
 _SPARK = {"bool": "boolean", "double": "double", "string": "string", "int64": "bigint", "int32": "int"}
 
 
-def _without_nan(rows: pa.Table) -> pa.Table:
+def _columns_of(computed: Mapping[str, ComputedColumn]) -> set[str]:
+    """The columns that computed columns use."""
+    return {column for spec in computed.values() for column in spec.columns}
+
+
+def _without_nan(rows: pa.Table | pa.RecordBatch) -> pa.Table:
+    rows = pa.table(rows)
     for place, column in enumerate(rows.schema):
         if pa.types.is_floating(column.type):
             values = rows[column.name]
@@ -200,7 +220,7 @@ def _without_nan(rows: pa.Table) -> pa.Table:
 
 
 def _batch_of(source: Any, frame: Any) -> Any:
-    asset = source.add_dataframe_asset(f"rows {id(frame)}")
+    asset = source.add_dataframe_asset("staged")
     return asset.add_batch_definition_whole_dataframe("staged").get_batch(batch_parameters={"dataframe": frame})
 
 
@@ -210,7 +230,3 @@ def _without_rows(rows: pa.Table, places: Sequence[int]) -> pa.Table:
     remaining = np.ones(rows.num_rows, dtype=bool)
     remaining[list(places)] = False
     return rows.filter(pa.array(remaining))
-
-
-def _file_name(uri: str) -> str:
-    return uri.rsplit("/", 1)[-1]

@@ -7,13 +7,18 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from nightshift.lake.tables import ROW_NUMBER
 from nightshift.quality.compile import NUMBER, compile_expectation, great_expectations
-from nightshift.quality.expectation import Contract, ExpectationSpec
+from nightshift.quality.expectation import MIX, ROW_COUNT, UNIQUE, UNIQUE_TOGETHER, Contract, ExpectationSpec
 from nightshift.quality.staged_rows import StagedRows
 
+# Expectations that need a pass over the rows of their own.
+MEASURED_ALONE = {UNIQUE, UNIQUE_TOGETHER, MIX}
+# Their expectations read the columns that their arguments name.
+KNOWN_PACKAGES = {"great_expectations", "nightshift"}
 MAX_EXAMPLES = 20  # values that break an expectation, in its result
 
 
@@ -79,7 +84,7 @@ class _ValidationPass:
 
     def __init__(self, gx: Any, context: Any, contract: Contract, rows: StagedRows, computed: bool) -> None:
         self._gx, self._context, self._contract, self._rows, self._computed = gx, context, contract, rows, computed
-        self._batch = rows.batch(self._context, computed, numbered=False)
+        self._batches: dict[tuple[frozenset[str] | None, bool], Any] = {}
 
     def run(self, expectations: Mapping[int, ExpectationSpec]) -> dict[int, ExpectationResult]:
         compiled = {
@@ -87,12 +92,12 @@ class _ValidationPass:
         }
         by_value = [n for n, spec in expectations.items() if self._is_broken_by_one_value(compiled[n], spec)]
         by_measure = [n for n in expectations if n not in by_value]
-        validations = self._validate(self._batch, [compiled[n] for n in by_value], "BOOLEAN_ONLY")
+        validations = self._validate([compiled[n] for n in by_value], "BOOLEAN_ONLY")
         broken = [n for n in by_value if not validations[n].success]
         for number in set(by_value).difference(broken):
             validations[number].result = _no_violation(self._rows.rows)
         counts: dict[str, Any] = {"result_format": "BASIC", "partial_unexpected_count": MAX_EXAMPLES}
-        validations |= self._validate(self._batch, [compiled[n] for n in (*by_measure, *broken)], counts)
+        validations |= self._validate([compiled[n] for n in (*by_measure, *broken)], counts)
         for number in by_measure:
             validations[number].success = validations[number].success or self._has_nothing_to_measure(
                 validations[number]
@@ -118,28 +123,47 @@ class _ValidationPass:
         """The rows that break expectations. A complete list needs memory for every row, so it is for few rows only."""
         if not compiled:
             return {}
-        batch = self._rows.batch(self._context, self._computed, numbered=True)
         options = {
             "result_format": result_format,
             "partial_unexpected_count": 1,
             "unexpected_index_column_names": [ROW_NUMBER],
         }
-        validations = self._validate(batch, compiled, options)
+        validations = self._validate(compiled, options, numbered=True)
         return {
             n: tuple(sorted(int(row[ROW_NUMBER]) for row in validation.result.get(key) or ()))
             for n, validation in validations.items()
         }
 
-    def _validate(self, batch: Any, compiled: Sequence[Any], result_format: Any) -> dict[int, Any]:
+    def _validate(self, compiled: Sequence[Any], result_format: Any, *, numbered: bool = False) -> dict[int, Any]:
         """Great Expectations' result of each expectation, by its number: the results come in another order."""
-        if not compiled:
-            return {}
-        suite = self._gx.ExpectationSuite(name="staged", expectations=list(compiled))
-        with _configurations_computed_once():
-            validations = batch.validate(suite, result_format=result_format).results
-        for validation in validations:  # pages and messages show their values
+        validations: dict[int, Any] = {}
+        for expectations in self._passes(compiled):
+            suite = self._gx.ExpectationSuite(name="staged", expectations=list(expectations))
+            with _configurations_computed_once():
+                results = self._batch(expectations, numbered).validate(suite, result_format=result_format).results
+            validations |= {validation.expectation_config.meta[NUMBER]: validation for validation in results}
+        for validation in validations.values():  # pages and messages show their values
             validation.result = json.loads(json.dumps(validation.result, default=_json_value))
-        return {validation.expectation_config.meta[NUMBER]: validation for validation in validations}
+        return validations
+
+    def _passes(self, compiled: Sequence[Any]) -> list[list[Any]]:
+        """Expectations by the pass over scanned rows that measures them, so that each pass reads what it needs."""
+        passes: dict[Any, list[Any]] = {}
+        for expectation in compiled:
+            alone = self._rows.is_scanned and type(expectation).__name__ in MEASURED_ALONE
+            passes.setdefault(expectation.meta[NUMBER] if alone else None, []).append(expectation)
+        return list(passes.values())
+
+    def _batch(self, expectations: Sequence[Any], numbered: bool) -> Any:
+        """A batch with the columns that expectations need."""
+        columns: frozenset[str] | None = None
+        if self._rows.is_scanned:
+            named = [_named_columns(self._contract.expectations[e.meta[NUMBER]], e) for e in expectations]
+            columns = None if None in named else frozenset(chain(*filter(None, named)))
+        if (columns, numbered) not in self._batches:
+            options = {"computed": self._computed, "numbered": numbered}
+            self._batches[columns, numbered] = self._rows.batch(self._context, columns, **options)
+        return self._batches[columns, numbered]
 
     def _has_nothing_to_measure(self, validation: Any) -> bool:
         """Whether there was no value to measure. Checks of rows and of missing values judge that, not this one."""
@@ -159,6 +183,17 @@ class _ValidationPass:
     @staticmethod
     def _is_broken_by_one_value(compiled: Any, expectation: ExpectationSpec) -> bool:
         return hasattr(compiled, "mostly") and dict(expectation.arguments).get("mostly", 1.0) == 1.0
+
+
+def _named_columns(spec: ExpectationSpec, compiled: Any) -> tuple[str, ...] | None:
+    """The columns that an expectation reads; None if it may read any."""
+    arguments = dict(spec.arguments)
+    if spec.kind == ROW_COUNT:
+        return ()
+    single = [arguments[name] for name in ("column", "column_A", "column_B") if name in arguments]
+    named = (*single, *arguments.get("column_list", ()))
+    is_known = type(compiled).__module__.partition(".")[0] in KNOWN_PACKAGES
+    return named if named and is_known and "row_condition" not in arguments else None
 
 
 @contextmanager

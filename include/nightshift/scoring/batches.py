@@ -18,7 +18,7 @@ from nightshift.errors import DataError, TerminalError, first_line
 from nightshift.lake.parquet import batches_to_tables, write_files
 from nightshift.lake.tables import TableSpec
 from nightshift.registry.classes import finite_rows, scored_columns
-from nightshift.registry.package import ModelPackage, load_package
+from nightshift.registry.package import ModelPackage, learned_features, load_package
 
 # The schema of a worker's results, in Spark's notation.
 RESULT_SCHEMA = "scorer int, file string, rows bigint, problem string, profile string"
@@ -45,6 +45,11 @@ class Scorer:
     spec: TableSpec
     folder: str
     provenance: Mapping[str, Any]
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """The features that the version uses."""
+        return learned_features(self.files)
 
     def scores(self, rows: pa.RecordBatch) -> pa.StructArray:
         """The score of every row, with a field for each column that it is made of.

@@ -8,18 +8,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import reduce
+from itertools import chain
 from math import ceil
 
 from pyspark.sql import DataFrame, SparkSession
 
 from nightshift.compute.driver import Step, progress
-from nightshift.compute.session import StagingWriter, read_files, read_table
+from nightshift.compute.scan import FileScan, file_shares
+from nightshift.compute.session import StagingWriter
 from nightshift.definition.calendar import date_range, nights
 from nightshift.definition.load import definition_hash
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.nights import require_night
 from nightshift.definition.recipe import columns_behind
+from nightshift.features.columns import observed_columns, tile_columns
 from nightshift.features.compute import (
     TableTransform,
     compute_features,
@@ -71,22 +73,21 @@ class RawTables:
         partitions = {name: published_partitions(lake, spec, snapshots[name]) for name, spec in specs.items()}
         return cls(spark, lake, definition, snapshots, partitions)
 
-    def rows(self, source: str, first: date, last: date) -> DataFrame:
-        """The rows of a source dated from `first` to `last`."""
+    def rows(self, source: str, first: date, last: date, columns: Sequence[str] = ()) -> DataFrame:
+        """The rows of a source dated from `first` to `last`, with some of its columns; with all if none is named."""
         spec = raw_table(self.definition, source)
-        return read_table(self.spark, self.lake, spec, first, last, self.snapshots[source])
+        files = data_files(self.lake, spec, first, last, self.snapshots[source])
+        return FileScan.of(spec, files, columns).frame(self.spark)
 
-    def in_runs(self, source: str, days: Sequence[date]) -> DataFrame:
+    def in_runs(self, source: str, days: Sequence[date], columns: Sequence[str]) -> DataFrame:
         """The rows of some dates of a source, neighbouring dates in one task, a task a core."""
-        size = ceil(len(days) / min(len(days), self.spark.sparkContext.defaultParallelism))
-        parts = [self._of_days(source, days[start : start + size]) for start in range(0, len(days), size)]
-        return reduce(DataFrame.union, parts)
-
-    def _of_days(self, source: str, days: Sequence[date]) -> DataFrame:
         spec, published = raw_table(self.definition, source), self.partitions[source]
-        wanted = {file for day in days if day in published for file in published[day].files}
-        files = data_files(self.lake, spec, days[0], days[-1], self.snapshots[source])
-        return read_files(self.spark, spec, {file: size for file, size in files.items() if file in wanted})
+        sizes = data_files(self.lake, spec, days[0], days[-1], self.snapshots[source])
+        size = ceil(len(days) / min(len(days), self.spark.sparkContext.defaultParallelism))
+        runs = [days[start : start + size] for start in range(0, len(days), size)]
+        files = [[file for day in run if day in published for file in published[day].files] for run in runs]
+        shares = [file_shares({file: sizes[file] for file in run_files}) for run_files in files]
+        return FileScan(spec.columns, tuple(chain(*shares))).only(columns).frame(self.spark)
 
     def count(self, source: str, first: date, last: date) -> int:
         """How many rows a source has from `first` to `last`."""
@@ -166,7 +167,7 @@ def _observations(raw: RawTables, plan: FeaturePlan) -> dict[date, int]:
         source = raw.definition.observations.source
         score_dates = nights(raw.definition.schedule, plan.first, plan.last)
         return {night: raw.count(source, night, night) for night in score_dates}
-    counts = _observed(raw, plan).groupBy("score_date").count().collect()
+    counts = _observed(raw, plan, key_only=True).groupBy("score_date").count().collect()
     return {row["score_date"]: row["count"] for row in counts}
 
 
@@ -177,18 +178,19 @@ def _features(raw: RawTables, plan: FeaturePlan, files: dict[str, TileFiles]) ->
     )
 
 
-def _observed(raw: RawTables, plan: FeaturePlan) -> DataFrame:
-    """The observations of a plan's nights with their look-ups."""
+def _observed(raw: RawTables, plan: FeaturePlan, *, key_only: bool = False) -> DataFrame:
+    """The observations of a plan's nights with their look-ups, with the columns that features or only counts need."""
+    columns = observed_columns(raw.definition, key_only=key_only)
     definition, source = raw.definition, raw.definition.observations.source
     versions = plan.versions.get(source, ())
     days = list(date_range(*observed_dates(definition, plan.first, plan.last, versions)))
     if definition.has_observation_files:
         days = list(nights(definition.schedule, plan.first, plan.last))
-    observed = observe(definition, raw.in_runs(source, days), plan.first, plan.last, versions)
+    observed = observe(definition, raw.in_runs(source, days, columns[source]), plan.first, plan.last, versions)
     looked_up = {}
     for name in {lookup.source for lookup in definition.features.lookups.values()}:
         days = [version.tile.start for version in plan.versions[name]] or [plan.first]
-        looked_up[name] = raw.rows(name, min(days), max(days))
+        looked_up[name] = raw.rows(name, min(days), max(days), columns[name])
     return join_lookups(definition, observed, looked_up, plan.versions)
 
 
@@ -244,7 +246,7 @@ def _build_tiles(
     """Builds tiles of one span: single days from raw rows, longer tiles from the files of their parts."""
     tiles = list(fingerprints)
     if tiles[0].days == SPANS[0]:
-        rows = raw.rows(source, tiles[0].start, tiles[-1].last)
+        rows = raw.rows(source, tiles[0].start, tiles[-1].last, tile_columns(raw.definition, source))
         return write_day_tiles(raw.definition, source, rows, fingerprints, writer)
     shorter = {part: files[part] for tile in tiles for part in tile.parts if part in files}
     return write_longer_tiles(raw.spark, fingerprints, shorter, writer)

@@ -10,12 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from datetime import date, datetime
 from functools import cached_property, reduce
+from itertools import chain
 from operator import add
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
 from nightshift.compute.driver import log, reason
-from nightshift.compute.session import StagingWriter, read_files, read_table
+from nightshift.compute.scan import FileScan
+from nightshift.compute.session import StagingWriter
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.prediction import CLASS, mismatch
 from nightshift.definition.recipe import recipe_change
@@ -27,7 +29,7 @@ from nightshift.features.recorded_recipes import (
     table_of_version,
 )
 from nightshift.lake.files import file_sizes
-from nightshift.lake.read import snapshot_of
+from nightshift.lake.read import data_files, snapshot_of
 from nightshift.lake.tables import (
     CLASSES,
     RECIPES,
@@ -39,7 +41,7 @@ from nightshift.lake.tables import (
 )
 from nightshift.monitoring.night_profile import PROFILE, NightProfile, Profiler
 from nightshift.project import Project
-from nightshift.registry.package import learned_features, load_reference, stored_classes, stored_prediction
+from nightshift.registry.package import load_reference, stored_classes, stored_prediction
 from nightshift.registry.store import Version
 from nightshift.scoring.batches import RESULT_SCHEMA, Scorer, format_problem, score_and_stage
 from nightshift.stages.features import stage_features_of_version
@@ -104,7 +106,7 @@ def stage_scores(
         except Exception as error:
             problem = format_problem(error)
         writers[1].inputs |= {PROBLEM: problem} if problem else {}
-    _write_all(rows, tuple(observation_key(definition)), writers, scorers, definition)
+    _write_all(spark.result(), rows, tuple(observation_key(definition)), writers, scorers, definition)
     staged = [writer.seal(night, night) for writer in writers]
     for batch, role in zip(staged, ("champion", "challenger"), strict=False):
         problem = f" failed: {batch.inputs[PROBLEM]}" if PROBLEM in batch.inputs else ""
@@ -148,7 +150,7 @@ class _NightFeatures:
         recorded = recipes_by_night(project.lake, self.spec, night, night, self.snapshot)
         self.recipes = recorded.get(night, {})
 
-    def as_learned_by(self, version: Version, scorer: Scorer, writer: StagingWriter) -> DataFrame:
+    def as_learned_by(self, version: Version, scorer: Scorer, writer: StagingWriter) -> FileScan:
         """The published features if the version learned the same; else they are computed by its own definition.
 
         Which it is becomes an input of what the writer stages.
@@ -156,7 +158,7 @@ class _NightFeatures:
         Raises:
             TerminalError: If they can no longer be computed.
         """
-        learned = learned_recipes(self.project.registry, version, learned_features(scorer.files)).features
+        learned = learned_recipes(self.project.registry, version, scorer.features).features
         change = recipe_change(learned, self.recipes)
         writer.inputs[RECIPES] = json.dumps(learned)
         if not change:
@@ -167,16 +169,18 @@ class _NightFeatures:
         )
         writer.inputs[FEATURES_OF_VERSION] = str(version.number)
         spec, files = table_of_version(self.project.registry, version), file_sizes(staged.location, ".parquet")
-        return read_files(self.spark.result(), spec, files)
+        return FileScan.of(spec, files)
 
     @cached_property
-    def published(self) -> DataFrame:
+    def published(self) -> FileScan:
         """The published features."""
-        return read_table(self.spark.result(), self.project.lake, self.spec, self.night, self.night, self.snapshot)
+        files = data_files(self.project.lake, self.spec, self.night, self.night, self.snapshot)
+        return FileScan.of(self.spec, files)
 
 
 def _write_all(
-    rows: Sequence[DataFrame],
+    spark: SparkSession,
+    rows: Sequence[FileScan],
     key: tuple[str, ...],
     writers: Sequence[StagingWriter],
     scorers: Sequence[Scorer],
@@ -184,24 +188,25 @@ def _write_all(
 ) -> None:
     """Scores, stages and profiles a night: in one pass where champion and challenger score the same features."""
     profiler = Profiler.of(load_reference(scorers[0].files), definition.monitoring.slices)
-    together = len(rows) if all(frame is rows[0] for frame in rows) else 1
+    together = len(rows) if all(scan is rows[0] for scan in rows) else 1
     try:
-        _write(rows[0], key, writers, scorers[:together], profiler)
+        _write(spark, rows[0], key, writers, scorers[:together], profiler)
     except Exception as error:
         if together == 1:
             raise
         # Either a challenger ended the worker's process, or the champion failed: then the second attempt raises again.
         writers[1].inputs[PROBLEM] = reason(error)
-        _write(rows[0], key, writers[:1], scorers[:1], profiler)
+        _write(spark, rows[0], key, writers[:1], scorers[:1], profiler)
     if together < len(rows):
         try:
-            _write(rows[1], key, writers[1:], scorers[1:], None)
+            _write(spark, rows[1], key, writers[1:], scorers[1:], None)
         except Exception as error:
             writers[1].inputs[PROBLEM] = reason(error)
 
 
 def _write(
-    rows: DataFrame,
+    spark: SparkSession,
+    rows: FileScan,
     key: tuple[str, ...],
     writers: Sequence[StagingWriter],
     scorers: Sequence[Scorer],
@@ -209,8 +214,9 @@ def _write(
 ) -> None:
     """Scores, stages and profiles all rows in one pass; the profile is among the inputs of the champion's set."""
     champion, *challengers = scorers
-    results = rows.mapInArrow(
-        lambda batches: score_and_stage(batches, key, champion, challengers, profiler), RESULT_SCHEMA
+    read = rows.only({*key, *(profiler.columns if profiler else ()), *chain(*(scorer.features for scorer in scorers))})
+    results = read.map(
+        spark, lambda batches: score_and_stage(batches, key, champion, challengers, profiler), RESULT_SCHEMA
     ).collect()
     for position, writer in enumerate(writers[: len(scorers)]):
         scorer_results = [result for result in results if result.scorer == position]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from datetime import date
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from nightshift.compute.job import Job, run_job
 from nightshift.compute.session import StagingWriter
 from nightshift.definition.nights import require_night
+from nightshift.definition.recipe import columns_behind
 from nightshift.features.brute_force import brute_force
 from nightshift.features.compare import Comparison, tolerances
 from nightshift.features.sandbox import raw_snapshots
@@ -50,7 +51,11 @@ def stage_by_brute_force(project: Project, spark: SparkSession, night: date, att
     """Stages the features of a published night, computed by brute force; run by the job."""
     definition, lake = project.definition, project.lake
     raw = RawTables.open(spark, lake, definition, raw_snapshots(lake, definition, night))
-    rows = {source: raw.rows(source, date.min, date.max) for source in definition.sources}
+    behind = columns_behind(definition.recipes.values())
+
+    def rows(source: str, first: date, last: date) -> DataFrame:
+        return raw.rows(source, first, last, ["source_date", *(name for of, name in behind if of == source)])
+
     writer = StagingWriter(lake, features_table(definition), attempt, raw.inputs())
     writer.write(brute_force(definition, night, rows, raw.partitions))
     return [writer.seal(night, night)]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nightshift.definition.model import ModelDefinition
+from nightshift.errors import DataError
 from nightshift.lake.files import local_path
-from nightshift.lake.parquet import batches_to_tables, write_files
-from nightshift.lake.tables import Layer, TableSpec, monitoring_table
+from nightshift.lake.parquet import FilePart, batches_to_tables, read_batches, write_files
+from nightshift.lake.tables import ROW_NUMBER, Layer, TableSpec, monitoring_table
 from unit.tables import arrow, day
 
 some_rows = st.lists(st.tuples(st.integers(1, 5), st.sampled_from("abc"), st.integers(0, 3).map(float)), max_size=30)
@@ -118,3 +120,81 @@ def test_a_table_is_yielded_before_the_next_batch_is_requested() -> None:
     tables = batches_to_tables(coming(), 5)
     assert next(tables).num_rows == 6
     assert len(requested) == 2
+
+
+# ---- reading in batches
+
+KINDS = {"name": pa.string(), "load": pa.float64(), "at": pa.timestamp("us", "UTC")}
+
+some_files = st.lists(
+    st.tuples(
+        st.sets(st.sampled_from(["load", "at"])),  # columns that were declared after the file was written
+        st.lists(st.tuples(st.sampled_from(["a", "b", None]), st.none() | st.floats(-1, 1), st.integers(0, 9))),
+        st.integers(1, 4),  # rows of a row group
+    ),
+    max_size=4,
+)
+
+
+@given(some_files, st.lists(st.sampled_from([*KINDS]), unique=True), st.integers(1, 6))
+def test_batches_have_the_rows_of_all_files_in_order_with_their_numbers(
+    tmp_path_factory: pytest.TempPathFactory,
+    files: list[tuple[set[str], list[tuple[str | None, float | None, int]], int]],
+    columns: list[str],
+    batch_rows: int,
+) -> None:
+    folder, parts, rows, first = tmp_path_factory.mktemp("files"), [], list[dict[str, object]](), 0
+    for number, (absent, listed, group_rows) in enumerate(files):
+        table = pa.Table.from_pylist([dict(zip(KINDS, row, strict=True)) for row in listed], pa.schema(KINDS))
+        file = folder / f"{number}.parquet"
+        pq.write_table(table.drop_columns(list(absent)), file, row_group_size=group_rows)
+        parts.append(FilePart(file.as_uri(), first_row=first))
+        rows += [row | dict.fromkeys(absent) for row in table.to_pylist()]
+        first += len(listed)
+    schema = pa.schema({name: KINDS[name] for name in columns} | {ROW_NUMBER: pa.int64()})
+    batches = list(read_batches(parts, schema, batch_rows))
+    assert all(batch.schema == schema and 0 < batch.num_rows < 2 * batch_rows for batch in batches)
+    assert [row for batch in batches for row in batch.to_pylist()] == [
+        {name: row[name] for name in columns} | {ROW_NUMBER: number} for number, row in enumerate(rows)
+    ]
+
+
+@given(st.integers(0, 9), st.lists(st.integers(0, 5), max_size=3))
+def test_parts_of_a_file_have_their_row_groups_and_the_numbers_of_its_rows(
+    tmp_path_factory: pytest.TempPathFactory, rows: int, cuts: list[int]
+) -> None:
+    file, schema = tmp_path_factory.mktemp("files") / "x.parquet", pa.schema({"n": pa.int64(), ROW_NUMBER: pa.int64()})
+    pq.write_table(pa.table({"n": pa.array(range(rows), pa.int64())}), file, row_group_size=2)
+    groups = pq.ParquetFile(file).num_row_groups
+    ends = sorted({0, groups, *(cut for cut in cuts if cut < groups)})
+    parts = [FilePart(file.as_uri(), cut, first_row=100) for cut in pairwise(ends)]
+    read_rows = [row for part in parts for batch in read_batches([part], schema) for row in batch.to_pylist()]
+    assert read_rows == [{"n": number, ROW_NUMBER: 100 + number} for number in range(rows)]
+
+
+def test_a_column_of_another_type_is_refused(tmp_path: Path, readings: TableSpec) -> None:
+    pq.write_table(pa.table({"load": ["1.5"]}), tmp_path / "x.parquet")
+    with pytest.raises(DataError, match=r"x.parquet: load: .*received 'string'; allowed: double"):
+        list(read_batches([FilePart((tmp_path / "x.parquet").as_uri())], readings.schema))
+
+
+def damage(file: Path, kind: str) -> None:
+    content = file.read_bytes()
+    match kind:
+        case "missing":
+            file.unlink()
+        case "truncated":
+            file.write_bytes(content[: len(content) // 2])
+        case "overwritten":
+            file.write_bytes(b"\0" * (len(content) // 2) + content[len(content) // 2 :])
+        case "empty":
+            file.write_bytes(b"")
+
+
+@pytest.mark.parametrize("kind", ["missing", "truncated", "overwritten", "empty"])
+def test_a_damaged_file_is_named_in_one_line(tmp_path: Path, kind: str) -> None:
+    file = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"load": [float(number) for number in range(1000)]}), file)
+    damage(file, kind)
+    with pytest.raises(DataError, match=rf"^{file.as_uri()}: a data file (is missing|cannot be read: .+); fix: .+$"):
+        list(read_batches([FilePart(file.as_uri())], pa.schema({"load": pa.float64()})))
