@@ -58,6 +58,11 @@ class SparkSettings(_Group):
         """Whether jobs run on this machine."""
         return self.master.startswith("local")
 
+    @property
+    def has_driver_here(self) -> bool:
+        """Whether drivers of jobs run on this machine, and see its files."""
+        return not self.master.startswith("emr-serverless://")
+
 
 class EmrSettings(_Group):
     """EMR Serverless, where the master is `emr-serverless://…`; region and endpoint are AWS's own variables."""

@@ -17,12 +17,16 @@ from nightshift.lake.publish import publish
 from nightshift.lake.read import NO_SNAPSHOT, published_dates, published_partitions
 from nightshift.lake.staging import published_inputs
 from nightshift.lake.tables import Layer, features_table, raw_table
-from nightshift.settings import CatalogSettings, Settings
+from nightshift.settings import CatalogSettings, Settings, SparkSettings
 from nightshift.types import Staged
 
 
 def sandbox_settings(settings: Settings, folder: Path) -> Settings:
-    """The settings of an empty installation in a folder: no table, no landed file, no model."""
+    """The settings of an empty installation in a folder: no table, no landed file, no model.
+
+    Jobs run where the settings say, or on this machine if their drivers would not see the folder.
+    """
+    spark = settings.spark
     return Settings(
         home=settings.home,
         models_folder=settings.models_path,
@@ -33,7 +37,7 @@ def sandbox_settings(settings: Settings, folder: Path) -> Settings:
         mlflow_uri=f"sqlite:///{folder / 'mlflow.db'}",
         mlflow_artifacts=str(folder / "mlflow"),
         catalog=CatalogSettings(name=settings.catalog.name),
-        spark=settings.spark,
+        spark=spark if spark.has_driver_here else SparkSettings(driver_memory=spark.driver_memory),
     )
 
 

@@ -15,7 +15,7 @@ from nightshift.lake.publish import publish
 from nightshift.lake.read import published_dates, read_dates, snapshot_of
 from nightshift.lake.staging import stage_arrow
 from nightshift.lake.tables import features_table, raw_table
-from nightshift.settings import Settings
+from nightshift.settings import Settings, SparkSettings
 from unit.tables import EARLY, LATE, day
 
 ALARMS = """
@@ -170,3 +170,14 @@ def test_only_nights_with_existing_raw_snapshots_are_drawn(landed: Lake, tiny: M
 def test_no_night_can_be_drawn_without_published_nights(lake: Lake, tiny: ModelDefinition) -> None:
     with pytest.raises(NotYetAvailable, match="no features are published"):
         sample_nights(lake, tiny, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("master", "used"), [("spark://host:7077", "spark://host:7077"), ("emr-serverless://00app", "local[*]")]
+)
+def test_jobs_run_where_their_drivers_see_the_sandbox(
+    settings: Settings, tmp_path: Path, master: str, used: str
+) -> None:
+    chosen = settings.model_copy(update={"spark": SparkSettings(master=master, driver_memory="5g")})
+    spark = sandbox_settings(chosen, tmp_path / "sandbox").spark
+    assert (spark.master, spark.driver_memory) == (used, "5g")
