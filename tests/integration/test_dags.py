@@ -6,8 +6,10 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,21 +39,84 @@ print("RESULT" + json.dumps({"dags": dags, "errors": errors, "heavy": sorted(hea
 """
 
 
-def parse(models: Path, tmp_path: Path, probe: str = PROBE) -> dict:
-    environment = os.environ | {
-        "AIRFLOW_HOME": str(tmp_path / "airflow"),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
-        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{tmp_path / 'airflow.db'}",
-        "NIGHTSHIFT_MODELS_FOLDER": str(models),
-        "NIGHTSHIFT_VAR": str(tmp_path / "var"),
-    }
-    done = subprocess.run(
-        [sys.executable, "-c", probe], env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT")]
-    assert lines, done.stderr[-3000:]
-    return json.loads(lines[0].removeprefix("RESULT"))
+# Airflow is imported once, which takes seconds: each program runs in a fork of this process.
+FORKING = """
+import json, os, sys, traceback
+import airflow.dag_processing.dagbag, nightshift_airflow.bundle
+
+def run(program, environment, folder, output):
+    with open(output, "w") as stream:
+        os.dup2(stream.fileno(), 1), os.dup2(stream.fileno(), 2)
+    os.environ.update(environment)
+    os.chdir(folder)
+    try:
+        exec(program, {})
+    except BaseException:
+        traceback.print_exc()
+    sys.stdout.flush()
+    os._exit(0)
+
+for line in sys.stdin:
+    if (child := os.fork()) == 0:
+        run(**json.loads(line))
+    os.waitpid(child, 0)
+    print("ENDED", flush=True)
+"""
+
+
+class ForkServer:
+    """A process in which Airflow is imported.
+
+    Args:
+        home: Airflow's home.
+    """
+
+    def __init__(self, home: Path) -> None:
+        environment = os.environ | {
+            "AIRFLOW_HOME": str(home),
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "AIRFLOW__CORE__PLUGINS_FOLDER": str(PROJECT / "plugins"),
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{home / 'airflow.db'}",
+        }
+        command, self._log = [sys.executable, "-c", FORKING], home / "log"
+        with self._log.open("w") as log:
+            self.process = subprocess.Popen(
+                command, env=environment, cwd=home, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True
+            )
+
+    def run(self, program: str, environment: dict[str, str], folder: Path) -> str:
+        """Runs a program in a fork; what it wrote."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        output = folder / "output"
+        case = {"program": program, "environment": environment, "folder": str(folder), "output": str(output)}
+        self.process.stdin.write(json.dumps(case) + "\n")
+        self.process.stdin.flush()
+        assert any(line == "ENDED\n" for line in self.process.stdout), self._log.read_text()[-3000:]
+        return output.read_text()
+
+
+Parse = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def fork_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ForkServer]:
+    server = ForkServer(tmp_path_factory.mktemp("airflow"))
+    yield server
+    server.process.communicate()
+
+
+@pytest.fixture
+def parse(fork_server: ForkServer, tmp_path: Path) -> Parse:
+    """Runs a program over the models of a folder; its result."""
+
+    def run(models: Path, program: str = PROBE) -> dict[str, Any]:
+        environment = {"NIGHTSHIFT_MODELS_FOLDER": str(models), "NIGHTSHIFT_VAR": str(tmp_path / "var")}
+        text = fork_server.run(program, environment, tmp_path)
+        lines = [line for line in text.splitlines() if line.startswith("RESULT")]
+        assert lines, text[-3000:]
+        return dict(json.loads(lines[0].removeprefix("RESULT")))
+
+    return run
 
 
 @pytest.fixture
@@ -63,8 +128,8 @@ def broken(models: Path) -> Path:
     return models
 
 
-def test_a_definition_makes_three_dags(models: Path, tmp_path: Path) -> None:
-    found = parse(models, tmp_path)
+def test_a_definition_makes_three_dags(models: Path, parse: Parse) -> None:
+    found = parse(models)
     assert found["errors"] == {}
     assert set(found["dags"]) == {"tiny.score", "tiny.monitor", "tiny.train"}
     score = found["dags"]["tiny.score"]
@@ -107,11 +172,11 @@ APPROVAL, SHADOW = "{approval: {timeout: 2d}}", "{shadow: {nights: 7, metric: ro
     ],
 )
 def test_who_promotes_is_in_the_dags_of_those_who_declare_it(
-    models: Path, tmp_path: Path, promotion: str, train: list[str], monitor: list[str], says: str
+    models: Path, parse: Parse, promotion: str, train: list[str], monitor: list[str], says: str
 ) -> None:
     file = models / "tiny" / "model.yaml"
     file.write_text(f"{file.read_text()}\npromotion: {promotion}\n")
-    found = parse(models, tmp_path)
+    found = parse(models)
     assert found["errors"] == {} and found["heavy"] == []
     tasks = found["dags"]["tiny.train"]["tasks"]
     assert list(tasks) == train and all(following in tasks[task]["next"] for task, following in pairwise(train))
@@ -127,30 +192,30 @@ def test_who_promotes_is_in_the_dags_of_those_who_declare_it(
     assert says in found["dags"]["tiny.train"]["doc"]
 
 
-def test_the_examples_make_their_dags_without_heavy_imports(tmp_path: Path) -> None:
+def test_the_examples_make_their_dags_without_heavy_imports(parse: Parse) -> None:
     models = PROJECT / "include" / "models"
-    found = parse(models, tmp_path)
+    found = parse(models)
     names = [folder.name for folder in models.iterdir()]
     assert "flight_delay" in names
     assert set(found["dags"]) == {f"{name}.{verb}" for name in names for verb in ("score", "monitor", "train")}
     assert found["heavy"] == []
 
 
-def test_a_broken_definition_is_an_import_error_of_its_own_file_only(broken: Path, tmp_path: Path) -> None:
-    found = parse(broken, tmp_path)
+def test_a_broken_definition_is_an_import_error_of_its_own_file_only(broken: Path, parse: Parse) -> None:
+    found = parse(broken)
     assert set(found["dags"]) == {"tiny.score", "tiny.monitor", "tiny.train"}
     assert set(found["errors"]) == {"broken.py"}
     last = found["errors"]["broken.py"].strip().splitlines()[-1]
     assert "model.yaml:" in last and "features.aggregates.machine_failures.agg" in last and "'median'" in last
 
 
-def test_a_removed_model_takes_its_file_along(models: Path, tmp_path: Path) -> None:
-    parse(models, tmp_path)
+def test_a_removed_model_takes_its_file_along(models: Path, parse: Parse) -> None:
+    parse(models)
     (models / "tiny" / "model.yaml").unlink()
-    assert parse(models, tmp_path)["dags"] == {}
+    assert parse(models)["dags"] == {}
 
 
-def test_two_declarations_of_a_source_are_import_errors_of_the_models_concerned(models: Path, tmp_path: Path) -> None:
+def test_two_declarations_of_a_source_are_import_errors_of_the_models_concerned(models: Path, parse: Parse) -> None:
     text = (models / "tiny" / "model.yaml").read_text()
     copies = {
         "twin": text.replace("min: 0, max: 1", "min: 0, max: 2"),
@@ -160,7 +225,7 @@ def test_two_declarations_of_a_source_are_import_errors_of_the_models_concerned(
     for name, content in copies.items():
         (models / name).mkdir()
         (models / name / "model.yaml").write_text(content.replace("name: tiny", f"name: {name}"))
-    result = parse(models, tmp_path)
+    result = parse(models)
     assert set(result["dags"]) == {"apart.score", "apart.monitor", "apart.train"}
     assert set(result["errors"]) == {"tiny.py", "twin.py"}
     for error in result["errors"].values():
@@ -202,7 +267,7 @@ print("RESULT" + json.dumps(answers))
 
 @pytest.mark.parametrize(("at", "end"), [("06:00", None), ("00:00", "2024-03-01")])
 def test_a_run_that_would_never_start_is_refused_where_it_is_triggered(
-    models: Path, tmp_path: Path, at: str, end: str | None
+    models: Path, parse: Parse, at: str, end: str | None
 ) -> None:
     """At midnight, a date and the cutoff of its night are the same instant."""
     file = models / "tiny" / "model.yaml"
@@ -210,7 +275,7 @@ def test_a_run_that_would_never_start_is_refused_where_it_is_triggered(
     file.write_text(text.replace("available: {after: 1h}", "available: {after: 0h}"))
     if end:
         file.write_text(file.read_text().replace("  start: 2024-01-01\n", f"  start: 2024-01-01\n  end: {end}\n"))
-    answers = parse(models, tmp_path, TRIGGERS)
+    answers = parse(models, TRIGGERS)
     for verb in ("train", "score"):
         assert answers[f"{verb} none"] == "None" and answers[f"{verb} past"].startswith("2024-02-01")
         future, now = answers[f"{verb} future"], answers[f"{verb} now"]
@@ -255,13 +320,13 @@ print("RESULT" + json.dumps(answers | {"doc": dag.doc_md}))
 """
 
 
-def test_a_cron_has_runs_of_its_dates_alone_at_its_time_when_clocks_change(models: Path, tmp_path: Path) -> None:
+def test_a_cron_has_runs_of_its_dates_alone_at_its_time_when_clocks_change(models: Path, parse: Parse) -> None:
     """The clocks of New York change on 10 March."""
     file = models / "tiny" / "model.yaml"
     text = file.read_text().replace('at: "06:00"', 'cron: "0 6 * * 1"').replace("timezone: UTC", "timezone: US/Eastern")
     text = text.replace("start: 2024-01-01", "start: 2024-02-27\n  end: 2024-04-01")
     file.write_text(text.replace("holdout: 5d", "holdout: 35d"))
-    answers = parse(models, tmp_path, WEEKLY_PARTITIONS)
+    answers = parse(models, WEEKLY_PARTITIONS)
     assert answers["backfill"] == answers["scheduled"] == {
         "2024-03-04": "2024-03-04 11:00:00+00:00",
         "2024-03-11": "2024-03-11 10:00:00+00:00",
