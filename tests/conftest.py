@@ -5,11 +5,12 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from databases import copy_mlflow
+from databases import copy_mlflow, migrate_airflow
 from prepared import PreparedInstallation
 from xdist.scheduler import LoadScopeScheduling
 
@@ -84,11 +85,21 @@ def models(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def empty_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """MLflow's database as its migrations leave it, which takes seconds: tests copy it."""
+    from mlflow.store.db import utils
+
     from nightshift.registry.store import Registry
 
+    # Of every database that is opened, MLflow compares the revision with its newest one, which it reads from 60 files.
+    utils._get_latest_schema_revision = cache(utils._get_latest_schema_revision)
     settings = Settings(home=PROJECT, var=tmp_path_factory.mktemp("mlflow"))
     Registry(settings, "tiny")
     return settings.var_path / "mlflow" / "mlflow.db"
+
+
+@pytest.fixture(scope="session")
+def empty_airflow(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Airflow's database as its migrations leave it, which takes seconds: tests copy it."""
+    return migrate_airflow(tmp_path_factory.mktemp("airflow"))
 
 
 @pytest.fixture(scope="session")

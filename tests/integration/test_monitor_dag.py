@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,9 +20,6 @@ from nightshift.settings import PROJECT
 PROBE = """
 import json, sys
 from datetime import date
-from airflow.utils.db import initdb
-
-initdb()
 from airflow.dag_processing.dagbag import DagBag, sync_bag_to_db
 from airflow.models import DagRun
 from airflow.models.dagbundle import DagBundleModel
@@ -54,8 +52,9 @@ print("RESULT" + json.dumps(ran))
 """
 
 
-def monitored(project: Project, tmp_path: Path, *nights: int) -> list[dict[str, Any]]:
+def monitored(project: Project, tmp_path: Path, empty_airflow: Path, *nights: int) -> list[dict[str, Any]]:
     """What became of the runs of some nights, one after the other."""
+    shutil.copy(empty_airflow, tmp_path / "airflow.db")
     environment = os.environ | {
         "AIRFLOW_HOME": str(tmp_path / "airflow"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
@@ -72,14 +71,16 @@ def monitored(project: Project, tmp_path: Path, *nights: int) -> list[dict[str, 
 
 
 def test_drift_leads_to_one_request_and_one_training_though_an_event_is_lost_and_another_doubled(
-    project: Project, tmp_path: Path
+    project: Project, tmp_path: Path, empty_airflow: Path
 ) -> None:
     version(project, 1)
     score(project, 4, 5, 6)
     for number in (4, 5, 6):
         fail(project, number)
         drift(project, number)
-    first, doubled, next_night = monitored(project, tmp_path, 5, 5, 6)  # the event of the fourth was lost
+    first, doubled, next_night = monitored(
+        project, tmp_path, empty_airflow, 5, 5, 6
+    )  # the event of the fourth was lost
     assert {first["state"], doubled["state"], next_night["state"]} == {"success"}
     for run in (first, doubled):
         assert {name: run["states"][name] for name in ("estimate", "outcomes", "decide", "report")} == dict.fromkeys(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,13 +19,10 @@ from nightshift.settings import PROJECT
 PROBE = """
 import json, sys
 from airflow import plugins_manager
-from airflow.utils.db import initdb
 
 plugins_manager.ensure_plugins_loaded()
 HEAVY = {"fastapi", "pyarrow", "pandas", "great_expectations", "nightshift.quality.docs", "nightshift_airflow.pages"}
 loaded = sorted(HEAVY & set(sys.modules))
-initdb()
-
 from airflow.api_fastapi.app import create_app
 from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 from fastapi.testclient import TestClient
@@ -75,8 +74,9 @@ HIDDEN = ["unknown page", "file", "page of another DAG", "page above", "page far
 
 
 @pytest.fixture(scope="module")
-def probed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+def probed(tmp_path_factory: pytest.TempPathFactory, empty_airflow: Path) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("pages")
+    shutil.copy(empty_airflow, folder / "airflow.db")
     docs = folder / "var" / "quality"
     write_docs(docs_folder(str(docs), "flight_delay", RUN_ID), {PAGE: "<p>every expectation</p>"})
     write_bytes(report_uri(str(docs), "flight_delay", RUN_ID), b"<p>the night's expectation</p>")
