@@ -1,4 +1,4 @@
-"""Servers of the tests' own, gone with them: PostgreSQL, Redis, a Spark cluster, and AWS as moto plays it."""
+"""Servers of the tests' own, gone with them: PostgreSQL, Redis, and AWS as moto plays it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,11 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
-
-import pyspark
 
 # What boto3, Arrow, PyIceberg by our properties, and MLflow read.
 AWS_VARIABLES = {
@@ -88,58 +84,6 @@ def redis() -> Iterator[str]:
         finally:
             server.terminate()
             server.wait(30)
-
-
-@dataclass
-class SparkCluster:
-    """A standalone cluster: a master, and workers of one core each.
-
-    Attributes:
-        url: The master's URL.
-        page: The address of the master's page.
-        workers: The processes of the workers.
-    """
-
-    url: str
-    page: str
-    workers: list[subprocess.Popen[bytes]]
-
-
-@contextmanager
-def spark_cluster(folder: Path, workers: int = 2) -> Iterator[SparkCluster]:
-    """A standalone cluster of this environment's own Spark.
-
-    Args:
-        folder: Where the workers work, and log.
-        workers: How many there are.
-    """
-    port, page = free_port(), free_port()
-    url = f"spark://127.0.0.1:{port}"
-    quick = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto"
-    environment = os.environ | {"SPARK_LOCAL_IP": "127.0.0.1", "SPARK_DAEMON_JAVA_OPTS": quick}
-    environment |= {"SPARK_DAEMON_MEMORY": "256m", "PYSPARK_PYTHON": sys.executable}
-    started: list[subprocess.Popen[bytes]] = []
-
-    def start(name: str, *arguments: str) -> subprocess.Popen[bytes]:
-        program = Path(pyspark.__file__).parent / "bin" / "spark-class"
-        command = [program, f"org.apache.spark.deploy.{name}", "--host", "127.0.0.1", *arguments]
-        with (folder / f"{name}-{len(started)}.log").open("wb") as log:
-            process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
-        started.append(process)
-        return process
-
-    try:
-        master = start("master.Master", "--port", str(port), "--webui-port", str(page))
-        _wait_for_port(port, master, folder / "master.Master-0.log")
-        share = ["--cores", "1", "--memory", "1g", "--webui-port", "0", url]
-        folders = [str(folder / f"worker-{number}") for number in range(workers)]
-        processes = [start("worker.Worker", "--work-dir", work, *share) for work in folders]
-        yield SparkCluster(url, f"http://127.0.0.1:{page}", processes)
-    finally:
-        for process in started:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait(30)
 
 
 def _unprivileged_user() -> str | None:

@@ -24,12 +24,13 @@ class SparkCluster:
     """A running cluster.
 
     Attributes:
+        folder: Where the workers work, and log.
         master: Its address.
         workers: The processes of its workers.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._folder, self._port, self._page = folder, free_port(), free_port()
+        self.folder, self._port, self._page = folder, free_port(), free_port()
         self.master = f"spark://127.0.0.1:{self._port}"
         self.workers: list[subprocess.Popen[bytes]] = []
         address = ["--host", "127.0.0.1", "--port", str(self._port), "--webui-port", str(self._page)]
@@ -41,7 +42,7 @@ class SparkCluster:
         for _ in range(number):
             name = f"worker{len(self.workers)}"
             limits = ["--host", "127.0.0.1", "--cores", "1", "--memory", "1g", "--webui-port", "0"]
-            limits += ["--work-dir", str(self._folder / name)]
+            limits += ["--work-dir", str(self.folder / name)]
             self.workers.append(self._start(name, "org.apache.spark.deploy.worker.Worker", *limits, self.master))
         self.wait(lambda: self._alive_workers() == len(self.workers))
 
@@ -52,7 +53,7 @@ class SparkCluster:
             if condition():
                 return
             time.sleep(LOOK_EVERY)
-        logs = "\n".join(file.read_text()[-2000:] for file in self._folder.glob("*.log"))
+        logs = "\n".join(file.read_text()[-2000:] for file in self.folder.glob("*.log"))
         raise AssertionError(f"not within {STARTS_WITHIN} s\n{logs}")
 
     def computing_worker(self) -> subprocess.Popen[bytes] | None:
@@ -88,9 +89,10 @@ class SparkCluster:
             "SPARK_HOME": str(home),
             "SPARK_LOCAL_IP": "127.0.0.1",
             "SPARK_DAEMON_MEMORY": "256m",
+            "SPARK_DAEMON_JAVA_OPTS": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto",
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         }
-        with (self._folder / f"{name}.log").open("w") as log:
+        with (self.folder / f"{name}.log").open("w") as log:
             return subprocess.Popen(
                 [str(home / "bin" / "spark-class"), *command],
                 env=environment,

@@ -16,7 +16,8 @@ import boto3
 import psutil
 import pytest
 import yaml
-from servers import SparkCluster, aws_server, free_port, postgresql, redis, spark_cluster
+from servers import aws_server, free_port, postgresql, redis
+from spark_cluster import SparkCluster, spark_cluster
 from sqlalchemy import create_engine, text
 
 from nightshift.compute.job import SUBMITTERS
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 BUCKET = "lake"
+DATABASES = ("airflow", "celery", "mlflow", "state", "mlflow_server", "mlflow_logins")
+DATABASES += ("moved_catalog", "moved_mlflow", "moved_state")
 FIRST, BUILT = date(2024, 1, 1), date(2024, 1, 30)
 NIGHTS = [BUILT + timedelta(1), BUILT + timedelta(2)]
 RACING = {"postgresql": "racing_by_postgresql", "s3": "racing_by_s3"}  # models for tests of the registry
@@ -114,7 +117,7 @@ def database() -> Iterator[str]:
     """A PostgreSQL with a database for each that needs one; SQLAlchemy's URL without the name of the database."""
     with postgresql() as url:
         with create_engine(url, isolation_level="AUTOCOMMIT").connect() as connection:
-            for name in ("airflow", "celery", "mlflow", "state", "moved_catalog", "moved_mlflow", "moved_state"):
+            for name in DATABASES:
                 connection.execute(text(f"create database {name}"))
         yield url.rpartition("/")[0]
 
@@ -148,7 +151,7 @@ def settings(
         mlflow_uri=f"{database}/mlflow",
         mlflow_artifacts=f"s3://{BUCKET}/mlflow",
         quality_docs=f"s3://{BUCKET}/quality",
-        spark=SparkSettings(master=cluster.url, driver_memory="1g", conf={"spark.executor.memory": "768m"}),
+        spark=SparkSettings(master=cluster.master, driver_memory="1g", conf={"spark.executor.memory": "768m"}),
     )
 
 
@@ -158,6 +161,7 @@ def cluster(aws: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> It
     del aws
     with pytest.MonkeyPatch.context() as patch, spark_cluster(tmp_path_factory.mktemp("cluster")) as started:
         patch.setenv("SPARK_LOCAL_IP", "127.0.0.1")  # of the drivers
+        started.add_workers(2)
         yield started
 
 

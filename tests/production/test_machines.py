@@ -6,13 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from e2e.helpers import wait_for
+from servers import AWS_VARIABLES
 
+from nightshift.lake.files import list_files, read_bytes
 from nightshift.lake.sql import run_sql
 from nightshift.project import Project
 from nightshift.replay.landing import land
 from nightshift.replay.nights import NightRun
 from nightshift.stages.history import build_history
-from production.conftest import BUILT, FIRST, NIGHTS, Installation
+from production.conftest import BUCKET, BUILT, FIRST, NIGHTS, Installation
 
 pytestmark = [pytest.mark.airflow, pytest.mark.timeout(1800)]
 
@@ -59,3 +61,16 @@ def test_a_table_is_that_of_one_machine(
     columns, rows = run_sql(embedded.lake, query)
     assert rows
     assert run_sql(installation.replay.project.lake, query) == (columns, rows)
+
+
+def test_credentials_are_in_no_file(installation: Installation, nights: list[NightRun]) -> None:
+    del nights
+    secret = AWS_VARIABLES["AWS_SECRET_ACCESS_KEY"].encode()
+    folders = [installation.settings.var_path, installation.cluster.folder]
+    folders += [machine.folder for machine in installation.machines.values()]
+    files = [file for folder in folders for file in folder.rglob("*") if file.is_file()]
+    assert len(files) > 20
+    assert [file for file in files if secret in file.read_bytes()] == []
+    objects = list_files(f"s3://{BUCKET}")
+    assert len(objects) > 100
+    assert [uri for uri in objects if secret in read_bytes(uri)] == []

@@ -25,6 +25,7 @@ logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 
 # A connection that is refused and a server's own failure are both an INTERNAL_ERROR.
 UNAVAILABLE_CODES = {"TEMPORARILY_UNAVAILABLE", "INTERNAL_ERROR", "DEADLINE_EXCEEDED", "REQUEST_LIMIT_EXCEEDED"}
+LOGIN_CODES = {"UNAUTHENTICATED", "PERMISSION_DENIED"}
 ABSENT_CODES = {"RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"}
 
 
@@ -39,7 +40,7 @@ class MlflowRefusal(TerminalError):
     """
 
     def __init__(self, problem: str, code: str, where: str) -> None:
-        super().__init__(f"MLflow refused: {problem}", where=where, fix=_repair(problem))
+        super().__init__(f"MLflow refused: {problem}", where=where, fix=_repair(problem, code))
         self.code = code
 
 
@@ -53,8 +54,10 @@ def restore_run(run_id: str) -> str:
     return f"restore it: mlflow runs restore --run-id {run_id}"
 
 
-def _repair(problem: str) -> str:
+def _repair(problem: str, code: str) -> str:
     """The repair of what MLflow says that it refused."""
+    if code in LOGIN_CODES or re.search(r"\b40[13]\b", problem):
+        return "set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD to a user who may edit the model"
     if deleted := re.search(r"[Ee]xperiment (\w+) must be in the 'active' state", problem):
         return restore_experiment(deleted[1])
     if deleted := re.search(r"run (\w+) must be in the 'active' state", problem):
