@@ -29,7 +29,7 @@ up: install ## Start Airflow and MLflow alone, for your own models; Ctrl-C stops
 
 .PHONY: check
 check: install style ## Before every commit: style, types, layers, words, and the quick tests without database, server or JVM
-	@EXAMPLES=check $(PYTEST) -m "not database and not slow and not full and not production" tests/unit
+	@EXAMPLES=check $(PYTEST) -m "not database and not slow and not full and not production and not docker" tests/unit
 
 .PHONY: servers
 servers: ## Install PostgreSQL and Redis, which tests start for themselves
@@ -37,11 +37,15 @@ servers: ## Install PostgreSQL and Redis, which tests start for themselves
 
 .PHONY: test
 test: install servers style ## Check style, types and layers, and run every test but the large simulations
-	@$(PYTEST) -m "not full and not production"
+	@$(PYTEST) -m "not full and not production and not docker"
 
 .PHONY: test-production
 test-production: install servers ## Run the tests that start servers of a deployment, such as a Spark cluster
 	@$(PYTEST) -m production
+
+.PHONY: docker-test
+docker-test: install ## Build the image and run nights through the compose stack; BASE=image replaces both base images
+	@$(if $(BASE),BASE=$(BASE)) $(BIN)/pytest -m docker -rs -o log_cli=true -o log_cli_level=INFO tests/containers
 
 .PHONY: simulate
 simulate: install ## Run the statistical simulations in full: how often thresholds, gates and comparisons err
@@ -49,7 +53,7 @@ simulate: install ## Run the statistical simulations in full: how often threshol
 
 .PHONY: coverage
 coverage: install ## Say how much of the code make test runs
-	@$(PYTEST) -m "not full and not production" --cov --cov-report=term:skip-covered
+	@$(PYTEST) -m "not full and not production and not docker" --cov --cov-report=term:skip-covered
 
 .PHONY: style
 style: install
