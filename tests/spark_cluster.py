@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -46,9 +46,8 @@ class SparkCluster:
             self.workers.append(self._start(name, "org.apache.spark.deploy.worker.Worker", *limits, self.master))
         self.wait(lambda: self._alive_workers() == len(self.workers))
 
-    def wait(self, condition: object) -> None:
+    def wait(self, condition: Callable[[], object]) -> None:
         """Waits until something holds."""
-        assert callable(condition)
         for _ in range(int(STARTS_WITHIN / LOOK_EVERY)):
             if condition():
                 return
@@ -57,7 +56,7 @@ class SparkCluster:
         raise AssertionError(f"not within {STARTS_WITHIN} s\n{logs}")
 
     def computing_worker(self) -> subprocess.Popen[bytes] | None:
-        """A worker on which a task runs Python code that is not yet done with its imports, if there is one."""
+        """A worker on which Python code has started to run, if there is one."""
         for worker in self.workers:
             with suppress(psutil.NoSuchProcess):
                 for child in psutil.Process(worker.pid).children(recursive=True):
