@@ -1,4 +1,4 @@
-"""What the end-to-end tests share: one installation that `make run` left, and one Airflow that is started over it."""
+"""What the end-to-end tests share: an installation in which `make run` has replayed a night, and its Airflow."""
 
 from __future__ import annotations
 
@@ -8,35 +8,68 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from e2e import drifting, household
 from e2e.helpers import free_port
 from nightshift.project import Project
 from nightshift.replay.airflow_api import AirflowApi
 from nightshift.replay.nights import Replay
-from nightshift.replay.servers import Servers, running
+from nightshift.replay.servers import Servers
 from nightshift.settings import PROJECT, Settings
 
 SOURCES = PROJECT / "include" / "sources"
-NIGHT = date(2013, 2, 1)
+CHAMPION, NIGHT = date(2013, 1, 31), date(2013, 2, 1)
+UP = "The servers stay up until Ctrl-C."
 
 
-@dataclass(frozen=True)
-class FinishedRun:
-    """What `make run EXIT=1` left behind.
+class MakeRun:
+    """`make run` over a single night.
+
+    Args:
+        settings: The installation.
+        port: The port of its Airflow.
 
     Attributes:
-        output: What it printed.
-        survivors: The command lines of the processes that outlived it.
+        output: What it has printed.
     """
 
-    output: str
-    survivors: list[list[str]]
+    def __init__(self, settings: Settings, port: int) -> None:
+        ports = ["--airflow-port", str(port), "--mlflow-port", str(free_port())]
+        span = ["--first", str(NIGHT), "--last", str(NIGHT), "--champion", str(CHAMPION)]
+        self.airflow_port, self.output = port, ""
+        self.process = subprocess.Popen(
+            [Path(sys.executable).parent / "nightshift", "run", *ports, *span],
+            env=os.environ | settings.as_environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def read_until(self, text: str) -> None:
+        """Reads what it prints up to the line with a text."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.output += line
+            if text in line:
+                return
+        pytest.fail(f"it ended before it printed {text!r}:\n{self.output}")
+
+    def interrupt(self) -> int:
+        """Ends it by Ctrl-C, unless it has ended; its exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            self.output += self.process.communicate(timeout=120)[0]
+        return self.process.wait()
+
+    def kill(self) -> None:
+        """Ends it without warning."""
+        self.process.kill()
+        self.process.wait()
 
 
 @pytest.fixture(scope="session")
@@ -44,50 +77,42 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """An installation with the example, the tiny model, one that drifts, a grocer's, and a broken one."""
     models = tmp_path_factory.mktemp("models")
     shutil.copytree(PROJECT / "include" / "models" / "flight_delay", models / "flight_delay")
+    never_retrain(models / "flight_delay")
     shutil.copytree(PROJECT / "tests" / "models" / "tiny", models / "tiny")
     drifting.write_model(models)
     household.write_model(models)
+    never_retrain(models / household.MODEL)
     (models / "broken").mkdir()
     (models / "broken" / "model.yaml").write_text("name: broken\n")
     return Settings(home=PROJECT, var=tmp_path_factory.mktemp("var"), models_folder=models, sources_folder=SOURCES)
 
 
-@pytest.fixture(scope="session")
-def finished_run(settings: Settings) -> FinishedRun:
-    """A night; the first attempt is killed without warning in the middle of it and started again."""
-    port = free_port()
-    first = make_run(settings, port)
-    assert first.stdout is not None
-    for line in first.stdout:
-        if f"night {NIGHT}: score features.features" in line:
-            break
-    os.kill(first.pid, signal.SIGKILL)
-    first.wait()
-    second = make_run(settings, port)
-    output, _ = second.communicate(timeout=1200)
-    assert second.returncode == 0, output
-    return FinishedRun(output, [process.cmdline() for process in running(settings.var_path)])
-
-
-def make_run(settings: Settings, port: int) -> subprocess.Popen[str]:
-    """`make run EXIT=1` over a short span."""
-    ports = ["--airflow-port", str(port), "--mlflow-port", str(free_port())]
-    span = ["--first", str(NIGHT), "--last", str(NIGHT), "--champion", "2013-01-31"]
-    command = [Path(sys.executable).parent / "nightshift", "run", "--exit", *ports, *span]
-    environment = os.environ | settings.as_environment()
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+def never_retrain(model: Path) -> None:
+    """Lets a model request a training only after more nights than the tests run: the drifting one shows how it does."""
+    tree = YAML().load(file := model / "model.yaml")
+    tree["monitoring"]["retrain"] |= {"nights": 9, "of_last": 9}
+    YAML().dump(tree, file)
 
 
 @pytest.fixture(scope="session")
-def airflow(settings: Settings, finished_run: FinishedRun) -> Iterator[Replay]:
-    """The one Airflow of all end-to-end tests, and the example's nights in it."""
-    servers = Servers(settings, free_port(), None)
+def make_run(settings: Settings) -> Iterator[MakeRun]:
+    """A night; the first attempt is killed without warning in the middle of it and started again, and stays up."""
+    first = MakeRun(settings, free_port())
+    first.read_until(f"night {NIGHT}: score features.features")
+    first.kill()
+    second = MakeRun(settings, first.airflow_port)
     try:
-        servers.start()
-        servers.start_scheduling()
-        api = AirflowApi(servers.airflow_url, "admin", servers.password)
-        driver = Replay(Project("flight_delay", settings), servers, api, lambda text: None)
-        driver.prepare()
-        yield driver
+        second.read_until(UP)
+        yield second
     finally:
-        servers.stop()
+        second.interrupt()
+
+
+@pytest.fixture(scope="session")
+def airflow(settings: Settings, make_run: MakeRun) -> Replay:
+    """The one Airflow of all end-to-end tests, and the example's nights in it."""
+    servers = Servers(settings, make_run.airflow_port, None)  # they run already
+    api = AirflowApi(servers.airflow_url, "admin", servers.password)
+    driver = Replay(Project("flight_delay", settings), servers, api, lambda text: None)
+    driver.prepare()
+    return driver

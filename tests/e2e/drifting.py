@@ -16,7 +16,7 @@ MODEL = "drifting"
 HOLDOUT, NEEDED = 5, 7
 FIRST, SHIFTED = date(2024, 1, 16), date(2024, 1, 18)
 REQUEST = SHIFTED + timedelta(days=NEEDED - 1)
-LAST = REQUEST + timedelta(days=2)
+LAST = REQUEST + timedelta(days=1)
 MACHINES = 120
 
 
