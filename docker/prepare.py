@@ -14,9 +14,14 @@ import boto3
 POOLS = {"nightshift_spark": (1, "Spark jobs at once"), "nightshift_training": (1, "Trainings and gates at once")}
 
 
-def airflow(*arguments: str) -> str:
-    """Runs a command of Airflow and returns what it prints; ends this process if it fails."""
-    ended = subprocess.run(["airflow", *arguments], capture_output=True, text=True, check=False)
+def airflow(*arguments: str, answers: str = "") -> str:
+    """Runs a command of Airflow and returns what it prints; ends this process if it fails.
+
+    Args:
+        *arguments: The command.
+        answers: What it reads from its standard input, where no list of processes shows it.
+    """
+    ended = subprocess.run(["airflow", *arguments], input=answers, capture_output=True, text=True, check=False)
     if ended.returncode:
         last = [line for line in (ended.stderr + ended.stdout).splitlines() if line.strip()][-3:]
         sys.exit(f"airflow {arguments[0]} {arguments[1]} failed: {' '.join(last)}")
@@ -29,7 +34,8 @@ def prepare_airflow(password_file: Path) -> None:
     print("Airflow's database is migrated")
     person = ("--username", "admin", "--role", "Admin", "--email", "admin@localhost")
     name = ("--firstname", "Nightshift", "--lastname", "Admin")
-    airflow("users", "create", *person, *name, "--password", password_file.read_text().strip())
+    password = password_file.read_text().strip()
+    airflow("users", "create", *person, *name, answers=f"{password}\n{password}\n")
     print("the user admin exists")
     existing = airflow("pools", "list", "--output", "plain")
     for pool, (slots, description) in POOLS.items():
