@@ -22,9 +22,12 @@ from bench.registry import Bench, Figure, measurement
 from bench.training import some_rows
 from nightshift.compute.job import Job
 from nightshift.definition.false_alarms import FalseAlarms
+from nightshift.definition.load import definition_files
+from nightshift.definition.recipe import label_digest
+from nightshift.features.recorded_recipes import LABEL
 from nightshift.lake.publish import publish
 from nightshift.lake.staging import new_attempt, stage_arrow
-from nightshift.lake.tables import features_table
+from nightshift.lake.tables import RECIPES, features_table
 from nightshift.monitoring.drift import ScoredNight, measure_drift
 from nightshift.monitoring.night_profile import NightProfile, Profiler
 from nightshift.monitoring.reference import drift_baseline, make_reference, with_thresholds
@@ -117,6 +120,9 @@ def profile(bench: Bench) -> list[Figure]:
 def _register(project: Project, package: ModelPackage) -> int:
     run_id = project.registry.start_run("2023-01-01", "bench", "bench")
     project.registry.log_package(run_id, package)
+    definition = project.definition
+    recipes = {RECIPES: definition.feature_digests, LABEL: label_digest(definition)}
+    project.registry.log_lineage(run_id, recipes, definition_files(definition))
     project.registry.end_run(run_id)
     return project.registry.register(run_id, "bench").number
 

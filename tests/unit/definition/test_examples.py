@@ -12,6 +12,11 @@ from nightshift.settings import PROJECT
 EXAMPLES = definition_folders(PROJECT / "include" / "models")
 
 
+@pytest.mark.parametrize("folder", definition_folders(PROJECT / "bench" / "models"), ids=lambda folder: folder.name)
+def test_a_definition_that_is_measured_is_valid(folder: Path) -> None:
+    load_definition(folder)
+
+
 @pytest.mark.parametrize("folder", EXAMPLES, ids=lambda folder: folder.name)
 def test_no_training_is_requested_for_a_loss_that_the_gate_takes_for_none(folder: Path) -> None:
     definition = load_definition(folder)
