@@ -25,7 +25,7 @@ from nightshift.project import Project
 from nightshift.replay.airflow_api import AirflowApi
 from nightshift.replay.landing import land
 from nightshift.replay.nights import Replay
-from nightshift.replay.servers import MARK, Servers, running
+from nightshift.replay.servers import MARK, Servers
 from nightshift.settings import PROJECT, CatalogSettings, Settings, SparkSettings
 from nightshift.stages.by_hand import monitor_night, score_night, train_and_register
 from nightshift.stages.history import build_history
@@ -37,7 +37,7 @@ BUCKET = "lake"
 DATABASES = ("airflow", "celery", "mlflow", "state", "mlflow_server", "mlflow_logins")
 DATABASES += ("moved_catalog", "moved_mlflow", "moved_state")
 FIRST, BUILT = date(2024, 1, 1), date(2024, 1, 30)
-NIGHTS = [BUILT + timedelta(1), BUILT + timedelta(2)]
+NIGHT = BUILT + timedelta(1)
 RACING = {"postgresql": "racing_by_postgresql", "s3": "racing_by_s3"}  # models for tests of the registry
 
 
@@ -70,18 +70,28 @@ class Machine:
             )
         self.processes.append(process)
 
+    def runs(self, program: str) -> bool:
+        """Whether a process runs there that has a word of its command line ending so."""
+        return any(word.endswith(program) for process in self.descendants() for word in _words(process))
+
     def lose(self) -> None:
         """Kills whatever runs there, as when the machine loses its power."""
-        descendants = [child for child in map(psutil.Process, self.pids()) for child in child.children(recursive=True)]
-        for process in (*self.processes, *descendants, *running(self.folder)):
+        for process in (*self.descendants(), *self.processes):
             with suppress(psutil.NoSuchProcess):
                 process.kill()
-        for started in self.processes:
-            started.wait(30)
+        for component in self.processes:
+            component.wait(30)
 
-    def pids(self) -> list[int]:
-        """The components that still run."""
-        return [process.pid for process in self.processes if process.poll() is None]
+    def descendants(self) -> list[psutil.Process]:
+        """The processes that its components have started, and those that these have."""
+        started = [process.pid for process in self.processes if process.poll() is None]
+        return [child for pid in started for child in psutil.Process(pid).children(recursive=True)]
+
+
+def _words(process: psutil.Process) -> list[str]:
+    with suppress(psutil.Error):  # it may end meanwhile
+        return process.cmdline()
+    return []
 
 
 @dataclass
@@ -207,15 +217,19 @@ def installation(
 
 @pytest.fixture(scope="session")
 def embedded(models: Path, tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Project:
-    """The same nights on one machine, without any server."""
+    """The same history and night on one machine, without any server."""
     del spark
     project = Project("tiny", Settings(home=PROJECT, models_folder=models, var=tmp_path_factory.mktemp("embedded")))
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(SUBMITTERS, "local", "shared_session:SharedSession")
-        land(project, NIGHTS[-1])
-        build_history(project, FIRST, BUILT, lambda text: None)
-        train_and_register(project, BUILT, "first", "first", lambda text: None)
-        for night in NIGHTS:
-            score_night(project, night, str(night), lambda text: None)
-            monitor_night(project, night, str(night), lambda text: None)
+        learn(project)
+        score_night(project, NIGHT, "night", lambda text: None)
+        monitor_night(project, NIGHT, "night", lambda text: None)
     return project
+
+
+def learn(project: Project) -> None:
+    """A month of history, and a first champion."""
+    land(project, NIGHT)
+    build_history(project, FIRST, BUILT, lambda text: None)
+    train_and_register(project, BUILT, "first", "first", lambda text: None)

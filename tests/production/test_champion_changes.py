@@ -15,7 +15,7 @@ from nightshift.stages.register import promote
 from nightshift.stages.train import StoredModel
 from production.conftest import RACING
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.production, pytest.mark.timeout(900)]
 
 
 def promote_on(machine: Settings, name: str, model: StoredModel) -> None:
