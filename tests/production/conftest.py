@@ -216,9 +216,11 @@ def installation(
 
 
 @pytest.fixture(scope="session")
-def embedded(models: Path, tmp_path_factory: pytest.TempPathFactory, spark: SparkSession) -> Project:
+def embedded(
+    aws: dict[str, str], models: Path, tmp_path_factory: pytest.TempPathFactory, spark: SparkSession
+) -> Project:
     """The same history and night on one machine, without any server."""
-    del spark
+    del aws, spark  # Spark's workers have the environment of when it was started, and are used for moved files too
     project = Project("tiny", Settings(home=PROJECT, models_folder=models, var=tmp_path_factory.mktemp("embedded")))
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(SUBMITTERS, "local", "shared_session:SharedSession")
