@@ -18,6 +18,29 @@ from nightshift.errors import TerminalError
 PROJECT = Path(__file__).resolve().parents[2]
 
 
+def make_folder(folder: Path, fix: str) -> Path:
+    """Makes a folder if it does not exist.
+
+    Args:
+        folder: The folder.
+        fix: What to do if it cannot be made.
+
+    Raises:
+        TerminalError: If it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TerminalError(
+            "the folder cannot be made",
+            where=str(folder),
+            received=error.strerror,
+            allowed="a folder that this user may write to",
+            fix=fix,
+        ) from None
+    return folder
+
+
 class _Group(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -225,18 +248,7 @@ class Settings(BaseSettings):
         Raises:
             TerminalError: If it cannot be made.
         """
-        folder = self.var_path.joinpath(*parts)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise TerminalError(
-                "the folder cannot be made",
-                where=str(folder),
-                received=error.strerror,
-                allowed="a folder that this user may write to",
-                fix="set NIGHTSHIFT_VAR to one",
-            ) from None
-        return folder
+        return make_folder(self.var_path.joinpath(*parts), "set NIGHTSHIFT_VAR to one")
 
     def scratch_copy(self, folder: Path) -> Settings:
         """An empty installation below a folder, on this machine, with the same definitions and landed files."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,15 +68,7 @@ def copy_folder(old: str, new: str, progress: Progress) -> int:
     Returns:
         The number of files in the folder.
     """
-    old, new = as_uri(old).rstrip("/"), as_uri(new).rstrip("/")
-    sizes, existing = file_sizes(old), file_sizes(new)
-    for number, (uri, size) in enumerate(sizes.items()):
-        target = new + uri.removeprefix(old)
-        if number % PROGRESS_FILES == 0:
-            progress(f"{old}: {number} of {len(sizes)} files")
-        if existing.get(target) != size:
-            write_bytes(target, read_bytes(uri))
-    return len(sizes)
+    return _copy(old, new, progress, lambda uri, target: None)
 
 
 def copy_warehouse(old: str, new: str, places: Places, progress: Progress) -> int:
@@ -91,22 +83,32 @@ def copy_warehouse(old: str, new: str, places: Places, progress: Progress) -> in
     Returns:
         The number of files.
     """
+    lengths: dict[str, int] = {}
+
+    def rewritten(uri: str, target: str) -> bytes | None:
+        if uri.endswith(".json"):
+            return json.dumps(places.moved_within(json.loads(read_bytes(uri)))).encode()
+        if uri.endswith(".avro"):
+            content = move_avro(read_bytes(uri), places, lengths)
+            lengths[target] = len(content)
+            return content
+        return None
+
+    return _copy(old, new, progress, rewritten)
+
+
+def _copy(old: str, new: str, progress: Progress, rewritten: Callable[[str, str], bytes | None]) -> int:
+    """Copies a folder; `rewritten` gives the content of a file in its new place, or None if it is copied as it is."""
     old, new = as_uri(old).rstrip("/"), as_uri(new).rstrip("/")
-    sizes, existing, lengths = file_sizes(old), file_sizes(new), dict[str, int]()
+    sizes, existing = file_sizes(old), file_sizes(new)
     for number, uri in enumerate(_in_order(sizes)):
         if number % PROGRESS_FILES == 0:
             progress(f"{old}: {number} of {len(sizes)} files")
         target = new + uri.removeprefix(old)
-        if uri.endswith(".json"):
-            content = json.dumps(places.moved_within(json.loads(read_bytes(uri)))).encode()
-        elif uri.endswith(".avro"):
-            content = move_avro(read_bytes(uri), places, lengths)
-        elif existing.get(target) == sizes[uri]:
+        content = rewritten(uri, target)
+        if content is None and existing.get(target) == sizes[uri]:
             continue
-        else:
-            content = read_bytes(uri)
-        lengths[target] = len(content)
-        write_bytes(target, content)
+        write_bytes(target, read_bytes(uri) if content is None else content)
     return len(sizes)
 
 

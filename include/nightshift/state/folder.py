@@ -10,7 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from nightshift.errors import TerminalError
+from nightshift.settings import make_folder
 from nightshift.state.reentrance import ReentrantLocks
 
 
@@ -73,14 +73,5 @@ class FolderState:
 
     def _place(self, name: str) -> Path:
         file = self.folder / name
-        try:
-            file.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise TerminalError(
-                "the folder cannot be made",
-                where=str(file.parent),
-                received=error.strerror,
-                allowed="a folder that this user may write to",
-                fix="set NIGHTSHIFT_VAR, or NIGHTSHIFT_STATE, to one",
-            ) from None
+        make_folder(file.parent, "set NIGHTSHIFT_VAR, or NIGHTSHIFT_STATE, to one")
         return file
