@@ -34,6 +34,18 @@ REFUSED = {
 }
 
 
+def explain_at(where: str, error: BaseException) -> NightshiftError:
+    """A service's answer as one clear line, at a place that the caller knows better.
+
+    Args:
+        where: What was asked for.
+        error: An exception of a service's client.
+    """
+    answer = explain(error)
+    assert answer is not None
+    return type(answer)(answer.problem, where=where, fix=answer.fix)
+
+
 def explain(error: BaseException) -> NightshiftError | None:
     """An exception as one clear line: itself if it is Nightshift's, or a service's answer behind it; else None.
 

@@ -24,7 +24,7 @@ from nightshift.compute.job import Job, JobResult, JobState
 from nightshift.compute.job_environment import aws_elsewhere, holds_secret, settings_elsewhere
 from nightshift.compute.outcome import JobOutcome, outcome_uri, read_outcome
 from nightshift.errors import TerminalError, TransientError, shown
-from nightshift.service_errors import explain
+from nightshift.service_errors import explain_at
 from nightshift.settings import Settings
 
 SCHEME = "emr-serverless://"
@@ -293,6 +293,4 @@ def _explained(where: str) -> Iterator[None]:
         code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
         if code in REFUSED:
             raise TerminalError(_quoted(str(error)), where=where, fix=REFUSED[code]) from None
-        answer = explain(error)
-        assert answer is not None
-        raise type(answer)(answer.problem, where=where, fix=answer.fix) from None
+        raise explain_at(where, error) from None

@@ -28,7 +28,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from nightshift.aws import ATTEMPTS, aws_region
 from nightshift.errors import NightshiftError
-from nightshift.service_errors import explain
+from nightshift.service_errors import explain_at
 from nightshift.state.reentrance import ReentrantLocks
 
 log = logging.getLogger(__name__)
@@ -118,10 +118,7 @@ class ObjectStoreState:
         try:
             yield
         except (ClientError, BotoCoreError) as error:
-            explained = explain(error)
-            assert explained is not None
-            where = f"{self.location}/{name}"
-            raise type(explained)(explained.problem, where=where, fix=explained.fix) from None
+            raise explain_at(f"{self.location}/{name}", error) from None
 
 
 class _ConditionFailed(Exception):
