@@ -10,8 +10,11 @@ from nightshift.errors import NightshiftError, TerminalError, TransientError, fi
 # Arrow's errors are an OSError with such a text. Of a HEAD request it knows the HTTP status alone.
 ARROW = re.compile(r"AWS Error (?P<code>\w+)(?: \(HTTP status (?P<status>\d+)\))? during (?P<call>\w+) operation: (.*)")
 ARROW_PLACE = re.compile(r"key '(?P<key>[^']*)' in bucket '(?P<bucket>[^']*)'")
+# How Arrow says a code that it has no word for.
+ARROW_UNKNOWN = re.compile(r"ExceptionName: (?P<code>\w+)")
 
-# What to do, by what the answer's code contains; codes are compared without case and underscores.
+# What to do, by what the answer's code contains, or by its HTTP status; codes are compared without case and
+# underscores. An answer's text decides nothing: it may name any key, address or port.
 RETRIED = {
     ("slowdown", "throttl", "toomanyrequests", "requestlimit", "503"): "it is busy; it is tried again with pauses",
     ("expiredtoken", "tokenexpired", "400"): "renew the credentials of this environment or of this role",
@@ -58,24 +61,27 @@ def explain(error: BaseException) -> NightshiftError | None:
         if isinstance(cause, OSError) and (answer := ARROW.search(str(cause))):
             place = ARROW_PLACE.search(str(cause))
             where = f"s3://{place['bucket']}/{place['key']}" if place else "object storage"
-            return _classified(f"{answer['code']} {answer[4]}", f"{answer['status'] or ''} {answer['call']}", where)
+            unknown = ARROW_UNKNOWN.search(answer[4])
+            code = unknown["code"] if unknown else answer["code"]
+            return _classified(f"{answer['code']} {answer[4]}", code, answer["status"], where)
         module = type(cause).__module__
         if module.startswith("botocore."):
             code = getattr(cause, "response", {}).get("Error", {}).get("Code", type(cause).__name__)
-            return _classified(f"{code} {first_line(cause)}", "", "AWS")
+            return _classified(f"{code} {first_line(cause)}", code, None, "AWS")
         if module.startswith("sqlalchemy.") and type(cause).__name__ == "OperationalError":
             problem = f"the database does not answer: {first_line(getattr(cause, 'orig', None) or cause)}"
             return TransientError(problem, fix="start it, or correct the setting that names it; then run this again")
     return None
 
 
-def _classified(answer: str, more: str, where: str) -> NightshiftError:
-    code = f"{answer} {more}".replace("_", "").replace(" ", "").casefold()
+def _classified(answer: str, code: str, status: str | None, where: str) -> NightshiftError:
     problem = f"the service answered: {shown(answer.strip())}"
-    for fixes, kind in ((REFUSED, TerminalError), (RETRIED, TransientError)):
-        for words, fix in fixes.items():
-            if any(word in code for word in words):
-                return kind(problem, where=where, fix=fix)
+    name = code.replace("_", "").casefold()
+    for known in (name, status or ""):
+        for fixes, kind in ((REFUSED, TerminalError), (RETRIED, TransientError)):
+            for words, fix in fixes.items():
+                if any(known == word if word.isdigit() else word in known for word in words):
+                    return kind(problem, where=where, fix=fix)
     return TransientError(problem, where=where, fix="look the answer up in the service's documentation")
 
 

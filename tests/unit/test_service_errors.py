@@ -9,13 +9,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import boto3
 import pytest
 from botocore.config import Config
+from hypothesis import given
+from hypothesis import strategies as st
 from servers import AWS_VARIABLES, free_port
 from sqlalchemy import create_engine
 
 from nightshift import aws
 from nightshift.errors import NightshiftError, NotYetAvailable, TerminalError, TransientError
 from nightshift.lake import files
-from nightshift.service_errors import explain
+from nightshift.service_errors import REFUSED, RETRIED, explain
 
 TERMINAL, TRANSIENT = TerminalError, TransientError
 ANSWERS = [
@@ -101,6 +103,19 @@ def test_an_endpoint_where_nobody_listens_may_answer_later(
     with pytest.raises(Exception) as failure:
         call()
     error = explain(failure.value)
+    assert type(error) is TransientError
+    assert "AWS_ENDPOINT_URL" in str(error)
+
+
+NETWORK = (
+    "When reading information for key '{key}' in bucket 'lake': AWS Error NETWORK_CONNECTION during HeadObject "
+    "operation: curlCode: 7, Couldn't connect to server; Details: Failed to connect to {host} port {port} after 0 ms"
+)
+
+
+@given(port=st.integers(1, 65535), word=st.sampled_from([word for words in (REFUSED | RETRIED) for word in words]))
+def test_the_addresses_in_an_answer_do_not_decide_what_it_says(port: int, word: str) -> None:
+    error = explain(OSError(NETWORK.format(key=f"{word}/{port}", host=f"{word}.example.com", port=port)))
     assert type(error) is TransientError
     assert "AWS_ENDPOINT_URL" in str(error)
 
