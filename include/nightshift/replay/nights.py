@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
+from pathlib import PurePath
 from typing import Any
 
 from nightshift.definition.calendar import cutoff
@@ -57,11 +58,14 @@ class Replay:
         self.project, self.servers, self.api, self.say = project, servers, api, say
         self.model = project.definition.name
 
-    def prepare(self, timeout: float = 90) -> None:
+    def prepare(self, timeout: float = 300) -> None:
         """Unpauses the model's DAGs, once Airflow has parsed them; creates the pools of an Airflow of our own.
 
+        Args:
+            timeout: Seconds until every DAG must have been parsed; servers that have just started take minutes.
+
         Raises:
-            TerminalError: If Airflow does not parse a DAG in time, with the import error.
+            TerminalError: If the model's file has an import error, or a DAG is not parsed in time.
         """
         if isinstance(self.servers, Servers):  # else somebody chose the sizes of the pools
             create_pools(self.api)
@@ -69,11 +73,15 @@ class Replay:
         deadline = time.monotonic() + timeout
         while dags:
             dags = [dag for dag in dags if not self.api.unpause(dag)]
-            if dags and time.monotonic() > deadline:
-                errors = "; ".join(text.strip().splitlines()[-1] for text in self.api.import_errors().values())
-                raise TerminalError(f"Airflow does not show the DAG {dags[0]}", received=errors or "no import error")
             if dags:
+                self._check_parsing(dags[0], time.monotonic() > deadline)
                 self._pause()
+
+    def _check_parsing(self, dag: str, overdue: bool) -> None:
+        errors = {PurePath(file).stem: text.strip().splitlines()[-1] for file, text in self.api.import_errors().items()}
+        if self.model in errors or overdue:
+            received = errors.get(self.model) or "; ".join(errors.values()) or "no import error"
+            raise TerminalError(f"Airflow does not show the DAG {dag}", received=received)
 
     def train(self, as_of: date, reason: str) -> str:
         """Runs a training and returns its final state."""

@@ -180,6 +180,26 @@ def test_pools_of_servers_that_somebody_else_runs_keep_their_sizes(project: Proj
     assert calls == ["tiny.score", "tiny.monitor", "tiny.train", "nightshift.maintenance"]
 
 
+@pytest.mark.parametrize(
+    ("file", "timeout", "received"),
+    [("tiny.py", 1000, "missing comma"), ("other.py", 0, "missing comma"), (None, 0, "no import error")],
+)
+def test_a_dag_that_airflow_does_not_parse_is_an_error(
+    project: Project, tmp_path: Path, file: str | None, timeout: float, received: str
+) -> None:
+    class Api(AirflowApi):
+        def unpause(self, dag_id: str) -> bool:
+            return dag_id == "nightshift.maintenance"
+
+        def import_errors(self) -> dict[str, str]:
+            return {f"/var/dags/{file}": "Traceback:\n  line 1\nmissing comma\n"} if file else {}
+
+    servers = RunningServers("http://airflow:8080", "admin", tmp_path / "none", "https://airflow.example.com", None)
+    replay = Replay(project, servers, Api("http://airflow:8080", "admin", "secret"), lambda text: None)
+    with pytest.raises(TerminalError, match=rf"tiny\.score.*{received}"):
+        replay.prepare(timeout)
+
+
 @pytest.mark.parametrize(("count", "last"), [(1, date(2024, 1, 2)), (7, date(2024, 1, 8))])
 def test_so_many_nights_end_with(settings: Settings, count: int, last: date) -> None:
     assert last_night("tiny", settings, date(2024, 1, 2), count) == last
