@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from pyspark.errors import PySparkException
 
+from nightshift import errors
 from nightshift.compute.executors import watch_executors
 from nightshift.compute.job import PROGRESS, TERMINAL, TRANSIENT
 from nightshift.compute.outcome import JobOutcome, write_outcome
-from nightshift.errors import TransientError
+from nightshift.errors import NightshiftError, TerminalError, TransientError
 from nightshift.service_errors import explain
 from nightshift.types import Staged
 
 Step = TypeVar("Step")
+OURS = re.compile(r"nightshift\.errors\.(?P<kind>\w+): ")  # how a Python worker prints an error of ours
 
 
 def run(parser: argparse.ArgumentParser, stage: Callable[[argparse.Namespace], Sequence[Staged]]) -> None:
@@ -55,11 +58,16 @@ def log(line: str) -> None:
 
 def reason(error: Exception) -> str:
     """Why a job failed, as one line."""
+    return OURS.sub("", _last_line(error), count=1)
+
+
+def _last_line(error: Exception) -> str:
     lines = [line.strip().removeprefix(": ") for line in str(error).splitlines() if line.strip()]
     if len(lines) > 1 and lines[0].startswith("An error occurred while calling"):  # py4j's own, of what Spark raised
         del lines[0]
     # A failure inside a Python worker hides its reason in the last line of a nested stack trace.
     nested = [line for line in lines if "Error: " in line and not line.startswith(("at ", "File ", "Caused by"))]
+    nested = [line for line in lines if OURS.match(line)] or nested
     return (nested or lines or [repr(error)])[0]
 
 
@@ -83,9 +91,8 @@ def _outcome(
     try:
         staged = stage(arguments)
     except Exception as error:  # the boundary of the process
-        # Of an error in a Python worker Spark has the text alone.
         is_spark = isinstance(error, PySparkException)
-        if explained := explain(OSError(reason(error)) if is_spark else error):
+        if explained := _of_worker(error) if is_spark else explain(error):
             transient = isinstance(explained, TransientError)
             return JobOutcome(error=str(explained), transient=transient), TRANSIENT if transient else TERMINAL
         if is_spark:
@@ -94,3 +101,12 @@ def _outcome(
     for batch in staged:
         log(f"staged {batch.rows} rows of {batch.table} from {batch.first} to {batch.last}: {batch.location}")
     return JobOutcome(tuple(batch.location for batch in staged)), 0
+
+
+def _of_worker(error: Exception) -> NightshiftError | None:
+    """An error of ours or of a service in a Python worker, of which Spark has the text alone."""
+    line = _last_line(error)
+    if ours := OURS.match(line):
+        kind = getattr(errors, ours["kind"], TerminalError)
+        return (TransientError if issubclass(kind, TransientError) else TerminalError)(line[ours.end() :])
+    return explain(OSError(line))

@@ -18,7 +18,8 @@ from nightshift.lake.files import file_sizes
 from nightshift.lake.parquet import read_files, row_count
 from nightshift.lake.tables import ROW_NUMBER, TableSpec, spark_schema
 from nightshift.quality.computed import computed_columns
-from nightshift.quality.expectation import ComputedColumn
+from nightshift.quality.expectation import ComputedColumn, ExpectationSpec
+from nightshift.quality.screening import is_satisfied
 from nightshift.types import Staged
 
 if TYPE_CHECKING:
@@ -44,6 +45,14 @@ class StagedRows(Protocol):
             columns: The columns that are needed, all if None; a batch may have more.
             computed: Whether they are the computed columns.
             numbered: Whether the batch needs `ROW_NUMBER`.
+        """
+
+    def satisfied(self, expectations: Mapping[int, ExpectationSpec], *, computed: bool) -> set[int]:
+        """The numbers of the screened expectations that every row satisfies.
+
+        Args:
+            expectations: Screened expectations, by number.
+            computed: Whether they are about the computed columns.
         """
 
     def count(self, conditions: Mapping[str, ComputedColumn]) -> dict[str, int]:
@@ -75,12 +84,21 @@ class InProcessRows:
         """A pandas frame of all columns: integers stay integers where some are missing, and NaN is missing."""
         import pandas as pd
 
-        rows = computed_columns(self._rows_without_nan, self._computed) if computed else self._rows_without_nan
+        rows = self._computed_columns if computed else self._rows_without_nan
         if numbered:
             rows = rows.append_column(ROW_NUMBER, pa.array(np.arange(rows.num_rows)))
         kinds = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
         frame = rows.to_pandas(types_mapper=kinds.get, date_as_object=True)
         return _batch_of(context.data_sources.add_pandas(uuid4().hex), frame)
+
+    def satisfied(self, expectations: Mapping[int, ExpectationSpec], *, computed: bool) -> set[int]:
+        """The numbers of the screened expectations that every row satisfies."""
+        rows = self._computed_columns if computed else self._rows_without_nan
+        return {number for number, expectation in expectations.items() if is_satisfied(expectation, rows)}
+
+    @cached_property
+    def _computed_columns(self) -> pa.Table:
+        return computed_columns(self._rows_without_nan, self._computed)
 
     def count(self, conditions: Mapping[str, ComputedColumn]) -> dict[str, int]:
         """How many rows satisfy each condition."""
@@ -118,6 +136,22 @@ class SparkRows:
         """A Spark frame of the columns; NaN is missing, as it is in pandas."""
         frame = self._computed_columns(columns, numbered) if computed else self._stored_columns(columns, numbered)
         return _batch_of(context.data_sources.add_spark(uuid4().hex, persist=False), frame)
+
+    def satisfied(self, expectations: Mapping[int, ExpectationSpec], *, computed: bool) -> set[int]:
+        """The numbers of the screened expectations that every row satisfies, decided where the rows are."""
+        columns = {str(dict(spec.arguments)["column"]) for spec in expectations.values()}
+        needed = {name: spec for name, spec in self._computed.items() if computed and name in columns}
+
+        def screen(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            for batch in batches:
+                rows = _without_nan(batch)
+                rows = computed_columns(rows, needed) if computed else rows
+                broken = [number for number, spec in expectations.items() if not is_satisfied(spec, rows)]
+                yield pa.RecordBatch.from_pydict({"broken": pa.array(broken, pa.int64())})
+
+        scan = self._scan(_columns_of(needed) if computed else columns, numbered=False)
+        broken = scan.map(self._spark, screen, "broken bigint").distinct().collect()
+        return set(expectations).difference(number for (number,) in broken)
 
     def count(self, conditions: Mapping[str, ComputedColumn]) -> dict[str, int]:
         """How many rows satisfy each condition."""

@@ -13,6 +13,7 @@ from typing import Any
 from nightshift.lake.tables import ROW_NUMBER
 from nightshift.quality.compile import NUMBER, compile_expectation, great_expectations
 from nightshift.quality.expectation import MIX, ROW_COUNT, UNIQUE, UNIQUE_TOGETHER, Contract, ExpectationSpec
+from nightshift.quality.screening import is_screened
 from nightshift.quality.staged_rows import StagedRows
 
 # Expectations that need a pass over the rows of their own.
@@ -49,8 +50,8 @@ class ExpectationResult:
 def run_expectations(contract: Contract, rows: StagedRows) -> list[ExpectationResult]:
     """Checks every expectation of a contract; it does not stop at the first that fails.
 
-    Expectations that single values can break are first checked for a boolean only, which Great Expectations computes
-    for all of them in one pass. A second pass counts the violations of those that fail and finds their rows.
+    Most expectations that single values can break are first screened in one pass without Great Expectations, and the
+    others for a boolean only. Great Expectations counts the violations of those that fail and finds their rows.
 
     Returns:
         The results, in the order of the contract.
@@ -92,8 +93,11 @@ class _ValidationPass:
         }
         by_value = [n for n, spec in expectations.items() if self._is_broken_by_one_value(compiled[n], spec)]
         by_measure = [n for n in expectations if n not in by_value]
-        validations = self._validate([compiled[n] for n in by_value], "BOOLEAN_ONLY")
-        broken = [n for n in by_value if not validations[n].success]
+        screened = {n: expectations[n] for n in by_value if is_screened(expectations[n])}
+        satisfied = self._rows.satisfied(screened, computed=self._computed) if screened else set()
+        validations = {n: _satisfied_validation(compiled[n]) for n in satisfied}
+        validations |= self._validate([compiled[n] for n in by_value if n not in screened], "BOOLEAN_ONLY")
+        broken = [n for n in by_value if n not in validations or not validations[n].success]
         for number in set(by_value).difference(broken):
             validations[number].result = _no_violation(self._rows.rows)
         counts: dict[str, Any] = {"result_format": "BASIC", "partial_unexpected_count": MAX_EXAMPLES}
@@ -252,6 +256,16 @@ def _problem(validation: Any) -> str | None:
     exceptions = [information, *(entry for entry in information.values() if isinstance(entry, dict))]
     raised = [str(entry.get("exception_message")) for entry in exceptions if entry.get("raised_exception")]
     return raised[0] if raised else None
+
+
+def _satisfied_validation(compiled: Any) -> Any:
+    """Great Expectations' result of an expectation that every row satisfies."""
+    from great_expectations.core import ExpectationValidationResult
+
+    none_raised = {"raised_exception": False, "exception_traceback": None, "exception_message": None}
+    return ExpectationValidationResult(
+        success=True, expectation_config=compiled.configuration, exception_info=none_raised
+    )
 
 
 def _no_violation(rows: int) -> dict[str, Any]:

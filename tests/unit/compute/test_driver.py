@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from pyspark.errors import AnalysisException
+from pyspark.errors import AnalysisException, PythonException
 
 from nightshift.compute.driver import progress, reason, run
 from nightshift.compute.outcome import JobOutcome, read_outcome
@@ -38,6 +38,15 @@ def outcome_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Sta
     return run_stage
 
 
+def worker_trace(ours: str) -> str:
+    """How Spark tells of an error of ours in a Python worker."""
+    return f"""An exception was thrown from the Python worker. Please see the stack trace below.
+Traceback (most recent call last):
+  File "scan.py", line 80, in scan
+nightshift.errors.{ours}
+"""
+
+
 def failing(error: Exception) -> Stage:
     def stage(arguments: Namespace) -> list[Staged]:
         raise error
@@ -59,6 +68,8 @@ def test_a_job_leaves_the_sets_it_staged_in_their_order(
         (TerminalError("the model is gone", fix="train one"), "the model is gone; fix: train one", False, 2),
         (TransientError("the store is away"), "the store is away", True, 75),
         (AnalysisException("[CAST_INVALID_INPUT] no number"), "[CAST_INVALID_INPUT] no number", False, 2),
+        (PythonException(worker_trace("DataError: a.parquet: is damaged")), "a.parquet: is damaged", False, 2),
+        (PythonException(worker_trace("NotYetAvailable: not yet; fix: wait")), "not yet; fix: wait", True, 75),
         (KeyError("load"), "KeyError: 'load'", False, 1),
     ],
 )
@@ -88,7 +99,7 @@ def test_the_reason_of_a_failure_in_a_worker_is_its_last_line() -> None:
     File "worker.py", line 7, in main
 nightshift.errors.DataError: column 'load' is missing
     at org.apache.spark.Task.run(Task.scala)"""
-    assert reason(Exception(text)) == "nightshift.errors.DataError: column 'load' is missing"
+    assert reason(Exception(text)) == "column 'load' is missing"
 
 
 def test_progress_is_written_before_each_of_several_steps(capsys: pytest.CaptureFixture[str]) -> None:

@@ -88,7 +88,7 @@ def test_a_job_says_which_file_it_cannot_read(spark: SparkSession, tmp_path: Pat
     with pytest.raises(PySparkException) as failure:
         FileScan.of(SPEC, dict([good, damaged])).frame(spark).collect()
     problem = "is missing" if kind == "missing" else "cannot be read: Parquet magic bytes not found"
-    assert reason(failure.value).startswith(f"nightshift.errors.DataError: {damaged[0]}: a data file {problem}")
+    assert reason(failure.value).startswith(f"{damaged[0]}: a data file {problem}")
 
 
 @given(st.lists(st.tuples(st.integers(0, 300), st.integers(0, 9)), max_size=12))
