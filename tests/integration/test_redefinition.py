@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from contextlib import nullcontext as nothing
 from dataclasses import dataclass
 from datetime import date
@@ -17,6 +18,7 @@ from typer.testing import CliRunner
 from nightshift.cli import app
 from nightshift.errors import TerminalError
 from nightshift.features.recorded_recipes import FEATURES_OF_VERSION
+from nightshift.lake import files
 from nightshift.lake.read import read_dates
 from nightshift.lake.staging import load_staged, published_inputs
 from nightshift.lake.tables import features_table, raw_table, scores_table
@@ -76,7 +78,16 @@ def trained_version(project: Project, as_of: date) -> GateReport:
 
 
 @pytest.fixture(scope="module")
-def story(tmp_path_factory: pytest.TempPathFactory, jobs_in_this_process: None) -> Story:
+def listings_lag() -> Iterator[None]:
+    """Listings show nothing of the warehouse, as those of an object store may for a while: no night depends on them."""
+    listed = files._file_infos
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "_file_infos", lambda uri: {} if "/warehouse/" in uri else listed(uri))
+        yield
+
+
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory, jobs_in_this_process: None, listings_lag: None) -> Story:
     folder = tmp_path_factory.mktemp("redefinition")
     models = Path(shutil.copytree(PROJECT / "tests" / "models", folder / "models"))
     settings = Settings(home=PROJECT, var=folder / "var", models_folder=models)

@@ -80,4 +80,4 @@ class StagingWriter:
     def seal(self, first: date, last: date) -> Staged:
         """Declares the folder complete for the dates from `first` to `last`."""
         inputs = {**self.spec.inputs, **self.inputs}
-        return seal(self.folder, self.spec.name, self.attempt, first, last, inputs, self.split, self.files)
+        return seal(self.folder, self.spec.name, self.attempt, first, last, inputs, self.split, row_counts=self.files)

@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from nightshift.errors import NotYetAvailable, TerminalError
 from nightshift.lake.catalog import Lake
-from nightshift.lake.files import as_uri, list_files, read_bytes, write_bytes
-from nightshift.lake.parquet import read_files, row_count, write_files
+from nightshift.lake.files import as_uri, file_sizes, read_bytes, write_bytes
+from nightshift.lake.parquet import read_files, write_files
 from nightshift.lake.read import Partition, published_partitions
 from nightshift.lake.tables import TableSpec
 from nightshift.types import Staged
@@ -76,7 +76,10 @@ def stage_parts(
     row_counts: dict[str, int] = {}
     for part in parts:
         row_counts |= write_files(spec, part, folder)
-    return seal(folder, spec.name, attempt, first, last, {**spec.inputs, **inputs}, split, row_counts, without_rows)
+    inputs = {**spec.inputs, **inputs}
+    return seal(
+        folder, spec.name, attempt, first, last, inputs, split, row_counts=row_counts, without_rows=without_rows
+    )
 
 
 def seal(
@@ -87,7 +90,8 @@ def seal(
     last: date,
     inputs: dict[str, str],
     split: Mapping[str, str | int] = MappingProxyType({}),
-    row_counts: Mapping[str, int] | None = None,
+    *,
+    row_counts: Mapping[str, int],
     without_rows: Sequence[date] = (),
 ) -> Staged:
     """Declares a staging folder complete by writing its manifest, the last file of every attempt.
@@ -100,16 +104,21 @@ def seal(
         last: The last date that they cover.
         inputs: The names of their inputs, each with its version.
         split: The values of the table's other partition columns.
-        row_counts: The files with their numbers of rows; every Parquet file in the folder if None.
+        row_counts: The files with their numbers of rows, as their writers counted them. Never what the folder lists: it
+            may show the file of a killed writer, and lack a new one in an object store whose listings lag.
         without_rows: The dates whose source files have no rows.
     """
-    if row_counts is None:
-        row_counts = {file: row_count(file) for file in list_files(folder, ".parquet")}
     rows = sum(row_counts.values())
     files = tuple(row_counts)
     staged = Staged(table, attempt, folder, files, rows, first, last, inputs, dict(split), tuple(without_rows))
     write_bytes(f"{folder}/{MANIFEST}", json.dumps(staged.to_json()).encode())
     return staged
+
+
+def staged_sizes(staged: Staged) -> dict[str, int]:
+    """The files of a staged set with their sizes in bytes; 0 of a file that the store does not list yet."""
+    sizes = file_sizes(staged.location, ".parquet")
+    return {file: sizes.get(file, 0) for file in staged.files}
 
 
 def load_staged(folder: str) -> Staged:

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightshift.compute.scan import FileScan, file_shares
-from nightshift.lake.files import file_sizes
 from nightshift.lake.parquet import read_files, row_count
+from nightshift.lake.staging import staged_sizes
 from nightshift.lake.tables import ROW_NUMBER, TableSpec, spark_schema
 from nightshift.quality.computed import computed_columns
 from nightshift.quality.expectation import ComputedColumn, ExpectationSpec
@@ -208,8 +208,7 @@ class SparkRows:
     @cached_property
     def _sizes(self) -> dict[str, int]:
         """The size of each staged file, in bytes."""
-        sizes = file_sizes(self._staged.location, ".parquet")
-        return {file: sizes.get(file, 0) for file in self._staged.files}
+        return staged_sizes(self._staged)
 
     def _stored_columns(self, columns: Collection[str] | None, numbered: bool) -> DataFrame:
         scan = self._scan(columns, numbered)

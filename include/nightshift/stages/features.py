@@ -234,8 +234,9 @@ def _stage_tiles(raw: RawTables, source: str, plan: FeaturePlan, attempt: str) -
                 files[tile_file.tile] = (*files.get(tile_file.tile, ()), tile_file.file)
             split: dict[str, str | int] = {"model": definition.name, "days": span}
             rows = {tile_file.file: tile_file.rows for tile_file in tile_files}
+            first, last = tiles[0].start, tiles[-1].start
             staged.append(
-                seal(writer.folder, spec.name, run_attempt, tiles[0].start, tiles[-1].start, raw.inputs(), split, rows)
+                seal(writer.folder, spec.name, run_attempt, first, last, raw.inputs(), split, row_counts=rows)
             )
     return staged, files
 

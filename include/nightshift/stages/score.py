@@ -28,8 +28,8 @@ from nightshift.features.recorded_recipes import (
     recipes_by_night,
     table_of_version,
 )
-from nightshift.lake.files import file_sizes
 from nightshift.lake.read import data_files, snapshot_of
+from nightshift.lake.staging import staged_sizes
 from nightshift.lake.tables import (
     CLASSES,
     RECIPES,
@@ -168,8 +168,7 @@ class _NightFeatures:
             self.project, self.spark.result(), version, self.night, self.night, self.attempt
         )
         writer.inputs[FEATURES_OF_VERSION] = str(version.number)
-        spec, files = table_of_version(self.project.registry, version), file_sizes(staged.location, ".parquet")
-        return FileScan.of(spec, files)
+        return FileScan.of(table_of_version(self.project.registry, version), staged_sizes(staged))
 
     @cached_property
     def published(self) -> FileScan:

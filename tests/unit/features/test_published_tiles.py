@@ -16,7 +16,7 @@ from nightshift.definition.model import ModelDefinition
 from nightshift.features.plan import SPANS, Tile, cover
 from nightshift.features.tiles import consecutive_tiles, plan_tiles, published_tiles, recipe
 from nightshift.lake.catalog import Lake
-from nightshift.lake.files import local_path
+from nightshift.lake.files import as_uri, local_path
 from nightshift.lake.publish import publish
 from nightshift.lake.read import read_dates
 from nightshift.lake.staging import new_attempt, seal, stage_arrow, staging_folder
@@ -147,11 +147,14 @@ def test_a_tile_of_several_files_is_all_of_them(lake: Lake, spec: TableSpec) -> 
     attempt = new_attempt(START, START)
     folder = staging_folder(lake.warehouse, spec.name, attempt)
     rows = rows_of(spec, "tiny", {tile_at(0, 8): FROM}, {})
+    row_counts = {}
     for number in range(2):
         file = Path(local_path(folder)) / f"_date={START}" / f"part-{number}.parquet"
         file.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(rows.slice(number), file)
-    staged = seal(folder, spec.name, attempt, START, START, {}, {"model": "tiny", "days": 8})
+        row_counts[as_uri(file)] = rows.num_rows - number
+    split: dict[str, str | int] = {"model": "tiny", "days": 8}
+    staged = seal(folder, spec.name, attempt, START, START, {}, split, row_counts=row_counts)
     publish(lake, spec, staged)
     assert set(published_tiles(lake, spec, "tiny", {tile_at(0, 8)})[tile_at(0, 8)].files) == set(staged.files)
     assert len(staged.files) == 2

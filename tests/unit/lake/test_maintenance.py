@@ -10,7 +10,7 @@ import pytest
 from nightshift.errors import TerminalError
 from nightshift.lake import maintenance
 from nightshift.lake.catalog import Lake
-from nightshift.lake.files import list_files, local_path
+from nightshift.lake.files import as_uri, list_files, local_path
 from nightshift.lake.maintenance import maintain
 from nightshift.lake.publish import publish
 from nightshift.lake.read import snapshot_of
@@ -166,11 +166,13 @@ def by_spark(lake: Lake, spec: TableSpec, rows: Rows) -> Staged:
     """Stages rows by day as a Spark job does."""
     attempt = new_attempt(min(rows), max(rows))
     folder = staging_folder(lake.warehouse, spec.name, attempt)
+    row_counts = {}
     for when, of_day in rows.items():
         file = Path(local_path(folder)) / f"_date={when}" / "part-0.parquet"
         file.parent.mkdir(parents=True)
         pq.write_table(arrow(spec, {when: of_day}), file)
-    return seal(folder, spec.name, attempt, min(rows), max(rows), {"raw.plan": "17"})
+        row_counts[as_uri(file)] = len(of_day)
+    return seal(folder, spec.name, attempt, min(rows), max(rows), {"raw.plan": "17"}, row_counts=row_counts)
 
 
 def test_a_published_set_of_subfolders_keeps_its_manifest_and_can_be_published_again(

@@ -171,7 +171,7 @@ def test_folders_as_spark_names_them_add_no_column(lake: Lake, readings: TableSp
     file = Path(local_path(folder)) / "_date=2024-01-01" / "part-0.parquet"
     file.parent.mkdir(parents=True)
     pq.write_table(arrow(readings, {day(1): A}), file)
-    staged = seal(folder, readings.name, "spark", day(1), day(1), {})
+    staged = seal(folder, readings.name, "spark", day(1), day(1), {}, row_counts={as_uri(file): len(A)})
     assert read_staged(staged, readings).column_names == list(readings.columns)
     publish(lake, readings, staged)
     assert published_rows(lake, readings) == {day(1): A}

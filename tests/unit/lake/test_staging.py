@@ -75,14 +75,6 @@ def test_files_outside_the_row_counts_are_not_staged(lake: Lake, readings: Table
     assert load_staged(folder) == staged
 
 
-def test_every_file_of_the_folder_is_staged_if_no_row_counts_are_given(lake: Lake, readings: TableSpec) -> None:
-    attempt = new_attempt(day(1), day(2))
-    folder = staging_folder(lake.warehouse, readings.name, attempt)
-    written = write_files(readings, arrow(readings, {day(1): [("a", 1.0)], day(2): [("a", 1.0), ("b", 1.0)]}), folder)
-    staged = seal(folder, readings.name, attempt, day(1), day(2), {})
-    assert (set(staged.files), staged.rows) == (set(written), 3)
-
-
 def test_an_unfinished_attempt_cannot_be_published(lake: Lake, readings: TableSpec) -> None:
     staged = stage(lake, readings, {DAY: [("a", 1.0)]})
     Path(local_path(staged.location), "_staged.json").unlink()
