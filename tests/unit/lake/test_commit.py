@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
+from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.manifest import ManifestFile
 from pyiceberg.table.snapshots import Snapshot
 
@@ -200,6 +201,41 @@ def test_a_concurrently_published_night_is_planned_again(
     publish(lake, readings, late)
     assert published_rows(lake, readings) == {day(number): A for number in range(1, 7)} | {same: B}
     assert len(data_files(lake, readings, same, same)) == 1
+
+
+@pytest.mark.parametrize("answers", [1, 3])
+@pytest.mark.parametrize("night", [day(1), day(2), day(3)])
+def test_a_catalog_that_is_a_version_behind_loses_nothing(
+    lake: Lake, readings: TableSpec, monkeypatch: pytest.MonkeyPatch, night: date, answers: int
+) -> None:
+    """As a replica is for a moment: a night is replaced once, though the plan did not know its files."""
+    newest = lake.catalog.load_table
+    publish_rows(lake, readings, {day(1): A})
+    behind = [newest(readings.name) for _ in range(answers)]
+    publish_rows(lake, readings, {day(2): A})
+    staged = stage(lake, readings, {night: B})
+    with monkeypatch.context() as patch:
+        patch.setattr(lake.catalog, "load_table", lambda name: behind.pop() if behind else newest(name))
+        publish(lake, readings, staged)
+    assert not behind
+    assert published_rows(lake, readings) == {day(1): A, day(2): A} | {night: B}
+    assert len(data_files(lake, readings, night, night)) == 1
+
+
+def test_a_catalog_that_does_not_know_a_new_table_yet_makes_no_second(
+    lake: Lake, readings: TableSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish_rows(lake, readings, {day(1): A})
+    staged, newest, behind = stage(lake, readings, {day(2): B}), lake.catalog.load_table, [NoSuchTableError("behind")]
+
+    def load(name: str) -> Any:
+        if behind:
+            raise behind.pop()
+        return newest(name)
+
+    monkeypatch.setattr(lake.catalog, "load_table", load)
+    publish(lake, readings, staged)
+    assert published_rows(lake, readings) == {day(1): A, day(2): B}
 
 
 numbers = itertools.count()
