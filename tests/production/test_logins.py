@@ -22,6 +22,7 @@ pytestmark = [pytest.mark.production, pytest.mark.timeout(900)]
 FAB = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
 ROLES = ("Public", "Viewer", "User", "Op", "Admin")
 PAGE = "/nightshift/quality/tiny.monitor/a%20run/"
+CLEARED = {"dry_run": False, "only_failed": False}
 RUN = {"logical_date": None, "partition_key": "2024-01-31"}
 POOL = {"name": "a_pool", "slots": 1, "description": "", "include_deferred": False}
 # What is asked, and the first role of ROLES that may.
@@ -29,8 +30,12 @@ REQUESTS = {
     "a night's page": ("GET", PAGE, None, "Viewer"),
     "the DAG": ("GET", "/api/v2/dags/tiny.score", None, "Viewer"),
     "its runs": ("GET", "/api/v2/dags/tiny.score/dagRuns", None, "Viewer"),
+    "a run": ("GET", "/api/v2/dags/tiny.score/dagRuns/no-such-run", None, "Viewer"),
+    "the tasks of a run": ("GET", "/api/v2/dags/tiny.score/dagRuns/no-such-run/taskInstances", None, "Viewer"),
+    "import errors": ("GET", "/api/v2/importErrors", None, "Viewer"),
     "unpause it": ("PATCH", "/api/v2/dags/tiny.score", {"is_paused": False}, "User"),
     "start a night": ("POST", "/api/v2/dags/tiny.score/dagRuns", RUN, "User"),
+    "clear a run": ("POST", "/api/v2/dags/tiny.score/dagRuns/no-such-run/clear", CLEARED, "User"),
     "the size of a pool": ("POST", "/api/v2/pools", POOL, "Op"),
 }
 
@@ -88,4 +93,4 @@ def test_who_has_not_logged_in_may_nothing(servers: Servers, request_name: str) 
 def test_a_role_may_what_it_is_for(servers: Servers, request_name: str, role: str) -> None:
     allowed = ROLES.index(role) >= ROLES.index(REQUESTS[request_name][3])
     answer = status(servers, request_name, role)
-    assert (answer in {200, 201, 409}) if allowed else answer == 403
+    assert (answer in {200, 201, 404, 409}) if allowed else answer == 403
