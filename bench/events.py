@@ -78,6 +78,11 @@ def due(volume: Volume, day: date) -> pa.Table:
     )
 
 
+def disputes(volume: Volume, day: date) -> pa.Table:
+    """An account without a dispute: nothing is measured of them."""
+    return due(volume, day).select(["account"]).slice(0, 1).append_column("disputed", pa.array([False]))
+
+
 def publish_raw(lake: Lake, definition: ModelDefinition, volume: Volume, first: date, last: date) -> None:
     """Publishes the rows of the dates from `first` to `last`, a month at a time, as if they had been ingested."""
     while first <= last:
@@ -89,7 +94,7 @@ def publish_raw(lake: Lake, definition: ModelDefinition, volume: Volume, first: 
         first = end + timedelta(days=1)
 
 
-SOURCES: dict[str, Callable[[Volume, date], pa.Table]] = {"payments": payments, "due": due}
+SOURCES: dict[str, Callable[[Volume, date], pa.Table]] = {"payments": payments, "due": due, "disputes": disputes}
 
 
 def _generator(volume: Volume, day: date, stream: int) -> np.random.Generator:
