@@ -53,7 +53,7 @@ def print_summary(
         nights(project.definition.schedule, first, last)
     )
     if not succeeded:
-        _print_failure(console, project)
+        _print_failure(console, project, servers)
     if not complete:
         console.print("[red]The scored tables do not hold exactly the scheduled observations of every night.[/red]")
     _print_addresses(console, servers, model, last)
@@ -97,16 +97,18 @@ def _print_retrainings(console: Console, project: Project, first: date, last: da
             )
 
 
-def _print_failure(console: Console, project: Project) -> None:
+def _print_failure(console: Console, project: Project, servers: Servers | RunningServers) -> None:
     for alert in read_alerts(project.settings)[-1:]:
         console.print(f"[red]alert[/red] {alert['what']}; {alert['runbook']}", highlight=False, soft_wrap=True)
-    console.print("[red]A run failed.[/red] Its log is in the Airflow UI and below var/logs/tasks.")
+    place = "in the Airflow UI and below var/logs/tasks" if isinstance(servers, Servers) else "in the Airflow UI"
+    console.print(f"[red]A run failed.[/red] Its log is {place}.")
 
 
 def _print_addresses(console: Console, servers: Servers | RunningServers, model: str, last: date) -> None:
     query = f"select * from scores.{model} where score_date = '{last}' order by score desc limit 10"
     print_servers(console, servers)
-    console.print(f'Last night   .venv/bin/nightshift sql "{query}"', highlight=False, soft_wrap=True)
+    command = ".venv/bin/nightshift" if isinstance(servers, Servers) else "nightshift"
+    console.print(f'Last night   {command} sql "{query}"', highlight=False, soft_wrap=True)
 
 
 def print_servers(console: Console, servers: Servers | RunningServers) -> None:
@@ -114,4 +116,5 @@ def print_servers(console: Console, servers: Servers | RunningServers) -> None:
     login = f"user {servers.user}, password in {servers.password_file}"
     console.print(f"\nAirflow      {servers.airflow_url}  {login}", highlight=False, soft_wrap=True)
     if servers.mlflow_url:
-        console.print(f"MLflow       {servers.mlflow_url}  the same user and password", highlight=False, soft_wrap=True)
+        same_login = "  the same user and password" if isinstance(servers, Servers) else ""
+        console.print(f"MLflow       {servers.mlflow_url}{same_login}", highlight=False, soft_wrap=True)

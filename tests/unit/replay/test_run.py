@@ -142,6 +142,7 @@ def test_servers_that_somebody_else_runs_are_left_alone(
     servers = RunningServers("http://airflow:8080", "admin", password, "https://airflow.example.com", None)
     end, output = ended(settings, monkeypatch, True, False, servers)
     assert end is ReplayEnd.FAILED and "training the first champion: failed" in output
+    assert "nightshift sql" in output and ".venv" not in output and "the same user and password" not in output
     assert not stops
 
 
