@@ -14,7 +14,7 @@ from rich.console import Console
 
 from nightshift.errors import TerminalError
 from nightshift.project import Project
-from nightshift.replay import run, up
+from nightshift.replay import run, summary, up
 from nightshift.replay.airflow_api import AirflowApi
 from nightshift.replay.nights import Replay
 from nightshift.replay.run import Plan, ReplayEnd, last_night, replay
@@ -142,8 +142,21 @@ def test_servers_that_somebody_else_runs_are_left_alone(
     servers = RunningServers("http://airflow:8080", "admin", password, "https://airflow.example.com", None)
     end, output = ended(settings, monkeypatch, True, False, servers)
     assert end is ReplayEnd.FAILED and "training the first champion: failed" in output
-    assert "nightshift sql" in output and ".venv" not in output and "the same user and password" not in output
     assert not stops
+
+
+@pytest.mark.parametrize(
+    ("ours", "command", "login"), [(True, ".venv/bin/nightshift sql", True), (False, "nightshift sql", False)]
+)
+def test_the_addresses_are_those_of_the_servers_that_were_used(
+    settings: Settings, tmp_path: Path, ours: bool, command: str, login: bool
+) -> None:
+    others = RunningServers("http://airflow:8080", "admin", tmp_path, "https://airflow.example.com", "http://mlflow")
+    console = Console(file=StringIO(), width=200)
+    summary._print_addresses(console, Servers(settings, 1, 2) if ours else others, "tiny", date(2024, 1, 2))
+    output = console.file.getvalue()  # type: ignore[attr-defined]
+    assert f"Last night   {command}" in output
+    assert ("the same user and password" in output) is login
 
 
 class FirstTrainingFails:
