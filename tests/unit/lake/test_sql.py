@@ -30,6 +30,37 @@ def test_every_published_table_is_a_view_under_its_name(lake: Lake, readings: Ta
     assert sorted(tables.fetchall()) == [("raw.readings",), ("scores.tiny",)]
 
 
+ALL = ["features.tiny", "raw.readings", "scores.tiny"]
+
+
+@pytest.mark.parametrize(
+    ("query", "tables"),
+    [
+        ("select * from scores.tiny", ["scores.tiny"]),
+        ('SELECT * FROM "Scores".tiny', ["scores.tiny"]),
+        ("from scores.tiny select count(*)", ["scores.tiny"]),
+        ("select * from scores.tiny join raw.readings using (machine)", ["raw.readings", "scores.tiny"]),
+        ("with tiny as (select * from scores.tiny) select * from tiny", ["scores.tiny"]),
+        ("select (select max(load) from raw.readings)", ["raw.readings"]),
+        ("select 1", []),
+        ("select * from scores.other", ALL),
+        ("select * from information_schema.tables", ALL),
+        ("select * from read_parquet('a.parquet')", ALL),
+        ("show all tables", ALL),
+        ("summarize scores.tiny", ALL),
+        ("select * from", ALL),
+        ("", ALL),
+    ],
+)
+def test_a_query_opens_the_tables_that_it_may_read(
+    lake: Lake, readings: TableSpec, query: str, tables: list[str]
+) -> None:
+    for layer, name in ((Layer.RAW, "readings"), (Layer.FEATURES, "tiny"), (Layer.SCORES, "tiny")):
+        lake.ensure(TableSpec(layer, name, readings.columns, "source_date", ()))
+    views = connect_sql(lake, query).execute("select table_schema || '.' || table_name from information_schema.tables")
+    assert sorted(name for (name,) in views.fetchall()) == tables
+
+
 @pytest.mark.parametrize(
     "query", ["select nothing from raw.readings", "select * from raw.unknown", "not sql at all", "", ";"]
 )
