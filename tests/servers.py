@@ -11,9 +11,12 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 # What boto3, Arrow, PyIceberg by our properties, and MLflow read.
 AWS_VARIABLES = {
@@ -29,6 +32,17 @@ def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 120, every: float = 1, logs: Path | None = None) -> Any:
+    """Waits until something holds and returns it; a failure shows the ends of the logs in a folder."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if answer := condition():
+            return answer
+        time.sleep(every)
+    ends = [f"{file.name}:\n{file.read_text()[-2000:]}" for file in sorted(logs.glob("*.log"))] if logs else []
+    return pytest.fail("\n".join([f"did not happen within {seconds} s", *ends]))
 
 
 @contextmanager

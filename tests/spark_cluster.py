@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -15,9 +14,7 @@ from pathlib import Path
 
 import psutil
 import pyspark
-from servers import free_port
-
-STARTS_WITHIN, LOOK_EVERY = 120, 0.2  # seconds
+from servers import free_port, wait_for
 
 
 class SparkCluster:
@@ -48,12 +45,7 @@ class SparkCluster:
 
     def wait(self, condition: Callable[[], object]) -> None:
         """Waits until something holds."""
-        for _ in range(int(STARTS_WITHIN / LOOK_EVERY)):
-            if condition():
-                return
-            time.sleep(LOOK_EVERY)
-        logs = "\n".join(file.read_text()[-2000:] for file in self.folder.glob("*.log"))
-        raise AssertionError(f"not within {STARTS_WITHIN} s\n{logs}")
+        wait_for(condition, seconds=120, every=0.2, logs=self.folder)
 
     def computing_worker(self) -> subprocess.Popen[bytes] | None:
         """A worker on which Python code has started to run, if there is one."""

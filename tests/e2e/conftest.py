@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
+from servers import free_port
 
 from e2e import drifting, household
-from e2e.helpers import free_port
 from nightshift.project import Project
 from nightshift.replay.airflow_api import AirflowApi
 from nightshift.replay.nights import Replay

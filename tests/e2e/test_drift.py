@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 from nights import run_night
+from servers import wait_for
 
 from e2e.drifting import FIRST, LAST, MACHINES, MODEL, NEEDED, REQUEST, SHIFTED
-from e2e.helpers import wait_for
 from nightshift.alerts.deliver import read_alerts
 from nightshift.definition.calendar import date_range
 from nightshift.lake.sql import run_sql

@@ -11,9 +11,9 @@ from typing import Any
 
 import psutil
 import pytest
+from servers import wait_for
 
 from e2e.conftest import CHAMPION, NIGHT, MakeRun
-from e2e.helpers import wait_for
 from nightshift.alerts.deliver import read_alerts
 from nightshift.definition.calendar import newest_partition
 from nightshift.lake.files import local_path

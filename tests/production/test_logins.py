@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from servers import free_port
+from servers import free_port, wait_for
 
 from nightshift.lake.files import write_bytes
 from nightshift.quality.docs import report_uri
@@ -56,10 +56,18 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
                 name = role.lower()
                 login = ["--username", name, "--password", password(name), "--email", f"{name}@example.org"]
                 airflow(servers, "users", "create", "--role", role, *login, "--firstname", name, "--lastname", name)
-            servers._wait("the API server", lambda health: True, 180)
+            wait_for(lambda: answers(servers), logs=servers.logs)
             yield servers
         finally:
             servers.stop()
+
+
+def answers(servers: Servers) -> bool:
+    servers.check()
+    try:
+        return httpx.get(f"{servers.airflow_url}/api/v2/monitor/health", timeout=5).is_success
+    except httpx.HTTPError:
+        return False
 
 
 def password(name: str) -> str:

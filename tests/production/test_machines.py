@@ -5,8 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from e2e.helpers import wait_for
-from servers import AWS_VARIABLES
+from servers import AWS_VARIABLES, wait_for
 
 from nightshift.lake.files import list_files, read_bytes
 from nightshift.lake.sql import run_sql
