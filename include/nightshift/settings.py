@@ -242,6 +242,11 @@ class Settings(BaseSettings):
     def quality_docs_uri(self) -> str:
         return self.quality_docs or str(self.var_path / "quality")
 
+    @property
+    def checked_path(self) -> Path:
+        """Where definitions that were checked are remembered."""
+        return self.var_path / "definitions"
+
     def make_folder(self, *parts: str) -> Path:
         """A folder below that of the installation, which is made if it does not exist.
 

@@ -9,6 +9,7 @@ from airflow.dag_processing.bundles.base import BaseDagBundle
 
 from nightshift.definition.load import definition_folders
 from nightshift.settings import get_settings
+from nightshift_airflow.preload import preload_parsing
 
 TEMPLATE = '''"""The DAGs of {name}, built from {folder}."""
 
@@ -40,7 +41,11 @@ class ModelsBundle(BaseDagBundle):
         return
 
     def initialize(self) -> None:
-        """Writes the files if need be; every component that uses the bundle calls it."""
+        """Writes the files if need be; every component that uses the bundle calls it.
+
+        It also imports what they need: Airflow parses each in a fork of the process that initialized the bundle.
+        """
+        preload_parsing()
         self.refresh()
         super().initialize()
 

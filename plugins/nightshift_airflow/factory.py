@@ -33,7 +33,7 @@ def build_dags(model: str) -> dict[str, DAG]:
         DefinitionError: If its definition is broken: an import error of the file that asked for it.
     """
     settings = get_settings()
-    definition = find_definition(settings.models_path, model, settings.sources_path)
+    definition = find_definition(settings.models_path, model, settings.sources_path, settings.checked_path)
     scores = Asset(name=f"scores.{model}", uri=f"nightshift://scores/{model}", group="nightshift")
     built = [_score(definition, scores), _monitor(definition, scores), _train(definition)]
     return {dag.dag_id: dag for dag in built}

@@ -1,8 +1,10 @@
-"""What the loop's tasks need, imported once by the scheduler, whose forks they are."""
+"""What forks of Airflow's processes need, imported once by the process that they are forks of."""
 
 from __future__ import annotations
 
 import importlib
+
+from airflow.sdk import Asset
 
 PRELOADED = (
     "great_expectations",
@@ -28,7 +30,20 @@ PRELOADED = (
 )
 
 
+PARSING = ("nightshift_airflow.factory", "sqlglot.dialects.duckdb", "sqlglot.dialects.spark")
+
+
 def preload() -> None:
-    """Imports it; only imports, nothing is started or opened."""
+    """Imports what the loop's tasks need, which are forks of the scheduler; nothing is started or opened."""
     for name in PRELOADED:
         importlib.import_module(name)
+
+
+def preload_parsing() -> None:
+    """Imports what the parsing of a model's DAG file needs. The DAG processor parses each file in a fork.
+
+    With the first asset Airflow imports what every installed provider has for addresses of assets, such as boto3.
+    """
+    for name in PARSING:
+        importlib.import_module(name)
+    Asset(name="nightshift", uri="nightshift://preload")

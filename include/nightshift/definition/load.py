@@ -14,6 +14,7 @@ from typing import cast
 from pydantic import ValidationError
 
 from nightshift.definition.base import NAME_FORM, StrictModel, is_name
+from nightshift.definition.checked import CheckedDefinitions
 from nightshift.definition.declarations import declaration_problems
 from nightshift.definition.messages import as_error, explain, root_causes, undecided_errors
 from nightshift.definition.model import ModelDefinition
@@ -50,7 +51,12 @@ def load_definition(folder: Path, sources: Path | None = None) -> ModelDefinitio
     Raises:
         DefinitionError: With one line a problem: file, line, key, value received, values allowed, fix.
     """
-    file, sources = folder / FILE, sources or default_sources_folder(folder)
+    return _load(folder, sources or default_sources_folder(folder))[0]
+
+
+def _load(folder: Path, sources: Path) -> tuple[ModelDefinition, dict[str, typing.Any]]:
+    """A definition, and what it was validated from: its file, with the declarations of its shared sources."""
+    file = folder / FILE
     tree = parse(file)
     declared = plain(tree)
     shared = read_shared_files(declared, sources)
@@ -60,14 +66,15 @@ def load_definition(folder: Path, sources: Path | None = None) -> ModelDefinitio
     if problems := problems or list(shared_source_problems(declared, shared, sources)):
         raise DefinitionError([as_error(file, tree, problem, shared) for problem in problems])
     internal = {"folder": folder, "shared": {name: part.file for name, part in shared.items()}}
+    merged = with_shared_sources(declared, shared)
     try:
-        definition = ModelDefinition.model_validate(with_shared_sources(declared, shared) | internal)
+        definition = ModelDefinition.model_validate(merged | internal)
     except ValidationError as error:
         details = root_causes(error.errors())
         raise DefinitionError([explain(file, tree, detail, shared=shared) for detail in details]) from None
     if problems := [problem for rule in RULES for problem in rule(definition)]:
         raise DefinitionError([as_error(file, tree, problem, shared) for problem in problems])
-    return definition
+    return definition, merged
 
 
 def located(definition: ModelDefinition, problems: Iterable[Problem]) -> list[TerminalError]:
@@ -80,13 +87,16 @@ def located(definition: ModelDefinition, problems: Iterable[Problem]) -> list[Te
     return [as_error(file, tree, problem, shared) for problem in problems]
 
 
-def find_definition(models: Path, name: str, sources: Path | None = None) -> ModelDefinition:
+def find_definition(
+    models: Path, name: str, sources: Path | None = None, checked: Path | None = None
+) -> ModelDefinition:
     """Loads the definition of a model by its name, and compares its sources with those declared elsewhere.
 
     Args:
         models: The folder of the definitions.
         name: The model's name.
         sources: The folder of the shared sources; `sources`, next to the models folder, if left out.
+        checked: A folder that remembers definitions that were checked: one that has not changed is not checked again.
 
     Raises:
         TerminalError: If there is no such model.
@@ -104,12 +114,18 @@ def find_definition(models: Path, name: str, sources: Path | None = None) -> Mod
             allowed=names or "none is defined yet",
             fix=f"did you mean {near[0]}?" if near else new,
         )
-    definition = load_definition(models / name, sources)
-    neighbours = [folder / FILE for folder in folders if folder.name != name]
-    sources = sources or default_sources_folder(models / name)
-    if errors := list(declaration_problems(definition, neighbours, sources)):
-        raise DefinitionError(errors)
-    return definition
+    folder, sources = models / name, sources or default_sources_folder(models / name)
+    neighbours = [neighbour / FILE for neighbour in folders if neighbour.name != name]
+
+    def check() -> tuple[ModelDefinition, dict[str, typing.Any]]:
+        definition, tree = _load(folder, sources)
+        if errors := list(declaration_problems(definition, neighbours, sources)):
+            raise DefinitionError(errors)
+        return definition, tree
+
+    if checked is None:
+        return check()[0]
+    return CheckedDefinitions(checked).find(folder, sources, neighbours, check)
 
 
 def check_shared_source(file: Path) -> None:

@@ -1,0 +1,195 @@
+"""Definitions that were checked before: one that has not changed is not checked again, in any process.
+
+To check a definition takes half a second of YAML with line numbers and of SQL. Airflow reads the DAG file of every
+model twice a minute, each in a process of its own, and every task loads its model.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from nightshift.definition.declarations import declared_sources
+from nightshift.definition.model import ModelDefinition
+from nightshift.definition.shared_sources import source_files
+
+SUFFIXES = {".yaml", ".py"}  # of the files that a definition consists of
+INDEX = "sources.index"
+DATE, DATETIME, MAP = "$date", "$datetime", "$map"  # what JSON lacks
+
+Check = Callable[[], tuple[ModelDefinition, Mapping[str, Any]]]
+
+
+@dataclass(frozen=True)
+class InputFiles:
+    """The files that the check of a definition may depend on, as they are now.
+
+    Attributes:
+        own: The digests of the files of the definition's folder, by path.
+        shared: The digests of the files of shared sources, by the source's name.
+        neighbours: What the other definitions declare: the time and the size of each file, and the sources in it, each
+            with whether it is a shared one.
+    """
+
+    own: Mapping[str, str]
+    shared: Mapping[str, str]
+    neighbours: Mapping[str, tuple[int, int, Mapping[str, bool]]]
+
+    def relevant(self, own_sources: Iterable[str], shared_sources: Iterable[str]) -> dict[str, Any]:
+        """Those that matter to a definition with such sources, as a value of JSON.
+
+        A source that a definition declares itself must be declared likewise by whoever else declares it.
+        """
+        own = set(own_sources)
+        rivals = {
+            file: [time, size]
+            for file, (time, size, sources) in self.neighbours.items()
+            if any(name in own and not is_shared for name, is_shared in sources.items())
+        }
+        shared = {name: digest for name, digest in self.shared.items() if name in own | set(shared_sources)}
+        return {"checker": _checker(), "own": dict(self.own), "shared": shared, "rivals": rivals}
+
+
+class CheckedDefinitions:
+    """Remembers checked definitions below a folder. What cannot be read or written there is checked every time.
+
+    Args:
+        folder: The folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def find(self, folder: Path, sources: Path, neighbours: Sequence[Path], check: Check) -> ModelDefinition:
+        """A definition, which is checked unless it was checked with the same files before.
+
+        Args:
+            folder: The folder of the definition.
+            sources: The folder of the shared sources.
+            neighbours: The files of the other definitions.
+            check: Reads and checks it, and returns what it was validated from as well.
+
+        Raises:
+            DefinitionError: If it is not valid.
+        """
+        files = self._input_files(folder, sources, neighbours)  # before they are read: whatever changes is noticed
+        if (definition := self._read(folder, sources, files)) is None:
+            definition, tree = check()
+            self._write(definition, tree, files)
+        return definition
+
+    def _input_files(self, folder: Path, sources: Path, neighbours: Sequence[Path]) -> InputFiles:
+        own = {str(file): _digest(file) for file in sorted(folder.glob("*")) if file.suffix in SUFFIXES}
+        shared = {name: _digest(file) for name, file in source_files(sources).items()}
+        return InputFiles(own, shared, self._declared(neighbours))
+
+    def _read(self, folder: Path, sources: Path, files: InputFiles) -> ModelDefinition | None:
+        record = self._read_json(f"{folder.name}.json")
+        try:
+            tree, shared = _decoded(record["tree"]), record["shared"]
+            if record["files"] != files.relevant(set(tree["sources"]).difference(shared), shared):
+                return None
+            available = source_files(sources)
+            internal = {"folder": folder, "shared": {name: available[name] for name in shared}}
+            return ModelDefinition.model_validate(tree | internal)
+        except (KeyError, TypeError, ValueError):
+            return None
+
+    def _write(self, definition: ModelDefinition, tree: Mapping[str, Any], files: InputFiles) -> None:
+        shared = sorted(definition.shared)
+        relevant = files.relevant(set(definition.sources).difference(shared), shared)
+        with suppress(TypeError):  # a value of YAML that is not remembered
+            record = {"files": relevant, "shared": shared, "tree": _encoded(tree)}
+            self._write_json(f"{definition.folder.name}.json", record)
+
+    def _declared(self, files: Sequence[Path]) -> dict[str, tuple[int, int, Mapping[str, bool]]]:
+        """The sources that definitions declare; only those that changed are read again."""
+        known = self._read_json(INDEX)
+        declared: dict[str, tuple[int, int, Mapping[str, bool]]] = {}
+        for file in files:
+            with suppress(OSError):
+                status = file.stat()
+                entry = known.get(str(file))
+                if not entry or entry[:2] != [status.st_mtime_ns, status.st_size]:
+                    entry = [status.st_mtime_ns, status.st_size, declared_sources(file)]
+                declared[str(file)] = tuple(entry)
+        if changed := {path: list(entry) for path, entry in declared.items() if known.get(path) != list(entry)}:
+            self._write_json(INDEX, known | changed)
+        return declared
+
+    def _read_json(self, name: str) -> dict[str, Any]:
+        try:
+            content = json.loads((self._folder / name).read_bytes())
+        except (OSError, ValueError):
+            return {}
+        return content if isinstance(content, dict) else {}
+
+    def _write_json(self, name: str, content: Mapping[str, Any]) -> None:
+        file = self._folder / name
+        part = file.with_name(f"{name}.{os.getpid()}.part")
+        text = json.dumps(content)
+        with suppress(OSError):  # such as a folder that this user may only read
+            self._folder.mkdir(parents=True, exist_ok=True)
+            part.write_text(text)
+            part.replace(file)
+
+
+@lru_cache(maxsize=1)
+def _checker() -> str:
+    """The digest of what checks definitions: this package, and the parser of SQL."""
+    digest = hashlib.sha256(version("sqlglot").encode())
+    for file in sorted(Path(__file__).parent.rglob("*")):
+        if file.is_file() and file.suffix != ".pyc":
+            digest.update(file.name.encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+def _digest(file: Path) -> str:
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError as error:
+        return type(error).__name__
+
+
+def _encoded(value: Any) -> Any:
+    """A value of YAML as one of JSON, from which `_decoded` makes it again.
+
+    Raises:
+        TypeError: If it is of a type that is not remembered.
+    """
+    if isinstance(value, datetime):
+        return {DATETIME: value.isoformat()}
+    if isinstance(value, date):
+        return {DATE: value.isoformat()}
+    if isinstance(value, Mapping):
+        if all(isinstance(key, str) and not key.startswith("$") for key in value):
+            return {key: _encoded(part) for key, part in value.items()}
+        return {MAP: [[_encoded(key), _encoded(part)] for key, part in value.items()]}
+    if isinstance(value, list):
+        return [_encoded(part) for part in value]
+    if value is None or type(value) in {str, int, float, bool}:
+        return value
+    raise TypeError(type(value).__name__)
+
+
+def _decoded(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_decoded(part) for part in value]
+    if not isinstance(value, dict):
+        return value
+    if DATETIME in value:
+        return datetime.fromisoformat(value[DATETIME])
+    if DATE in value:
+        return date.fromisoformat(value[DATE])
+    if MAP in value:
+        return {_decoded(key): _decoded(part) for key, part in value[MAP]}
+    return {key: _decoded(part) for key, part in value.items()}
