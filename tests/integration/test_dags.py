@@ -22,7 +22,9 @@ from nightshift_airflow.bundle import ModelsBundle
 
 bundle = ModelsBundle(name="models")
 bundle.initialize()
+preloaded = set(sys.modules)
 bag = DagBag(str(bundle.path))
+imported = {name for name in set(sys.modules) - preloaded if not name.startswith("unusual_prefix_")}
 heavy = {"pandas", "pyspark", "mlflow", "sklearn", "great_expectations"} & set(sys.modules)
 dags = {
     dag_id: {
@@ -35,14 +37,17 @@ dags = {
     for dag_id, dag in bag.dags.items()
 }
 errors = {path.rsplit("/", 1)[-1]: text for path, text in bag.import_errors.items()}
-print("RESULT" + json.dumps({"dags": dags, "errors": errors, "heavy": sorted(heavy)}))
+print("RESULT" + json.dumps({"dags": dags, "errors": errors, "heavy": sorted(heavy), "imported": sorted(imported)}))
 """
 
 
 # Airflow is imported once, which takes seconds: each program runs in a fork of this process.
 FORKING = """
 import json, os, sys, traceback
-import airflow.dag_processing.dagbag, nightshift_airflow.bundle
+import airflow.dag_processing.dagbag
+from nightshift_airflow.preload import preload_parsing
+
+preload_parsing()
 
 def run(program, environment, folder, output):
     with open(output, "w") as stream:
@@ -199,6 +204,11 @@ def test_the_examples_make_their_dags_without_heavy_imports(parse: Parse) -> Non
     assert "flight_delay" in names
     assert set(found["dags"]) == {f"{name}.{verb}" for name in names for verb in ("score", "monitor", "train")}
     assert found["heavy"] == []
+
+
+def test_a_fork_of_the_dag_processor_imports_nothing_to_parse_a_model_again(parse: Parse) -> None:
+    parse(PROJECT / "include" / "models")
+    assert parse(PROJECT / "include" / "models")["imported"] == []
 
 
 def test_a_broken_definition_is_an_import_error_of_its_own_file_only(broken: Path, parse: Parse) -> None:
