@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+import bench.definitions
 import bench.features
 import bench.monitoring
 import bench.quality
