@@ -16,11 +16,13 @@ import pyarrow.compute as pc
 from nightshift.quality.expectation import BETWEEN, IN_SET, MATCHES, NOT_NULL, ExpectationSpec
 
 Arguments = Mapping[str, Any]
+INTEGER, NUMBER, BOOLEAN, TEXT = frozenset({int}), frozenset({int, float}), frozenset({bool}), frozenset({str})
 
 
 def is_screened(expectation: ExpectationSpec) -> bool:
     """Whether an expectation can be decided here: a value by itself satisfies it, whatever other values there are."""
-    return expectation.kind in _TESTS and {name for name, _ in expectation.arguments} <= _ARGUMENTS[expectation.kind]
+    arguments = dict(expectation.arguments)
+    return expectation.kind in _TESTS and arguments.keys() <= _ARGUMENTS[expectation.kind] and _are_plain(arguments)
 
 
 def is_satisfied(expectation: ExpectationSpec, rows: pa.Table) -> bool:
@@ -45,32 +47,57 @@ def _are_present(values: pa.ChunkedArray, arguments: Arguments) -> bool:
 
 
 def _are_between(values: pa.ChunkedArray, arguments: Arguments) -> bool:
-    bounds = arguments.get("min_value"), arguments.get("max_value")
-    if not _is_number(values.type) or not all(bound is None or type(bound) in {int, float} for bound in bounds):
+    if _python_types(values.type) not in (INTEGER, NUMBER):
         return False
     least, most = pc.min_max(values).as_py().values()
-    if least is None:
-        return True
-    return (bounds[0] is None or least >= bounds[0]) and (bounds[1] is None or most <= bounds[1])
+    low, high = arguments.get("min_value"), arguments.get("max_value")
+    return least is None or ((low is None or least >= low) and (high is None or most <= high))
 
 
 def _are_in_set(values: pa.ChunkedArray, arguments: Arguments) -> bool:
+    types = _python_types(values.type)
+    if not all(type(value) in types for value in arguments["value_set"]):  # nothing is converted to be compared
+        return False
     try:
         allowed = pa.array(arguments["value_set"], values.type)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
+    except (ValueError, OverflowError):  # such as a number or a text beyond what the column can have
         return False
     return pc.all(pc.is_in(values.drop_null(), value_set=allowed)).as_py() is not False
 
 
 def _match(values: pa.ChunkedArray, arguments: Arguments) -> bool:
-    if not pa.types.is_string(values.type):
+    if _python_types(values.type) != TEXT:
         return False
     pattern = re.compile(arguments["regex"])
     return all(pattern.search(value) for value in pc.unique(values.drop_null()).to_pylist())
 
 
-def _is_number(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+def _are_plain(arguments: Arguments) -> bool:
+    """Whether arguments have the values that are expected of them: what Great Expectations refuses it has to refuse."""
+    low, high = arguments.get("min_value"), arguments.get("max_value")
+    if not all(bound is None or type(bound) in NUMBER for bound in (low, high)):
+        return False
+    if low is not None and high is not None and not low <= high:
+        return False
+    return isinstance(arguments.get("value_set", []), list | tuple) and _is_pattern(arguments.get("regex", ""))
+
+
+def _is_pattern(text: Any) -> bool:
+    try:
+        return isinstance(text, str) and re.compile(text) is not None
+    except re.error:
+        return False
+
+
+def _python_types(kind: pa.DataType) -> frozenset[type]:
+    """The types of Python that a column's values are compared with; none if it is not screened against values."""
+    if pa.types.is_integer(kind):
+        return INTEGER
+    if pa.types.is_floating(kind):
+        return NUMBER
+    if pa.types.is_boolean(kind):
+        return BOOLEAN
+    return TEXT if pa.types.is_string(kind) else frozenset()
 
 
 _TESTS: dict[str, Callable[[pa.ChunkedArray, Arguments], bool]] = {

@@ -93,7 +93,8 @@ class _ValidationPass:
         }
         by_value = [n for n, spec in expectations.items() if self._is_broken_by_one_value(compiled[n], spec)]
         by_measure = [n for n in expectations if n not in by_value]
-        screened = {n: expectations[n] for n in by_value if is_screened(expectations[n])}
+        # Without a row nothing is decided about the column, not even that it exists.
+        screened = {n: expectations[n] for n in by_value if self._rows.rows and is_screened(expectations[n])}
         satisfied = self._rows.satisfied(screened, computed=self._computed) if screened else set()
         validations = {n: _satisfied_validation(compiled[n]) for n in satisfied}
         validations |= self._validate([compiled[n] for n in by_value if n not in screened], "BOOLEAN_ONLY")
