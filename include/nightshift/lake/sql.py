@@ -58,16 +58,19 @@ def run_sql(lake: Lake, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
 
 def _tables_of(query: str, names: set[str]) -> list[str]:
     """The tables that a query reads, sorted; all of them if it is no plain query or names anything else."""
+    # A statement that looks at tables, such as `show`, and functions that name a table in a text.
+    if re.search(r"\b(show|describe|desc|summarize|query|query_table)\b|;\s*\S", query, re.IGNORECASE):
+        return sorted(names)
     if not re.match(r"\s*(select|with|from)\b", query, re.IGNORECASE):
         return sorted(names)
     import sqlglot  # its import takes a tenth of a second
     from sqlglot import exp
 
     try:
-        statements = sqlglot.parse(query, read="duckdb")
-    except sqlglot.errors.SqlglotError:
+        statement = sqlglot.parse_one(query, read="duckdb")
+    except (sqlglot.errors.SqlglotError, RecursionError):
         return sorted(names)
-    parts = [part for statement in statements if statement for part in statement.find_all(exp.Table, exp.CTE)]
+    parts = list(statement.find_all(exp.Table, exp.CTE))
     defined = {part.alias.casefold() for part in parts if isinstance(part, exp.CTE)}
     read = {f"{part.db}.{part.name}".casefold() for part in parts if isinstance(part, exp.Table)}
     read -= {f".{name}" for name in defined}

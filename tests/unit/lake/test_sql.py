@@ -49,6 +49,12 @@ ALL = ["features.tiny", "raw.readings", "scores.tiny"]
         ("show all tables", ALL),
         ("summarize scores.tiny", ALL),
         ("select * from", ALL),
+        ("select 1; show all tables", ALL),
+        ("select * from scores.tiny; select * from raw.readings", ALL),
+        ("with t as (show all tables) select count(*) from t", ALL),
+        ("from scores.tiny, lateral query_table('raw.readings')", ALL),
+        (f"select {'(' * 300}1{')' * 300} from scores.tiny", ALL),
+        ("select * from scores.tiny;", ["scores.tiny"]),
         ("", ALL),
     ],
 )
