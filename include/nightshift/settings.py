@@ -6,6 +6,7 @@ Every field can be set by an environment variable: `NIGHTSHIFT_LANDING`, `NIGHTS
 
 from __future__ import annotations
 
+import os
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Literal
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, m
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from nightshift.errors import TerminalError
+from nightshift.settings_names import refuse_misspelt, setting_names
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -294,6 +296,7 @@ def get_settings() -> Settings:
     Raises:
         TerminalError: If a variable has a value that is not allowed.
     """
+    refuse_misspelt(os.environ, setting_names(Settings))
     try:
         return Settings()
     except ValidationError as error:

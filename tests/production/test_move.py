@@ -51,7 +51,7 @@ def moved(aws: dict[str, str], embedded: Project, target: Path) -> Project:
     """The tiny model in the new installation."""
     del aws
     output = move(embedded.settings, target)
-    assert "1 versions have their digests" in output
+    assert "1 version read by their digests" in output
     assert "DIFFERENT" not in output
     return Project("tiny", read_settings(target))
 

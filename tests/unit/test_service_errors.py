@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import boto3
 import pytest
@@ -17,7 +18,9 @@ from sqlalchemy import create_engine
 from nightshift import aws
 from nightshift.errors import NightshiftError, NotYetAvailable, TerminalError, TransientError
 from nightshift.lake import files
+from nightshift.lake.catalog import Lake
 from nightshift.service_errors import REFUSED, RETRIED, explain
+from nightshift.settings import Settings
 
 TERMINAL, TRANSIENT = TerminalError, TransientError
 ANSWERS = [
@@ -127,6 +130,15 @@ def test_a_database_that_is_away_may_answer_later() -> None:
     assert type(error) is TransientError
     assert "the database does not answer" in str(error)
     assert "s3cret" not in str(error)
+
+
+def test_a_catalog_that_is_away_is_named_by_its_setting(tmp_path: Path) -> None:
+    address = f"postgresql+psycopg2://night:s3cret@127.0.0.1:{free_port()}/catalog"
+    with pytest.raises(
+        TransientError, match=r"NIGHTSHIFT_CATALOG__URI=postgresql\+psycopg2://night:\*\*\*@"
+    ) as failure:
+        Lake(Settings(var=tmp_path, catalog={"uri": address}))
+    assert "s3cret" not in str(failure.value)
 
 
 def test_an_error_of_ours_is_itself_and_any_other_is_none() -> None:

@@ -35,7 +35,7 @@ def move(
     names = ["table", "rows", "snapshots", "in both"]
     write_rows(names, [(t.table, t.rows, t.snapshots, "equal" if t.is_equal else "DIFFERENT") for t in moved.tables])
     files = ", ".join(f"{count} {name}" for name, count in moved.files.items())
-    write_line(f"copied: {files}; {moved.versions} versions have their digests")
+    write_line(f"copied: {files}; {moved.versions} version{'s' * (moved.versions != 1)} read by their digests")
     if not moved.is_equal:
         raise TerminalError("tables differ", where=str(target), fix="run nothing there; empty it, and move again")
     write_line("the new installation is complete; Airflow's own records stay behind")

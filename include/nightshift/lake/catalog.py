@@ -12,12 +12,15 @@ from pyiceberg.io.pyarrow import schema_to_pyarrow
 from pyiceberg.table import Table
 from pyiceberg.table.name_mapping import NameMapping
 from pyiceberg.transforms import IdentityTransform
+from sqlalchemy import make_url
+from sqlalchemy.exc import OperationalError
 
 from nightshift.aws import pyiceberg_properties
 from nightshift.errors import NotYetAvailable, TerminalError
 from nightshift.lake.files import as_uri
 from nightshift.lake.format import require_known_format
 from nightshift.lake.tables import TableSpec
+from nightshift.service_errors import explain_at
 from nightshift.settings import Settings
 from nightshift.state import open_state
 
@@ -109,7 +112,11 @@ class Lake:
         require_known_format(settings)
         settings.make_folder()
         with self.lock("catalog"):
-            catalog = load_catalog(settings.catalog.name, **properties)
+            try:
+                catalog = load_catalog(settings.catalog.name, **properties)
+            except OperationalError as error:
+                place = make_url(uri).render_as_string(hide_password=True) if uri else kind
+                raise explain_at(f"NIGHTSHIFT_CATALOG__URI={place}", error) from None
             if uri and uri.startswith("sqlite:///"):
                 with sqlite3.connect(uri.removeprefix("sqlite:///").split("?")[0], timeout=60) as database:
                     database.execute("pragma journal_mode=wal")

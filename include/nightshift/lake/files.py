@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 
@@ -75,6 +75,12 @@ def list_files(uri: str, ending: str = "") -> list[str]:
 def file_sizes(uri: str, ending: str = "") -> dict[str, int]:
     """The files below a folder with their sizes in bytes, sorted; none if the folder does not exist."""
     return {file: info.size for file, info in _file_infos(uri).items() if info.path.endswith(ending)}
+
+
+def files_with_times(uri: str) -> dict[str, tuple[int, datetime]]:
+    """The files below a folder with their sizes in bytes and when they were last written, sorted."""
+    earliest = datetime.min.replace(tzinfo=UTC)
+    return {file: (info.size, info.mtime or earliest) for file, info in _file_infos(uri).items()}
 
 
 def files_older_than(uri: str, limit: datetime) -> list[str]:

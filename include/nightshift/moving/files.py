@@ -6,11 +6,12 @@ import io
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import fastavro
 
-from nightshift.lake.files import as_uri, file_sizes, read_bytes, write_bytes
+from nightshift.lake.files import as_uri, files_with_times, read_bytes, write_bytes
 from nightshift.lake.publish import INPUT
 from nightshift.project import Progress
 
@@ -58,7 +59,7 @@ class Places:
 
 
 def copy_folder(old: str, new: str, progress: Progress) -> int:
-    """Copies the files below a folder; those that are there in the same size already stay as they are.
+    """Copies the files below a folder; those that are there since, in the same size, stay as they are.
 
     Args:
         old: The folder, a path or a URI.
@@ -100,16 +101,21 @@ def copy_warehouse(old: str, new: str, places: Places, progress: Progress) -> in
 def _copy(old: str, new: str, progress: Progress, rewritten: Callable[[str, str], bytes | None]) -> int:
     """Copies a folder; `rewritten` gives the content of a file in its new place, or None if it is copied as it is."""
     old, new = as_uri(old).rstrip("/"), as_uri(new).rstrip("/")
-    sizes, existing = file_sizes(old), file_sizes(new)
-    for number, uri in enumerate(_in_order(sizes)):
+    files, existing = files_with_times(old), files_with_times(new)
+    for number, uri in enumerate(_in_order(files)):
         if number % PROGRESS_FILES == 0:
-            progress(f"{old}: {number} of {len(sizes)} files")
+            progress(f"{old}: {number} of {len(files)} files")
         target = new + uri.removeprefix(old)
         content = rewritten(uri, target)
-        if content is None and existing.get(target) == sizes[uri]:
+        if content is None and target in existing and _is_copy(existing[target], files[uri]):
             continue
         write_bytes(target, read_bytes(uri) if content is None else content)
-    return len(sizes)
+    return len(files)
+
+
+def _is_copy(file: tuple[int, datetime], original: tuple[int, datetime]) -> bool:
+    """Whether a file has the size of the original and is newer: what landed again meanwhile is copied again."""
+    return file[0] == original[0] and file[1] >= original[1]
 
 
 def move_avro(content: bytes, places: Places, lengths: dict[str, int]) -> bytes:

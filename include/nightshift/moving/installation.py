@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from dotenv import dotenv_values
 from nightshift.alerts.deliver import FOLDER as ALERTS
 from nightshift.errors import TerminalError
 from nightshift.lake.catalog import Lake
+from nightshift.lake.files import as_uri
 from nightshift.moving.files import Places, copy_folder, copy_warehouse
 from nightshift.moving.mlflow_store import copy_store
 from nightshift.moving.tables import TableComparison, compare_tables, plan_tables, register_tables
@@ -20,9 +22,11 @@ from nightshift.project import Progress
 from nightshift.registry.client import Client
 from nightshift.registry.store import Registry
 from nightshift.settings import Settings
+from nightshift.settings_names import PREFIX, nearest, setting_names
 from nightshift.state import open_state
 
-PREFIX = "NIGHTSHIFT_"
+# What a file names, unless it names the folder below which they are.
+PLACES = tuple(f"{PREFIX}{name}" for name in ("LANDING", "WAREHOUSE", "MLFLOW_URI", "MLFLOW_ARTIFACTS", "QUALITY_DOCS"))
 DATABASES = ("sqlite", "postgresql", "mysql")  # of MLflow, whose rows can be copied
 
 
@@ -53,13 +57,22 @@ def read_settings(file: Path) -> Settings:
         file: Lines of `NAME=value`. AWS's own variables and credentials are those of this environment.
 
     Raises:
-        TerminalError: If the file has other variables.
+        TerminalError: If the file has other variables, or does not say where everything is to be.
     """
-    values = {name: value for name, value in dotenv_values(file).items() if value is not None}
-    if others := [name for name in values if not name.startswith(PREFIX)]:
-        fix = "leave them out, and set those of AWS in this environment"
-        raise TerminalError("a variable is not Nightshift's", where=str(file), received=others[0], fix=fix)
-    with _environment(values):
+    values, names = dotenv_values(file), setting_names(Settings)
+    for name, value in values.items():
+        if not name.startswith(PREFIX) or value is None:
+            fix = "write NAME=value; leave out others, and set those of AWS in this environment"
+            problem = "a line is no variable of Nightshift's with its value"
+            raise TerminalError(problem, where=str(file), received=name, fix=fix)
+        if name not in names:
+            near = nearest(name, names)
+            fix = f"did you mean {near}?" if near else "docs/settings.md lists all of them"
+            raise TerminalError("there is no such setting", where=str(file), received=name, fix=fix)
+    if f"{PREFIX}VAR" not in values and (missing := [name for name in PLACES if name not in values]):
+        fix = "add it, or NIGHTSHIFT_VAR: what is not named goes below that folder"
+        raise TerminalError("a place is not named", where=str(file), received=f"no {missing[0]}", fix=fix)
+    with _environment({name: value for name, value in values.items() if value is not None}):
         return Settings()
 
 
@@ -83,6 +96,35 @@ def move(old: Settings, new: Settings, models: list[str], progress: Progress) ->
             fix = "name MLflow's database in NIGHTSHIFT_MLFLOW_URI for the move, and its server's address afterwards"
             allowed = "a database of MLflow"
             raise TerminalError("MLflow's rows cannot be copied", where=settings.tracking_uri, allowed=allowed, fix=fix)
+    _refuse_same_places(old, new)
+    with open_state(new).lock("move"):
+        return _move(old, new, models, progress)
+
+
+def _refuse_same_places(old: Settings, new: Settings) -> None:
+    """Landed files, pages and the shared state may stay where they are: nothing in them is rewritten."""
+    pairs = {
+        "NIGHTSHIFT_WAREHOUSE": (as_uri(old.warehouse_uri), as_uri(new.warehouse_uri)),
+        "NIGHTSHIFT_MLFLOW_ARTIFACTS": (as_uri(old.artifact_root), as_uri(new.artifact_root)),
+        "NIGHTSHIFT_MLFLOW_URI": (old.tracking_uri, new.tracking_uri),
+        "NIGHTSHIFT_CATALOG": (_catalog_place(old), _catalog_place(new)),
+    }
+    for name, (before, after) in pairs.items():
+        if before == after:
+            problem = "the new installation has the same place as the old one"
+            raise TerminalError(problem, where=name, received=_without_password(after), fix="name another")
+
+
+def _catalog_place(settings: Settings) -> str:
+    catalog = settings.catalog
+    return f"{catalog.type} {catalog.name} {settings.catalog_uri or catalog.properties}"
+
+
+def _without_password(place: str) -> str:
+    return re.sub(r"(://[^:/@]+):[^@/]*@", r"\1:***@", place)
+
+
+def _move(old: Settings, new: Settings, models: list[str], progress: Progress) -> Move:
     places = Places.of(
         (old.warehouse_uri, new.warehouse_uri),
         (old.artifact_root, new.artifact_root),
@@ -93,10 +135,10 @@ def move(old: Settings, new: Settings, models: list[str], progress: Progress) ->
     plan = plan_tables(old_lake, new_lake, places)
     Client(new.tracking_uri)  # makes its tables
     counts = {
-        "landed": copy_folder(old.landing_uri, new.landing_uri, progress),
+        "landed files": copy_folder(old.landing_uri, new.landing_uri, progress),
         "artifacts": copy_folder(old.artifact_root, new.artifact_root, progress),
         "quality pages": copy_folder(old.quality_docs_uri, new.quality_docs_uri, progress),
-        "tables": copy_warehouse(old.warehouse_uri, new.warehouse_uri, places, progress),
+        "files of tables": copy_warehouse(old.warehouse_uri, new.warehouse_uri, places, progress),
         "alerts": _copy_alerts(old, new),
     }
     copy_store(old.tracking_uri, new.tracking_uri, places, progress)

@@ -1,8 +1,9 @@
 """State in an object store with S3's protocol: records by conditional puts, and locks that are leases.
 
-A lease is an object that its holder renews. Whoever waits for it takes it over once it has not changed for a stated
-time, measured by the waiting process alone: no two clocks are compared. Every put is conditional, so of two that take
-a lease over at once, one succeeds.
+A lease is an object that its holder renews, and marks as free in the end. Whoever waits for it takes it over once it
+has not changed for a stated time, measured by the waiting process alone: no two clocks are compared. Every put is
+conditional and nothing is deleted, so of two that take a lease at once, one succeeds, and a holder that lost its lease
+does not end another's.
 
 The method is that of Amazon's lock client for DynamoDB (https://aws.amazon.com/blogs/database/
 building-distributed-locks-with-the-dynamodb-lock-client/).
@@ -36,8 +37,10 @@ log = logging.getLogger(__name__)
 LEASE_SECONDS = 30.0  # without renewal, after which another process takes the lock
 RENEWALS = 3  # in that time
 LONGEST_PAUSE = 1.0  # seconds between two looks at a lock that is taken
-WRITER = "writer"  # metadata of an object: tells an own put, whose answer was lost, from another's
-ABSENT, CHANGED = {"NoSuchKey", "404"}, {"PreconditionFailed", "412"}
+# Metadata of an object: tells an own put, whose answer was lost, from another's; whether nobody has the lease.
+WRITER, FREE = "writer", "free"
+ABSENT, CHANGED = {"NoSuchKey", "404"}, {"PreconditionFailed", "412", "ConditionalRequestConflict", "409"}
+TIMEOUT = 5  # seconds of a request, so that a renewal whose answer is lost is repeated within the lease
 
 
 class ObjectStoreState:
@@ -52,8 +55,9 @@ class ObjectStoreState:
         self.location, self.lease_seconds = location.rstrip("/"), lease_seconds
         self._bucket, _, prefix = self.location.removeprefix("s3://").partition("/")
         self._prefix = f"{prefix}/" if prefix else ""
-        retries = Config(retries={"mode": "standard", "max_attempts": ATTEMPTS})
-        self._client = boto3.client("s3", region_name=aws_region(), config=retries)
+        retries = {"mode": "standard", "max_attempts": ATTEMPTS}
+        config = Config(retries=retries, connect_timeout=TIMEOUT, read_timeout=TIMEOUT)
+        self._client = boto3.client("s3", region_name=aws_region(), config=config)
         self.lock = ReentrantLocks(self._lock)
 
     def read(self, name: str) -> bytes | None:
@@ -89,11 +93,12 @@ class ObjectStoreState:
         finally:
             lease.release()
 
-    def _put_if(self, name: str, content: bytes, **condition: str) -> str | None:
+    def _put_if(self, name: str, content: bytes, *, free: bool = False, **condition: Any) -> str | None:
         """Puts an object on a condition; its entity tag, or None if the condition does not hold."""
         writer = uuid.uuid4().hex
+        metadata = {WRITER: writer, FREE: str(free)}
         try:
-            put = self._call("put_object", name, Body=content, Metadata={WRITER: writer}, **condition)
+            put = self._call("put_object", name, Body=content, Metadata=metadata, **condition)
         except _ConditionFailed:
             # A put that was repeated because its answer was lost finds its own object.
             stored = self._call("head_object", name, missing=None)
@@ -109,7 +114,8 @@ class ObjectStoreState:
             except ClientError as error:
                 if has_answer and error.response["Error"]["Code"] in ABSENT:
                     return missing
-                if error.response["Error"]["Code"] in CHANGED:
+                gone = "IfMatch" in arguments and error.response["Error"]["Code"] in ABSENT
+                if gone or error.response["Error"]["Code"] in CHANGED:
                     raise _ConditionFailed from None
                 raise
 
@@ -144,6 +150,7 @@ class _Lease:
                 if stored["ETag"] != watched:
                     watched, since = stored["ETag"], time.monotonic()
                 expired = time.monotonic() - since > self._state.lease_seconds
+                expired = expired or stored["Metadata"].get(FREE) == str(True)
                 condition = {"IfMatch": watched} if expired else {}
             if condition and (tag := self._state._put_if(self._name, self._content(), **condition)):
                 self._tag = tag
@@ -157,10 +164,7 @@ class _Lease:
         self._end.set()
         self._renewing.join()
         try:
-            stored = self._state._call("head_object", self._name, missing=None)
-            if stored and stored["ETag"] == self._tag:
-                self._state.remove(self._name)
-            else:
+            if not self._state._put_if(self._name, self._content(), free=True, IfMatch=self._tag):
                 log.warning("the lock %s/%s was lost while it was held", self._state.location, self._name)
         except NightshiftError as error:  # what it protected is done: the lease ends by itself
             log.warning("the lock could not be given back: %s", error)

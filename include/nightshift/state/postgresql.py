@@ -91,7 +91,7 @@ class PostgresqlState:
             yield connection
         except OperationalError as error:
             problem = f"the database of the shared state does not answer: {first_line(error.orig or error)}"
-            fix = "start it, or correct the address; then run the task again"
+            fix = "start it, or correct the address; then run this again"
             raise TransientError(problem, where=where, fix=fix) from None
         except DBAPIError as error:
             problem = f"the database of the shared state refuses: {first_line(error.orig or error)}"

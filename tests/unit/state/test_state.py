@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import boto3
@@ -16,7 +17,7 @@ from servers import aws_server, postgresql
 
 from nightshift.errors import TerminalError, TransientError
 from nightshift.settings import Settings
-from nightshift.state import State, open_state
+from nightshift.state import State, object_store, open_state
 from nightshift.state.object_store import ObjectStoreState
 
 pytestmark = pytest.mark.slow  # starts servers
@@ -161,6 +162,32 @@ def test_a_lease_that_is_renewed_is_not_taken_over(store: str) -> None:
             order.append("taken")
         holding.result(20)
     assert order == ["released", "taken"]
+
+
+def test_a_holder_that_lost_its_lease_does_not_end_that_of_another(
+    store: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As a process does that was stopped, or could not reach the store, for longer than its lease."""
+    monkeypatch.setattr(object_store._Lease, "_renew", lambda lease: None)
+    first, second, third = (ObjectStoreState(store, lease_seconds) for lease_seconds in (30, 1, 30))
+    with ThreadPoolExecutor(1) as pool:
+        with ExitStack() as second_lock:
+            with first.lock("lost"):
+                second_lock.enter_context(second.lock("lost"))  # a second later
+            assert "was lost while it was held" in caplog.text
+            waiting = pool.submit(_take, third, "lost")
+            with pytest.raises(TimeoutError):
+                waiting.result(2)
+        waiting.result(20)
+
+
+def test_a_lease_whose_object_is_gone_is_free(store: str, caplog: pytest.LogCaptureFixture) -> None:
+    state = ObjectStoreState(store, lease_seconds=1)
+    with state.lock("gone"):
+        state.remove("locks/gone.json")
+        time.sleep(1)  # a renewal and more
+    assert "was lost while it was held" in caplog.text
+    _take(state, "gone")
 
 
 def test_a_put_whose_answer_was_lost_is_known_as_its_own(store: str, monkeypatch: pytest.MonkeyPatch) -> None:
