@@ -13,7 +13,7 @@ from nightshift.project import Project
 from nightshift.replay.nights import NightRun
 from production.conftest import BUCKET, NIGHT, Installation, learn
 
-pytestmark = [pytest.mark.production, pytest.mark.airflow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.airflow, pytest.mark.timeout(1800)]
 
 # What names a run, a snapshot or an instant differs from one installation to the next.
 TABLES = {
