@@ -145,7 +145,7 @@ class _Lease:
         """Waits for the lease and takes it."""
         watched, since, pause = "", time.monotonic(), 0.05
         while True:
-            condition = {"IfNoneMatch": "*"}
+            condition: dict[str, Any] = {"IfNoneMatch": "*"}
             if stored := self._state._call("head_object", self._name, missing=None):
                 if stored["ETag"] != watched:
                     watched, since = stored["ETag"], time.monotonic()
