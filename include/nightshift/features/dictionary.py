@@ -94,11 +94,13 @@ def _computation(aggregate: Aggregate) -> str:
 
 def _sources(definition: ModelDefinition, expression: str) -> list[str]:
     """The sources that a row expression reads: the observations' source, and those of the look-ups it names."""
-    import sqlglot
+    looked_up = {name: part.source for name, part in definition.features.lookups.items() if name in expression.lower()}
+    if not looked_up:
+        return [definition.observations.source]
+    import sqlglot  # which takes longer than all the rest of the page
     from sqlglot import exp
 
     columns = sqlglot.parse_one(expression, dialect="spark").find_all(exp.Column)
     names = {column.parts[0].name.lower() for column in columns}
-    looked_up = {name: lookup.source for name, lookup in definition.features.lookups.items()}
     observed = [definition.observations.source] if names - set(looked_up) or not names else []
     return list(dict.fromkeys([*observed, *(source for name, source in looked_up.items() if name in names)]))
