@@ -7,11 +7,12 @@ Every field can be set by an environment variable: `NIGHTSHIFT_LANDING`, `NIGHTS
 from __future__ import annotations
 
 import os
+import re
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from nightshift.errors import TerminalError
@@ -129,12 +130,15 @@ class AlertSettings(_Group):
     """Where alerts go besides the records that `nightshift alerts` lists."""
 
     webhook_url: SecretStr | None = Field(None, description="Where alerts are posted as JSON.")
-    sns_topic: str | None = Field(
-        None,
-        pattern=r"^arn:aws[\w-]*:sns:[\w-]+:\d{12}:[\w-]+(\.fifo)?$",
-        description="The ARN of a topic of Amazon SNS that alerts are published to.",
-    )
+    sns_topic: str | None = Field(None, description="The ARN of a topic of Amazon SNS that alerts are published to.")
     smtp: SmtpSettings = SmtpSettings()
+
+    @field_validator("sns_topic")
+    @classmethod
+    def _is_topic(cls, topic: str | None) -> str | None:
+        if topic and not re.fullmatch(r"arn:aws[\w-]*:sns:[\w-]+:\d{12}:[\w-]+(\.fifo)?", topic):
+            raise ValueError("not the ARN of a topic, such as arn:aws:sns:eu-central-1:123456789012:alerts")
+        return topic
 
 
 class Settings(BaseSettings):
@@ -303,6 +307,7 @@ def get_settings() -> Settings:
         first = error.errors()[0]
         name = "NIGHTSHIFT_" + "__".join(str(part).upper() for part in first["loc"])
         # The value is not repeated: it may be a secret under a misspelt name.
-        raise TerminalError(first["msg"], where=f"environment variable {name}", fix="change it or unset it") from None
+        problem = first["msg"].removeprefix("Value error, ")
+        raise TerminalError(problem, where=f"environment variable {name}", fix="change it or unset it") from None
     except SettingsError as error:
         raise TerminalError(str(error), where="environment", fix="change the variable or unset it") from None

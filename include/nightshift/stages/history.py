@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from nightshift.compute.job import Job, run_job
+from nightshift.compute.job import Job, find_submitter, run_job
 from nightshift.definition.calendar import (
     date_range,
     label_dates,
@@ -42,6 +42,7 @@ def build_history(project: Project, first: date, last: date, progress: Progress)
     """
     for day in (first, last):
         require_scheduled(project.definition, day)
+    find_submitter(project.settings)  # before anything is published: a wrong setting ends it here
     run_id = f"history-{first}-{last}"
     landed = False
     for begin in list(date_range(first, last))[::BATCH_DAYS]:

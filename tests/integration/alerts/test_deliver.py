@@ -237,7 +237,7 @@ def test_a_subject_is_one_that_sns_takes(summary: str) -> None:
 
 
 def test_an_address_that_is_no_topic_is_refused() -> None:
-    with pytest.raises(ValidationError, match="sns_topic"):
+    with pytest.raises(ValidationError, match="such as arn:aws:sns:"):
         AlertSettings(sns_topic="on-call")
 
 

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from nightshift.errors import TerminalError
 from nightshift.lake.files import local_path
 from nightshift.lake.landing import landing_file
 from nightshift.project import Project
 from nightshift.replay.landing import land
-from nightshift.stages.history import newest_to_build
+from nightshift.settings import SparkSettings
+from nightshift.stages.history import build_history, newest_to_build
 
 LANDED, LABELLED = date(2024, 2, 10), date(2024, 1, 20)
 
@@ -26,6 +28,13 @@ def test_nights_without_an_outcome_are_built_before_a_training_up_to_its_date(la
     assert newest_to_build(landed, LABELLED, LANDED) == date(2024, 2, 9)
     assert newest_to_build(landed, LABELLED, date(2024, 2, 1)) == date(2024, 1, 31)
     assert newest_to_build(landed, date(2024, 2, 5), date(2024, 2, 1)) == date(2024, 2, 5)
+
+
+def test_a_wrong_master_ends_a_build_before_anything_is_published(landed: Project) -> None:
+    settings = landed.settings.model_copy(update={"spark": SparkSettings(master="nonsense")})
+    with pytest.raises(TerminalError, match="no such kind of master"):
+        build_history(Project("tiny", settings), date(2024, 1, 1), LANDED, lambda line: None)
+    assert not landed.lake.catalog.list_namespaces()
 
 
 def test_no_night_is_built_whose_files_have_not_landed(landed: Project) -> None:
