@@ -34,13 +34,13 @@ class InputFiles:
     """The files that the check of a definition may depend on, as they are now.
 
     Attributes:
-        own: The digests of the files of the definition's folder, by path.
+        definition: The digests of the files of the definition's folder, by path.
         shared: The digests of the files of shared sources, by the source's name.
         neighbours: What the other definitions declare: the time and the size of each file, and the sources in it, each
             with whether it is a shared one.
     """
 
-    own: Mapping[str, str]
+    definition: Mapping[str, str]
     shared: Mapping[str, str]
     neighbours: Mapping[str, tuple[int, int, Mapping[str, bool]]]
 
@@ -49,14 +49,14 @@ class InputFiles:
 
         A source that a definition declares itself must be declared likewise by whoever else declares it.
         """
-        own = set(own_sources)
+        declared = set(own_sources)
         rivals = {
             file: [time, size]
             for file, (time, size, sources) in self.neighbours.items()
-            if any(name in own and not is_shared for name, is_shared in sources.items())
+            if any(name in declared and not is_shared for name, is_shared in sources.items())
         }
-        shared = {name: digest for name, digest in self.shared.items() if name in own | set(shared_sources)}
-        return {"checker": _checker(), "own": dict(self.own), "shared": shared, "rivals": rivals}
+        shared = {name: digest for name, digest in self.shared.items() if name in declared | set(shared_sources)}
+        return {"checker": _checker(), "definition": dict(self.definition), "shared": shared, "rivals": rivals}
 
 
 class CheckedDefinitions:
@@ -88,9 +88,9 @@ class CheckedDefinitions:
         return definition
 
     def _input_files(self, folder: Path, sources: Path, neighbours: Sequence[Path]) -> InputFiles:
-        own = {str(file): _digest(file) for file in sorted(folder.glob("*")) if file.suffix in SUFFIXES}
+        definition = {str(file): _digest(file) for file in sorted(folder.glob("*")) if file.suffix in SUFFIXES}
         shared = {name: _digest(file) for name, file in source_files(sources).items()}
-        return InputFiles(own, shared, self._declared(neighbours))
+        return InputFiles(definition, shared, self._declared(neighbours))
 
     def _read(self, folder: Path, sources: Path, files: InputFiles) -> ModelDefinition | None:
         record = self._read_json(f"{folder.name}.json")
@@ -113,17 +113,17 @@ class CheckedDefinitions:
 
     def _declared(self, files: Sequence[Path]) -> dict[str, tuple[int, int, Mapping[str, bool]]]:
         """The sources that definitions declare; only those that changed are read again."""
-        known = self._read_json(INDEX)
+        index = self._read_json(INDEX)
         declared: dict[str, tuple[int, int, Mapping[str, bool]]] = {}
         for file in files:
             with suppress(OSError):
                 status = file.stat()
-                entry = known.get(str(file))
+                entry = index.get(str(file))
                 if not entry or entry[:2] != [status.st_mtime_ns, status.st_size]:
                     entry = [status.st_mtime_ns, status.st_size, declared_sources(file)]
                 declared[str(file)] = tuple(entry)
-        if changed := {path: list(entry) for path, entry in declared.items() if known.get(path) != list(entry)}:
-            self._write_json(INDEX, known | changed)
+        if changed := {path: list(entry) for path, entry in declared.items() if index.get(path) != list(entry)}:
+            self._write_json(INDEX, index | changed)
         return declared
 
     def _read_json(self, name: str) -> dict[str, Any]:
