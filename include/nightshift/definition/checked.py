@@ -63,7 +63,7 @@ class CheckedDefinitions:
     """Remembers checked definitions below a folder. What cannot be read or written there is checked every time.
 
     Args:
-        folder: The folder.
+        folder: The folder, which is made in one that exists.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -137,8 +137,9 @@ class CheckedDefinitions:
         file = self._folder / name
         part = file.with_name(f"{name}.{os.getpid()}.part")
         text = json.dumps(content)
-        with suppress(OSError):  # such as a folder that this user may only read
-            self._folder.mkdir(parents=True, exist_ok=True)
+        # Such as a folder that this user may only read. Of an installation that is not there yet nothing is begun.
+        with suppress(OSError):
+            self._folder.mkdir(exist_ok=True)
             part.write_text(text)
             part.replace(file)
 
