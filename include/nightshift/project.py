@@ -45,8 +45,7 @@ class Project:
 
     def __init__(self, model: str, settings: Settings | None = None) -> None:
         self.settings = settings or get_settings()
-        models, sources, checked = self.settings.models_path, self.settings.sources_path, self.settings.checked_path
-        self.definition: ModelDefinition = find_definition(models, model, sources, checked)
+        self.definition: ModelDefinition = find_definition(self.settings.models_path, model, self.settings.sources_path)
 
     @cached_property
     def lake(self) -> Lake:

@@ -1,7 +1,7 @@
 """Definitions that were checked before: one that has not changed is not checked again, in any process.
 
 To check a definition takes half a second of YAML with line numbers and of SQL. Airflow reads the DAG file of every
-model twice a minute, each in a process of its own, and every task loads its model.
+model twice a minute, each in a process of its own.
 """
 
 from __future__ import annotations
