@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from nightshift.errors import TerminalError
-from nightshift.settings_names import refuse_misspelt, setting_names
+from nightshift.settings_names import PREFIX, refuse_misspelt, setting_names
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -144,7 +144,7 @@ class AlertSettings(_Group):
 class Settings(BaseSettings):
     """All settings, in the order in which docs/settings.md lists them."""
 
-    model_config = SettingsConfigDict(env_prefix="NIGHTSHIFT_", env_nested_delimiter="__", frozen=True)
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter="__", frozen=True)
 
     home: Path = Field(PROJECT, description="The project folder, which has `include/models` and `spark_jobs`.")
     models_folder: Path | None = Field(None, description="The model definitions; default: `include/models`.")
@@ -305,7 +305,7 @@ def get_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         first = error.errors()[0]
-        name = "NIGHTSHIFT_" + "__".join(str(part).upper() for part in first["loc"])
+        name = PREFIX + "__".join(str(part).upper() for part in first["loc"])
         # The value is not repeated: it may be a secret under a misspelt name.
         problem = first["msg"].removeprefix("Value error, ")
         raise TerminalError(problem, where=f"environment variable {name}", fix="change it or unset it") from None

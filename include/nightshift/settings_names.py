@@ -28,7 +28,8 @@ def refuse_misspelt(variables: Iterable[str], names: Iterable[str]) -> None:
     Raises:
         TerminalError: Naming the first.
     """
-    for variable in sorted(set(variables).difference(names)):
+    ours = {variable for variable in variables if variable.startswith(PREFIX)}
+    for variable in sorted(ours.difference(names)):
         if near := nearest(variable, names):
             raise TerminalError(
                 "there is no such setting",
@@ -38,10 +39,10 @@ def refuse_misspelt(variables: Iterable[str], names: Iterable[str]) -> None:
 
 
 def nearest(variable: str, names: Iterable[str]) -> str | None:
-    """The setting that a variable is most like, if it is like any."""
+    """The setting that a variable of Nightshift's is most like, if it is like any."""
     by_end = {name.removeprefix(PREFIX): name for name in names}
     near = difflib.get_close_matches(variable.upper().removeprefix(PREFIX), by_end, n=1, cutoff=NEAR)
-    return by_end[near[0]] if near and variable.startswith(PREFIX) else None
+    return by_end[near[0]] if near else None
 
 
 def _names(group: type[BaseModel], prefix: str) -> Iterator[str]:

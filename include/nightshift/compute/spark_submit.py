@@ -18,6 +18,7 @@ from nightshift.compute.outcome import new_outcome_uri, read_outcome
 from nightshift.errors import TerminalError, TransientError
 from nightshift.processes import kill_group, start_group
 from nightshift.settings import Settings
+from nightshift.settings_names import PREFIX
 
 # The JVM's best compiler pays after a minute or so. The serial collector leaves memory to the workers.
 MANY_NIGHTS = "-XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m -Xshare:auto"
@@ -68,7 +69,7 @@ class SparkSubmit:
     def environment(self, job: Job) -> dict[str, str]:
         """The environment of a job: ours, with these settings alone and this interpreter for its workers."""
         # Not our own settings: a variable of theirs that these do not set would still be read.
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith("NIGHTSHIFT_")}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
         python = {"PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable, "PYTHONUNBUFFERED": "1"}
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
         local = {"SPARK_LOCAL_IP": "127.0.0.1", "OMP_NUM_THREADS": "1", "SPARK_LAUNCHER_OPTS": ONE_NIGHT}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -111,17 +110,15 @@ def _refuse_same_places(old: Settings, new: Settings) -> None:
     }
     for name, (before, after) in pairs.items():
         if before == after:
-            problem = "the new installation has the same place as the old one"
-            raise TerminalError(problem, where=name, received=_without_password(after), fix="name another")
+            # The place itself is not repeated: it may have a password, or a catalog's secrets.
+            raise TerminalError(
+                "the new installation has the same place as the old one", where=name, fix="name another"
+            )
 
 
 def _catalog_place(settings: Settings) -> str:
     catalog = settings.catalog
     return f"{catalog.type} {catalog.name} {settings.catalog_uri or catalog.properties}"
-
-
-def _without_password(place: str) -> str:
-    return re.sub(r"(://[^:/@]+):[^@/]*@", r"\1:***@", place)
 
 
 def _move(old: Settings, new: Settings, models: list[str], progress: Progress) -> Move:
