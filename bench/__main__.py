@@ -20,6 +20,7 @@ import bench.definitions
 import bench.features
 import bench.monitoring
 import bench.quality
+import bench.scoring
 import bench.training  # noqa: F401
 from bench.record import COLUMNS, keep, machine
 from bench.registry import MEASUREMENTS, Bench, Figure

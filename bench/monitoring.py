@@ -95,8 +95,8 @@ def profile(bench: Bench) -> list[Figure]:
     without = fit(project.definition, sample.append_column("label", pa.array(label.astype(np.float64))))
     scores = pa.table({SCORES: without.score(sample), "score_date": sample["score_date"]})
     versions = {
-        "without": _register(project, without),
-        "with": _register(project, replace(without, reference=make_reference(sample, types, scores))),
+        "without": register_package(project, without),
+        "with": register_package(project, replace(without, reference=make_reference(sample, types, scores))),
     }
 
     def job(version: int) -> Callable[[int], float]:
@@ -117,7 +117,8 @@ def profile(bench: Bench) -> list[Figure]:
     return [Figure("A night's profile beside its scores", "adds at most 10%", result, f"{more:+.1%}", more <= 0.1)]
 
 
-def _register(project: Project, package: ModelPackage) -> int:
+def register_package(project: Project, package: ModelPackage) -> int:
+    """Registers a model of the example's definition as it is; returns the version."""
     run_id = project.registry.start_run("2023-01-01", "bench", "bench")
     project.registry.log_package(run_id, package)
     definition = project.definition

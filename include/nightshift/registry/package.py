@@ -141,8 +141,13 @@ def stored_classes(files: Mapping[str, bytes]) -> LabelClasses | None:
     return LabelClasses.from_json(document) if "names" in document else None
 
 
-def load_package(files: dict[str, bytes], digest: str) -> ModelPackage:
+def load_package(files: dict[str, bytes], digest: str, tree_sums: bool = True) -> ModelPackage:
     """Loads a package after verifying its digest.
+
+    Args:
+        files: The stored files.
+        digest: The digest that was registered.
+        tree_sums: Whether boosted trees of scikit-learn are summed by `TreeSums`, with the same sums.
 
     Raises:
         TerminalError: If the digest differs, or the estimator cannot be loaded or scores otherwise than when it was
@@ -150,7 +155,7 @@ def load_package(files: dict[str, bytes], digest: str) -> ModelPackage:
     """
     verify_digest(files, digest)
     prediction = stored_prediction(files)
-    estimator, controls = load_estimator(files, prediction)
+    estimator, controls = load_estimator(files, prediction, tree_sums)
     encoder = Encoder.from_json(json.loads(files[ENCODER]))
     calibration = calibration_from_json(json.loads(files[CALIBRATION])) if CALIBRATION in files else None
     reference, classes = load_reference(files), stored_classes(files)

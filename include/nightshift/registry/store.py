@@ -192,7 +192,7 @@ class Registry:
 
     def package(self, run_id: str, digest: str) -> ModelPackage:
         """A run's package, verified and loaded."""
-        return load_package(self.package_files(run_id, digest), digest)
+        return load_package(self.package_files(run_id, digest), digest, self.settings.tree_sums)
 
     def reference(self, version: Version) -> ModelReference:
         """The histograms of a version's training rows; the estimator is not loaded."""

@@ -38,6 +38,7 @@ class Scorer:
         spec: The table of its rows.
         folder: The staging folder of its rows.
         provenance: The table's columns that have the same value in every row.
+        tree_sums: Whether boosted trees of scikit-learn are summed by `TreeSums`.
     """
 
     files: Mapping[str, bytes] = field(repr=False)
@@ -45,6 +46,7 @@ class Scorer:
     spec: TableSpec
     folder: str
     provenance: Mapping[str, Any]
+    tree_sums: bool = True
 
     @property
     def features(self) -> tuple[str, ...]:
@@ -59,7 +61,7 @@ class Scorer:
             TerminalError: If the version cannot score the rows.
         """
         if self.digest not in _LOADED:  # a worker loads each package once, however many partitions it scores
-            _LOADED[self.digest] = load_package(dict(self.files), self.digest)
+            _LOADED[self.digest] = load_package(dict(self.files), self.digest, self.tree_sums)
         package = _LOADED[self.digest]
         try:
             scores = package.score(rows)

@@ -129,7 +129,7 @@ def judge_candidate(project: Project, candidate: Candidate, as_of: date, progres
     """
     definition, rules, lineage = project.definition, project.definition.gate, candidate.lineage
     days = date.fromisoformat(lineage.holdout), date.fromisoformat(lineage.last)
-    package = load_package(candidate.files, candidate.digest)
+    package = load_package(candidate.files, candidate.digest, project.settings.tree_sums)
     rows = settle_classes(read_labelled(project.lake, definition, *days, lineage.snapshots), package.classes)
     scores = package.score(rows)
     champion = _champion_scores(project, candidate.run_id, rows, days, progress)
@@ -146,7 +146,8 @@ def judge_candidate(project: Project, candidate: Candidate, as_of: date, progres
         champion_classes=champion.classes,
     )
     unmet = unmet_rows(rows, unmet_features(definition, package))
-    smoke = smoke_test(candidate.files, candidate.digest, rows.drop_columns("label"), scores, unmet)
+    features, tree_sums = rows.drop_columns("label"), project.settings.tree_sums
+    smoke = smoke_test(candidate.files, candidate.digest, features, scores, unmet, tree_sums)
     report = judge(rules, holdout, smoke, definition.training.seed)
     title = f"{definition.name}: the gate of {as_of}"
     page = render_gate(title, rules, holdout, report, against, lineage.without)

@@ -85,7 +85,8 @@ def stage_scores(
             "features_snapshot": night_features.snapshot,
             "scored_at": scored_at,
         }
-        return Scorer(files, version.digest, writer.spec, writer.folder, provenance)
+        tree_sums = project.settings.tree_sums
+        return Scorer(files, version.digest, writer.spec, writer.folder, provenance, tree_sums)
 
     champion, challenger = project.champions.require_champion(), registry.challenger()
     files = scorable_files(project, champion)

@@ -26,6 +26,7 @@ LIMIT = 600.0  # seconds
 TOLERANCE = 1e-9
 PACKAGE, ROWS_FILE, UNMET_FILE = "package", "rows.arrow", "unmet.arrow"
 SCORES, SECONDS = "scores.npy", "seconds.npy"
+TREE_SUMS = "tree_sums"
 MIB = 2**20
 
 
@@ -35,11 +36,13 @@ def smoke_test(
     rows: pa.Table,
     scores: Vector,
     unmet: pa.Table | None = None,
+    tree_sums: bool = True,
     limit: float = LIMIT,
 ) -> SmokeResult:
     """Loads a stored package in a new process, scores rows there and compares the scores.
 
-    Rows with values that the model has not met have to get a score, whatever it is.
+    Rows with values that the model has not met have to get a score, whatever it is; and the sums of `TreeSums` have to
+    be those of the estimator.
 
     Args:
         files: The files of the stored package.
@@ -47,6 +50,7 @@ def smoke_test(
         rows: The features of the holdout.
         scores: The scores of these rows that the gate judges.
         unmet: Rows with missing values and categories that the training rows do not have.
+        tree_sums: Whether nights are scored by `TreeSums`.
         limit: The time limit in seconds.
     """
     chosen = np.unique(np.linspace(0, rows.num_rows - 1, min(ROWS, rows.num_rows)).astype(np.int64))
@@ -59,7 +63,7 @@ def smoke_test(
         feather.write_feather(rows.take(chosen), folder / ROWS_FILE)
         if unmet is not None:
             feather.write_feather(unmet, folder / UNMET_FILE)
-        if problem := _run(folder, digest, limit):
+        if problem := _run(folder, digest, tree_sums, limit):
             return SmokeResult(size, len(chosen), None, problem)
         reproduced, seconds = np.load(folder / SCORES), float(np.load(folder / SECONDS))
     close = np.isclose(reproduced, scores[chosen], rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True)
@@ -68,11 +72,11 @@ def smoke_test(
     return SmokeResult(size, len(chosen), len(chosen) / seconds, problem)
 
 
-def _run(folder: Path, digest: str, limit: float) -> str:
+def _run(folder: Path, digest: str, tree_sums: bool, limit: float) -> str:
     """Runs this module's `main`; returns the problem in words, empty if there is none."""
     library = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, [library, os.environ.get("PYTHONPATH")]))
-    command = [sys.executable, "-P", "-m", __name__, str(folder), digest]
+    command = [sys.executable, "-P", "-m", __name__, str(folder), digest, *([TREE_SUMS] if tree_sums else [])]
     process = start_group(command, os.environ | {"PYTHONPATH": path})
     try:
         output, _ = process.communicate(timeout=limit)
@@ -84,12 +88,15 @@ def _run(folder: Path, digest: str, limit: float) -> str:
     return f"in a process of its own it could not score: {shown(last)}" if process.returncode else ""
 
 
-def main(folder: Path, digest: str) -> None:
+def main(folder: Path, digest: str, tree_sums: bool) -> None:
     """Loads the package, scores the rows, and saves the scores and the seconds of the fastest round."""
-    package = load_package({file.name: file.read_bytes() for file in (folder / PACKAGE).iterdir()}, digest)
+    files = {file.name: file.read_bytes() for file in (folder / PACKAGE).iterdir()}
+    package = load_package(files, digest, tree_sums)
     rows = feather.read_table(folder / ROWS_FILE)
     scores = package.score(rows)
     np.save(folder / SCORES, scores)
+    if tree_sums and scores.tobytes() != load_package(files, digest, tree_sums=False).score(rows).tobytes():
+        raise DataError("the trees' sums are not those of scikit-learn", fix="set NIGHTSHIFT_TREE_SUMS=false")
     if (folder / UNMET_FILE).exists():
         unmet = package.score(feather.read_table(folder / UNMET_FILE))
         if np.isfinite(scores).all() and not np.isfinite(unmet).all():
@@ -104,6 +111,6 @@ def main(folder: Path, digest: str) -> None:
 
 if __name__ == "__main__":
     try:
-        main(Path(sys.argv[1]), sys.argv[2])
+        main(Path(sys.argv[1]), sys.argv[2], TREE_SUMS in sys.argv[3:])
     except Exception as error:
         sys.exit(f"{type(error).__name__}: {first_line(error)}")

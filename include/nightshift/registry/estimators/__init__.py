@@ -16,6 +16,7 @@ from nightshift.definition.prediction import Prediction
 from nightshift.errors import TerminalError, first_line
 from nightshift.registry.estimators import lightgbm, scikit_learn, xgboost
 from nightshift.registry.estimators.adapter import EstimatorAdapter, FittedEstimator, Matrix, TrainingMatrix, raw_scores
+from nightshift.registry.estimators.hist_gradient_boosting import sum_by_bits
 from nightshift.registry.estimators.manifest import MANIFEST, Control, Manifest
 from nightshift.registry.estimators.pipeline import TRANSFORMERS, TransformedModel, dense, split_last_step
 
@@ -102,10 +103,17 @@ def dump_estimator(fitted: FittedEstimator, prediction: Prediction, controls: Ma
     return files | {MANIFEST: Manifest(kind, libraries, classes, control).dump()}
 
 
-def load_estimator(files: Mapping[str, bytes], prediction: Prediction) -> tuple[FittedEstimator, Matrix | None]:
+def load_estimator(
+    files: Mapping[str, bytes], prediction: Prediction, tree_sums: bool = True
+) -> tuple[FittedEstimator, Matrix | None]:
     """The estimator of stored files whose digest was verified, and its control rows.
 
     One that other versions of its libraries stored has to give the control rows the scores that it gave them then.
+
+    Args:
+        files: The stored files.
+        prediction: What it predicts.
+        tree_sums: Whether boosted trees of scikit-learn are summed by `TreeSums`, with the same sums.
 
     Raises:
         TerminalError: If it cannot be loaded, or scores otherwise than when it was stored.
@@ -134,6 +142,8 @@ def load_estimator(files: Mapping[str, bytes], prediction: Prediction) -> tuple[
             received=changes or None,
             fix=f"{_install(manifest)}, or roll back to another version" if changes else "roll back to another version",
         )
+    if tree_sums:
+        sum_by_bits(fitted)
     return fitted, None if manifest.control is None else manifest.control.rows
 
 
