@@ -30,7 +30,7 @@ from nightshift.errors import DataError
 from nightshift.lake.files import local_path
 from nightshift.lake.publish import publish
 from nightshift.lake.read import data_files
-from nightshift.lake.staging import new_attempt, stage_parts
+from nightshift.lake.staging import load_staged, new_attempt, stage_parts
 from nightshift.lake.tables import features_table
 from nightshift.monitoring.reference import make_reference
 from nightshift.project import Project
@@ -90,7 +90,7 @@ class _Readings:
         measured = submit(self.project.settings, Job("score", (*arguments, "--at", f"{NIGHT}T00:00:00Z")), bench.say)
         result = read_outcome(outcome)
         assert result is not None, measured.lines[-3:]
-        return measured, [local_path(file) for file in result.staged[0].files]
+        return measured, [local_path(file) for file in load_staged(result.staged[0]).files]
 
 
 @measurement("scoring.rate")

@@ -6,8 +6,7 @@ spark-submit spark_jobs/features.py --model flight_delay --from 2013-07-04 --att
 from argparse import ArgumentParser, Namespace
 from datetime import date
 
-from nightshift.compute.driver import log, run
-from nightshift.compute.job import READY
+from nightshift.compute.driver import run
 from nightshift.compute.session import start_session
 from nightshift.project import Project
 from nightshift.stages.features import stage_features_of_version, stage_published_features
@@ -18,7 +17,6 @@ def stage(arguments: Namespace) -> list[Staged]:
     starting = start_session(f"{arguments.model}.features {arguments.first}")
     project = Project(arguments.model)
     spark, last = starting.result(), arguments.last or arguments.first
-    log(READY)
     if arguments.version is not None:
         version = project.registry.version(arguments.version)
         return [stage_features_of_version(project, spark, version, arguments.first, last, arguments.attempt)]

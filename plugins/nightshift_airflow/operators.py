@@ -87,9 +87,9 @@ class LandedSensor(BaseSensorOperator):
     def _missing(self) -> list[str]:
         from nightshift.definition.calendar import parse_night
         from nightshift.project import Project
-        from nightshift.stages.wait import files_not_landed
+        from nightshift.stages.wait import describe_missing, files_not_landed
 
-        return [file.uri for file in files_not_landed(Project(self.model), parse_night(self.night))]
+        return list(map(describe_missing, files_not_landed(Project(self.model), parse_night(self.night))))
 
 
 class ApprovalOperator(HITLOperator):

@@ -23,7 +23,8 @@ from corpus.fault import Fault, Landed
 from nightshift.definition.calendar import date_range, newest_partition
 from nightshift.errors import NightshiftError
 from nightshift.lake.files import local_path
-from nightshift.lake.landing import LandingFile, landing_file, needed_files
+from nightshift.lake.landed_parts import LandingFile, landing_file
+from nightshift.lake.landing import needed_files
 from nightshift.lake.read import Partition, published_partitions, read_dates, snapshot_of
 from nightshift.lake.staging import load_staged
 from nightshift.lake.tables import quarantine_table, raw_table

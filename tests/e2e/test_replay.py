@@ -17,7 +17,7 @@ from e2e.conftest import CHAMPION, NIGHT, MakeRun
 from nightshift.alerts.deliver import read_alerts
 from nightshift.definition.calendar import newest_partition
 from nightshift.lake.files import local_path
-from nightshift.lake.landing import landing_file
+from nightshift.lake.landed_parts import landing_file
 from nightshift.lake.read import published_dates
 from nightshift.lake.sql import run_sql
 from nightshift.lake.tables import raw_table, scores_table

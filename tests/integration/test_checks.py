@@ -15,7 +15,7 @@ from unit.cli.commands import Command, commands_in_this_process
 
 from nightshift.compute.job import SUBMITTERS, Job, run_job
 from nightshift.lake.files import local_path
-from nightshift.lake.landing import landing_file
+from nightshift.lake.landed_parts import landing_file
 from nightshift.lake.publish import publish
 from nightshift.lake.read import read_dates
 from nightshift.lake.staging import load_staged, new_attempt, published_inputs, stage_arrow

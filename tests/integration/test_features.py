@@ -11,7 +11,7 @@ import pytest
 
 from nightshift.compute.job import Job, run_job
 from nightshift.definition.calendar import date_range
-from nightshift.lake.landing import landing_file
+from nightshift.lake.landed_parts import landing_file
 from nightshift.lake.read import read_dates
 from nightshift.lake.staging import load_staged, new_attempt, read_staged
 from nightshift.lake.tables import features_table, raw_table

@@ -24,7 +24,7 @@ from nightshift.definition.gate import AgainstChampion, Slices
 from nightshift.definition.load import definition_files
 from nightshift.errors import DataError, NotYetAvailable, TerminalError
 from nightshift.lake.files import local_path
-from nightshift.lake.landing import landing_file
+from nightshift.lake.landed_parts import landing_file
 from nightshift.lake.maintenance import maintain
 from nightshift.lake.publish import publish
 from nightshift.lake.read import published_dates, read_dates

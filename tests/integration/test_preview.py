@@ -12,7 +12,7 @@ import pytest
 from air import STATIONS, decide, land_air
 from unit.cli.commands import Command, commands_in_this_process
 
-from nightshift.lake.landing import landing_file
+from nightshift.lake.landed_parts import landing_file
 from nightshift.lake.read import read_dates
 from nightshift.lake.tables import features_table
 from nightshift.project import Project

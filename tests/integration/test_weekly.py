@@ -13,7 +13,7 @@ from nights import run_night, score_night, stage
 from nightshift.definition.calendar import date_range, nights
 from nightshift.errors import TerminalError
 from nightshift.lake.files import local_path
-from nightshift.lake.landing import landing_file
+from nightshift.lake.landed_parts import landing_file
 from nightshift.lake.read import published_dates, read_dates
 from nightshift.lake.tables import features_table, raw_table
 from nightshift.project import Project

@@ -10,6 +10,8 @@ from types import MappingProxyType
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
+from nightshift.compute.driver import log
+from nightshift.compute.job import READY
 from nightshift.lake.catalog import Lake
 from nightshift.lake.parquet import batches_to_tables, write_files
 from nightshift.lake.staging import seal, staging_folder
@@ -28,7 +30,7 @@ def start_session(name: str) -> Future[SparkSession]:
 
 def _session(name: str) -> SparkSession:
     """A session with what the lake's files need, whoever submits the job."""
-    return (
+    session = (
         SparkSession.builder.appName(name)
         .config("spark.sql.session.timeZone", "UTC")
         .config("spark.sql.execution.arrow.maxRecordsPerBatch", "65536")
@@ -36,6 +38,8 @@ def _session(name: str) -> SparkSession:
         .config("spark.sql.execution.arrow.maxBytesPerBatch", str(2**31 - 1))
         .getOrCreate()
     )
+    log(READY)
+    return session
 
 
 class StagingWriter:

@@ -46,6 +46,7 @@ SECTIONS: Mapping[type[StrictModel], str] = {
     Wait: "wait",
     source.Source: "sources",
     source.SharedSource: "Shared sources",
+    source.Completeness: "Complete dates",
     source.CsvFormat: "CSV files",
     source.Column: "Columns of a source",
     checks.UsualValues: "Usual values of a column",

@@ -31,6 +31,7 @@ from nightshift.definition.schedule import TimeZone
 
 ColumnType = Literal["string", "integer", "number", "boolean", "date", "timestamp"]
 
+DATE, PART = "{date}", "*"  # in a path: the ISO date, and what differs between the parts of a date
 SOURCE_ENDINGS = (".csv", ".csv.gz", ".parquet")  # of the formats that `nightshift.lake.source_formats` reads
 
 
@@ -118,6 +119,29 @@ class Availability(StrictModel):
     )
 
 
+class Completeness(StrictModel):
+    """What shows that a date is complete: a marker, a manifest, or that no part has changed for a while; one of them.
+
+    Parts are the files that the `path` with its `*` matches; a file whose name begins with `_` or `.` is none. A part
+    that appears or changes while a date is read makes the task try again. What lands after a date was read is noticed
+    within `restates`.
+    """
+
+    marker: str | None = Field(
+        None,
+        description="The path of a file below the landing folder that lands after all parts, such as "
+        "`clicks/{date}/_SUCCESS`. Its content does not matter.",
+    )
+    manifest: str | None = Field(
+        None,
+        description="The path of a JSON file that lands after all parts and lists them, by their paths below its own "
+        'folder, with their numbers of rows or null: `{"parts": {"part-0.parquet": 1200}}`. Any other part is refused.',
+    )
+    settled: Duration | None = Field(
+        None, description="How long no part has been written. Choose it longer than the sender's longest pause."
+    )
+
+
 class SourceLookup(StrictModel):
     """A source that completes landed rows, such as products with their department.
 
@@ -147,12 +171,17 @@ class DerivedColumn(StrictModel):
 
 
 class Source(StrictModel):
-    """A dated external data set: one file per date in the landing folder. It becomes the table `raw.<source>`."""
+    """A dated external data set: a file or several per date in the landing folder. It becomes `raw.<source>`."""
 
     description: str = Field(description="What it contains.")
     path: str = Field(
         description="The path of its files below the landing folder, with one `{date}` in place of the ISO date and no "
-        "other braces. Ends in `.csv`, `.csv.gz` or `.parquet`."
+        "other braces. Ends in `.csv`, `.csv.gz` or `.parquet`. With a `*`, which is any text within a name, a date "
+        "has parts, such as `clicks/{date}/*.parquet`, and needs `complete`."
+    )
+    complete: Completeness | None = Field(
+        None,
+        description="What shows that all of a date [has landed](#complete-dates). Of a single file, that it is there.",
     )
     cadence: Literal["daily", "irregular"] = Field(
         "daily",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from itertools import combinations
 
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.problem import Problem
-from nightshift.definition.source import PLAIN_CSV, SOURCE_ENDINGS, Source
+from nightshift.definition.source import DATE, PART, PLAIN_CSV, SOURCE_ENDINGS, Source
 
 
 def source_files_can_be_read(definition: ModelDefinition) -> Iterator[Problem]:
@@ -21,14 +22,36 @@ def source_problems(source: Source) -> Iterator[Problem]:
     """The problems of a source by itself: of its path, and of how its files are written."""
     for problem in path_problems(source.path):
         yield problem._replace(path=("path",))
+    yield from completeness_problems(source)
     yield from source_file_problems(source)
+
+
+def completeness_problems(source: Source) -> Iterator[Problem]:
+    """The problems of what shows that a date is complete."""
+    complete, example = source.complete, "such as `complete: {marker: clicks/{date}/_SUCCESS}`"
+    if complete is None:
+        if PART in source.path:
+            message = "a date has parts, and nothing says when all of them are there"
+            yield Problem(("path",), message, source.path, "`complete` beside it", example)
+        return
+    chosen = {name: value for name, value in complete if value is not None}
+    if len(chosen) != 1:
+        received = ", ".join(chosen) or "nothing"
+        yield Problem(("complete",), "not one sign of completeness", received, "marker, manifest or settled", example)
+    for name in chosen.keys() - {"settled"}:
+        path = str(chosen[name])
+        allowed, fix = "a path below the landing folder with one `{date}` and no `*`", "such as clicks/{date}/_SUCCESS"
+        if path.count(DATE) != 1 or PART in path or any(part in {"", ".", ".."} for part in path.split("/")):
+            yield Problem(("complete", name), "not the path of a file of a date", path, allowed, fix)
+    if complete.settled is not None and complete.settled <= timedelta(0):
+        yield Problem(("complete", "settled"), "not a time", complete.settled, "more than 0s", "such as 30m")
 
 
 def path_problems(path: str) -> Iterator[Problem]:
     """The problems of the path of a source's files."""
-    if wildcards := [letter for letter in "*?[" if letter in path]:
-        message = f"a path is no pattern, but contains '{wildcards[0]}'"
-        yield Problem((), message, path, "one file per date, named by `{date}`", "write the file's name itself")
+    if wildcards := [letter for letter in "?[" if letter in path] or (["**"] if "**" in path else []):
+        message = f"a path is no pattern of this kind, but contains '{wildcards[0]}'"
+        yield Problem((), message, path, "`*` for any text within a name", "write the name itself, or `*`")
     if path.count("{date}") != 1:
         yield Problem((), "has no date", path, "one `{date}`", "write where the date stands")
     if any(part in {"", ".", ".."} for part in path.split("/")):

@@ -12,7 +12,8 @@ from nightshift.definition.calendar import zone_of
 from nightshift.definition.model import ModelDefinition
 from nightshift.lake.catalog import Lake
 from nightshift.lake.landed_lookups import LandedLookups
-from nightshift.lake.landing import LandingFile, read_landed
+from nightshift.lake.landed_parts import LandingFile
+from nightshift.lake.landing import read_landed
 from nightshift.lake.staging import stage_arrow
 from nightshift.lake.tables import TableSpec, raw_table
 from nightshift.types import Staged

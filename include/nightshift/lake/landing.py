@@ -6,10 +6,6 @@ column, the row and the first bad value.
 
 from __future__ import annotations
 
-import hashlib
-import re
-from contextlib import suppress
-from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
@@ -18,7 +14,7 @@ import pyarrow as pa
 from nightshift.definition.calendar import arriving_partitions, date_range, is_night
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.source import PLAIN_CSV, CsvFormat, Source
-from nightshift.errors import DataError, NotYetAvailable
+from nightshift.errors import DataError, NotYetAvailable, first_line
 from nightshift.lake.conversions import (
     CONVERSION_ERRORS,
     PLAIN_NOTATION,
@@ -29,24 +25,18 @@ from nightshift.lake.conversions import (
     declarable_types,
 )
 from nightshift.lake.csv_files import repeated_header
-from nightshift.lake.files import as_uri, exists, list_files, read_bytes
+from nightshift.lake.files import read_bytes
+from nightshift.lake.landed_parts import (
+    LandingFile,
+    combined_digest,
+    content_digest,
+    landed_dates,
+    landed_parts,
+    landing_file,
+    why_incomplete,
+)
 from nightshift.lake.source_formats import parse_source_file
 from nightshift.lake.tables import TableSpec
-
-
-@dataclass(frozen=True)
-class LandingFile:
-    """A file that a night reads: its source, its date, and its location."""
-
-    source: str
-    day: date
-    uri: str
-
-
-def landing_file(landing: str, name: str, source: Source, day: date) -> LandingFile:
-    """The file of a source for a date, whether or not it has landed."""
-    path = source.path.replace("{date}", day.isoformat())
-    return LandingFile(name, day, f"{as_uri(landing)}/{path}")
 
 
 def needed_files(definition: ModelDefinition, landing: str, night: date) -> list[LandingFile]:
@@ -73,7 +63,7 @@ def files_between(definition: ModelDefinition, landing: str, night: date) -> lis
         if source.cadence == "daily":
             days = arriving_partitions(definition.schedule, source, night)
             files = [landing_file(landing, name, source, day) for day in days if day >= definition.schedule.start]
-            between += [file for file in files if file not in needed and exists(file.uri)]
+            between += [file for file in files if file not in needed and not why_incomplete(file)]
     return between
 
 
@@ -88,7 +78,7 @@ def restated_files(definition: ModelDefinition, landing: str, night: date) -> li
             since = arriving_partitions(definition.schedule, source, night)[0]
             first = max(since - source.restates, definition.schedule.start)
             files = [landing_file(landing, name, source, day) for day in date_range(first, since - timedelta(days=1))]
-            restated += [file for file in files if exists(file.uri)]
+            restated += [file for file in files if not why_incomplete(file)]
     return restated
 
 
@@ -100,57 +90,45 @@ def _is_waited_for(definition: ModelDefinition, name: str, day: date, newest: da
     )
 
 
-def digest_of(uri: str) -> str:
-    """The SHA-256 of a file."""
-    return hashlib.sha256(read_bytes(uri)).hexdigest()
-
-
-def landed_dates(landing: str, source: Source) -> list[date]:
-    """The dates for which a file of a source has landed, sorted."""
-    before, after = source.path.split("{date}")
-    folder = before.rsplit("/", 1)[0] if "/" in before else ""
-    files = list_files(f"{as_uri(landing)}/{folder}".rstrip("/"), after)
-    start = f"{as_uri(landing)}/{before}"
-    dates = [date_of_landing_file(source, uri) for uri in files if uri.startswith(start)]
-    return sorted(day for day in dates if day is not None)
-
-
-def date_of_landing_file(source: Source, uri: str) -> date | None:
-    """The date of a landed file; None if the file belongs to another source or is an unfinished upload."""
-    before, after = source.path.split("{date}")
-    match = re.search(f"/{re.escape(before)}(\\d{{4}}-\\d{{2}}-\\d{{2}}){re.escape(after)}$", uri)
-    with suppress(ValueError):
-        return date.fromisoformat(match[1]) if match else None
-    return None
-
-
-def missing_files(files: list[LandingFile]) -> list[LandingFile]:
-    """Those of the files that have not landed."""
-    return [file for file in files if not exists(file.uri)]
-
-
 def read_landed(file: LandingFile, source: Source, spec: TableSpec, zone: str = "UTC") -> tuple[pa.Table, str]:
-    """Reads one landed file as its source declares it.
+    """Reads what has landed for a date as its source declares it.
 
     Args:
-        file: The file.
-        source: Its declaration.
+        file: The file, or the parts.
+        source: Their declaration.
         spec: The raw table of the source.
         zone: The time zone of instants that are written without one.
 
     Returns:
-        The rows with the columns of `spec` that the file has, and the SHA-256 of the file.
+        The rows with the columns of `spec` that files have, part by part, and the SHA-256 of the file or of all parts.
 
     Raises:
-        NotYetAvailable: If the file has not landed.
-        DataError: If it cannot be read, lacks a column, or holds a value of another type.
+        NotYetAvailable: If it has not landed completely.
+        DataError: If a file cannot be read, lacks a column, or holds a value of another type.
+        TransientError: If a part appears or changes meanwhile.
     """
-    table, digest = parse_landed(file.uri, source.csv)
+    parts, notation = landed_parts(file), notation_of(source.csv, zone)
+    tables, digests = list[pa.Table](), list[str]()
+    for uri in parts.uris:
+        rows, digest = parse_landed(uri, source.csv)
+        parts.check_rows(uri, rows.num_rows)
+        tables.append(_as_declared(uri, rows, source, notation))
+        digests.append(digest)
+    parts.check_unchanged()
+    typed = pa.concat_tables(tables)
+    days = pa.repeat(pa.scalar(file.day, pa.date32()), typed.num_rows)
+    schema = pa.schema([field for field in spec.schema if field.name in {"source_date", *typed.column_names}])
+    columns = {"source_date": days, **dict(zip(typed.column_names, typed.columns, strict=True))}
+    return pa.table(columns).select(schema.names).cast(schema), combined_digest(file, digests)
+
+
+def _as_declared(uri: str, table: pa.Table, source: Source, notation: Notation) -> pa.Table:
+    """The declared columns of a file, of their types."""
     for name, landed in source.file_columns.items():
         if landed not in table.column_names:
             raise DataError(
                 f"column '{landed}' is missing",
-                where=file.uri,
+                where=uri,
                 received=", ".join(table.column_names),
                 fix="land the file again with every declared column, or correct "
                 + (f"`columns.{name}.from` in the definition" if landed != name else "`columns` in the definition"),
@@ -158,18 +136,37 @@ def read_landed(file: LandingFile, source: Source, spec: TableSpec, zone: str = 
     if repeated := [landed for landed in source.file_columns.values() if table.column_names.count(landed) > 1]:
         raise DataError(
             f"column '{repeated[0]}' occurs more than once",
-            where=file.uri,
+            where=uri,
             fix="land the file again with every column once",
         )
-    check_header(file.uri, table, source.csv)
-    notation = notation_of(source.csv, zone)
-    typed = {
-        name: _typed(file, landed, source.columns[name].type, table[landed], notation)
-        for name, landed in source.file_columns.items()
-    }
-    days = pa.repeat(pa.scalar(file.day, pa.date32()), table.num_rows)
-    schema = pa.schema([field for field in spec.schema if field.name == "source_date" or field.name in typed])
-    return pa.table({"source_date": days, **typed}).select(schema.names).cast(schema), digest
+    check_header(uri, table, source.csv)
+    return pa.table(
+        {
+            name: _typed(uri, landed, source.columns[name].type, table[landed], notation)
+            for name, landed in source.file_columns.items()
+        }
+    )
+
+
+def parse_parts(file: LandingFile, written: CsvFormat = PLAIN_CSV) -> tuple[pa.Table, str]:
+    """Reads what has landed for a date like `parse_landed`; a column that a part lacks is null there.
+
+    Raises:
+        NotYetAvailable: If it has not landed completely.
+        DataError: If a file cannot be read, is the header once more, or a column has different types in parts.
+    """
+    tables, digests = list[pa.Table](), list[str]()
+    for uri in landed_parts(file).uris:
+        rows, digest = parse_landed(uri, written)
+        check_header(uri, rows, written)
+        tables.append(rows)
+        digests.append(digest)
+    try:
+        rows = tables[0] if len(tables) == 1 else pa.concat_tables(tables, promote_options="permissive")
+    except pa.ArrowException as error:
+        problem = f"parts differ in the type of a column: {first_line(error)}"
+        raise DataError(problem, where=file.uri, fix="land them with the same types") from None
+    return rows, combined_digest(file, digests)
 
 
 def parse_landed(uri: str, written: CsvFormat = PLAIN_CSV) -> tuple[pa.Table, str]:
@@ -190,7 +187,7 @@ def parse_landed(uri: str, written: CsvFormat = PLAIN_CSV) -> tuple[pa.Table, st
         content = read_bytes(uri)
     except FileNotFoundError:
         raise NotYetAvailable("the file has not landed", where=uri) from None
-    return parse_source_file(uri, content, written), hashlib.sha256(content).hexdigest()
+    return parse_source_file(uri, content, written), content_digest(content)
 
 
 def check_header(uri: str, rows: pa.Table, written: CsvFormat) -> None:
@@ -239,7 +236,7 @@ def shown_value(values: pa.ChunkedArray, row: int) -> Any:
         return values.slice(row, 1).cast(pa.string())[0].as_py()
 
 
-def _typed(file: LandingFile, name: str, kind: str, values: pa.ChunkedArray, notation: Notation) -> pa.ChunkedArray:
+def _typed(uri: str, name: str, kind: str, values: pa.ChunkedArray, notation: Notation) -> pa.ChunkedArray:
     """Converts a column to its declared type, or raises an error with the first value that does not convert."""
     try:
         return convert(values, kind, notation)
@@ -254,7 +251,7 @@ def _typed(file: LandingFile, name: str, kind: str, values: pa.ChunkedArray, not
     refusal = _refusal(values.slice(row, 1), kind, notation) or _not_of_type(kind)
     raise DataError(
         f"column '{name}' {refusal.problem}",
-        where=f"{file.uri} row {row + 1}",
+        where=f"{uri} row {row + 1}",
         received=shown_value(values, row),
         allowed=allowed,
         fix=refusal.fix,

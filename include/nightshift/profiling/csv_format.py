@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 from nightshift.definition.draft import Draft
 from nightshift.definition.source import CsvFormat, Encoding
 from nightshift.errors import DataError
-from nightshift.lake.landing import landing_file, parse_landed
+from nightshift.lake.landed_parts import landed_parts, landing_file
+from nightshift.lake.landing import parse_landed
 from nightshift.profiling.column_types import quote
 from nightshift.profiling.proposal import inline_yaml
 
@@ -40,7 +41,8 @@ def propose_csv_format(landing: str, name: str, draft: Draft, days: Sequence[dat
     """
     if "csv" in draft.given or draft.source.path.endswith(".parquet"):
         return draft, []
-    uris = [landing_file(landing, name, draft.source, day).uri for day in days[-NEWEST_FILES:]]
+    files = (landing_file(landing, name, draft.source, day) for day in days[-NEWEST_FILES:])
+    uris = [uri for file in files for uri in landed_parts(file).uris][-NEWEST_FILES:]
     written, tables = _best_format(uris)
     written = _with_numbers(written, tables)
     notes = list(_null_word_notes(uris, written))

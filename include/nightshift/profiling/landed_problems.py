@@ -10,7 +10,8 @@ from nightshift.definition.duration import format_duration
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.problem import Problem
 from nightshift.errors import DataError
-from nightshift.lake.landing import landed_dates, landing_file, read_landed
+from nightshift.lake.landed_parts import landed_dates, landing_file
+from nightshift.lake.landing import read_landed
 from nightshift.lake.tables import raw_table
 from nightshift.profiling.bounds import MIN_DATES
 

@@ -14,15 +14,8 @@ from nightshift.definition.draft import Draft
 from nightshift.definition.source import Column, Source
 from nightshift.errors import NightshiftError, TerminalError
 from nightshift.lake.files import as_uri
-from nightshift.lake.landing import (
-    LandingFile,
-    check_header,
-    landed_dates,
-    landing_file,
-    notation_of,
-    parse_landed,
-    read_landed,
-)
+from nightshift.lake.landed_parts import LandingFile, landed_dates, landing_file
+from nightshift.lake.landing import notation_of, parse_parts, read_landed
 from nightshift.lake.tables import Layer, TableSpec
 from nightshift.profiling.column_names import column_names, name_problem
 from nightshift.profiling.column_profile import ColumnHistory, ColumnProfile, profile_file
@@ -246,8 +239,7 @@ def _stored_files(
     for number, file in enumerate(files):
         report(f"{PROGRESS}{file.source}, reading types: {number} of {len(files)}")
         try:
-            rows, digest = parse_landed(file.uri, draft.source.csv)
-            check_header(file.uri, rows, draft.source.csv)
+            rows, digest = parse_parts(file, draft.source.csv)
         except NightshiftError as error:
             errors.append(error)
             continue

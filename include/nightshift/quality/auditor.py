@@ -15,7 +15,7 @@ from nightshift.definition.checks import ColumnChecks, Reference
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.source import Source
 from nightshift.lake.catalog import Lake
-from nightshift.lake.landing import date_of_landing_file
+from nightshift.lake.landed_parts import date_of_landing_file
 from nightshift.lake.parquet import date_of_parquet_file
 from nightshift.lake.read import Partition, published_dates, published_partitions, read_dates
 from nightshift.lake.staging import load_staged, published_folder, read_staged

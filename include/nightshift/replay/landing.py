@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from nightshift.definition.calendar import is_available, newest_partition, previous_night
 from nightshift.definition.load import FILE, load_replay
 from nightshift.lake.files import write_bytes
-from nightshift.lake.landing import landing_file, missing_files
+from nightshift.lake.landed_parts import landing_file, missing_files
 from nightshift.project import Project
 from nightshift.settings import Settings, get_settings
 

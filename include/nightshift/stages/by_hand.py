@@ -22,7 +22,7 @@ from nightshift.stages.register import Registration, register
 from nightshift.stages.report import write_report
 from nightshift.stages.shadow import judge_challenger
 from nightshift.stages.train import train
-from nightshift.stages.wait import files_not_landed
+from nightshift.stages.wait import describe_missing, files_not_landed
 
 LISTED = 5  # files that are missing
 
@@ -118,7 +118,7 @@ def _require_landed(project: Project, night: date) -> None:
         more = f", and {len(missing) - LISTED} more" if len(missing) > LISTED else ""
         raise NotYetAvailable(
             f"{len(missing)} {'file' if len(missing) == 1 else 'files'} of {night} have not landed",
-            where=", ".join(file.uri for file in missing[:LISTED]) + more,
+            where=", ".join(map(describe_missing, missing[:LISTED])) + more,
             fix="land them, or choose another night; of a source whose files are full versions to look up, write "
             "`cadence: irregular`",
         )

@@ -17,7 +17,7 @@ from nightshift.definition.calendar import newest_night as newest_night_up_to
 from nightshift.definition.nights import require_scheduled
 from nightshift.errors import NotYetAvailable
 from nightshift.lake.files import as_uri
-from nightshift.lake.landing import landed_dates
+from nightshift.lake.landed_parts import landed_dates
 from nightshift.lake.read import landed_partitions, published_dates
 from nightshift.lake.staging import load_staged, new_attempt
 from nightshift.lake.tables import TableSpec, features_table, raw_table

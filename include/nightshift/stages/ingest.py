@@ -10,16 +10,9 @@ import pyarrow as pa
 from nightshift.definition.nights import require_night
 from nightshift.errors import NotYetAvailable
 from nightshift.lake.landed_lookups import LandedLookups
+from nightshift.lake.landed_parts import LandingFile, digest_of, landed_dates, landing_file
 from nightshift.lake.landed_rows import read_rows, stage_rows
-from nightshift.lake.landing import (
-    LandingFile,
-    digest_of,
-    files_between,
-    landed_dates,
-    landing_file,
-    needed_files,
-    restated_files,
-)
+from nightshift.lake.landing import files_between, needed_files, restated_files
 from nightshift.lake.staging import published_inputs
 from nightshift.lake.tables import Layer, raw_table
 from nightshift.project import Progress, Project
@@ -116,6 +109,6 @@ def _change(project: Project, file: LandingFile) -> str:
         published = published_inputs(project.lake, spec, file.day)
     except NotYetAvailable:
         return f"{name} landed late; nights before did without it"
-    if published.get(file.uri) == digest_of(file.uri):
+    if published.get(file.uri) == digest_of(file):
         return ""
     return f"{name} landed again, corrected; nights that are published stay as they are"

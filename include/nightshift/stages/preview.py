@@ -25,7 +25,8 @@ from nightshift.features.plan import FeaturePlan, plan_features
 from nightshift.lake.files import as_uri
 from nightshift.lake.labels import join_labels, read_labels
 from nightshift.lake.landed_lookups import LandedLookups
-from nightshift.lake.landing import landed_dates, landing_file, needed_files
+from nightshift.lake.landed_parts import landed_dates, landing_file
+from nightshift.lake.landing import needed_files
 from nightshift.lake.read import published_dates
 from nightshift.lake.staging import load_staged, read_staged
 from nightshift.lake.tables import TableSpec, features_table, raw_table

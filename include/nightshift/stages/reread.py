@@ -9,8 +9,8 @@ from datetime import date
 from nightshift.definition.calendar import date_range, neighbouring, spans_in_words
 from nightshift.errors import DataError, NotYetAvailable, TerminalError
 from nightshift.lake.landed_lookups import LandedLookups
+from nightshift.lake.landed_parts import LandingFile, landing_file, missing_files
 from nightshift.lake.landed_rows import LandedRows, read_rows, stage_rows
-from nightshift.lake.landing import LandingFile, landing_file, missing_files
 from nightshift.lake.publish import publish
 from nightshift.lake.read import read_dates
 from nightshift.lake.readings import OutdatedReadings, outdated_readings

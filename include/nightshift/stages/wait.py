@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import date
 
 from nightshift.definition.nights import require_night
-from nightshift.lake.landing import LandingFile, missing_files, needed_files
+from nightshift.lake.landed_parts import LandingFile, missing_files, why_incomplete
+from nightshift.lake.landing import needed_files
 from nightshift.project import Project
 
 
@@ -17,3 +18,8 @@ def files_not_landed(project: Project, night: date) -> tuple[LandingFile, ...]:
     """
     require_night(project.definition, night)
     return tuple(missing_files(needed_files(project.definition, project.settings.landing_uri, night)))
+
+
+def describe_missing(file: LandingFile) -> str:
+    """A file that has not landed, with what is still missing if more than the file shows that it is complete."""
+    return f"{file.uri} ({why_incomplete(file)})" if file.needs_sign else file.uri

@@ -22,17 +22,8 @@ from nightshift.definition.calendar import newest_partition
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.source import Availability, Column, Source
 from nightshift.errors import LONGEST, DataError, NotYetAvailable
-from nightshift.lake.landing import (
-    digest_of,
-    first_mistyped_row,
-    landed_dates,
-    landing_file,
-    missing_files,
-    needed_files,
-    parse_landed,
-    read_landed,
-    restated_files,
-)
+from nightshift.lake.landed_parts import LandingFile, digest_of, landed_dates, landing_file, missing_files
+from nightshift.lake.landing import first_mistyped_row, needed_files, parse_landed, read_landed, restated_files
 from nightshift.lake.tables import Layer, TableSpec
 
 DAY = date(2024, 1, 5)
@@ -701,9 +692,10 @@ def test_what_a_night_needs_and_what_may_have_landed_again_is_never_the_same_fil
 def test_a_file_is_identified_by_its_content(tmp_path: Path) -> None:
     file = tmp_path / "a"
     file.write_bytes(b"one")
-    first = digest_of(f"file://{file}")
+    landed = LandingFile("readings", DAY, f"file://{file}")
+    first = digest_of(landed)
     file.write_bytes(b"two")
-    assert digest_of(f"file://{file}") != first == hashlib.sha256(b"one").hexdigest()
+    assert digest_of(landed) != first == hashlib.sha256(b"one").hexdigest()
 
 
 # A file as it is
@@ -713,7 +705,7 @@ def test_a_file_is_parsed_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("id,Sold By\n007,NA\n,x\n")
     rows, digest = parse_landed(f"file://{tmp_path}/a.csv")
     assert rows.to_pydict() == {"id": ["007", None], "Sold By": [None, "x"]}
-    assert digest == digest_of(f"file://{tmp_path}/a.csv")
+    assert digest == digest_of(LandingFile("readings", DAY, f"file://{tmp_path}/a.csv"))
     (tmp_path / "a.parquet").write_bytes(parquet(id=[7, None]))
     assert parse_landed(f"file://{tmp_path}/a.parquet")[0].to_pydict() == {"id": [7, None]}
     with pytest.raises(NotYetAvailable, match=r"b\.csv: the file has not landed"):

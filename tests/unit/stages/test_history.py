@@ -9,7 +9,7 @@ import pytest
 
 from nightshift.errors import TerminalError
 from nightshift.lake.files import local_path
-from nightshift.lake.landing import landing_file
+from nightshift.lake.landed_parts import landing_file
 from nightshift.project import Project
 from nightshift.replay.landing import land
 from nightshift.settings import SparkSettings

@@ -22,8 +22,8 @@ from nightshift.definition.source import Availability, Source
 from nightshift.errors import DataError, DefinitionError, NotYetAvailable, TerminalError
 from nightshift.lake.files import local_path
 from nightshift.lake.landed_lookups import LandedLookups
+from nightshift.lake.landed_parts import landing_file
 from nightshift.lake.landed_rows import read_rows
-from nightshift.lake.landing import landing_file
 from nightshift.lake.read import read_dates
 from nightshift.lake.staging import published_inputs
 from nightshift.lake.tables import raw_table

@@ -1,0 +1,253 @@
+"""What has landed for a date of a source: one file, or parts that are complete by a marker, a manifest or a rest."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
+
+from nightshift.definition.duration import format_duration
+from nightshift.definition.source import DATE, PART, Source
+from nightshift.errors import DataError, NotYetAvailable, TransientError
+from nightshift.lake.files import as_uri, exists, files_with_times, read_bytes
+from nightshift.lake.manifest import read_manifest
+
+HIDDEN = ("_", ".")  # with which the names of files begin that are no parts, such as those of unfinished writes
+
+DAY = r"\d{4}-\d{2}-\d{2}"
+
+Written = Mapping[str, tuple[int, datetime]]  # parts with their sizes in bytes and when they were last written
+
+
+@dataclass(frozen=True)
+class LandingFile:
+    """What a night reads of a source for a date: a file, or the parts whose names match a pattern.
+
+    Attributes:
+        source: The source.
+        day: The date.
+        uri: The file; with `*`, the pattern of the parts.
+        marker: The file that shows that all is there; empty if there is none.
+        manifest: The file that lists the parts; empty if there is none.
+        settled: How long the parts have to be unchanged to be complete; None if something else shows it.
+    """
+
+    source: str
+    day: date
+    uri: str
+    marker: str = ""
+    manifest: str = ""
+    settled: timedelta | None = None
+
+    @property
+    def has_parts(self) -> bool:
+        return PART in self.uri
+
+    @property
+    def needs_sign(self) -> bool:
+        """Whether something else than the file shows that the date is complete."""
+        return bool(self.announcement) or self.settled is not None
+
+    @property
+    def announcement(self) -> str:
+        """The file that shows that all is there; empty if no file does."""
+        return self.marker or self.manifest
+
+
+@dataclass(frozen=True)
+class LandedParts:
+    """The parts that are there for a date, which are read once all of them are.
+
+    Attributes:
+        file: What they are the parts of.
+        uris: The parts, sorted.
+        rows: How many rows a manifest says that parts have.
+    """
+
+    file: LandingFile
+    uris: Sequence[str]
+    rows: Mapping[str, int] = field(default_factory=dict)
+    _written: Written = field(default_factory=dict)
+
+    def check_rows(self, uri: str, rows: int) -> None:
+        """Compares the rows of a part with what the manifest says.
+
+        Raises:
+            DataError: If they are fewer or more.
+        """
+        if self.rows.get(uri, rows) != rows:
+            raise DataError(
+                "the part has another number of rows than its manifest says",
+                where=uri,
+                received=rows,
+                allowed=f"{self.rows[uri]}, by {self.file.manifest}",
+                fix="land the part or the manifest again",
+            )
+
+    def check_unchanged(self) -> None:
+        """Requires that no part appeared, changed or went since they were listed.
+
+        Raises:
+            TransientError: Naming the first that did.
+        """
+        now = _parts(self.file) if self._written else {}
+        if changed := sorted(uri for uri in {*now, *self._written} if now.get(uri) != self._written.get(uri)):
+            what = "went" if changed[0] not in now else "changed" if changed[0] in self._written else "appeared"
+            raise TransientError(
+                f"a part {what} while the date was read",
+                where=changed[0],
+                fix="it is read again by the next attempt; let the date be complete before its marker lands",
+            )
+
+
+def landing_file(landing: str, name: str, source: Source, day: date) -> LandingFile:
+    """What is read of a source for a date, whether or not it has landed."""
+
+    def uri(path: str | None) -> str:
+        return f"{as_uri(landing)}/{path.replace(DATE, day.isoformat())}" if path else ""
+
+    if source.complete is None:
+        return LandingFile(name, day, uri(source.path))
+    complete = source.complete
+    return LandingFile(name, day, uri(source.path), uri(complete.marker), uri(complete.manifest), complete.settled)
+
+
+def why_incomplete(file: LandingFile) -> str:
+    """What is still missing of a date, in words; empty if it is complete."""
+    if file.announcement:
+        return "" if exists(file.announcement) else f"{file.announcement} has not landed"
+    if file.settled is None:
+        return "" if exists(file.uri) else "it has not landed"
+    written = _parts(file)
+    if not written:
+        return "no part has landed"
+    rest = datetime.now(UTC) - max(time for _, time in written.values())
+    if rest >= file.settled:
+        return ""
+    seconds = max(0, int(rest.total_seconds()))
+    return f"a part was written {seconds} s ago; complete when none was for {format_duration(file.settled)}"
+
+
+def missing_files(files: Iterable[LandingFile]) -> list[LandingFile]:
+    """Those of the files that have not landed, or not completely."""
+    return [file for file in files if why_incomplete(file)]
+
+
+def landed_parts(file: LandingFile) -> LandedParts:
+    """The parts of a complete date; of a file, itself.
+
+    Raises:
+        NotYetAvailable: If the date is not complete.
+        DataError: If a marker or a manifest is there and a part is not, or the manifest cannot be read.
+    """
+    if not file.needs_sign:
+        return LandedParts(file, (file.uri,))
+    if reason := why_incomplete(file):
+        raise NotYetAvailable(f"the date is not complete: {reason}", where=file.uri)
+    written = _parts(file)
+    if not written:
+        raise DataError(
+            f"{_name(file.announcement)} says that the date is complete, and no part has landed",
+            where=file.uri,
+            fix=f"land the parts; for a date without rows, a part without rows: {_name(file.uri)}",
+        )
+    rows = _listed(file, written) if file.manifest else {}
+    return LandedParts(file, sorted(written), rows, written)
+
+
+def digest_of(file: LandingFile) -> str:
+    """The SHA-256 of a file; of parts, that of all of them, whatever their names and their order.
+
+    Raises:
+        NotYetAvailable: If the date is not complete.
+    """
+    return combined_digest(file, [content_digest(read_bytes(uri)) for uri in landed_parts(file).uris])
+
+
+def content_digest(content: bytes) -> str:
+    """The SHA-256 of the content of a file."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def combined_digest(file: LandingFile, digests: Sequence[str]) -> str:
+    """The digest of a date by those of its parts."""
+    return content_digest("".join(sorted(digests)).encode()) if file.has_parts else digests[0]
+
+
+def landed_dates(landing: str, source: Source) -> list[date]:
+    """The dates of a source that have landed completely, sorted."""
+    complete = source.complete
+    path = source.path if complete is None else complete.marker or complete.manifest or source.path
+    times: dict[date, datetime] = {}
+    for uri, (_, time) in files_with_times(_fixed_folder(f"{as_uri(landing)}/{path}")).items():
+        day = _date_in(uri, f"{as_uri(landing)}/{path}")
+        if day is not None:
+            times[day] = max(time, times.get(day, time))
+    if complete is None or complete.settled is None:
+        return sorted(times)
+    return sorted(day for day, time in times.items() if datetime.now(UTC) - time >= complete.settled)
+
+
+def date_of_landing_file(source: Source, uri: str) -> date | None:
+    """The date of what was read; None if it belongs to another source or is an unfinished upload."""
+    before, after = source.path.split(DATE)
+    match = re.search(f"/{re.escape(before)}({DAY}){re.escape(after)}$", uri)
+    return _as_date(match[1]) if match else None
+
+
+def _date_in(uri: str, pattern: str) -> date | None:
+    """The date in the name of a file that a pattern with a date and maybe `*` matches; None if it does not."""
+    if _name(uri).startswith(HIDDEN) and not _name(pattern).startswith(HIDDEN):
+        return None
+    match = _expression(pattern).fullmatch(uri)
+    return _as_date(match[1]) if match else None
+
+
+@lru_cache(maxsize=256)
+def _expression(pattern: str) -> re.Pattern[str]:
+    words = re.escape(pattern).replace(re.escape(PART), "[^/]*")
+    return re.compile(words.replace(re.escape(DATE), f"({DAY})"))
+
+
+def _as_date(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        return None
+
+
+def _fixed_folder(pattern: str) -> str:
+    """The folder that is above all files that a pattern matches."""
+    return re.split(f"{re.escape(DATE)}|{re.escape(PART)}", pattern)[0].rpartition("/")[0]
+
+
+def _parts(file: LandingFile) -> Written:
+    """The parts that are there, sorted; of a file without parts, itself if it is there."""
+    expression, files = _expression(file.uri), files_with_times(_fixed_folder(file.uri))
+    hidden = HIDDEN if file.has_parts else ()
+    return {
+        uri: written
+        for uri, written in files.items()
+        if expression.fullmatch(uri) and not _name(uri).startswith(hidden)
+    }
+
+
+def _listed(file: LandingFile, written: Written) -> dict[str, int]:
+    """The rows of the parts that a manifest lists, where it says them."""
+    listed, folder = read_manifest(file.manifest), file.manifest.rpartition("/")[0]
+    rows = {f"{folder}/{path}": count for path, count in listed.items()}
+    for uri in sorted(rows.keys() ^ written.keys()):
+        raise DataError(
+            "the manifest lists it, and it has not landed" if uri in rows else "the manifest does not list it",
+            where=uri,
+            allowed=f"the parts of {file.manifest}, {len(rows)} in all",
+            fix="land the part or the manifest again, or remove the part",
+        )
+    return {uri: count for uri, count in rows.items() if count is not None}
+
+
+def _name(uri: str) -> str:
+    return uri.rpartition("/")[2]
