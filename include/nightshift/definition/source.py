@@ -32,7 +32,10 @@ from nightshift.definition.schedule import TimeZone
 ColumnType = Literal["string", "integer", "number", "boolean", "date", "timestamp"]
 
 DATE, PART = "{date}", "*"  # in a path: the ISO date, and what differs between the parts of a date
-SOURCE_ENDINGS = (".csv", ".csv.gz", ".parquet")  # of the formats that `nightshift.lake.source_formats` reads
+CSV_ENDINGS = (".csv", ".csv.gz")
+JSON_ENDINGS = (".json", ".jsonl", ".ndjson")  # an object a line
+# Of the formats that `nightshift.lake.source_formats` reads.
+SOURCE_ENDINGS = (*CSV_ENDINGS, ".parquet", *JSON_ENDINGS, *(f"{ending}.gz" for ending in JSON_ENDINGS))
 
 
 class Column(ColumnChecks):
@@ -176,7 +179,8 @@ class Source(StrictModel):
     description: str = Field(description="What it contains.")
     path: str = Field(
         description="The path of its files below the landing folder, with one `{date}` in place of the ISO date and no "
-        "other braces. Ends in `.csv`, `.csv.gz` or `.parquet`. With a `*`, which is any text within a name, a date "
+        "other braces. Ends in `.csv`, `.parquet`, or `.json`, `.jsonl` or `.ndjson` for a JSON object a line; "
+        "`.csv` and those of JSON may be followed by `.gz`. With a `*`, which is any text within a name, a date "
         "has parts, such as `clicks/{date}/*.parquet`, and needs `complete`."
     )
     complete: Completeness | None = Field(

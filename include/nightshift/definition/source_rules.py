@@ -8,7 +8,7 @@ from itertools import combinations
 
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.problem import Problem
-from nightshift.definition.source import DATE, PART, PLAIN_CSV, SOURCE_ENDINGS, Source
+from nightshift.definition.source import CSV_ENDINGS, DATE, PART, PLAIN_CSV, SOURCE_ENDINGS, Source
 
 
 def source_files_can_be_read(definition: ModelDefinition) -> Iterator[Problem]:
@@ -28,7 +28,7 @@ def source_problems(source: Source) -> Iterator[Problem]:
 
 def completeness_problems(source: Source) -> Iterator[Problem]:
     """The problems of what shows that a date is complete."""
-    complete, example = source.complete, "such as `complete: {marker: clicks/{date}/_SUCCESS}`"
+    complete, example = source.complete, 'such as `complete: {marker: "clicks/{date}/_SUCCESS"}`'
     if complete is None:
         if PART in source.path:
             message = "a date has parts, and nothing says when all of them are there"
@@ -64,7 +64,7 @@ def path_problems(path: str) -> Iterator[Problem]:
 def source_file_problems(source: Source) -> Iterator[Problem]:
     """The problems of how a source's files are written, and of the columns that are read from them."""
     written = source.csv
-    if written != PLAIN_CSV and source.path.endswith(".parquet"):
+    if written != PLAIN_CSV and not source.path.endswith(CSV_ENDINGS):
         yield Problem(("csv",), "is for CSV files", source.path, "a path that ends in .csv or .csv.gz", "remove `csv:`")
     characters = {"separator": written.separator, "quote": written.quote, "escape": written.escape}
     for first, second in combinations(characters, 2):

@@ -19,6 +19,7 @@ import pyarrow.csv as pc_csv
 
 from nightshift.definition.source import CsvFormat, Encoding
 from nightshift.errors import shown
+from nightshift.lake.unreadable import UnreadableFileError
 
 MARK = b"\xef\xbb\xbf"  # the byte order mark, with which Windows begins a file in UTF-8
 GZIP = b"\x1f\x8b"  # with which a file that gzip compressed begins
@@ -28,18 +29,13 @@ OTHER_SEPARATORS = (b";", b"\t", b"|", b",")
 LARGEST_BLOCK = 2**30  # bytes; Arrow's own limit is twice as large
 
 
-class CsvError(ValueError):
-    """A CSV file that is not written as its source declares.
-
-    Attributes:
-        fix: The repair.
-    """
+class CsvError(UnreadableFileError):
+    """A CSV file that is not written as its source declares."""
 
     def __init__(
         self, problem: str, fix: str = "land the file again, or declare under `csv` how it is written"
     ) -> None:
-        super().__init__(problem)
-        self.fix = fix
+        super().__init__(problem, fix)
 
 
 def parse_csv(content: bytes, written: CsvFormat) -> pa.Table:

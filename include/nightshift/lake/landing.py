@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from nightshift.definition.calendar import arriving_partitions, date_range, is_night
 from nightshift.definition.model import ModelDefinition
-from nightshift.definition.source import PLAIN_CSV, CsvFormat, Source
+from nightshift.definition.source import CSV_ENDINGS, PLAIN_CSV, CsvFormat, Source
 from nightshift.errors import DataError, NotYetAvailable, first_line
 from nightshift.lake.conversions import (
     CONVERSION_ERRORS,
@@ -124,6 +124,8 @@ def read_landed(file: LandingFile, source: Source, spec: TableSpec, zone: str = 
 
 def _as_declared(uri: str, table: pa.Table, source: Source, notation: Notation) -> pa.Table:
     """The declared columns of a file, of their types."""
+    if not table.num_columns and not table.num_rows:  # a file of JSON without lines
+        table = pa.table({landed: pa.array([], pa.string()) for landed in source.file_columns.values()})
     for name, landed in source.file_columns.items():
         if landed not in table.column_names:
             raise DataError(
@@ -196,7 +198,7 @@ def check_header(uri: str, rows: pa.Table, written: CsvFormat) -> None:
     Raises:
         DataError: If there is such a row.
     """
-    row = None if uri.endswith(".parquet") else repeated_header(rows, written)
+    row = repeated_header(rows, written) if uri.endswith(CSV_ENDINGS) else None
     if row is not None:
         raise DataError(
             "the header once more",

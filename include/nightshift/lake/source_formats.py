@@ -15,9 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from nightshift.definition.source import PLAIN_CSV, SOURCE_ENDINGS, CsvFormat
+from nightshift.definition.source import JSON_ENDINGS, PLAIN_CSV, SOURCE_ENDINGS, CsvFormat
 from nightshift.errors import DataError, first_line
-from nightshift.lake.csv_files import CsvError, parse_csv
+from nightshift.lake.csv_files import parse_csv
+from nightshift.lake.json_lines import parse_json_lines
+from nightshift.lake.unreadable import UnreadableFileError
 
 # What a broken file raises, whatever its format.
 READ_ERRORS = (pa.ArrowException, OSError, EOFError, zlib.error, UnicodeDecodeError)
@@ -26,6 +28,16 @@ READ_ERRORS = (pa.ArrowException, OSError, EOFError, zlib.error, UnicodeDecodeEr
 def read_gzipped_csv(content: bytes, written: CsvFormat) -> pa.Table:
     """A CSV file that is compressed by gzip."""
     return parse_csv(gzip.decompress(content), written)
+
+
+def read_json_lines(content: bytes, _: CsvFormat) -> pa.Table:
+    """A JSON object a line."""
+    return parse_json_lines(content)
+
+
+def read_gzipped_json_lines(content: bytes, _: CsvFormat) -> pa.Table:
+    """A JSON object a line, compressed by gzip."""
+    return parse_json_lines(gzip.decompress(content))
 
 
 def read_parquet(content: bytes, _: CsvFormat) -> pa.Table:
@@ -63,6 +75,8 @@ def _int96_instants(microseconds: pa.ChunkedArray, nanoseconds: pa.ChunkedArray)
 FORMATS: dict[str, Callable[[bytes, CsvFormat], pa.Table]] = {
     ".csv": parse_csv,
     ".csv.gz": read_gzipped_csv,
+    **dict.fromkeys(JSON_ENDINGS, read_json_lines),
+    **{f"{ending}.gz": read_gzipped_json_lines for ending in JSON_ENDINGS},
     ".parquet": read_parquet,
 }
 
@@ -81,7 +95,7 @@ def parse_source_file(uri: str, content: bytes, written: CsvFormat = PLAIN_CSV) 
     ending = next(ending for ending in SOURCE_ENDINGS if uri.endswith(ending))
     try:
         return FORMATS[ending](content, written)
-    except CsvError as error:
+    except UnreadableFileError as error:
         raise DataError(f"cannot be read: {error}", where=uri, fix=error.fix) from None
     except READ_ERRORS as error:
         problem = f"cannot be read: {first_line(error)}"

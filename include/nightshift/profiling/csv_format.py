@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightshift.definition.draft import Draft
-from nightshift.definition.source import CsvFormat, Encoding
+from nightshift.definition.source import CSV_ENDINGS, CsvFormat, Encoding
 from nightshift.errors import DataError
 from nightshift.lake.landed_parts import landed_parts, landing_file
 from nightshift.lake.landing import parse_landed
@@ -39,7 +39,7 @@ def propose_csv_format(landing: str, name: str, draft: Draft, days: Sequence[dat
         draft: The source as far as it is declared; what it says of its files stays.
         days: The dates of its files, ascending.
     """
-    if "csv" in draft.given or draft.source.path.endswith(".parquet"):
+    if "csv" in draft.given or not draft.source.path.endswith(CSV_ENDINGS):
         return draft, []
     files = (landing_file(landing, name, draft.source, day) for day in days[-NEWEST_FILES:])
     uris = [uri for file in files for uri in landed_parts(file).uris][-NEWEST_FILES:]

@@ -70,7 +70,8 @@ def _named(paths: Counter[str]) -> Iterable[LandedSource]:
     """Each path with a name of its own: of its file without the date, or else of its folder."""
     names: dict[str, str] = {}
     for path, count in sorted(paths.items()):
-        words = similar_name(path.split(".csv")[0].removesuffix(".parquet").replace("{date}", " "))
+        ending = max((ending for ending in SOURCE_ENDINGS if path.endswith(ending)), key=len)
+        words = similar_name(path.removesuffix(ending).replace("{date}", " "))
         name = words if is_name(words) else f"source_{words}".rstrip("_")
         while name in names:
             name += "_2"

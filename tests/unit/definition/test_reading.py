@@ -77,7 +77,7 @@ EDITS = [
     ("derived", FOLDER, f"{FOLDER}    derived: {{twice: {{expression: load * 2, type: number}}}}\n", set()),
 ]
 # Further checks of rows, and what is computed of published rows.
-NOT_READ = {"event_time", "rules", "references", "freshness", "expectations"}
+NOT_READ = {"complete", "event_time", "rules", "references", "freshness", "expectations"}
 
 
 def readings(folder: Path, plan: str) -> dict[str, str]:

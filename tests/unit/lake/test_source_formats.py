@@ -20,8 +20,10 @@ def written(ending: str) -> bytes:
         sink = io.BytesIO()
         pq.write_table(ROWS, sink)
         return sink.getvalue()
-    text = b"machine,load\na,0.5\nb,1\n"
-    return gzip.compress(text) if ending == ".csv.gz" else text
+    text = (
+        b"machine,load\na,0.5\nb,1\n" if ".csv" in ending else b'{"machine":"a","load":0.5}\n{"machine":"b","load":1}'
+    )
+    return gzip.compress(text) if ending.endswith(".gz") else text
 
 
 def test_every_ending_that_a_definition_allows_has_a_reader() -> None:
@@ -33,7 +35,7 @@ def test_each_format_gives_the_same_rows(ending: str) -> None:
     assert parse_source_file(f"file:///landing/plan{ending}", written(ending)).equals(ROWS)
 
 
-@pytest.mark.parametrize("ending", [".csv.gz", ".parquet"])
+@pytest.mark.parametrize("ending", [".csv.gz", ".parquet", ".jsonl", ".jsonl.gz"])
 def test_a_truncated_file_is_one_clear_error(ending: str) -> None:
-    with pytest.raises(DataError, match=r"plan.*: cannot be read: .*; fix: land the complete file again"):
+    with pytest.raises(DataError, match=r"plan.*: cannot be read: .*; fix: land the (complete )?file again"):
         parse_source_file(f"file:///landing/plan{ending}", written(ending)[:-9])
