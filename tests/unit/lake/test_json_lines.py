@@ -57,7 +57,7 @@ def test_no_digit_is_lost() -> None:
         (b'{"a": 1}\nnull\n', "line 2: no JSON object: null"),
         (b'[\n{"a": 1}\n]\n', "line 1: Expecting value: ["),
         (b'\n{"a": 1', "line 2: Expecting ',' delimiter"),
-        (b'{"a": 1}{"a": 2}\n', "line 1: Extra data"),
+        (b'{"a": 1}{"a": 2}\n', "line 1: text behind the object"),
         (b'{"a": 1, "a": 2}\n', "line 1: the key 'a' stands twice in an object"),
         (b'{"a": NaN}\n', "line 1: NaN is no value of JSON"),
         (b'{"a": "\xe9"}\n', "line 1: not written in UTF-8"),
