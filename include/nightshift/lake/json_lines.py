@@ -7,6 +7,7 @@ type; nested values are texts of JSON, for functions such as `get_json_object`.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import pyarrow as pa
@@ -52,7 +53,7 @@ def _refuse_constant(word: str) -> NoReturn:
     raise ValueError(f"{word} is no value of JSON")
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     """An object, which has each key once."""
     value = dict(pairs)
     if len(value) < len(pairs):
