@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -31,32 +31,53 @@ Check = Callable[[], tuple[ModelDefinition, Mapping[str, Any]]]
 
 @dataclass(frozen=True)
 class InputFiles:
-    """The files that the check of a definition may depend on, as they are now.
+    """The files that the check of a definition may depend on, as they are when they are first asked for.
 
     Attributes:
-        definition: The digests of the files of the definition's folder, by path.
-        shared: The digests of the files of shared sources, by the source's name.
-        neighbours: What the other definitions declare: the time and the size of each file, and the sources in it, each
-            with whether it is a shared one.
+        folder: The folder of the definition.
+        shared: The files of shared sources, by the source's name.
+        read_neighbours: Reads what the other definitions declare: the time and the size of each file, and the sources
+            in it, each with whether it is a shared one.
     """
 
-    definition: Mapping[str, str]
-    shared: Mapping[str, str]
-    neighbours: Mapping[str, tuple[int, int, Mapping[str, bool]]]
+    folder: Path
+    shared: Mapping[str, Path]
+    read_neighbours: Callable[[], Mapping[str, tuple[int, int, Mapping[str, bool]]]]
+
+    @cached_property
+    def definition_digests(self) -> dict[str, str]:
+        """The digests of the files of the definition's folder, by path."""
+        return {str(file): _digest(file) for file in sorted(self.folder.glob("*")) if file.suffix in SUFFIXES}
+
+    @cached_property
+    def shared_digests(self) -> dict[str, str]:
+        """The digests of the files of shared sources, by the source's name."""
+        return {name: _digest(file) for name, file in self.shared.items()}
+
+    @cached_property
+    def neighbours(self) -> Mapping[str, tuple[int, int, Mapping[str, bool]]]:
+        """What the other definitions declare."""
+        return self.read_neighbours()
+
+    def read_all(self) -> None:
+        """Reads all of them now, so that what changes during a check is noticed afterwards."""
+        _ = self.definition_digests, self.shared_digests, self.neighbours
 
     def relevant(self, own_sources: Iterable[str], shared_sources: Iterable[str]) -> dict[str, Any]:
         """Those that matter to a definition with such sources, as a value of JSON.
 
-        A source that a definition declares itself must be declared likewise by whoever else declares it.
+        A source that a definition declares itself must be declared likewise by whoever else declares it. Of one that
+        declares none the neighbours are not read, which are many.
         """
         declared = set(own_sources)
         rivals = {
             file: [time, size]
-            for file, (time, size, sources) in self.neighbours.items()
+            for file, (time, size, sources) in (self.neighbours.items() if declared else ())
             if any(name in declared and not is_shared for name, is_shared in sources.items())
         }
-        shared = {name: digest for name, digest in self.shared.items() if name in declared | set(shared_sources)}
-        return {"checker": _checker(), "definition": dict(self.definition), "shared": shared, "rivals": rivals}
+        names = self.shared.keys() & (declared | set(shared_sources))
+        shared = {name: self.shared_digests[name] for name in sorted(names)}
+        return {"checker": _checker(), "definition": self.definition_digests, "shared": shared, "rivals": rivals}
 
 
 class CheckedDefinitions:
@@ -81,25 +102,20 @@ class CheckedDefinitions:
         Raises:
             DefinitionError: If it is not valid.
         """
-        files = self._input_files(folder, sources, neighbours)  # before they are read: whatever changes is noticed
-        if (definition := self._read(folder, sources, files)) is None:
+        files = InputFiles(folder, source_files(sources), partial(self._declared, neighbours))
+        if (definition := self._read(folder, files)) is None:
+            files.read_all()
             definition, tree = check()
             self._write(definition, tree, files)
         return definition
 
-    def _input_files(self, folder: Path, sources: Path, neighbours: Sequence[Path]) -> InputFiles:
-        definition = {str(file): _digest(file) for file in sorted(folder.glob("*")) if file.suffix in SUFFIXES}
-        shared = {name: _digest(file) for name, file in source_files(sources).items()}
-        return InputFiles(definition, shared, self._declared(neighbours))
-
-    def _read(self, folder: Path, sources: Path, files: InputFiles) -> ModelDefinition | None:
+    def _read(self, folder: Path, files: InputFiles) -> ModelDefinition | None:
         record = self._read_json(f"{folder.name}.json")
         try:
             tree, shared = _decoded(record["tree"]), record["shared"]
             if record["files"] != files.relevant(set(tree["sources"]).difference(shared), shared):
                 return None
-            available = source_files(sources)
-            internal = {"folder": folder, "shared": {name: available[name] for name in shared}}
+            internal = {"folder": folder, "shared": {name: files.shared[name] for name in shared}}
             return ModelDefinition.model_validate(tree | internal)
         except (KeyError, TypeError, ValueError):
             return None
