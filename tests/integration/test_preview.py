@@ -92,7 +92,7 @@ def test_a_preview_is_what_the_night_publishes_and_says_what_it_leaves_out(tmp_p
             file = landing_file(project.settings.landing_uri, name, source, NIGHT - timedelta(days=2))
             Path(file.uri.removeprefix("file://")).unlink()
     shown = preview(project, NIGHT, lambda line: None)
-    assert any("failures: 1 date has no file (2024-01-18)" in line for line in shown.left_out), shown.left_out
+    assert any("failures: 1 date has not landed (2024-01-18)" in line for line in shown.left_out), shown.left_out
     build_history(project, date(2024, 1, 1), NIGHT, lambda line: None)
     spec = features_table(project.definition)
     published = read_dates(project.lake, spec, NIGHT, NIGHT).sort_by([(name, "ascending") for name in spec.key])

@@ -43,6 +43,12 @@ def completeness_problems(source: Source) -> Iterator[Problem]:
         allowed, fix = "a path below the landing folder with one `{date}` and no `*`", "such as clicks/{date}/_SUCCESS"
         if path.count(DATE) != 1 or PART in path or any(part in {"", ".", ".."} for part in path.split("/")):
             yield Problem(("complete", name), "not the path of a file of a date", path, allowed, fix)
+    if complete.manifest and not source.path.startswith(complete.manifest.rpartition("/")[0]):
+        allowed, fix = "a file in a folder above the parts", f"such as {source.path.rpartition('/')[0]}/manifest.json"
+        yield Problem(("complete", "manifest"), "parts are not below it", complete.manifest, allowed, fix)
+    if PART in source.path and any(name.startswith(("_", ".")) for name in source.path.split("/")):
+        allowed = "names that begin neither with _ nor with ., which no part has"
+        yield Problem(("path",), "no part has such a name", source.path, allowed, "choose another name")
     if complete.settled is not None and complete.settled <= timedelta(0):
         yield Problem(("complete", "settled"), "not a time", complete.settled, "more than 0s", "such as 30m")
 

@@ -43,6 +43,7 @@ POINT: Refusal = (
     "land the file again, or correct `csv.decimal` or `csv.thousands` in the definition",
 )
 TOO_LARGE: Refusal = ("holds a number that is too large for a number of 64 bits", "land it as missing, or as `inf`")
+LONGEST_NUMERAL = 40  # characters of an integer
 INFINITE: Refusal = ("holds an infinite number, which is not converted to text", "declare it as number, or land texts")
 
 TRUE = r"^(true|True|TRUE|\+?1(\.0*)?)$"
@@ -109,6 +110,7 @@ def text_to_integer(values: Values, notation: Notation) -> Values:
     """Whole numbers with and without a decimal point or an exponent; NaN is missing."""
     texts = _numerals(values, notation)
     texts = pc.if_else(pc.match_substring_regex(texts, r"^[+-]?nan$", ignore_case=True), pa.scalar(None), texts)
+    _refuse_if(pc.greater(pc.utf8_length(texts), LONGEST_NUMERAL))  # Arrow would wrap some of them around
     integers = texts.cast(pa.decimal128(38, 9)).cast(pa.int64())  # accepts 17.0 and 2e3, and keeps every digit
     if not _within(integers, EXACT[64]):
         # Integers with a missing value among them are written so by way of floating point numbers.

@@ -7,6 +7,7 @@ type; nested values are texts of JSON, for functions such as `get_json_object`.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -39,10 +40,14 @@ def parse_json_lines(content: bytes) -> pa.Table:
                 raise UnreadableFileError(f"line {number}: {reason}: {text}", FIX) from None
             rows.append(row)
             names.update(dict.fromkeys(row))
+    if rows and not names:
+        raise UnreadableFileError("no line has a key", FIX)
     try:
         return pa.table({name: _texts([row.get(name) for row in rows]) for name in names})
     except UnicodeEncodeError as error:  # such as of "\\ud83d" without its other half
         raise UnreadableFileError(f"half a character: {error.object!a}", FIX) from None
+    except RecursionError:
+        raise UnreadableFileError("a value is nested too deeply", FIX) from None
 
 
 class _Numeral(str):
@@ -53,12 +58,16 @@ def _refuse_constant(word: str) -> NoReturn:
     raise ValueError(f"{word} is no value of JSON")
 
 
-def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """An object, which has each key once."""
+def unique_keys(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of pairs of JSON.
+
+    Raises:
+        ValueError: If a key stands twice.
+    """
     value = dict(pairs)
     if len(value) < len(pairs):
-        keys = [key for key, _ in pairs]
-        repeated = next(key for key in keys if keys.count(key) > 1)
+        counts = Counter(key for key, _ in pairs)
+        repeated = next(key for key, count in counts.items() if count > 1)
         raise ValueError(f"the key '{repeated}' stands twice in an object")
     return value
 
@@ -66,7 +75,7 @@ def _object(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 # Objects are tuples of pairs, and numbers are texts like texts: the quickest that tells the values of plain rows.
 _PLAIN = json.JSONDecoder(parse_float=str, parse_int=str, parse_constant=_refuse_constant, object_pairs_hook=tuple)
 _NESTED = json.JSONDecoder(
-    parse_float=_Numeral, parse_int=_Numeral, parse_constant=_refuse_constant, object_pairs_hook=_object
+    parse_float=_Numeral, parse_int=_Numeral, parse_constant=_refuse_constant, object_pairs_hook=unique_keys
 )
 
 
@@ -79,7 +88,7 @@ def _parse_row(line: bytes) -> dict[str, Any]:
             raise ValueError("text behind the object")
         if not isinstance(pairs, tuple):
             raise ValueError("no JSON object")
-        row = _object(pairs)
+        row = unique_keys(pairs)
         if any(isinstance(value, tuple | list) for value in row.values()):
             row = dict(_NESTED.decode(text))
     except RecursionError:

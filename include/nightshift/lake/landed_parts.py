@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 
 from nightshift.definition.duration import format_duration
-from nightshift.definition.source import DATE, PART, Source
+from nightshift.definition.source import DATE, PART, Completeness, Source
 from nightshift.errors import DataError, NotYetAvailable, TransientError
 from nightshift.lake.files import as_uri, exists, files_with_times, read_bytes
 from nightshift.lake.manifest import read_manifest
@@ -33,6 +33,7 @@ class LandingFile:
         marker: The file that shows that all is there; empty if there is none.
         manifest: The file that lists the parts; empty if there is none.
         settled: How long the parts have to be unchanged to be complete; None if something else shows it.
+        root: The landing folder.
     """
 
     source: str
@@ -41,10 +42,16 @@ class LandingFile:
     marker: str = ""
     manifest: str = ""
     settled: timedelta | None = None
+    root: str = ""
+
+    @property
+    def path(self) -> str:
+        """The file, or the pattern, below the landing folder."""
+        return self.uri.removeprefix(f"{self.root}/")
 
     @property
     def has_parts(self) -> bool:
-        return PART in self.uri
+        return PART in self.path
 
     @property
     def needs_sign(self) -> bool:
@@ -106,13 +113,13 @@ class LandedParts:
 def landing_file(landing: str, name: str, source: Source, day: date) -> LandingFile:
     """What is read of a source for a date, whether or not it has landed."""
 
-    def uri(path: str | None) -> str:
-        return f"{as_uri(landing)}/{path.replace(DATE, day.isoformat())}" if path else ""
+    root, complete = as_uri(landing), source.complete or Completeness()
 
-    if source.complete is None:
-        return LandingFile(name, day, uri(source.path))
-    complete = source.complete
-    return LandingFile(name, day, uri(source.path), uri(complete.marker), uri(complete.manifest), complete.settled)
+    def uri(path: str | None) -> str:
+        return f"{root}/{path.replace(DATE, day.isoformat())}" if path else ""
+
+    marker, manifest = uri(complete.marker), uri(complete.manifest)
+    return LandingFile(name, day, uri(source.path), marker, manifest, complete.settled, root)
 
 
 def why_incomplete(file: LandingFile) -> str:
@@ -164,7 +171,10 @@ def digest_of(file: LandingFile) -> str:
     Raises:
         NotYetAvailable: If the date is not complete.
     """
-    return combined_digest(file, [content_digest(read_bytes(uri)) for uri in landed_parts(file).uris])
+    try:
+        return combined_digest(file, [content_digest(read_bytes(uri)) for uri in landed_parts(file).uris])
+    except FileNotFoundError:
+        raise NotYetAvailable("the file has not landed", where=file.uri) from None
 
 
 def content_digest(content: bytes) -> str:
@@ -181,9 +191,9 @@ def landed_dates(landing: str, source: Source) -> list[date]:
     """The dates of a source that have landed completely, sorted."""
     complete = source.complete
     path = source.path if complete is None else complete.marker or complete.manifest or source.path
-    times: dict[date, datetime] = {}
-    for uri, (_, time) in files_with_times(_fixed_folder(f"{as_uri(landing)}/{path}")).items():
-        day = _date_in(uri, f"{as_uri(landing)}/{path}")
+    root, times = as_uri(landing), dict[date, datetime]()
+    for uri, (_, time) in files_with_times(_fixed_folder(root, path)).items():
+        day = _date_in(uri, root, path)
         if day is not None:
             times[day] = max(time, times.get(day, time))
     if complete is None or complete.settled is None:
@@ -198,18 +208,19 @@ def date_of_landing_file(source: Source, uri: str) -> date | None:
     return _as_date(match[1]) if match else None
 
 
-def _date_in(uri: str, pattern: str) -> date | None:
+def _date_in(uri: str, root: str, pattern: str) -> date | None:
     """The date in the name of a file that a pattern with a date and maybe `*` matches; None if it does not."""
-    if _name(uri).startswith(HIDDEN) and not _name(pattern).startswith(HIDDEN):
+    if PART in pattern and _is_hidden(uri, root, pattern):
         return None
-    match = _expression(pattern).fullmatch(uri)
+    match = _expression(root, pattern).fullmatch(uri)
     return _as_date(match[1]) if match else None
 
 
 @lru_cache(maxsize=256)
-def _expression(pattern: str) -> re.Pattern[str]:
-    words = re.escape(pattern).replace(re.escape(PART), "[^/]*")
-    return re.compile(words.replace(re.escape(DATE), f"({DAY})"))
+def _expression(root: str, pattern: str) -> re.Pattern[str]:
+    """What a pattern below the landing folder matches; the name of that folder is taken as it is."""
+    words = re.escape(pattern).replace(re.escape(PART), "[^/]*").replace(re.escape(DATE), f"({DAY})")
+    return re.compile(f"{re.escape(root)}/{words}")
 
 
 def _as_date(text: str) -> date | None:
@@ -219,20 +230,26 @@ def _as_date(text: str) -> date | None:
         return None
 
 
-def _fixed_folder(pattern: str) -> str:
+def _fixed_folder(root: str, pattern: str) -> str:
     """The folder that is above all files that a pattern matches."""
-    return re.split(f"{re.escape(DATE)}|{re.escape(PART)}", pattern)[0].rpartition("/")[0]
+    return f"{root}/{re.split(f'{re.escape(DATE)}|{re.escape(PART)}', pattern)[0]}".rpartition("/")[0]
+
+
+def _is_hidden(uri: str, root: str, pattern: str) -> bool:
+    """Whether a file, or a folder around it below the fixed one of a pattern, has a name that no part has."""
+    names = uri.removeprefix(_fixed_folder(root, pattern)).strip("/").split("/")
+    return any(name.startswith(HIDDEN) for name in names)
 
 
 def _parts(file: LandingFile) -> Written:
     """The parts that are there, sorted; of a file without parts, itself if it is there."""
-    expression, files = _expression(file.uri), files_with_times(_fixed_folder(file.uri))
-    hidden = HIDDEN if file.has_parts else ()
-    return {
-        uri: written
-        for uri, written in files.items()
-        if expression.fullmatch(uri) and not _name(uri).startswith(hidden)
-    }
+    expression, files = _expression(file.root, file.path), files_with_times(_fixed_folder(file.root, file.path))
+    if file.has_parts:
+        files = {uri: written for uri, written in files.items() if not _is_hidden(uri, file.root, file.path)}
+        within = re.compile(f"({expression.pattern})/")
+        if folder := next((match[1] for match in map(within.match, files) if match), ""):
+            raise DataError("a folder is named like a part", where=folder, fix="let the path match files alone")
+    return {uri: written for uri, written in files.items() if expression.fullmatch(uri) and uri != file.announcement}
 
 
 def _listed(file: LandingFile, written: Written) -> dict[str, int]:

@@ -124,7 +124,7 @@ def read_landed(file: LandingFile, source: Source, spec: TableSpec, zone: str = 
 
 def _as_declared(uri: str, table: pa.Table, source: Source, notation: Notation) -> pa.Table:
     """The declared columns of a file, of their types."""
-    if not table.num_columns and not table.num_rows:  # a file of JSON without lines
+    if not table.num_columns and not uri.endswith(".parquet"):  # a file of JSON without lines
         table = pa.table({landed: pa.array([], pa.string()) for landed in source.file_columns.values()})
     for name, landed in source.file_columns.items():
         if landed not in table.column_names:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
-from nightshift.errors import DataError
+from nightshift.errors import DataError, first_line
 from nightshift.lake.files import read_bytes
+from nightshift.lake.json_lines import unique_keys
 
 
-class Manifest(BaseModel):
+class PartsManifest(BaseModel):
     """A manifest; what else stands in it is ignored.
 
     Attributes:
@@ -27,13 +30,18 @@ def read_manifest(uri: str) -> dict[str, int | None]:
         DataError: If it is no manifest.
     """
     try:
-        return Manifest.model_validate_json(read_bytes(uri)).parts
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(map(str, first["loc"]))
+        return PartsManifest.model_validate(json.loads(read_bytes(uri), object_pairs_hook=unique_keys)).parts
+    except ValueError as error:  # those of pydantic, too
         raise DataError(
-            f"not a manifest: {f'{place}: ' if place else ''}{first['msg']}",
+            f"not a manifest: {_reason(error)}",
             where=uri,
             allowed='{"parts": {"part-0.parquet": 1200, "part-1.parquet": null}}',
             fix="land it again",
         ) from None
+
+
+def _reason(error: ValueError) -> str:
+    if not isinstance(error, ValidationError):
+        return first_line(error)
+    first = error.errors()[0]
+    return ": ".join(filter(None, [".".join(map(str, first["loc"])), first["msg"]]))

@@ -37,6 +37,8 @@ def read_json_lines(content: bytes, _: CsvFormat) -> pa.Table:
 
 def read_gzipped_json_lines(content: bytes, _: CsvFormat) -> pa.Table:
     """A JSON object a line, compressed by gzip."""
+    if not content:
+        raise EOFError("the file is empty")
     return parse_json_lines(gzip.decompress(content))
 
 

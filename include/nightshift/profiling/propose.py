@@ -28,8 +28,8 @@ MAX_QUARANTINE_SHARE = 0.1  # of the rows of a date, for these rows
 QUARANTINE_FACTOR = 2.0  # times the largest share of a date's rows that would have been quarantined
 
 ORDER = (
-    "description", "path", "csv", "cadence", "available", "timezone", "restates", "event_time", "key", "rows",
-    "repeats", "freshness", "uncounted", "quarantine", "lookups", "columns", "derived", "rules", "references",
+    "description", "path", "complete", "csv", "cadence", "available", "timezone", "restates", "event_time", "key",
+    "rows", "repeats", "freshness", "uncounted", "quarantine", "lookups", "columns", "derived", "rules", "references",
     "expectations",
 )  # fmt: skip
 

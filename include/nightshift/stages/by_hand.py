@@ -116,8 +116,9 @@ def _require_landed(project: Project, night: date) -> None:
     """
     if missing := files_not_landed(project, night):
         more = f", and {len(missing) - LISTED} more" if len(missing) > LISTED else ""
+        files = "1 file of {} has" if len(missing) == 1 else f"{len(missing)} files of {{}} have"
         raise NotYetAvailable(
-            f"{len(missing)} {'file' if len(missing) == 1 else 'files'} of {night} have not landed",
+            f"{files.format(night)} not landed",
             where=", ".join(map(describe_missing, missing[:LISTED])) + more,
             fix="land them, or choose another night; of a source whose files are full versions to look up, write "
             "`cadence: irregular`",

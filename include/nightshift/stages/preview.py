@@ -169,7 +169,7 @@ def _missing(dates: Mapping[str, SourceDates]) -> Iterator[str]:
     for name, source_dates in dates.items():
         if missing := source_dates.missing:
             count = "1 date has" if len(missing) == 1 else f"{len(missing)} dates have"
-            yield f"{name}: {count} no file ({_span(missing)}); windows do without, a night waits for its own files"
+            yield f"{name}: {count} not landed ({_span(missing)}); windows do without, a night waits for its own files"
 
 
 def _stage_source(project: Project, scratch: Project, name: str, dates: SourceDates, progress: Progress) -> Staged:

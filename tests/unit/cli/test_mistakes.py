@@ -33,7 +33,7 @@ MISTAKES: dict[str, tuple[str, str, str, str]] = {
         "path: plan-{date}",
         "path: plan*-{date}",
         "sources.plan.path",
-        "a path is no pattern, but contains '*'; received 'plan*-{date}.csv.gz'; allowed: one file per date, named by",
+        "a date has parts, and nothing says when all of them are there; received 'plan*-{date}.csv.gz'; allowed: ",
     ),
     **{
         f"a path such as {path}": (

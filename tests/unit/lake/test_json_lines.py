@@ -30,6 +30,10 @@ ROWS = st.lists(st.dictionaries(st.sampled_from(["a", "b", "c"]), VALUES), max_s
 @given(ROWS, st.booleans())
 def test_every_value_is_the_text_that_is_written(rows: list[dict[str, Any]], is_ascii: bool) -> None:
     content = "".join(json.dumps(row, ensure_ascii=is_ascii) + "\n" for row in rows).encode("utf-8", "surrogatepass")
+    if rows and not any(rows):
+        with pytest.raises(UnreadableFileError, match="no line has a key"):
+            parse_json_lines(content)
+        return
     table = parse_json_lines(content)
     assert set(table.column_names) == {key for row in rows for key in row}
     if not table.num_columns:
@@ -63,6 +67,7 @@ def test_no_digit_is_lost() -> None:
         (b'{"a": "\xe9"}\n', "line 1: not written in UTF-8"),
         (b'{"a": "x\ty"}\n', "line 1: Invalid control character"),
         (b'{"a": "\\ud83d"}\n', "half a character: '\\ud83d'"),
+        (b'{"a": ' + b'{"b":' * 400 + b"1" + b"}" * 401, "a value is nested too deeply"),
         (b'{"a": ' + b"[" * 100_000 + b"\n", "line 1: nested too deeply"),
     ],
 )

@@ -141,6 +141,7 @@ def test_a_manifest_lists_the_parts_with_their_rows(tmp_path: Path) -> None:
         ("[]", "not a manifest"),
         ("{", "not a manifest"),
         ("", "not a manifest"),
+        ('{"parts": {"0.csv": 2, "0.csv": 1, "1.csv": 1}}', "not a manifest: the key '0.csv' stands twice"),
     ],
 )
 def test_a_manifest_that_does_not_describe_the_parts_is_refused(tmp_path: Path, content: str, problem: str) -> None:
@@ -208,6 +209,34 @@ def test_a_part_that_changes_while_the_date_is_read(
     assert read(tmp_path, source)[0].num_rows > 0  # the next attempt
 
 
+def test_files_of_unfinished_writes_and_the_sign_itself_are_no_parts(tmp_path: Path) -> None:
+    source = declare("clicks/{date}/*/*.csv", {"marker": "clicks/{date}/a/done.csv"})
+    land(tmp_path, "clicks/2024-01-01/a/done.csv", "")
+    land(tmp_path, "clicks/2024-01-01/_temporary/0.csv")
+    with pytest.raises(DataError, match="no part has landed"):
+        read(tmp_path, source)
+    land(tmp_path, "clicks/2024-01-01/a/0.csv")
+    assert read(tmp_path, source)[0].num_rows == 1
+
+
+def test_a_folder_that_is_named_like_a_part_is_named(tmp_path: Path) -> None:
+    source = declare(complete=MARKER)
+    for name in ("0.csv", "1.csv/part-0.csv", "_SUCCESS"):
+        land(tmp_path, f"clicks/2024-01-01/{name}")
+    with pytest.raises(DataError, match=r"1\.csv: a folder is named like a part"):
+        read(tmp_path, source)
+
+
+@pytest.mark.parametrize("folder", ["a*b", "{date}", "a+b [c]"])
+def test_the_name_of_the_landing_folder_is_no_pattern(tmp_path: Path, folder: str) -> None:
+    source = declare(complete=MARKER)
+    for landing in (folder, "a b", "axb"):
+        land(tmp_path / landing, "clicks/2024-01-01/0.csv")
+        land(tmp_path / landing, "clicks/2024-01-01/_SUCCESS", "")
+    assert landed_dates(str(tmp_path / folder), source) == [DAY]
+    assert read(tmp_path / folder, source)[0].num_rows == 1
+
+
 CONTENTS = st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=5)
 
 
@@ -241,6 +270,8 @@ def test_what_was_read_of_parts_is_known_by_its_date(tmp_path: Path) -> None:
         ("clicks/{date}/part-?.csv", MARKER, "no pattern of this kind"),
         ("clicks/{date}/[ab].csv", MARKER, "no pattern of this kind"),
         ("clicks/{date}/*", MARKER, "unknown file format"),
+        ("clicks/{date}/*.csv", {"manifest": "manifests/{date}.json"}, "parts are not below it"),
+        ("clicks/{date}/_*.csv", MARKER, "no part has such a name"),
     ],
 )
 def test_a_date_in_parts_needs_one_sign_of_completeness(

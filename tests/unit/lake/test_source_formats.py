@@ -35,6 +35,12 @@ def test_each_format_gives_the_same_rows(ending: str) -> None:
     assert parse_source_file(f"file:///landing/plan{ending}", written(ending)).equals(ROWS)
 
 
+@pytest.mark.parametrize("ending", [ending for ending in SOURCE_ENDINGS if ending.endswith((".gz", ".parquet"))])
+def test_an_upload_that_only_began_is_no_file_without_rows(ending: str) -> None:
+    with pytest.raises(DataError, match="cannot be read"):
+        parse_source_file(f"file:///landing/plan{ending}", b"")
+
+
 @pytest.mark.parametrize("ending", [".csv.gz", ".parquet", ".jsonl", ".jsonl.gz"])
 def test_a_truncated_file_is_one_clear_error(ending: str) -> None:
     with pytest.raises(DataError, match=r"plan.*: cannot be read: .*; fix: land the (complete )?file again"):

@@ -19,7 +19,7 @@ from sklearn.pipeline import make_pipeline
 from nightshift.definition.prediction import PROBABILITY
 from nightshift.registry.estimators import dump_estimator, load_estimator, tree_sums
 from nightshift.registry.estimators.hist_gradient_boosting import FEW_ROWS, SUM, sum_by_bits
-from nightshift.registry.estimators.tree_sums import MAX_LEAVES, MISSING, Condition, Leaf, Split, Tree, TreeSums
+from nightshift.registry.estimators.tree_sums import MAX_LEAVES, MISSING, Branch, BranchCondition, Leaf, Tree, TreeSums
 
 KNOWN = {2: frozenset({0, 1, 3})}  # the third feature is a category
 NUMBERS = st.sampled_from([-np.inf, -1.0, -0.0, 0.0, 5e-324, 0.5, 1.0, 2.0, np.inf, np.nan])
@@ -27,15 +27,15 @@ CATEGORIES = st.sampled_from([-1.0, 0.0, 1.0, 2.0, 3.0, 255.0, np.nan])
 ROWS = st.lists(st.tuples(NUMBERS, NUMBERS, CATEGORIES), min_size=1, max_size=40)
 VALUES = st.floats(-1e6, 1e6)
 CONDITIONS = st.one_of(
-    st.builds(Condition, st.integers(0, 1), NUMBERS.filter(lambda value: not isnan(value)), st.booleans()),
-    st.builds(Condition, st.just(2), categories=st.frozensets(st.sampled_from([0, 1, 3, MISSING]))),
+    st.builds(BranchCondition, st.integers(0, 1), NUMBERS.filter(lambda value: not isnan(value)), st.booleans()),
+    st.builds(BranchCondition, st.just(2), categories=st.frozensets(st.sampled_from([0, 1, 3, MISSING]))),
 )
-TREES = st.recursive(st.builds(Leaf, VALUES), lambda nodes: st.builds(Split, CONDITIONS, nodes, nodes), max_leaves=40)
+TREES = st.recursive(st.builds(Leaf, VALUES), lambda nodes: st.builds(Branch, CONDITIONS, nodes, nodes), max_leaves=40)
 
 
 def walk(tree: Tree, row: Any) -> float:
-    """The value of the leaf that a row reaches, by the words of `Condition`."""
-    while isinstance(tree, Split):
+    """The value of the leaf that a row reaches, by the words of `BranchCondition`."""
+    while isinstance(tree, Branch):
         condition = tree.condition
         value = row[condition.feature]
         if condition.feature in KNOWN:
@@ -63,14 +63,17 @@ def test_sums_are_those_of_a_walk(trees: list[tuple[int, Tree]], rows: list[Any]
 def test_the_largest_tree_and_one_that_is_too_large(leans: str) -> None:
     tree: Tree = Leaf(0.0)
     for threshold in range(1, MAX_LEAVES):
-        condition, leaf = Condition(0, float(threshold if leans == "left" else -threshold)), Leaf(float(threshold))
-        tree = Split(condition, tree, leaf) if leans == "left" else Split(condition, leaf, tree)
+        condition, leaf = (
+            BranchCondition(0, float(threshold if leans == "left" else -threshold)),
+            Leaf(float(threshold)),
+        )
+        tree = Branch(condition, tree, leaf) if leans == "left" else Branch(condition, leaf, tree)
     rows = np.linspace(-MAX_LEAVES, MAX_LEAVES, 999)[:, None]
     sums = np.zeros((999, 1))
     TreeSums([(0, tree)], {}).add_to(sums, rows)
     assert sums[:, 0].tolist() == [walk(tree, row) for row in rows]
     with pytest.raises(ValueError, match=f"a tree has {MAX_LEAVES + 1} leaves"):
-        TreeSums([(0, Split(Condition(0), tree, Leaf(1.0)))], {})
+        TreeSums([(0, Branch(BranchCondition(0), tree, Leaf(1.0)))], {})
 
 
 def table(rows: int) -> Any:
@@ -94,7 +97,7 @@ BOOSTED = {
     "a number": (HistGradientBoostingRegressor(**FEW), lambda numbers: numbers),
     "a count": (HistGradientBoostingRegressor(loss="poisson", **FEW), lambda numbers: np.abs(numbers).round()),
     "categories": (HistGradientBoostingClassifier(categorical_features=[5], **FEW), lambda numbers: numbers > 1),
-    "large trees": (HistGradientBoostingRegressor(max_leaf_nodes=200, **FEW), lambda numbers: numbers),
+    "large trees": (HistGradientBoostingRegressor(max_leaf_nodes=64, **FEW), lambda numbers: numbers),
     "a pipeline": (make_pipeline(SimpleImputer(), HistGradientBoostingClassifier(**FEW)), lambda numbers: numbers > 1),
     "calibrated": (CalibratedClassifierCV(HistGradientBoostingClassifier(**FEW), cv=2), lambda numbers: numbers > 1),
     "transformed": (TransformedTargetRegressor(HistGradientBoostingRegressor(**FEW)), lambda numbers: numbers),
@@ -123,6 +126,27 @@ def test_boosted_trees_score_as_by_scikit_learn(name: str) -> None:
     assert all(SUM in vars(part) for part in boosted_parts(estimator))
     assert score(unmet).tobytes() == own.tobytes()
     assert score(unmet[:50]).tobytes() == own_few.tobytes()
+
+
+def test_trees_of_stages_and_of_another_fit_are_summed_by_scikit_learn() -> None:
+    features = table(FEW_ROWS + 3)
+    first, second = labels(features), -labels(features)
+    estimator = HistGradientBoostingRegressor(**FEW).fit(features, first)
+    stages = [stage.tobytes() for stage in estimator.staged_predict(features)]
+    sum_by_bits(estimator)
+    assert [stage.tobytes() for stage in estimator.staged_predict(features)] == stages
+    estimator.fit(features, second)
+    expected = HistGradientBoostingRegressor(**FEW).fit(features, second).predict(features)
+    assert estimator.predict(features).tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("folds", [2, 5])
+def test_all_fits_of_an_ensemble_are_summed_by_bits(folds: int) -> None:
+    features = table(600)
+    estimator = CalibratedClassifierCV(HistGradientBoostingClassifier(**FEW), cv=folds)
+    files = dump_estimator(estimator.fit(features, labels(features) > 1), PROBABILITY, None)
+    loaded: Any = load_estimator(files, PROBABILITY)[0]
+    assert [SUM in vars(part) for part in boosted_parts(loaded)] == [True] * folds
 
 
 def test_trees_that_are_too_large_are_summed_by_scikit_learn(caplog: pytest.LogCaptureFixture) -> None:

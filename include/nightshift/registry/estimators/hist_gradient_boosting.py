@@ -13,9 +13,12 @@ from typing import Any
 import numpy as np
 
 from nightshift.registry.estimators.adapter import Matrix
-from nightshift.registry.estimators.tree_sums import MISSING, Condition, Leaf, Split, Tree, TreeSums
+from nightshift.registry.estimators.tree_sums import MISSING, Branch, BranchCondition, Leaf, Tree, TreeSums
 
 SUM = "_predict_iterations"  # scikit-learn's method
+NODE = ("is_leaf", "value", "left", "right", "feature_idx", "num_threshold", "missing_go_to_left", "is_categorical",
+        "bitset_idx")  # fmt: skip
+LEAVES = 64  # of a tree: larger ones are walked as fast
 PROBES = 512  # rows
 FEW_ROWS = 4_096  # whose trees are walked faster than the vectors of all conditions are made
 
@@ -27,36 +30,39 @@ def sum_by_bits(fitted: Any) -> None:
 
     One whose trees are too large, or give other sums on rows at the limits of their conditions, keeps its own.
     """
-    for estimator in _boosted(fitted, set()):
+    for estimator in _boosted(fitted, {}):
+        if not hasattr(estimator, "_predictors"):  # the template of fitted ones
+            continue
         try:
             sums = TreeSums(_trees(estimator), _categories(estimator))
         except (ValueError, AttributeError, TypeError, KeyError) as error:  # of a later scikit-learn, too
             log.info("the trees are summed by scikit-learn: %s", error)
             continue
         if _agrees(sums, estimator):
-            setattr(estimator, SUM, _Sum(sums, getattr(estimator, SUM)))
+            setattr(estimator, SUM, _Sum(sums, estimator._predictors, getattr(estimator, SUM)))
         else:
             log.warning("the trees are summed by scikit-learn, whose sums differ from those of NIGHTSHIFT_TREE_SUMS")
 
 
 class _Sum:
-    """Takes the place of scikit-learn's method."""
+    """Takes the place of scikit-learn's method, for all of the trees that the estimator had; others it sums itself."""
 
-    def __init__(self, sums: TreeSums, own: Any) -> None:
-        self.sums, self.own = sums, own
+    def __init__(self, sums: TreeSums, predictors: Any, own: Any) -> None:
+        self.sums, self.predictors, self.rounds, self.own = sums, predictors, len(predictors), own
 
-    def __call__(self, rows: Matrix, predictors: Any, total: Matrix, is_binned: bool, threads: int) -> None:
-        if is_binned or len(rows) < FEW_ROWS:
-            self.own(rows, predictors, total, is_binned, threads)
+    def __call__(self, rows: Matrix, predictors: Any, total: Matrix, is_binned: bool, n_threads: int) -> None:
+        are_all = predictors is self.predictors and len(predictors) == self.rounds
+        if is_binned or not are_all or len(rows) < FEW_ROWS:
+            self.own(rows, predictors, total, is_binned, n_threads)
         else:
             self.sums.add_to(total, rows)
 
 
-def _boosted(part: Any, visited: set[int]) -> Iterator[Any]:
-    """The boosted estimators of a fitted estimator, in all of its parts."""
+def _boosted(part: Any, visited: dict[int, Any]) -> Iterator[Any]:
+    """The boosted estimators of a fitted estimator, in all of its parts; those visited are kept, so are their ids."""
     if id(part) in visited or isinstance(part, np.ndarray | str | bytes | int | float):
         return
-    visited.add(id(part))
+    visited[id(part)] = part
     if hasattr(part, SUM):
         yield part
     elif isinstance(part, list | tuple):
@@ -70,31 +76,34 @@ def _boosted(part: Any, visited: set[int]) -> Iterator[Any]:
 
 def _trees(estimator: Any) -> list[tuple[int, Tree]]:
     return [
-        (position, _tree(predictor, estimator._bin_mapper))
+        (position, _tree(predictor))
         for iteration in estimator._predictors
         for position, predictor in enumerate(iteration)
     ]
 
 
-def _tree(predictor: Any, mapper: Any) -> Tree:
+def _tree(predictor: Any) -> Tree:
     """The tree of a predictor, whose nodes follow their parents."""
+    if (leaves := int(predictor.nodes["is_leaf"].sum())) > LEAVES:
+        raise ValueError(f"a tree has {leaves} leaves")
     nodes: dict[int, Tree] = {}
-    for number in reversed(range(len(predictor.nodes))):
-        node = dict(zip(predictor.nodes.dtype.names, predictor.nodes[number].item(), strict=True))
-        if node["is_leaf"]:
-            nodes[number] = Leaf(node["value"])
+    columns = zip(*(predictor.nodes[name].tolist() for name in NODE), strict=True)
+    for number, (is_leaf, value, left, right, *condition) in reversed(list(enumerate(columns))):
+        if is_leaf:
+            nodes[number] = Leaf(value)
         else:
-            nodes[number] = Split(_condition(node, predictor, mapper), nodes[node["left"]], nodes[node["right"]])
+            nodes[number] = Branch(_condition(predictor, *condition), nodes[left], nodes[right])
     return nodes[0]
 
 
-def _condition(node: dict[str, Any], predictor: Any, mapper: Any) -> Condition:
-    feature, missing = node["feature_idx"], bool(node["missing_go_to_left"])
-    if not node["is_categorical"]:
-        return Condition(feature, node["num_threshold"], missing)
-    bits = predictor.raw_left_cat_bitsets[node["bitset_idx"]].astype("<u4").view(np.uint8)
+def _condition(
+    predictor: Any, feature: int, threshold: float, missing: int, is_categorical: int, categories: int
+) -> BranchCondition:
+    if not is_categorical:
+        return BranchCondition(feature, threshold, bool(missing))
+    bits = predictor.raw_left_cat_bitsets[categories].astype("<u4").view(np.uint8)
     left = frozenset(np.flatnonzero(np.unpackbits(bits, bitorder="little")).tolist())
-    return Condition(feature, categories=left | {MISSING} if missing else left)
+    return BranchCondition(feature, categories=left | {MISSING} if missing else left)
 
 
 def _categories(estimator: Any) -> dict[int, frozenset[int]]:

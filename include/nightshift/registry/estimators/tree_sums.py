@@ -26,7 +26,7 @@ Column = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Condition:
+class BranchCondition:
     """A condition on a feature; rows that meet it go to the left.
 
     Attributes:
@@ -54,19 +54,19 @@ class Leaf:
 
 
 @dataclass(frozen=True)
-class Split:
+class Branch:
     """A node with a condition, and the values of the leaves below it from left to right."""
 
-    condition: Condition
-    left: Leaf | Split
-    right: Leaf | Split
+    condition: BranchCondition
+    left: Leaf | Branch
+    right: Leaf | Branch
     leaf_values: tuple[float, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "leaf_values", self.left.leaf_values + self.right.leaf_values)
 
 
-Tree = Leaf | Split
+Tree = Leaf | Branch
 
 
 class TreeSums:
@@ -81,7 +81,7 @@ class TreeSums:
     """
 
     def __init__(self, trees: Sequence[tuple[int, Tree]], categories: Mapping[int, frozenset[int]]) -> None:
-        numbers: dict[Condition, int] = {}
+        numbers: dict[BranchCondition, int] = {}
         self.categories = categories
         self.programs = [(position, _Program.of(tree, numbers)) for position, tree in trees]
         self.conditions = tuple(numbers)
@@ -123,7 +123,7 @@ class _Numbers:
     def __init__(self, column: Column) -> None:
         self.column, self.missing = column, _pack(np.isnan(column))
 
-    def meeting(self, condition: Condition) -> Bits:
+    def meeting(self, condition: BranchCondition) -> Bits:
         rows = _pack(self.column <= condition.threshold)
         return rows | self.missing if condition.missing else rows
 
@@ -136,7 +136,7 @@ class _Categories:
         self.rows = {category: _pack(codes == category) for category in known}
         self.rows[MISSING] = ~_union(list(self.rows.values()), len(column))
 
-    def meeting(self, condition: Condition) -> Bits:
+    def meeting(self, condition: BranchCondition) -> Bits:
         sides: dict[bool, list[Bits]] = {True: [], False: []}
         for category, rows in self.rows.items():
             sides[category in condition.categories].append(rows)
@@ -175,7 +175,7 @@ class _Program(NamedTuple):
     leaf_values: Column
 
     @classmethod
-    def of(cls, tree: Tree, conditions: dict[Condition, int]) -> _Program:
+    def of(cls, tree: Tree, conditions: dict[BranchCondition, int]) -> _Program:
         """The program of a tree; its conditions are numbered by those of the trees before it, and added to them."""
         count = len(tree.leaf_values)
         if count > MAX_LEAVES:
@@ -190,7 +190,7 @@ class _Program(NamedTuple):
             for bit in range(differing, differing_above):
                 if first >> bit & 1:
                     number[bit].append(vector)
-            if isinstance(node, Split):
+            if isinstance(node, Branch):
                 left, right = len(steps) + 1, len(steps) + 2
                 steps.append(_Step(left, vector, conditions.setdefault(node.condition, len(conditions)), left))
                 steps.append(_Step(right, vector, None, left))
