@@ -99,6 +99,9 @@ def explain(
             message, allowed = "not allowed here", f"text that matches {context['pattern']}"
         case "string_type" if isinstance(received, (bool, int, float, date)):
             message, allowed, fix = "wrong type", allowed or detail["msg"], fix or "write it in quotes"
+        case "model_type" | "dict_type" | "tuple_type" | "list_type" as kind:
+            form = "a list" if kind in {"tuple_type", "list_type"} else "a mapping of keys and values"
+            message, allowed = "wrong type", allowed or form
         case kind if kind.endswith(("_type", "_parsing")):
             message, allowed = "wrong type", allowed or detail["msg"]
     if isinstance(received, (dict, list)):

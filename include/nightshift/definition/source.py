@@ -126,8 +126,8 @@ class Completeness(StrictModel):
     """What shows that a date is complete: a marker, a manifest, or that no part has changed for a while; one of them.
 
     Parts are the files that the `path` with its `*` matches; a file whose name begins with `_` or `.` is none. A part
-    that appears or changes while a date is read makes the task try again. What lands after a date was read is noticed
-    within `restates`.
+    that appears or changes while a date is read makes the task try again. What lands after a date was read is read
+    within `restates`, and never without it.
     """
 
     marker: str | None = Field(

@@ -18,6 +18,11 @@ NULL = "null"
 UNDECIDED = "!decide"  # the tag of a proposed value that a person has to confirm or replace
 
 
+def _line(file: Path, number: int) -> str:
+    lines = file.read_text(encoding="utf-8").splitlines()
+    return lines[number - 1] if number <= len(lines) else ""
+
+
 def parse(file: Path) -> CommentedMap:
     """Parses a definition's file into a tree that keeps line numbers; it is only read, for others may have the same.
 
@@ -35,7 +40,9 @@ def parse(file: Path) -> CommentedMap:
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         message = f"not valid YAML: {error.problem}"
-        raise DefinitionError([TerminalError(message, where=f"{file}:{line}", fix="correct the syntax")]) from None
+        # Between { and } of a mapping in one line, the braces of `{date}` begin another mapping.
+        fix = "put the value with {date} in quotes" if "{date}" in _line(file, line) else "correct the syntax"
+        raise DefinitionError([TerminalError(message, where=f"{file}:{line}", fix=fix)]) from None
     except (YAMLError, ValueError) as error:
         raise DefinitionError([TerminalError(f"not valid YAML: {error}", where=str(file))]) from None
     if not isinstance(tree, CommentedMap):

@@ -67,6 +67,12 @@ def exists(uri: str) -> bool:
     return bool(system.get_file_info(path).type == fs.FileType.File)
 
 
+def is_folder(uri: str) -> bool:
+    """Whether there is a folder at a location."""
+    system, path = open_fs(uri)
+    return bool(system.get_file_info(path).type == fs.FileType.Directory)
+
+
 def list_files(uri: str, ending: str = "") -> list[str]:
     """The files below a folder, as URIs, sorted; none if the folder does not exist."""
     return list(file_sizes(uri, ending))
@@ -90,7 +96,10 @@ def files_older_than(uri: str, limit: datetime) -> list[str]:
 
 def _file_infos(uri: str) -> dict[str, fs.FileInfo]:
     system, path = open_fs(uri)
-    entries = system.get_file_info(fs.FileSelector(path, allow_not_found=True, recursive=True))
+    try:
+        entries = system.get_file_info(fs.FileSelector(path, allow_not_found=True, recursive=True))
+    except NotADirectoryError:  # a file of that name
+        return {}
     prefix = uri.split("://", 1)[0] + "://" if "://" in uri else "file://"
     files = {prefix + info.path: info for info in entries if info.type == fs.FileType.File}
     return dict(sorted(files.items()))

@@ -82,6 +82,8 @@ _NESTED = json.JSONDecoder(
 def _parse_row(line: bytes) -> dict[str, Any]:
     """The object of a line without blanks around it; numbers are texts, but not those of nested values."""
     text = line.decode()
+    if text.startswith("["):
+        raise ValueError("a JSON array, not an object")
     try:
         pairs, end = _PLAIN.raw_decode(text)
         if end < len(text):

@@ -25,7 +25,7 @@ from nightshift.lake.conversions import (
     declarable_types,
 )
 from nightshift.lake.csv_files import repeated_header
-from nightshift.lake.files import read_bytes
+from nightshift.lake.files import is_folder, read_bytes
 from nightshift.lake.landed_parts import (
     LandingFile,
     combined_digest,
@@ -189,6 +189,10 @@ def parse_landed(uri: str, written: CsvFormat = PLAIN_CSV) -> tuple[pa.Table, st
         content = read_bytes(uri)
     except FileNotFoundError:
         raise NotYetAvailable("the file has not landed", where=uri) from None
+    except OSError:
+        if not is_folder(uri):
+            raise
+        raise DataError("a folder, not a file", where=uri, fix="land a file of that name") from None
     return parse_source_file(uri, content, written), content_digest(content)
 
 

@@ -6,7 +6,7 @@ import json
 
 from pydantic import BaseModel, ConfigDict, NonNegativeInt, ValidationError
 
-from nightshift.errors import DataError, first_line
+from nightshift.errors import DataError, NotYetAvailable, first_line
 from nightshift.lake.files import read_bytes
 from nightshift.lake.json_lines import unique_keys
 
@@ -27,10 +27,13 @@ def read_manifest(uri: str) -> dict[str, int | None]:
     """The parts that a manifest lists, with their numbers of rows.
 
     Raises:
+        NotYetAvailable: If it has not landed.
         DataError: If it is no manifest.
     """
     try:
         return PartsManifest.model_validate(json.loads(read_bytes(uri), object_pairs_hook=unique_keys)).parts
+    except FileNotFoundError:
+        raise NotYetAvailable("the manifest has not landed", where=uri) from None
     except ValueError as error:  # those of pydantic, too
         raise DataError(
             f"not a manifest: {_reason(error)}",

@@ -9,8 +9,9 @@ from nightshift.definition.calendar import zone_of
 from nightshift.definition.duration import format_duration
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.problem import Problem
+from nightshift.definition.source import Source
 from nightshift.errors import DataError
-from nightshift.lake.landed_parts import landed_dates, landing_file
+from nightshift.lake.landed_parts import landed_dates, landing_file, why_incomplete
 from nightshift.lake.landing import read_landed
 from nightshift.lake.tables import raw_table
 from nightshift.profiling.bounds import MIN_DATES
@@ -26,11 +27,26 @@ def landed_problems(definition: ModelDefinition, landing: str) -> Iterator[Probl
     landed = {name: landed_dates(landing, source) for name, source in definition.sources.items()}
     newest = max((dates[-1] for dates in landed.values() if dates), default=date.min)
     for name, dates in landed.items():
+        if not dates:
+            yield from _never_complete(definition.sources[name], landing, name)
         if dates:
             yield from _unreadable(definition, landing, name, dates[-1])
             if definition.sources[name].cadence == "daily":
                 yield from _windows_beyond(definition, name, dates)
                 yield from _waited_for(name, dates, newest)
+
+
+def _never_complete(source: Source, landing: str, name: str) -> Iterator[Problem]:
+    """Parts of dates that have landed while no date is complete, such as of a misspelt marker."""
+    parts = landed_dates(landing, source.model_copy(update={"complete": None})) if source.complete else []
+    if parts and source.complete and source.complete.settled is None:
+        yield Problem(
+            ("sources", name, "complete"),
+            f"parts of {len(parts)} dates have landed, {parts[0]} to {parts[-1]}, and none is complete",
+            why_incomplete(landing_file(landing, name, source, parts[-1])),
+            "a file that lands after the parts of each date",
+            "correct the path, or land it",
+        )
 
 
 def _waited_for(name: str, dates: list[date], newest: date) -> Iterator[Problem]:

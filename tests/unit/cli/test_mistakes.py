@@ -35,6 +35,18 @@ MISTAKES: dict[str, tuple[str, str, str, str]] = {
         "sources.plan.path",
         "a date has parts, and nothing says when all of them are there; received 'plan*-{date}.csv.gz'; allowed: ",
     ),
+    "completeness that is no mapping": (
+        "path: plan-{date}.csv.gz",
+        "path: plan-{date}.csv.gz\n    complete: true",
+        "sources.plan.complete",
+        "wrong type; received True; allowed: a mapping of keys and values",
+    ),
+    "a marker of which no date has one": (
+        "path: plan-{date}.csv.gz",
+        'path: plan-{date}.csv.gz\n    complete: {marker: "plan-{date}.done"}',
+        "sources.plan.complete",
+        "parts of 5 dates have landed, 2024-01-01 to 2024-01-05, and none is complete; received '",
+    ),
     **{
         f"a path such as {path}": (
             "path: plan-{date}",

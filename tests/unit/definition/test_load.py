@@ -438,6 +438,12 @@ def test_the_field_folder_is_an_unknown_key(models: Path) -> None:
         pytest.param("name: tiny\nowner: [tests\n", 3, "not valid YAML", id="open bracket"),
         pytest.param("name: tiny\n\towner: tests\n", 2, "not valid YAML", id="tab"),
         pytest.param('name: tiny\nname: "tiny"\n', 2, "not valid YAML: found duplicate key", id="duplicate key"),
+        pytest.param(
+            "name: tiny\nsources: {a: {path: a/{date}.csv}}\n",
+            2,
+            "not valid YAML: expected ',' or '}', but got '{'; fix: put the value with {date} in quotes",
+            id="date in braces",
+        ),
         pytest.param("name: tiny\n---\nname: tiny\n", 2, "not valid YAML", id="two documents"),
         pytest.param("name: *nobody\n", 1, "not valid YAML", id="unknown alias"),
         pytest.param("", 1, "not a mapping", id="empty"),

@@ -57,9 +57,9 @@ def test_no_digit_is_lost() -> None:
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (b'{"a": 1}\n[1]\n', "line 2: no JSON object: [1]"),
+        (b'{"a": 1}\n[1]\n', "line 2: a JSON array, not an object: [1]"),
         (b'{"a": 1}\nnull\n', "line 2: no JSON object: null"),
-        (b'[\n{"a": 1}\n]\n', "line 1: Expecting value: ["),
+        (b'[\n{"a": 1}\n]\n', "line 1: a JSON array, not an object: ["),
         (b'\n{"a": 1', "line 2: Expecting ',' delimiter"),
         (b'{"a": 1}{"a": 2}\n', "line 1: text behind the object"),
         (b'{"a": 1, "a": 2}\n', "line 1: the key 'a' stands twice in an object"),

@@ -237,6 +237,18 @@ def test_the_name_of_the_landing_folder_is_no_pattern(tmp_path: Path, folder: st
     assert read(tmp_path / folder, source)[0].num_rows == 1
 
 
+def test_a_file_in_the_place_of_the_folder_has_no_parts(tmp_path: Path) -> None:
+    land(tmp_path, "clicks/2024-01-01")
+    assert why_incomplete(of_day(tmp_path, declare(complete={"settled": "1s"}))) == "no part has landed"
+
+
+def test_a_folder_in_the_place_of_a_file_is_named(tmp_path: Path) -> None:
+    source = declare("{date}.csv")
+    (tmp_path / "2024-01-01.csv").mkdir()
+    with pytest.raises(DataError, match=r"2024-01-01\.csv: a folder, not a file"):
+        read(tmp_path, source)
+
+
 CONTENTS = st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=5)
 
 
