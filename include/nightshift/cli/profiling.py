@@ -136,6 +136,7 @@ def _profile_sources(
     drafts, dates, profiles = {}, {}, {}
     for entry in landed:
         draft = find_draft(settings.models_path, model, entry.name, entry.path, settings.sources_path)
+        draft = draft.with_completeness(entry.complete)
         dates[entry.name] = select_dates(settings.landing_uri, draft)
         draft, written_notes = propose_csv_format(settings.landing_uri, entry.name, draft, dates[entry.name])
         drafts[entry.name] = draft

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from nightshift.definition.load import FILE, definition_folders
 from nightshift.definition.messages import as_error, explain
 from nightshift.definition.schedule import Schedule
 from nightshift.definition.shared_sources import ENDING, SHARED, SharedFile, default_sources_folder
-from nightshift.definition.source import Source
+from nightshift.definition.source import Completeness, Source
 from nightshift.definition.source_rules import path_problems, source_file_problems
 from nightshift.definition.yaml_tree import parse, plain
 from nightshift.errors import DefinitionError, TerminalError
@@ -63,6 +63,14 @@ class Draft:
     zone: str
     shared: bool = False
     uses: SourceUses = SourceUses()
+
+    def with_completeness(self, complete: Mapping[str, str]) -> Draft:
+        """The draft with what shows that a date is complete, unless it is declared; while it is a guess, all dates are."""
+        if not complete or "complete" in self.given:
+            return self
+        shown = {"settled": "0s"} if "settled" in complete else complete
+        source = self.source.model_copy(update={"complete": Completeness.model_validate(shown)})
+        return replace(self, given={**self.given, "complete": dict(complete)}, source=source)
 
 
 def find_draft(

@@ -12,7 +12,7 @@ from typing import Any
 
 from nightshift.profiling.candidate_features import Entries, candidate_features
 from nightshift.profiling.column_types import NUMBERS
-from nightshift.profiling.proposal import ProposedSection, ProposedValue, without_evidence
+from nightshift.profiling.proposal import ProposedSection, ProposedValue, plain_values, without_evidence
 from nightshift.profiling.roles import ProfiledSource, Roles
 from nightshift.profiling.zones import DEFAULT_ZONE
 
@@ -84,7 +84,11 @@ def _source(name: str, source: ProfiledSource, roles: Roles) -> ProposedValue | 
     # Short, for a person to read at once: profile-source proposes the rest, with its evidence.
     entries = {key: entry for key, entry in source.section.entries.items() if key not in FURTHER_CHECKS}
     entries |= {key: _short(entries[key]) for key in ("rows", "columns") if key in entries}
-    files = "a file per date" if source.daily else "each file a full version"
+    if (complete := plain_values(source.section).get("complete")) and "settled" in complete:
+        guess = _question(complete["settled"], "how long no part of a date is written when all of them are there")
+        entries["complete"] = ProposedSection({"settled": guess})
+    has_parts, single = complete is not None, "a file per date" if source.daily else "each file a full version"
+    files = "parts of each date" if has_parts else single
     entries["description"] = ProposedValue(f"{name.replace('_', ' ')}, {files}")
     entries["available"] = ProposedSection({"after": _question(after, question)})
     return ProposedSection(entries)
