@@ -65,7 +65,7 @@ class Draft:
     uses: SourceUses = SourceUses()
 
     def with_completeness(self, complete: Mapping[str, str]) -> Draft:
-        """The draft with what shows that a date is complete, unless it is declared; while it is a guess, all dates are."""
+        """The draft with what shows that a date is complete, unless it is declared; by a guess, all dates are."""
         if not complete or "complete" in self.given:
             return self
         shown = {"settled": "0s"} if "settled" in complete else complete
