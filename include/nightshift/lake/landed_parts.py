@@ -218,9 +218,14 @@ def _date_in(uri: str, root: str, pattern: str) -> date | None:
 
 @lru_cache(maxsize=256)
 def _expression(root: str, pattern: str) -> re.Pattern[str]:
-    """What a pattern below the landing folder matches; the name of that folder is taken as it is."""
-    words = re.escape(pattern).replace(re.escape(PART), "[^/]*").replace(re.escape(DATE), f"({DAY})")
-    return re.compile(f"{re.escape(root)}/{words}")
+    """What a pattern below the landing folder matches; the name of that folder is taken as it is.
+
+    Each `*` ends where what follows it first stands, and is not tried again: in the time of the name, as of `fnmatch`.
+    """
+    first, *others = (re.escape(text).replace(re.escape(DATE), f"({DAY})") for text in pattern.split(PART))
+    middle = "".join(f"(?>[^/]*?{text})" for text in others[:-1])
+    last = f"[^/]*{others[-1]}" if others else ""
+    return re.compile(f"{re.escape(root)}/{first}{middle}{last}")
 
 
 def _as_date(text: str) -> date | None:

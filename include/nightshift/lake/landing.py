@@ -157,12 +157,14 @@ def parse_parts(file: LandingFile, written: CsvFormat = PLAIN_CSV) -> tuple[pa.T
         NotYetAvailable: If it has not landed completely.
         DataError: If a file cannot be read, is the header once more, or a column has different types in parts.
     """
-    tables, digests = list[pa.Table](), list[str]()
-    for uri in landed_parts(file).uris:
+    parts, tables, digests = landed_parts(file), list[pa.Table](), list[str]()
+    for uri in parts.uris:
         rows, digest = parse_landed(uri, written)
+        parts.check_rows(uri, rows.num_rows)
         check_header(uri, rows, written)
         tables.append(rows)
         digests.append(digest)
+    parts.check_unchanged()
     try:
         rows = tables[0] if len(tables) == 1 else pa.concat_tables(tables, promote_options="permissive")
     except pa.ArrowException as error:

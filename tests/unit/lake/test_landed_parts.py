@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -247,6 +248,20 @@ def test_a_folder_in_the_place_of_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "2024-01-01.csv").mkdir()
     with pytest.raises(DataError, match=r"2024-01-01\.csv: a folder, not a file"):
         read(tmp_path, source)
+
+
+NAMES = st.text("ab.", max_size=6)
+
+
+@given(st.lists(NAMES, min_size=1, max_size=4), NAMES)
+def test_a_pattern_matches_what_the_shell_would(pieces: list[str], name: str) -> None:
+    expression = landed_parts._expression("file:///landing", "*".join(pieces))
+    assert bool(expression.fullmatch(f"file:///landing/{name}")) == fnmatchcase(name, "*".join(pieces))
+
+
+def test_a_pattern_of_many_parts_is_matched_at_once() -> None:
+    expression = landed_parts._expression("file:///landing", "*a" * 12 + "*.csv")
+    assert not expression.fullmatch("file:///landing/" + "a" * 5_000)
 
 
 CONTENTS = st.lists(st.sampled_from(["a", "b", "c"]), min_size=1, max_size=5)
