@@ -124,6 +124,7 @@ def score(
     from nightshift.project import Project
     from nightshift.replay.summary import nights_table
     from nightshift.stages.by_hand import monitor_night, score_night
+    from nightshift.stages.ingest import describe_changes
     from nightshift.status import night_statuses
 
     project = Project(model)
@@ -135,6 +136,8 @@ def score(
             score_night(project, day, f"by-hand-{day}", show)
             monitored = monitor_night(project, day, f"by-hand-{day}", show)
     print_table(console, nights_table(model, night_statuses(project, dates[0], dates[-1])))
+    for line in describe_changes(project, dates[0], dates[-1]):
+        write_line(line)
     write_line(f"report: {monitored.report}")
     if monitored.decision.action == "request":
         write_line(

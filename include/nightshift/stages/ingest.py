@@ -19,6 +19,8 @@ from nightshift.project import Progress, Project
 from nightshift.stages.reread import reread
 from nightshift.types import Measurement
 
+MONITOR = "ingest"
+
 
 def ingest(project: Project, night: date, run_id: str = "by hand", progress: Progress = print) -> tuple[str, ...]:
     """Stages the files a night needs, and those that landed late or again, corrected, since they were due.
@@ -53,8 +55,14 @@ def ingest(project: Project, night: date, run_id: str = "by hand", progress: Pro
     for measurement in measurements:
         progress(f"{measurement.subject}: {measurement.detail}")
     if measurements:
-        project.record("ingest", night, measurements, run_id)
+        project.record(MONITOR, night, measurements, run_id)
     return (*staged, *again.locations)
+
+
+def describe_changes(project: Project, first: date, last: date) -> list[str]:
+    """What nights from `first` to `last` found to have landed late or again, and what they read again, a line each."""
+    rows = project.monitored(first, last, MONITOR)
+    return [f"{row['score_date']}: {row['subject']}: {row['detail']}" for row in rows]
 
 
 def ingest_history(project: Project, first: date, last: date) -> tuple[str, ...]:

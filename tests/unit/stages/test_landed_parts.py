@@ -18,7 +18,7 @@ from nightshift.lake.tables import raw_table
 from nightshift.project import Project
 from nightshift.settings import PROJECT, Settings
 from nightshift.stages.audit import audit_and_publish
-from nightshift.stages.ingest import ingest, ingest_history
+from nightshift.stages.ingest import describe_changes, ingest, ingest_history
 from nightshift.stages.wait import describe_missing, files_not_landed
 from unit.tables import day
 
@@ -90,6 +90,8 @@ def test_a_part_that_lands_late_is_read_again(project: Project, capsys: pytest.C
     land_part(project, day(1), "1.parquet", ["b"])
     assert "*.parquet landed again, corrected" in restated(project, capsys)
     assert machines(project, day(1)) == ["a", "b"]
+    [line] = describe_changes(project, day(3), day(3))
+    assert line.startswith("2024-01-03: raw.failures of 2024-01-01: *.parquet landed again, corrected")
     assert restated(project, capsys) == ""
 
 
