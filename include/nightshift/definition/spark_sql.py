@@ -97,7 +97,8 @@ def _check(node: exp.Expr) -> None:
         isinstance(node, exp.Binary | exp.Unary | exp.Cast | exp.StrToTime | exp.TimestampFromParts)
         or type(node).__name__ in _SAME
     ):
-        raise UntranslatableError(f"only Spark evaluates `{node.sql(dialect='spark')}`")
+        function = node if isinstance(node, exp.Func) else node.find_ancestor(exp.Func) or node
+        raise UntranslatableError(f"only Spark evaluates `{function.sql(dialect='spark')}`")
 
 
 def _translated(node: exp.Expr) -> exp.Expr:

@@ -201,10 +201,11 @@ def _uncounted(definition: ModelDefinition, name: str, staged: Staged) -> Iterat
     """The rows of a source that no aggregate counts, or no look-up matches, by reason."""
     conditions = list(left_out_conditions(definition, name))
     rows = InProcessRows(read_staged(staged, raw_table(definition, name)), {})
-    for condition, count in zip(conditions, count_conditions(conditions, rows), strict=True):
-        if isinstance(count, str):
-            yield f"{name}: not counted here, {condition.subject}: {count}"
-        elif count:
+    counts = count_conditions(conditions, rows)
+    for reason in dict.fromkeys(count for count in counts if isinstance(count, str)):
+        yield f"{name}: rows that features leave out could not be counted: {reason}"
+    for condition, count in zip(conditions, counts, strict=True):
+        if isinstance(count, int) and count:
             yield f"{name}: {count:,} of {rows.rows:,} rows of {staged.dates} {condition.predicate}"
 
 
