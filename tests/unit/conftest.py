@@ -40,8 +40,8 @@ def smoke_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """The gate loads and scores a stored model here; a process of its own, which imports for 2 s, is `test_smoke`'s."""
     from nightshift.training import smoke
 
-    def run(folder: Path, digest: str, limit: float) -> str:
-        smoke.main(folder, digest)
+    def run(folder: Path, digest: str, tree_sums: bool, limit: float) -> str:
+        smoke.main(folder, digest, tree_sums)
         return ""
 
     monkeypatch.setattr(smoke, "_run", run)
