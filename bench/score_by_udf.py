@@ -29,19 +29,24 @@ def save_model(estimator: Any, path: str) -> None:
     mlflow.sklearn.save_model(estimator, path, pyfunc_predict_fn="predict_proba", serialization_format="cloudpickle")
 
 
+def scoring_arguments(description: str) -> argparse.Namespace:
+    """The arguments of a script that scores files."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--model", required=True)
+    parser.add_argument("--key", required=True)
+    parser.add_argument("--features", required=True)
+    parser.add_argument("--out", required=True)
+    parser.add_argument("files", nargs="+")
+    return parser.parse_args()
+
+
 def main() -> None:
     """Scores the files twice in one session."""
     import mlflow.pyfunc
     from pyspark.sql import SparkSession
     from pyspark.sql import functions as F
 
-    parser = argparse.ArgumentParser(description="Scores files by spark_udf.")
-    parser.add_argument("--model", required=True)
-    parser.add_argument("--key", required=True)
-    parser.add_argument("--features", required=True)
-    parser.add_argument("--out", required=True)
-    parser.add_argument("files", nargs="+")
-    arguments = parser.parse_args()
+    arguments = scoring_arguments("Scores files by spark_udf.")
     spark = SparkSession.builder.getOrCreate()
     spark.range(1).collect()
     sys.stdout.write(f"{READY}\n")

@@ -5,7 +5,6 @@ The last line is the number of seconds from the first file to the last score.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 from time import perf_counter
@@ -14,18 +13,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bench.score_by_udf import load_model
+from bench.score_by_udf import load_model, scoring_arguments
 
 
 def main() -> None:
     """Scores every file and writes the key with the score beside it."""
-    parser = argparse.ArgumentParser(description="Scores files in one process.")
-    parser.add_argument("--model", required=True)
-    parser.add_argument("--key", required=True)
-    parser.add_argument("--features", required=True)
-    parser.add_argument("--out", required=True)
-    parser.add_argument("files", nargs="+")
-    arguments = parser.parse_args()
+    arguments = scoring_arguments("Scores files in one process.")
     model, features = load_model(arguments.model), arguments.features.split(",")
     Path(arguments.out).mkdir(parents=True)
     started = perf_counter()

@@ -39,7 +39,7 @@ from nightshift.registry.reference import SCORES
 from nightshift.settings import PROJECT, Settings, SparkSettings
 from nightshift.training.fit import fit
 
-NIGHT, FEATURES, PART = date(2023, 1, 1), 24, 500_000
+NIGHT, PART = date(2023, 1, 1), 500_000
 ROWS, LARGE, TRAINED, ROUNDS = 3_000_000, 50_000_000, 200_000, 3
 GIB = 2**30
 

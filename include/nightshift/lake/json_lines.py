@@ -14,9 +14,9 @@ from typing import Any, NoReturn
 import pyarrow as pa
 
 from nightshift.errors import shown
+from nightshift.lake.csv_files import MARK
 from nightshift.lake.unreadable import UnreadableFileError
 
-MARK = b"\xef\xbb\xbf"
 FIX = "land the file again with one JSON object a line, in UTF-8"
 
 

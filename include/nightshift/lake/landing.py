@@ -6,6 +6,7 @@ column, the row and the first bad value.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any
 
@@ -107,14 +108,10 @@ def read_landed(file: LandingFile, source: Source, spec: TableSpec, zone: str = 
         DataError: If a file cannot be read, lacks a column, or holds a value of another type.
         TransientError: If a part appears or changes meanwhile.
     """
-    parts, notation = landed_parts(file), notation_of(source.csv, zone)
-    tables, digests = list[pa.Table](), list[str]()
-    for uri in parts.uris:
-        rows, digest = parse_landed(uri, source.csv)
-        parts.check_rows(uri, rows.num_rows)
+    notation, tables, digests = notation_of(source.csv, zone), list[pa.Table](), list[str]()
+    for uri, rows, digest in _parse_each(file, source.csv):
         tables.append(_as_declared(uri, rows, source, notation))
         digests.append(digest)
-    parts.check_unchanged()
     typed = pa.concat_tables(tables)
     days = pa.repeat(pa.scalar(file.day, pa.date32()), typed.num_rows)
     schema = pa.schema([field for field in spec.schema if field.name in {"source_date", *typed.column_names}])
@@ -157,20 +154,27 @@ def parse_parts(file: LandingFile, written: CsvFormat = PLAIN_CSV) -> tuple[pa.T
         NotYetAvailable: If it has not landed completely.
         DataError: If a file cannot be read, is the header once more, or a column has different types in parts.
     """
-    parts, tables, digests = landed_parts(file), list[pa.Table](), list[str]()
-    for uri in parts.uris:
-        rows, digest = parse_landed(uri, written)
-        parts.check_rows(uri, rows.num_rows)
+    tables, digests = list[pa.Table](), list[str]()
+    for uri, rows, digest in _parse_each(file, written):
         check_header(uri, rows, written)
         tables.append(rows)
         digests.append(digest)
-    parts.check_unchanged()
     try:
         rows = tables[0] if len(tables) == 1 else pa.concat_tables(tables, promote_options="permissive")
     except pa.ArrowException as error:
         problem = f"parts differ in the type of a column: {first_line(error)}"
         raise DataError(problem, where=file.uri, fix="land them with the same types") from None
     return rows, combined_digest(file, digests)
+
+
+def _parse_each(file: LandingFile, written: CsvFormat) -> Iterator[tuple[str, pa.Table, str]]:
+    """Each part of a complete date as it is stored, with its SHA-256; after the last, that none changed meanwhile."""
+    parts = landed_parts(file)
+    for uri in parts.uris:
+        rows, digest = parse_landed(uri, written)
+        parts.check_rows(uri, rows.num_rows)
+        yield uri, rows, digest
+    parts.check_unchanged()
 
 
 def parse_landed(uri: str, written: CsvFormat = PLAIN_CSV) -> tuple[pa.Table, str]:
