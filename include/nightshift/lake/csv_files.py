@@ -1,91 +1,131 @@
-"""CSV files, as their source declares them: to a table of texts.
+"""CSV files, as their source declares them: to tables of texts, in blocks of complete rows.
 
-The rows do not depend on the size of the file: Arrow parses it as one block, so that no field lies across two. A file
-that is too large for a block is divided between rows.
+The rows do not depend on the size of a block: Arrow parses each by itself, so that no field lies across two.
 """
 
 from __future__ import annotations
 
 import io
-import re
-from codecs import BOM_UTF16_BE, BOM_UTF16_LE
+import sys
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE, IncrementalDecoder, getincrementaldecoder
 from collections.abc import Iterator
 from typing import get_args
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pc_csv
 
 from nightshift.definition.source import CsvFormat, Encoding
 from nightshift.errors import shown
-from nightshift.lake.unreadable import UnreadableFileError
+from nightshift.lake.csv_grammar import (
+    LINE_END,
+    CsvError,
+    check_quotes,
+    end_of_rows,
+    header_of,
+    quote_of,
+    without_escapes,
+)
+from nightshift.lake.landed_bytes import Readable, chunks_of
 
 MARK = b"\xef\xbb\xbf"  # the byte order mark, with which Windows begins a file in UTF-8
 GZIP = b"\x1f\x8b"  # with which a file that gzip compressed begins
-LINE_END = b"\n"
 ENCODING = f"land the file again in UTF-8, or declare `encoding` under `csv`: {', '.join(get_args(Encoding))}"
 OTHER_SEPARATORS = (b";", b"\t", b"|", b",")
-LARGEST_BLOCK = 2**30  # bytes; Arrow's own limit is twice as large
+LONGEST_ROW = 2**28  # bytes
 
 
-class CsvError(UnreadableFileError):
-    """A CSV file that is not written as its source declares."""
-
-    def __init__(
-        self, problem: str, fix: str = "land the file again, or declare under `csv` how it is written"
-    ) -> None:
-        super().__init__(problem, fix)
-
-
-def parse_csv(content: bytes, written: CsvFormat) -> pa.Table:
-    """Parses a CSV file with a header into columns of text; null words and empty unquoted fields are null.
+def read_csv(file: Readable, written: CsvFormat) -> Iterator[pa.Table]:
+    """Reads a CSV file with a header into columns of text; null words and empty unquoted fields are null.
 
     Args:
-        content: The file.
+        file: The file.
         written: How it is written.
 
+    Yields:
+        The rows of a block, with the columns of the header; at least one table.
+
     Raises:
-        CsvError: If it is written in another encoding, a quote stands where none may be, or the header lacks the
-            separator.
+        CsvError: If it is written in another encoding, a quote stands where none may be, the header lacks the
+            separator, or a row is too long.
         pyarrow.ArrowInvalid: If rows differ in their number of fields.
     """
-    content = _in_utf8(content, written.encoding).removeprefix(MARK)
-    try:
-        return _parse(content, written)
-    except (UnicodeDecodeError, pa.ArrowInvalid):
-        _check_encoding(content)
-        _check_separator(content, written)
-        raise
+    header, names, line = b"", list[str](), 1
+    for block in _blocks(file, written):
+        try:
+            if not names:
+                content = _plain(block, written, line)
+                header = header_of(content, written)
+                names = _read(header, written, []).column_names
+                content = content if len(content) > len(header) else header  # a header alone may lack its line end
+            else:
+                content = header + _plain(block, written, line)
+            yield _read(content, written, names)
+        except (UnicodeDecodeError, pa.ArrowInvalid):
+            _check_encoding(block, line)
+            _check_separator(header_of(block, written) if not names else header, written)
+            raise
+        line += block.count(LINE_END)
 
 
-def _parse(content: bytes, written: CsvFormat) -> pa.Table:
-    _check_is_text(content)
-    if written.quote != "none":
-        _check_quotes(content, written)
-    if written.escape is not None:
-        content = _without_escapes(content, written)
-    header = _header(content, written)
-    content = content if len(content) > len(header) else header  # a header alone may lack its line end
-    names = _read(header, written, []).column_names
-    return pa.concat_tables(_read(block, written, names) for block in _blocks(content, header, written))
+def _blocks(file: Readable, written: CsvFormat) -> Iterator[bytes]:
+    """The file in UTF-8, in blocks of complete rows; at least one."""
+    rest, line, is_begun = b"", 1, False
+    for chunk in _in_utf8(file, written.encoding):
+        content = rest + chunk
+        if not is_begun:
+            _check_is_text(content)
+            content = content.removeprefix(MARK)
+        end = end_of_rows(content, written)
+        if end and (is_begun or content[:end].strip(b"\r\n")):  # the first block has the header
+            yield content[:end]
+            line += content.count(LINE_END, 0, end)
+            rest, is_begun = content[end:], True
+        else:
+            rest = content
+        if len(rest) > LONGEST_ROW:
+            problem = f"line {line} is too long, or a quote in it is never closed"
+            raise CsvError(problem, f"land it with rows of at most {LONGEST_ROW:,} bytes")
+    if rest or not is_begun:
+        yield rest
 
 
-def _in_utf8(content: bytes, encoding: Encoding) -> bytes:
+def _in_utf8(file: Readable, encoding: Encoding) -> Iterator[bytes]:
     """The file in UTF-8, in which Arrow reads; one that is declared to be in it is checked by Arrow."""
     if encoding == "utf-8":
-        return content
+        yield from chunks_of(file)
+        return
+    decoder, line = None, 1
     try:
-        return content.decode(encoding).encode()
+        for chunk in chunks_of(file):
+            decoder = decoder or _decoder_of(chunk, encoding)
+            text = decoder.decode(chunk).encode()
+            line += text.count(LINE_END)
+            yield text
+        if decoder is not None:
+            yield decoder.decode(b"", final=True).encode()
     except UnicodeDecodeError as error:
-        line = content.count(LINE_END, 0, error.start) + 1
-        field = shown(content[error.start : error.start + 20].decode("ascii", "backslashreplace"))
+        line += error.object.count(LINE_END, 0, error.start)
+        field = shown(error.object[error.start : error.start + 20].decode("ascii", "backslashreplace"))
         raise CsvError(f"line {line}: not written in {encoding}: {field}", ENCODING) from None
 
 
-def _check_separator(content: bytes, written: CsvFormat) -> None:
+def _decoder_of(content: bytes, encoding: Encoding) -> IncrementalDecoder:
+    """The decoder of a file by its beginning; UTF-16 without a mark of its byte order is of this machine."""
+    if encoding == "utf-16" and not content.startswith((BOM_UTF16_LE, BOM_UTF16_BE)):
+        return getincrementaldecoder(f"utf-16-{sys.byteorder[0]}e")()
+    return getincrementaldecoder(encoding)()
+
+
+def _plain(content: bytes, written: CsvFormat, line: int) -> bytes:
+    """Complete rows as Arrow reads them, whose quotes are checked and whose escapes are doubled quotes."""
+    if written.quote != "none":
+        check_quotes(content, written, line)
+    return content if written.escape is None else without_escapes(content, written)
+
+
+def _check_separator(header: bytes, written: CsvFormat) -> None:
     """Refuses a file whose header has another separator than declared, and not that."""
-    header = _header(content, written)
     used = next((mark for mark in OTHER_SEPARATORS if mark in header), None)
     if used is not None and written.separator.encode() not in header:
         mark = used.decode().replace("\t", "\\t")
@@ -101,32 +141,15 @@ def _check_is_text(content: bytes) -> None:
         raise CsvError("line 1: not written in UTF-8, but probably in UTF-16", ENCODING)
 
 
-def _check_encoding(content: bytes) -> None:
+def _check_encoding(content: bytes, line: int) -> None:
     """Refuses what is not UTF-8, such as Latin-1, by its first line that is not."""
     try:
         content.decode()
     except UnicodeDecodeError as error:
-        line = content.count(LINE_END, 0, error.start) + 1
+        line += content.count(LINE_END, 0, error.start)
         before = content[: error.start].rsplit(LINE_END, 1)[-1][-20:]
         text = (before + content[error.start : error.start + 20].split(LINE_END)[0]).decode("utf-8", "replace")
         raise CsvError(f"line {line}: not written in UTF-8: {shown(text)}", ENCODING) from None
-
-
-def _blocks(content: bytes, header: bytes, written: CsvFormat) -> Iterator[bytes]:
-    """The file in blocks of complete rows, each with the header."""
-    if len(content) <= LARGEST_BLOCK:
-        yield content
-        return
-    rows, end = re.compile(rb"(?:%b(?:\r\n?|\n))*+" % _row(written), re.DOTALL), 0
-    while end < len(content):
-        start, last = end, end + LARGEST_BLOCK
-        match = rows.match(content, start, last)
-        end = match.end() if match and last < len(content) else len(content)
-        if end == start:
-            raise CsvError(
-                f"line {content.count(LINE_END, 0, start) + 1} is too long", "land it without its longest field"
-            )
-        yield (header if start else b"") + content[start:end]
 
 
 def _read(content: bytes, written: CsvFormat, names: list[str]) -> pa.Table:
@@ -135,8 +158,8 @@ def _read(content: bytes, written: CsvFormat, names: list[str]) -> pa.Table:
         read_options=pc_csv.ReadOptions(block_size=len(content) + 1),
         parse_options=pc_csv.ParseOptions(
             delimiter=written.separator,
-            quote_char=_quote(written) or False,
-            newlines_in_values=bool(_quote(written)),
+            quote_char=quote_of(written) or False,
+            newlines_in_values=bool(quote_of(written)),
         ),
         convert_options=pc_csv.ConvertOptions(
             column_types=dict.fromkeys(names, pa.string()),
@@ -145,102 +168,6 @@ def _read(content: bytes, written: CsvFormat, names: list[str]) -> pa.Table:
             quoted_strings_can_be_null=False,
         ),
     )
-
-
-def _quote(written: CsvFormat) -> str:
-    """The character around quoted text; empty if there is none. Without escapes there is one in any case."""
-    if written.quote == "none":
-        return '"' if written.escape is not None else ""
-    return written.quote
-
-
-def _classes(written: CsvFormat) -> tuple[bytes, bytes, bytes]:
-    """For regular expressions: the quote, the escape (never matched if there is none), and what ends a field."""
-    quote, separator = (re.escape(text.encode()) for text in (_quote(written), written.separator))
-    return quote, re.escape((written.escape or "\0").encode()), separator + rb"\r\n"
-
-
-def _quoted(written: CsvFormat) -> bytes:
-    """A regular expression of quoted text. Possessive, as all here: a large file is matched in linear time."""
-    quote, escape, _ = _classes(written)
-    return rb"%b(?:[^%b%b]++|%b.|%b%b)*+%b" % (quote, quote, escape, escape, quote, quote, quote)
-
-
-def _quotes_pair(content: bytes, written: CsvFormat) -> bool:
-    """Whether all quotes open and close fields or are doubled: nearly always, and quicker to see than by a grammar."""
-    data = np.frombuffer(content, np.uint8)
-    quotes = np.flatnonzero(data == ord(written.quote))
-    if len(quotes) % 2:
-        return False
-    opening, closing = quotes[::2], quotes[1::2]
-    ends = np.frombuffer(f"{written.separator}\r\n".encode(), np.uint8)
-    doubled = opening[1:] == closing[:-1] + 1
-    begins, stops = np.isin(data[opening[1:] - 1], ends), np.isin(data[closing[:-1] + 1], ends)
-    if not bool(np.all((begins & stops) | doubled)):
-        return False
-    outermost = (
-        content[opening[0] - 1 : opening[0]] + content[closing[-1] + 1 : closing[-1] + 2] if len(quotes) else b""
-    )
-    return all(byte in ends for byte in outermost)
-
-
-def _check_quotes(content: bytes, written: CsvFormat) -> None:
-    """Refuses text behind a closing quote, and a quote that is never closed."""
-    if written.escape is None and _quotes_pair(content, written):
-        return
-    quote, escape, ends = _classes(written)
-    bare = rb"[^%b%b]++|%b." % (quote, escape, escape)
-    inner = rb"(?<=[^%b])%b" % (ends, quote)  # a quote within an unquoted field is that character
-    closed = rb"%b(?=[%b]|\Z)" % (_quoted(written), ends)
-    valid = re.match(rb"(?:%b|%b|%b)*+" % (bare, inner, closed), content, re.DOTALL)
-    end = valid.end() if valid else 0
-    if end == len(content):
-        return
-    text = re.compile(_quoted(written), re.DOTALL).match(content, end)
-    problem = "text behind a closing quote" if text else "a quote or an escape that is never closed"
-    field = content[end : text.end() + 20 if text else end + 60].decode("utf-8", "replace")
-    message = f"line {content.count(LINE_END, 0, end) + 1}: {problem}: {shown(field)}"
-    if text and text[0].endswith(b"\\" + written.quote.encode()):
-        raise CsvError(message, 'declare `escape: "\\\\"` under `csv` if quotes within text are escaped by backslashes')
-    raise CsvError(message)
-
-
-def _without_escapes(content: bytes, written: CsvFormat) -> bytes:
-    """The file with doubled quotes in place of escapes, and null words as empty fields."""
-    quote, escape = _quote(written).encode(), str(written.escape).encode()
-    _, mark, ends = _classes(written)
-    words = {word.encode() for word in written.null}
-    field = rb"(?:[^%b%b]++|%b.)++" % (ends, mark, mark)
-    if written.quote != "none":
-        field = rb"(?<![^%b])%b|%b" % (ends, _quoted(written), field)
-
-    def rewrite(match: re.Match[bytes]) -> bytes:
-        text = match[0]
-        if text in words:
-            return b""
-        if escape not in text and quote not in text:
-            return text
-        if written.quote != "none" and text.startswith(quote):
-            text = text[1:-1].replace(quote * 2, escape + quote)
-        plain = re.sub(rb"%b(.)" % mark, rb"\1", text, flags=re.DOTALL)
-        return quote + plain.replace(quote, quote * 2) + quote
-
-    return re.sub(field, rewrite, content, flags=re.DOTALL)
-
-
-def _row(written: CsvFormat) -> bytes:
-    """A regular expression of a row without escapes and without its line end; quoted text may have line ends."""
-    if not _quote(written):
-        return rb"[^\r\n]*+"
-    plain = written.model_copy(update={"escape": None})
-    quote, _, ends = _classes(plain)
-    return rb"(?:[^%b\r\n]++|(?<=[^%b])%b|%b)*+" % (quote, ends, quote, _quoted(plain))
-
-
-def _header(content: bytes, written: CsvFormat) -> bytes:
-    """The first line that is not empty."""
-    match = re.match(rb"[\r\n]*+%b" % _row(written), content, re.DOTALL)
-    return match[0] + LINE_END if match else content
 
 
 def repeated_header(table: pa.Table, written: CsvFormat) -> int | None:

@@ -1,4 +1,4 @@
-"""JSON lines: an object a line, to a table of texts.
+"""JSON lines: an object a line, to tables of texts.
 
 Numbers keep the text that stands in the file, so that no digit is lost before a column is converted to its declared
 type; nested values are texts of JSON, for functions such as `get_json_object`.
@@ -8,40 +8,75 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 
 import pyarrow as pa
 
 from nightshift.errors import shown
 from nightshift.lake.csv_files import MARK
+from nightshift.lake.csv_grammar import LINE_END
+from nightshift.lake.landed_bytes import Readable, chunks_of
 from nightshift.lake.unreadable import UnreadableFileError
 
+BLOCK_BYTES = 2**23  # of text, whose objects take many times as much
 FIX = "land the file again with one JSON object a line, in UTF-8"
 
 
-def parse_json_lines(content: bytes) -> pa.Table:
-    """Parses a file with a JSON object in each line into columns of text; empty lines are ignored.
+def read_json_lines(file: Readable) -> Iterator[pa.Table]:
+    """Reads a file with a JSON object in each line into columns of text; empty lines are ignored.
 
-    A key that a line lacks is null there, as `null` is. Of a file without lines there are neither rows nor columns.
+    A key that a line lacks is null there, as `null` is.
+
+    Args:
+        file: The file.
+
+    Yields:
+        The rows of a block with the columns of all keys so far; at least one table. Of a file without lines, a table
+        with neither rows nor columns.
 
     Raises:
         UnreadableFileError: If a line is no JSON object, or has a key twice.
     """
-    rows = list[dict[str, Any]]()
-    names: dict[str, None] = {}
-    for number, line in enumerate(content.removeprefix(MARK).split(b"\n"), 1):
-        if stripped := line.strip():
-            try:
-                row = _parse_row(stripped)
-            except ValueError as error:
-                reason = "not written in UTF-8" if isinstance(error, UnicodeDecodeError) else _reason(error)
-                text = shown(stripped.decode("utf-8", "replace"))
-                raise UnreadableFileError(f"line {number}: {reason}: {text}", FIX) from None
+    rows, names, line = list[dict[str, Any]](), dict[str, None](), 1
+    for block in _blocks_of_lines(file):
+        for row in _parse_rows(block, line):
             rows.append(row)
             names.update(dict.fromkeys(row))
-    if rows and not names:
+        line += block.count(LINE_END)
+        if names:
+            yield _table_of(rows, names)
+            rows = []
+    if rows:
         raise UnreadableFileError("no line has a key", FIX)
+    if not names:
+        yield pa.table({})
+
+
+def _blocks_of_lines(file: Readable) -> Iterator[bytes]:
+    """The file in blocks of complete lines."""
+    rest, is_first = b"", True
+    for chunk in chunks_of(file, BLOCK_BYTES):
+        content = rest + (chunk.removeprefix(MARK) if is_first else chunk)
+        end, is_first = content.rfind(LINE_END) + 1, False
+        yield content[:end]
+        rest = content[end:]
+    yield rest
+
+
+def _parse_rows(block: bytes, line: int) -> Iterator[dict[str, Any]]:
+    """The objects of lines, of which the first has a number."""
+    for number, text in enumerate(block.split(LINE_END), line):
+        if stripped := text.strip():
+            try:
+                yield _parse_row(stripped)
+            except ValueError as error:
+                reason = "not written in UTF-8" if isinstance(error, UnicodeDecodeError) else _reason(error)
+                quoted = shown(stripped.decode("utf-8", "replace"))
+                raise UnreadableFileError(f"line {number}: {reason}: {quoted}", FIX) from None
+
+
+def _table_of(rows: Sequence[dict[str, Any]], names: Iterable[str]) -> pa.Table:
     try:
         return pa.table({name: _texts([row.get(name) for row in rows]) for name in names})
     except UnicodeEncodeError as error:  # such as of "\\ud83d" without its other half

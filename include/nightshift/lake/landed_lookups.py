@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 from nightshift.definition.calendar import available_at, newest_partition_at, zone_of
 from nightshift.definition.model import ModelDefinition
 from nightshift.errors import DataError, NotYetAvailable
+from nightshift.lake.landed_files import read_landed
 from nightshift.lake.landed_parts import LandingFile, landed_dates, landing_file
-from nightshift.lake.landing import read_landed
 from nightshift.lake.tables import ROW_NUMBER, raw_table
 
 

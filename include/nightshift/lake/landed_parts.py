@@ -12,7 +12,8 @@ from functools import lru_cache
 from nightshift.definition.duration import format_duration
 from nightshift.definition.source import DATE, PART, Completeness, Source
 from nightshift.errors import DataError, NotYetAvailable, TransientError
-from nightshift.lake.files import as_uri, exists, files_with_times, read_bytes
+from nightshift.lake.files import as_uri, exists, files_with_times
+from nightshift.lake.landed_bytes import file_digest
 from nightshift.lake.manifest import read_manifest
 
 HIDDEN = ("_", ".")  # with which the names of files begin that are no parts, such as those of unfinished writes
@@ -170,21 +171,14 @@ def digest_of(file: LandingFile) -> str:
 
     Raises:
         NotYetAvailable: If the date is not complete.
+        TransientError: If a file changes meanwhile.
     """
-    try:
-        return combined_digest(file, [content_digest(read_bytes(uri)) for uri in landed_parts(file).uris])
-    except FileNotFoundError:
-        raise NotYetAvailable("the file has not landed", where=file.uri) from None
-
-
-def content_digest(content: bytes) -> str:
-    """The SHA-256 of the content of a file."""
-    return hashlib.sha256(content).hexdigest()
+    return combined_digest(file, [file_digest(uri) for uri in landed_parts(file).uris])
 
 
 def combined_digest(file: LandingFile, digests: Sequence[str]) -> str:
     """The digest of a date by those of its parts."""
-    return content_digest("".join(sorted(digests)).encode()) if file.has_parts else digests[0]
+    return hashlib.sha256("".join(sorted(digests)).encode()).hexdigest() if file.has_parts else digests[0]
 
 
 def landed_dates(landing: str, source: Source) -> list[date]:

@@ -1,55 +1,58 @@
-"""The rows of landed files: read as their source declares them, and staged with what their dates are known by."""
+"""The rows of landed files with every column of their source, and how they are staged."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
+from itertools import chain
 
 import pyarrow as pa
 
 from nightshift.definition.calendar import zone_of
 from nightshift.definition.model import ModelDefinition
 from nightshift.lake.catalog import Lake
+from nightshift.lake.landed_files import LandedTables
 from nightshift.lake.landed_lookups import LandedLookups
 from nightshift.lake.landed_parts import LandingFile
-from nightshift.lake.landing import read_landed
-from nightshift.lake.staging import stage_arrow
+from nightshift.lake.parquet import joined_tables
+from nightshift.lake.staging import Attempt
 from nightshift.lake.tables import TableSpec, raw_table
 from nightshift.types import Staged
 
 
-@dataclass(frozen=True)
 class LandedRows:
-    """The rows of a landed file.
-
-    Attributes:
-        file: The file.
-        rows: Its rows.
-        inputs: The file and those of its look-ups, each with its SHA-256.
-    """
-
-    file: LandingFile
-    rows: pa.Table
-    inputs: Mapping[str, str]
-
-
-def read_rows(definition: ModelDefinition, file: LandingFile, lookups: LandedLookups) -> LandedRows:
-    """Reads a landed file of a source as the definition declares it.
+    """The rows of a landed date as the definition declares them, in tables that fit into memory. Read once.
 
     Args:
         definition: The model definition.
         file: The file.
         lookups: The look-ups of the definition's sources.
 
-    Raises:
-        NotYetAvailable: If the file has not landed, or no version of a source that it looks up.
-        DataError: If one of them cannot be read, lacks a column, or holds a value of another type.
+    Attributes:
+        day: The date.
+        rows: The number of rows, once all were read.
+        inputs: The file and those of its look-ups, each with its SHA-256, once all rows were read.
     """
-    source, spec = definition.sources[file.source], raw_table(definition, file.source)
-    rows, digest = read_landed(file, source, spec, zone_of(definition.schedule, source))
-    rows, inputs = lookups.complete(file, rows)
-    return LandedRows(file, rows.select(spec.schema.names).cast(spec.schema), {file.uri: digest, **inputs})
+
+    def __init__(self, definition: ModelDefinition, file: LandingFile, lookups: LandedLookups) -> None:
+        self._file, self._lookups = file, lookups
+        source, self._spec = definition.sources[file.source], raw_table(definition, file.source)
+        self._tables = LandedTables(file, source, self._spec, zone_of(definition.schedule, source))
+        self.day, self.rows, self.inputs = file.day, 0, dict[str, str]()
+
+    def __iter__(self) -> Iterator[pa.Table]:
+        """The rows with the columns of the raw table; at least one table.
+
+        Raises:
+            NotYetAvailable: If the file has not landed, or no version of a source that it looks up.
+            DataError: If one of them cannot be read, lacks a column, or holds a value of another type.
+            TransientError: If a part appears or changes meanwhile.
+        """
+        versions: Mapping[str, str] = {}
+        for table in self._tables:
+            rows, versions = self._lookups.complete(self._file, table)
+            yield rows.select(self._spec.schema.names).cast(self._spec.schema)
+        self.rows, self.inputs = self._tables.rows, {self._file.uri: self._tables.digest, **versions}
 
 
 def stage_rows(
@@ -65,12 +68,20 @@ def stage_rows(
     Args:
         lake: The lake.
         spec: The source's raw table.
-        landed: The files with their rows.
+        landed: The rows of its files.
         first: The first date that they cover.
         last: The last date that they cover.
         published: Rows of other dates, which were published elsewhere.
     """
-    rows = pa.concat_tables([*published, *(part.rows for part in landed)])
+    attempt = Attempt(lake, spec, first, last)
+    files = attempt.write(joined_tables(chain(published, *landed)))
+    return seal_rows(attempt, files, landed, first, last)
+
+
+def seal_rows(
+    attempt: Attempt, files: Mapping[str, int], landed: Sequence[LandedRows], first: date, last: date
+) -> Staged:
+    """Declares the written rows of landed files complete."""
     inputs = {name: digest for part in landed for name, digest in part.inputs.items()}
-    without_rows = [part.file.day for part in landed if not part.rows.num_rows]
-    return stage_arrow(lake, spec, rows, first, last, inputs, without_rows=without_rows)
+    without_rows = [part.day for part in landed if not part.rows]
+    return attempt.seal(files, first, last, inputs, without_rows=without_rows)

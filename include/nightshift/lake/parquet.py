@@ -19,6 +19,7 @@ from nightshift.lake.tables import ROW_NUMBER, TableSpec
 from nightshift.service_errors import explain
 
 MAX_ROWS_IN_MEMORY = 1_000_000  # of a worker, so that its memory stays flat
+MAX_BYTES_IN_MEMORY = 2**28
 BATCH_ROWS = 65_536
 
 
@@ -129,6 +130,18 @@ def batches_to_tables(batches: Iterable[pa.RecordBatch], max_rows: int = MAX_ROW
             pending, rows = [], 0
     if rows:
         yield pa.Table.from_batches(pending)
+
+
+def joined_tables(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Concatenates neighbouring tables as long as they are small (`MAX_ROWS_IN_MEMORY`, `MAX_BYTES_IN_MEMORY`)."""
+    pending, rows, size = list[pa.Table](), 0, 0
+    for table in tables:
+        rows, size = rows + table.num_rows, size + table.nbytes
+        if pending and (rows > MAX_ROWS_IN_MEMORY or size > MAX_BYTES_IN_MEMORY):
+            yield pa.concat_tables(pending)
+            pending, rows, size = [], table.num_rows, table.nbytes
+        pending.append(table)
+    yield pa.concat_tables(pending)
 
 
 def _metadata(uri: str) -> pq.FileMetaData:

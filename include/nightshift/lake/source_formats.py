@@ -1,4 +1,4 @@
-"""The formats that source files land in: a function a format, from a file's bytes to rows.
+"""The formats that source files land in: a function a format, from a file's bytes to tables of its rows.
 
 To add a format, write its function here, list it in FORMATS, and add its ending to SOURCE_ENDINGS in
 `nightshift.definition.source`. A format that stores no types gives text columns.
@@ -6,10 +6,8 @@ To add a format, write its function here, list it in FORMATS, and add its ending
 
 from __future__ import annotations
 
-import gzip
-import io
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,43 +15,60 @@ import pyarrow.parquet as pq
 
 from nightshift.definition.source import JSON_ENDINGS, PLAIN_CSV, SOURCE_ENDINGS, CsvFormat
 from nightshift.errors import DataError, first_line
-from nightshift.lake.csv_files import parse_csv
-from nightshift.lake.json_lines import parse_json_lines
+from nightshift.lake.csv_files import read_csv
+from nightshift.lake.json_lines import read_json_lines
+from nightshift.lake.landed_bytes import BLOCK_BYTES, LandedBytes, as_gzip
 from nightshift.lake.unreadable import UnreadableFileError
+from nightshift.service_errors import explain
 
 # What a broken file raises, whatever its format.
 READ_ERRORS = (pa.ArrowException, OSError, EOFError, zlib.error, UnicodeDecodeError)
 
 
-def read_gzipped_csv(content: bytes, written: CsvFormat) -> pa.Table:
+def read_gzipped_csv(file: LandedBytes, written: CsvFormat) -> Iterator[pa.Table]:
     """A CSV file that is compressed by gzip."""
-    return parse_csv(gzip.decompress(content), written)
+    return read_csv(as_gzip(file), written)
 
 
-def read_json_lines(content: bytes, _: CsvFormat) -> pa.Table:
+def read_json(file: LandedBytes, _: CsvFormat) -> Iterator[pa.Table]:
     """A JSON object a line."""
-    return parse_json_lines(content)
+    return read_json_lines(file)
 
 
-def read_gzipped_json_lines(content: bytes, _: CsvFormat) -> pa.Table:
+def read_gzipped_json(file: LandedBytes, _: CsvFormat) -> Iterator[pa.Table]:
     """A JSON object a line, compressed by gzip."""
-    if not content:
+    yield from read_json_lines(as_gzip(file))
+    if not file.position:
         raise EOFError("the file is empty")
-    return parse_json_lines(gzip.decompress(content))
 
 
-def read_parquet(content: bytes, _: CsvFormat) -> pa.Table:
+def read_parquet(file: LandedBytes, _: CsvFormat) -> Iterator[pa.Table]:
     """Parquet, with the types it stores. INT96 is an instant, as Spark writes it."""
-    parquet = pq.ParquetFile(io.BytesIO(content), coerce_int96_timestamp_unit="us")
-    rows, schema = parquet.read(), parquet.schema
+    stream = file.in_any_order()
+    parquet = pq.ParquetFile(stream, coerce_int96_timestamp_unit="us")
+    schema = parquet.schema
     stored = {column.path for column in map(schema.column, range(len(schema.names))) if column.physical_type == "INT96"}
-    if not stored & set(rows.column_names):
-        return rows
-    nanoseconds = pq.ParquetFile(io.BytesIO(content)).read()
-    for place, name in enumerate(rows.column_names):
-        if name in stored:
-            rows = rows.set_column(place, name, _int96_instants(rows.column(place), nanoseconds.column(place)))
-    return rows
+    int96 = sorted(stored & set(parquet.schema_arrow.names))
+    if not int96:
+        yield from _tables_of(parquet)
+        return
+    # Read twice, since Arrow gives one unit of all columns.
+    for rows, fine in zip(_tables_of(parquet), _tables_of(pq.ParquetFile(stream), int96), strict=True):
+        for name in int96:
+            instants = _int96_instants(rows.column(name), fine.column(name))
+            rows = rows.set_column(rows.schema.get_field_index(name), name, instants)
+        yield rows
+
+
+def _tables_of(parquet: pq.ParquetFile, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
+    """The rows of a file in tables of about a block; at least one."""
+    metadata, width = parquet.metadata, len(parquet.schema_arrow.names)
+    stored = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
+    bytes_of_row = max(8 * width, stored / max(1, metadata.num_rows), 1)  # more than stored, where values repeat
+    if not metadata.num_rows:
+        yield parquet.schema_arrow.empty_table()
+    for batch in parquet.iter_batches(max(1, int(BLOCK_BYTES / bytes_of_row)), columns=columns):
+        yield pa.Table.from_batches([batch])
 
 
 def _int96_instants(microseconds: pa.ChunkedArray, nanoseconds: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -74,31 +89,37 @@ def _int96_instants(microseconds: pa.ChunkedArray, nanoseconds: pa.ChunkedArray)
 
 
 # By the ending of the file's name.
-FORMATS: dict[str, Callable[[bytes, CsvFormat], pa.Table]] = {
-    ".csv": parse_csv,
+FORMATS: dict[str, Callable[[LandedBytes, CsvFormat], Iterator[pa.Table]]] = {
+    ".csv": read_csv,
     ".csv.gz": read_gzipped_csv,
-    **dict.fromkeys(JSON_ENDINGS, read_json_lines),
-    **{f"{ending}.gz": read_gzipped_json_lines for ending in JSON_ENDINGS},
+    **dict.fromkeys(JSON_ENDINGS, read_json),
+    **{f"{ending}.gz": read_gzipped_json for ending in JSON_ENDINGS},
     ".parquet": read_parquet,
 }
 
 
-def parse_source_file(uri: str, content: bytes, written: CsvFormat = PLAIN_CSV) -> pa.Table:
+def read_source_file(uri: str, file: LandedBytes, written: CsvFormat = PLAIN_CSV) -> Iterator[pa.Table]:
     """Reads a landed file in the format that its name ends with.
 
     Args:
         uri: The file.
-        content: Its bytes.
+        file: Its bytes.
         written: How its source's CSV files are written.
+
+    Yields:
+        Its rows, a table of about a block after the other; at least one table. Tables of JSON have more and more
+        columns; those of other formats have the same.
 
     Raises:
         DataError: If it cannot be read.
     """
     ending = next(ending for ending in SOURCE_ENDINGS if uri.endswith(ending))
     try:
-        return FORMATS[ending](content, written)
+        yield from FORMATS[ending](file, written)
     except UnreadableFileError as error:
         raise DataError(f"cannot be read: {error}", where=uri, fix=error.fix) from None
     except READ_ERRORS as error:
+        if explain(error):  # an object store's answer, not the file's fault
+            raise
         problem = f"cannot be read: {first_line(error)}"
         raise DataError(problem, where=uri, fix="land the complete file again") from None

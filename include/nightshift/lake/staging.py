@@ -71,15 +71,57 @@ def stage_parts(
     without_rows: Sequence[date] = (),
 ) -> Staged:
     """Stages rows in parts that fit into memory; see `stage_arrow`."""
-    attempt = new_attempt(first, last)
-    folder = staging_folder(lake.warehouse, spec.name, attempt)
-    row_counts: dict[str, int] = {}
-    for part in parts:
-        row_counts |= write_files(spec, part, folder)
-    inputs = {**spec.inputs, **inputs}
-    return seal(
-        folder, spec.name, attempt, first, last, inputs, split, row_counts=row_counts, without_rows=without_rows
-    )
+    attempt = Attempt(lake, spec, first, last)
+    return attempt.seal(attempt.write(parts), first, last, inputs, split, without_rows)
+
+
+class Attempt:
+    """An attempt to stage rows of a table: a folder that is written to until it is sealed.
+
+    Args:
+        lake: The lake.
+        spec: The table.
+        first: The first date that the rows may cover.
+        last: The last.
+    """
+
+    def __init__(self, lake: Lake, spec: TableSpec, first: date, last: date) -> None:
+        self._spec, self._name = spec, new_attempt(first, last)
+        self._folder = staging_folder(lake.warehouse, spec.name, self._name)
+
+    def write(self, parts: Iterable[pa.Table]) -> dict[str, int]:
+        """Writes rows, each part into files of its own.
+
+        Returns:
+            The files with their numbers of rows. Those of parts before one that raises belong to no staged set.
+        """
+        row_counts: dict[str, int] = {}
+        for part in parts:
+            row_counts |= write_files(self._spec, part, self._folder)
+        return row_counts
+
+    def seal(
+        self,
+        row_counts: Mapping[str, int],
+        first: date,
+        last: date,
+        inputs: Mapping[str, str],
+        split: Mapping[str, str | int] = MappingProxyType({}),
+        without_rows: Sequence[date] = (),
+    ) -> Staged:
+        """Declares written files a staged set; see `seal`."""
+        inputs = {**self._spec.inputs, **inputs}
+        return seal(
+            self._folder,
+            self._spec.name,
+            self._name,
+            first,
+            last,
+            inputs,
+            split,
+            row_counts=row_counts,
+            without_rows=without_rows,
+        )
 
 
 def seal(

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from nightshift.errors import shown
 from nightshift.lake.conversions import Notation, convert
-from nightshift.lake.landing import first_mistyped_row, shown_value
+from nightshift.lake.declared_columns import first_mistyped_row, shown_value
 
 # In order of preference.
 TYPES = ("integer", "number", "boolean", "date", "timestamp", "string")

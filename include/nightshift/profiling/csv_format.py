@@ -13,8 +13,8 @@ import pyarrow.compute as pc
 from nightshift.definition.draft import Draft
 from nightshift.definition.source import CSV_ENDINGS, CsvFormat, Encoding
 from nightshift.errors import DataError
+from nightshift.lake.landed_files import parse_landed
 from nightshift.lake.landed_parts import landed_parts, landing_file
-from nightshift.lake.landing import parse_landed
 from nightshift.profiling.column_types import quote
 from nightshift.profiling.proposal import inline_yaml
 

@@ -11,8 +11,8 @@ from nightshift.definition.model import ModelDefinition
 from nightshift.definition.problem import Problem
 from nightshift.definition.source import Source
 from nightshift.errors import DataError
+from nightshift.lake.landed_files import LandedTables
 from nightshift.lake.landed_parts import landed_dates, landing_file, why_incomplete
-from nightshift.lake.landing import read_landed
 from nightshift.lake.tables import raw_table
 from nightshift.profiling.bounds import MIN_DATES
 
@@ -66,7 +66,8 @@ def _unreadable(definition: ModelDefinition, landing: str, name: str, day: date)
     source = definition.sources[name]
     file = landing_file(landing, name, source, day)
     try:
-        read_landed(file, source, raw_table(definition, name), zone_of(definition.schedule, source))
+        for _ in LandedTables(file, source, raw_table(definition, name), zone_of(definition.schedule, source)):
+            pass
     except DataError as error:
         column = next((column for column, landed in source.file_columns.items() if f"'{landed}'" in error.problem), "")
         path = ("sources", name, "columns", column, "type") if column else ("sources", name, "path")

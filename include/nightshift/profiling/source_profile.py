@@ -13,9 +13,10 @@ from nightshift.compute.job import PROGRESS
 from nightshift.definition.draft import Draft
 from nightshift.definition.source import Column, Source
 from nightshift.errors import NightshiftError, TerminalError
+from nightshift.lake.declared_columns import notation_of
 from nightshift.lake.files import as_uri
+from nightshift.lake.landed_files import parse_parts, read_landed
 from nightshift.lake.landed_parts import LandingFile, landed_dates, landing_file
-from nightshift.lake.landing import notation_of, parse_parts, read_landed
 from nightshift.lake.tables import Layer, TableSpec
 from nightshift.profiling.column_names import column_names, name_problem
 from nightshift.profiling.column_profile import ColumnHistory, ColumnProfile, profile_file

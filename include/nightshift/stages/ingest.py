@@ -11,7 +11,7 @@ from nightshift.definition.nights import require_night
 from nightshift.errors import NotYetAvailable
 from nightshift.lake.landed_lookups import LandedLookups
 from nightshift.lake.landed_parts import LandingFile, digest_of, landed_dates, landing_file
-from nightshift.lake.landed_rows import read_rows, stage_rows
+from nightshift.lake.landed_rows import LandedRows, stage_rows
 from nightshift.lake.landing import files_between, needed_files, restated_files
 from nightshift.lake.staging import published_inputs
 from nightshift.lake.tables import Layer, raw_table
@@ -105,7 +105,7 @@ def stage_files(
     Returns:
         The location of the staged set.
     """
-    landed = [read_rows(project.definition, file, lookups) for file in files]
+    landed = [LandedRows(project.definition, file, lookups) for file in files]
     return stage_rows(project.lake, raw_table(project.definition, name), landed, first, last, published).location
 
 

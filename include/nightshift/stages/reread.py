@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 
 from nightshift.definition.calendar import date_range, neighbouring, spans_in_words
-from nightshift.errors import DataError, NotYetAvailable, TerminalError
+from nightshift.errors import DataError, NightshiftError, NotYetAvailable, TerminalError
 from nightshift.lake.landed_lookups import LandedLookups
 from nightshift.lake.landed_parts import LandingFile, landing_file, missing_files
-from nightshift.lake.landed_rows import LandedRows, read_rows, stage_rows
+from nightshift.lake.landed_rows import LandedRows, seal_rows
+from nightshift.lake.parquet import joined_tables
 from nightshift.lake.publish import publish
 from nightshift.lake.read import read_dates
 from nightshift.lake.readings import OutdatedReadings, outdated_readings
-from nightshift.lake.staging import published_inputs, stage_arrow
-from nightshift.lake.tables import READINGS, raw_table
+from nightshift.lake.staging import Attempt, published_inputs, stage_arrow
+from nightshift.lake.tables import READINGS, TableSpec, raw_table
 from nightshift.project import Project
 from nightshift.types import Measurement
 
 READ = "read"  # the statistic of what was read again, and of what was not
-
-# How many dates are read again at once, so that memory stays flat.
-BATCH_DATES = 92
 
 
 @dataclass(frozen=True)
@@ -68,9 +66,7 @@ def _reread_source(project: Project, outdated: OutdatedReadings, files: Sequence
     landed = {file.day: file for file in files if file not in absent}
     result = Reread((), tuple(_retain(project, file, "it is no longer in the landing folder") for file in absent))
     for first, last in neighbouring(landed):
-        days = list(date_range(first, last))
-        for start in range(0, len(days), BATCH_DATES):
-            result += _stage_batch(project, [landed[day] for day in days[start : start + BATCH_DATES]], outdated)
+        result += _stage_neighbours(project, [landed[day] for day in date_range(first, last)], outdated)
     return result
 
 
@@ -85,36 +81,65 @@ def _check_absent(project: Project, outdated: OutdatedReadings, absent: list[dat
         )
 
 
-def _stage_batch(project: Project, files: Sequence[LandingFile], outdated: OutdatedReadings) -> Reread:
+@dataclass
+class _Run:
+    """Neighbouring dates that can be read, which are staged together.
+
+    Attributes:
+        attempt: Where they are written.
+        landed: Their rows.
+        files: The written files with their numbers of rows.
+    """
+
+    attempt: Attempt
+    landed: list[LandedRows] = field(default_factory=list)
+    files: dict[str, int] = field(default_factory=dict)
+
+    def add(self, landed: LandedRows) -> None:
+        self.files |= self.attempt.write(joined_tables(landed))
+        self.landed.append(landed)
+
+
+def _stage_neighbours(project: Project, files: Sequence[LandingFile], outdated: OutdatedReadings) -> Reread:
     """Stages neighbouring dates, a set for each run of them that can be read."""
-    spec = raw_table(project.definition, outdated.source)
-    rows: dict[date, LandedRows] = {}
-    lookups = LandedLookups(project.definition, project.settings.landing_uri)
-    measurements: list[Measurement] = []
+    spec, lookups = (
+        raw_table(project.definition, outdated.source),
+        LandedLookups(project.definition, project.settings.landing_uri),
+    )
+    runs, measurements = [_Run(_attempt(project, spec, files))], list[Measurement]()
     for file in files:
         try:
-            rows[file.day] = read_rows(project.definition, file, lookups)
-        except DataError as error:
+            runs[-1].add(LandedRows(project.definition, file, lookups))
+        except (DataError, NotYetAvailable) as error:
+            _check_retainable(outdated, file, error)
             measurements.append(_retain(project, file, error.problem))
-        except NotYetAvailable as error:  # a version that it looks up is gone
-            if outdated.changes[file.day].changed:
-                raise TerminalError(
-                    f"{outdated}, and can no longer be read again: {error.problem}",
-                    where=file.uri,
-                    received=error.received,
-                    allowed=error.allowed,
-                    fix="land that version again, or declare the columns as before",
-                ) from None
-            measurements.append(_retain(project, file, error.problem))
-    locations = []
-    for first, last in neighbouring(rows):
-        staged = stage_rows(project.lake, spec, [rows[day] for day in date_range(first, last)], first, last)
-        locations.append(staged.location)
-        change = OutdatedReadings(
-            outdated.source, {day: outdated.changes[day] for day in date_range(first, last)}
-        ).change
-        measurements.append(Measurement(f"{spec.name} of {staged.dates}", READ, detail=f"was of {change}: read again"))
-    return Reread(tuple(locations), tuple(measurements))
+            runs.append(_Run(_attempt(project, spec, files)))
+    staged_sets = []
+    for run in runs:
+        if run.landed:
+            days = [landed.day for landed in run.landed]
+            staged = seal_rows(run.attempt, run.files, run.landed, days[0], days[-1])
+            staged_sets.append(staged)
+            change = OutdatedReadings(outdated.source, {day: outdated.changes[day] for day in days}).change
+            detail = f"was of {change}: read again"
+            measurements.append(Measurement(f"{spec.name} of {staged.dates}", READ, detail=detail))
+    return Reread(tuple(staged.location for staged in staged_sets), tuple(measurements))
+
+
+def _attempt(project: Project, spec: TableSpec, files: Sequence[LandingFile]) -> Attempt:
+    return Attempt(project.lake, spec, files[0].day, files[-1].day)
+
+
+def _check_retainable(outdated: OutdatedReadings, file: LandingFile, error: NightshiftError) -> None:
+    """Refuses to retain a date whose columns mean something else, if a version that it looks up is gone."""
+    if isinstance(error, NotYetAvailable) and outdated.changes[file.day].changed:
+        raise TerminalError(
+            f"{outdated}, and can no longer be read again: {error.problem}",
+            where=file.uri,
+            received=error.received,
+            allowed=error.allowed,
+            fix="land that version again, or declare the columns as before",
+        ) from None
 
 
 def _retain(project: Project, file: LandingFile, reason: str) -> Measurement:

@@ -14,8 +14,8 @@ import pytest
 
 from nightshift.definition.source import Source
 from nightshift.errors import DataError
+from nightshift.lake.landed_files import read_landed
 from nightshift.lake.landed_parts import landing_file
-from nightshift.lake.landing import read_landed
 from nightshift.lake.tables import Layer, TableSpec
 
 DAY = date(2024, 1, 2)

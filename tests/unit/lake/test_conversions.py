@@ -32,7 +32,8 @@ from nightshift.lake.conversions import (
     stored_kind,
 )
 from nightshift.lake.conversions_page import conversions_page
-from nightshift.lake.csv_files import parse_csv
+from nightshift.lake.csv_files import read_csv
+from nightshift.lake.landed_bytes import LandedBytes
 from nightshift.lake.source_formats import read_parquet
 from nightshift.settings import PROJECT
 
@@ -372,13 +373,13 @@ PAIRS = [
 def through_csv(texts: list[str]) -> pa.ChunkedArray:
     """Texts, quoted, through a CSV file."""
     lines = ["value", *('"' + text.replace('"', '""') + '"' for text in texts)]
-    return parse_csv("\n".join(lines).encode(), PLAIN_CSV)["value"]
+    return pa.concat_tables(read_csv(io.BytesIO("\n".join(lines).encode()), PLAIN_CSV))["value"]
 
 
 def through_parquet(values: list[Any], stored: pa.DataType) -> pa.ChunkedArray:
     sink = io.BytesIO()
     pq.write_table(pa.table({"value": column(values, stored)}), sink)
-    return read_parquet(sink.getvalue(), PLAIN_CSV)["value"]
+    return pa.concat_tables(read_parquet(LandedBytes(io.BytesIO(sink.getvalue())), PLAIN_CSV))["value"]
 
 
 @pytest.mark.parametrize(("kind", "declared"), PAIRS)
@@ -411,7 +412,7 @@ def test_int96_is_its_true_instant(instants: list[datetime], missing: int) -> No
     sink, values = io.BytesIO(), pa.array(instants + [None] * missing, pa.timestamp("us"))
     pq.write_table(pa.table({"value": values}), sink, use_deprecated_int96_timestamps=True)
     assert pq.ParquetFile(io.BytesIO(sink.getvalue())).schema.column(0).physical_type == "INT96"
-    rows = read_parquet(sink.getvalue(), PLAIN_CSV)
+    rows = pa.concat_tables(read_parquet(LandedBytes(io.BytesIO(sink.getvalue())), PLAIN_CSV))
     expected = [instant.replace(tzinfo=UTC) for instant in instants] + [None] * missing
     assert outcome(rows["value"], "timestamp") == expected
 
@@ -420,7 +421,7 @@ def test_int96_with_digits_beyond_the_microsecond_is_refused_with_them() -> None
     sink = io.BytesIO()
     values = pa.array([0, 1719900000123456789, None], pa.timestamp("ns"))
     pq.write_table(pa.table({"value": values, "kept": [1, 2, 3]}), sink, use_deprecated_int96_timestamps=True)
-    rows = read_parquet(sink.getvalue(), PLAIN_CSV)
+    rows = pa.concat_tables(read_parquet(LandedBytes(io.BytesIO(sink.getvalue())), PLAIN_CSV))
     assert rows["value"].to_pylist() == ["1970-01-01T00:00:00.000000000Z", "2024-07-02T06:00:00.123456789Z", None]
     with pytest.raises(CONVERSION_ERRORS, match="digits beyond the microsecond"):
         convert(rows["value"], "timestamp")

@@ -6,7 +6,8 @@ import csv
 import gzip
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import pyarrow as pa
@@ -17,9 +18,12 @@ from hypothesis import strategies as st
 
 from nightshift.definition.source import PLAIN_CSV, CsvFormat
 from nightshift.errors import DataError
-from nightshift.lake import csv_files
-from nightshift.lake.csv_files import CsvError, parse_csv, repeated_header
-from nightshift.lake.source_formats import parse_source_file
+from nightshift.lake import csv_files, landed_bytes
+from nightshift.lake.csv_files import read_csv, repeated_header
+from nightshift.lake.csv_grammar import CsvError, check_quotes
+from nightshift.lake.landed_bytes import LandedBytes
+from nightshift.lake.source_formats import read_source_file
+from nightshift.lake.unreadable import UnreadableFileError
 
 Rows = list[list[str | None]]
 
@@ -31,6 +35,18 @@ def written(**keys: Any) -> CsvFormat:
 def rows_of(table: pa.Table) -> Rows:
     """The rows; empty quoted texts as null, as they are published."""
     return [[value or None for value in row.values()] for row in table.to_pylist()]
+
+
+@contextmanager
+def blocks_of(size: int) -> Iterator[None]:
+    """Files are read in blocks of so many bytes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(landed_bytes, "BLOCK_BYTES", size)
+        yield
+
+
+def parse_csv(content: bytes, how: CsvFormat) -> pa.Table:
+    return pa.concat_tables(read_csv(io.BytesIO(content), how))
 
 
 def parsed(text: str, **keys: Any) -> Rows:
@@ -96,7 +112,7 @@ def test_a_file_that_is_written_otherwise_is_refused(text: str, keys: dict[str, 
         parsed(text, **keys)
     for ending, content in ((".csv", text.encode()), (".csv.gz", gzip.compress(text.encode()))):
         with pytest.raises(DataError, match=r"^file:///x\.csv.*: cannot be read: .*; fix: "):
-            parse_source_file(f"file:///x{ending}", content, written(**keys))
+            list(read_source_file(f"file:///x{ending}", LandedBytes(io.BytesIO(content)), written(**keys)))
 
 
 @pytest.mark.parametrize(
@@ -109,7 +125,7 @@ def test_a_file_that_is_written_otherwise_is_refused(text: str, keys: dict[str, 
 )
 def test_a_file_in_another_encoding_is_named_with_its_line(encoding: str, problem: str) -> None:
     with pytest.raises(DataError, match=re.escape(problem)) as refusal:
-        parse_source_file("file:///x.csv", "a,b\nx,1\ncafé,2\n".encode(encoding))
+        list(read_source_file("file:///x.csv", LandedBytes(io.BytesIO("a,b\nx,1\ncafé,2\n".encode(encoding)))))
     assert "fix: land the file again in UTF-8, or declare `encoding`" in str(refusal.value)
 
 
@@ -152,11 +168,33 @@ def test_what_is_written_is_read_whatever_the_size_of_a_block(
     rows = rows * 20
     content = as_csv(rows, lineterminator=line_end, quoting=quoting)
     expected = [[value or None for value in row] for row in rows]
-    longest = max((len(as_csv([row], lineterminator=line_end, quoting=quoting)) for row in rows), default=20)
-    with pytest.MonkeyPatch.context() as patch:
-        for block in (csv_files.LARGEST_BLOCK, longest + more, longest):
-            patch.setattr(csv_files, "LARGEST_BLOCK", block)
+    for block in (landed_bytes.BLOCK_BYTES, 1000 + more, max(more, len(content) // 50)):
+        with blocks_of(block):
             assert rows_of(parse_csv(content, PLAIN_CSV)) == expected
+
+
+@examples(max_examples=500)
+@given(
+    st.text(st.sampled_from('ab,"\\\n\ré'), max_size=24),
+    st.integers(1, 12),
+    st.sampled_from(['"', "none"]),
+    st.sampled_from([None, "\\"]),
+)
+@example(",a\r", 3, '"', None)
+def test_blocks_give_the_rows_of_the_whole_file_or_refuse_it_too(
+    text: str, block: int, quote: str, escape: str | None
+) -> None:
+    how = written(quote=quote, escape=escape)
+
+    def read() -> Rows | None:
+        try:
+            return rows_of(parse_csv(("a,b\n" + text).encode(), how))
+        except (UnreadableFileError, pa.ArrowInvalid):
+            return None
+
+    whole = read()
+    with blocks_of(block):
+        assert read() == whole
 
 
 @examples(max_examples=150, deadline=None)
@@ -172,14 +210,32 @@ def test_what_is_written_with_escapes_is_read(rows: list[list[str]], separator: 
         lineterminator="\n",
     )
     keys = {"separator": separator, "quote": quote, "escape": "\\"}
-    assert rows_of(parse_csv(content, written(**keys))) == [[value or None for value in row] for row in rows]
+    for block in (landed_bytes.BLOCK_BYTES, 7, 50):
+        with blocks_of(block):
+            assert rows_of(parse_csv(content, written(**keys))) == [[value or None for value in row] for row in rows]
 
 
-def test_a_row_that_is_larger_than_a_block_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(csv_files, "LARGEST_BLOCK", 50)
-    assert parsed("a,b\n" + "1,2\n" * 50) == [["1", "2"]] * 50
-    with pytest.raises(CsvError, match="line 3 is too long"):
-        parsed(f'a,b\n1,2\n"{"x" * 60}",2\n1,2\n')
+def test_a_row_that_is_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_files, "LONGEST_ROW", 50)
+    with blocks_of(20):
+        assert parsed("a,b\n" + "1,2\n" * 50) == [["1", "2"]] * 50
+        for text in (f'"{"x" * 60}",2\n1,2\n', '"1,2\n' + "1,2\n" * 20):
+            with pytest.raises(CsvError, match="line 3 is too long, or a quote in it is never closed"):
+                parsed(f"a,b\n1,2\n{text}")
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ('"x"y,1', "line 1001: text behind a closing quote"),
+        ('"x,1', "line 1001: a quote or an escape that is never closed"),
+        ("caf\udce9,1", "line 1001: not written in UTF-8: caf"),
+    ],
+)
+def test_a_problem_far_down_is_named_with_its_line(line: str, problem: str) -> None:
+    text = "a,b\n" + '1,"2"\n' * 999 + line + "\n"
+    with blocks_of(100), pytest.raises(CsvError, match=problem):
+        parse_csv(text.encode("utf-8", "surrogateescape"), PLAIN_CSV)
 
 
 def test_quoted_line_ends_in_a_file_of_many_blocks() -> None:
@@ -215,7 +271,7 @@ def test_a_file_is_refused_exactly_where_a_closing_quote_ends_no_field(text: str
             at_start = letter in ",\n"
     header = "x,x,x,x,x\n"
     try:
-        csv_files._check_quotes((header + text).encode(), PLAIN_CSV)
+        check_quotes((header + text).encode(), PLAIN_CSV)
         refused = False
     except CsvError:
         refused = True
@@ -257,7 +313,7 @@ def test_a_file_that_is_written_otherwise_than_declared_names_the_declaration(
     content: bytes, keys: dict[str, str], message: str
 ) -> None:
     with pytest.raises(DataError, match=message):
-        parse_source_file("file:///landing/plan.csv", content, written(**keys))
+        list(read_source_file("file:///landing/plan.csv", LandedBytes(io.BytesIO(content)), written(**keys)))
 
 
 def test_a_compressed_file_under_the_name_of_a_text_is_named_so() -> None:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nightshift.definition.source import Source
 from nightshift.errors import DataError
-from nightshift.lake.json_lines import parse_json_lines
+from nightshift.lake.json_lines import read_json_lines
+from nightshift.lake.landed_files import read_landed
 from nightshift.lake.landed_parts import landing_file
-from nightshift.lake.landing import read_landed
 from nightshift.lake.tables import Layer, TableSpec
 from nightshift.lake.unreadable import UnreadableFileError
 
@@ -24,6 +26,12 @@ VALUES = st.recursive(
     lambda values: st.lists(values, max_size=3) | st.dictionaries(st.text(max_size=3), values, max_size=3),
     max_leaves=5,
 )
+
+
+def parse_json_lines(content: bytes) -> pa.Table:
+    return pa.concat_tables(read_json_lines(io.BytesIO(content)), promote_options="default")
+
+
 ROWS = st.lists(st.dictionaries(st.sampled_from(["a", "b", "c"]), VALUES), max_size=6)
 
 

@@ -22,8 +22,10 @@ from nightshift.definition.calendar import newest_partition
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.source import Availability, Column, Source
 from nightshift.errors import LONGEST, DataError, NotYetAvailable
+from nightshift.lake.declared_columns import first_mistyped_row
+from nightshift.lake.landed_files import parse_landed, read_landed
 from nightshift.lake.landed_parts import LandingFile, digest_of, landed_dates, landing_file, missing_files
-from nightshift.lake.landing import first_mistyped_row, needed_files, parse_landed, read_landed, restated_files
+from nightshift.lake.landing import needed_files, restated_files
 from nightshift.lake.tables import Layer, TableSpec
 
 DAY = date(2024, 1, 5)

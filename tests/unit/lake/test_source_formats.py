@@ -9,9 +9,14 @@ import pytest
 
 from nightshift.definition.source import SOURCE_ENDINGS
 from nightshift.errors import DataError
-from nightshift.lake.source_formats import FORMATS, parse_source_file
+from nightshift.lake.landed_bytes import LandedBytes
+from nightshift.lake.source_formats import FORMATS, read_source_file
 
 ROWS = pa.table({"machine": ["a", "b"], "load": ["0.5", "1"]})
+
+
+def parse_source_file(uri: str, content: bytes) -> pa.Table:
+    return pa.concat_tables(read_source_file(uri, LandedBytes(io.BytesIO(content))))
 
 
 def written(ending: str) -> bytes:

@@ -16,8 +16,8 @@ from nightshift.definition.draft import Draft, find_draft
 from nightshift.definition.source import Source
 from nightshift.definition.source_rules import source_file_problems
 from nightshift.definition.yaml_tree import plain
+from nightshift.lake.landed_files import read_landed
 from nightshift.lake.landed_parts import landing_file
-from nightshift.lake.landing import read_landed
 from nightshift.lake.tables import Layer, TableSpec
 from nightshift.profiling.column_names import column_names, name_problem, similar_name
 from nightshift.profiling.proposal import Proposal

@@ -25,8 +25,8 @@ from nightshift.definition.rules import RULES
 from nightshift.definition.source import Source
 from nightshift.definition.yaml_tree import plain
 from nightshift.errors import TerminalError
+from nightshift.lake.landed_files import read_landed
 from nightshift.lake.landed_parts import landed_dates, landing_file
-from nightshift.lake.landing import read_landed
 from nightshift.lake.tables import Layer, TableSpec
 from nightshift.profiling.proposal import Proposal
 from nightshift.quality.audit import Audit, audit_table

@@ -23,7 +23,7 @@ from nightshift.errors import DataError, DefinitionError, NotYetAvailable, Termi
 from nightshift.lake.files import local_path
 from nightshift.lake.landed_lookups import LandedLookups
 from nightshift.lake.landed_parts import landing_file
-from nightshift.lake.landed_rows import read_rows
+from nightshift.lake.landed_rows import LandedRows
 from nightshift.lake.read import read_dates
 from nightshift.lake.staging import published_inputs
 from nightshift.lake.tables import raw_table
@@ -87,7 +87,7 @@ def write(landing: str, source: Source, when: date, **columns: list[Any]) -> Non
 def read(project: Project, when: date) -> list[dict[str, Any]]:
     file = landing_file(project.settings.landing_uri, "failures", project.definition.sources["failures"], when)
     lookups = LandedLookups(project.definition, project.settings.landing_uri)
-    rows = read_rows(project.definition, file, lookups).rows
+    rows = pa.concat_tables(LandedRows(project.definition, file, lookups))
     return [{name: row[name] for name in ("machine", "maker", "weight")} for row in rows.to_pylist()]
 
 

@@ -1,0 +1,110 @@
+"""The bytes of a landed file, read in blocks, and their SHA-256."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO, Protocol, cast
+
+from nightshift.errors import DataError, NotYetAvailable, TransientError
+from nightshift.lake.files import is_folder, open_fs
+
+BLOCK_BYTES = 2**26  # how much of a file is in memory at once; a smaller file is read whole
+
+
+class Readable(Protocol):
+    """A file that is read from its beginning to its end."""
+
+    def read(self, size: int, /) -> bytes:
+        """The next bytes, at most `size`; none at the end."""
+
+
+class LandedBytes:
+    """A landed file that is open, whose bytes are hashed as they are read.
+
+    Args:
+        stream: The file, at its beginning.
+
+    Attributes:
+        position: How many bytes were read.
+    """
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream, self._hash = stream, hashlib.sha256()
+        self.position, self._is_hashed = 0, False
+
+    def read(self, size: int, /) -> bytes:
+        """The next bytes, at most `size`; none at the end."""
+        content = bytes(self._stream.read(size))
+        self._hash.update(content)
+        self.position += len(content)
+        return content
+
+    def in_any_order(self) -> BinaryIO:
+        """The file for a reader that goes back and forth, from its beginning; all of it is hashed before."""
+        first = self.read(BLOCK_BYTES)
+        self.digest()
+        if self.position == len(first):
+            return io.BytesIO(first)
+        self._stream.seek(0)
+        return self._stream
+
+    def digest(self) -> str:
+        """The SHA-256 of the whole file; what was not read yet is read."""
+        while not self._is_hashed:
+            self._is_hashed = not self.read(BLOCK_BYTES)
+        return self._hash.hexdigest()
+
+
+@contextmanager
+def open_landed(uri: str) -> Iterator[LandedBytes]:
+    """Opens a landed file.
+
+    Raises:
+        NotYetAvailable: If it has not landed.
+        DataError: If there is a folder of its name.
+        TransientError: If it is larger than a block, and changes before it is closed.
+    """
+    system, path = open_fs(uri)
+    try:
+        stream = system.open_input_file(path)
+    except FileNotFoundError:
+        raise NotYetAvailable("the file has not landed", where=uri) from None
+    except OSError:
+        if not is_folder(uri):
+            raise
+        raise DataError("a folder, not a file", where=uri, fix="land a file of that name") from None
+    with stream:
+        before = system.get_file_info(path) if stream.size() > BLOCK_BYTES else None
+        yield LandedBytes(stream)
+    after = system.get_file_info(path) if before else None
+    if before and after and (before.size, before.mtime_ns) != (after.size, after.mtime_ns):
+        raise TransientError(
+            "the file changed while it was read",
+            where=uri,
+            fix="it is read again by the next attempt; let files land under another name until they are complete",
+        )
+
+
+def file_digest(uri: str) -> str:
+    """The SHA-256 of a landed file.
+
+    Raises:
+        NotYetAvailable: If it has not landed.
+    """
+    with open_landed(uri) as file:
+        return file.digest()
+
+
+def as_gzip(file: LandedBytes) -> gzip.GzipFile:
+    """What a file that gzip compressed holds."""
+    return gzip.GzipFile(fileobj=cast(BinaryIO, file))  # of which it only reads
+
+
+def chunks_of(file: Readable, size: int = 0) -> Iterator[bytes]:
+    """A file in chunks of a size, `BLOCK_BYTES` by default, of which the last may be smaller."""
+    while chunk := file.read(size or BLOCK_BYTES):
+        yield chunk

@@ -1,0 +1,120 @@
+"""What has landed for a date, read as its source declares it, a table after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+from nightshift.definition.source import PLAIN_CSV, CsvFormat, Source
+from nightshift.errors import DataError, first_line
+from nightshift.lake.declared_columns import check_header, declared_tables, notation_of
+from nightshift.lake.landed_bytes import open_landed
+from nightshift.lake.landed_parts import LandingFile, combined_digest, landed_parts
+from nightshift.lake.source_formats import read_source_file
+from nightshift.lake.tables import TableSpec
+
+
+class LandedTables:
+    """The rows of a date as its source declares them, part by part, in tables that fit into memory. Read once.
+
+    Args:
+        file: The file, or the parts.
+        source: Their declaration.
+        spec: The raw table of the source.
+        zone: The time zone of instants that are written without one.
+
+    Attributes:
+        rows: The number of rows, once all were read.
+        digest: The SHA-256 of the file or of all parts, once all were read.
+    """
+
+    def __init__(self, file: LandingFile, source: Source, spec: TableSpec, zone: str = "UTC") -> None:
+        self._file, self._source, self._spec = file, source, spec
+        self._notation = notation_of(source.csv, zone)
+        self.rows, self.digest = 0, ""
+
+    def __iter__(self) -> Iterator[pa.Table]:
+        """The rows with the columns of the table that files have; at least one table.
+
+        Raises:
+            NotYetAvailable: If the date has not landed completely.
+            DataError: If a file cannot be read, lacks a column, or holds a value of another type.
+            TransientError: If a part appears or changes meanwhile.
+        """
+        parts, digests = landed_parts(self._file), list[str]()
+        for uri in parts.uris:
+            rows = 0
+            with open_landed(uri) as content:
+                stored = read_source_file(uri, content, self._source.csv)
+                for table in declared_tables(uri, stored, self._source, self._notation):
+                    rows += table.num_rows
+                    yield self._dated(table)
+                digests.append(content.digest())
+            parts.check_rows(uri, rows)
+            self.rows += rows
+        parts.check_unchanged()
+        self.digest = combined_digest(self._file, digests)
+
+    def _dated(self, table: pa.Table) -> pa.Table:
+        days = pa.repeat(pa.scalar(self._file.day, pa.date32()), table.num_rows)
+        schema = pa.schema([field for field in self._spec.schema if field.name in {"source_date", *table.column_names}])
+        return table.append_column("source_date", days).select(schema.names).cast(schema)
+
+
+def read_landed(file: LandingFile, source: Source, spec: TableSpec, zone: str = "UTC") -> tuple[pa.Table, str]:
+    """Reads what has landed for a date into memory: see `LandedTables`.
+
+    Returns:
+        The rows, and the SHA-256 of the file or of all parts.
+    """
+    tables = LandedTables(file, source, spec, zone)
+    return pa.concat_tables(tables), tables.digest
+
+
+def parse_parts(file: LandingFile, written: CsvFormat = PLAIN_CSV) -> tuple[pa.Table, str]:
+    """Reads what has landed for a date like `parse_landed`; a column that a part lacks is null there.
+
+    Raises:
+        NotYetAvailable: If it has not landed completely.
+        DataError: If a file cannot be read, is the header once more, or a column has different types in parts.
+        TransientError: If a part appears or changes meanwhile.
+    """
+    parts, tables, digests = landed_parts(file), list[pa.Table](), list[str]()
+    for uri in parts.uris:
+        rows, digest = parse_landed(uri, written)
+        parts.check_rows(uri, rows.num_rows)
+        check_header(uri, rows, written)
+        tables.append(rows)
+        digests.append(digest)
+    parts.check_unchanged()
+    return _joined(file.uri, tables), combined_digest(file, digests)
+
+
+def parse_landed(uri: str, written: CsvFormat = PLAIN_CSV) -> tuple[pa.Table, str]:
+    """Reads a landed file without a declaration of its columns: texts from CSV, the stored types from Parquet.
+
+    Args:
+        uri: The file.
+        written: How its source's CSV files are written.
+
+    Returns:
+        The rows, and the SHA-256 of the file.
+
+    Raises:
+        NotYetAvailable: If the file has not landed.
+        DataError: If it cannot be read.
+    """
+    with open_landed(uri) as content:
+        tables = list(read_source_file(uri, content, written))
+        return _joined(uri, tables), content.digest()
+
+
+def _joined(uri: str, tables: list[pa.Table]) -> pa.Table:
+    if len(tables) == 1:
+        return tables[0]
+    try:
+        return pa.concat_tables(tables, promote_options="permissive")
+    except pa.ArrowException as error:
+        problem = f"parts differ in the type of a column: {first_line(error)}"
+        raise DataError(problem, where=uri, fix="land them with the same types") from None
