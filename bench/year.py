@@ -30,7 +30,7 @@ from nightshift.lake.read import published_dates, read_dates, snapshot_of
 from nightshift.lake.staging import stage_arrow
 from nightshift.lake.tables import features_table, observation_key, raw_table, scores_table
 from nightshift.monitoring.evidence import is_decision
-from nightshift.monitoring.value import CHAMPION, NAIVE, measure_value, value_columns
+from nightshift.monitoring.value import CHAMPION, NAIVE, sum_values, value_columns
 from nightshift.project import Project
 from nightshift.registry.package import ModelPackage
 from nightshift.replay.landing import land
@@ -246,9 +246,8 @@ class Year:
         if self.definition.monitoring.value is not None:
             spec = raw_table(self.definition, self.definition.observations.source)
             observed = read_dates(self.lake, spec, first, last)
-            measured = measure_value(self.definition, {CHAMPION: (rows, None)}, labels, observed)
-            worth = {one.subject: one.value for one in measured if one.statistic == "value"}
-            value, naive = worth[CHAMPION], worth[NAIVE]
+            totals = sum_values(self.definition, {CHAMPION: rows}, labels, observed)
+            value, naive = totals[CHAMPION].value, totals[NAIVE].value
         within = [f"{day:%Y-%m}" == month for day in trained.asked].count(True)
         promoted = [f"{day:%Y-%m}" == month for day in trained.promoted].count(True)
         joined = pa.concat_tables(known)

@@ -15,6 +15,7 @@ from nightshift.definition.model import ModelDefinition
 from nightshift.errors import TerminalError, first_line
 from nightshift.lake.catalog import Lake
 from nightshift.lake.in_memory import database_cursor
+from nightshift.lake.key_shares import KeyShare
 from nightshift.lake.read import read_dates
 from nightshift.lake.tables import ROW_NUMBER, raw_table
 from nightshift.lake.window_labels import read_window_labels
@@ -27,6 +28,7 @@ def read_labels(
     observed: pa.Table,
     snapshot: int | None = None,
     extra_columns: tuple[str, ...] = (),
+    share: KeyShare | None = None,
 ) -> pa.Table:
     """The outcomes of observations: of their dates' rows in the label source, or of the windows after their cutoffs.
 
@@ -36,6 +38,7 @@ def read_labels(
         observed: Observations of one or more neighbouring dates, with `score_date` and the key.
         snapshot: The snapshot of the label source to read; the newest if None.
         extra_columns: Further columns of the label source to return; of a label without a window.
+        share: The share that the observations are of, by the columns of `definition.label_key`; None of all of them.
 
     Returns:
         Columns `score_date`, the observation's key, `label` (see `label_type`; no nulls), and the extra columns.
@@ -45,10 +48,10 @@ def read_labels(
         TerminalError: If the label cannot be computed.
     """
     if definition.label.window is not None:
-        return read_window_labels(lake, definition, observed, snapshot)
+        return read_window_labels(lake, definition, observed, snapshot, share)
     dates = pc.min_max(observed["score_date"]).as_py()
     first, last = dates["min"] or date.max, dates["max"] or date.min
-    return read_row_labels(lake, definition, first, last, snapshot, extra_columns)
+    return read_row_labels(lake, definition, first, last, snapshot, extra_columns, share)
 
 
 def read_row_labels(
@@ -58,6 +61,7 @@ def read_row_labels(
     last: date,
     snapshot: int | None = None,
     extra_columns: tuple[str, ...] = (),
+    share: KeyShare | None = None,
 ) -> pa.Table:
     """The rows of the label source dated from `first` to `last` that have an outcome.
 
@@ -70,6 +74,7 @@ def read_row_labels(
         last: The last date.
         snapshot: The snapshot of the label source to read; the newest if None.
         extra_columns: Further columns of the label source to return.
+        share: The rows to read, by their key; all if None.
 
     Returns:
         Columns `score_date`, the observation's key, `label` (see `label_type`; no nulls), and the extra columns.
@@ -84,7 +89,7 @@ def read_row_labels(
     columns = tuple(
         name for name in spec.columns if name in key_columns or name.lower() in label_columns or name in extra_columns
     )
-    outcomes = read_dates(lake, spec, first, last, columns=columns, snapshot=snapshot)
+    outcomes = read_dates(lake, spec, first, last, columns=columns, snapshot=snapshot, share=share)
     key = ", ".join(f'"{column}"' for column in definition.observations.key)
     extra = "".join(f', "{column}"' for column in extra_columns if column not in key_columns)
     # A label of -0.0 is 0.0.

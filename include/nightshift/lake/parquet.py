@@ -15,6 +15,7 @@ from pyarrow.dataset import FileSystemDataset, ParquetFileFormat
 
 from nightshift.errors import DataError, first_line
 from nightshift.lake.files import make_folder_of, open_fs
+from nightshift.lake.key_shares import KeyShare
 from nightshift.lake.tables import ROW_NUMBER, TableSpec
 from nightshift.service_errors import explain
 
@@ -57,15 +58,19 @@ def write_files(spec: TableSpec, rows: pa.Table, folder: str) -> dict[str, int]:
     return written
 
 
-def read_files(uris: Sequence[str], spec: TableSpec, columns: Sequence[str] = ()) -> pa.Table:
+def read_files(
+    uris: Sequence[str], spec: TableSpec, columns: Sequence[str] = (), share: KeyShare | None = None
+) -> pa.Table:
     """The rows of files as they would be published, in the files' order; several are read at once.
 
     Args:
         uris: The files.
         spec: The table of the rows.
         columns: The columns to read; all if empty. A column that was declared after a file was written is null there.
+        share: The rows to read, by their key, which is among the columns; all if None.
     """
-    return dataset_of(uris, pa.schema([spec.schema.field(name) for name in columns or spec.columns])).to_table()
+    stored = dataset_of(uris, pa.schema([spec.schema.field(name) for name in columns or spec.columns]))
+    return stored.to_table() if share is None else share.of(stored)
 
 
 def dataset_of(uris: Sequence[str], schema: pa.Schema) -> FileSystemDataset:

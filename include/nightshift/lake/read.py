@@ -26,6 +26,7 @@ from pyiceberg.table.snapshots import Snapshot
 
 from nightshift.errors import NotYetAvailable, TerminalError
 from nightshift.lake.catalog import Lake
+from nightshift.lake.key_shares import KeyShare
 from nightshift.lake.parquet import read_files
 from nightshift.lake.tables import TableSpec
 
@@ -90,6 +91,7 @@ def read_dates(
     columns: tuple[str, ...] = (),
     snapshot: int | None = None,
     split: Mapping[str, str | int] = MappingProxyType({}),
+    share: KeyShare | None = None,
 ) -> pa.Table:
     """Published rows of the dates from `first` to `last`.
 
@@ -101,8 +103,9 @@ def read_dates(
         columns: The columns to read; all of the specification's if empty.
         snapshot: The snapshot to read; the newest if None.
         split: The values of the other partition columns; any if empty.
+        share: The rows to read, by their key; all if None.
     """
-    return read_files(list(data_files(lake, spec, first, last, snapshot, split)), spec, columns)
+    return read_files(list(data_files(lake, spec, first, last, snapshot, split)), spec, columns, share)
 
 
 def published_dates(lake: Lake, spec: TableSpec, within: tuple[date, date] | None = None) -> dict[date, int]:

@@ -63,12 +63,29 @@ def read_parquet(file: LandedBytes, _: CsvFormat) -> Iterator[pa.Table]:
 def _tables_of(parquet: pq.ParquetFile, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
     """The rows of a file in tables of about a block; at least one."""
     metadata, width = parquet.metadata, len(parquet.schema_arrow.names)
-    stored = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    stored = sum(group.total_byte_size for group in groups)
     bytes_of_row = max(8 * width, stored / max(1, metadata.num_rows), 1)  # more than stored, where values repeat
+    block_rows = max(1, int(BLOCK_BYTES / bytes_of_row))
     if not metadata.num_rows:
         yield parquet.schema_arrow.empty_table()
-    for batch in parquet.iter_batches(max(1, int(BLOCK_BYTES / bytes_of_row)), columns=columns):
-        yield pa.Table.from_batches([batch])
+    # Some row groups at a time: Arrow keeps the pages of all that it was asked for to their end.
+    for numbers in _neighbours([group.num_rows for group in groups], block_rows):
+        for batch in parquet.iter_batches(block_rows, numbers, columns=columns):
+            yield pa.Table.from_batches([batch])
+
+
+def _neighbours(sizes: Sequence[int], most: int) -> Iterator[list[int]]:
+    """The places of neighbouring sizes that are at most `most` together, or one."""
+    numbers, total = list[int](), 0
+    for number, size in enumerate(sizes):
+        if numbers and total + size > most:
+            yield numbers
+            numbers, total = [], 0
+        numbers.append(number)
+        total += size
+    if numbers:
+        yield numbers
 
 
 def _int96_instants(microseconds: pa.ChunkedArray, nanoseconds: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -20,6 +20,7 @@ from nightshift.definition.spark_sql import columns_of
 from nightshift.errors import TerminalError, first_line
 from nightshift.lake.catalog import Lake
 from nightshift.lake.in_memory import database_cursor
+from nightshift.lake.key_shares import KeyShare
 from nightshift.lake.label_events import (
     INSTANT,
     event_condition,
@@ -79,7 +80,11 @@ _MOST = """
 
 
 def read_window_labels(
-    lake: Lake, definition: ModelDefinition, observed: pa.Table, snapshot: int | None = None
+    lake: Lake,
+    definition: ModelDefinition,
+    observed: pa.Table,
+    snapshot: int | None = None,
+    share: KeyShare | None = None,
 ) -> pa.Table:
     """The outcome of every observation whose window's files are all published: see `window_labels`.
 
@@ -88,11 +93,12 @@ def read_window_labels(
         definition: A definition whose label has a window.
         observed: Observations: `score_date` and the key.
         snapshot: The snapshot of the label source to read; the newest if None.
+        share: The share that the observations are of, by the columns of `definition.label_key`; None of all of them.
     """
     if not observed.num_rows:
         return _labels_schema(observed, definition).empty_table()
     observed_dates = pc.min_max(observed["score_date"]).as_py()
-    events, files = read_events(lake, definition, observed_dates["min"], observed_dates["max"], snapshot)
+    events, files = read_events(lake, definition, observed_dates["min"], observed_dates["max"], snapshot, share=share)
     return window_labels(definition, observed, events, files)
 
 
@@ -103,6 +109,7 @@ def read_events(
     last: date,
     snapshot: int | None = None,
     margin: timedelta = timedelta(0),
+    share: KeyShare | None = None,
 ) -> tuple[pa.Table, frozenset[date]]:
     """The rows that may have an event of the windows of some score dates, and the dates of their published files.
 
@@ -113,6 +120,7 @@ def read_events(
         last: The last score date.
         snapshot: The snapshot of the label source to read; the newest if None.
         margin: How many days to read beyond them on both sides.
+        share: The rows to read, by the columns of `definition.label_key`; all if None.
 
     Returns:
         The columns that the label needs, with `source_date`, and the dates.
@@ -124,7 +132,7 @@ def read_events(
     used = {name for sql in _expressions(definition) for name in columns_of(sql, source.landed)}
     columns = tuple(name for name in spec.columns if name in {"source_date", *definition.label_key, *used})
     landed = landed_partitions(lake, spec, snapshot, within=(begin, end))
-    rows = read_files([file for partition in landed.values() for file in partition.files], spec, columns)
+    rows = read_files([file for partition in landed.values() for file in partition.files], spec, columns, share)
     return rows, frozenset(landed)
 
 

@@ -25,43 +25,9 @@ def value_columns(definition: ModelDefinition) -> tuple[str, ...]:
     return tuple(name for name in definition.sources[definition.label.source].landed if name.lower() in used)
 
 
-def measure_value(
-    definition: ModelDefinition, scored: Mapping[str, tuple[pa.Table, int | None]], labels: pa.Table, observed: pa.Table
-) -> list[Measurement]:
-    """Measures the value of a night's decisions, for each version that scored it; of rows with a label.
-
-    Args:
-        definition: A definition that declares a `monitoring.value`.
-        scored: The scores and the version of the champion, subject `champion`, and of each challenger by its subject.
-        labels: `score_date`, the observation's key, `label` and the columns of `value_columns`.
-        observed: The observations as landed, with `source_date`.
-
-    Returns:
-        Of each version, and of the naive policy on the champion's rows: `value`, the sum, and `value_per_row`.
-
-    Raises:
-        TerminalError: If an expression cannot be evaluated.
-    """
-    value = definition.monitoring.value
-    assert value is not None
-    policies = {subject: (rows, version, value.decision) for subject, (rows, version) in scored.items()}
-    if CHAMPION in scored:
-        policies[NAIVE] = (scored[CHAMPION][0], None, value.naive)
-    measured = []
-    for subject, (rows, version, decision) in policies.items():
-        total = _sum_value(definition, value, decision, rows, labels, observed)
-        verdict = "pass" if total.rows else "unknown"
-        mean = total.value / total.rows if total.rows and total.value is not None else None
-        measured += [
-            Measurement(subject, "value", total.value, None, total.rows, verdict, total.detail, version),
-            Measurement(subject, "value_per_row", mean, None, total.rows, verdict, total.detail, version),
-        ]
-    return measured
-
-
 @dataclass(frozen=True)
 class ValueTotal:
-    """The value of a policy's decisions on a night.
+    """The value of a policy's decisions on a night, or on some rows of it.
 
     Attributes:
         value: The sum; None if no row has a value.
@@ -75,6 +41,14 @@ class ValueTotal:
     unvalued: int
     positive: int | None
 
+    def __add__(self, other: ValueTotal) -> ValueTotal:
+        return ValueTotal(
+            self.value if other.value is None else other.value + (self.value or 0.0),
+            self.rows + other.rows,
+            self.unvalued + other.unvalued,
+            self.positive if other.positive is None else other.positive + (self.positive or 0),
+        )
+
     @property
     def detail(self) -> str:
         """The counts, as a sentence."""
@@ -84,6 +58,52 @@ class ValueTotal:
         if self.unvalued:
             parts.append(f"{self.unvalued:,} have no value")
         return "; ".join(parts)
+
+
+def value_measurements(totals: Mapping[str, ValueTotal], versions: Mapping[str, int | None]) -> list[Measurement]:
+    """Of each policy `value`, the sum, and `value_per_row`.
+
+    Args:
+        totals: The value of each policy's decisions on a night.
+        versions: The version of each policy that has one.
+    """
+    measured = []
+    for subject, total in totals.items():
+        verdict, version = "pass" if total.rows else "unknown", versions.get(subject)
+        mean = total.value / total.rows if total.rows and total.value is not None else None
+        measured += [
+            Measurement(subject, "value", total.value, None, total.rows, verdict, total.detail, version),
+            Measurement(subject, "value_per_row", mean, None, total.rows, verdict, total.detail, version),
+        ]
+    return measured
+
+
+def sum_values(
+    definition: ModelDefinition, scored: Mapping[str, pa.Table], labels: pa.Table, observed: pa.Table
+) -> dict[str, ValueTotal]:
+    """Sums the value of decisions, for each version that scored a night; of rows with a label.
+
+    Args:
+        definition: A definition that declares a `monitoring.value`.
+        scored: The scores of the champion, subject `champion`, and of each challenger by its subject.
+        labels: `score_date`, the observation's key, `label` and the columns of `value_columns`.
+        observed: The observations as landed, with `source_date`.
+
+    Returns:
+        The total of each version, and of the naive policy on the champion's rows.
+
+    Raises:
+        TerminalError: If an expression cannot be evaluated.
+    """
+    value = definition.monitoring.value
+    assert value is not None
+    policies = {subject: (rows, value.decision) for subject, rows in scored.items()}
+    if CHAMPION in scored:
+        policies[NAIVE] = (scored[CHAMPION], value.naive)
+    return {
+        subject: _sum_value(definition, value, decision, rows, labels, observed)
+        for subject, (rows, decision) in policies.items()
+    }
 
 
 def _sum_value(

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
+from functools import reduce
+from operator import add
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from nightshift.definition.calendar import date_range, label_dates, newest_available, newest_labelled, previous_night
 from nightshift.definition.recipe import label_digest
+from nightshift.lake.key_shares import KeyShare, shares_of
 from nightshift.lake.labels import join_labels, read_labels
 from nightshift.lake.read import Partition, fingerprint, landed_partitions, published_partitions
 from nightshift.lake.tables import TableSpec, label_type, raw_table, scores_table, shadow_table
 from nightshift.monitoring.expected_performance import ExpectedPerformance
 from nightshift.monitoring.outcomes import INPUTS, settle_labels, unmatched_labels
 from nightshift.monitoring.outcomes import measure_outcomes as outcome_of_night
-from nightshift.monitoring.value import CHAMPION, measure_value, value_columns
+from nightshift.monitoring.value import CHAMPION, ValueTotal, sum_values, value_columns, value_measurements
 from nightshift.project import Project
 from nightshift.registry.classes import settle_classes
 from nightshift.stages.scored import NightScores, read_scored
@@ -60,32 +65,74 @@ def expected_performance(project: Project, version: int | None) -> ExpectedPerfo
     return ExpectedPerformance.from_json(stored) if stored else None
 
 
+@dataclass(frozen=True)
+class _Match:
+    """How the scores and the labels of a night match.
+
+    Attributes:
+        labelled: The labels that count, with the columns of a score.
+        labels: How many observations have a label, and labels no observation.
+        matched: How many of them have a score.
+        doubtful: How many observations have different labels.
+        values: The value of each policy's decisions; empty if no value is declared.
+    """
+
+    labelled: pa.Table
+    labels: int
+    matched: int
+    doubtful: int
+    values: Mapping[str, ValueTotal]
+
+    def __add__(self, other: _Match) -> _Match:
+        return _Match(
+            pa.concat_tables([self.labelled, other.labelled]),
+            self.labels + other.labels,
+            self.matched + other.matched,
+            self.doubtful + other.doubtful,
+            {policy: total + other.values[policy] for policy, total in self.values.items()},
+        )
+
+
 def _measure(project: Project, day: date, rows_fingerprint: str, run_id: str) -> None:
-    definition = project.definition
-    key = definition.observations.key
-    scored = read_scored(project, day)
-    all_labels, doubtful = settle_labels(_labels(project, scored.rows), key)
-    joined = join_labels(scored.rows, all_labels.select(["score_date", *key, "label"]), key)
-    counted = [table.slice(0, 0) if scored.mismatch else table for table in (joined, all_labels)]
-    labelled, labels = (settle_classes(table, scored.classes) for table in counted)
-    outside = counted[0].num_rows - labelled.num_rows
+    definition, scored = project.definition, read_scored(project, day)
+    challengers = _challengers(project, day)
+    # A share of a large night after the other: only the labels and the scores of all of it are in memory at once.
+    match = reduce(add, (_match(scored, challengers, s) for s in shares_of(scored.count, definition.label_key)))
+    outside = 0 if scored.mismatch else match.matched - match.labelled.num_rows
     measurements = outcome_of_night(
-        labelled,
-        scored.rows.num_rows,
+        match.labelled,
+        scored.count,
         scored.version,
         project.metrics,
         expected_performance(project, scored.version),
         prediction=definition.prediction,
         classes=scored.classes,
-        note=_note(doubtful, outside, scored.mismatch),
+        note=_note(match.doubtful, outside, scored.mismatch),
     )
-    unmatched = all_labels.num_rows - joined.num_rows
-    measurements.append(unmatched_labels("labels", definition, unmatched, all_labels.num_rows))
-    if definition.monitoring.value is not None:
-        _measure_value(project, day, scored, labels, run_id)
+    measurements.append(unmatched_labels("labels", definition, match.labels - match.matched, match.labels))
+    if match.values:
+        versions = {CHAMPION: scored.version} | {f"challenger {number}": number for number in challengers}
+        project.record("value", day, value_measurements(match.values, versions), run_id)
     # Last: the fingerprint says that everything else was recorded.
     measurements.append(Measurement("night", INPUTS, detail=rows_fingerprint, model_version=scored.version))
     project.record("outcome", day, measurements, run_id)
+
+
+def _match(scored: NightScores, challengers: Sequence[int], share: KeyShare | None) -> _Match:
+    """Matches the scores of a night with its labels, or a share of both."""
+    project, key = scored.project, scored.project.definition.observations.key
+    rows = scored.read(share)
+    all_labels, doubtful = settle_labels(_labels(project, rows, share), key)
+    joined = join_labels(rows, all_labels.select(["score_date", *key, "label"]), key)
+    counted = [table.slice(0, 0) if scored.mismatch else table for table in (joined, all_labels)]
+    labelled, labels = (settle_classes(table, scored.classes) for table in counted)
+    values: Mapping[str, ValueTotal] = {}
+    if project.definition.monitoring.value is not None:
+        policies = {CHAMPION: rows} | {
+            f"challenger {number}": _shadow_scores(project, scored.night, number, share) for number in challengers
+        }
+        values = sum_values(project.definition, policies, labels, _observed(project, rows, scored.night, share))
+    return _Match(labelled.drop_columns(["score_date", *key]), all_labels.num_rows, joined.num_rows, doubtful, values)
 
 
 def _note(doubtful: int, outside: int, mismatch: str) -> str:
@@ -96,37 +143,41 @@ def _note(doubtful: int, outside: int, mismatch: str) -> str:
     return "; ".join(notes)
 
 
-def _measure_value(project: Project, day: date, night: NightScores, labels: pa.Table, run_id: str) -> None:
-    definition = project.definition
-    scored = {CHAMPION: (night.rows, night.version)}
-    shadow = project.read(shadow_table(definition), day, day)
-    for number in sorted(pc.unique(shadow["model_version"]).to_pylist()):
-        scored[f"challenger {number}"] = shadow.filter(pc.equal(shadow["model_version"], number)), number
-    project.record("value", day, measure_value(definition, scored, labels, _observed(project, night.rows, day)), run_id)
+def _challengers(project: Project, day: date) -> list[int]:
+    """The challengers that scored a night, if the value of their decisions is measured."""
+    if project.definition.monitoring.value is None:
+        return []
+    versions = project.read(shadow_table(project.definition), day, day, columns=("model_version",))["model_version"]
+    return sorted(pc.unique(versions).to_pylist())
 
 
-def _observed(project: Project, rows: pa.Table, day: date) -> pa.Table:
-    """The landed rows of a night's observations; keys alone where these have no row of their own."""
+def _shadow_scores(project: Project, day: date, number: int, share: KeyShare | None) -> pa.Table:
+    spec, split = shadow_table(project.definition), {"model_version": number}
+    return project.read(spec, day, day, split=split, share=share)
+
+
+def _observed(project: Project, rows: pa.Table, day: date, share: KeyShare | None) -> pa.Table:
+    """The landed rows of a night's observations, or of a share; keys alone where these have no row of their own."""
     definition = project.definition
     source = definition.sources[definition.observations.source]
     if definition.observations.within is not None:
         return rows.select(["score_date", *definition.observations.key]).rename_columns({"score_date": "source_date"})
     spec = raw_table(definition, definition.observations.source)
     if source.cadence == "daily":
-        return project.read(spec, day, day)
+        return project.read(spec, day, day, share=share)
     versions = published_partitions(project.lake, spec)
     version = newest_available(definition, definition.observations.source, day, versions) or day
-    observed = project.read(spec, version, version)
+    observed = project.read(spec, version, version, share=share)
     dated = pa.repeat(pa.scalar(day, pa.date32()), observed.num_rows)
     return observed.set_column(observed.column_names.index("source_date"), "source_date", dated)
 
 
-def _labels(project: Project, rows: pa.Table) -> pa.Table:
+def _labels(project: Project, rows: pa.Table, share: KeyShare | None) -> pa.Table:
     """The labels of a night's scored rows with the columns that the value needs; none before any have arrived."""
     definition = project.definition
     observed, columns = rows.select(["score_date", *definition.observations.key]), value_columns(definition)
     if project.lake.table_exists(_label_table(project).name):
-        return read_labels(project.lake, definition, observed, extra_columns=columns)
+        return read_labels(project.lake, definition, observed, extra_columns=columns, share=share)
     fields = [rows.schema.field(name) for name in observed.column_names] + [pa.field("label", label_type(definition))]
     return pa.schema([*fields, *(_label_table(project).schema.field(name) for name in columns)]).empty_table()
 

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from nightshift.definition.prediction import CLASS
 from nightshift.errors import TerminalError
+from nightshift.lake.key_shares import KeyShare
 from nightshift.lake.read import published_dates
 from nightshift.lake.staging import published_inputs
 from nightshift.lake.tables import CLASSES, scores_table
@@ -22,32 +23,51 @@ class NightScores:
     """The published scores of a night.
 
     Attributes:
-        rows: Every row of the table of scores, with the probability of each class of the version.
+        project: The model.
+        night: The night.
+        count: The number of its rows.
         version: The version that scored them; of several, the newest; None without rows.
         classes: Its classes; None if it predicts a condition or a number.
         mismatch: Why the scores cannot be measured by the label, in words: it was no class then, or is none now.
     """
 
-    rows: pa.Table
+    project: Project
+    night: date
+    count: int
     version: int | None
-    classes: LabelClasses | None
+    classes: LabelClasses | None = None
     mismatch: str = ""
+
+    def read(self, share: KeyShare | None = None, *, with_key: bool = True) -> pa.Table:
+        """The scores of the night's observations.
+
+        Args:
+            share: The rows to read, by columns of their key; all if None.
+            with_key: Whether they are read with their key.
+
+        Returns:
+            `score_date`, the key, and the columns of a score: of classes also the probability of each.
+        """
+        definition = self.project.definition
+        spec = scores_table(definition, self.classes.names if self.classes else ())
+        key = spec.key if with_key else ()
+        columns = (*key, *definition.scored_columns, *(self.classes.columns if self.classes else ()))
+        return self.project.read(spec, self.night, self.night, columns=tuple(dict.fromkeys(columns)), share=share)
 
 
 def read_scored(project: Project, night: date) -> NightScores:
-    """The published scores of a night; no rows if it is not scored."""
+    """Which version scored a night, and how many rows; their scores are read from the result."""
     table, is_class = scores_table(project.definition), project.definition.prediction == CLASS
-    rows = project.read(table, night, night)
-    newest = pc.max(rows["model_version"]).as_py()
+    versions = project.read(table, night, night, columns=("model_version",))["model_version"]
+    newest = pc.max(versions).as_py()
     if newest is None:
-        return NightScores(rows, None, None)
+        return NightScores(project, night, 0, None)
     classes = project.classes_of(project.registry.version(newest)) if is_class else None
     # Of other labels no package is read: the night itself says whether it has classes.
     if is_class != (classes is not None or CLASSES in published_inputs(project.lake, table, night)):
-        return NightScores(rows, newest, None, project.mismatch(project.registry.version(newest)))
-    if classes is not None:
-        rows = project.read(scores_table(project.definition, classes.names), night, night)
-    return NightScores(rows, newest, classes)
+        mismatch = project.mismatch(project.registry.version(newest))
+        return NightScores(project, night, len(versions), newest, None, mismatch)
+    return NightScores(project, night, len(versions), newest, classes)
 
 
 def require_scored(project: Project, night: date) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cached_property
@@ -16,8 +16,9 @@ from nightshift.definition.calendar import newest_labelled, newest_night, next_n
 from nightshift.definition.model import ModelDefinition
 from nightshift.errors import TerminalError
 from nightshift.lake.catalog import Lake
+from nightshift.lake.key_shares import shares_of
 from nightshift.lake.labels import join_labels, read_labels
-from nightshift.lake.parquet import read_files
+from nightshift.lake.parquet import FilePart, read_batches, read_files
 from nightshift.lake.read import published_dates, published_partitions, snapshot_of
 from nightshift.lake.tables import TableSpec, features_table, label_type, raw_table
 from nightshift.training.methods import METHODS
@@ -75,7 +76,7 @@ class LabelCounts:
 
     def __add__(self, later: LabelCounts) -> LabelCounts:
         return LabelCounts(
-            self.first or later.first,
+            min(filter(None, (self.first, later.first)), default=None),
             self.labelled + later.labelled,
             self.unlabelled + later.unlabelled,
             self.unmatched + later.unmatched,
@@ -129,7 +130,8 @@ def read_observed(
 ) -> ObservedRows:
     """The observations of the dates from `first` to `last` that have labels, in the order of their key.
 
-    Dates are read in spans of about a million rows, so that only the sampled rows stay in memory.
+    Dates are read in spans of about a million rows, and a date with more of them in shares of its keys, so that only
+    the sampled rows stay in memory.
 
     Args:
         lake: The lake.
@@ -148,18 +150,23 @@ def read_observed(
     partitions = published_partitions(lake, spec, snapshots[spec.name], within=(first, last))
     partitions = {night: partitions[night] for night in only_nights(definition.schedule, partitions)}
     share = 1.0 if max_rows is None else min(1.0, max_rows / max(sum(part.rows for part in partitions.values()), 1))
-    key, tables, counts = definition.observations.key, [], LabelCounts()
+    key, tables, counts, labelled_dates = definition.observations.key, list[pa.Table](), LabelCounts(), set[date]()
     for begin, end in _spans({day: part.rows for day, part in partitions.items()}, AT_ONCE):
-        files = [file for day, part in partitions.items() if begin <= day <= end for file in part.files]
-        rows = read_files(files, spec)
-        labels = read_labels(lake, definition, rows.select(["score_date", *key]), snapshots[source])
-        sample = rows
-        if share < 1:
-            sample = rows.filter(pa.array(_hashes(rows, spec.key) < np.uint64(share * 2**64 - 1)))
-        joined = join_labels(sample, labels, key, "left outer")
-        matched = joined if share == 1 else join_labels(rows.select(["score_date", *key]), labels, key)
-        tables.append(_of_dates(joined, matched["score_date"].filter(pc.is_valid(matched["label"]))))
-        counts += _count(rows, labels, matched, partitions)
+        span = {day: part for day, part in partitions.items() if begin <= day <= end}
+        files = [file for part in span.values() for file in part.files]
+        sample = read_files(files, spec) if share == 1 else _read_sample(files, spec, share)
+        parts = []
+        for keys in shares_of(sum(part.rows for part in span.values()), definition.label_key):
+            rows = sample if keys is None else keys.of(sample)
+            observed_keys = rows if share == 1 else read_files(files, spec, ["score_date", *key], keys)
+            observed_keys = observed_keys.select(["score_date", *key])
+            labels = read_labels(lake, definition, observed_keys, snapshots[source], share=keys)
+            matched = join_labels(observed_keys, labels, key)
+            parts.append(join_labels(rows, labels, key, "left outer"))
+            counts += _count(observed_keys, labels, matched, partitions)
+            labelled_dates |= set(pc.unique(matched["score_date"].filter(pc.is_valid(matched["label"]))).to_pylist())
+        joined = parts[0] if len(parts) == 1 else _sorted(pa.concat_tables(parts), key)
+        tables.append(_of_dates(joined, labelled_dates))
     observed = ObservedRows(pa.concat_tables(tables) if tables else _no_rows(spec, definition), counts)
     labelled = observed.labelled
     _check_any(lake, definition, labelled, counts, (first, last))
@@ -167,11 +174,26 @@ def read_observed(
     return observed
 
 
-def _of_dates(rows: pa.Table, dates: pa.ChunkedArray) -> pa.Table:
+def _read_sample(files: Sequence[str], spec: TableSpec, share: float) -> pa.Table:
+    """The rows whose key has one of the first hashes, of files that are not in memory as a whole."""
+    batches = read_batches(map(FilePart, files), spec.schema)
+    sampled = (_sampled(pa.Table.from_batches([batch]), spec.key, share) for batch in batches)
+    return pa.concat_tables([spec.schema.empty_table(), *sampled])
+
+
+def _sampled(rows: pa.Table, key: tuple[str, ...], share: float) -> pa.Table:
+    return rows.filter(pa.array(_hashes(rows, key) < np.uint64(share * 2**64 - 1)))
+
+
+def _sorted(rows: pa.Table, key: tuple[str, ...]) -> pa.Table:
+    return rows.sort_by([(column, "ascending") for column in ("score_date", *key)])
+
+
+def _of_dates(rows: pa.Table, dates: Collection[date]) -> pa.Table:
     """The rows of some dates."""
     if not rows["label"].null_count:  # all are labelled
         return rows
-    return rows.filter(pc.is_in(rows["score_date"], pc.unique(dates)))
+    return rows.filter(pc.is_in(rows["score_date"], pa.array(sorted(dates), pa.date32())))
 
 
 def _check_any(

@@ -8,7 +8,7 @@ import pytest
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.value import Value
 from nightshift.errors import DefinitionError, TerminalError
-from nightshift.monitoring.value import measure_value, value_columns
+from nightshift.monitoring.value import sum_values, value_columns, value_measurements
 from unit.conftest import Edit
 from unit.tables import day
 
@@ -46,8 +46,8 @@ OBSERVED = table(machine=MACHINES, load=[0.9, 0.2, 0.7, 0.1]).rename_columns(["s
 
 
 def measured(definition: ModelDefinition, scored: dict[str, pa.Table], labels: pa.Table) -> dict[str, Any]:
-    given = {name: (rows, place) for place, (name, rows) in enumerate(scored.items(), 1)}
-    measurements = measure_value(definition, given, labels, OBSERVED)
+    versions = {name: place for place, name in enumerate(scored, 1)}
+    measurements = value_measurements(sum_values(definition, scored, labels, OBSERVED), versions)
     return {row.subject: row for row in measurements if row.statistic == "value"}
 
 
@@ -66,7 +66,8 @@ def test_the_value_of_a_small_night(tiny: ModelDefinition) -> None:
         "naive": None,
     }
     assert values["champion"].detail == "decided for 2 of 4 rows"
-    each = measure_value(valued(tiny), {"champion": (scored(0.8, 0.6, 0.4, 0.1), 1)}, outcomes, OBSERVED)
+    totals = sum_values(valued(tiny), {"champion": scored(0.8, 0.6, 0.4, 0.1)}, outcomes, OBSERVED)
+    each = value_measurements(totals, {"champion": 1})
     assert [(row.subject, row.value) for row in each if row.statistic == "value_per_row"] == [
         ("champion", 0.75), ("naive", 5.0),
     ]  # fmt: skip
