@@ -16,6 +16,7 @@ import pytest
 
 from nightshift.definition.retrain import Retrain
 from nightshift.definition.value import Value
+from nightshift.lake import key_shares
 from nightshift.lake.files import local_path
 from nightshift.lake.publish import publish
 from nightshift.lake.staging import stage_arrow
@@ -107,6 +108,13 @@ def policy(project: Project, given: Retrain = EVERY_NIGHT, value: Value | None =
     return project
 
 
+@pytest.fixture(params=["whole", "in shares"])
+def night_read(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A night is matched with its labels as a whole, and in shares of about three of its keys."""
+    if request.param == "in shares":
+        monkeypatch.setattr(key_shares, "AT_ONCE", 3)
+
+
 # ---- estimates
 
 
@@ -180,6 +188,7 @@ def test_labels_that_are_late_are_missing_and_measured_when_they_arrive(
     assert rows(project, "outcome", 1)["label_coverage"]["value"] == 0.75
 
 
+@pytest.mark.usefixtures("night_read")
 def test_a_night_is_restated_when_its_labels_are_corrected_or_it_is_scored_again(project: Project) -> None:
     score(project, 1, 2)
     fail(project, 1)
@@ -216,6 +225,7 @@ def test_a_night_that_was_not_measured_is_measured_later(project: Project) -> No
     assert measured(project, 6) == [day(number) for number in range(2, 6)]
 
 
+@pytest.mark.usefixtures("night_read")
 def test_duplicate_labels_count_once_and_contradictions_are_counted(project: Project) -> None:
     score(project, 1)
     fail(project, 1, [*(LOADS > 0.5), True, True], [*MACHINES, MACHINES[0], MACHINES[-1]])
@@ -225,6 +235,7 @@ def test_duplicate_labels_count_once_and_contradictions_are_counted(project: Pro
     assert coverage["detail"] == "1 observations have two different labels and count as having none"
 
 
+@pytest.mark.usefixtures("night_read")
 def test_labels_without_an_observation_are_counted_and_many_are_a_warning(project: Project) -> None:
     score(project, 1, 2)
     fail(project, 1)
@@ -245,6 +256,7 @@ def test_missing_labels_and_labels_of_one_class_do_not_fail(project: Project, fa
     assert rows(project, "outcome", 1)["roc_auc"]["verdict"] == "unknown"
 
 
+@pytest.mark.usefixtures("night_read")
 def test_the_value_of_a_night_is_measured_for_champion_challenger_and_naive_policy(project: Project) -> None:
     value = Value(
         decision="score >= 0.5",

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 from nightshift.definition.calendar import available_at, cutoff, label_span, newest_labelled
 from nightshift.definition.model import ModelDefinition
 from nightshift.errors import NightshiftError, TerminalError
+from nightshift.lake import key_shares
 from nightshift.lake.catalog import Lake
 from nightshift.lake.publish import publish
 from nightshift.lake.staging import stage_arrow
 from nightshift.lake.tables import TableSpec, features_table, raw_table
+from nightshift.training import dataset
 from nightshift.training.dataset import (
     Split,
     check_purged,
@@ -29,7 +31,7 @@ from nightshift.training.dataset import (
 from nightshift.training.fit import split_at
 from nightshift.training.search import time_folds
 from unit.conftest import Edit
-from unit.shops import CLASSIFIER, shops
+from unit.shops import CLASSIFIER, REGRESSOR, shops
 from unit.tables import day
 
 
@@ -158,6 +160,44 @@ def test_of_a_sample_all_observations_are_counted(lake: Lake, tiny: ModelDefinit
     counts = observed.counts
     assert 0 < observed.labelled.num_rows < 60
     assert (counts.labelled, counts.unlabelled, counts.unmatched) == (60, 1, 0)
+
+
+@pytest.mark.parametrize("max_rows", [None, 60])
+def test_dates_that_are_read_in_shares_give_the_same_rows_and_counts(
+    lake: Lake, tiny: ModelDefinition, monkeypatch: pytest.MonkeyPatch, max_rows: int | None
+) -> None:
+    for number in range(1, 5):
+        outcomes: dict[str, object] = {f"m{place}": [None, False, True][place % 3] for place in range(30)}
+        history(lake, tiny, day(number), outcomes if number != 2 else dict.fromkeys(outcomes))
+    put(lake, raw_table(tiny, "failures"), day(4), [{"machine": name, "failed": True} for name in ("m1", "x", "y")])
+    pinned = pin_snapshots(lake, tiny)
+    whole = read_observed(lake, tiny, day(1), day(4), pinned, max_rows)
+    monkeypatch.setattr(dataset, "AT_ONCE", 10)
+    monkeypatch.setattr(key_shares, "AT_ONCE", 7)
+    in_shares = read_observed(lake, tiny, day(1), day(4), pinned, max_rows)
+    assert in_shares.counts == whole.counts
+    assert in_shares.counts.unmatched == 2
+    assert in_shares.rows.equals(whole.rows)
+
+
+def test_windows_that_are_read_in_shares_give_the_same_labels(
+    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    label = "{source: sales, window: 7d, agg: sum, value: amount, by: [shop], empty: 0}"
+    definition = shops(tmp_path, label, estimator=REGRESSOR, gate="r2: 0.1")
+    observed = [{"shop": f"s{place % 9}", "customer": place, "of_shop": "s"} for place in range(40)]
+    put(lake, features_table(definition), day(1), observed)
+    for number in range(1, 12):
+        sold_at = datetime.combine(day(number), time(12), UTC)
+        sale = {"customer": 1, "sold_at": sold_at, "amount": 0.1 + number}
+        put(lake, raw_table(definition, "sales"), day(number), [{"shop": f"s{n}", **sale} for n in range(number)])
+    pinned = pin_snapshots(lake, definition)
+    whole = read_observed(lake, definition, day(1), day(1), pinned)
+    monkeypatch.setattr(key_shares, "AT_ONCE", 9)
+    in_shares = read_observed(lake, definition, day(1), day(1), pinned)
+    assert len(set(whole.rows["label"].to_pylist())) > 5
+    assert in_shares.counts == whole.counts
+    assert in_shares.rows.equals(whole.rows)
 
 
 def test_pinned_rows_stay_the_same_whatever_is_published_later(lake: Lake, tiny: ModelDefinition) -> None:
