@@ -96,6 +96,12 @@ class Training(StrictModel):
         description="If the period has more observations than this, the model learns from a "
         "[fixed sample](training.md#the-training-set) of them.",
     )
+    max_holdout_rows: int | None = Field(
+        None,
+        ge=1000,
+        description="If the holdout has more observations than this, the gate judges on a "
+        "[fixed sample](training.md#the-training-set) of them.",
+    )
     cadence: Annotated[str, ValueType("cron")] = Field(
         description="When to train without a request, as a safety net; in the schedule's time zone."
     )

@@ -105,12 +105,15 @@ def _quarantined_rows(
 ) -> pa.Table:
     """The broken rows with the columns of the quarantine."""
     violations: dict[int, list[tuple[ExpectationSpec, Row]]] = {number: [] for number in numbers}
-    by_number = dict(zip(numbers, rows.to_pylist(), strict=True))
+    places = {number: place for place, number in enumerate(numbers)}
     for result in results:
+        if not result.broken_rows:
+            continue
         expectation = result.expectation
         columns = contract.computed[_column(expectation)].columns if expectation.computed else (expectation.subject,)
-        for number in result.broken_rows:
-            violations[number].append((expectation, {name: by_number[number][name] for name in columns}))
+        broken = rows.select(list(columns)).take(pa.array([places[number] for number in result.broken_rows]))
+        for number, values in zip(result.broken_rows, broken.to_pylist(), strict=True):
+            violations[number].append((expectation, values))
     entries = [_quarantine_entry(row_violations, run_id) for row_violations in violations.values()]
     for place, name in enumerate(QUARANTINE_COLUMNS):
         rows = rows.append_column(name, pa.array([entry[place] for entry in entries], pa.string()))

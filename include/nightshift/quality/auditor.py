@@ -16,9 +16,9 @@ from nightshift.definition.model import ModelDefinition
 from nightshift.definition.source import Source
 from nightshift.lake.catalog import Lake
 from nightshift.lake.landed_parts import date_of_landing_file
-from nightshift.lake.parquet import date_of_parquet_file
-from nightshift.lake.read import Partition, published_dates, published_partitions, read_dates
-from nightshift.lake.staging import load_staged, published_folder, read_staged
+from nightshift.lake.parquet import date_of_parquet_file, read_files
+from nightshift.lake.read import Partition, data_files, published_dates, published_partitions
+from nightshift.lake.staging import load_staged, published_folder
 from nightshift.lake.tables import (
     OBSERVED,
     Layer,
@@ -190,12 +190,11 @@ class Auditor:
         days = sorted(day for day in dates if day <= first)[-reference.days :]
         days += [day for day in dates if day > first]
         columns = list(reference.columns)
-        tables = [read_staged(part, spec).select(["source_date", *columns]) for part in staged_parts]
+        files = [file for part in staged_parts for file in part.files]
         if self.lake.table_exists(spec.name):
-            tables.append(read_dates(self.lake, spec, min(days), max(days), columns=("source_date", *columns)))
-        rows = pa.concat_tables(tables)
-        selected = rows.filter(pc.is_in(rows["source_date"], pa.array(days, pa.date32())))
-        return selected.select(columns).group_by(columns, use_threads=False).aggregate([])
+            files += data_files(self.lake, spec, min(days), max(days))
+        distinct = [_distinct_values(file, spec, columns, days) for file in files]  # few rows of many
+        return pa.concat_tables(distinct).group_by(columns, use_threads=False).aggregate([])
 
     def _due_date(self, staged: Staged, source: str) -> date | None:
         """The newest partition of another source, up to a set's date, that the night which stages the set can have."""
@@ -238,6 +237,13 @@ class Auditor:
         registry = self.registry()
         version = registry.version(int(staged.inputs["model_version"]))
         return registry.reference(version).scores
+
+
+def _distinct_values(file: str, spec: TableSpec, columns: Sequence[str], days: Sequence[date]) -> pa.Table:
+    """The distinct values of columns in the rows of a file that are of some dates."""
+    rows = read_files([file], spec, ("source_date", *columns))
+    selected = rows.filter(pc.is_in(rows["source_date"], pa.array(days, pa.date32())))
+    return selected.select(columns).group_by(list(columns), use_threads=False).aggregate([])
 
 
 def _file_digests(source: Source, staged: Staged) -> dict[date | None, str]:

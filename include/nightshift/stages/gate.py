@@ -130,7 +130,9 @@ def judge_candidate(project: Project, candidate: Candidate, as_of: date, progres
     definition, rules, lineage = project.definition, project.definition.gate, candidate.lineage
     days = date.fromisoformat(lineage.holdout), date.fromisoformat(lineage.last)
     package = load_package(candidate.files, candidate.digest, project.settings.tree_sums)
-    rows = settle_classes(read_labelled(project.lake, definition, *days, lineage.snapshots), package.classes)
+    most = definition.training.max_holdout_rows
+    labelled = read_labelled(project.lake, definition, *days, lineage.snapshots, most)
+    rows = settle_classes(labelled, package.classes)
     scores = package.score(rows)
     champion = _champion_scores(project, candidate.run_id, rows, days, progress)
     against = champion.against + _compared_classes(package.classes, champion.classes)

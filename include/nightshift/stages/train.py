@@ -186,7 +186,8 @@ def fit_model(
     package = fit(definition, rows, trials[0].params if trials else {}, progress)
     for name in _unused_features(definition, package):
         progress(f"the feature '{name}' has no value in any training row: the model does without it")
-    observed_holdout = read_observed(project.lake, definition, dates.holdout, dates.last, snapshots)
+    most = definition.training.max_holdout_rows
+    observed_holdout = read_observed(project.lake, definition, dates.holdout, dates.last, snapshots, most)
     holdout = observed_holdout.labelled
     check_purged(definition, rows, holdout)
     holdout = _of_classes(holdout, classes, "holdout", progress)

@@ -356,6 +356,15 @@ def test_how_many_rows_are_enough_to_learn_from_can_be_told(of_month: OfMonth) -
     assert run(project)[1].rows == 5 * A_DAY
 
 
+def test_the_gate_judges_on_the_sample_of_the_holdout_that_the_training_read(of_month: OfMonth) -> None:
+    project = of_month()
+    training = project.definition.training.model_copy(update={"max_holdout_rows": 2 * A_DAY})  # of 5 days
+    project.definition = project.definition.model_copy(update={"training": training})
+    _, report = run(project)
+    assert A_DAY < report.rows < 3 * A_DAY
+    assert try_training(project, AS_OF, lambda line: None).judgement.report.rows == report.rows
+
+
 def test_a_model_that_says_the_same_of_every_row_is_refused(of_month: OfMonth) -> None:
     lasso = (DECLARED, "{class: sklearn.linear_model.Lasso, params: {alpha: 1.0e+9}}")
     _, report = run(of_month(lasso))
