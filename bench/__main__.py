@@ -19,6 +19,7 @@ from rich.table import Table
 import bench.definitions
 import bench.features
 import bench.monitoring
+import bench.night
 import bench.quality
 import bench.scoring
 import bench.training  # noqa: F401

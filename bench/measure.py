@@ -28,6 +28,7 @@ class Run:
         seconds: From its start to its end.
         work: From its marker line to its end; all of it if there was none.
         peak: The most memory its processes held together, in bytes: the sum of their resident sets.
+        largest: The most memory that a single process of them held.
         lines: What it printed.
         stopped: Whether it took longer than it was given.
     """
@@ -35,6 +36,7 @@ class Run:
     seconds: float
     work: float
     peak: int
+    largest: int
     lines: tuple[str, ...]
     stopped: bool
 
@@ -78,7 +80,7 @@ def run(
     ended = perf_counter()
     if code and not watch.stopped:
         raise TerminalError(f"ended with exit code {code}", where=" ".join(command[-8:]), received=(lines or [""])[-1])
-    return Run(ended - started, ended - ready, watch.peak, tuple(lines), watch.stopped)
+    return Run(ended - started, ended - ready, watch.peak, watch.largest, tuple(lines), watch.stopped)
 
 
 def alternate(variants: Mapping[str, Callable[[int], float]], rounds: int) -> dict[str, list[float]]:
@@ -96,12 +98,13 @@ class _Watch(threading.Thread):
     def __init__(self, process: subprocess.Popen[str], limit: float) -> None:
         super().__init__(daemon=True)
         self.process, self.limit = process, limit
-        self.peak, self.ready, self.stopped = 0, inf, False
+        self.peak, self.largest, self.ready, self.stopped = 0, 0, inf, False
         self._ended = threading.Event()
 
     def run(self) -> None:
         while not self._ended.wait(PERIOD):
-            self.peak = max(self.peak, _resident(self.process.pid))
+            sizes = _resident(self.process.pid)
+            self.peak, self.largest = max(self.peak, sum(sizes)), max([self.largest, *sizes])
             if perf_counter() - self.ready > self.limit:
                 self.stopped = True
                 kill_group(self.process)
@@ -112,13 +115,13 @@ class _Watch(threading.Thread):
         self.join()
 
 
-def _resident(pid: int) -> int:
-    """The memory of a process and its descendants; until it starts its own program, a fork shows its parent's."""
-    total = 0
+def _resident(pid: int) -> list[int]:
+    """The memory of a process and each descendant; until it starts its own program, a fork shows its parent's."""
+    sizes = []
     with suppress(psutil.NoSuchProcess):
         root, settled = psutil.Process(pid), time() - FORK
         for process in [root, *root.children(recursive=True)]:
             with suppress(psutil.NoSuchProcess):
                 if process == root or process.create_time() < settled:
-                    total += process.memory_info().rss
-    return total
+                    sizes.append(process.memory_info().rss)
+    return sizes

@@ -6,14 +6,11 @@ import sys
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, replace
-from datetime import date
 from functools import partial
 from statistics import median
 from time import perf_counter, process_time
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from threadpoolctl import threadpool_limits
@@ -21,7 +18,7 @@ from threadpoolctl import threadpool_limits
 from bench.features import MODELS
 from bench.jobs import submit
 from bench.measure import Run, alternate, run
-from bench.monitoring import register_package
+from bench.readings import NIGHT, PART, TRAINED, generate_labels, generate_readings, readings_project, register_champion
 from bench.registry import Bench, Figure, measurement
 from bench.score_by_udf import save_model
 from nightshift.compute.job import Job
@@ -32,15 +29,12 @@ from nightshift.lake.publish import publish
 from nightshift.lake.read import data_files
 from nightshift.lake.staging import load_staged, new_attempt, stage_parts
 from nightshift.lake.tables import features_table
-from nightshift.monitoring.reference import make_reference
 from nightshift.project import Project
 from nightshift.registry.estimators.hist_gradient_boosting import sum_by_bits
-from nightshift.registry.reference import SCORES
-from nightshift.settings import PROJECT, Settings, SparkSettings
+from nightshift.settings import PROJECT, Settings
 from nightshift.training.fit import fit
 
-NIGHT, PART = date(2023, 1, 1), 500_000
-ROWS, LARGE, TRAINED, ROUNDS = 3_000_000, 50_000_000, 200_000, 3
+ROWS, LARGE, ROUNDS = 3_000_000, 50_000_000, 3
 GIB = 2**30
 
 
@@ -67,21 +61,15 @@ class _Readings:
 
     @classmethod
     def publish(cls, bench: Bench, rows: int) -> _Readings:
-        settings = Settings(home=PROJECT, var=bench.var, models_folder=MODELS, spark=SparkSettings(master="local[2]"))
-        project = Project("readings", settings)
+        project = readings_project(bench.var)
         spec = features_table(project.definition)
         bench.say(f"generating {rows:,} readings")
         sizes = [min(PART, rows - first) for first in range(0, rows, PART)]
-        parts = (_readings(project, size, number) for number, size in enumerate(sizes))
+        parts = (generate_readings(project, size, number) for number, size in enumerate(sizes))
         publish(project.lake, spec, stage_parts(project.lake, spec, parts, NIGHT, NIGHT, {}))
         bench.say("training")
-        sample = _readings(project, TRAINED, 1_000_000)
-        types = {name: str(kind) for name, kind in project.definition.feature_types.items()}
-        package = fit(project.definition, sample.append_column("label", _labels(sample, list(types))))
-        scores = pa.table({SCORES: package.score(sample), "score_date": sample["score_date"]})
-        number = register_package(project, replace(package, reference=make_reference(sample, types, scores)))
-        project.registry.set_champion_alias(number)
-        return cls(project, tuple(types), package.estimator, rows)
+        package = register_champion(project)
+        return cls(project, tuple(project.definition.feature_types), package.estimator, rows)
 
     def score(self, bench: Bench) -> tuple[Run, list[str]]:
         """The job that scores the night, and the files that it staged."""
@@ -203,8 +191,10 @@ def trees(bench: Bench) -> list[Figure]:
     project = Project("readings", settings)
     names = list(project.definition.feature_types)
     bench.say("generating readings and fitting")
-    sample, rows = (_readings(project, round(count * bench.scale), seed) for count, seed in ((TRAINED, 1), (PART, 2)))
-    fitted = fit(project.definition, sample.append_column("label", _labels(sample, names)))
+    sample, rows = (
+        generate_readings(project, round(count * bench.scale), seed) for count, seed in ((TRAINED, 1), (PART, 2))
+    )
+    fitted = fit(project.definition, sample.append_column("label", generate_labels(sample, names)))
     matrix, learned = fitted.encoder.matrix(rows), fitted.encoder.matrix(sample)
     own: Any = fitted.estimator
     ours = deepcopy(own)
@@ -213,7 +203,7 @@ def trees(bench: Bench) -> list[Figure]:
         "LightGBM": LGBMClassifier(n_estimators=100, num_leaves=31, n_jobs=1, verbose=-1),
         "XGBoost": XGBClassifier(n_estimators=100, max_leaves=31, max_depth=0, tree_method="hist", n_jobs=1),
     }
-    labels = _labels(sample, names).to_numpy(zero_copy_only=False)
+    labels = generate_labels(sample, names).to_numpy(zero_copy_only=False)
     predicts: dict[str, Callable[[Any], Any]] = {"TreeSums": ours.predict_proba, "scikit-learn": own.predict_proba}
     for name, estimator in others.items():
         predicts[name] = estimator.fit(learned, labels).predict_proba
@@ -246,32 +236,6 @@ def _milliseconds(work: Callable[[], object]) -> float:
         work()
         times.append((perf_counter() - started) * 1e3)
     return median(times)
-
-
-def _readings(project: Project, count: int, seed: int) -> pa.Table:
-    """Readings of machines; of a third of the sensors in steps, and a fiftieth of all values missing."""
-    random = np.random.default_rng(seed)
-    spec = features_table(project.definition)
-    columns: dict[str, Any] = {}
-    for place, (name, kind) in enumerate(spec.columns.items()):
-        if kind == "date":
-            columns[name] = pa.repeat(pa.scalar(NIGHT, pa.date32()), count)
-        elif name in spec.key:
-            columns[name] = pa.array(np.arange(count) + seed * PART)
-        else:
-            values = random.normal(size=count)
-            values = np.round(values * 10) if place % 3 == 0 else values
-            columns[name] = pa.array(values, mask=random.random(count) < 0.02)
-    return pa.table(columns).cast(spec.schema)
-
-
-def _labels(rows: pa.Table, features: list[str]) -> pa.Array:
-    """Whether machines failed: by sums, products and waves of some of the readings, and chance."""
-    values = [np.nan_to_num(rows[name].to_numpy()) for name in features]
-    index = sum(value * weight for value, weight in zip(values[:8], np.linspace(-1, 1, 8), strict=True))
-    index = index / 4 + np.sin(3 * values[9]) + values[10] * values[11] + np.cos(2 * values[12])
-    chance = np.random.default_rng(5).logistic(size=rows.num_rows)
-    return pa.array((index + chance > 1).astype(np.float64))
 
 
 def _check_scores(scored: dict[str, list[str]]) -> None:

@@ -23,6 +23,7 @@ from nightshift.registry.calibration import (
 ONCE_IN = 100  # nights like the holdout's: one is expected beyond the bound
 FEWEST_DAYS = 3
 BINS = 10
+AT_ONCE = 4_000_000  # rows of which intermediate values are in memory
 
 Days = npt.NDArray[Any]  # equal values are rows of one day
 Metrics = Callable[[Vector, Vector], Mapping[str, float]]  # of labels and scores
@@ -69,16 +70,13 @@ class ProbabilityModel:
 
     def estimate(self, scores: Vector) -> dict[str, float]:
         """The metrics expected of scores, at least one."""
-        chances = np.clip(self.calibration.apply(scores), 0.0, 1.0)
-        least = np.finfo(np.float64).eps
-        inside = np.clip(scores, least, 1 - least)
-        loss = -(chances * np.log(inside) + (1 - chances) * np.log(1 - inside))
-        squared = chances * (1 - scores) ** 2 + (1 - chances) * scores**2
-        return {
-            "roc_auc": expected_roc_auc(scores, chances),
-            "brier": float(squared.mean()),
-            "log_loss": float(loss.mean()),
-        }
+        parts = [slice(first, first + AT_ONCE) for first in range(0, len(scores), AT_ONCE)]
+        chances = np.concatenate([np.clip(self.calibration.apply(scores[part]), 0.0, 1.0) for part in parts])
+        squared, loss = (
+            sum(float(losses(scores[part], chances[part]).sum()) for part in parts) / len(scores)
+            for losses in (_expected_squares, _expected_logarithms)
+        )
+        return {"roc_auc": expected_roc_auc(scores, chances), "brier": squared, "log_loss": loss}
 
 
 @dataclass(frozen=True)
@@ -182,21 +180,40 @@ def error_model(labels: Vector, scores: Vector) -> ErrorModel:
     return ErrorModel(tuple(edges.tolist()), tuple(absolute.tolist()), tuple(squared.tolist()))
 
 
+def _expected_squares(scores: Vector, chances: Vector) -> Vector:
+    return np.asarray(chances * (1 - scores) ** 2 + (1 - chances) * scores**2)
+
+
+def _expected_logarithms(scores: Vector, chances: Vector) -> Vector:
+    least = np.finfo(np.float64).eps
+    inside = np.clip(scores, least, 1 - least)
+    return np.asarray(-(chances * np.log(inside) + (1 - chances) * np.log(1 - inside)))
+
+
 def expected_roc_auc(scores: Vector, chances: Vector) -> float:
     """The ROC AUC expected of rows whose probabilities of being positive are given; NaN if no pair can be compared.
 
     The expected number of pairs in order, by the expected number of pairs of a positive and a negative row. A row makes
     no pair with itself.
     """
-    order = np.argsort(scores, kind="stable")
-    chances = chances[order]
-    starts = np.flatnonzero(np.append(True, np.diff(scores[order]) != 0)) if len(order) else np.empty(0, np.int64)
-    positive, negative, self_pairs = (
-        np.add.reduceat(part, starts) for part in (chances, 1 - chances, chances * (1 - chances))
-    )
-    below = np.cumsum(negative) - negative
-    ordered = float((positive * below + (positive * negative - self_pairs) / 2).sum())
-    pairs = float(positive.sum() * negative.sum() - self_pairs.sum())
+    order, first = np.argsort(scores, kind="stable"), 0
+    positives = negatives = ordered = self_pairs = 0.0
+    while first < len(order):
+        rows = order[first : first + AT_ONCE]
+        if first + len(rows) < len(order):  # equal scores are not divided
+            alike = int(np.searchsorted(scores[rows], scores[rows[-1]]))
+            rows = rows[:alike] if alike else order[first : np.searchsorted(scores, scores[rows[-1]], "right", order)]
+        starts = np.flatnonzero(np.append(True, np.diff(scores[rows]) != 0))
+        chance = chances[rows]
+        positive, negative, of_selves = (
+            np.add.reduceat(part, starts) for part in (chance, 1 - chance, chance * (1 - chance))
+        )
+        below = negatives + np.cumsum(negative) - negative
+        ordered += float((positive * below + (positive * negative - of_selves) / 2).sum())
+        positives, negatives = positives + float(positive.sum()), negatives + float(negative.sum())
+        self_pairs += float(of_selves.sum())
+        first += len(rows)
+    pairs = positives * negatives - self_pairs
     return ordered / pairs if pairs > 0 else float("nan")
 
 

@@ -45,17 +45,18 @@ def measure_outcomes(
         One measurement a statistic, the same statistics for any rows. One that is not defined, such as the area under
         a curve of one class, has no value and is unknown.
     """
-    scored = labelled.filter(pa.array(np.isfinite(labelled["score"].to_numpy())))
-    labels, scores = label_values(scored, classes).astype(np.float64), read_scores(scored, classes)
+    is_finite = np.isfinite(labelled["score"].to_numpy())
+    scored = labelled if is_finite.all() else labelled.filter(pa.array(is_finite))
+    labels, scores = label_values(scored, classes).astype(np.float64, copy=False), read_scores(scored, classes)
     rows, bands = len(labels), expected.realized if expected else {}
     coverage = labelled.num_rows / observations if observations else None
     verdict = "pass" if labelled.num_rows else "unknown"
     measured = [Measurement("night", "label_coverage", coverage, None, labelled.num_rows, verdict, note, version)]
-    averaged = {prediction.label_mean: labels} if prediction.label_mean else {}
-    averaged |= {"mean_score": scored["score"].to_numpy()}
-    averaged |= {"bias": scores - labels} if "bias" in prediction.metrics.names else {}
-    undefined = "no label" if rows == 0 else "all labels are the same" if len(np.unique(labels)) == 1 else ""
-    means = {name: float(column.mean()) if rows else None for name, column in averaged.items()}
+    averaged = {prediction.label_mean: lambda: labels} if prediction.label_mean else {}
+    averaged |= {"mean_score": lambda: scored["score"].to_numpy()}
+    averaged |= {"bias": lambda: scores - labels} if "bias" in prediction.metrics.names else {}
+    undefined = "no label" if rows == 0 else "all labels are the same" if labels.min() == labels.max() else ""
+    means = {name: float(column().mean()) if rows else None for name, column in averaged.items()}
     values = metrics(labels, scores) if rows else dict.fromkeys(_metric_names(metrics, prediction == CLASS))
     measured += [
         measure_against_band(name, value, bands.get(name), rows, version, undefined=undefined)

@@ -28,7 +28,8 @@ Draws = npt.NDArray[np.int64]  # shape (resamples, days)
 
 BINS = 10
 ROUNDING = 1e-12  # of a sum of squares
-BLOCK = 128  # cells at a time: for a thousand resamples they fit into a processor's cache
+BLOCK, RESAMPLES = 128, 1000  # cells at a time for so many resamples, which then fit into a processor's cache
+AT_ONCE = 4_000_000  # rows of which intermediate values are in memory
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,10 @@ class Sample:
     labels: Vector
     scores: Vector
     days: Integers
+
+    def part(self, rows: slice | Integers) -> Sample:
+        """Some rows of it."""
+        return Sample(self.labels[rows], self.scores[rows], self.days[rows])
 
 
 @dataclass(frozen=True)
@@ -117,7 +122,11 @@ def _tail(days: int, confidence: float) -> float:
 
 def _mean_of(loss: Callable[[Vector, Vector], Vector]) -> Callable[[Sample, Draws], Vector]:
     def mean(sample: Sample, drawn: Draws) -> Vector:
-        return (drawn @ _by_day(sample, drawn, loss(sample.labels, sample.scores))) / (drawn @ _by_day(sample, drawn))
+        of_day = np.zeros(drawn.shape[1])
+        for first in range(0, len(sample.labels), AT_ONCE):
+            part = sample.part(slice(first, first + AT_ONCE))
+            of_day += _by_day(part, drawn, loss(part.labels, part.scores))
+        return (drawn @ of_day) / (drawn @ _by_day(sample, drawn))
 
     return mean
 
@@ -147,13 +156,19 @@ def _roc_auc(sample: Sample, drawn: Draws) -> Vector:
     Those counts are the Mann-Whitney statistics of every pair of days, so that a resample is a quadratic form.
     """
     days, is_positive = drawn.shape[1], sample.labels == 1
-    order = np.argsort(sample.scores[is_positive])
-    scores, of_day = sample.scores[is_positive][order], sample.days[is_positive][order]
-    ordered = np.empty((days, days))
+    scores, of_day = sample.scores[is_positive], sample.days[is_positive]
+    if days > 1:
+        order = np.argsort(scores)
+        scores, of_day = scores[order], of_day[order]
+    else:
+        scores.sort()
+    ordered = np.zeros((days, days))
     for day in range(days):
         negatives = np.sort(sample.scores[~is_positive & (sample.days == day)])
-        below = np.searchsorted(negatives, scores, "left") + np.searchsorted(negatives, scores, "right")
-        ordered[:, day] = np.bincount(of_day, below, days) / 2
+        for first in range(0, len(scores), AT_ONCE):
+            rows = slice(first, first + AT_ONCE)
+            below = np.searchsorted(negatives, scores[rows], "left") + np.searchsorted(negatives, scores[rows], "right")
+            ordered[:, day] += np.bincount(of_day[rows], below, days) / 2
     positive = _by_day(sample, drawn, sample.labels)
     negative = _by_day(sample, drawn) - positive
     pairs: Vector = (drawn @ ordered * drawn).sum(axis=1)
@@ -164,7 +179,7 @@ def _average_precision(sample: Sample, drawn: Draws) -> Vector:
     """The precision at every distinct score, weighted by the positive rows that have it."""
     total = np.zeros(len(drawn))
     rows_before = positives_before = np.zeros((len(drawn), 1), dtype=np.int64)
-    for block in _blocks(sample, -1):
+    for block in _blocks(sample, -1, len(drawn)):
         cells = np.flatnonzero(block.positive)
         rows = _running(drawn, block.day, block.rows, rows_before)
         positives = _running(drawn, block.day[cells], block.positive[cells], positives_before)
@@ -197,7 +212,7 @@ def _expected_calibration_error(sample: Sample, drawn: Draws) -> Vector:
     at_end = np.zeros((len(drawn), BINS + 1))
     at_end[:, BINS] = drawn @ _by_day(sample, drawn, sample.scores - sample.labels)
     rows_before = surplus_before = np.zeros((len(drawn), 1))
-    for block in _blocks(sample, 1):
+    for block in _blocks(sample, 1, len(drawn)):
         surplus = block.scores * block.rows - block.positive
         rows_after, surplus_after = (
             before + drawn @ np.bincount(block.day, part, drawn.shape[1])[:, None]
@@ -274,22 +289,38 @@ class _Block:
     ends: Integers
 
 
-def _blocks(sample: Sample, direction: int) -> Iterator[_Block]:
+def _blocks(sample: Sample, direction: int, resamples: int) -> Iterator[_Block]:
     """All rows in the order of scores, ascending (1) or descending (-1); a score is never in two blocks."""
-    order = np.lexsort((sample.days, direction * sample.scores))
-    scores, day, labels = sample.scores[order], sample.days[order], sample.labels[order]
-    is_new_score = np.append(True, scores[1:] != scores[:-1])
-    starts = np.flatnonzero(is_new_score | np.append(True, day[1:] != day[:-1]))
-    rows = np.diff(np.append(starts, len(scores)))
-    positive = np.add.reduceat(labels, starts).astype(np.int64)
-    ends = np.append(np.flatnonzero(is_new_score[starts])[1:], len(starts)) - 1
+    cells = BLOCK * max(1, RESAMPLES // resamples)
+    for part in _in_order(sample, direction):
+        is_new_score = np.append(True, part.scores[1:] != part.scores[:-1])
+        starts = np.flatnonzero(is_new_score | np.append(True, part.days[1:] != part.days[:-1]))
+        rows = np.diff(np.append(starts, len(part.scores)))
+        positive = np.add.reduceat(part.labels, starts).astype(np.int64)
+        ends = np.append(np.flatnonzero(is_new_score[starts])[1:], len(starts)) - 1
+        first = 0
+        while first < len(starts):
+            to = np.searchsorted(ends, min(first + cells, len(starts)) - 1)
+            of = slice(first, ends[to] + 1)
+            inside = ends[np.searchsorted(ends, first) : to + 1] - first
+            yield _Block(part.scores[starts[of]], part.days[starts[of]], rows[of], positive[of], inside)
+            first = int(of.stop)
+
+
+def _in_order(sample: Sample, direction: int) -> Iterator[Sample]:
+    """The rows in the order of scores, and of days among equal ones, in parts; a score is never in two of them."""
+    scores = direction * sample.scores
+    order = np.lexsort((sample.days, scores)) if sample.days.any() else np.argsort(scores, kind="stable")
+    del scores
     first = 0
-    while first < len(starts):
-        to = np.searchsorted(ends, min(first + BLOCK, len(starts)) - 1)
-        of = slice(first, ends[to] + 1)
-        inside = ends[np.searchsorted(ends, first) : to + 1] - first
-        yield _Block(scores[starts[of]], day[starts[of]], rows[of], positive[of], inside)
-        first = int(of.stop)
+    while first < len(order):
+        end = min(first + AT_ONCE, len(order))
+        last = sample.scores[order[end - 1]]
+        while end < len(order) and sample.scores[order[end]] == last:  # some more rows of the same score
+            same = sample.scores[order[end : end + AT_ONCE]] == last
+            end += len(same) if same.all() else int(same.argmin())
+        yield sample.part(order[first:end])
+        first = end
 
 
 def _running(drawn: Draws, day: Integers, amounts: Integers | Vector, before: Any) -> Any:

@@ -11,6 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss, log_loss, mean_absolute_error, roc_auc_score, root_mean_squared_error
 
 from nightshift.definition.prediction import NUMBER
+from nightshift.monitoring import expected_performance
 from nightshift.monitoring.estimate import estimate_performance
 from nightshift.monitoring.expected_performance import (
     ErrorModel,
@@ -57,6 +58,15 @@ def test_the_expected_area_is_that_of_every_possible_outcome(rows: Chances) -> N
 def test_without_a_pair_to_compare_there_is_no_area(rows: Chances) -> None:
     scores, likely = (np.array([row[part] for row in rows]) for part in (0, 1))
     assert math.isnan(expected_roc_auc(scores, likely))
+
+
+@given(chances, st.integers(1, 4))
+def test_the_expected_performance_of_rows_is_that_of_their_parts(rows: Chances, size: int) -> None:
+    scores = np.array([row[0] for row in rows])
+    whole = ProbabilityModel(SAME).estimate(scores)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(expected_performance, "AT_ONCE", size)
+        assert ProbabilityModel(SAME).estimate(scores) == pytest.approx(whole, nan_ok=True)
 
 
 def world(rows: int, shift: float, seed: int, change: float = 0.0) -> tuple[Vector, Vector]:

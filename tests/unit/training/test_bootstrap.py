@@ -151,15 +151,18 @@ def test_labels_that_do_not_vary_have_no_r2() -> None:
 
 
 @pytest.mark.parametrize("metric", METRICS)
-@pytest.mark.parametrize("block", [1, 3, 10**6])
+@pytest.mark.parametrize(
+    ("name", "size"), [("BLOCK", 1), ("BLOCK", 3), ("BLOCK", 10**6), ("AT_ONCE", 1), ("AT_ONCE", 7)]
+)
+@pytest.mark.parametrize("days", [9, 1])
 def test_how_many_scores_are_looked_at_at_once_makes_no_difference(
-    metric: Metric, block: int, monkeypatch: pytest.MonkeyPatch
+    metric: Metric, name: str, size: int, days: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     random = np.random.default_rng(1)
-    sample = Sample(random.integers(0, 2, 500) * 1.0, random.integers(0, 90, 500) / 90, random.integers(0, 9, 500))
-    drawn = draw_days(9, 50, 1)
+    sample = Sample(random.integers(0, 2, 500) * 1.0, random.integers(0, 90, 500) / 90, random.integers(0, days, 500))
+    drawn = draw_days(days, 50, 1)
     before = estimate(metric, sample, drawn)
-    monkeypatch.setattr(bootstrap, "BLOCK", block)
+    monkeypatch.setattr(bootstrap, name, size)
     after = estimate(metric, sample, drawn)
     assert after.value == pytest.approx(before.value, abs=1e-12)
     assert after.resamples == pytest.approx(before.resamples, abs=1e-12)
