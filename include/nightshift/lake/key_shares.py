@@ -11,7 +11,7 @@ from pyarrow.dataset import Dataset
 
 from nightshift.lake.in_memory import database_cursor
 
-AT_ONCE = 4_000_000  # rows of a share, of which few columns are read
+AT_ONCE = 2_000_000  # rows of a share, of which few columns are read
 
 
 @dataclass(frozen=True)

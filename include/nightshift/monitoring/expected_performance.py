@@ -23,7 +23,7 @@ from nightshift.registry.calibration import (
 ONCE_IN = 100  # nights like the holdout's: one is expected beyond the bound
 FEWEST_DAYS = 3
 BINS = 10
-AT_ONCE = 4_000_000  # rows of which intermediate values are in memory
+AT_ONCE = 1_000_000  # rows of which intermediate values are in memory
 
 Days = npt.NDArray[Any]  # equal values are rows of one day
 Metrics = Callable[[Vector, Vector], Mapping[str, float]]  # of labels and scores
@@ -196,24 +196,25 @@ def expected_roc_auc(scores: Vector, chances: Vector) -> float:
     The expected number of pairs in order, by the expected number of pairs of a positive and a negative row. A row makes
     no pair with itself.
     """
-    order, first = np.argsort(scores, kind="stable"), 0
-    positives = negatives = ordered = self_pairs = 0.0
-    while first < len(order):
+    order = np.argsort(scores, kind="stable")
+    ordered = 0.0
+    # Of the rows of one score: the score, the expected positive and negative rows, and the pairs of a row with itself.
+    below, pending, self_pairs = np.zeros(2), np.empty((4, 0)), 0.0
+    for first in range(0, len(order) + 1, AT_ONCE):
         rows = order[first : first + AT_ONCE]
-        if first + len(rows) < len(order):  # equal scores are not divided
-            alike = int(np.searchsorted(scores[rows], scores[rows[-1]]))
-            rows = rows[:alike] if alike else order[first : np.searchsorted(scores, scores[rows[-1]], "right", order)]
-        starts = np.flatnonzero(np.append(True, np.diff(scores[rows]) != 0))
         chance = chances[rows]
-        positive, negative, of_selves = (
-            np.add.reduceat(part, starts) for part in (chance, 1 - chance, chance * (1 - chance))
-        )
-        below = negatives + np.cumsum(negative) - negative
-        ordered += float((positive * below + (positive * negative - of_selves) / 2).sum())
-        positives, negatives = positives + float(positive.sum()), negatives + float(negative.sum())
+        each = np.column_stack([pending, [scores[rows], chance, 1 - chance, chance * (1 - chance)]])
+        if not each.shape[1]:
+            continue
+        starts = np.flatnonzero(np.append(True, np.diff(each[0]) != 0))
+        groups = np.vstack([each[0, starts], np.add.reduceat(each[1:], starts, axis=1)])
+        is_last = first + AT_ONCE > len(order)
+        (_, positive, negative, of_selves), pending = np.hsplit(groups, [groups.shape[1] - (0 if is_last else 1)])
+        negatives_below = below[1] + np.cumsum(negative) - negative
+        ordered += float((positive * negatives_below + (positive * negative - of_selves) / 2).sum())
+        below += positive.sum(), negative.sum()
         self_pairs += float(of_selves.sum())
-        first += len(rows)
-    pairs = positives * negatives - self_pairs
+    pairs = float(below[0] * below[1]) - self_pairs
     return ordered / pairs if pairs > 0 else float("nan")
 
 

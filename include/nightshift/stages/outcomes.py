@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import reduce
 from operator import add
@@ -98,6 +98,8 @@ def _measure(project: Project, day: date, rows_fingerprint: str, run_id: str) ->
     challengers = _challengers(project, day)
     # A share of a large night after the other: only the labels and the scores of all of it are in memory at once.
     match = reduce(add, (_match(scored, challengers, s) for s in shares_of(scored.count, definition.label_key)))
+    match = replace(match, labelled=match.labelled.combine_chunks())
+    pa.default_memory_pool().release_unused()  # what the shares took
     outside = 0 if scored.mismatch else match.matched - match.labelled.num_rows
     measurements = outcome_of_night(
         match.labelled,

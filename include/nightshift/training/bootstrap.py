@@ -11,7 +11,7 @@ from sums by day, and by score where the order of scores matters, which is exact
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from math import sqrt
 from typing import Any
 
@@ -29,7 +29,7 @@ Draws = npt.NDArray[np.int64]  # shape (resamples, days)
 BINS = 10
 ROUNDING = 1e-12  # of a sum of squares
 BLOCK, RESAMPLES = 128, 1000  # cells at a time for so many resamples, which then fit into a processor's cache
-AT_ONCE = 4_000_000  # rows of which intermediate values are in memory
+AT_ONCE = 1_000_000  # rows of which intermediate values are in memory
 
 
 @dataclass(frozen=True)
@@ -279,48 +279,57 @@ class _Block:
         day: The day of each cell.
         rows: How many rows each cell has.
         positive: How many of them are positive.
-        ends: The last cell of each distinct score.
+        ends: The last cell of each distinct score, once they are all there.
     """
 
     scores: Vector
     day: Integers
     rows: Integers
     positive: Integers
-    ends: Integers
+    ends: Integers = field(default_factory=lambda: np.empty(0, np.int64))
+
+    def part(self, cells: slice | npt.NDArray[np.bool_]) -> _Block:
+        """Some cells of it."""
+        return _Block(self.scores[cells], self.day[cells], self.rows[cells], self.positive[cells])
+
+    def followed_by(self, later: _Block) -> _Block:
+        """These cells and later ones, in which rows of the same score and day are together."""
+        scores, day = (np.concatenate(pair) for pair in ((self.scores, later.scores), (self.day, later.day)))
+        changes = (scores[1:] != scores[:-1]) | (day[1:] != day[:-1])
+        starts = np.append(0, np.flatnonzero(changes) + 1)
+        rows, positive = (
+            np.add.reduceat(np.concatenate(pair), starts)
+            for pair in ((self.rows, later.rows), (self.positive, later.positive))
+        )
+        return _Block(scores[starts], day[starts], rows, positive)
 
 
 def _blocks(sample: Sample, direction: int, resamples: int) -> Iterator[_Block]:
     """All rows in the order of scores, ascending (1) or descending (-1); a score is never in two blocks."""
-    cells = BLOCK * max(1, RESAMPLES // resamples)
-    for part in _in_order(sample, direction):
-        is_new_score = np.append(True, part.scores[1:] != part.scores[:-1])
-        starts = np.flatnonzero(is_new_score | np.append(True, part.days[1:] != part.days[:-1]))
-        rows = np.diff(np.append(starts, len(part.scores)))
-        positive = np.add.reduceat(part.labels, starts).astype(np.int64)
-        ends = np.append(np.flatnonzero(is_new_score[starts])[1:], len(starts)) - 1
+    most = BLOCK * max(1, RESAMPLES // resamples)
+    for cells in _cells(sample, direction):
+        ends = np.append(np.flatnonzero(cells.scores[1:] != cells.scores[:-1]), len(cells.scores) - 1)
         first = 0
-        while first < len(starts):
-            to = np.searchsorted(ends, min(first + cells, len(starts)) - 1)
-            of = slice(first, ends[to] + 1)
+        while first < len(cells.scores):
+            to = np.searchsorted(ends, min(first + most, len(cells.scores)) - 1)
             inside = ends[np.searchsorted(ends, first) : to + 1] - first
-            yield _Block(part.scores[starts[of]], part.days[starts[of]], rows[of], positive[of], inside)
-            first = int(of.stop)
+            yield replace(cells.part(slice(first, ends[to] + 1)), ends=inside)
+            first = int(ends[to]) + 1
 
 
-def _in_order(sample: Sample, direction: int) -> Iterator[Sample]:
-    """The rows in the order of scores, and of days among equal ones, in parts; a score is never in two of them."""
-    scores = direction * sample.scores
-    order = np.lexsort((sample.days, scores)) if sample.days.any() else np.argsort(scores, kind="stable")
-    del scores
-    first = 0
-    while first < len(order):
-        end = min(first + AT_ONCE, len(order))
-        last = sample.scores[order[end - 1]]
-        while end < len(order) and sample.scores[order[end]] == last:  # some more rows of the same score
-            same = sample.scores[order[end : end + AT_ONCE]] == last
-            end += len(same) if same.all() else int(same.argmin())
-        yield sample.part(order[first:end])
-        first = end
+def _cells(sample: Sample, direction: int) -> Iterator[_Block]:
+    """All cells in the order of scores, of about `AT_ONCE` rows at a time; a score is never in two parts."""
+    several_days = sample.days.any()
+    order = np.lexsort((sample.days, sample.scores)) if several_days else np.argsort(sample.scores)
+    order, pending = order[::direction], _Block(*(np.empty(0, kind) for kind in (float, int, int, int)))
+    for first in range(0, len(order), AT_ONCE):
+        rows = order[first : first + AT_ONCE]
+        cells = _Block(sample.scores[rows], sample.days[rows], np.ones(len(rows), int), sample.labels[rows].astype(int))
+        cells = pending.followed_by(cells)
+        is_last = cells.scores == cells.scores[-1]  # which may have more rows
+        yield cells.part(~is_last)
+        pending = cells.part(is_last)
+    yield pending
 
 
 def _running(drawn: Draws, day: Integers, amounts: Integers | Vector, before: Any) -> Any:
