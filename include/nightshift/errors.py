@@ -55,6 +55,10 @@ class TransientError(NightshiftError):
     """The same call may succeed later: retry with back-off."""
 
 
+class FullDiskError(TransientError):
+    """No space is left where something has to be written: there may be some later."""
+
+
 class DefinitionError(TerminalError):
     """A model definition that cannot be used. Holds one problem a line."""
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -12,7 +14,9 @@ import pyarrow as pa
 from pyarrow import fs
 
 from nightshift.aws import s3_file_system
-from nightshift.errors import TerminalError
+from nightshift.errors import FullDiskError, TerminalError
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
 def as_uri(location: str | Path) -> str:
@@ -105,6 +109,22 @@ def _file_infos(uri: str) -> dict[str, fs.FileInfo]:
     return dict(sorted(files.items()))
 
 
+@contextmanager
+def needs_space(uri: str) -> Iterator[None]:
+    """Says where no space is left for what is written within.
+
+    Raises:
+        FullDiskError: If so.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in NO_SPACE:
+            raise
+        fix = "free space, or give the disk more; nothing was published, and the next attempt writes it again"
+        raise FullDiskError("no space is left on the disk", where=uri, fix=fix) from None
+
+
 def write_bytes(uri: str, content: bytes) -> None:
     """Writes a file atomically: a reader sees the complete file or none.
 
@@ -113,7 +133,8 @@ def write_bytes(uri: str, content: bytes) -> None:
     make_folder_of(uri)
     system, path = open_fs(uri)
     target = f"{path}.part" if isinstance(system, fs.LocalFileSystem) else path
-    with system.open_output_stream(target, compression=None) as stream:  # else it compresses what ends with .gz
+    # Arrow compresses what ends with .gz unless it is told not to.
+    with needs_space(uri), system.open_output_stream(target, compression=None) as stream:
         stream.write(content)
     if target != path:
         system.move(target, path)
@@ -124,7 +145,7 @@ def write_file(uri: str, source: Path) -> None:
     make_folder_of(uri)
     system, path = open_fs(uri)
     target = f"{path}.part" if isinstance(system, fs.LocalFileSystem) else path
-    with source.open("rb") as file, system.open_output_stream(target, compression=None) as stream:
+    with needs_space(uri), source.open("rb") as file, system.open_output_stream(target, compression=None) as stream:
         shutil.copyfileobj(file, stream, 2**24)
     if target != path:
         system.move(target, path)

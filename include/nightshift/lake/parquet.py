@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from pyarrow.dataset import FileSystemDataset, ParquetFileFormat
 
 from nightshift.errors import DataError, first_line
-from nightshift.lake.files import make_folder_of, open_fs
+from nightshift.lake.files import make_folder_of, needs_space, open_fs
 from nightshift.lake.key_shares import KeyShare
 from nightshift.lake.tables import ROW_NUMBER, TableSpec
 from nightshift.service_errors import explain
@@ -53,7 +53,8 @@ def write_files(spec: TableSpec, rows: pa.Table, folder: str) -> dict[str, int]:
     written = {}
     for part in _partitions(table, spec.partition_columns):
         name = f"{part[spec.date_column][0]}-{uuid.uuid4().hex}.parquet"
-        pq.write_table(part, f"{path}/{name}", filesystem=system, compression="zstd")
+        with needs_space(folder):
+            pq.write_table(part, f"{path}/{name}", filesystem=system, compression="zstd")
         written[f"{folder}/{name}"] = part.num_rows
     return written
 

@@ -11,9 +11,9 @@ from types import MappingProxyType
 
 import pyarrow as pa
 
-from nightshift.errors import NotYetAvailable, TerminalError
+from nightshift.errors import FullDiskError, NotYetAvailable, TerminalError
 from nightshift.lake.catalog import Lake
-from nightshift.lake.files import as_uri, file_sizes, read_bytes, write_bytes
+from nightshift.lake.files import as_uri, file_sizes, list_files, read_bytes, remove, write_bytes
 from nightshift.lake.parquet import read_files, write_files
 from nightshift.lake.read import Partition, published_partitions
 from nightshift.lake.tables import TableSpec
@@ -94,10 +94,18 @@ class Attempt:
 
         Returns:
             The files with their numbers of rows. Those of parts before one that raises belong to no staged set.
+
+        Raises:
+            FullDiskError: If there is no space for them; what was written of the attempt is removed.
         """
         row_counts: dict[str, int] = {}
-        for part in parts:
-            row_counts |= write_files(self._spec, part, self._folder)
+        try:
+            for part in parts:
+                row_counts |= write_files(self._spec, part, self._folder)
+        except FullDiskError:  # so that there is space for others, and for the next attempt
+            for file in list_files(self._folder):
+                remove(file)
+            raise
         return row_counts
 
     def seal(

@@ -1,16 +1,27 @@
 from __future__ import annotations
 
+import errno
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
-from nightshift.errors import TerminalError
+from nightshift.errors import FullDiskError, TerminalError
+from nightshift.lake import parquet
 from nightshift.lake.catalog import Lake
-from nightshift.lake.files import local_path
+from nightshift.lake.files import list_files, local_path
 from nightshift.lake.parquet import write_files
 from nightshift.lake.publish import publish
-from nightshift.lake.staging import load_staged, new_attempt, read_staged, seal, stage_arrow, staging_folder
+from nightshift.lake.staging import (
+    load_staged,
+    new_attempt,
+    read_staged,
+    seal,
+    stage_arrow,
+    stage_parts,
+    staging_folder,
+)
 from nightshift.lake.tables import TableSpec
 from unit.tables import DAY, arrow, day, published_rows, stage
 
@@ -87,3 +98,26 @@ def test_an_unfinished_attempt_cannot_be_published(lake: Lake, readings: TableSp
 def test_a_missing_folder_cannot_be_published(lake: Lake) -> None:
     with pytest.raises(TerminalError, match="the folder holds no complete staged set"):
         load_staged(staging_folder(lake.warehouse, "raw.readings", new_attempt(DAY, DAY)))
+
+
+def test_an_attempt_that_finds_no_space_leaves_it_free_and_may_be_made_again(
+    lake: Lake, readings: TableSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if the disk were full after one file."""
+    rows = arrow(readings, {DAY: [("a", 1.0)]})
+    write, left = parquet.pq.write_table, iter([True])
+
+    def write_if_there_is_space(*arguments: Any, **options: Any) -> None:
+        if next(left, False):
+            write(*arguments, **options)
+        else:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(parquet.pq, "write_table", write_if_there_is_space)
+        with pytest.raises(
+            FullDiskError, match=r"staged/raw\.readings/.*: no space is left on the disk; fix: free space"
+        ):
+            stage_parts(lake, readings, [rows, rows], DAY, DAY, {})
+    assert list_files(f"{lake.warehouse}/staged") == []
+    assert stage_arrow(lake, readings, rows, DAY, DAY, {}).rows == rows.num_rows
