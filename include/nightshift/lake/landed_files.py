@@ -25,7 +25,7 @@ class LandedTables:
         zone: The time zone of instants that are written without one.
 
     Attributes:
-        rows: The number of rows, once all were read.
+        rows: The number of rows that were read.
         digest: The SHA-256 of the file or of all parts, once all were read.
     """
 
@@ -49,10 +49,10 @@ class LandedTables:
                 stored = read_source_file(uri, content, self._source.csv)
                 for table in declared_tables(uri, stored, self._source, self._notation):
                     rows += table.num_rows
+                    self.rows += table.num_rows
                     yield self._dated(table)
                 digests.append(content.digest())
             parts.check_rows(uri, rows)
-            self.rows += rows
         parts.check_unchanged()
         self.digest = combined_digest(self._file, digests)
 

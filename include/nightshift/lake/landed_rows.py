@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from itertools import chain
 
@@ -19,6 +19,8 @@ from nightshift.lake.staging import Attempt
 from nightshift.lake.tables import TableSpec, raw_table
 from nightshift.types import Staged
 
+REPORTED = 5_000_000  # rows between two lines of progress
+
 
 class LandedRows:
     """The rows of a landed date as the definition declares them, in tables that fit into memory. Read once.
@@ -27,6 +29,7 @@ class LandedRows:
         definition: The model definition.
         file: The file.
         lookups: The look-ups of the definition's sources.
+        progress: Takes a line of progress every `REPORTED` rows.
 
     Attributes:
         day: The date.
@@ -34,8 +37,14 @@ class LandedRows:
         inputs: The file and those of its look-ups, each with its SHA-256, once all rows were read.
     """
 
-    def __init__(self, definition: ModelDefinition, file: LandingFile, lookups: LandedLookups) -> None:
-        self._file, self._lookups = file, lookups
+    def __init__(
+        self,
+        definition: ModelDefinition,
+        file: LandingFile,
+        lookups: LandedLookups,
+        progress: Callable[[str], None] = lambda line: None,
+    ) -> None:
+        self._file, self._lookups, self._progress = file, lookups, progress
         source, self._spec = definition.sources[file.source], raw_table(definition, file.source)
         self._tables = LandedTables(file, source, self._spec, zone_of(definition.schedule, source))
         self.day, self.rows, self.inputs = file.day, 0, dict[str, str]()
@@ -48,9 +57,12 @@ class LandedRows:
             DataError: If one of them cannot be read, lacks a column, or holds a value of another type.
             TransientError: If a part appears or changes meanwhile.
         """
-        versions: Mapping[str, str] = {}
+        versions, reported = dict[str, str](), REPORTED
         for table in self._tables:
             rows, versions = self._lookups.complete(self._file, table)
+            if self._tables.rows >= reported:
+                self._progress(f"{self._file.source} of {self.day}: {self._tables.rows:,} rows are read")
+                reported = self._tables.rows + REPORTED
             yield rows.select(self._spec.schema.names).cast(self._spec.schema)
         self.rows, self.inputs = self._tables.rows, {self._file.uri: self._tables.digest, **versions}
 

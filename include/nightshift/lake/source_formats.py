@@ -49,30 +49,36 @@ def read_parquet(file: LandedBytes, _: CsvFormat) -> Iterator[pa.Table]:
     schema = parquet.schema
     stored = {column.path for column in map(schema.column, range(len(schema.names))) if column.physical_type == "INT96"}
     int96 = sorted(stored & set(parquet.schema_arrow.names))
-    if not int96:
-        yield from _tables_of(parquet)
-        return
-    # Read twice, since Arrow gives one unit of all columns.
-    for rows, fine in zip(_tables_of(parquet), _tables_of(pq.ParquetFile(stream), int96), strict=True):
-        for name in int96:
-            instants = _int96_instants(rows.column(name), fine.column(name))
-            rows = rows.set_column(rows.schema.get_field_index(name), name, instants)
-        yield rows
-
-
-def _tables_of(parquet: pq.ParquetFile, columns: Sequence[str] | None = None) -> Iterator[pa.Table]:
-    """The rows of a file in tables of about a block; at least one."""
-    metadata, width = parquet.metadata, len(parquet.schema_arrow.names)
-    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
-    stored = sum(group.total_byte_size for group in groups)
-    bytes_of_row = max(8 * width, stored / max(1, metadata.num_rows), 1)  # more than stored, where values repeat
-    block_rows = max(1, int(BLOCK_BYTES / bytes_of_row))
-    if not metadata.num_rows:
-        yield parquet.schema_arrow.empty_table()
+    block_rows = _block_rows(parquet.metadata, len(parquet.schema_arrow.names))
+    if not parquet.metadata.num_rows:
+        yield _with_instants(parquet.schema_arrow.empty_table(), pq.ParquetFile(stream), [], int96)
     # Some row groups at a time: Arrow keeps the pages of all that it was asked for to their end.
-    for numbers in _neighbours([group.num_rows for group in groups], block_rows):
-        for batch in parquet.iter_batches(block_rows, numbers, columns=columns):
-            yield pa.Table.from_batches([batch])
+    sizes = [parquet.metadata.row_group(number).num_rows for number in range(parquet.num_row_groups)]
+    for numbers in _neighbours(sizes, block_rows):
+        if int96:
+            yield _with_instants(parquet.read_row_groups(numbers), pq.ParquetFile(stream), numbers, int96)
+        else:
+            yield from map(_table_of, parquet.iter_batches(block_rows, numbers))
+
+
+def _block_rows(metadata: pq.FileMetaData, columns: int) -> int:
+    """How many rows of a file are about a block."""
+    stored = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
+    bytes_of_row = max(8 * columns, stored / max(1, metadata.num_rows), 1)  # more than stored, where values repeat
+    return max(1, int(BLOCK_BYTES / bytes_of_row))
+
+
+def _table_of(batch: pa.RecordBatch) -> pa.Table:
+    return pa.Table.from_batches([batch])
+
+
+def _with_instants(rows: pa.Table, parquet: pq.ParquetFile, numbers: Sequence[int], int96: Sequence[str]) -> pa.Table:
+    """The rows of row groups with INT96 as instants: read once more, since Arrow gives one unit of all columns."""
+    fine = parquet.read_row_groups(numbers, columns=int96) if numbers else parquet.schema_arrow.empty_table()
+    for name in int96:
+        instants = _int96_instants(rows.column(name), fine.column(name))
+        rows = rows.set_column(rows.schema.get_field_index(name), name, instants)
+    return rows
 
 
 def _neighbours(sizes: Sequence[int], most: int) -> Iterator[list[int]]:

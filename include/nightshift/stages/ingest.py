@@ -45,7 +45,9 @@ def ingest(project: Project, night: date, run_id: str = "by hand", progress: Pro
     restated = {file: change for file, change in changes.items() if change}
     due = (*files, *restated)
     lookups = LandedLookups(project.definition, landing)
-    staged = tuple(stage_files(project, file.source, [file], file.day, file.day, lookups) for file in due)
+    staged = tuple(
+        stage_files(project, file.source, [file], file.day, file.day, lookups, progress=progress) for file in due
+    )
     again = reread(project, due)
     measurements = [
         Measurement(f"{Layer.RAW.table(file.source)} of {file.day}", "landed", detail=change)
@@ -90,6 +92,7 @@ def stage_files(
     last: date,
     lookups: LandedLookups,
     published: Sequence[pa.Table] = (),
+    progress: Progress = lambda line: None,
 ) -> str:
     """Stages landed files of a source.
 
@@ -101,11 +104,12 @@ def stage_files(
         last: The last date that they cover.
         lookups: The look-ups of the definition's sources, whose versions are read once.
         published: Rows of other dates, which were published elsewhere.
+        progress: Takes a line of progress.
 
     Returns:
         The location of the staged set.
     """
-    landed = [LandedRows(project.definition, file, lookups) for file in files]
+    landed = [LandedRows(project.definition, file, lookups, progress) for file in files]
     return stage_rows(project.lake, raw_table(project.definition, name), landed, first, last, published).location
 
 

@@ -7,7 +7,7 @@ import io
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,17 +20,23 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
+from nightshift.definition.model import ModelDefinition
 from nightshift.definition.source import SOURCE_ENDINGS, Source
 from nightshift.errors import DataError, TransientError
-from nightshift.lake import json_lines, landed_bytes, parquet, source_formats
+from nightshift.lake import json_lines, landed_bytes, landed_rows, parquet, source_formats
 from nightshift.lake.catalog import Lake
+from nightshift.lake.files import local_path
+from nightshift.lake.landed_bytes import LandedBytes
 from nightshift.lake.landed_files import LandedTables, read_landed
+from nightshift.lake.landed_lookups import LandedLookups
 from nightshift.lake.landed_parts import landing_file
+from nightshift.lake.landed_rows import LandedRows
 from nightshift.lake.parquet import joined_tables
+from nightshift.lake.source_formats import read_source_file
 from nightshift.lake.staging import read_staged, stage_parts
 from nightshift.lake.tables import Layer, TableSpec
 
-DAY = date(2024, 1, 1)
+DAY, INSTANT = date(2024, 1, 1), pa.timestamp("us", "UTC")
 SPEC = TableSpec(
     Layer.RAW, "r", {"source_date": "date", "id": "string", "load": "number"}, "source_date", ("source_date", "id")
 )
@@ -122,6 +128,32 @@ def test_a_large_file_that_changes_while_it_is_read_is_read_again(tmp_path: Path
             stream.write(b"500,1\n")
         with pytest.raises(TransientError, match=rf"{DAY}{ending}: the file changed while it was read"):
             list(tables)
+
+
+@pytest.mark.parametrize("rows", [0, 100])
+def test_spark_s_instants_in_many_row_groups(rows: int) -> None:
+    instants = pa.array([datetime(2024, 1, 1, tzinfo=UTC) + timedelta(seconds=n) for n in range(rows)], INSTANT)
+    table, sink = pa.table({"at": instants, "note": ["x" * (n % 40) for n in range(rows)]}), io.BytesIO()
+    table = table.cast(pa.schema({"at": INSTANT, "note": pa.string()}))
+    pq.write_table(table, sink, use_deprecated_int96_timestamps=True, row_group_size=13)
+    with small_blocks(300):
+        tables = list(read_source_file("file:///a.parquet", LandedBytes(io.BytesIO(sink.getvalue()))))
+    assert len(tables) > 3 or not rows
+    assert pa.concat_tables(tables).equals(table)
+
+
+def test_long_reading_says_how_far_it_is(
+    tmp_path: Path, tiny: ModelDefinition, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(landed_rows, "REPORTED", 10)
+    file = landing_file(str(tmp_path), "plan", tiny.sources["plan"], DAY)
+    text = "machine,load,kind\n" + "".join(f"m{n},0.5,a\n" for n in range(25))
+    Path(local_path(file.uri)).write_bytes(gzip.compress(text.encode()))
+    lines: list[str] = []
+    with small_blocks(100):
+        assert sum(t.num_rows for t in LandedRows(tiny, file, LandedLookups(tiny, str(tmp_path)), lines.append)) == 25
+    assert 0 < len(lines) < 4
+    assert lines[0].startswith("plan of 2024-01-01: 1")
 
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=12), st.integers(1, 40))
