@@ -26,7 +26,7 @@ from nightshift.lake.csv_grammar import (
     quote_of,
     without_escapes,
 )
-from nightshift.lake.landed_bytes import Readable, chunks_of
+from nightshift.lake.landed_bytes import Readable, chunks_of, with_last
 
 MARK = b"\xef\xbb\xbf"  # the byte order mark, with which Windows begins a file in UTF-8
 GZIP = b"\x1f\x8b"  # with which a file that gzip compressed begins
@@ -71,13 +71,13 @@ def read_csv(file: Readable, written: CsvFormat) -> Iterator[pa.Table]:
 def _blocks(file: Readable, written: CsvFormat) -> Iterator[bytes]:
     """The file in UTF-8, in blocks of complete rows; at least one."""
     rest, line, is_begun = b"", 1, False
-    for chunk in _in_utf8(file, written.encoding):
+    for chunk, is_last in with_last(_in_utf8(file, written.encoding)):
         content = rest + chunk
         if not is_begun:
             _check_is_text(content)
             content = content.removeprefix(MARK)
-        end = end_of_rows(content, written)
-        if end and (is_begun or content[:end].strip(b"\r\n")):  # the first block has the header
+        end = len(content) if is_last else end_of_rows(content, written)
+        if is_last or content[:end].strip(b"\r\n"):  # the first block has the header
             yield content[:end]
             line += content.count(LINE_END, 0, end)
             rest, is_begun = content[end:], True
@@ -86,8 +86,6 @@ def _blocks(file: Readable, written: CsvFormat) -> Iterator[bytes]:
         if len(rest) > LONGEST_ROW:
             problem = f"line {line} is too long, or a quote in it is never closed"
             raise CsvError(problem, f"land it with rows of at most {LONGEST_ROW:,} bytes")
-    if rest or not is_begun:
-        yield rest
 
 
 def _in_utf8(file: Readable, encoding: Encoding) -> Iterator[bytes]:

@@ -72,12 +72,12 @@ def _check_columns(uri: str, names: Sequence[str], source: Source) -> None:
                 fix="land the file again with every declared column, or correct "
                 + (f"`columns.{name}.from` in the definition" if landed != name else "`columns` in the definition"),
             )
-        if names.count(landed) > 1:
-            raise DataError(
-                f"column '{landed}' occurs more than once",
-                where=uri,
-                fix="land the file again with every column once",
-            )
+    if repeated := [landed for landed in source.file_columns.values() if names.count(landed) > 1]:
+        raise DataError(
+            f"column '{repeated[0]}' occurs more than once",
+            where=uri,
+            fix="land the file again with every column once",
+        )
 
 
 def check_header(uri: str, rows: pa.Table, written: CsvFormat, first_row: int = 1) -> None:

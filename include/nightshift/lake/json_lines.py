@@ -20,6 +20,7 @@ from nightshift.lake.landed_bytes import Readable, chunks_of
 from nightshift.lake.unreadable import UnreadableFileError
 
 BLOCK_BYTES = 2**23  # of text, whose objects take many times as much
+LONGEST_LINE = 2**27  # bytes
 FIX = "land the file again with one JSON object a line, in UTF-8"
 
 
@@ -55,12 +56,15 @@ def read_json_lines(file: Readable) -> Iterator[pa.Table]:
 
 def _blocks_of_lines(file: Readable) -> Iterator[bytes]:
     """The file in blocks of complete lines."""
-    rest, is_first = b"", True
+    rest, line, is_first = b"", 1, True
     for chunk in chunks_of(file, BLOCK_BYTES):
         content = rest + (chunk.removeprefix(MARK) if is_first else chunk)
         end, is_first = content.rfind(LINE_END) + 1, False
         yield content[:end]
+        line += content.count(LINE_END, 0, end)
         rest = content[end:]
+        if len(rest) > LONGEST_LINE:
+            raise UnreadableFileError(f"line {line} is longer than {LONGEST_LINE:,} bytes", FIX)
     yield rest
 
 

@@ -29,6 +29,7 @@ def read_labels(
     snapshot: int | None = None,
     extra_columns: tuple[str, ...] = (),
     share: KeyShare | None = None,
+    dates: tuple[date, date] | None = None,
 ) -> pa.Table:
     """The outcomes of observations: of their dates' rows in the label source, or of the windows after their cutoffs.
 
@@ -39,6 +40,7 @@ def read_labels(
         snapshot: The snapshot of the label source to read; the newest if None.
         extra_columns: Further columns of the label source to return; of a label without a window.
         share: The share that the observations are of, by the columns of `definition.label_key`; None of all of them.
+        dates: The first and the last date; those of the observations if None.
 
     Returns:
         Columns `score_date`, the observation's key, `label` (see `label_type`; no nulls), and the extra columns.
@@ -49,8 +51,8 @@ def read_labels(
     """
     if definition.label.window is not None:
         return read_window_labels(lake, definition, observed, snapshot, share)
-    dates = pc.min_max(observed["score_date"]).as_py()
-    first, last = dates["min"] or date.max, dates["max"] or date.min
+    observed_dates = pc.min_max(observed["score_date"]).as_py()
+    first, last = dates or (observed_dates["min"] or date.max, observed_dates["max"] or date.min)
     return read_row_labels(lake, definition, first, last, snapshot, extra_columns, share)
 
 

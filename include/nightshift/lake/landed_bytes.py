@@ -5,9 +5,11 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, Protocol, cast
+
+from pyarrow import fs
 
 from nightshift.errors import DataError, NotYetAvailable, TransientError
 from nightshift.lake.files import is_folder, open_fs
@@ -79,14 +81,23 @@ def open_landed(uri: str) -> Iterator[LandedBytes]:
         raise DataError("a folder, not a file", where=uri, fix="land a file of that name") from None
     with stream:
         before = system.get_file_info(path) if stream.size() > BLOCK_BYTES else None
-        yield LandedBytes(stream)
+        try:
+            yield LandedBytes(stream)
+        except (DataError, OSError):  # what was read may be half of another file
+            _check_unchanged(uri, before)
+            raise
+    _check_unchanged(uri, before)
+
+
+def _check_unchanged(uri: str, before: fs.FileInfo | None) -> None:
+    system, path = open_fs(uri)
     after = system.get_file_info(path) if before else None
     if before and after and (before.size, before.mtime_ns) != (after.size, after.mtime_ns):
         raise TransientError(
             "the file changed while it was read",
             where=uri,
             fix="it is read again by the next attempt; let files land under another name until they are complete",
-        )
+        ) from None
 
 
 def file_digest(uri: str) -> str:
@@ -108,3 +119,13 @@ def chunks_of(file: Readable, size: int = 0) -> Iterator[bytes]:
     """A file in chunks of a size, `BLOCK_BYTES` by default, of which the last may be smaller."""
     while chunk := file.read(size or BLOCK_BYTES):
         yield chunk
+
+
+def with_last(chunks: Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
+    """Chunks, each with whether it is the last; of none, an empty one."""
+    previous: bytes | None = None
+    for chunk in chunks:
+        if previous is not None:
+            yield previous, False
+        previous = chunk
+    yield previous or b"", True

@@ -111,8 +111,8 @@ def parse_landed(uri: str, written: CsvFormat = PLAIN_CSV) -> tuple[pa.Table, st
 
 
 def _joined(uri: str, tables: list[pa.Table]) -> pa.Table:
-    if len(tables) == 1:
-        return tables[0]
+    if all(table.schema.equals(tables[0].schema) for table in tables):
+        return pa.concat_tables(tables)
     try:
         return pa.concat_tables(tables, promote_options="permissive")
     except pa.ArrowException as error:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -48,17 +50,19 @@ def read_parquet(file: LandedBytes, _: CsvFormat) -> Iterator[pa.Table]:
     parquet = pq.ParquetFile(stream, coerce_int96_timestamp_unit="us")
     schema = parquet.schema
     stored = {column.path for column in map(schema.column, range(len(schema.names))) if column.physical_type == "INT96"}
-    int96 = sorted(stored & set(parquet.schema_arrow.names))
+    int96 = [place for place, name in enumerate(parquet.schema_arrow.names) if name in stored]
     block_rows = _block_rows(parquet.metadata, len(parquet.schema_arrow.names))
-    if not parquet.metadata.num_rows:
-        yield _with_instants(parquet.schema_arrow.empty_table(), pq.ParquetFile(stream), [], int96)
     # Some row groups at a time: Arrow keeps the pages of all that it was asked for to their end.
     sizes = [parquet.metadata.row_group(number).num_rows for number in range(parquet.num_row_groups)]
-    for numbers in _neighbours(sizes, block_rows):
-        if int96:
-            yield _with_instants(parquet.read_row_groups(numbers), pq.ParquetFile(stream), numbers, int96)
-        else:
-            yield from map(_table_of, parquet.iter_batches(block_rows, numbers))
+    groups = list(_neighbours(sizes, block_rows))
+    if int96:
+        yield from _with_instants(parquet, pq.ParquetFile(stream), groups or [[]], int96)
+    elif not parquet.metadata.num_rows:
+        yield parquet.schema_arrow.empty_table()
+    else:
+        for numbers in groups:
+            for batch in parquet.iter_batches(block_rows, numbers):
+                yield pa.Table.from_batches([batch])
 
 
 def _block_rows(metadata: pq.FileMetaData, columns: int) -> int:
@@ -68,17 +72,33 @@ def _block_rows(metadata: pq.FileMetaData, columns: int) -> int:
     return max(1, int(BLOCK_BYTES / bytes_of_row))
 
 
-def _table_of(batch: pa.RecordBatch) -> pa.Table:
-    return pa.Table.from_batches([batch])
+def _with_instants(
+    parquet: pq.ParquetFile, fine: pq.ParquetFile, groups: Sequence[Sequence[int]], int96: Sequence[int]
+) -> Iterator[pa.Table]:
+    """The rows of row groups with INT96 as instants, or as texts where a column has digits beyond the microsecond.
+
+    Read once more in nanoseconds, since Arrow gives one unit of all columns, and before to see which column has some.
+
+    Args:
+        parquet: The file, with instants in microseconds.
+        fine: The file, with instants in nanoseconds.
+        groups: The numbers of the row groups of each table.
+        int96: The places of the columns.
+    """
+    texts = set[int]()
+    for numbers in groups:
+        rows, nanoseconds = (_read_groups(each, numbers) for each in (parquet, fine))
+        texts |= {place for place in int96 if _digits_beyond(rows.column(place), nanoseconds.column(place)).any()}
+    for numbers in groups:
+        rows, nanoseconds = (_read_groups(each, numbers) for each in (parquet, fine))
+        for place in int96:
+            instants = _int96_instants(rows.column(place), nanoseconds.column(place), is_text=place in texts)
+            rows = rows.set_column(place, rows.column_names[place], instants)
+        yield rows
 
 
-def _with_instants(rows: pa.Table, parquet: pq.ParquetFile, numbers: Sequence[int], int96: Sequence[str]) -> pa.Table:
-    """The rows of row groups with INT96 as instants: read once more, since Arrow gives one unit of all columns."""
-    fine = parquet.read_row_groups(numbers, columns=int96) if numbers else parquet.schema_arrow.empty_table()
-    for name in int96:
-        instants = _int96_instants(rows.column(name), fine.column(name))
-        rows = rows.set_column(rows.schema.get_field_index(name), name, instants)
-    return rows
+def _read_groups(parquet: pq.ParquetFile, numbers: Sequence[int]) -> pa.Table:
+    return parquet.read_row_groups(numbers) if numbers else parquet.schema_arrow.empty_table()
 
 
 def _neighbours(sizes: Sequence[int], most: int) -> Iterator[list[int]]:
@@ -94,21 +114,24 @@ def _neighbours(sizes: Sequence[int], most: int) -> Iterator[list[int]]:
         yield numbers
 
 
-def _int96_instants(microseconds: pa.ChunkedArray, nanoseconds: pa.ChunkedArray) -> pa.ChunkedArray:
+def _int96_instants(microseconds: pa.ChunkedArray, nanoseconds: pa.ChunkedArray, *, is_text: bool) -> pa.ChunkedArray:
     """INT96 as instants. Arrow cuts them to the microsecond, and those in nanoseconds end in the year 2262.
 
     Instants with digits beyond the microsecond stay texts with all of their digits: they are refused, by name.
     """
+    if not is_text:
+        return microseconds.cast(pa.timestamp("us", "UTC"))
+    digits = pa.array([f"{number:03d}Z" for number in _digits_beyond(microseconds, nanoseconds).tolist()], pa.string())
+    texts = pc.replace_substring(pc.strftime(microseconds, "%Y-%m-%dT%H:%M:%S"), "Z", "")
+    return pa.chunked_array([pc.binary_join_element_wise(texts.combine_chunks(), digits, "")])
+
+
+def _digits_beyond(microseconds: pa.ChunkedArray, nanoseconds: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """The nanoseconds of each instant beyond its microseconds."""
     coarse, fine = (
         values.combine_chunks().cast(pa.int64()).fill_null(0).to_numpy() for values in (microseconds, nanoseconds)
     )
-    rest = fine - coarse * 1000  # both overflow alike
-    instants = microseconds.cast(pa.timestamp("us", "UTC"))
-    if not rest.any():
-        return instants
-    digits = pa.array([f"{number:03d}Z" for number in rest.tolist()])
-    texts = pc.replace_substring(pc.strftime(microseconds, "%Y-%m-%dT%H:%M:%S"), "Z", "")
-    return pa.chunked_array([pc.binary_join_element_wise(texts.combine_chunks(), digits, "")])
+    return np.asarray(fine - coarse * 1000)  # both overflow alike
 
 
 # By the ending of the file's name.

@@ -124,7 +124,7 @@ def _match(scored: NightScores, challengers: Sequence[int], share: KeyShare | No
     """Matches the scores of a night with its labels, or a share of both."""
     project, key = scored.project, scored.project.definition.observations.key
     rows = scored.read(share)
-    all_labels, doubtful = settle_labels(_labels(project, rows, share), key)
+    all_labels, doubtful = settle_labels(_labels(project, scored.night, rows, share), key)
     joined = join_labels(rows, all_labels.select(["score_date", *key, "label"]), key)
     counted = [table.slice(0, 0) if scored.mismatch else table for table in (joined, all_labels)]
     labelled, labels = (settle_classes(table, scored.classes) for table in counted)
@@ -174,12 +174,12 @@ def _observed(project: Project, rows: pa.Table, day: date, share: KeyShare | Non
     return observed.set_column(observed.column_names.index("source_date"), "source_date", dated)
 
 
-def _labels(project: Project, rows: pa.Table, share: KeyShare | None) -> pa.Table:
+def _labels(project: Project, day: date, rows: pa.Table, share: KeyShare | None) -> pa.Table:
     """The labels of a night's scored rows with the columns that the value needs; none before any have arrived."""
     definition = project.definition
     observed, columns = rows.select(["score_date", *definition.observations.key]), value_columns(definition)
     if project.lake.table_exists(_label_table(project).name):
-        return read_labels(project.lake, definition, observed, extra_columns=columns, share=share)
+        return read_labels(project.lake, definition, observed, extra_columns=columns, share=share, dates=(day, day))
     fields = [rows.schema.field(name) for name in observed.column_names] + [pa.field("label", label_type(definition))]
     return pa.schema([*fields, *(_label_table(project).schema.field(name) for name in columns)]).empty_table()
 

@@ -160,7 +160,7 @@ def read_observed(
             rows = sample if keys is None else keys.of(sample)
             observed_keys = rows if share == 1 else read_files(files, spec, ["score_date", *key], keys)
             observed_keys = observed_keys.select(["score_date", *key])
-            labels = read_labels(lake, definition, observed_keys, snapshots[source], share=keys)
+            labels = read_labels(lake, definition, observed_keys, snapshots[source], share=keys, dates=(begin, end))
             matched = join_labels(observed_keys, labels, key)
             parts.append(join_labels(rows, labels, key, "left outer"))
             counts += _count(observed_keys, labels, matched, partitions)

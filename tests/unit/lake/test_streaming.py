@@ -27,7 +27,7 @@ from nightshift.lake import json_lines, landed_bytes, landed_rows, parquet, sour
 from nightshift.lake.catalog import Lake
 from nightshift.lake.files import local_path
 from nightshift.lake.landed_bytes import LandedBytes
-from nightshift.lake.landed_files import LandedTables, read_landed
+from nightshift.lake.landed_files import LandedTables, parse_landed, read_landed
 from nightshift.lake.landed_lookups import LandedLookups
 from nightshift.lake.landed_parts import landing_file
 from nightshift.lake.landed_rows import LandedRows
@@ -35,6 +35,7 @@ from nightshift.lake.parquet import joined_tables
 from nightshift.lake.source_formats import read_source_file
 from nightshift.lake.staging import read_staged, stage_parts
 from nightshift.lake.tables import Layer, TableSpec
+from nightshift.lake.unreadable import UnreadableFileError
 
 DAY, INSTANT = date(2024, 1, 1), pa.timestamp("us", "UTC")
 SPEC = TableSpec(
@@ -118,28 +119,67 @@ def test_a_key_that_only_a_later_line_has_is_a_column(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ending", [".csv", ".parquet"])
-def test_a_large_file_that_changes_while_it_is_read_is_read_again(tmp_path: Path, ending: str) -> None:
+@pytest.mark.parametrize("more", [b"500,1\n", b"500,x,\n", b""])
+def test_a_large_file_that_changes_while_it_is_read_is_read_again(tmp_path: Path, ending: str, more: bytes) -> None:
     file, source = tmp_path / f"{DAY}{ending}", source_of(ending)
     file.write_bytes(written([{"id": str(number), "load": "1"} for number in range(500)], ending))
     with small_blocks(100):
         tables = iter(LandedTables(landing_file(str(tmp_path), "r", source, DAY), source, SPEC))
         next(tables)
-        with file.open("ab") as stream:
-            stream.write(b"500,1\n")
+        if more:
+            with file.open("ab") as stream:
+                stream.write(more)
+        else:
+            file.write_bytes(b"id,load\n1,x\n")
         with pytest.raises(TransientError, match=rf"{DAY}{ending}: the file changed while it was read"):
             list(tables)
 
 
+@pytest.mark.parametrize("content", [b"id,x,,\n1,2,,\n3,4,,", b"a,b,b\n1,2,3\n" * 9, b"a\n1\n"])
+def test_columns_of_one_name_are_parsed_in_blocks_too(content: bytes) -> None:
+    whole, blocks = (_parsed("file:///a.csv", content, size) for size in (10**6, 10))
+    assert blocks.equals(whole)
+
+
+def _parsed(uri: str, content: bytes, size: int) -> pa.Table:
+    with small_blocks(size), TemporaryDirectory() as folder:
+        file = Path(folder) / uri.rsplit("/", 1)[-1]
+        file.write_bytes(content)
+        return parse_landed(f"file://{file}")[0]
+
+
+def test_a_line_that_is_too_long_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_lines, "LONGEST_LINE", 50)
+    with small_blocks(10), pytest.raises(UnreadableFileError, match="line 2 is longer than 50 bytes"):
+        list(json_lines.read_json_lines(io.BytesIO(b'{"a": 1}\n{"a": "' + b"x" * 90)))
+
+
 @pytest.mark.parametrize("rows", [0, 100])
-def test_spark_s_instants_in_many_row_groups(rows: int) -> None:
+def test_instants_of_spark_in_many_row_groups(rows: int) -> None:
     instants = pa.array([datetime(2024, 1, 1, tzinfo=UTC) + timedelta(seconds=n) for n in range(rows)], INSTANT)
-    table, sink = pa.table({"at": instants, "note": ["x" * (n % 40) for n in range(rows)]}), io.BytesIO()
-    table = table.cast(pa.schema({"at": INSTANT, "note": pa.string()}))
-    pq.write_table(table, sink, use_deprecated_int96_timestamps=True, row_group_size=13)
-    with small_blocks(300):
-        tables = list(read_source_file("file:///a.parquet", LandedBytes(io.BytesIO(sink.getvalue()))))
+    notes = pa.array(["x" * (n % 40) for n in range(rows)], pa.string()).dictionary_encode()
+    table = pa.table([instants, notes, instants], ["at", "note", "at"])
+    tables = _tables(table, 300)
     assert len(tables) > 3 or not rows
-    assert pa.concat_tables(tables).equals(table)
+    joined = pa.concat_tables(tables)
+    assert joined.column_names == table.column_names
+    assert all(joined.column(place).to_pylist() == table.column(place).to_pylist() for place in range(3))
+
+
+def test_digits_beyond_the_microsecond_in_one_row_group_make_texts_of_the_column() -> None:
+    instants = pa.array([*range(0, 60_000, 1000), 60_001], pa.timestamp("ns"))
+    tables = _tables(pa.table({"at": instants, "exact": instants.cast(pa.timestamp("us"), safe=False)}), 30)
+    assert len(tables) > 3
+    assert {str(part.schema.field("at").type) for part in tables} == {"string"}
+    assert {str(part.schema.field("exact").type) for part in tables} == {"timestamp[us, tz=UTC]"}
+
+
+def _tables(table: pa.Table, size: int) -> list[pa.Table]:
+    """A table that is written as Spark did, and read in blocks."""
+    sink = io.BytesIO()
+    pq.write_table(table, sink, use_deprecated_int96_timestamps=True, row_group_size=13)
+    with small_blocks(size):
+        return list(read_source_file("file:///a.parquet", LandedBytes(io.BytesIO(sink.getvalue()))))
 
 
 def test_long_reading_says_how_far_it_is(

@@ -108,11 +108,11 @@ def policy(project: Project, given: Retrain = EVERY_NIGHT, value: Value | None =
     return project
 
 
-@pytest.fixture(params=["whole", "in shares"])
+@pytest.fixture(params=[None, 3, 1])
 def night_read(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A night is matched with its labels as a whole, and in shares of about three of its keys."""
-    if request.param == "in shares":
-        monkeypatch.setattr(key_shares, "AT_ONCE", 3)
+    """A night is matched with its labels as a whole, and in shares of about so many of its keys, some of none."""
+    if request.param:
+        monkeypatch.setattr(key_shares, "AT_ONCE", request.param)
 
 
 # ---- estimates
