@@ -23,9 +23,9 @@ GIB, MOST = 2**30, 3  # GiB of a process
 def scale(bench: Bench) -> list[Figure]:
     """A night of 1 and of 50 million rows of 25 columns, from the landed Parquet files to its outcomes and its page.
 
-    Each stage is a process of its own, as a task is, from the end of its imports, with the jobs that it
-    submits: reading, audit and publication of
-    the readings and of the labels, of the features, and of the scores; drift, estimate, outcomes, decision, page.
+    Each stage is a process of its own, as a task is, from the end of its imports, with the jobs that it submits:
+    reading, audit and publication of the readings and of the labels, of the features, and of the scores; drift,
+    estimate, outcomes, decision, page.
     """
     figures, per_row = [], 0.0
     for rows in (SMALL, LARGE):

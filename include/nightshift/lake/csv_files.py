@@ -50,8 +50,8 @@ def read_csv(file: Readable, written: CsvFormat) -> Iterator[pa.Table]:
             separator, or a row is too long.
         pyarrow.ArrowInvalid: If rows differ in their number of fields.
     """
-    header, names, line = b"", list[str](), 1
-    for block in _blocks(file, written):
+    header, names = b"", list[str]()
+    for block, line in _blocks(file, written):
         try:
             if not names:
                 content = _plain(block, written, line)
@@ -65,11 +65,10 @@ def read_csv(file: Readable, written: CsvFormat) -> Iterator[pa.Table]:
             _check_encoding(block, line)
             _check_separator(header_of(block, written) if not names else header, written)
             raise
-        line += block.count(LINE_END)
 
 
-def _blocks(file: Readable, written: CsvFormat) -> Iterator[bytes]:
-    """The file in UTF-8, in blocks of complete rows; at least one."""
+def _blocks(file: Readable, written: CsvFormat) -> Iterator[tuple[bytes, int]]:
+    """The file in UTF-8, in blocks of complete rows, each with the number of its first line; at least one."""
     rest, line, is_begun = b"", 1, False
     for chunk, is_last in with_last(_in_utf8(file, written.encoding)):
         content = rest + chunk
@@ -78,7 +77,7 @@ def _blocks(file: Readable, written: CsvFormat) -> Iterator[bytes]:
             content = content.removeprefix(MARK)
         end = len(content) if is_last else end_of_rows(content, written)
         if is_last or content[:end].strip(b"\r\n"):  # the first block has the header
-            yield content[:end]
+            yield content[:end], line
             line += content.count(LINE_END, 0, end)
             rest, is_begun = content[end:], True
         else:

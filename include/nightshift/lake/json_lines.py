@@ -39,12 +39,11 @@ def read_json_lines(file: Readable) -> Iterator[pa.Table]:
     Raises:
         UnreadableFileError: If a line is no JSON object, or has a key twice.
     """
-    rows, names, line = list[dict[str, Any]](), dict[str, None](), 1
-    for block in _blocks_of_lines(file):
+    rows, names = list[dict[str, Any]](), dict[str, None]()
+    for block, line in _blocks_of_lines(file):
         for row in _parse_rows(block, line):
             rows.append(row)
             names.update(dict.fromkeys(row))
-        line += block.count(LINE_END)
         if names:
             yield _table_of(rows, names)
             rows = []
@@ -54,18 +53,18 @@ def read_json_lines(file: Readable) -> Iterator[pa.Table]:
         yield pa.table({})
 
 
-def _blocks_of_lines(file: Readable) -> Iterator[bytes]:
-    """The file in blocks of complete lines."""
+def _blocks_of_lines(file: Readable) -> Iterator[tuple[bytes, int]]:
+    """The file in blocks of complete lines, each with the number of the first."""
     rest, line, is_first = b"", 1, True
     for chunk in chunks_of(file, BLOCK_BYTES):
         content = rest + (chunk.removeprefix(MARK) if is_first else chunk)
         end, is_first = content.rfind(LINE_END) + 1, False
-        yield content[:end]
+        yield content[:end], line
         line += content.count(LINE_END, 0, end)
         rest = content[end:]
         if len(rest) > LONGEST_LINE:
             raise UnreadableFileError(f"line {line} is longer than {LONGEST_LINE:,} bytes", FIX)
-    yield rest
+    yield rest, line
 
 
 def _parse_rows(block: bytes, line: int) -> Iterator[dict[str, Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
@@ -15,46 +15,71 @@ from nightshift.lake.source_formats import read_source_file
 from nightshift.lake.tables import TableSpec
 
 
-class LandedTables:
-    """The rows of a date as its source declares them, part by part, in tables that fit into memory. Read once.
+class StoredTables:
+    """The rows of a date as its files store them, part by part, in tables that fit into memory. Read once.
 
     Args:
         file: The file, or the parts.
-        source: Their declaration.
-        spec: The raw table of the source.
-        zone: The time zone of instants that are written without one.
+        written: How its source's CSV files are written.
 
     Attributes:
         rows: The number of rows that were read.
         digest: The SHA-256 of the file or of all parts, once all were read.
     """
 
-    def __init__(self, file: LandingFile, source: Source, spec: TableSpec, zone: str = "UTC") -> None:
-        self._file, self._source, self._spec = file, source, spec
-        self._notation = notation_of(source.csv, zone)
+    def __init__(self, file: LandingFile, written: CsvFormat) -> None:
+        self._file, self._written = file, written
         self.rows, self.digest = 0, ""
 
     def __iter__(self) -> Iterator[pa.Table]:
-        """The rows with the columns of the table that files have; at least one table.
+        """The rows; at least one table.
 
         Raises:
             NotYetAvailable: If the date has not landed completely.
-            DataError: If a file cannot be read, lacks a column, or holds a value of another type.
+            DataError: If a file cannot be read as it is declared.
             TransientError: If a part appears or changes meanwhile.
         """
         parts, digests = landed_parts(self._file), list[str]()
         for uri in parts.uris:
             rows = 0
             with open_landed(uri) as content:
-                stored = read_source_file(uri, content, self._source.csv)
-                for table in declared_tables(uri, stored, self._source, self._notation):
+                for table in self._checked(uri, read_source_file(uri, content, self._written)):
                     rows += table.num_rows
                     self.rows += table.num_rows
-                    yield self._dated(table)
+                    yield table
                 digests.append(content.digest())
             parts.check_rows(uri, rows)
         parts.check_unchanged()
         self.digest = combined_digest(self._file, digests)
+
+    def _checked(self, uri: str, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+        """The tables of a part, of which no row is the header once more."""
+        row = 1
+        for table in tables:
+            check_header(uri, table, self._written, row)
+            yield table
+            row += table.num_rows
+
+
+class LandedTables(StoredTables):
+    """The rows of a date as its source declares them, with the columns of the raw table that files have.
+
+    A file that lacks a column, or holds a value of another type, is a `DataError`.
+
+    Args:
+        file: The file, or the parts.
+        source: Their declaration.
+        spec: The raw table of the source.
+        zone: The time zone of instants that are written without one.
+    """
+
+    def __init__(self, file: LandingFile, source: Source, spec: TableSpec, zone: str = "UTC") -> None:
+        super().__init__(file, source.csv)
+        self._source, self._spec, self._notation = source, spec, notation_of(source.csv, zone)
+
+    def _checked(self, uri: str, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+        """The tables of a part as they are declared."""
+        return map(self._dated, declared_tables(uri, tables, self._source, self._notation))
 
     def _dated(self, table: pa.Table) -> pa.Table:
         days = pa.repeat(pa.scalar(self._file.day, pa.date32()), table.num_rows)
@@ -80,15 +105,8 @@ def parse_parts(file: LandingFile, written: CsvFormat = PLAIN_CSV) -> tuple[pa.T
         DataError: If a file cannot be read, is the header once more, or a column has different types in parts.
         TransientError: If a part appears or changes meanwhile.
     """
-    parts, tables, digests = landed_parts(file), list[pa.Table](), list[str]()
-    for uri in parts.uris:
-        rows, digest = parse_landed(uri, written)
-        parts.check_rows(uri, rows.num_rows)
-        check_header(uri, rows, written)
-        tables.append(rows)
-        digests.append(digest)
-    parts.check_unchanged()
-    return _joined(file.uri, tables), combined_digest(file, digests)
+    tables = StoredTables(file, written)
+    return _joined(file.uri, list(tables)), tables.digest
 
 
 def parse_landed(uri: str, written: CsvFormat = PLAIN_CSV) -> tuple[pa.Table, str]:

@@ -35,10 +35,8 @@ def estimate_performance(project: Project, night: date, run_id: str) -> tuple[Me
         names, reason = prediction.metrics.estimated, scored.mismatch
         measurements = [Measurement("night", name, None, None, 0, "unknown", reason, scored.version) for name in names]
     else:
-        expected, scores = (
-            expected_performance(project, scored.version),
-            read_scores(scored.read(with_key=False), scored.classes),
-        )
+        expected = expected_performance(project, scored.version)
+        scores = read_scores(scored.read(with_key=False), scored.classes)
         measurements = performance_of_scores(expected, scores, scored.version, prediction=prediction)
     project.record("estimate", night, measurements, run_id)
     return tuple(measurements)

@@ -102,10 +102,8 @@ class _Run:
 
 def _stage_neighbours(project: Project, files: Sequence[LandingFile], outdated: OutdatedReadings) -> Reread:
     """Stages neighbouring dates, a set for each run of them that can be read."""
-    spec, lookups = (
-        raw_table(project.definition, outdated.source),
-        LandedLookups(project.definition, project.settings.landing_uri),
-    )
+    spec = raw_table(project.definition, outdated.source)
+    lookups = LandedLookups(project.definition, project.settings.landing_uri)
     runs, measurements = [_Run(_attempt(project, spec, files))], list[Measurement]()
     for file in files:
         try:
