@@ -200,6 +200,11 @@ class Settings(BaseSettings):
     spark: SparkSettings = SparkSettings()
     emr: EmrSettings = EmrSettings()
     alerts: AlertSettings = AlertSettings()
+    connections: dict[str, SecretStr] = Field(
+        {},
+        description="The addresses of the databases that definitions name: `NIGHTSHIFT_CONNECTIONS__SHOP` is "
+        "`postgresql://user:password@host/database` for `connection: shop`.",
+    )
 
     @cached_property
     def models_path(self) -> Path:
@@ -289,9 +294,9 @@ class Settings(BaseSettings):
     def as_environment(self) -> dict[str, str]:
         """These settings as environment variables, for processes that are started on their behalf.
 
-        Without those for alerts: what computes has no use for their secrets.
+        Without those for alerts and databases: what computes has no use for their secrets.
         """
-        chosen = {name: getattr(self, name) for name in self.model_fields_set - {"alerts"}}
+        chosen = {name: getattr(self, name) for name in self.model_fields_set - {"alerts", "connections"}}
         return {
             f"NIGHTSHIFT_{name.upper()}": value.model_dump_json() if isinstance(value, BaseModel) else str(value)
             for name, value in chosen.items()

@@ -11,6 +11,7 @@ from nightshift.definition.model import ModelDefinition
 from nightshift.definition.promotion import Promotion
 from nightshift.definition.retrain import Retrain
 from nightshift.definition.schedule import Schedule
+from nightshift.definition.source import Source
 from nightshift.features.dictionary import dictionary_page
 
 DESCRIPTIONS = {
@@ -32,9 +33,16 @@ _RERUN = (
 )
 
 
+def _place(source: Source) -> str:
+    """Where the rows of a source are."""
+    if source.query:
+        return f"a query on `{source.query.connection}`"
+    return f"`{source.table.catalog}.{source.table.name}`" if source.table else f"`{source.path}`"
+
+
 def _score(definition: ModelDefinition) -> str:
     sources = "\n".join(
-        f"| {name} | `{source.path}` | {source.cadence} | {format_duration(source.available.after)} | "
+        f"| {name} | {_place(source)} | {source.cadence} | {format_duration(source.available.after)} | "
         f"{source.description} |"
         for name, source in definition.sources.items()
     )
@@ -43,7 +51,7 @@ def _score(definition: ModelDefinition) -> str:
         "The score date is the run's **partition key**; to run one by hand, trigger with a partition key such as "
         f"`{next_night(definition.schedule, definition.schedule.start - timedelta(days=1))}`. To score a range, create "
         "a backfill.\n\n"
-        "| source | file | cadence | available after midnight | what it is |\n|---|---|---|---|---|\n"
+        "| source | from | cadence | available after midnight | what it is |\n|---|---|---|---|---|\n"
         f"{sources}\n\n"
         f"Waits up to {format_duration(definition.wait.timeout)} for them. Publishes `features.{definition.name}` "
         f"({len(definition.feature_types)} features) and `scores.{definition.name}`.\n\n### Features\n\n"

@@ -14,6 +14,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, T
 
 from nightshift_airflow.alerts import alert_run, send
 from nightshift_airflow.errors import explained
+from nightshift_airflow.projects import open_project
 from nightshift_airflow.triggers import JobTrigger, find_run
 
 if TYPE_CHECKING:
@@ -86,10 +87,9 @@ class LandedSensor(BaseSensorOperator):
 
     def _missing(self) -> list[str]:
         from nightshift.definition.calendar import parse_night
-        from nightshift.project import Project
         from nightshift.stages.wait import describe_missing, files_not_landed
 
-        return list(map(describe_missing, files_not_landed(Project(self.model), parse_night(self.night))))
+        return list(map(describe_missing, files_not_landed(open_project(self.model), parse_night(self.night))))
 
 
 class ApprovalOperator(HITLOperator):

@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from nightshift_airflow.alerts import send_warning
 from nightshift_airflow.errors import explained
+from nightshift_airflow.projects import open_project
 
 if TYPE_CHECKING:
     from nightshift.project import Project
@@ -27,7 +28,7 @@ def ingest(model: str) -> list[str]:
     with explained():
         from nightshift.stages.ingest import ingest
 
-        return list(ingest(_project(model), _night(), _run_id(), log.info))
+        return list(ingest(open_project(model), _night(), _run_id(), log.info))
 
 
 @task
@@ -36,7 +37,7 @@ def audit(model: str, staged: list[str]) -> list[str]:
     with explained():
         from nightshift.stages.audit import audit
 
-        result = audit(_project(model), staged, _night(), _run_id(), log.info)
+        result = audit(open_project(model), staged, _night(), _run_id(), log.info)
         log.info(result.summary)
         get_current_context()["task_instance"].xcom_push("summary", result.summary)
         send_warning([*result.warnings, *result.left_out], challenger=not result.warnings)
@@ -49,7 +50,7 @@ def publish(model: str, staged: list[str]) -> dict[str, int]:
     with explained():
         from nightshift.stages.publish import publish
 
-        return dict(publish(_project(model), staged).snapshots)
+        return dict(publish(open_project(model), staged).snapshots)
 
 
 @task
@@ -58,7 +59,7 @@ def publish_scores(model: str, staged: list[str], *, outlet_events: Any = None) 
     with explained():
         from nightshift.stages.publish import publish
 
-        result = publish(_project(model), staged)
+        result = publish(open_project(model), staged)
         problems = ["the challenger's scores could not be published: the log says why"] if result.failed else []
         send_warning(problems, challenger=True)
         snapshots = dict(result.snapshots)
@@ -73,7 +74,7 @@ def drift(model: str) -> str:
     with explained():
         from nightshift.stages.drift import drift
 
-        measurement = drift(_project(model), _night(), _run_id(), log.info)
+        measurement = drift(open_project(model), _night(), _run_id(), log.info)
         log.info(measurement.detail)
         return measurement.verdict
 
@@ -84,7 +85,7 @@ def estimate(model: str) -> dict[str, float | None]:
     with explained():
         from nightshift.stages.estimate import estimate
 
-        measurements = estimate(_project(model), _night(), _run_id(), log.info)
+        measurements = estimate(open_project(model), _night(), _run_id(), log.info)
         return {m.statistic: m.value for m in measurements if m.subject == "night"}
 
 
@@ -94,7 +95,7 @@ def outcomes(model: str) -> list[str]:
     with explained():
         from nightshift.stages.outcomes import measure_outcomes
 
-        return [str(day) for day in measure_outcomes(_project(model), _night(), _run_id())]
+        return [str(day) for day in measure_outcomes(open_project(model), _night(), _run_id())]
 
 
 @task
@@ -103,7 +104,7 @@ def shadow(model: str) -> str:
     with explained():
         from nightshift.stages.shadow import judge_challenger
 
-        conclusion = judge_challenger(_project(model), _night(), _run_id())
+        conclusion = judge_challenger(open_project(model), _night(), _run_id())
         log.info(conclusion)
         return conclusion
 
@@ -120,7 +121,7 @@ def decide(model: str, otherwise: str, request: str) -> list[str]:
 
         instance = get_current_context()["task_instance"]
         trainings = instance.get_dr_count(f"{model}.train", states=["queued", "running"])
-        decision = decide(_project(model), _night(), _run_id(), training_runs=trainings > 0)
+        decision = decide(open_project(model), _night(), _run_id(), training_runs=trainings > 0)
         log.info("%s: %s", decision.action, decision.reason)
         instance.xcom_push("reason", decision.reason)
         return [otherwise, request] if decision.action == "request" else [otherwise]
@@ -132,7 +133,7 @@ def report(model: str) -> str:
     with explained():
         from nightshift.stages.report import write_report
 
-        return write_report(_project(model), _night(), _run_id())
+        return write_report(open_project(model), _night(), _run_id())
 
 
 @task
@@ -141,7 +142,7 @@ def train(model: str) -> dict[str, str]:
     with explained():
         from nightshift.stages.train import train
 
-        project = _project(model)
+        project = open_project(model)
         as_of = _as_of(project)
         return vars(train(project, as_of, _reason(), log.info)) | {"as_of": str(as_of)}
 
@@ -152,7 +153,7 @@ def gate(model: str, trained: dict[str, str]) -> dict[str, Any]:
     with explained():
         from nightshift.stages.gate import gate
 
-        result = gate(_project(model), _stored(trained), date.fromisoformat(trained["as_of"]), _run_id(), log.info)
+        result = gate(open_project(model), _stored(trained), date.fromisoformat(trained["as_of"]), _run_id(), log.info)
         passed, summary = result.report.passed, result.report.summary()
         log.info("%s: %s", "passed" if passed else "refused", summary)
         return {"passed": passed, "summary": summary, "page": result.page, **trained}
@@ -166,7 +167,7 @@ def register(model: str, judged: dict[str, Any]) -> int:
     with explained():
         from nightshift.stages.register import register
 
-        registration = register(_project(model), _stored(judged), judged["summary"], _run_id())
+        registration = register(open_project(model), _stored(judged), judged["summary"], _run_id())
         log.info("version %s is the %s", registration.version.number, registration.role)
         return registration.version.number
 
@@ -182,7 +183,7 @@ def conclude(model: str, judged: dict[str, Any], response: dict[str, Any], waite
         person = user["name"] if user else f"nobody within {waited}"
         reason = response["params_input"].get("answer") or ("" if user else "the default")
         answer = Answer(response["chosen_options"] == [APPROVE], person, reason)
-        event = conclude(_project(model), _stored(judged), answer, _run_id())
+        event = conclude(open_project(model), _stored(judged), answer, _run_id())
         log.info("version %s: %s by %s", event.to_version, event.event, event.actor)
         return event.event
 
@@ -196,12 +197,6 @@ def maintenance() -> dict[str, dict[str, int]]:
         from nightshift.settings import get_settings
 
         return maintain(Lake(get_settings()), log.info)
-
-
-def _project(model: str) -> Project:
-    from nightshift.project import Project
-
-    return Project(model)
 
 
 def _stored(values: dict[str, Any]) -> StoredModel:

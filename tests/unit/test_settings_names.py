@@ -22,6 +22,7 @@ def test_every_setting_has_its_variable() -> None:
     [
         ("NIGHTSHIFT_WAREHOUS", "NIGHTSHIFT_WAREHOUSE"),
         ("NIGHTSHIFT_SPARK_MASTER", "NIGHTSHIFT_SPARK__MASTER"),
+        ("NIGHTSHIFT_CONNECTION", "NIGHTSHIFT_CONNECTIONS"),
         ("NIGHTSHIFT_MODEL_FOLDER", "NIGHTSHIFT_MODELS_FOLDER"),
         ("NIGHTSHIFT_ALERTS__SNS_TOPICS", "NIGHTSHIFT_ALERTS__SNS_TOPIC"),
     ],
@@ -45,6 +46,8 @@ def test_a_misspelt_variable_is_refused(monkeypatch: pytest.MonkeyPatch, variabl
         "NIGHTSHIFT_UID",
         "NIGHTSHIFT_IMAGE",
         "NIGHTSHIFT_MODELS",
+        "NIGHTSHIFT_CONNECTIONS__A",
+        "NIGHTSHIFT_SPARK__CONF__A",
         "WAREHOUSE",
         "PATH",
     ],

@@ -20,7 +20,7 @@ from nightshift.definition.messages import as_error, explain
 from nightshift.definition.schedule import Schedule
 from nightshift.definition.shared_sources import ENDING, SHARED, SharedFile, default_sources_folder
 from nightshift.definition.source import Completeness, Source
-from nightshift.definition.source_rules import path_problems, source_file_problems
+from nightshift.definition.source_rules import place_problems, source_file_problems
 from nightshift.definition.yaml_tree import parse, plain
 from nightshift.errors import DefinitionError, TerminalError
 
@@ -98,7 +98,7 @@ def find_draft(
         tree = _parse_draft(file)
         sources = {name: plain(tree)}
     given = _mapping(sources.get(name))
-    if "path" not in given and path is None:
+    if not given.keys() & {"path", "query", "table"} and path is None:
         raise _unknown(models, model, name, sources, file)
     _check_name(name)
     given |= {"path": path} if path else {}
@@ -118,11 +118,11 @@ def _check_files(
     source: Source, name: str, file: Path, tree: CommentedMap, parts: Mapping[str, SharedFile], path: str | None
 ) -> None:
     """Raises an error if a path is not valid, the declared one or the one given, or how files are written is not."""
-    for problem in path_problems(source.path):
+    for problem in place_problems(source):
         raise TerminalError(
             problem.message,
-            where="--path" if path else f"{file}: sources.{name}.path",
-            received=source.path,
+            where="--path" if path else f"{file}: {'.'.join(('sources', name, *map(str, problem.path)))}",
+            received=problem.received,
             allowed=problem.allowed,
             fix=problem.fix,
         )

@@ -29,6 +29,7 @@ from nightshift.definition import (
     promotion,
     retrain,
     source,
+    source_places,
     training,
     value,
 )
@@ -47,6 +48,8 @@ SECTIONS: Mapping[type[StrictModel], str] = {
     source.Source: "sources",
     source.SharedSource: "Shared sources",
     source.Completeness: "Complete dates",
+    source_places.DatabaseQuery: "Queries",
+    source_places.IcebergTable: "Iceberg tables",
     source.CsvFormat: "CSV files",
     source.Column: "Columns of a source",
     checks.UsualValues: "Usual values of a column",

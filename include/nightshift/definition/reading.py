@@ -33,6 +33,8 @@ def column_reading(definition: ModelDefinition, source: str, column: str) -> str
     zone = zone_of(definition.schedule, declared) if kind in ZONED else ""
     # A plain CSV file adds nothing: it is read like Parquet of the same values.
     written = _csv_reading(declared, kind)
+    if declared.query:  # another query may mean something else by the same name
+        written["sql"] = " ".join(declared.query.sql.split())
     return json.dumps([kind, declared.file_columns[column], zone, *([written] if written else [])])
 
 

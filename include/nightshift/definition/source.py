@@ -28,10 +28,12 @@ from nightshift.definition.checks import (
 )
 from nightshift.definition.duration import Days, Duration
 from nightshift.definition.schedule import TimeZone
+from nightshift.definition.source_places import DATE as DATE
+from nightshift.definition.source_places import DatabaseQuery, IcebergTable
 
 ColumnType = Literal["string", "integer", "number", "boolean", "date", "timestamp"]
 
-DATE, PART = "{date}", "*"  # in a path: the ISO date, and what differs between the parts of a date
+PART = "*"  # in a path: what differs between the parts of a date
 CSV_ENDINGS = (".csv", ".csv.gz")
 JSON_ENDINGS = (".json", ".jsonl", ".ndjson")  # an object a line
 # Of the formats that `nightshift.lake.source_formats` reads.
@@ -174,15 +176,18 @@ class DerivedColumn(StrictModel):
 
 
 class Source(StrictModel):
-    """A dated external data set: a file or several per date in the landing folder. It becomes `raw.<source>`."""
+    """A dated external data set: files in the landing folder, a query or a table. It becomes `raw.<source>`."""
 
     description: str = Field(description="What it contains.")
     path: str = Field(
+        "",
         description="The path of its files below the landing folder, with one `{date}` in place of the ISO date and no "
         "other braces. Ends in `.csv`, `.parquet`, or `.json`, `.jsonl` or `.ndjson` for a JSON object a line; "
         "`.csv` and those of JSON may be followed by `.gz`. With a `*`, which is any text within a name, a date "
-        "has parts, such as `clicks/{date}/*.parquet`, and needs `complete`."
+        "has parts, such as `clicks/{date}/*.parquet`, and needs `complete`.",
     )
+    query: DatabaseQuery | None = Field(None, description="In place of files, [a query on a database](#queries).")
+    table: IcebergTable | None = Field(None, description="In place of files, [an Iceberg table](#iceberg-tables).")
     complete: Completeness | None = Field(
         None,
         description="What shows that all of a date [has landed](#complete-dates). Of a single file, that it is there.",
@@ -241,6 +246,11 @@ class Source(StrictModel):
         "without a warning: those from after the partition was available, and those that lack a key.",
     )
     quarantine: Quarantine = Field(Quarantine(), description="How many rows may be set aside.")
+
+    @property
+    def place(self) -> str:
+        """The key that says where its rows are."""
+        return "query" if self.query else "table" if self.table else "path"
 
     @property
     def file_columns(self) -> dict[str, str]:

@@ -9,6 +9,7 @@ from itertools import combinations
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.problem import Problem
 from nightshift.definition.source import CSV_ENDINGS, DATE, PART, PLAIN_CSV, SOURCE_ENDINGS, Source
+from nightshift.definition.source_places import query_problems, table_problems
 
 
 def source_files_can_be_read(definition: ModelDefinition) -> Iterator[Problem]:
@@ -20,10 +21,27 @@ def source_files_can_be_read(definition: ModelDefinition) -> Iterator[Problem]:
 
 def source_problems(source: Source) -> Iterator[Problem]:
     """The problems of a source by itself: of its path, and of how its files are written."""
-    for problem in path_problems(source.path):
-        yield problem._replace(path=("path",))
+    yield from place_problems(source)
     yield from completeness_problems(source)
     yield from source_file_problems(source)
+
+
+def place_problems(source: Source) -> Iterator[Problem]:
+    """The problems of where the rows of a source are."""
+    places = {"path": source.path, "query": source.query, "table": source.table}
+    chosen = [name for name in places if name in source.model_fields_set]
+    if len(chosen) != 1:
+        received, fix = ", ".join(chosen) or "none of them", "such as `path: orders/{date}.csv`"
+        yield Problem((chosen[-1],) if chosen else (), "not one place of its rows", received, ", ".join(places), fix)
+    if "path" in chosen:
+        for problem in path_problems(source.path):
+            yield problem._replace(path=("path",))
+    for name, problems in (
+        ("query", query_problems(source.query) if source.query else ()),
+        ("table", table_problems(source.table) if source.table else ()),
+    ):
+        for problem in problems:
+            yield problem._replace(path=(name, *problem.path))
 
 
 def completeness_problems(source: Source) -> Iterator[Problem]:
@@ -34,7 +52,15 @@ def completeness_problems(source: Source) -> Iterator[Problem]:
             message = "a date has parts, and nothing says when all of them are there"
             yield Problem(("path",), message, source.path, "`complete` beside it", example)
         return
+    if source.query:
+        allowed, fix = "the query `dates`, which lists the complete dates", "remove `complete`"
+        yield Problem(("complete",), "is for files and tables", "complete", allowed, fix)
+        return
     chosen = {name: value for name, value in complete if value is not None}
+    if source.table and complete.manifest:
+        allowed, fix = "marker or settled", "choose one of them, or remove `complete`"
+        yield Problem(("complete", "manifest"), "lists parts, which a table has not", complete.manifest, allowed, fix)
+        return
     if len(chosen) != 1:
         received = ", ".join(chosen) or "nothing"
         yield Problem(("complete",), "not one sign of completeness", received, "marker, manifest or settled", example)
@@ -71,7 +97,13 @@ def source_file_problems(source: Source) -> Iterator[Problem]:
     """The problems of how a source's files are written, and of the columns that are read from them."""
     written = source.csv
     if written != PLAIN_CSV and not source.path.endswith(CSV_ENDINGS):
-        yield Problem(("csv",), "is for CSV files", source.path, "a path that ends in .csv or .csv.gz", "remove `csv:`")
+        yield Problem(
+            ("csv",),
+            "is for CSV files",
+            source.path or "no path",
+            "a path that ends in .csv or .csv.gz",
+            "remove `csv:`",
+        )
     characters = {"separator": written.separator, "quote": written.quote, "escape": written.escape}
     for first, second in combinations(characters, 2):
         if characters[first] == characters[second]:

@@ -69,7 +69,7 @@ def _check_columns(uri: str, names: Sequence[str], source: Source) -> None:
                 f"column '{landed}' is missing",
                 where=uri,
                 received=", ".join(names),
-                fix="land the file again with every declared column, or correct "
+                fix=f"{_how_to_give(source)}, or correct "
                 + (f"`columns.{name}.from` in the definition" if landed != name else "`columns` in the definition"),
             )
     if repeated := [landed for landed in source.file_columns.values() if names.count(landed) > 1]:
@@ -78,6 +78,13 @@ def _check_columns(uri: str, names: Sequence[str], source: Source) -> None:
             where=uri,
             fix="land the file again with every column once",
         )
+
+
+def _how_to_give(source: Source) -> str:
+    """How the place of a source's rows is made to have a column."""
+    if source.query:
+        return "select it in the query"
+    return "add it to the table" if source.table else "land the file again with every declared column"
 
 
 def check_header(uri: str, rows: pa.Table, written: CsvFormat, first_row: int = 1) -> None:

@@ -12,7 +12,7 @@ from nightshift.definition.calendar import available_at, newest_partition_at, zo
 from nightshift.definition.model import ModelDefinition
 from nightshift.errors import DataError, NotYetAvailable
 from nightshift.lake.landed_files import read_landed
-from nightshift.lake.landed_parts import LandingFile, landed_dates, landing_file
+from nightshift.lake.source_partitions import LOOK_UP, SourcePartition, landed_dates, place_of, source_partition
 from nightshift.lake.tables import ROW_NUMBER, raw_table
 
 
@@ -30,9 +30,9 @@ class LandedLookups:
     def __init__(self, definition: ModelDefinition, landing: str) -> None:
         self._definition, self._landing = definition, landing
         self._dates: dict[str, list[date]] = {}
-        self._versions: dict[LandingFile, tuple[pa.Table, str]] = {}
+        self._versions: dict[SourcePartition, tuple[pa.Table, str]] = {}
 
-    def complete(self, file: LandingFile, rows: pa.Table) -> tuple[pa.Table, dict[str, str]]:
+    def complete(self, file: SourcePartition, rows: pa.Table) -> tuple[pa.Table, dict[str, str]]:
         """Adds the columns that a file's rows take from other sources; null where no row there has their key.
 
         Args:
@@ -51,7 +51,7 @@ class LandedLookups:
             taken = source.looked_up(name)
             version = self._version_for(file, lookup.source)
             values, digest = self._read(version, lookup.key)
-            inputs[f"look-up {name} of {version.day}"] = digest
+            inputs[f"{LOOK_UP}{name} of {version.day}"] = digest
             values = values.select([*lookup.key, *taken.values()]).rename_columns([*lookup.key, *taken])
             numbered = rows.select(list(lookup.key)).append_column(ROW_NUMBER, pa.array(np.arange(rows.num_rows)))
             joined = numbered.join(values, list(lookup.key), join_type="left outer").sort_by(ROW_NUMBER)
@@ -59,7 +59,7 @@ class LandedLookups:
                 rows = rows.append_column(column, joined[column])
         return rows, inputs
 
-    def _version_for(self, file: LandingFile, name: str) -> LandingFile:
+    def _version_for(self, file: SourcePartition, name: str) -> SourcePartition:
         """The newest version of a source that is available when a file is."""
         source, schedule = self._definition.sources[name], self._definition.schedule
         landed_at = available_at(schedule, self._definition.sources[file.source], file.day)
@@ -73,11 +73,11 @@ class LandedLookups:
                 where=file.uri,
                 received=f"versions of {', '.join(map(str, self._dates[name][:3]))}" if self._dates[name] else None,
                 allowed=f"a version available by {landed_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
-                fix=f"land a version of {name} of an earlier date, {source.path}",
+                fix=f"land a version of {name} of an earlier date: {place_of(self._landing, source)}",
             )
-        return landing_file(self._landing, name, source, max(usable))
+        return source_partition(self._landing, name, source, max(usable))
 
-    def _read(self, version: LandingFile, key: tuple[str, ...]) -> tuple[pa.Table, str]:
+    def _read(self, version: SourcePartition, key: tuple[str, ...]) -> tuple[pa.Table, str]:
         if version not in self._versions:
             source = self._definition.sources[version.source]
             zone = zone_of(self._definition.schedule, source)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -123,7 +123,7 @@ def landing_file(landing: str, name: str, source: Source, day: date) -> LandingF
     return LandingFile(name, day, uri(source.path), marker, manifest, complete.settled, root)
 
 
-def why_incomplete(file: LandingFile) -> str:
+def why_file_incomplete(file: LandingFile) -> str:
     """What is still missing of a date, in words; empty if it is complete."""
     if file.announcement:
         return "" if exists(file.announcement) else f"{file.announcement} has not landed"
@@ -139,11 +139,6 @@ def why_incomplete(file: LandingFile) -> str:
     return f"a part was written {seconds} s ago; complete when none was for {format_duration(file.settled)}"
 
 
-def missing_files(files: Iterable[LandingFile]) -> list[LandingFile]:
-    """Those of the files that have not landed, or not completely."""
-    return [file for file in files if why_incomplete(file)]
-
-
 def landed_parts(file: LandingFile) -> LandedParts:
     """The parts of a complete date; of a file, itself.
 
@@ -153,7 +148,7 @@ def landed_parts(file: LandingFile) -> LandedParts:
     """
     if not file.needs_sign:
         return LandedParts(file, (file.uri,))
-    if reason := why_incomplete(file):
+    if reason := why_file_incomplete(file):
         raise NotYetAvailable(f"the date is not complete: {reason}", where=file.uri)
     written = _parts(file)
     if not written:
@@ -166,7 +161,7 @@ def landed_parts(file: LandingFile) -> LandedParts:
     return LandedParts(file, sorted(written), rows, written)
 
 
-def digest_of(file: LandingFile) -> str:
+def digest_of_files(file: LandingFile) -> str:
     """The SHA-256 of a file; of parts, that of all of them, whatever their names and their order.
 
     Raises:
@@ -181,8 +176,8 @@ def combined_digest(file: LandingFile, digests: Sequence[str]) -> str:
     return hashlib.sha256("".join(sorted(digests)).encode()).hexdigest() if file.has_parts else digests[0]
 
 
-def landed_dates(landing: str, source: Source) -> list[date]:
-    """The dates of a source that have landed completely, sorted."""
+def landed_file_dates(landing: str, source: Source) -> list[date]:
+    """The dates of a source of files that have landed completely, sorted."""
     complete = source.complete
     path = source.path if complete is None else complete.marker or complete.manifest or source.path
     root, times = as_uri(landing), dict[date, datetime]()

@@ -13,8 +13,8 @@ from nightshift.definition.model import ModelDefinition
 from nightshift.lake.catalog import Lake
 from nightshift.lake.landed_files import LandedTables
 from nightshift.lake.landed_lookups import LandedLookups
-from nightshift.lake.landed_parts import LandingFile
 from nightshift.lake.parquet import joined_tables
+from nightshift.lake.source_partitions import SourcePartition
 from nightshift.lake.staging import Attempt
 from nightshift.lake.tables import TableSpec, raw_table
 from nightshift.types import Staged
@@ -40,7 +40,7 @@ class LandedRows:
     def __init__(
         self,
         definition: ModelDefinition,
-        file: LandingFile,
+        file: SourcePartition,
         lookups: LandedLookups,
         progress: Callable[[str], None] = lambda line: None,
     ) -> None:

@@ -21,7 +21,7 @@ from nightshift.project import Progress
 from nightshift.registry.client import Client
 from nightshift.registry.store import Registry
 from nightshift.settings import Settings
-from nightshift.settings_names import PREFIX, nearest, setting_names
+from nightshift.settings_names import PREFIX, is_setting, nearest, setting_names
 from nightshift.state import open_state
 
 # What a file names, unless it names the folder below which they are.
@@ -64,7 +64,7 @@ def read_settings(file: Path) -> Settings:
             fix = "write NAME=value; leave out others, and set those of AWS in this environment"
             problem = "a line is no variable of Nightshift's with its value"
             raise TerminalError(problem, where=str(file), received=name, fix=fix)
-        if name not in names:
+        if not is_setting(name, names):
             near = nearest(name, names)
             fix = f"did you mean {near}?" if near else "docs/settings.md lists all of them"
             raise TerminalError("there is no such setting", where=str(file), received=name, fix=fix)

@@ -14,9 +14,8 @@ from nightshift.definition.draft import Draft
 from nightshift.definition.source import Column, Source
 from nightshift.errors import NightshiftError, TerminalError
 from nightshift.lake.declared_columns import notation_of
-from nightshift.lake.files import as_uri
 from nightshift.lake.landed_files import parse_parts, read_landed
-from nightshift.lake.landed_parts import LandingFile, landed_dates, landing_file
+from nightshift.lake.source_partitions import SourcePartition, landed_dates, place_of, source_partition
 from nightshift.lake.tables import Layer, TableSpec
 from nightshift.profiling.column_names import column_names, name_problem
 from nightshift.profiling.column_profile import ColumnHistory, ColumnProfile, profile_file
@@ -94,7 +93,7 @@ class StoredFile:
         repeated: The names that occur more than once.
     """
 
-    file: LandingFile
+    file: SourcePartition
     digest: str
     rows: int
     columns: Mapping[str, StoredColumn]
@@ -126,7 +125,7 @@ def select_dates(
         between = f" dated {first or 'any'} to {last or 'any'}" if first or last else ""
         raise TerminalError(
             f"no file{between} has landed",
-            where=f"{as_uri(landing)}/{draft.source.path}",
+            where=place_of(landing, draft.source),
             allowed=f"{landed[0]} to {landed[-1]}" if landed else None,
             fix="choose other dates" if landed else "land files there, or correct the path",
         )
@@ -148,7 +147,7 @@ def profile_landed_files(
     Raises:
         TerminalError: If no file can be read, or no column can be declared.
     """
-    files = [landing_file(landing, name, draft.source, day) for day in days]
+    files = [source_partition(landing, name, draft.source, day) for day in days]
     stored, unreadable = _stored_files(files, draft, report)
     stored, file_names = _with_column_names(stored, draft)
     stored, incomplete = _with_complete_layout(stored)
@@ -195,7 +194,7 @@ def _daily_profiles(
     draft: Draft,
     types: Mapping[str, ColumnType],
     file_names: Mapping[str, str],
-    files: Sequence[LandingFile],
+    files: Sequence[SourcePartition],
     report: ReportProgress,
 ) -> Iterator[tuple[date, pa.Table, dict[str, ColumnProfile]]]:
     """The date, the typed rows and the column profiles of each file, which has rows."""
@@ -232,7 +231,7 @@ def _key_candidates(stored: Sequence[StoredFile], types: Mapping[str, ColumnType
 
 
 def _stored_files(
-    files: Sequence[LandingFile], draft: Draft, report: ReportProgress
+    files: Sequence[SourcePartition], draft: Draft, report: ReportProgress
 ) -> tuple[list[StoredFile], list[str]]:
     """Each readable file as it is stored, and a note on each file that cannot be read."""
     stored, errors = [], []

@@ -15,9 +15,9 @@ from nightshift.definition.checks import ColumnChecks, Reference
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.source import Source
 from nightshift.lake.catalog import Lake
-from nightshift.lake.landed_parts import date_of_landing_file
 from nightshift.lake.parquet import date_of_parquet_file, read_files
 from nightshift.lake.read import Partition, data_files, published_dates, published_partitions
+from nightshift.lake.source_partitions import date_of_input
 from nightshift.lake.staging import load_staged, published_folder
 from nightshift.lake.tables import (
     OBSERVED,
@@ -248,7 +248,7 @@ def _distinct_values(file: str, spec: TableSpec, columns: Sequence[str], days: S
 
 def _file_digests(source: Source, staged: Staged) -> dict[date | None, str]:
     """The digest of each landed file of a set, by the file's date."""
-    return {date_of_landing_file(source, uri): digest for uri, digest in staged.inputs.items()}
+    return {date_of_input(source, uri): digest for uri, digest in staged.inputs.items()}
 
 
 def _digests_with_rows(source: Source, staged: Staged) -> dict[date, str]:

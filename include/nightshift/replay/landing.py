@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from nightshift.definition.calendar import is_available, newest_partition, previous_night
 from nightshift.definition.load import FILE, load_replay
 from nightshift.lake.files import write_bytes
-from nightshift.lake.landed_parts import landing_file, missing_files
+from nightshift.lake.landed_parts import landing_file, why_file_incomplete
 from nightshift.project import Project
 from nightshift.settings import Settings, get_settings
 
@@ -58,7 +58,7 @@ def land(project: Project, night: date, since: date | None = None) -> int:
             continue  # the data are another model's, which has more sources
         day = date.fromisoformat(text)
         file = landing_file(landing, name, source, day)
-        if is_available(definition.schedule, source, day, night) and missing_files([file]):
+        if is_available(definition.schedule, source, day, night) and why_file_incomplete(file):
             write_bytes(file.uri, content)
             count += 1
     return count

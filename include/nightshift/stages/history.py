@@ -16,9 +16,8 @@ from nightshift.definition.calendar import (
 from nightshift.definition.calendar import newest_night as newest_night_up_to
 from nightshift.definition.nights import require_scheduled
 from nightshift.errors import NotYetAvailable
-from nightshift.lake.files import as_uri
-from nightshift.lake.landed_parts import landed_dates
 from nightshift.lake.read import landed_partitions, published_dates
+from nightshift.lake.source_partitions import landed_dates, place_of
 from nightshift.lake.staging import load_staged, new_attempt
 from nightshift.lake.tables import TableSpec, features_table, raw_table
 from nightshift.project import Progress, Project
@@ -103,7 +102,7 @@ def newest_night(project: Project) -> date:
     sources = [observed] if definition.has_observation_files else definition.sources.values()
     dates = [*(day for source in sources for day in landed_dates(landing, source)), *built_nights(project)]
     if not dates:
-        where = f"{as_uri(landing)}/{observed.path}"
+        where = place_of(landing, observed)
         raise NotYetAvailable("no file of the observations has landed", where=where, fix="land some first")
     return newest_night_up_to(definition.schedule, max(dates))
 

@@ -9,10 +9,11 @@ import pyarrow as pa
 
 from nightshift.definition.nights import require_night
 from nightshift.errors import NotYetAvailable
+from nightshift.lake.landed_files import digest_of
 from nightshift.lake.landed_lookups import LandedLookups
-from nightshift.lake.landed_parts import LandingFile, digest_of, landed_dates, landing_file
 from nightshift.lake.landed_rows import LandedRows, stage_rows
 from nightshift.lake.landing import files_between, needed_files, restated_files
+from nightshift.lake.source_partitions import SourcePartition, landed_dates, source_partition
 from nightshift.lake.staging import published_inputs
 from nightshift.lake.tables import Layer, raw_table
 from nightshift.project import Progress, Project
@@ -77,7 +78,7 @@ def ingest_history(project: Project, first: date, last: date) -> tuple[str, ...]
     locations: list[str] = []
     for name, source in project.definition.sources.items():
         days = [day for day in landed_dates(landing, source) if first <= day <= last]
-        files = [landing_file(landing, name, source, day) for day in days]
+        files = [source_partition(landing, name, source, day) for day in days]
         if files:
             lookups = LandedLookups(project.definition, landing)
             locations.append(stage_files(project, name, files, days[0], days[-1], lookups))
@@ -87,7 +88,7 @@ def ingest_history(project: Project, first: date, last: date) -> tuple[str, ...]
 def stage_files(
     project: Project,
     name: str,
-    files: Sequence[LandingFile],
+    files: Sequence[SourcePartition],
     first: date,
     last: date,
     lookups: LandedLookups,
@@ -113,7 +114,7 @@ def stage_files(
     return stage_rows(project.lake, raw_table(project.definition, name), landed, first, last, published).location
 
 
-def _change(project: Project, file: LandingFile) -> str:
+def _change(project: Project, file: SourcePartition) -> str:
     """How a landed file differs from the one published for its date; empty if it is the same."""
     spec = raw_table(project.definition, file.source)
     name = file.uri.rsplit("/", 1)[-1]
@@ -121,6 +122,6 @@ def _change(project: Project, file: LandingFile) -> str:
         published = published_inputs(project.lake, spec, file.day)
     except NotYetAvailable:
         return f"{name} landed late; nights before did without it"
-    if published.get(file.uri) == digest_of(file):
+    if published.get(file.uri) == digest_of(file, project.definition.sources[file.source]):
         return ""
     return f"{name} landed again, corrected; nights that are published stay as they are"

@@ -22,12 +22,11 @@ from nightshift.definition.nights import require_night
 from nightshift.errors import NotYetAvailable
 from nightshift.features.observations import observed_dates
 from nightshift.features.plan import FeaturePlan, plan_features
-from nightshift.lake.files import as_uri
 from nightshift.lake.labels import join_labels, read_labels
 from nightshift.lake.landed_lookups import LandedLookups
-from nightshift.lake.landed_parts import landed_dates, landing_file
 from nightshift.lake.landing import needed_files
 from nightshift.lake.read import published_dates
+from nightshift.lake.source_partitions import landed_dates, place_of, source_partition
 from nightshift.lake.staging import load_staged, read_staged
 from nightshift.lake.tables import TableSpec, features_table, raw_table
 from nightshift.project import Progress, Project
@@ -159,7 +158,7 @@ def _require_observations(project: Project, night: date, dates: SourceDates) -> 
     landed = landed_dates(landing, source)
     raise NotYetAvailable(
         f"the observations of {night} have not landed" if landed else f"no file of '{name}' has landed",
-        where=landing_file(landing, name, source, night).uri if landed else f"{as_uri(landing)}/{source.path}",
+        where=source_partition(landing, name, source, night).uri if landed else place_of(landing, source),
         allowed=f"a night of {landed[0]} to {landed[-1]}" if landed else None,
         fix="choose another night, or land the file" if landed else "land files there, or correct the path",
     )
@@ -176,7 +175,7 @@ def _stage_source(project: Project, scratch: Project, name: str, dates: SourceDa
     definition, landing = project.definition, project.settings.landing_uri
     progress(f"reading {len(dates.present)} dates of {name}")
     source, spec = definition.sources[name], raw_table(definition, name)
-    files = [landing_file(landing, name, source, day) for day in dates.landed]
+    files = [source_partition(landing, name, source, day) for day in dates.landed]
     published = [project.read(spec, day, day) for day in dates.published]
     lookups = LandedLookups(scratch.definition, landing)
     return load_staged(stage_files(scratch, name, files, dates.present[0], dates.present[-1], lookups, published))

@@ -9,12 +9,12 @@ from datetime import date
 from nightshift.definition.calendar import date_range, neighbouring, spans_in_words
 from nightshift.errors import DataError, NightshiftError, NotYetAvailable, TerminalError
 from nightshift.lake.landed_lookups import LandedLookups
-from nightshift.lake.landed_parts import LandingFile, landing_file, missing_files
 from nightshift.lake.landed_rows import LandedRows, seal_rows
 from nightshift.lake.parquet import joined_tables
 from nightshift.lake.publish import publish
 from nightshift.lake.read import read_dates
 from nightshift.lake.readings import OutdatedReadings, outdated_readings
+from nightshift.lake.source_partitions import SourcePartition, missing_partitions, source_partition
 from nightshift.lake.staging import Attempt, published_inputs, stage_arrow
 from nightshift.lake.tables import READINGS, TableSpec, raw_table
 from nightshift.project import Project
@@ -39,7 +39,7 @@ class Reread:
         return Reread(self.locations + later.locations, self.measurements + later.measurements)
 
 
-def reread(project: Project, due: Collection[LandingFile] = ()) -> Reread:
+def reread(project: Project, due: Collection[SourcePartition] = ()) -> Reread:
     """Stages the landed files of all published dates that were read otherwise than the definition says now.
 
     A file that cannot be read so was written for the earlier declaration: its rows stay as they were read, and count as
@@ -55,13 +55,15 @@ def reread(project: Project, due: Collection[LandingFile] = ()) -> Reread:
     result = Reread((), ())
     for outdated in outdated_readings(project.lake, project.definition):
         source = project.definition.sources[outdated.source]
-        files = [landing_file(project.settings.landing_uri, outdated.source, source, day) for day in outdated.changes]
+        files = [
+            source_partition(project.settings.landing_uri, outdated.source, source, day) for day in outdated.changes
+        ]
         result += _reread_source(project, outdated, [file for file in files if file not in due])
     return result
 
 
-def _reread_source(project: Project, outdated: OutdatedReadings, files: Sequence[LandingFile]) -> Reread:
-    absent = missing_files(list(files))
+def _reread_source(project: Project, outdated: OutdatedReadings, files: Sequence[SourcePartition]) -> Reread:
+    absent = missing_partitions(list(files))
     _check_absent(project, outdated, [file.day for file in absent])
     landed = {file.day: file for file in files if file not in absent}
     result = Reread((), tuple(_retain(project, file, "it is no longer in the landing folder") for file in absent))
@@ -100,7 +102,7 @@ class _Run:
         self.landed.append(landed)
 
 
-def _stage_neighbours(project: Project, files: Sequence[LandingFile], outdated: OutdatedReadings) -> Reread:
+def _stage_neighbours(project: Project, files: Sequence[SourcePartition], outdated: OutdatedReadings) -> Reread:
     """Stages neighbouring dates, a set for each run of them that can be read."""
     spec = raw_table(project.definition, outdated.source)
     lookups = LandedLookups(project.definition, project.settings.landing_uri)
@@ -124,11 +126,11 @@ def _stage_neighbours(project: Project, files: Sequence[LandingFile], outdated: 
     return Reread(tuple(staged.location for staged in staged_sets), tuple(measurements))
 
 
-def _attempt(project: Project, spec: TableSpec, files: Sequence[LandingFile]) -> Attempt:
+def _attempt(project: Project, spec: TableSpec, files: Sequence[SourcePartition]) -> Attempt:
     return Attempt(project.lake, spec, files[0].day, files[-1].day)
 
 
-def _check_retainable(outdated: OutdatedReadings, file: LandingFile, error: NightshiftError) -> None:
+def _check_retainable(outdated: OutdatedReadings, file: SourcePartition, error: NightshiftError) -> None:
     """Refuses to retain a date whose columns mean something else, if a version that it looks up is gone."""
     if isinstance(error, NotYetAvailable) and outdated.changes[file.day].changed:
         raise TerminalError(
@@ -140,7 +142,7 @@ def _check_retainable(outdated: OutdatedReadings, file: LandingFile, error: Nigh
         ) from None
 
 
-def _retain(project: Project, file: LandingFile, reason: str) -> Measurement:
+def _retain(project: Project, file: SourcePartition, reason: str) -> Measurement:
     """Publishes the rows of a date as they are, as read by the current declaration: they passed their audit."""
     spec = raw_table(project.definition, file.source)
     inputs = {name: text for name, text in published_inputs(project.lake, spec, file.day).items() if name != READINGS}

@@ -25,12 +25,11 @@ from nightshift.lake.landed_files import parse_landed, read_landed
 from nightshift.lake.landed_parts import (
     LandingFile,
     date_of_landing_file,
-    digest_of,
-    landed_dates,
+    digest_of_files,
     landing_file,
-    why_incomplete,
 )
 from nightshift.lake.source_formats import read_source_file
+from nightshift.lake.source_partitions import landed_dates, why_incomplete
 from nightshift.lake.tables import Layer, TableSpec
 
 DAY = date(2024, 1, 1)
@@ -79,7 +78,7 @@ def test_a_marker_shows_that_all_parts_are_there(tmp_path: Path) -> None:
     assert rows.to_pylist() == [
         {"source_date": DAY, "page": page, "seconds": seconds} for page, seconds in (("a", 1), ("b", 2), ("c", 3))
     ]
-    assert digest == digest_of(of_day(tmp_path, source))
+    assert digest == digest_of_files(of_day(tmp_path, source))
 
 
 def test_a_marker_without_parts_is_no_empty_date(tmp_path: Path) -> None:

@@ -24,8 +24,9 @@ from nightshift.definition.source import Availability, Column, Source
 from nightshift.errors import LONGEST, DataError, NotYetAvailable
 from nightshift.lake.declared_columns import first_mistyped_row
 from nightshift.lake.landed_files import parse_landed, read_landed
-from nightshift.lake.landed_parts import LandingFile, digest_of, landed_dates, landing_file, missing_files
+from nightshift.lake.landed_parts import LandingFile, digest_of_files, landing_file
 from nightshift.lake.landing import needed_files, restated_files
+from nightshift.lake.source_partitions import landed_dates, missing_partitions
 from nightshift.lake.tables import Layer, TableSpec
 
 DAY = date(2024, 1, 5)
@@ -420,9 +421,9 @@ def test_a_night_does_not_wait_for_files_from_before_the_schedules_start(tiny: M
 
 def test_what_has_not_landed_is_missing_until_it_has(tiny: ModelDefinition, tmp_path: Path) -> None:
     needed = needed_files(tiny, str(tmp_path), DAY)
-    assert missing_files(needed) == needed
+    assert missing_partitions(needed) == needed
     (tmp_path / "plan-2024-01-05.csv.gz").write_bytes(b"")
-    assert missing_files(needed) == [needed[1]]
+    assert missing_partitions(needed) == [needed[1]]
 
 
 def planes_of(definition: ModelDefinition, landing: Path, night: date) -> date:
@@ -481,7 +482,7 @@ def test_every_landed_date_is_one_whose_file_can_be_found(tmp_path: Path) -> Non
             file.write_bytes(b"")
         days = landed_dates(str(tmp_path), declared)
         assert len(days) == 3
-        assert missing_files([landing_file(str(tmp_path), "plan", declared, day) for day in days]) == []
+        assert missing_partitions([landing_file(str(tmp_path), "plan", declared, day) for day in days]) == []
 
 
 def test_a_missing_landing_folder_has_no_landed_dates(tmp_path: Path) -> None:
@@ -493,7 +494,7 @@ def test_a_landing_folder_may_have_a_space_in_its_name(tiny: ModelDefinition, tm
     landing.mkdir()
     (landing / "plan-2024-01-01.csv.gz").write_bytes(gzip.compress(b"machine,load\na01,0.5\n"))
     needed = needed_files(tiny, str(landing), date(2024, 1, 1))
-    assert missing_files(needed) == []
+    assert missing_partitions(needed) == []
     assert landed_dates(str(landing), tiny.sources["plan"]) == [date(2024, 1, 1)]
 
 
@@ -695,9 +696,9 @@ def test_a_file_is_identified_by_its_content(tmp_path: Path) -> None:
     file = tmp_path / "a"
     file.write_bytes(b"one")
     landed = LandingFile("readings", DAY, f"file://{file}")
-    first = digest_of(landed)
+    first = digest_of_files(landed)
     file.write_bytes(b"two")
-    assert digest_of(landed) != first == hashlib.sha256(b"one").hexdigest()
+    assert digest_of_files(landed) != first == hashlib.sha256(b"one").hexdigest()
 
 
 # A file as it is
@@ -707,7 +708,7 @@ def test_a_file_is_parsed_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("id,Sold By\n007,NA\n,x\n")
     rows, digest = parse_landed(f"file://{tmp_path}/a.csv")
     assert rows.to_pydict() == {"id": ["007", None], "Sold By": [None, "x"]}
-    assert digest == digest_of(LandingFile("readings", DAY, f"file://{tmp_path}/a.csv"))
+    assert digest == digest_of_files(LandingFile("readings", DAY, f"file://{tmp_path}/a.csv"))
     (tmp_path / "a.parquet").write_bytes(parquet(id=[7, None]))
     assert parse_landed(f"file://{tmp_path}/a.parquet")[0].to_pydict() == {"id": [7, None]}
     with pytest.raises(NotYetAvailable, match=r"b\.csv: the file has not landed"):

@@ -26,7 +26,8 @@ from nightshift.definition.source import Source
 from nightshift.definition.yaml_tree import plain
 from nightshift.errors import TerminalError
 from nightshift.lake.landed_files import read_landed
-from nightshift.lake.landed_parts import landed_dates, landing_file
+from nightshift.lake.landed_parts import landing_file
+from nightshift.lake.source_partitions import landed_dates
 from nightshift.lake.tables import Layer, TableSpec
 from nightshift.profiling.proposal import Proposal
 from nightshift.quality.audit import Audit, audit_table

@@ -1,0 +1,179 @@
+"""The rows of a date of an Iceberg table that others write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+
+import pyarrow as pa
+from pyiceberg.catalog import load_catalog
+from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
+from pyiceberg.expressions import And, BooleanExpression, EqualTo, GreaterThanOrEqual, LessThan, Reference
+from pyiceberg.expressions.literals import literal
+from pyiceberg.io.pyarrow import ArrowScan, schema_to_pyarrow
+from pyiceberg.partitioning import PartitionField
+from pyiceberg.table import Table
+from pyiceberg.transforms import DayTransform, IdentityTransform
+from pyiceberg.types import DateType, StringType, TimestamptzType
+
+from nightshift.definition.duration import format_duration
+from nightshift.definition.source_places import IcebergTable
+from nightshift.errors import DataError, NotConfiguredError, NotYetAvailable, TerminalError, TransientError, first_line
+from nightshift.lake.files import exists
+from nightshift.service_errors import explain
+
+# What PyIceberg raises for what a catalog, its configuration or a file is to blame for.
+LOADING_ERRORS = (ValueError, OSError, ConnectionError, ImportError)
+
+
+@dataclass(frozen=True)
+class TablePartition:
+    """What a night reads of a source for a date: the rows of a table.
+
+    Attributes:
+        source: The source.
+        day: The date.
+        table: The table.
+        marker: The file that shows that the date is complete; empty if there is none.
+        settled: How long no commit may have changed the date; None if something else shows that it is complete.
+    """
+
+    source: str
+    day: date
+    table: IcebergTable
+    marker: str = ""
+    settled: timedelta | None = None
+
+    @property
+    def uri(self) -> str:
+        """What is read, as messages and staged sets name it."""
+        return f"{table_place(self.table)} of {self.day}"
+
+    def why_incomplete(self) -> str:
+        """What is still missing, in words; empty if the date is complete."""
+        if self.marker:
+            return "" if exists(self.marker) else f"{self.marker} has not landed"
+        changed = _changes(_load(self.table), self.table)
+        if self.day not in changed:
+            return "it has no rows yet"
+        rest = datetime.now(UTC) - changed[self.day]
+        if self.settled is None or rest >= self.settled:
+            return ""
+        seconds = max(0, int(rest.total_seconds()))
+        return f"it was written {seconds} s ago; complete when it was not for {format_duration(self.settled)}"
+
+    def tables(self) -> Iterator[pa.Table]:
+        """The rows of one snapshot, of a data file after the other; at least one table.
+
+        Raises:
+            NotYetAvailable: If the date is not complete.
+            TerminalError: If the table is not there, or not partitioned by date.
+            DataError: If a data file cannot be read.
+            TransientError: If the catalog does not answer.
+        """
+        if reason := self.why_incomplete():
+            raise NotYetAvailable(f"the date is not complete: {reason}", where=self.uri)
+        table = _load(self.table)
+        scan = table.scan(row_filter=_of_day(table, self.table, self.day))
+        schema = schema_to_pyarrow(scan.projection(), include_field_ids=False)
+        yield schema.empty_table()
+        for task in scan.plan_files():
+            read = ArrowScan(table.metadata, table.io, scan.projection(), scan.row_filter)
+            try:
+                for batch in read.to_record_batches([task]):
+                    yield pa.Table.from_batches([batch]).cast(schema)
+            except (OSError, pa.ArrowException) as error:
+                if answer := explain(error):
+                    raise answer from None
+                problem = f"a data file cannot be read: {first_line(error)}"
+                fix = "mend the table where it is written"
+                raise DataError(problem, where=f"{self.uri}: {task.file.file_path}", fix=fix) from None
+
+
+def table_place(table: IcebergTable) -> str:
+    """A table of a source, for messages."""
+    return f"table {table.catalog}.{table.name}"
+
+
+def table_dates(table: IcebergTable, settled: timedelta | None) -> list[date]:
+    """The dates that have rows and have settled, sorted.
+
+    Raises:
+        TerminalError: If the table is not there, or not partitioned by date.
+        TransientError: If the catalog does not answer.
+    """
+    now = datetime.now(UTC)
+    changes = _changes(_load(table), table)
+    return sorted(day for day, changed in changes.items() if settled is None or now - changed >= settled)
+
+
+def _load(place: IcebergTable) -> Table:
+    try:
+        return load_catalog(place.catalog).load_table(place.name)
+    except (NoSuchTableError, NoSuchNamespaceError):
+        fix = "correct its name, or the configuration of the catalog"
+        raise TerminalError("there is no such table", where=table_place(place), fix=fix) from None
+    except Exception as error:  # each catalog's client has its own
+        if answer := explain(error):
+            raise TransientError(answer.problem, where=table_place(place), fix=answer.fix) from None
+        if isinstance(error, LOADING_ERRORS):
+            fix = f"set PYICEBERG_CATALOG__{place.catalog.upper()}__URI, or correct the catalog in .pyiceberg.yaml"
+            problem = f"the catalog cannot be opened: {first_line(error)}"
+            raise NotConfiguredError(problem, where=table_place(place), fix=fix) from None
+        raise
+
+
+def _partition_field(table: Table, place: IcebergTable) -> PartitionField:
+    """The field by which the table is partitioned by date.
+
+    Raises:
+        TerminalError: If it is not.
+    """
+    names = {field.field_id: field.name for field in table.schema().fields}
+    for field in table.spec().fields:
+        kind = table.schema().find_type(field.source_id)
+        by_identity = isinstance(field.transform, IdentityTransform) and isinstance(kind, DateType | StringType)
+        if names.get(field.source_id) == place.date and (by_identity or isinstance(field.transform, DayTransform)):
+            return field
+    fields = [f"{field.transform}({names.get(field.source_id)})" for field in table.spec().fields]
+    raise TerminalError(
+        f"the table is not partitioned by the date in '{place.date}'",
+        where=table_place(place),
+        received=", ".join(fields) or "no partitions",
+        allowed="identity of a date or of a text, or day of a time",
+        fix="name the column in `table.date`, or partition the table by it",
+    )
+
+
+def _of_day(table: Table, place: IcebergTable, day: date) -> BooleanExpression:
+    """The rows of a date."""
+    field, column = _partition_field(table, place), Reference(place.date)
+    if isinstance(field.transform, IdentityTransform):
+        return EqualTo(term=column, value=literal(day.isoformat()))
+    zone = "+00:00" if isinstance(table.schema().find_type(field.source_id), TimestamptzType) else ""
+    begin, end = (literal(f"{part.isoformat()}T00:00:00{zone}") for part in (day, day + timedelta(days=1)))
+    return And(GreaterThanOrEqual(term=column, value=begin), LessThan(term=column, value=end))
+
+
+def _changes(table: Table, place: IcebergTable) -> dict[date, datetime]:
+    """The dates that have rows, and when each was last changed; long ago if its snapshot has expired."""
+    field = _partition_field(table, place)
+    if table.current_snapshot() is None:
+        return {}
+    changes = dict[date, datetime]()
+    rows = table.inspect.partitions().select(["partition", "record_count", "last_updated_at"]).to_pylist()
+    for row in rows:
+        day = _as_date((row["partition"] or {}).get(field.name))
+        if day and row["record_count"]:
+            changed = row["last_updated_at"] or datetime.min
+            changes[day] = max(changed.replace(tzinfo=UTC), changes.get(day, datetime.min.replace(tzinfo=UTC)))
+    return changes
+
+
+def _as_date(value: object) -> date | None:
+    """The date of a partition; None if its text is none, or the partition is of an earlier specification."""
+    try:
+        return value if isinstance(value, date) else date.fromisoformat(str(value))
+    except ValueError:
+        return None
