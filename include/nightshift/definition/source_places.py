@@ -46,8 +46,8 @@ class IcebergTable(StrictModel):
 
     catalog: str = Field(
         min_length=1,
-        description="The catalog's name in [PyIceberg's configuration](https://py.iceberg.apache.org/configuration/), "
-        "such as `lake` for `PYICEBERG_CATALOG__LAKE__URI`.",
+        description="The catalog's name in PyIceberg's own configuration, `.pyiceberg.yaml` or variables: `lake` for "
+        "`PYICEBERG_CATALOG__LAKE__URI`.",
     )
     name: str = Field(min_length=1, description="The table with its namespace: `web.clicks`.")
     date: str = Field(
