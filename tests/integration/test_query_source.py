@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -360,3 +364,18 @@ def test_where_addresses_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     get_settings.cache_clear()
     assert "settings" in address_of("store")
     get_settings.cache_clear()
+
+
+def test_airflow_has_addresses_in_any_form(tmp_path: Path) -> None:
+    connection = {
+        "conn_type": "postgres",
+        "host": "h",
+        "login": "u",
+        "password": "p/q@long",
+        "port": 5432,
+        "schema": "d",
+    }
+    code = "from nightshift_airflow.projects import airflow_address as f; print(f('plant')); print(f('nothing'))"
+    environment = {**os.environ, "AIRFLOW_HOME": str(tmp_path), "AIRFLOW_CONN_PLANT": json.dumps(connection)}
+    ended = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert ended.stdout.split() == ["postgres://u:p%2Fq%40long@h:5432/d", "None"]

@@ -19,7 +19,7 @@ from unit.tables import day
 
 from nightshift.definition.source import Completeness
 from nightshift.definition.source_places import IcebergTable
-from nightshift.errors import DataError, NotYetAvailable, TerminalError
+from nightshift.errors import DataError, NotYetAvailable, TerminalError, TransientError
 from nightshift.lake.files import local_path
 from nightshift.lake.read import read_dates
 from nightshift.lake.source_partitions import landed_dates
@@ -174,6 +174,18 @@ def test_mistakes_are_one_clear_line(theirs: Catalog, table: Table, tmp_path: Pa
     ]:
         with pytest.raises(TerminalError, match=message):
             table_dates(PLACE.model_copy(update=place), None)
+
+
+def test_a_catalog_that_is_away_is_waited_for(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYICEBERG_CATALOG__AWAY__TYPE", "rest")
+    monkeypatch.setenv("PYICEBERG_CATALOG__AWAY__URI", "http://127.0.0.1:1")
+    from pyiceberg import catalog
+
+    monkeypatch.setattr(catalog, "_ENV_CONFIG", type(catalog._ENV_CONFIG)())
+    away = PLACE.model_copy(update={"catalog": "away"})
+    assert TablePartition("failures", day(1), away).why_incomplete().startswith("the catalog does not answer: ")
+    with pytest.raises(TransientError, match=r"table away\.shop\.failures: the catalog does not answer"):
+        table_dates(away, None)
 
 
 def test_a_data_file_that_is_gone_is_named(table: Table) -> None:

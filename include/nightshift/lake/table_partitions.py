@@ -8,7 +8,16 @@ from datetime import UTC, date, datetime, timedelta
 
 import pyarrow as pa
 from pyiceberg.catalog import load_catalog
-from pyiceberg.exceptions import NoSuchNamespaceError, NoSuchTableError
+from pyiceberg.exceptions import (
+    BadRequestError,
+    ForbiddenError,
+    NoSuchNamespaceError,
+    NoSuchTableError,
+    NotInstalledError,
+    OAuthError,
+    RESTError,
+    UnauthorizedError,
+)
 from pyiceberg.expressions import And, BooleanExpression, EqualTo, GreaterThanOrEqual, LessThan, Reference
 from pyiceberg.expressions.literals import literal
 from pyiceberg.io.pyarrow import ArrowScan, schema_to_pyarrow
@@ -16,6 +25,7 @@ from pyiceberg.partitioning import PartitionField
 from pyiceberg.table import Table
 from pyiceberg.transforms import DayTransform, IdentityTransform
 from pyiceberg.types import DateType, StringType, TimestamptzType
+from sqlalchemy.exc import OperationalError
 
 from nightshift.definition.duration import format_duration
 from nightshift.definition.source_places import IcebergTable
@@ -23,8 +33,8 @@ from nightshift.errors import DataError, NotConfiguredError, NotYetAvailable, Te
 from nightshift.lake.files import exists
 from nightshift.service_errors import explain
 
-# What PyIceberg raises for what a catalog, its configuration or a file is to blame for.
-LOADING_ERRORS = (ValueError, OSError, ConnectionError, ImportError)
+# What a catalog answers that it will answer again.
+REFUSED = (BadRequestError, ForbiddenError, OAuthError, UnauthorizedError)
 
 
 @dataclass(frozen=True)
@@ -51,10 +61,13 @@ class TablePartition:
         return f"{table_place(self.table)} of {self.day}"
 
     def why_incomplete(self) -> str:
-        """What is still missing, in words; empty if the date is complete."""
+        """What is still missing, in words; empty if the date is complete. A catalog that is away says nothing yet."""
         if self.marker:
             return "" if exists(self.marker) else f"{self.marker} has not landed"
-        changed = _changes(_load(self.table), self.table)
+        try:
+            changed = _changes(_load(self.table), self.table)
+        except TransientError as error:
+            return error.problem
         if self.day not in changed:
             return "it has no rows yet"
         rest = datetime.now(UTC) - changed[self.day]
@@ -114,14 +127,17 @@ def _load(place: IcebergTable) -> Table:
     except (NoSuchTableError, NoSuchNamespaceError):
         fix = "correct its name, or the configuration of the catalog"
         raise TerminalError("there is no such table", where=table_place(place), fix=fix) from None
-    except Exception as error:  # each catalog's client has its own
-        if answer := explain(error):
-            raise TransientError(answer.problem, where=table_place(place), fix=answer.fix) from None
-        if isinstance(error, LOADING_ERRORS):
-            fix = f"set PYICEBERG_CATALOG__{place.catalog.upper()}__URI, or correct the catalog in .pyiceberg.yaml"
-            problem = f"the catalog cannot be opened: {first_line(error)}"
-            raise NotConfiguredError(problem, where=table_place(place), fix=fix) from None
-        raise
+    except REFUSED as error:
+        fix = "allow this login to read the table, or correct the configuration of the catalog"
+        raise TerminalError(f"the catalog answered: {first_line(error)}", where=table_place(place), fix=fix) from None
+    except (RESTError, OSError, OperationalError) as error:
+        fix = "start it, or correct its configuration; then run this again"
+        problem = f"the catalog does not answer: {first_line(error)}"
+        raise TransientError(problem, where=table_place(place), fix=fix) from None
+    except (ValueError, NotInstalledError) as error:
+        fix = f"set PYICEBERG_CATALOG__{place.catalog.upper()}__URI, or correct the catalog in .pyiceberg.yaml"
+        problem = f"the catalog cannot be opened: {first_line(error)}"
+        raise NotConfiguredError(problem, where=table_place(place), fix=fix) from None
 
 
 def _partition_field(table: Table, place: IcebergTable) -> PartitionField:
