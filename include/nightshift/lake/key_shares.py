@@ -30,13 +30,18 @@ class KeyShare:
 
     def of(self, rows: pa.Table | Dataset) -> pa.Table:
         """The rows of this share, in their order; of a dataset, no others are in memory."""
-        kinds = {name: rows.schema.field(name).type for name in self.key}
-        key = ", ".join(f'"{name}"' + (" + 0.0" if pa.types.is_floating(kind) else "") for name, kind in kinds.items())
+        key = hash_of(pa.schema([rows.schema.field(name) for name in self.key]))
         with database_cursor() as database:
             database.execute("set timezone = 'UTC'")
             database.register("all_rows", rows)
-            condition = f"hash({key}) % {self.shares} = {self.number}"
+            condition = f"{key} % {self.shares} = {self.number}"
             return database.sql(f"select * from all_rows where {condition}").to_arrow_table().cast(rows.schema)
+
+
+def hash_of(key: pa.Schema) -> str:
+    """DuckDB's expression of the hash of a key; -0.0 and 0.0 have the same."""
+    columns = (f'"{field.name}"' + (" + 0.0" if pa.types.is_floating(field.type) else "") for field in key)
+    return f"hash({', '.join(columns)})"
 
 
 def shares_of(rows: int, key: Sequence[str]) -> list[KeyShare | None]:

@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightshift.quality.expectation import BETWEEN, IN_SET, MATCHES, NOT_NULL, ExpectationSpec
+from nightshift.quality.expectation import BETWEEN, IN_SET, MATCHES, NOT_NULL, UNIQUE, UNIQUE_TOGETHER, ExpectationSpec
 
 Arguments = Mapping[str, Any]
 INTEGER, NUMBER, BOOLEAN, TEXT = frozenset({int}), frozenset({int, float}), frozenset({bool}), frozenset({str})
@@ -23,6 +23,16 @@ def is_screened(expectation: ExpectationSpec) -> bool:
     """Whether an expectation can be decided here: a value by itself satisfies it, whatever other values there are."""
     arguments = dict(expectation.arguments)
     return expectation.kind in _TESTS and arguments.keys() <= _ARGUMENTS[expectation.kind] and _are_plain(arguments)
+
+
+def distinct_columns(expectation: ExpectationSpec) -> tuple[str, ...]:
+    """The columns whose values an expectation wants to be different in every row; none if it wants something else."""
+    arguments = dict(expectation.arguments)
+    if expectation.kind == UNIQUE and arguments.keys() == {"column"}:
+        return (str(arguments["column"]),)
+    if expectation.kind == UNIQUE_TOGETHER and arguments.keys() == {"column_list"}:
+        return tuple(arguments["column_list"])
+    return ()
 
 
 def is_satisfied(expectation: ExpectationSpec, rows: pa.Table) -> bool:

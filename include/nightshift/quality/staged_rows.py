@@ -18,6 +18,7 @@ from nightshift.lake.parquet import read_files, row_count
 from nightshift.lake.staging import staged_sizes
 from nightshift.lake.tables import ROW_NUMBER, TableSpec, spark_schema
 from nightshift.quality.computed import computed_columns
+from nightshift.quality.distinct_keys import are_distinct
 from nightshift.quality.expectation import ComputedColumn, ExpectationSpec
 from nightshift.quality.screening import is_satisfied
 from nightshift.types import Staged
@@ -54,6 +55,9 @@ class StagedRows(Protocol):
             expectations: Screened expectations, by number.
             computed: Whether they are about the computed columns.
         """
+
+    def are_distinct(self, columns: Sequence[str]) -> bool:
+        """Whether it is proven, without Great Expectations, that no two rows have the same values in stored columns."""
 
     def count(self, conditions: Mapping[str, ComputedColumn]) -> dict[str, int]:
         """How many rows satisfy each condition."""
@@ -95,6 +99,11 @@ class InProcessRows:
         """The numbers of the screened expectations that every row satisfies."""
         rows = self._computed_columns if computed else self._rows_without_nan
         return {number for number, expectation in expectations.items() if is_satisfied(expectation, rows)}
+
+    def are_distinct(self, columns: Sequence[str]) -> bool:
+        """Never proven: Great Expectations compares rows in memory as fast."""
+        del columns
+        return False
 
     @cached_property
     def _computed_columns(self) -> pa.Table:
@@ -152,6 +161,14 @@ class SparkRows:
         scan = self._scan(_columns_of(needed) if computed else columns, numbered=False)
         broken = scan.map(self._spark, screen, "broken bigint").distinct().collect()
         return set(expectations).difference(number for (number,) in broken)
+
+    def are_distinct(self, columns: Sequence[str]) -> bool:
+        """Whether it is proven that no two rows have the same values in stored columns.
+
+        Spark would sort all rows by them: of 50 million, for six times as long.
+        """
+        is_stored = all(column in self._spec.columns for column in columns)
+        return is_stored and are_distinct(list(self._staged.files), self.rows, self._spec, columns)
 
     def count(self, conditions: Mapping[str, ComputedColumn]) -> dict[str, int]:
         """How many rows satisfy each condition."""

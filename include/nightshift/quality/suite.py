@@ -13,7 +13,7 @@ from typing import Any
 from nightshift.lake.tables import ROW_NUMBER
 from nightshift.quality.compile import NUMBER, compile_expectation, great_expectations
 from nightshift.quality.expectation import MIX, ROW_COUNT, UNIQUE, UNIQUE_TOGETHER, Contract, ExpectationSpec
-from nightshift.quality.screening import is_screened
+from nightshift.quality.screening import distinct_columns, is_screened
 from nightshift.quality.staged_rows import StagedRows
 
 # Expectations that need a pass over the rows of their own.
@@ -96,8 +96,11 @@ class _ValidationPass:
         # Without a row nothing is decided about the column, not even that it exists.
         screened = {n: expectations[n] for n in by_value if self._rows.rows and is_screened(expectations[n])}
         satisfied = self._rows.satisfied(screened, computed=self._computed) if screened else set()
+        satisfied |= {n for n in by_value if self._is_distinct(expectations[n])}
         validations = {n: _satisfied_validation(compiled[n]) for n in satisfied}
-        validations |= self._validate([compiled[n] for n in by_value if n not in screened], "BOOLEAN_ONLY")
+        validations |= self._validate(
+            [compiled[n] for n in by_value if n not in screened and n not in satisfied], "BOOLEAN_ONLY"
+        )
         broken = [n for n in by_value if n not in validations or not validations[n].success]
         for number in set(by_value).difference(broken):
             validations[number].result = _no_violation(self._rows.rows)
@@ -123,6 +126,11 @@ class _ValidationPass:
             )
             for n, spec in expectations.items()
         }
+
+    def _is_distinct(self, expectation: ExpectationSpec) -> bool:
+        """Whether an expectation of different values is proven to hold."""
+        columns = () if self._computed or not self._rows.rows else distinct_columns(expectation)
+        return bool(columns) and self._rows.are_distinct(columns)
 
     def _broken_rows(self, compiled: Sequence[Any], result_format: str, key: str) -> dict[int, tuple[int, ...]]:
         """The rows that break expectations. A complete list needs memory for every row, so it is for few rows only."""
