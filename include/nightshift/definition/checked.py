@@ -90,13 +90,15 @@ class CheckedDefinitions:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def find(self, folder: Path, sources: Path, neighbours: Sequence[Path], check: Check) -> ModelDefinition:
+    def find(
+        self, folder: Path, sources: Path, neighbours: Callable[[], Sequence[Path]], check: Check
+    ) -> ModelDefinition:
         """A definition, which is checked unless it was checked with the same files before.
 
         Args:
             folder: The folder of the definition.
             sources: The folder of the shared sources.
-            neighbours: The files of the other definitions.
+            neighbours: Lists the files of the other definitions, which are many and seldom needed.
             check: Reads and checks it, and returns what it was validated from as well.
 
         Raises:
@@ -112,7 +114,7 @@ class CheckedDefinitions:
     def _read(self, folder: Path, files: InputFiles) -> ModelDefinition | None:
         record = self._read_json(f"{folder.name}.json")
         try:
-            tree, shared = _decoded(record["tree"]), record["shared"]
+            tree, shared = record["tree"], record["shared"]
             if record["files"] != files.relevant(set(tree["sources"]).difference(shared), shared):
                 return None
             internal = {"folder": folder, "shared": {name: files.shared[name] for name in shared}}
@@ -127,11 +129,11 @@ class CheckedDefinitions:
             record = {"files": relevant, "shared": shared, "tree": _encoded(tree)}
             self._write_json(f"{definition.folder.name}.json", record)
 
-    def _declared(self, files: Sequence[Path]) -> dict[str, tuple[int, int, Mapping[str, bool]]]:
+    def _declared(self, neighbours: Callable[[], Sequence[Path]]) -> dict[str, tuple[int, int, Mapping[str, bool]]]:
         """The sources that definitions declare; only those that changed are read again."""
         index = self._read_json(INDEX)
         declared: dict[str, tuple[int, int, Mapping[str, bool]]] = {}
-        for file in files:
+        for file in neighbours():
             with suppress(OSError):
                 status = file.stat()
                 entry = index.get(str(file))
@@ -144,7 +146,7 @@ class CheckedDefinitions:
 
     def _read_json(self, name: str) -> dict[str, Any]:
         try:
-            content = json.loads((self._folder / name).read_bytes())
+            content = json.loads((self._folder / name).read_bytes(), object_hook=_decoded)
         except (OSError, ValueError):
             return {}
         return content if isinstance(content, dict) else {}
@@ -198,15 +200,10 @@ def _encoded(value: Any) -> Any:
     raise TypeError(type(value).__name__)
 
 
-def _decoded(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_decoded(part) for part in value]
-    if not isinstance(value, dict):
-        return value
-    if DATETIME in value:
-        return datetime.fromisoformat(value[DATETIME])
-    if DATE in value:
-        return date.fromisoformat(value[DATE])
-    if MAP in value:
-        return {_decoded(key): _decoded(part) for key, part in value[MAP]}
-    return {key: _decoded(part) for key, part in value.items()}
+def _decoded(mapping: dict[str, Any]) -> Any:
+    """A mapping of JSON, whose values are decoded, as the value that `_encoded` made it of."""
+    if DATETIME in mapping:
+        return datetime.fromisoformat(mapping[DATETIME])
+    if DATE in mapping:
+        return date.fromisoformat(mapping[DATE])
+    return dict(mapping[MAP]) if MAP in mapping else mapping

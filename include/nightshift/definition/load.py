@@ -102,9 +102,8 @@ def find_definition(
         TerminalError: If there is no such model.
         DefinitionError: If its definition is broken, or a source of it is declared otherwise elsewhere.
     """
-    folders = definition_folders(models)
-    names = [folder.name for folder in folders]
-    if name not in names:
+    if not is_name(name) or not (models / name / FILE).exists():
+        names = [folder.name for folder in definition_folders(models)]
         near = difflib.get_close_matches(name, names, n=1)
         new = f"nightshift new {name} writes {models / name / FILE}" if is_name(name) else f"a name is {NAME_FORM}"
         raise TerminalError(
@@ -115,11 +114,13 @@ def find_definition(
             fix=f"did you mean {near[0]}?" if near else new,
         )
     folder, sources = models / name, sources or default_sources_folder(models / name)
-    neighbours = [neighbour / FILE for neighbour in folders if neighbour.name != name]
+
+    def neighbours() -> list[Path]:
+        return [neighbour / FILE for neighbour in definition_folders(models) if neighbour.name != name]
 
     def check() -> tuple[ModelDefinition, dict[str, typing.Any]]:
         definition, tree = _load(folder, sources)
-        if errors := list(declaration_problems(definition, neighbours, sources)):
+        if errors := list(declaration_problems(definition, neighbours(), sources)):
             raise DefinitionError(errors)
         return definition, tree
 

@@ -76,13 +76,14 @@ def dictionary_page(definition: ModelDefinition) -> str:
     """The data dictionary as a Markdown table."""
     lines = [
         f"| `{entry.feature}` | {entry.type} | {entry.sources} | {_cell(entry.sentence)} | {_cell(entry.description)} |"
-        for entry in data_dictionary(definition)
+        for entry in _entries(definition)
     ]
     return "\n".join(["| feature | type | sources | computation | meaning |", "|---|---|---|---|---|", *lines])
 
 
 def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
+    """A text on one line, without the sign that ends a cell."""
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 def _computation(aggregate: Aggregate) -> str:

@@ -195,7 +195,7 @@ TREES = st.recursive(
 
 @given(TREES)
 def test_values_of_yaml_are_remembered_with_their_types(tree: Any) -> None:
-    remembered = _decoded(json.loads(json.dumps(_encoded(tree))))
+    remembered = json.loads(json.dumps(_encoded(tree)), object_hook=_decoded)
     assert remembered == tree
     assert repr(remembered) == repr(tree)
 
