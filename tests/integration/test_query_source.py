@@ -41,7 +41,8 @@ QUERY = """query:
       connection: shop
       sql: select machine, failed from failures where day = {date}
       dates: select day from loads
-    restates: 3d"""
+    restates: 3d
+    timezone: UTC"""
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +180,7 @@ def of(sql: str, dates: str = "select current_date") -> DatabaseQuery:
 
 
 def rows_of(sql: str) -> pa.Table:
-    return pa.concat_tables(Database("shop").rows(sql, day(1), "rows"))
+    return pa.concat_tables(Database("shop", "Europe/Berlin").rows(sql, day(1), "rows"))
 
 
 def test_the_date_is_a_value_wherever_it_stands(shop: Any) -> None:
@@ -188,10 +189,29 @@ def test_the_date_is_a_value_wherever_it_stands(shop: Any) -> None:
     assert rows.to_pylist()[0]["next"] == day(2)
 
 
+def test_instants_are_compared_by_the_clock_of_the_source(shop: Any) -> None:
+    sql = (
+        "select at from (values ('2023-12-31 23:30Z'::timestamptz), ('2024-01-01 22:30Z')) as v (at) where at >= {date}"
+    )
+    for zone, count in (("UTC", 1), ("Europe/Berlin", 2), ("America/New_York", 1)):
+        rows = pa.concat_tables(Database("shop", zone).rows(sql, day(1), "rows"))
+        assert rows.num_rows == count, zone
+
+
+def test_a_database_in_another_encoding(server: str, shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.execute("drop database if exists old")
+    shop.execute("create database old encoding 'LATIN1' template template0 locale 'C'")
+    monkeypatch.setenv("NIGHTSHIFT_CONNECTIONS__SHOP", server.replace("/postgres", "/old"))
+    get_settings.cache_clear()
+    assert rows_of("select 'Stra\u00dfe' as street, {date}")["street"].to_pylist() == ["Straße"]
+
+
 def test_rows_come_in_tables_of_bounded_size(shop: Any) -> None:
     sizes = [
         t.nbytes
-        for t in Database("shop").rows("select repeat('x', 1000) as t from generate_series(1, 60000)", day(1), "")
+        for t in Database("shop", "Europe/Berlin").rows(
+            "select repeat('x', 1000) as t from generate_series(1, 60000)", day(1), ""
+        )
     ]
     assert len(sizes) > 3
     assert max(sizes) < 2**25
@@ -221,12 +241,12 @@ def test_a_wrong_query_is_one_clear_line(shop: Any, sql: str, kind: type[Nightsh
 
 def test_dates_that_are_none(shop: Any) -> None:
     with pytest.raises(TerminalError, match=r"`dates` of the query on shop: not dates; received 'now: timestamp"):
-        QueryPartition("orders", day(1), of("select {date}", "select now()")).why_incomplete()
+        QueryPartition("orders", day(1), of("select {date}", "select now()"), "UTC").why_incomplete()
 
 
 def test_a_date_that_is_not_complete_is_not_read(shop: Any) -> None:
     with pytest.raises(NotYetAvailable, match="not among those"):
-        QueryPartition("orders", day(1), of("select {date}")).tables()
+        QueryPartition("orders", day(1), of("select {date}"), "UTC").tables()
 
 
 def test_a_database_that_goes_away_in_the_middle_stages_nothing(project: Project, shop: Any) -> None:
@@ -234,7 +254,7 @@ def test_a_database_that_goes_away_in_the_middle_stages_nothing(project: Project
         f"insert into failures select '{day(1)}', repeat('m', 200) || i, true from generate_series(1, 300000) i"
     )
     shop.execute(f"insert into loads values ('{day(1)}')")
-    tables = QueryPartition("failures", day(1), project.definition.sources["failures"].query).tables()
+    tables = QueryPartition("failures", day(1), project.definition.sources["failures"].query, "UTC").tables()
     assert next(tables).num_rows == 0
     assert next(tables).num_rows
     shop.execute("select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'nightshift'")
@@ -277,7 +297,7 @@ def declared(columns: dict[str, str]) -> Source:
 def read(source: Source) -> pa.Table:
     kinds = {name: str(column.type) for name, column in source.columns.items()}
     spec = TableSpec(Layer.RAW, "orders", {"source_date": "date", **kinds}, "source_date", ())
-    return read_landed(QueryPartition("orders", day(1), source.query), source, spec, "Europe/Berlin")[0]
+    return read_landed(QueryPartition("orders", day(1), source.query, "UTC"), source, spec, "Europe/Berlin")[0]
 
 
 def test_stored_types_are_read_as_declared(shop: Any) -> None:
@@ -326,7 +346,7 @@ def test_a_column_that_the_query_does_not_give(shop: Any) -> None:
         ("postgresql://[::1]:5/d", "postgresql://[::1]:5/d?"),
         (
             "postgresql://h/d?sslmode=require&__extra__=%7B%7D",
-            "postgresql://h/d?connect_timeout=30&application_name=nightshift&sslmode=require",
+            "postgresql://h/d?connect_timeout=30&application_name=nightshift&sslmode=require&client_encoding=UTF8",
         ),
     ],
 )

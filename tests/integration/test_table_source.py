@@ -81,7 +81,7 @@ def table(theirs: Catalog) -> Table:
 @pytest.fixture
 def project(models: Path, tmp_path: Path, table: Table) -> Project:
     file = models / "tiny" / "model.yaml"
-    place = "table: {catalog: theirs, name: shop.failures, date: day}\n    restates: 3d"
+    place = "table: {catalog: theirs, name: shop.failures, date: day}\n    restates: 3d\n    timezone: UTC"
     text = file.read_text().replace("path: outcomes/{date}.parquet", place)
     assert place in text
     file.write_text(text)
@@ -133,25 +133,28 @@ def test_what_a_date_is_partitioned_by(theirs: Catalog, value: Callable[[date], 
     if isinstance(value(day(1)), datetime):
         rows = rows.set_column(1, "day", rows["day"].cast(pa.timestamp("us", rows["day"].type.tz)))
     create(theirs, "shop.failures", rows, "day", transform)
-    assert table_dates(PLACE, None) == [day(1), day(2)]
-    read = pa.concat_tables(TablePartition("failures", day(1), PLACE).tables())
+    assert table_dates(PLACE, "UTC", None) == [day(1), day(2)]
+    if isinstance(transform, DayTransform):
+        with pytest.raises(TerminalError, match="its days are those of UTC; received 'Asia/Tokyo'"):
+            table_dates(PLACE, "Asia/Tokyo", None)
+    read = pa.concat_tables(TablePartition("failures", day(1), PLACE, "UTC").tables())
     assert sorted(read["number"].to_pylist()) == [1, 2]
 
 
 def test_rows_that_were_deleted_are_not_read(table: Table) -> None:
     table.delete("machine = 'a'")
-    assert pa.concat_tables(TablePartition("failures", day(1), PLACE).tables())["machine"].to_pylist() == ["b"]
+    assert pa.concat_tables(TablePartition("failures", day(1), PLACE, "UTC").tables())["machine"].to_pylist() == ["b"]
     table.delete("machine = 'b'")
-    assert TablePartition("failures", day(1), PLACE).why_incomplete() == "it has no rows yet"
+    assert TablePartition("failures", day(1), PLACE, "UTC").why_incomplete() == "it has no rows yet"
 
 
 def test_a_date_settles_after_its_last_commit(table: Table) -> None:
-    lately = TablePartition("failures", day(1), PLACE, settled=timedelta(hours=1))
+    lately = TablePartition("failures", day(1), PLACE, "UTC", settled=timedelta(hours=1))
     assert "complete when it was not for 1h" in lately.why_incomplete()
-    assert table_dates(PLACE, timedelta(hours=1)) == []
+    assert table_dates(PLACE, "UTC", timedelta(hours=1)) == []
     with pytest.raises(NotYetAvailable, match="the date is not complete: it was written"):
         next(lately.tables())
-    assert TablePartition("failures", day(1), PLACE, settled=timedelta(0)).why_incomplete() == ""
+    assert TablePartition("failures", day(1), PLACE, "UTC", settled=timedelta(0)).why_incomplete() == ""
 
 
 def test_a_marker_in_the_landing_folder(project: Project, table: Table) -> None:
@@ -173,7 +176,7 @@ def test_mistakes_are_one_clear_line(theirs: Catalog, table: Table, tmp_path: Pa
         ({"catalog": "ours"}, "the catalog cannot be opened: .*; fix: set PYICEBERG_CATALOG__OURS__URI"),
     ]:
         with pytest.raises(TerminalError, match=message):
-            table_dates(PLACE.model_copy(update=place), None)
+            table_dates(PLACE.model_copy(update=place), "UTC", None)
 
 
 def test_a_catalog_that_is_away_is_waited_for(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,13 +186,13 @@ def test_a_catalog_that_is_away_is_waited_for(table: Table, monkeypatch: pytest.
 
     monkeypatch.setattr(catalog, "_ENV_CONFIG", type(catalog._ENV_CONFIG)())
     away = PLACE.model_copy(update={"catalog": "away"})
-    assert TablePartition("failures", day(1), away).why_incomplete().startswith("the catalog does not answer: ")
+    assert TablePartition("failures", day(1), away, "UTC").why_incomplete().startswith("the catalog does not answer: ")
     with pytest.raises(TransientError, match=r"table away\.shop\.failures: the catalog does not answer"):
-        table_dates(away, None)
+        table_dates(away, "UTC", None)
 
 
 def test_a_data_file_that_is_gone_is_named(table: Table) -> None:
     [task] = table.scan().plan_files()
     Path(local_path(task.file.file_path)).unlink()
     with pytest.raises(DataError, match=r"table theirs.shop.failures of 2024-01-01: .*\.parquet: a data file cannot"):
-        list(TablePartition("failures", day(1), PLACE).tables())
+        list(TablePartition("failures", day(1), PLACE, "UTC").tables())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from pydantic import Field
@@ -15,13 +16,14 @@ DATE = "{date}"  # in a path, the ISO date; in a query, the date as a value
 class DatabaseQuery(StrictModel):
     """A query whose rows are those of a date; its columns are named as those of a file would be.
 
-    The transaction is read-only and sees one state of the database. A query that gives other rows when it is asked
-    again has been corrected: within `restates` they are read again, and never without it. The order of rows is no
-    difference.
+    The transaction is read-only, sees one state of the database, and has the clock of the source's `timezone`, which is
+    required: an instant that is compared with `{date}` is compared with its midnight by that clock. A query that gives
+    other rows when it is asked again has been corrected: within `restates` they are read again, and never without it.
+    The order of rows is no difference.
     """
 
     connection: str = Field(
-        pattern=r"^[\w.-]+$",
+        min_length=1,
         description="The name of the database: `NIGHTSHIFT_CONNECTIONS__<NAME>` has its address, or else the Airflow "
         "connection of this id.",
     )
@@ -53,12 +55,15 @@ class IcebergTable(StrictModel):
     date: str = Field(
         min_length=1,
         description="The column that it is partitioned by: dates, or texts of ISO dates, by `identity`; or times by "
-        "`day`, which are days of UTC.",
+        "`day`, which are days of UTC, so that the source's `timezone` has to be `UTC`.",
     )
 
 
 def query_problems(query: DatabaseQuery) -> Iterator[Problem]:
     """The problems of a query that can be seen without its database."""
+    if not re.fullmatch(r"[\w.-]+", query.connection):  # an address may have a password, which is not repeated
+        fix = "write the name of a connection, and its address as NIGHTSHIFT_CONNECTIONS__<NAME>"
+        yield Problem(("connection",), "not a name", None, "letters, digits, and . _ -", fix)
     for key, sql, wanted in (("sql", query.sql, True), ("dates", query.dates, False)):
         allowed = "one `select`, with the date" if wanted else "one `select` of the complete dates"
         if f"'{DATE}'" in sql:

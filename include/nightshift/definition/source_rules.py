@@ -33,6 +33,9 @@ def place_problems(source: Source) -> Iterator[Problem]:
     if len(chosen) != 1:
         received, fix = ", ".join(chosen) or "none of them", "such as `path: orders/{date}.csv`"
         yield Problem((chosen[-1],) if chosen else (), "not one place of its rows", received, ", ".join(places), fix)
+    if (source.query or source.table) and source.timezone is None:
+        fix = "name the zone by whose clock its dates begin: a database or a table has instants, not files of dates"
+        yield Problem(("timezone",), "missing key", None, None, fix)
     if "path" in chosen:
         for problem in path_problems(source.path):
             yield problem._replace(path=("path",))

@@ -72,13 +72,14 @@ class Database:
 
     Args:
         connection: The name.
+        zone: The time zone of its sessions.
 
     Raises:
         TerminalError: If it has no address.
     """
 
-    def __init__(self, connection: str) -> None:
-        self.connection, self._address = connection, address_of(connection)
+    def __init__(self, connection: str, zone: str) -> None:
+        self.connection, self.zone, self._address = connection, zone, address_of(connection)
 
     def rows(self, sql: str, day: date, where: str) -> Iterator[pa.Table]:
         """The rows of a query, in tables of at most about 16 MiB; at least one.
@@ -114,7 +115,10 @@ class Database:
             received = ", ".join(f"{field.name}: {field.type}" for field in table.schema)
             fix = "select the dates alone, such as `select day::date from loads`"
             raise TerminalError("not dates", where=where, received=received, allowed="one column of dates", fix=fix)
-        return sorted(set(table.column(0).drop_null().to_pylist()))
+        try:
+            return sorted(set(table.column(0).drop_null().to_pylist()))
+        except (OverflowError, ValueError):
+            raise TerminalError("a date beyond the year 9999", where=where, fix="select finite dates alone") from None
 
     @contextmanager
     def _transaction(self, day: date | None) -> Iterator[Any]:
@@ -123,8 +127,8 @@ class Database:
 
         with dbapi.connect(self._address) as connection, connection.cursor() as cursor:
             cursor.execute("set transaction isolation level repeatable read read only")
-            if day is not None:
-                cursor.execute(f"select set_config('{SETTING}', $1, true)", (day.isoformat(),))
+            for name, value in (("timezone", self.zone), (SETTING, day.isoformat() if day else "")):
+                cursor.execute("select set_config($1, $2, true)", (name, value))
                 cursor.fetchall()
             yield cursor
 
@@ -204,5 +208,6 @@ def _for_libpq(address: str, where: str) -> str:
     place = f"{login}@{server}" if login else server
     options = {"connect_timeout": "30", "application_name": "nightshift"}
     options |= {name: value for name, value in parse_qsl(parts.query) if not name.startswith("__")}
+    options["client_encoding"] = "UTF8"  # as Arrow's texts are, whatever the database has
     query = urlencode(options, quote_via=quote)
     return urlunsplit(("postgresql", f"{place}:{port}" if port else place, parts.path, query, ""))

@@ -21,11 +21,13 @@ class QueryPartition:
         source: The source.
         day: The date.
         query: The query.
+        zone: The time zone of the source's dates.
     """
 
     source: str
     day: date
     query: DatabaseQuery
+    zone: str
 
     @property
     def uri(self) -> str:
@@ -35,7 +37,7 @@ class QueryPartition:
     def why_incomplete(self) -> str:
         """What is still missing, in words; empty if the date is complete. A database that is away says nothing yet."""
         try:
-            complete = self.day in complete_dates(self.query)
+            complete = self.day in complete_dates(self.query, self.zone)
         except TransientError as error:
             return error.problem
         return "" if complete else "the date is not among those that `dates` lists"
@@ -49,17 +51,17 @@ class QueryPartition:
         """
         if reason := self.why_incomplete():
             raise NotYetAvailable(f"the date is not complete: {reason}", where=self.uri)
-        return Database(self.query.connection).rows(self.query.sql, self.day, self.uri)
+        return Database(self.query.connection, self.zone).rows(self.query.sql, self.day, self.uri)
 
 
-def complete_dates(query: DatabaseQuery) -> list[date]:
+def complete_dates(query: DatabaseQuery, zone: str) -> list[date]:
     """The dates that a query lists as complete, sorted.
 
     Raises:
         TerminalError: If the query does not give dates.
         TransientError: If the database does not answer.
     """
-    return Database(query.connection).dates(query.dates, f"`dates` of the {query_place(query)}")
+    return Database(query.connection, zone).dates(query.dates, f"`dates` of the {query_place(query)}")
 
 
 def query_place(query: DatabaseQuery) -> str:

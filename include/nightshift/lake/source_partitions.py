@@ -37,10 +37,11 @@ def source_partition(landing: str, name: str, source: Source, day: date) -> Sour
         day: The date.
     """
     if source.query:
-        return QueryPartition(name, day, source.query)
+        return QueryPartition(name, day, source.query, source.timezone or "UTC")
     if source.table:
         settled = source.complete.settled if source.complete else None
-        return TablePartition(name, day, source.table, _marker(landing, source, day), settled)
+        zone = source.timezone or "UTC"
+        return TablePartition(name, day, source.table, zone, _marker(landing, source, day), settled)
     return landing_file(landing, name, source, day)
 
 
@@ -52,10 +53,10 @@ def landed_dates(landing: str, source: Source) -> list[date]:
         TransientError: If it does not answer.
     """
     if source.query:
-        return complete_dates(source.query)
+        return complete_dates(source.query, source.timezone or "UTC")
     if source.table:
         complete = source.complete or Completeness()
-        days = table_dates(source.table, complete.settled)
+        days = table_dates(source.table, source.timezone or "UTC", complete.settled)
         return [day for day in days if exists(_marker(landing, source, day))] if complete.marker else days
     return landed_file_dates(landing, source)
 

@@ -45,6 +45,7 @@ class TablePartition:
         source: The source.
         day: The date.
         table: The table.
+        zone: The time zone of the source's dates.
         marker: The file that shows that the date is complete; empty if there is none.
         settled: How long no commit may have changed the date; None if something else shows that it is complete.
     """
@@ -52,6 +53,7 @@ class TablePartition:
     source: str
     day: date
     table: IcebergTable
+    zone: str
     marker: str = ""
     settled: timedelta | None = None
 
@@ -65,7 +67,7 @@ class TablePartition:
         if self.marker:
             return "" if exists(self.marker) else f"{self.marker} has not landed"
         try:
-            changed = _changes(_load(self.table), self.table)
+            changed = _changes(_load(self.table), self.table, self.zone)
         except TransientError as error:
             return error.problem
         if self.day not in changed:
@@ -88,7 +90,7 @@ class TablePartition:
         if reason := self.why_incomplete():
             raise NotYetAvailable(f"the date is not complete: {reason}", where=self.uri)
         table = _load(self.table)
-        scan = table.scan(row_filter=_of_day(table, self.table, self.day))
+        scan = table.scan(row_filter=_of_day(table, self.table, self.zone, self.day))
         schema = schema_to_pyarrow(scan.projection(), include_field_ids=False)
         yield schema.empty_table()
         for task in scan.plan_files():
@@ -109,7 +111,7 @@ def table_place(table: IcebergTable) -> str:
     return f"table {table.catalog}.{table.name}"
 
 
-def table_dates(table: IcebergTable, settled: timedelta | None) -> list[date]:
+def table_dates(table: IcebergTable, zone: str, settled: timedelta | None) -> list[date]:
     """The dates that have rows and have settled, sorted.
 
     Raises:
@@ -117,7 +119,7 @@ def table_dates(table: IcebergTable, settled: timedelta | None) -> list[date]:
         TransientError: If the catalog does not answer.
     """
     now = datetime.now(UTC)
-    changes = _changes(_load(table), table)
+    changes = _changes(_load(table), table, zone)
     return sorted(day for day, changed in changes.items() if settled is None or now - changed >= settled)
 
 
@@ -140,17 +142,22 @@ def _load(place: IcebergTable) -> Table:
         raise NotConfiguredError(problem, where=table_place(place), fix=fix) from None
 
 
-def _partition_field(table: Table, place: IcebergTable) -> PartitionField:
+def _partition_field(table: Table, place: IcebergTable, zone: str) -> PartitionField:
     """The field by which the table is partitioned by date.
 
     Raises:
-        TerminalError: If it is not.
+        TerminalError: If it is not, or by days of another zone than the source's.
     """
     names = {field.field_id: field.name for field in table.schema().fields}
     for field in table.spec().fields:
         kind = table.schema().find_type(field.source_id)
         by_identity = isinstance(field.transform, IdentityTransform) and isinstance(kind, DateType | StringType)
-        if names.get(field.source_id) == place.date and (by_identity or isinstance(field.transform, DayTransform)):
+        if names.get(field.source_id) != place.date:
+            continue
+        if isinstance(field.transform, DayTransform) and zone not in {"UTC", "Etc/UTC"}:
+            fix = "write `timezone: UTC`, and `available` by its clock"
+            raise TerminalError("its days are those of UTC", where=table_place(place), received=zone, fix=fix)
+        if by_identity or isinstance(field.transform, DayTransform):
             return field
     fields = [f"{field.transform}({names.get(field.source_id)})" for field in table.spec().fields]
     raise TerminalError(
@@ -162,19 +169,19 @@ def _partition_field(table: Table, place: IcebergTable) -> PartitionField:
     )
 
 
-def _of_day(table: Table, place: IcebergTable, day: date) -> BooleanExpression:
+def _of_day(table: Table, place: IcebergTable, zone: str, day: date) -> BooleanExpression:
     """The rows of a date."""
-    field, column = _partition_field(table, place), Reference(place.date)
+    field, column = _partition_field(table, place, zone), Reference(place.date)
     if isinstance(field.transform, IdentityTransform):
         return EqualTo(term=column, value=literal(day.isoformat()))
-    zone = "+00:00" if isinstance(table.schema().find_type(field.source_id), TimestamptzType) else ""
-    begin, end = (literal(f"{part.isoformat()}T00:00:00{zone}") for part in (day, day + timedelta(days=1)))
+    offset = "+00:00" if isinstance(table.schema().find_type(field.source_id), TimestamptzType) else ""
+    begin, end = (literal(f"{part.isoformat()}T00:00:00{offset}") for part in (day, day + timedelta(days=1)))
     return And(GreaterThanOrEqual(term=column, value=begin), LessThan(term=column, value=end))
 
 
-def _changes(table: Table, place: IcebergTable) -> dict[date, datetime]:
+def _changes(table: Table, place: IcebergTable, zone: str) -> dict[date, datetime]:
     """The dates that have rows, and when each was last changed; long ago if its snapshot has expired."""
-    field = _partition_field(table, place)
+    field = _partition_field(table, place, zone)
     if table.current_snapshot() is None:
         return {}
     changes = dict[date, datetime]()

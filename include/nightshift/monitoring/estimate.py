@@ -39,7 +39,8 @@ def estimate_performance(
         holdout's nights, subject `reference`.
     """
     names = prediction.metrics.estimated
-    usable = scores[finite_rows(scores)]
+    finite = finite_rows(scores)
+    usable = scores if finite.all() else scores[finite]  # a copy of a large night is worth avoiding
     if expected is None or len(usable) == 0:
         reason = NO_EXPECTED_PERFORMANCE if expected is None else "no score"
         return [Measurement("night", name, None, None, len(usable), "unknown", reason, version) for name in names]

@@ -19,6 +19,11 @@ LANDED = 5  # days
 CLASS = "class: sklearn.linear_model.LogisticRegression"
 MACHINE = "machine: {type: string, required: true}\n      load"
 FAILED = "expression: failed\n"
+QUERY = """query:
+      connection: shop
+      sql: select 1 as a where {date} > now()
+      dates: select day from loads
+    timezone: UTC"""
 
 # What is replaced in the tiny definition, by what; the key that is named; the message.
 MISTAKES: dict[str, tuple[str, str, str, str]] = {
@@ -229,6 +234,70 @@ def test_a_mistake_is_one_line_with_file_line_and_fix(file: Path, mistake: str) 
     changed = next(part for part in replacement.splitlines() if part not in replaced.splitlines()).strip()
     assert changed in file.read_text().splitlines()[int(number) - 1], line
     assert message in line
+
+
+# What stands in place of a source's path; the key that is named, and the message.
+PLACES: dict[str, tuple[str, str, str]] = {
+    "two places": (
+        f"path: plan-{{date}}.csv.gz\n    {QUERY}",
+        "query",
+        "not one place of its rows; received 'path, query'; allowed: path, query, table; fix: such as ",
+    ),
+    "no place": (
+        "cadence: daily",
+        "",
+        "not one place of its rows; received 'none of them'; allowed: path, query, table",
+    ),
+    "a date in quotes": (
+        QUERY.replace("{date}", "'{date}'"),
+        "query.sql",
+        "the date is in quotes; received \"'{date}'\"; allowed: {date}; fix: write it without: it is a date already",
+    ),
+    "a query without a date": (
+        QUERY.replace("{date}", "current_date"),
+        "query.sql",
+        "has no date; received 'select 1 as a where current_date > now()'; allowed: one `select`, with the date; fix: ",
+    ),
+    "complete dates by the date": (
+        QUERY.replace("select day", "select {date}"),
+        "query.dates",
+        "lists all dates, so there is none; received 'select {date} from loads'; allowed: one `select` of the complete",
+    ),
+    "a query with a marker": (
+        f'{QUERY}\n    complete: {{marker: "plan-{{date}}.done"}}',
+        "complete",
+        "is for files and tables; received 'complete'; allowed: the query `dates`, which lists the complete dates; fix: ",
+    ),
+    "a query without a clock": (
+        QUERY.replace("\n    timezone: UTC", ""),
+        "timezone",
+        "missing key; fix: name the zone by whose clock its dates begin",
+    ),
+    "an address in the definition": (
+        QUERY.replace("shop", "postgresql://u:secret@h/d"),
+        "query.connection",
+        "not a name; allowed: letters, digits, and . _ -; fix: write the name of a connection, and its address as ",
+    ),
+    "a table without a namespace": (
+        "table: {catalog: lake, name: plan, date: day}\n    timezone: UTC",
+        "table.name",
+        "not a table with its namespace; received 'plan'; allowed: namespace.table; fix: such as web.clicks",
+    ),
+    "a table with a manifest": (
+        'table: {catalog: lake, name: web.plan, date: day}\n    timezone: UTC\n    complete: {manifest: "{date}.json"}',
+        "complete.manifest",
+        "lists parts, which a table has not; received '{date}.json'; allowed: marker or settled; fix: choose one of",
+    ),
+}
+
+
+@pytest.mark.parametrize("mistake", PLACES)
+def test_a_wrong_place_of_rows_is_one_line_without_secrets(file: Path, mistake: str) -> None:
+    replacement, key, message = PLACES[mistake]
+    file.write_text(file.read_text().replace("path: plan-{date}.csv.gz", replacement))
+    [line] = lines_of(file)
+    assert f": sources.plan{'.' if key else ''}{key}: {message}" in line
+    assert "secret" not in line
 
 
 @pytest.mark.parametrize(("landed", "cadence", "waits"), [([1], "", True), ([1, 2], "", False), ([9], "", False),

@@ -41,8 +41,8 @@ LOOKED_UP = f"""\
 # A key of a source, of `csv` or of a column; an edit of the declaration; and the columns that it reads otherwise.
 EDITS = [
     ("path", FOLDER, FOLDER.replace("plan-", "plans/plan-"), set()),
-    ("query", FOLDER, "    query: {connection: shop, sql: 'select {date}', dates: select 1}\n", ALL),
-    ("table", FOLDER, "    table: {catalog: lake, name: web.plan, date: day}\n", set()),
+    ("query", FOLDER, "    query: {connection: shop, sql: 'select {date}', dates: select 1}\n    timezone: UTC\n", ALL),
+    ("table", FOLDER, "    table: {catalog: lake, name: web.plan, date: day}\n    timezone: UTC\n", set()),
     ("csv", FOLDER, f"{FOLDER}    csv: {{}}\n", set()),
     ("csv.separator", FOLDER, f'{FOLDER}    csv: {{separator: ";"}}\n', ALL),
     ("csv.quote", FOLDER, f'{FOLDER}    csv: {{quote: "\'"}}\n', ALL),
