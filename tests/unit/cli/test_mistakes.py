@@ -266,7 +266,7 @@ PLACES: dict[str, tuple[str, str, str]] = {
     "a query with a marker": (
         f'{QUERY}\n    complete: {{marker: "plan-{{date}}.done"}}',
         "complete",
-        "is for files and tables; received 'complete'; allowed: the query `dates`, which lists the complete dates; fix: ",
+        "is for files and tables; received 'complete'; allowed: the query `dates`, which lists the complete dates",
     ),
     "a query without a clock": (
         QUERY.replace("\n    timezone: UTC", ""),
