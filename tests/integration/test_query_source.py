@@ -175,6 +175,16 @@ def test_a_contract_is_proposed_from_the_rows(nightshift: Command, shop: Any) ->
     assert "type: boolean" in ended.out
 
 
+def test_a_night_that_stops_names_the_query(project: Project, shop: Any) -> None:
+    for number in (1, 2):
+        load(shop, day(number), "a")
+    staged = ingest_history(project, day(1), day(1))
+    shop.execute("update failures set machine = null where machine = 'a'")
+    publish(project, staged, day(1))
+    with pytest.raises(DataError, match=r"^failures on shop of 2024-01-02: raw\.failures"):
+        publish(project, ingest_history(project, day(2), day(2)), day(2))
+
+
 def of(sql: str, dates: str = "select current_date") -> DatabaseQuery:
     return DatabaseQuery(connection="shop", sql=sql, dates=dates)
 

@@ -23,6 +23,8 @@ from nightshift.lake.query_partitions import QueryPartition, complete_dates, que
 from nightshift.lake.table_partitions import TablePartition, table_dates, table_place
 
 LOOK_UP = "look-up "  # with which the names of looked-up versions begin among the inputs of a set
+# How the inputs of a staged set name what was read of a query or of a table.
+OTHER_PARTITION = re.compile(f"(?!{LOOK_UP}).* of ({DAY})")
 
 SourcePartition = LandingFile | QueryPartition | TablePartition
 
@@ -82,8 +84,13 @@ def date_of_input(source: Source, uri: str) -> date | None:
     """The date of what was read; None if it belongs to another source or is an unfinished upload."""
     if source.path:
         return date_of_landing_file(source, uri)
-    match = None if uri.startswith(LOOK_UP) else re.fullmatch(f".* of ({DAY})", uri)
+    match = OTHER_PARTITION.fullmatch(uri)
     return date.fromisoformat(match[1]) if match else None
+
+
+def is_partition(name: str) -> bool:
+    """Whether an input of a staged set is a file, or what was read of a query or of a table."""
+    return "://" in name or bool(OTHER_PARTITION.fullmatch(name))
 
 
 def _marker(landing: str, source: Source, day: date) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from nightshift.compute.job import Job, run_job
 from nightshift.errors import DataError, first_line
+from nightshift.lake.source_partitions import is_partition
 from nightshift.lake.staging import load_staged
 from nightshift.lake.tables import Layer, layer_of
 from nightshift.project import Progress, Project
@@ -140,7 +141,7 @@ def _stop_if_failed(staged_sets: Sequence[Staged], judgements: Sequence[Judgemen
         if judgement.verdict.outcome == "fail"
     ]
     if failed:
-        files = [name for staged, _ in failed for name in staged.inputs if "://" in name]
+        files = [name for staged, _ in failed for name in filter(is_partition, staged.inputs)]
         raise DataError(
             "; ".join(verdict.summary() for _, verdict in failed),
             where=", ".join(files[:3]) or None,
