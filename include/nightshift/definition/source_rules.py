@@ -36,10 +36,8 @@ def place_problems(source: Source) -> Iterator[Problem]:
     if (source.query or source.table) and source.timezone is None:
         fix = "name the zone by whose clock its dates begin: a database or a table has instants, not files of dates"
         yield Problem(("timezone",), "missing key", None, None, fix)
-    if "path" in chosen:
-        for problem in path_problems(source.path):
-            yield problem._replace(path=("path",))
     for name, problems in (
+        ("path", path_problems(source.path) if "path" in chosen else ()),
         ("query", query_problems(source.query) if source.query else ()),
         ("table", table_problems(source.table) if source.table else ()),
     ):

@@ -199,10 +199,8 @@ def _for_libpq(address: str, where: str) -> str:
             allowed="postgresql://user:password@host:5432/database",
             fix="correct it; write characters such as / and # of a password as %2F and %23",
         )
-    login = "".join(
-        (quote(unquote(parts.username), safe="") if parts.username else "")
-        + (f":{quote(unquote(parts.password), safe='')}" if parts.password else "")
-    )
+    login = quote(unquote(parts.username or ""), safe="")
+    login += f":{quote(unquote(parts.password), safe='')}" if parts.password else ""
     server = unquote(str(host))
     server = f"[{server}]" if ":" in server else server
     place = f"{login}@{server}" if login else server

@@ -114,13 +114,22 @@ class LandedParts:
 def landing_file(landing: str, name: str, source: Source, day: date) -> LandingFile:
     """What is read of a source for a date, whether or not it has landed."""
 
-    root, complete = as_uri(landing), source.complete or Completeness()
+    complete = source.complete or Completeness()
+    uri, marker, manifest = (
+        address_of_date(landing, path, day) for path in (source.path, complete.marker, complete.manifest)
+    )
+    return LandingFile(name, day, uri, marker, manifest, complete.settled, as_uri(landing))
 
-    def uri(path: str | None) -> str:
-        return f"{root}/{path.replace(DATE, day.isoformat())}" if path else ""
 
-    marker, manifest = uri(complete.marker), uri(complete.manifest)
-    return LandingFile(name, day, uri(source.path), marker, manifest, complete.settled, root)
+def address_of_date(landing: str, path: str | None, day: date) -> str:
+    """The address of a path below the landing folder for a date; empty if there is no path."""
+    return f"{as_uri(landing)}/{path.replace(DATE, day.isoformat())}" if path else ""
+
+
+def seconds_unsettled(written: datetime, settled: timedelta) -> int | None:
+    """How many seconds ago something was written; None if it has settled since."""
+    rest = datetime.now(UTC) - written
+    return None if rest >= settled else max(0, int(rest.total_seconds()))
 
 
 def why_file_incomplete(file: LandingFile) -> str:
@@ -132,10 +141,9 @@ def why_file_incomplete(file: LandingFile) -> str:
     written = _parts(file)
     if not written:
         return "no part has landed"
-    rest = datetime.now(UTC) - max(time for _, time in written.values())
-    if rest >= file.settled:
+    seconds = seconds_unsettled(max(time for _, time in written.values()), file.settled)
+    if seconds is None:
         return ""
-    seconds = max(0, int(rest.total_seconds()))
     return f"a part was written {seconds} s ago; complete when none was for {format_duration(file.settled)}"
 
 
@@ -187,7 +195,7 @@ def landed_file_dates(landing: str, source: Source) -> list[date]:
             times[day] = max(time, times.get(day, time))
     if complete is None or complete.settled is None:
         return sorted(times)
-    return sorted(day for day, time in times.items() if datetime.now(UTC) - time >= complete.settled)
+    return sorted(day for day, time in times.items() if seconds_unsettled(time, complete.settled) is None)
 
 
 def date_of_landing_file(source: Source, uri: str) -> date | None:

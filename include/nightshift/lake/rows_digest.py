@@ -48,8 +48,6 @@ class RowsDigest:
 def _numbers(column: pa.ChunkedArray) -> Numbers:
     """A number for each value; equal values have the same."""
     values = column.combine_chunks()
-    if isinstance(values, pa.ChunkedArray):  # a column without chunks
-        values = pa.concat_arrays(values.chunks) if values.num_chunks else pa.array([], column.type)
     if isinstance(values.type, pa.BaseExtensionType):
         values = values.storage
     numbers = _mixed(_bits(values))

@@ -9,11 +9,12 @@ import re
 from collections.abc import Iterable
 from datetime import date
 
-from nightshift.definition.source import DATE, Completeness, Source
+from nightshift.definition.source import Completeness, Source
 from nightshift.lake.files import as_uri, exists
 from nightshift.lake.landed_parts import (
     DAY,
     LandingFile,
+    address_of_date,
     date_of_landing_file,
     landed_file_dates,
     landing_file,
@@ -39,11 +40,11 @@ def source_partition(landing: str, name: str, source: Source, day: date) -> Sour
         day: The date.
     """
     if source.query:
-        return QueryPartition(name, day, source.query, source.timezone or "UTC")
+        return QueryPartition(name, day, source.query, _zone(source))
     if source.table:
-        settled = source.complete.settled if source.complete else None
-        zone = source.timezone or "UTC"
-        return TablePartition(name, day, source.table, zone, _marker(landing, source, day), settled)
+        complete = source.complete or Completeness()
+        marker = address_of_date(landing, complete.marker, day)
+        return TablePartition(name, day, source.table, _zone(source), marker, complete.settled)
     return landing_file(landing, name, source, day)
 
 
@@ -55,11 +56,13 @@ def landed_dates(landing: str, source: Source) -> list[date]:
         TransientError: If it does not answer.
     """
     if source.query:
-        return complete_dates(source.query, source.timezone or "UTC")
+        return complete_dates(source.query, _zone(source))
     if source.table:
         complete = source.complete or Completeness()
-        days = table_dates(source.table, source.timezone or "UTC", complete.settled)
-        return [day for day in days if exists(_marker(landing, source, day))] if complete.marker else days
+        days = table_dates(source.table, _zone(source), complete.settled)
+        if complete.marker is None:
+            return days
+        return [day for day in days if exists(address_of_date(landing, complete.marker, day))]
     return landed_file_dates(landing, source)
 
 
@@ -93,7 +96,6 @@ def is_partition(name: str) -> bool:
     return "://" in name or bool(OTHER_PARTITION.fullmatch(name))
 
 
-def _marker(landing: str, source: Source, day: date) -> str:
-    """The address of a date's marker; empty if it has none."""
-    marker = source.complete.marker if source.complete else None
-    return f"{as_uri(landing)}/{marker.replace(DATE, day.isoformat())}" if marker else ""
+def _zone(source: Source) -> str:
+    """The zone of the dates of a query or of a table, for which it is required."""
+    return source.timezone or "UTC"

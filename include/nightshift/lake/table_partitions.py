@@ -31,6 +31,7 @@ from nightshift.definition.duration import format_duration
 from nightshift.definition.source_places import IcebergTable
 from nightshift.errors import DataError, NotConfiguredError, NotYetAvailable, TerminalError, TransientError, first_line
 from nightshift.lake.files import exists
+from nightshift.lake.landed_parts import seconds_unsettled
 from nightshift.service_errors import explain
 
 # What a catalog answers that it will answer again.
@@ -64,19 +65,10 @@ class TablePartition:
 
     def why_incomplete(self) -> str:
         """What is still missing, in words; empty if the date is complete. A catalog that is away says nothing yet."""
-        if self.marker:
-            return "" if exists(self.marker) else f"{self.marker} has not landed"
         try:
-            changed = _changes(_load(self.table), self.table, self.zone)
+            return self._why_incomplete(_load(self.table))
         except TransientError as error:
             return error.problem
-        if self.day not in changed:
-            return "it has no rows yet"
-        rest = datetime.now(UTC) - changed[self.day]
-        if self.settled is None or rest >= self.settled:
-            return ""
-        seconds = max(0, int(rest.total_seconds()))
-        return f"it was written {seconds} s ago; complete when it was not for {format_duration(self.settled)}"
 
     def tables(self) -> Iterator[pa.Table]:
         """The rows of one snapshot, of a data file after the other; at least one table.
@@ -87,9 +79,9 @@ class TablePartition:
             DataError: If a data file cannot be read.
             TransientError: If the catalog does not answer.
         """
-        if reason := self.why_incomplete():
-            raise NotYetAvailable(f"the date is not complete: {reason}", where=self.uri)
         table = _load(self.table)
+        if reason := self._why_incomplete(table):
+            raise NotYetAvailable(f"the date is not complete: {reason}", where=self.uri)
         scan = table.scan(row_filter=_of_day(table, self.table, self.zone, self.day))
         schema = schema_to_pyarrow(scan.projection(), include_field_ids=False)
         yield schema.empty_table()
@@ -105,6 +97,18 @@ class TablePartition:
                 fix = "mend the table where it is written"
                 raise DataError(problem, where=f"{self.uri}: {task.file.file_path}", fix=fix) from None
 
+    def _why_incomplete(self, table: Table) -> str:
+        """What is still missing in a table that is open."""
+        if self.marker:
+            return "" if exists(self.marker) else f"{self.marker} has not landed"
+        changed = _changes(table, self.table, self.zone)
+        if self.day not in changed:
+            return "it has no rows yet"
+        seconds = seconds_unsettled(changed[self.day], self.settled) if self.settled is not None else None
+        if self.settled is None or seconds is None:
+            return ""
+        return f"it was written {seconds} s ago; complete when it was not for {format_duration(self.settled)}"
+
 
 def table_place(table: IcebergTable) -> str:
     """A table of a source, for messages."""
@@ -118,9 +122,10 @@ def table_dates(table: IcebergTable, zone: str, settled: timedelta | None) -> li
         TerminalError: If the table is not there, or not partitioned by date.
         TransientError: If the catalog does not answer.
     """
-    now = datetime.now(UTC)
     changes = _changes(_load(table), table, zone)
-    return sorted(day for day, changed in changes.items() if settled is None or now - changed >= settled)
+    return sorted(
+        day for day, changed in changes.items() if settled is None or seconds_unsettled(changed, settled) is None
+    )
 
 
 def _load(place: IcebergTable) -> Table:
