@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from time import perf_counter
 from typing import Annotated, Any
@@ -23,12 +23,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from nightshift.definition.calendar import cutoff, date_range
+from bench.scored import score_rows
+from nightshift.definition.calendar import date_range
 from nightshift.lake.labels import join_labels, read_row_labels
 from nightshift.lake.publish import publish
 from nightshift.lake.read import published_dates, read_dates, snapshot_of
 from nightshift.lake.staging import stage_arrow
-from nightshift.lake.tables import features_table, observation_key, raw_table, scores_table
+from nightshift.lake.tables import features_table, raw_table, scores_table
 from nightshift.monitoring.evidence import is_decision
 from nightshift.monitoring.value import CHAMPION, NAIVE, sum_values, value_columns
 from nightshift.project import Project
@@ -170,7 +171,7 @@ class Year:
                 trained.asked.append(night)
                 trained.promoted.append(night)
             rows = read_dates(self.lake, features_table(self.definition), night, night)
-            yield night, self._scores(night, rows, package, len(trained.asked), 0)
+            yield night, score_rows(self.project, night, rows, package, len(trained.asked), 0)
 
     def _ours(self, trained: StoredModel) -> Iterator[tuple[date, pa.Table]]:
         """Every night's scores through the real loop: what the night before asked for is trained first."""
@@ -198,7 +199,7 @@ class Year:
             self.packages[champion.number] = self.project.registry.package(champion.run_id, champion.digest)
         snapshot = snapshot_of(self.lake, features_table(self.definition).name)
         rows = read_dates(self.lake, features_table(self.definition), night, night, snapshot=snapshot)
-        scores = self._scores(night, rows, self.packages[champion.number], champion.number, snapshot)
+        scores = score_rows(self.project, night, rows, self.packages[champion.number], champion.number, snapshot)
         publish(self.lake, spec, stage_arrow(self.lake, spec, scores, night, night, {}))
         measure_drift(self.project, night, run_id)
         estimate_performance(self.project, night, run_id)
@@ -226,14 +227,6 @@ class Year:
         most = split_dates(self.definition, as_of).holdout - self.start
         training = declared.model_copy(update={"period": min(declared.period, most)})
         return self.definition.model_copy(update={"training": training})
-
-    def _scores(self, night: date, rows: pa.Table, package: ModelPackage, version: int, snapshot: int) -> pa.Table:
-        at = cutoff(self.definition.schedule, night).astimezone(UTC)
-        made = {"score": package.score(rows), "model_version": version, "features_snapshot": snapshot, "scored_at": at}
-        for name, value in made.items():
-            column = pa.array(value) if isinstance(value, np.ndarray) else pa.repeat(pa.scalar(value), rows.num_rows)
-            rows = rows.append_column(name, column)
-        return rows.select([*observation_key(self.definition), *made]).cast(scores_table(self.definition).schema)
 
     def _month(self, policy: str, month: str, of: list[tuple[date, pa.Table]], trained: StoredModel) -> Month:
         key, first, last = self.definition.observations.key, of[0][0], of[-1][0]

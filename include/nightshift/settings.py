@@ -66,6 +66,11 @@ class SparkSettings(_Group):
         "`emr-serverless://` and an application's id.",
     )
     driver_memory: str = Field("2g", description="Memory of each job's driver; in local mode, of the job.")
+    driver_waits: int = Field(
+        120,
+        description="Seconds that a driver on this machine waits for the next job of a night before it ends; `0`: each "
+        "job starts a driver of its own, as it does on a cluster.",
+    )
     conf: dict[str, str] = Field({}, description="Further Spark configuration; it wins over what Nightshift sets.")
     class_archive: Path | None = Field(
         None,

@@ -13,6 +13,7 @@ from airflow.sdk.bases.sensor import BaseSensorOperator
 from airflow.sdk.exceptions import AirflowFailException, AirflowSensorTimeout, TaskDeferred
 
 from nightshift_airflow.alerts import alert_run, send
+from nightshift_airflow.drivers import start_driver
 from nightshift_airflow.errors import explained
 from nightshift_airflow.projects import open_project
 from nightshift_airflow.triggers import JobTrigger, find_run
@@ -50,7 +51,10 @@ class LandedSensor(BaseSensorOperator):
         self.model, self.night, self.alert_after = model, night, alert_after
 
     def poke(self, context: Context) -> bool:
-        """Whether every file has landed; after a while, an alert names those that have not."""
+        """Whether every file has landed; after a while, an alert names those that have not.
+
+        While the landed files are read, a driver starts for the night's jobs.
+        """
         missing = self._missing()
         for uri in missing:
             self.log.info("not landed yet: %s", uri)
@@ -58,6 +62,8 @@ class LandedSensor(BaseSensorOperator):
         waited = (datetime.now(UTC) - since).total_seconds() if since else 0.0
         if missing and since and self.alert_after is not None and waited >= self.alert_after:
             self._send_alert(context, missing, since)
+        if not missing:
+            start_driver()
         return not missing
 
     def execute(self, context: Context) -> Any:

@@ -10,6 +10,7 @@ from airflow.sdk import get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
 from nightshift_airflow.alerts import send_warning
+from nightshift_airflow.drivers import start_driver
 from nightshift_airflow.errors import explained
 from nightshift_airflow.projects import open_project
 
@@ -24,10 +25,11 @@ APPROVE, REFUSE = "Approve", "Refuse"
 
 @task
 def ingest(model: str) -> list[str]:
-    """Reads the landed files as declared and stages them."""
+    """Reads the landed files as declared and stages them, while a driver starts for the night's jobs."""
     with explained():
         from nightshift.stages.ingest import ingest
 
+        start_driver()  # a run may begin here
         return list(ingest(open_project(model), _night(), _run_id(), log.info))
 
 

@@ -120,6 +120,7 @@ def score(
 
     It does what the DAGs <model>.score and <model>.monitor do, but for starting a training that a night requests.
     """
+    from nightshift.compute.job import shared_driver
     from nightshift.definition.nights import nights_within
     from nightshift.project import Project
     from nightshift.replay.summary import nights_table
@@ -131,7 +132,7 @@ def score(
     if last is not None and last < night:
         raise typer.BadParameter("--to is before --night")
     dates = nights_within(project.definition, night.date(), last.date() if last else night.date())
-    with progress() as show:
+    with progress() as show, shared_driver(project.settings):
         for day in dates:
             score_night(project, day, f"by-hand-{day}", show)
             monitored = monitor_night(project, day, f"by-hand-{day}", show)

@@ -64,7 +64,7 @@ def code_of(settings: Settings) -> DeployedCode:
     """
     root = _root(settings)
     packages = f"{root}/packages-{packages_digest()}.tar.gz" if settings.emr.packages == "archive" else None
-    return DeployedCode(f"{root}/code-{_digest(code_files(settings))}", packages)
+    return DeployedCode(f"{root}/code-{code_digest(settings)}", packages)
 
 
 def deployed_code(settings: Settings) -> DeployedCode:
@@ -122,6 +122,14 @@ def code_files(settings: Settings) -> dict[str, Path]:
     return dict(sorted(files.items()))
 
 
+def code_digest(settings: Settings) -> str:
+    """Identifies the code of this installation, by the names and contents of its files."""
+    digest = hashlib.sha256()
+    for name, path in code_files(settings).items():
+        digest.update(f"{name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()[:DIGITS]
+
+
 def packages_digest() -> str:
     """Identifies what is installed here, by interpreter, platform, names and versions."""
     installed = sorted(folder.name for folder in _site_packages().glob("*.dist-info"))
@@ -138,13 +146,6 @@ def _root(settings: Settings) -> str:
             fix="set it, and run nightshift deploy",
         )
     return as_uri(settings.spark.code).rstrip("/")
-
-
-def _digest(files: Mapping[str, Path]) -> str:
-    digest = hashlib.sha256()
-    for name, path in files.items():
-        digest.update(f"{name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
-    return digest.hexdigest()[:DIGITS]
 
 
 def _upload(uri: str, pack: Callable[[Path], None], write: Callable[[str], None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib import import_module
@@ -112,6 +113,18 @@ class Submitter(Protocol):
 
 
 @runtime_checkable
+class SharingSubmitter(Submitter, Protocol):
+    """A place where the jobs of a night may share a driver."""
+
+    def start_driver(self) -> Callable[[], None]:
+        """Starts a driver that waits for jobs, if they share one and it is not there.
+
+        Returns:
+            What ends it, if this call has started it.
+        """
+
+
+@runtime_checkable
 class RemoteSubmitter(Protocol):
     """A place where jobs run on without the process that submitted them."""
 
@@ -153,6 +166,26 @@ def find_submitter(settings: Settings) -> Submitter:
     module, _, name = SUBMITTERS[scheme].partition(":")
     submitter: Submitter = getattr(import_module(module), name)(settings)
     return submitter
+
+
+def start_driver(settings: Settings) -> Callable[[], None]:
+    """Starts a driver for the jobs of nights, where they share one; it ends by itself when no job comes.
+
+    Returns:
+        What ends it at once, if this call has started it.
+    """
+    submitter = find_submitter(settings)
+    return submitter.start_driver() if isinstance(submitter, SharingSubmitter) else lambda: None
+
+
+@contextmanager
+def shared_driver(settings: Settings) -> Iterator[None]:
+    """A driver for the jobs of nights, where they share one; it ends with the block that has started it."""
+    end = start_driver(settings)
+    try:
+        yield
+    finally:
+        end()
 
 
 def submit(settings: Settings, job: Job) -> Submission:

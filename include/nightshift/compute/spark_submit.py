@@ -12,18 +12,21 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from nightshift.compute.job import TRANSIENT, Job, JobResult
+from nightshift.compute import worker_daemon
+from nightshift.compute.job import TRANSIENT, Job, JobResult, Submission
 from nightshift.compute.job_environment import aws_elsewhere, holds_secret, settings_elsewhere
 from nightshift.compute.outcome import new_outcome_uri, read_outcome
+from nightshift.compute.waiting_driver import WaitingDriver
 from nightshift.errors import TerminalError, TransientError
 from nightshift.processes import kill_group, start_group
 from nightshift.settings import Settings
-from nightshift.settings_names import PREFIX
+from nightshift.settings_names import is_setting, setting_names
 
 # The JVM's best compiler pays after a minute or so. The serial collector leaves memory to the workers.
 MANY_NIGHTS = "-XX:+UseSerialGC -XX:ReservedCodeCacheSize=256m -Xshare:auto"
 ONE_NIGHT = f"{MANY_NIGHTS} -XX:TieredStopAtLevel=1"
 CONNECTS_WITHIN = 10.0  # seconds
+WAITING = "waiting"  # the program of a driver that waits for jobs
 TAIL = 50  # last lines of a job's log, of which the reason is quoted if the job left none
 
 
@@ -37,8 +40,18 @@ class SparkSubmit:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
 
-    def submit(self, job: Job) -> SparkSubmission:
-        """Starts a job.
+    def start_driver(self) -> Callable[[], None]:
+        """Starts a driver that waits for jobs, where jobs share drivers and none is there.
+
+        Returns:
+            What ends it, if this call has started it.
+        """
+        if self.shares_driver and (driver := self._driver()).start():
+            return driver.kill
+        return lambda: None
+
+    def submit(self, job: Job) -> Submission:
+        """Starts a job, in the driver that waits for one, if there is one.
 
         Raises:
             TerminalError: If there is no spark-submit.
@@ -46,8 +59,16 @@ class SparkSubmit:
         """
         require_master(self.settings.spark.master)
         outcome = new_outcome_uri(self.settings, job.name)
+        of_a_night = not job.many_nights and not job.environment
+        if self.shares_driver and of_a_night and (submission := self._driver().submit(job, outcome)):
+            return submission
         process = start_group([*self.command(job), "--outcome", outcome], self.environment(job))
         return SparkSubmission(job, process, outcome)
+
+    @property
+    def shares_driver(self) -> bool:
+        """Whether the jobs of a night share a driver; on a cluster it would hold executors while it waits."""
+        return self.settings.spark.is_local and self.settings.spark.driver_waits > 0
 
     def command(self, job: Job) -> list[str]:
         """The spark-submit call.
@@ -60,7 +81,7 @@ class SparkSubmit:
         if program is None:
             raise TerminalError("spark-submit is not installed", fix="install the locked requirements: make install")
         conf = {"spark.driver.memory": spark.driver_memory, **self._common_conf(job)}
-        conf |= self._local_conf() if spark.is_local else self._cluster_conf(job)
+        conf |= self._local_conf(job) if spark.is_local else self._cluster_conf(job)
         command = [program, "--master", spark.master]
         for key, value in (conf | spark.conf).items():
             command += ["--conf", f"{key}={value}"]
@@ -69,13 +90,18 @@ class SparkSubmit:
     def environment(self, job: Job) -> dict[str, str]:
         """The environment of a job: ours, with these settings alone and this interpreter for its workers."""
         # Not our own settings: a variable of theirs that these do not set would still be read.
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
+        names = setting_names(Settings)
+        inherited = {name: value for name, value in os.environ.items() if not is_setting(name, names)}
         python = {"PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable, "PYTHONUNBUFFERED": "1"}
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
         local = {"SPARK_LOCAL_IP": "127.0.0.1", "OMP_NUM_THREADS": "1", "SPARK_LAUNCHER_OPTS": ONE_NIGHT}
         if not self.settings.spark.is_local:
             local = {}
         return {**inherited, **self.settings.as_environment(), "PATH": path, **python, **local, **job.environment}
+
+    def _driver(self) -> WaitingDriver:
+        program = Job(WAITING)
+        return WaitingDriver(self.settings, self.command(program), self.environment(program))
 
     def _common_conf(self, job: Job) -> dict[str, str]:
         return {
@@ -85,8 +111,9 @@ class SparkSubmit:
             "spark.driver.extraJavaOptions": self._jvm_flags(job),
         }
 
-    def _local_conf(self) -> dict[str, str]:
-        return {"spark.sql.shuffle.partitions": "2", "spark.sql.adaptive.enabled": "false"}
+    def _local_conf(self, job: Job) -> dict[str, str]:
+        conf = {"spark.sql.shuffle.partitions": "2", "spark.sql.adaptive.enabled": "false"}
+        return conf | ({"spark.python.daemon.module": worker_daemon.__name__} if job.name == WAITING else {})
 
     def _cluster_conf(self, job: Job) -> dict[str, str]:
         # The driver inherits our environment. These variables show in Spark's pages: what is secret stays here, and

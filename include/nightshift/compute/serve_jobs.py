@@ -1,0 +1,105 @@
+"""What a waiting driver does: one job after the other, in its session, for callers on this machine.
+
+A caller connects to the driver's socket, is told that the driver is ready for it, and sends a line: the name of a
+program in `spark_jobs/` and its arguments. The program runs in this process as it would in one of its own. When it has
+ended, the caller is told so; everything else it reads from the driver's log and the job's outcome file. See
+`compute/waiting_driver.py`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import shutil
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout, suppress
+from pathlib import Path
+from typing import TextIO
+
+READY_FOR_JOB, ENDED = b"ready\n", b"ended\n"
+CLOSES_WITHIN = 5.0  # seconds from the end of a job to that of its caller's connection
+MOST_JOBS = 50  # before it ends, so that nothing that a job may leave in memory adds up
+
+
+def serve_jobs(
+    programs: Path, path: Path, log: Path, seconds: float, prepare: Callable[[], Callable[[], None]]
+) -> None:
+    """Runs jobs until none has come for a while, or one has failed.
+
+    Args:
+        programs: The folder of the jobs' programs.
+        path: The socket to listen on, alone in its folder, which is removed at the end.
+        log: Where jobs print to. Spark passes on what its driver prints, but not before the job has ended.
+        seconds: How long to wait for a job.
+        prepare: Makes the first job's way short, when callers may queue already; it returns what is done after a job.
+    """
+    try:
+        with (
+            log.open("a", buffering=1) as lines,
+            redirect_stdout(lines),
+            redirect_stderr(lines),
+            socket.socket(socket.AF_UNIX) as server,
+        ):
+            server.bind(str(path))
+            server.listen()
+            server.settimeout(seconds)
+            after = prepare()
+            for _ in range(MOST_JOBS):
+                with suppress(TimeoutError):
+                    connection, _ = server.accept()
+                    if _serve(connection, programs):
+                        after()
+                        continue
+                return
+    finally:
+        shutil.rmtree(path.parent, ignore_errors=True)
+
+
+def run_program(program: Path, arguments: list[str]) -> int:
+    """Runs a job's program in this process.
+
+    Returns:
+        Its exit code.
+    """
+    before, sys.argv = sys.argv, [str(program), *arguments]
+    try:
+        runpy.run_path(str(program), run_name="__main__")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    finally:
+        sys.argv = before
+    return 0
+
+
+def _serve(connection: socket.socket, programs: Path) -> bool:
+    """Runs the job of a caller, if it still waits: whether the driver may go on."""
+    connection.settimeout(None)
+    with connection, connection.makefile("r") as lines:
+        try:
+            connection.sendall(READY_FOR_JOB)
+            line = lines.readline()
+        except ConnectionError:
+            line = ""
+        if not line:  # it has waited long enough, and started a driver of its own
+            return True
+        call, ended = json.loads(line), threading.Event()
+        watch = threading.Thread(target=_end_with_caller, args=(lines, ended), daemon=True)
+        watch.start()
+        code = run_program(programs / f"{call['job']}.py", call["arguments"])
+        ended.set()
+        with suppress(ConnectionError):
+            connection.sendall(ENDED)
+        watch.join(CLOSES_WITHIN)
+        return code == 0
+
+
+def _end_with_caller(lines: TextIO, ended: threading.Event) -> None:
+    """Kills this driver when the caller of a running job goes away: nobody wants the job any more."""
+    lines.readline()
+    if not ended.is_set():
+        os.killpg(os.getpgrp(), signal.SIGKILL)

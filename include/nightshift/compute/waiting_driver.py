@@ -1,0 +1,235 @@
+"""A Spark driver on this machine that waits for jobs, so that those of a night share an application.
+
+Starting an application and its first query take most of a small night. A waiting driver is started while the landed
+files are read; the night's jobs find it ready, one after the other. It ends when no job has come for a while, when a
+job has failed, and when the caller of a job goes away (`compute/serve_jobs.py`). A job that does not get it in time
+starts its own driver, as it would without one.
+
+A driver serves jobs of its identity alone: the same command, environment, code and packages. Its file below `spark` in
+the installation's folder is locked for as long as its JVM lives, which inherits the lock: nothing else says whether it
+is there, so that neither a crash nor a number that a later process gets can mislead.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from select import select
+
+from nightshift.compute.deployed_code import code_digest, packages_digest
+from nightshift.compute.job import Job, JobResult
+from nightshift.compute.outcome import read_outcome
+from nightshift.compute.serve_jobs import ENDED, READY_FOR_JOB
+from nightshift.errors import TransientError
+from nightshift.settings import Settings
+
+FOLDER = "spark"  # of the installation
+FREE_WITHIN = 60.0  # seconds that a job waits for a driver that starts or works, before it starts its own
+LOOK_EVERY = 0.1  # seconds
+# What differs between tasks of one night and means nothing to a job.
+OF_A_TASK = re.compile(r"_?AIRFLOW_.*|TRACEPARENT|TRACESTATE|SHLVL|_")
+
+
+@dataclass(frozen=True)
+class DriverAddress:
+    """Where a driver is.
+
+    Attributes:
+        process: The id of its process group.
+        socket: Its socket's path, in a folder of its own that only this user may enter.
+        log: The file that it and its JVM print to.
+    """
+
+    process: int
+    socket: str
+    log: str
+
+
+class WaitingDriver:
+    """The driver of an identity, which may be there or not.
+
+    Args:
+        settings: The installation.
+        command: What starts it, without its own arguments.
+        environment: Its environment.
+    """
+
+    def __init__(self, settings: Settings, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        self.settings, self.command, self.environment = settings, tuple(command), environment
+        self.file = settings.make_folder(FOLDER) / f"{_identity(settings, command, environment)}.json"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> bool:
+        """Starts it, unless it is there; it outlives this process.
+
+        Returns:
+            Whether it was started.
+        """
+        _remove_leftovers(self.file.parent)
+        lock = os.open(self.file, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        else:
+            # A path in the installation's folder may be longer than a socket's may.
+            path = Path(tempfile.mkdtemp(prefix="nightshift-")) / "socket"
+            log, seconds = self.file.with_suffix(".log"), self.settings.spark.driver_waits
+            log.unlink(missing_ok=True)
+            with log.open("ab") as output:
+                self._process = subprocess.Popen(
+                    [*self.command, "--socket", str(path), "--log", str(log), "--seconds", str(seconds)],
+                    env=self.environment,
+                    cwd=self.settings.var_path,
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=subprocess.STDOUT,
+                    start_new_session=True,
+                    pass_fds=(lock,),
+                )
+            self.file.write_text(json.dumps(asdict(DriverAddress(self._process.pid, str(path), str(log)))))
+            return True
+        finally:
+            os.close(lock)
+
+    def submit(self, job: Job, outcome: str) -> DriverSubmission | None:
+        """Gives it a job.
+
+        Args:
+            job: The job.
+            outcome: Where the job writes its outcome.
+
+        Returns:
+            The job; None if the driver is not there, or does not get free in time.
+        """
+        deadline = time.monotonic() + FREE_WITHIN
+        while (address := _address(self.file)) and time.monotonic() < deadline:
+            connection = _connect(address, deadline)
+            if connection is not None:
+                return DriverSubmission(job, outcome, self.file, address, connection)
+            time.sleep(LOOK_EVERY)
+        return None
+
+    def kill(self) -> None:
+        """Kills it with everything it started."""
+        kill_driver(self.file)
+        if self._process is not None:
+            self._process.wait()
+
+
+class DriverSubmission:
+    """A job that a waiting driver runs.
+
+    Args:
+        job: The job.
+        outcome: Where it writes its outcome.
+        file: The driver's file.
+        address: Where the driver is.
+        connection: To the driver, which is ready for the job and ends if it is closed before the job has ended.
+    """
+
+    def __init__(self, job: Job, outcome: str, file: Path, address: DriverAddress, connection: socket.socket) -> None:
+        self.job, self.outcome, self.file, self.connection = job, outcome, file, connection
+        self._log = Path(address.log).open(errors="replace")  # noqa: SIM115 (read by `stream`)
+        self._log.seek(0, os.SEEK_END)
+        self._line = ""
+        call = {"job": job.name, "arguments": [*job.arguments, "--outcome", outcome]}
+        connection.sendall(f"{json.dumps(call)}\n".encode())
+
+    def stream(self, write: Callable[[str], None]) -> None:
+        """Passes on every line that the job, or the driver meanwhile, prints, as it comes, until the job ends."""
+        with closing(self.connection), self._log:
+            while not select([self.connection], [], [], LOOK_EVERY)[0]:
+                self._pass_on(write)
+            with suppress(ConnectionError):
+                self.connection.recv(len(ENDED))
+            self._pass_on(write)
+            if self._line and not self._line.endswith("\n"):
+                write(self._line)
+
+    def result(self) -> JobResult:
+        """How the job ended; see `Submission`."""
+        outcome = read_outcome(self.outcome)
+        if outcome is None:
+            last = self._line.strip() or "it printed nothing"
+            raise TransientError(f"Spark job {self.job.name} ended with the driver that it shared: {last}")
+        outcome.raise_error()
+        return JobResult(outcome.staged)
+
+    def kill(self) -> None:
+        """Kills the driver with the job."""
+        kill_driver(self.file)
+
+    def _pass_on(self, write: Callable[[str], None]) -> None:
+        while text := self._log.readline():
+            # A line may be read before all of it is written.
+            self._line = text if self._line.endswith("\n") else self._line + text
+            if self._line.endswith("\n"):
+                write(self._line.rstrip())
+
+
+def kill_driver(file: Path) -> None:
+    """Kills the driver of a file, if it is there, with everything it started."""
+    if address := _address(file):
+        with suppress(ProcessLookupError):
+            os.killpg(address.process, signal.SIGKILL)
+        shutil.rmtree(Path(address.socket).parent, ignore_errors=True)
+
+
+def _identity(settings: Settings, command: Sequence[str], environment: Mapping[str, str]) -> str:
+    variables = {name: value for name, value in sorted(environment.items()) if not OF_A_TASK.fullmatch(name)}
+    parts = [*command, json.dumps(variables), code_digest(settings), packages_digest()]
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def _address(file: Path) -> DriverAddress | None:
+    """Where the driver of a file is; None if it is not there."""
+    try:
+        lock = os.open(file, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    with os.fdopen(lock) as stream:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            with suppress(ValueError):  # it is being started
+                return DriverAddress(**json.load(stream))
+        return None
+
+
+def _connect(address: DriverAddress, deadline: float) -> socket.socket | None:
+    """A connection to a driver that is ready for a job; None if it still starts, has just ended, or has no time."""
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.settimeout(max(0.0, deadline - time.monotonic()))
+        connection.connect(address.socket)
+        if connection.recv(len(READY_FOR_JOB)) == READY_FOR_JOB:
+            connection.settimeout(None)
+            return connection
+    except (FileNotFoundError, ConnectionError, TimeoutError):
+        pass
+    connection.close()
+    return None
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Removes what drivers that are gone have left, such as those of code that has changed since."""
+    for file in folder.glob("*.json"):
+        if _address(file) is None:
+            with suppress(OSError, ValueError):
+                shutil.rmtree(Path(json.loads(file.read_text())["socket"]).parent, ignore_errors=True)
+            for left in (file, file.with_suffix(".log")):
+                left.unlink(missing_ok=True)
