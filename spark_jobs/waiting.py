@@ -1,6 +1,6 @@
 """Waits for the jobs of a night and runs them, one after the other, in one application.
 
-Started by `raw.ingest`, and by `nightshift score` for its own jobs; see `nightshift/compute/waiting_driver.py`.
+Started by `raw.wait`, and by `nightshift score` for its own jobs; see `nightshift/compute/waiting_driver.py`.
 """
 
 from argparse import ArgumentParser

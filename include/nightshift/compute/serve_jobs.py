@@ -36,7 +36,7 @@ def serve_jobs(
         path: The socket to listen on, alone in its folder, which is removed at the end.
         log: Where jobs print to. Spark passes on what its driver prints, but not before the job has ended.
         seconds: How long to wait for a job.
-        prepare: Makes the first job's way short, when callers may queue already; it returns what is done after a job.
+        prepare: Makes the first job's way short; it returns what is done after a job. Callers wait for the socket.
     """
     try:
         with (
@@ -45,10 +45,10 @@ def serve_jobs(
             redirect_stderr(lines),
             socket.socket(socket.AF_UNIX) as server,
         ):
+            after = prepare()
             server.bind(str(path))
             server.listen()
             server.settimeout(seconds)
-            after = prepare()
             for _ in range(MOST_JOBS):
                 with suppress(TimeoutError):
                     connection, _ = server.accept()

@@ -37,7 +37,8 @@ from nightshift.errors import TransientError
 from nightshift.settings import Settings
 
 FOLDER = "spark"  # of the installation
-FREE_WITHIN = 60.0  # seconds that a job waits for a driver that starts or works, before it starts its own
+# Seconds that a job waits for a driver that starts, and for one that works, before it starts its own.
+STARTED_WITHIN, FREE_WITHIN = 60.0, 10.0
 LOOK_EVERY = 0.1  # seconds
 # What differs between tasks of one night and means nothing to a job.
 OF_A_TASK = re.compile(r"_?AIRFLOW_.*|TRACEPARENT|TRACESTATE|SHLVL|_")
@@ -115,11 +116,11 @@ class WaitingDriver:
         Returns:
             The job; None if the driver is not there, or does not get free in time.
         """
-        deadline = time.monotonic() + FREE_WITHIN
+        deadline = time.monotonic() + STARTED_WITHIN
         while (address := _address(self.file)) and time.monotonic() < deadline:
-            connection = _connect(address, deadline)
-            if connection is not None:
-                return DriverSubmission(job, outcome, self.file, address, connection)
+            with suppress(FileNotFoundError, ConnectionError):  # it still starts, or has just ended
+                connection = _connect(address)
+                return DriverSubmission(job, outcome, self.file, address, connection) if connection else None
             time.sleep(LOOK_EVERY)
         return None
 
@@ -210,19 +211,26 @@ def _address(file: Path) -> DriverAddress | None:
         return None
 
 
-def _connect(address: DriverAddress, deadline: float) -> socket.socket | None:
-    """A connection to a driver that is ready for a job; None if it still starts, has just ended, or has no time."""
+def _connect(address: DriverAddress) -> socket.socket | None:
+    """A connection to a driver that is ready for a job; None if it does not get free in time.
+
+    Raises:
+        FileNotFoundError: If it does not listen yet.
+        ConnectionError: If it has just ended.
+    """
     connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(FREE_WITHIN)
     try:
-        connection.settimeout(max(0.0, deadline - time.monotonic()))
         connection.connect(address.socket)
-        if connection.recv(len(READY_FOR_JOB)) == READY_FOR_JOB:
-            connection.settimeout(None)
-            return connection
-    except (FileNotFoundError, ConnectionError, TimeoutError):
-        pass
-    connection.close()
-    return None
+        if connection.recv(len(READY_FOR_JOB)) != READY_FOR_JOB:
+            raise ConnectionResetError
+    except BaseException as error:
+        connection.close()
+        if isinstance(error, TimeoutError):
+            return None
+        raise
+    connection.settimeout(None)
+    return connection
 
 
 def _remove_leftovers(folder: Path) -> None:

@@ -27,12 +27,16 @@ from nightshift.settings import PROJECT, Settings, SparkSettings
 GONE_WITHIN = 20  # seconds; a bound for a machine under load, not a measurement
 
 SERVER = """
-import sys
+import sys, time
 from pathlib import Path
 from nightshift.compute.serve_jobs import serve_jobs
 
+def prepare():
+    time.sleep(0.3)
+    return lambda: print("between jobs", flush=True)
+
 programs, _, socket, _, log, _, seconds = sys.argv[1:]
-serve_jobs(Path(programs), Path(socket), Path(log), float(seconds), lambda: lambda: print("between jobs", flush=True))
+serve_jobs(Path(programs), Path(socket), Path(log), float(seconds), prepare)
 """
 
 # Prints its process and what it is asked to, does what it is asked to, and leaves an outcome.
