@@ -15,6 +15,7 @@ from servers import wait_for
 
 from e2e.conftest import CHAMPION, NIGHT, MakeRun
 from nightshift.alerts.deliver import read_alerts
+from nightshift.compute.waiting_driver import FOLDER
 from nightshift.definition.calendar import newest_partition
 from nightshift.lake.files import local_path
 from nightshift.lake.landed_parts import landing_file
@@ -106,6 +107,13 @@ def test_every_night_holds_exactly_the_scheduled_departures(settings: Settings, 
         assert status.version == 1 and status.quality.startswith("pass")
         assert status.decision == "nothing"
     assert str(NIGHT) in make_run.output and "select * from scores.flight_delay" in make_run.output
+
+
+def test_the_jobs_of_the_night_shared_a_driver(settings: Settings, make_run: MakeRun) -> None:
+    [log] = (settings.var_path / FOLDER).glob("*.log")
+    text = log.read_text()
+    assert f"rows of features.flight_delay from {NIGHT} to {NIGHT}" in text
+    assert f"rows of scores.flight_delay from {NIGHT} to {NIGHT}" in text
 
 
 def test_the_first_champion_was_promoted_by_a_run_of_the_training(airflow: Replay) -> None:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import re
 import shutil
@@ -35,6 +36,8 @@ from nightshift.compute.outcome import read_outcome
 from nightshift.compute.serve_jobs import ENDED, READY_FOR_JOB
 from nightshift.errors import TransientError
 from nightshift.settings import Settings
+
+log = logging.getLogger(__name__)
 
 FOLDER = "spark"  # of the installation
 # Seconds that a job waits for a driver that starts, and for one that works, before it starts its own.
@@ -74,7 +77,7 @@ class WaitingDriver:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> bool:
-        """Starts it, unless it is there; it outlives this process.
+        """Starts it, unless it is there; it outlives this process. Jobs do without it if it cannot be started.
 
         Returns:
             Whether it was started.
@@ -83,28 +86,33 @@ class WaitingDriver:
         lock = os.open(self.file, os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._start(lock)
         except BlockingIOError:
             return False
-        else:
-            # A path in the installation's folder may be longer than a socket's may.
-            path = Path(tempfile.mkdtemp(prefix="nightshift-")) / "socket"
-            log, seconds = self.file.with_suffix(".log"), self.settings.spark.driver_waits
-            log.unlink(missing_ok=True)
-            with log.open("ab") as output:
-                self._process = subprocess.Popen(
-                    [*self.command, "--socket", str(path), "--log", str(log), "--seconds", str(seconds)],
-                    env=self.environment,
-                    cwd=self.settings.var_path,
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=subprocess.STDOUT,
-                    start_new_session=True,
-                    pass_fds=(lock,),
-                )
-            self.file.write_text(json.dumps(asdict(DriverAddress(self._process.pid, str(path), str(log)))))
-            return True
+        except OSError as error:
+            log.warning("no driver waits for jobs: %s", error)
+            return False
         finally:
             os.close(lock)
+        return True
+
+    def _start(self, lock: int) -> None:
+        # A path in the installation's folder may be longer than a socket's may.
+        path, output = Path(tempfile.mkdtemp(prefix="nightshift-")) / "socket", self.file.with_suffix(".log")
+        arguments = ["--socket", str(path), "--log", str(output), "--seconds", str(self.settings.spark.driver_waits)]
+        output.unlink(missing_ok=True)
+        with output.open("ab") as stream:
+            self._process = subprocess.Popen(
+                [*self.command, *arguments],
+                env=self.environment,
+                cwd=self.settings.var_path,
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                pass_fds=(lock,),
+            )
+        self.file.write_text(json.dumps(asdict(DriverAddress(self._process.pid, str(path), str(output)))))
 
     def submit(self, job: Job, outcome: str) -> DriverSubmission | None:
         """Gives it a job.

@@ -261,6 +261,12 @@ def test_what_drivers_left_is_removed_when_the_next_starts(settings: Settings, p
         second.kill()
 
 
+def test_a_driver_that_cannot_be_started_fails_nothing(settings: Settings) -> None:
+    driver = WaitingDriver(settings, ["/no/such/program"], {})
+    assert not driver.start()
+    assert driver.submit(Job("job"), new_outcome_uri(settings, "job")) is None
+
+
 @pytest.mark.parametrize("spark", [SparkSettings(driver_waits=0), SparkSettings(master="spark://host:7077")])
 def test_jobs_share_no_driver_where_they_are_not_to(settings: Settings, spark: SparkSettings) -> None:
     start_driver(settings.model_copy(update={"spark": spark}))()
