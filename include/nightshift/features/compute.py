@@ -10,9 +10,10 @@ import pyarrow as pa
 
 from nightshift.definition.calendar import available_at, zone_of
 from nightshift.definition.expressions import names_in
-from nightshift.definition.features import Aggregate, Lookup
+from nightshift.definition.features import Lookup
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.spark_sql import SPARK_TYPES
+from nightshift.features.operands import Operands
 from nightshift.features.plan import Tile, VisibleTile
 from nightshift.features.tiling import AT, TileFile, TileWriter
 from nightshift.features.transform import lookup_column, with_computed
@@ -22,6 +23,8 @@ from nightshift.lake.tables import spark_schema
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
+
+    from nightshift.compute.scan import FileScan
 
 
 def with_derived(definition: ModelDefinition, source: str, rows: DataFrame) -> DataFrame:
@@ -85,22 +88,35 @@ def write_day_tiles(
     A day whose rows are spread over several workers has several files; a key may be in each of them.
     """
     rows = visible_rows(definition, source, rows, [tile.start for tile in fingerprints])
-    aggregates = {name: aggregate for group in writer.groups for name, aggregate in group.stored_aggregates.items()}
-    # Aggregates over the same values share a column.
-    values = {name: (a.value, a.where, _operand_type(a)) for name, a in aggregates.items()}
-    columns = {value: f"_{number}" for number, value in enumerate(dict.fromkeys(values.values()))}
-    operands = {name: columns[value] for name, value in values.items()}
-    inputs = {operands[name]: _operand(a, rows).alias(operands[name]) for name, a in aggregates.items()}
-    names = dict.fromkeys(["source_date", *(column for group in writer.groups for column in group.by)])
-    dated = [AT] if any(aggregate.agg == "last" for aggregate in aggregates.values()) else []
-    needed = rows.select(*names, *dated, *inputs.values())
+    groups, operands = writer.groups, Operands.of(writer.groups)
+    inputs = [operand.column(rows).alias(name) for operand, name in operands.columns.items()]
+    names = dict.fromkeys(["source_date", *(column for group in groups for column in group.by)])
+    is_dated = any(aggregate.agg == "last" for group in groups for aggregate in group.stored_aggregates.values())
+    needed = rows.select(*names, *([AT] if is_dated else []), *inputs)
+    return _tile_files(needed, lambda batches: _write_days(batches_to_tables(batches), operands, fingerprints, writer))
+
+
+def write_landed_day_tiles(
+    spark: SparkSession, rows: FileScan, operands: Operands, fingerprints: Mapping[Tile, str], writer: TileWriter
+) -> list[TileFile]:
+    """Builds tiles of one day each as `write_day_tiles` does, of rows that have the operands as they landed.
+
+    The workers read the rows themselves: these never enter the JVM.
+    """
 
     def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for table in batches_to_tables(batches):
-            for file in writer.write_days(table, operands, fingerprints):
-                yield file.to_batch()
+        tables = (operands.read(table) for table in batches_to_tables(batches))
+        return _write_days(tables, operands, fingerprints, writer)
 
-    return _tile_files(needed, write)
+    return [TileFile.of(row.asDict()) for row in rows.map(spark, write, TileFile.SCHEMA).collect()]
+
+
+def _write_days(
+    tables: Iterable[pa.Table], operands: Operands, fingerprints: Mapping[Tile, str], writer: TileWriter
+) -> Iterator[pa.RecordBatch]:
+    for table in tables:
+        for file in writer.write_days(table, operands.names, fingerprints):
+            yield file.to_batch()
 
 
 def write_longer_tiles(
@@ -166,26 +182,6 @@ def _with_windows(definition: ModelDefinition, inputs: Sequence[WindowInputs]) -
         return pa.table(columns)
 
     return add
-
-
-def _operand(aggregate: Aggregate, rows: DataFrame) -> Column:
-    """The values of rows that an aggregate aggregates; null where the row is not counted. -0.0 is 0.0."""
-    from pyspark.sql import functions as F
-
-    if aggregate.agg in {"count", "rate"}:
-        return F.expr(aggregate.where or "true")
-    value = F.expr(str(aggregate.value))
-    kind = rows.select(value).schema[0].dataType
-    if kind.typeName() in {"double", "float"}:  # as text, zeros with and without a sign would be two values
-        value = value + F.lit(0.0).cast(kind)
-    value = F.when(F.expr(aggregate.where), value) if aggregate.where else value
-    return value.cast(_operand_type(aggregate))
-
-
-def _operand_type(aggregate: Aggregate) -> str:
-    if aggregate.agg in {"count", "rate"}:
-        return "boolean"
-    return "string" if aggregate.agg == "approx_distinct" or aggregate.type == "category" else "double"
 
 
 def join_lookups(

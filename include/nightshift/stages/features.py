@@ -28,9 +28,11 @@ from nightshift.features.compute import (
     join_lookups,
     prepare_observations,
     write_day_tiles,
+    write_landed_day_tiles,
     write_longer_tiles,
 )
 from nightshift.features.observations import observe, observed_dates
+from nightshift.features.operands import Operands
 from nightshift.features.plan import SPANS, FeaturePlan, Tile, plan_features
 from nightshift.features.tiles import consecutive_tiles, plan_tiles, published_tiles, recipe
 from nightshift.features.tiling import TileFile, TileWriter
@@ -73,11 +75,14 @@ class RawTables:
         partitions = {name: published_partitions(lake, spec, snapshots[name]) for name, spec in specs.items()}
         return cls(spark, lake, definition, snapshots, partitions)
 
+    def scan(self, source: str, first: date, last: date, columns: Sequence[str] = ()) -> FileScan:
+        """A scan of the rows of a source dated from `first` to `last`; see `rows`."""
+        spec = raw_table(self.definition, source)
+        return FileScan.of(spec, data_files(self.lake, spec, first, last, self.snapshots[source]), columns)
+
     def rows(self, source: str, first: date, last: date, columns: Sequence[str] = ()) -> DataFrame:
         """The rows of a source dated from `first` to `last`, with some of its columns; with all if none is named."""
-        spec = raw_table(self.definition, source)
-        files = data_files(self.lake, spec, first, last, self.snapshots[source])
-        return FileScan.of(spec, files, columns).frame(self.spark)
+        return self.scan(source, first, last, columns).frame(self.spark)
 
     def in_runs(self, source: str, days: Sequence[date], columns: Sequence[str]) -> DataFrame:
         """The rows of some dates of a source, neighbouring dates in one task, a task a core."""
@@ -247,8 +252,11 @@ def _build_tiles(
     """Builds tiles of one span: single days from raw rows, longer tiles from the files of their parts."""
     tiles = list(fingerprints)
     if tiles[0].days == SPANS[0]:
-        rows = raw.rows(source, tiles[0].start, tiles[-1].last, tile_columns(raw.definition, source))
-        return write_day_tiles(raw.definition, source, rows, fingerprints, writer)
+        scan = raw.scan(source, tiles[0].start, tiles[-1].last, tile_columns(raw.definition, source))
+        operands = Operands.of(writer.groups)
+        if operands.are_landed(raw.definition.sources[source], writer.groups):
+            return write_landed_day_tiles(raw.spark, scan, operands, fingerprints, writer)
+        return write_day_tiles(raw.definition, source, scan.frame(raw.spark), fingerprints, writer)
     shorter = {part: files[part] for tile in tiles for part in tile.parts if part in files}
     return write_longer_tiles(raw.spark, fingerprints, shorter, writer)
 
