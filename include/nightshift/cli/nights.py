@@ -124,7 +124,7 @@ def score(
     from nightshift.definition.nights import nights_within
     from nightshift.project import Project
     from nightshift.replay.summary import nights_table
-    from nightshift.stages.by_hand import monitor_night, score_night
+    from nightshift.stages.by_hand import monitor_night, require_landed, score_night
     from nightshift.stages.ingest import describe_changes
     from nightshift.status import night_statuses
 
@@ -132,6 +132,7 @@ def score(
     if last is not None and last < night:
         raise typer.BadParameter("--to is before --night")
     dates = nights_within(project.definition, night.date(), last.date() if last else night.date())
+    require_landed(project, dates[0])  # before a driver starts for nothing
     with progress() as show, shared_driver(project.settings):
         for day in dates:
             score_night(project, day, f"by-hand-{day}", show)

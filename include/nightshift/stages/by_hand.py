@@ -61,7 +61,7 @@ def score_night(project: Project, night: date, run_id: str, progress: Progress) 
         DataError: If a check failed.
         TerminalError: If the date is not a night of the model, or there is no champion.
     """
-    _require_landed(project, night)
+    require_landed(project, night)
     progress(f"{night}: reading the landed files")
     audit_and_publish(project, ingest(project, night, run_id, progress), night, run_id, progress)
     for job, title in (("features", "computing features"), ("score", "scoring")):
@@ -107,7 +107,7 @@ def stage(project: Project, job: str, night: date, progress: Progress) -> tuple[
     return run_job(project.settings, Job(job, arguments), progress).staged
 
 
-def _require_landed(project: Project, night: date) -> None:
+def require_landed(project: Project, night: date) -> None:
     """Requires the files that the DAG would wait for.
 
     Raises:
