@@ -15,7 +15,6 @@ from servers import wait_for
 
 from e2e.conftest import CHAMPION, NIGHT, MakeRun
 from nightshift.alerts.deliver import read_alerts
-from nightshift.compute.waiting_driver import FOLDER
 from nightshift.definition.calendar import newest_partition
 from nightshift.lake.files import local_path
 from nightshift.lake.landed_parts import landing_file
@@ -109,13 +108,6 @@ def test_every_night_holds_exactly_the_scheduled_departures(settings: Settings, 
     assert str(NIGHT) in make_run.output and "select * from scores.flight_delay" in make_run.output
 
 
-def test_the_jobs_of_the_night_shared_a_driver(settings: Settings, make_run: MakeRun) -> None:
-    [log] = (settings.var_path / FOLDER).glob("*.log")
-    text = log.read_text()
-    assert f"rows of features.flight_delay from {NIGHT} to {NIGHT}" in text
-    assert f"rows of scores.flight_delay from {NIGHT} to {NIGHT}" in text
-
-
 def test_the_first_champion_was_promoted_by_a_run_of_the_training(airflow: Replay) -> None:
     project, run_id = airflow.project, f"first__{CHAMPION}"
     assert [run["dag_run_id"] for run in airflow.api.runs("flight_delay.train")] == [run_id]
@@ -161,6 +153,14 @@ def test_a_bad_night_is_mended_by_clearing(airflow: Replay, mended_night: Mended
     scored = published_dates(airflow.project.lake, scores_table(airflow.project.definition))
     assert scored[BAD] == mended_night.departures
     assert airflow.api.run("flight_delay.score", f"night__{BAD}")["state"] == "success"
+
+
+@pytest.mark.parametrize("task", ["features.features", "scores.score"])
+def test_the_jobs_of_a_night_share_a_driver(settings: Settings, mended_night: MendedNight, task: str) -> None:
+    """A JVM that a job starts for itself says so in the job's log."""
+    logs = (settings.var_path / "logs" / "tasks").rglob(f"run_id=night__{BAD}/task_id={task}/*.log")
+    text = max(logs, key=lambda log: log.stat().st_mtime).read_text()
+    assert "session ready" in text and "incubator" not in text
 
 
 def test_a_row_that_is_set_aside_does_not_stop_the_night_and_is_told(
