@@ -93,7 +93,11 @@ def write_day_tiles(
     names = dict.fromkeys(["source_date", *(column for group in groups for column in group.by)])
     is_dated = any(aggregate.agg == "last" for group in groups for aggregate in group.stored_aggregates.values())
     needed = rows.select(*names, *([AT] if is_dated else []), *inputs)
-    return _tile_files(needed, lambda batches: _write_days(batches_to_tables(batches), operands, fingerprints, writer))
+
+    def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        return _write_days(batches_to_tables(batches), operands, fingerprints, writer)
+
+    return _tile_files(needed.mapInArrow(write, TileFile.SCHEMA))
 
 
 def write_landed_day_tiles(
@@ -108,7 +112,7 @@ def write_landed_day_tiles(
         tables = (operands.read(table) for table in batches_to_tables(batches))
         return _write_days(tables, operands, fingerprints, writer)
 
-    return [TileFile.of(row.asDict()) for row in rows.map(spark, write, TileFile.SCHEMA).collect()]
+    return _tile_files(rows.map(spark, write, TileFile.SCHEMA))
 
 
 def _write_days(
@@ -130,14 +134,12 @@ def write_longer_tiles(
             parts = {part: shorter[part] for part in tile.parts if part in shorter}
             yield from (file.to_batch() for file in writer.write_longer(tile, fingerprints[tile], parts))
 
-    return _tile_files(spark.range(len(tiles)), write)
+    return _tile_files(spark.range(len(tiles)).mapInArrow(write, TileFile.SCHEMA))
 
 
-def _tile_files(
-    rows: DataFrame, write: Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]
-) -> list[TileFile]:
-    """Runs a writer on the workers; the files that it wrote."""
-    return [TileFile.of(row.asDict()) for row in rows.mapInArrow(write, TileFile.SCHEMA).collect()]
+def _tile_files(written: DataFrame) -> list[TileFile]:
+    """Runs the workers that write tiles; the files that they wrote."""
+    return [TileFile.of(row.asDict()) for row in written.collect()]
 
 
 TableTransform = Callable[[pa.Table], pa.Table]
