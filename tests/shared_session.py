@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-import runpy
-import sys
 from collections.abc import Callable
 from contextlib import redirect_stdout
 
@@ -14,6 +12,7 @@ from pyspark import SparkContext
 
 from nightshift.compute.job import TRANSIENT, Job, JobResult
 from nightshift.compute.outcome import new_outcome_uri, read_outcome
+from nightshift.compute.serve_jobs import run_program
 from nightshift.settings import Settings, get_settings
 
 
@@ -53,13 +52,11 @@ class SharedSessionJob:
                 context = SparkContext.getOrCreate()
                 names = {name: value for name, value in os.environ.items() if name.startswith("NIGHTSHIFT_")}
                 patch.setattr(context, "environment", context.environment | names)
-            patch.setattr(sys, "argv", [str(program), *self.job.arguments, "--outcome", self.outcome])
             get_settings.cache_clear()
             try:
                 with redirect_stdout(io.StringIO()) as log:
-                    runpy.run_path(str(program), run_name="__main__")
-            except SystemExit as end:
-                assert end.code in {1, 2, TRANSIENT}, end
+                    code = run_program(program, [*self.job.arguments, "--outcome", self.outcome])
+                assert code in {0, 1, 2, TRANSIENT}, code
             finally:
                 get_settings.cache_clear()
                 for line in log.getvalue().splitlines():

@@ -7,19 +7,16 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from processes import GONE_WITHIN, watched
 
 from nightshift.compute.job import Job, complete, submit
 from nightshift.compute.outcome import JobOutcome, read_outcome, write_outcome
 from nightshift.compute.spark_submit import SparkSubmission, SparkSubmit
 from nightshift.errors import NightshiftError, TerminalError, TransientError
 from nightshift.settings import PROJECT, CatalogSettings, Settings, SparkSettings
-
-GONE_WITHIN = 20  # seconds; a bound for a machine under load, not a measurement
 
 
 class Scripted(SparkSubmit):
@@ -50,16 +47,6 @@ def failure(settings: Settings, code: str) -> NightshiftError:
     with pytest.raises(NightshiftError) as caught:
         complete(scripted(settings, code), lambda line: None)
     return caught.value
-
-
-@contextmanager
-def watched(pid: int) -> Iterator[Callable[[], bool]]:
-    """Whether a process ends in time, even one that nobody is left to wait for."""
-    handle = os.pidfd_open(pid)
-    try:
-        yield lambda: bool(select.select([handle], [], [], GONE_WITHIN)[0])
-    finally:
-        os.close(handle)
 
 
 # ---- what is submitted

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from processes import GONE_WITHIN, watched
 
 from nightshift.compute import waiting_driver
 from nightshift.compute.job import Job, complete, start_driver
@@ -23,8 +22,6 @@ from nightshift.compute.spark_submit import SparkSubmission, SparkSubmit
 from nightshift.compute.waiting_driver import DriverSubmission, WaitingDriver
 from nightshift.errors import TerminalError, TransientError
 from nightshift.settings import PROJECT, Settings, SparkSettings
-
-GONE_WITHIN = 20  # seconds; a bound for a machine under load, not a measurement
 
 SERVER = """
 import sys, time
@@ -108,16 +105,6 @@ def wait_for(condition: Callable[[], bool]) -> bool:
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.05)
     return condition()
-
-
-@contextmanager
-def watched(pid: int) -> Iterator[Callable[[], bool]]:
-    """Whether a process ends in time, even one that nobody is left to wait for."""
-    handle = os.pidfd_open(pid)
-    try:
-        yield lambda: bool(select.select([handle], [], [], GONE_WITHIN)[0])
-    finally:
-        os.close(handle)
 
 
 def address(driver: WaitingDriver) -> waiting_driver.DriverAddress:
