@@ -81,7 +81,7 @@ class SparkSubmit:
         if program is None:
             raise TerminalError("spark-submit is not installed", fix="install the locked requirements: make install")
         conf = {"spark.driver.memory": spark.driver_memory, **self._common_conf(job)}
-        conf |= self._local_conf(job) if spark.is_local else self._cluster_conf(job)
+        conf |= self._local_conf() if spark.is_local else self._cluster_conf(job)
         command = [program, "--master", spark.master]
         for key, value in (conf | spark.conf).items():
             command += ["--conf", f"{key}={value}"]
@@ -95,6 +95,7 @@ class SparkSubmit:
         python = {"PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable, "PYTHONUNBUFFERED": "1"}
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
         local = {"SPARK_LOCAL_IP": "127.0.0.1", "OMP_NUM_THREADS": "1", "SPARK_LAUNCHER_OPTS": ONE_NIGHT}
+        local[worker_daemon.PROGRAM] = job.name
         if not self.settings.spark.is_local:
             local = {}
         return {**inherited, **self.settings.as_environment(), "PATH": path, **python, **local, **job.environment}
@@ -111,9 +112,12 @@ class SparkSubmit:
             "spark.driver.extraJavaOptions": self._jvm_flags(job),
         }
 
-    def _local_conf(self, job: Job) -> dict[str, str]:
-        conf = {"spark.sql.shuffle.partitions": "2", "spark.sql.adaptive.enabled": "false"}
-        return conf | ({"spark.python.daemon.module": worker_daemon.__name__} if job.name == WAITING else {})
+    def _local_conf(self) -> dict[str, str]:
+        return {
+            "spark.sql.shuffle.partitions": "2",
+            "spark.sql.adaptive.enabled": "false",
+            "spark.python.daemon.module": worker_daemon.__name__,
+        }
 
     def _cluster_conf(self, job: Job) -> dict[str, str]:
         # The driver inherits our environment. These variables show in Spark's pages: what is secret stays here, and

@@ -1,17 +1,25 @@
-"""The process that Spark's Python workers are forks of, with what the jobs of a night import.
+"""The process that Spark's Python workers are forks of, with what the workers of a job import.
 
-In place of `pyspark.daemon` (`spark.python.daemon.module`): a worker of a small night would take seconds to import what
-it uses for milliseconds. Only imports happen before the forks, as in the scheduler that tasks are forks of.
+In place of `pyspark.daemon` (`spark.python.daemon.module`): every worker would take a second or more for imports, and a
+worker of a small night uses them for milliseconds. Only imports happen before the forks, as in the scheduler that tasks
+are forks of.
 """
 
 from __future__ import annotations
 
+import gc
 import importlib
+import os
 import runpy
 
-PRELOADED = ("nightshift.scoring.batches", "nightshift.features.compute", "skops.io", "sklearn.ensemble")
+PROGRAM = "NIGHTSHIFT_SPARK_PROGRAM"  # the variable with the name of the driver's program
+FEATURES = ("nightshift.compute.scan", "nightshift.compute.session", "nightshift.features.compute")
+SCORES = (*FEATURES, "nightshift.scoring.batches", "skops.io", "sklearn.ensemble")
+# What the workers of a program import.
+IMPORTS = {"features": FEATURES, "score": SCORES, "waiting": SCORES}
 
 if __name__ == "__main__":
-    for name in PRELOADED:
+    for name in IMPORTS.get(os.environ.get(PROGRAM, ""), ()):
         importlib.import_module(name)
+    gc.freeze()  # workers collect garbage after every task: what is imported is none
     runpy.run_module("pyspark.daemon", run_name="__main__")

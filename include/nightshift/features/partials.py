@@ -94,6 +94,26 @@ def merge(aggregate: Aggregate, partials: Partials, starts: Numbers, stops: Numb
     }
 
 
+def merge_groups(aggregate: Aggregate, partials: Partials, groups: Numbers, count: int) -> Partials:
+    """Merges the rows of each group, in any order.
+
+    Args:
+        aggregate: The aggregate.
+        partials: Its partials, one value each for some rows.
+        groups: The number of each row's group.
+        count: The number of groups; each has a row.
+
+    Returns:
+        The partials of each group.
+    """
+    if aggregate.agg in {"last", "approx_distinct"}:
+        # The narrowest type: NumPy sorts integers of two bytes with a radix sort, several times as fast.
+        order = np.argsort(groups.astype(np.min_scalar_type(count)), kind="stable")
+        starts = np.searchsorted(groups[order], np.arange(count + 1))
+        return merge(aggregate, take(partials, order), starts[:-1], starts[1:])
+    return {part: _reduce_groups(part, partial, groups, count) for part, partial in partials.items()}
+
+
 def lower(aggregate: Aggregate, partials: Partials) -> pa.Array:
     """The feature of each range: null where nothing was aggregated."""
     match aggregate.agg:
@@ -199,6 +219,15 @@ def _reduce(operation: np.ufunc, values: Numbers, starts: Numbers, stops: Number
     with np.errstate(invalid="ignore"):
         merged = operation.reduceat(padded, indices)[::2] if len(starts) else padded[:0]
     return np.where(starts < stops, merged, padded[-1])
+
+
+def _reduce_groups(part: str, values: Numbers, groups: Numbers, count: int) -> Numbers:
+    if part not in _MERGE:
+        # Sums are exact in doubles whatever they count, see the limbs.
+        return np.bincount(groups, values, count).astype(values.dtype)
+    reduced = np.full(count, _EMPTY[part])
+    _MERGE[part].at(reduced, groups, values)
+    return reduced
 
 
 def _newest(partials: Partials, name: str, starts: Numbers, stops: Numbers) -> Partials:

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from nightshift.definition.features import Aggregate
-from nightshift.features.partials import Numbers, Partials, lift, load, merge, store, take
+from nightshift.features.partials import Numbers, Partials, lift, load, merge_groups, store, take
 from nightshift.features.plan import Tile
 from nightshift.lake.files import make_folder_of, open_fs
 from nightshift.lake.groups import Group, partial_names
@@ -210,16 +210,18 @@ def key_codes(keys: Sequence[pa.Array], rows: int) -> Numbers:
 def _merged(group: Group, keys: Sequence[pa.Array], rows: int, partials: Mapping[str, Partials]) -> pa.Table:
     """A row per key, from rows in any order."""
     codes = key_codes(keys, rows)
-    keyed = np.flatnonzero(codes >= 0)
-    # The narrowest type: NumPy sorts integers of two bytes with a radix sort, several times as fast.
-    narrow = codes[keyed].astype(np.min_scalar_type(codes.max(initial=0)))
-    order = keyed[np.argsort(narrow, kind="stable")]
-    starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
-    stops = np.append(starts[1:], len(order)) if len(order) else starts
-    first = pa.array(order[starts])
-    columns = {name: key.take(first) for name, key in zip(group.keys, keys, strict=True)}
+    if (codes < 0).any():
+        keyed = np.flatnonzero(codes >= 0)
+        codes, keys = codes[keyed], [key.take(pa.array(keyed)) for key in keys]
+        partials = {name: take(of_rows, keyed) for name, of_rows in partials.items()}
+    if len(keys) > 1:
+        codes = np.unique(codes, return_inverse=True)[1]
+    count = codes.max(initial=-1) + 1
+    first = np.empty(count, np.int64)
+    first[codes[::-1]] = np.arange(len(codes))[::-1]  # of several rows with a key the last one assigned stays
+    columns = {name: key.take(pa.array(first)) for name, key in zip(group.keys, keys, strict=True)}
     for name, aggregate in group.stored_aggregates.items():
-        merged = merge(aggregate, take(partials[name], order), starts, stops)
+        merged = merge_groups(aggregate, partials[name], codes, count)
         columns |= {f"{name}__{part}": store(part, partial) for part, partial in merged.items()}
     return pa.table(columns)
 

@@ -15,7 +15,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from nightshift.definition.features import Aggregate
-from nightshift.features.partials import LIMBS, load, stack, store, take
+from nightshift.features.partials import LIMBS, load, lower, merge, merge_groups, stack, store, take
 from nightshift.features.sketches import SKETCH_BITS
 from nightshift.lake.groups import partial_names, partial_types
 from unit.features.aggregates import (
@@ -73,6 +73,20 @@ def test_ranges_may_overlap_and_be_empty_and_come_in_any_order(agg: Aggregate, d
     partials_of_rows = lifted(agg, [value for value, _ in rows], [minute for _, minute in rows])
     alone = [feature(agg, *(list(half) for half in zip(*rows[a:b], strict=True))) if a < b else None for a, b in ranges]
     assert same(features(agg, partials_of_rows, ranges), alone)
+
+
+@pytest.mark.parametrize("agg", AGGREGATES)
+@given(data=st.data())
+def test_groups_of_rows_in_any_order_are_merged_as_their_ranges_would_be(agg: Aggregate, data: st.DataObject) -> None:
+    rows = data.draw(rows_for(agg).filter(bool))
+    count = data.draw(st.integers(1, len(rows)))
+    # Each group has a row.
+    groups = np.array(data.draw(st.permutations([*range(count), *(row % count for row in range(count, len(rows)))])))
+    order = np.argsort(groups, kind="stable")
+    starts = np.searchsorted(groups[order], np.arange(count + 1))
+    partials = lifted(agg, [value for value, _ in rows], [minute for _, minute in rows])
+    ranges = merge(agg, take(partials, order), starts[:-1], starts[1:])
+    assert same(lower(agg, merge_groups(agg, partials, groups, count)).to_pylist(), lower(agg, ranges).to_pylist())
 
 
 @pytest.mark.parametrize("agg", AGGREGATES)
