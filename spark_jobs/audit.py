@@ -5,7 +5,8 @@ spark-submit spark_jobs/audit.py --model flight_delay --run by-hand --staged var
 
 from argparse import ArgumentParser, Namespace
 
-from nightshift.compute.driver import log, run
+from nightshift.compute.driver import run
+from nightshift.compute.job_log import log
 from nightshift.compute.session import start_session
 from nightshift.project import Project
 from nightshift.stages.audit import audit_on_spark

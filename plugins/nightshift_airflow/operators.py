@@ -53,7 +53,7 @@ class LandedSensor(BaseSensorOperator):
     def poke(self, context: Context) -> bool:
         """Whether every file has landed; after a while, an alert names those that have not.
 
-        While the landed files are read, a driver starts for the night's jobs.
+        Meanwhile a driver waits for the night's jobs, too, so that it is there when the files land.
         """
         missing = self._missing()
         for uri in missing:
@@ -62,8 +62,7 @@ class LandedSensor(BaseSensorOperator):
         waited = (datetime.now(UTC) - since).total_seconds() if since else 0.0
         if missing and since and self.alert_after is not None and waited >= self.alert_after:
             self._send_alert(context, missing, since)
-        if not missing:
-            start_driver()
+        start_driver(look_again=self.poke_interval if missing else 0.0)
         return not missing
 
     def execute(self, context: Context) -> Any:

@@ -23,9 +23,11 @@ from types import SimpleNamespace
 
 from nightshift.alerts.deliver import read_alerts
 from nightshift.settings import get_settings
+from nightshift_airflow import operators
 from nightshift_airflow.operators import LandedSensor
 
-found = {}
+found, drivers = {}, []
+operators.start_driver = lambda look_again: drivers.append(look_again)
 for name, case in json.loads(sys.argv[1]).items():
     sensor = LandedSensor(
         task_id="wait", model="tiny", night=case["night"], alert_after=case["alert_after"], timeout=3600,
@@ -45,7 +47,8 @@ for name, case in json.loads(sys.argv[1]).items():
         except Exception as error:
             ended = f"{type(error).__name__}: {error}"
         told = [one for one in read_alerts(get_settings()) if f"/{name}/" in one["incident"]]
-        looked.append({"ended": ended, "since": since and since.isoformat(), "mode": sensor.mode, "told": told})
+        looked.append({"ended": ended, "since": since and since.isoformat(), "mode": sensor.mode, "told": told,
+            "driver": drivers[-1]})
     found[name] = looked
 print("RESULT" + json.dumps(found))
 """
@@ -124,6 +127,12 @@ def test_a_task_that_checks_often_does_not_end_in_between(looked: Looked) -> Non
     assert modes == {name: {"poke" if name in often else "reschedule"} for name in CASES}
     assert [len(check["told"]) for check in looked["often, early"]] == [0]
     assert [len(check["told"]) for check in looked["often, late"]] == [1, 1]
+
+
+def test_a_driver_waits_with_the_night_until_its_next_check(looked: Looked) -> None:
+    assert {looks[-1]["driver"] for name, looks in looked.items() if "often" in name} == {1.0}
+    assert looked["late"][-1]["driver"] == 60.0
+    assert looked["landed"][-1]["driver"] == 0.0
 
 
 def test_only_what_is_missing_is_named(looked: Looked, landing: Path) -> None:

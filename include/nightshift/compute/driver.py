@@ -1,4 +1,4 @@
-"""What the program of every Spark job does around its stage: arguments, progress, one clear last line, the outcome."""
+"""What the program of every Spark job does around its stage: arguments, one clear last line, the outcome."""
 
 from __future__ import annotations
 
@@ -6,20 +6,19 @@ import argparse
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Sequence
 
 from pyspark.errors import PySparkException
 
 from nightshift import errors
 from nightshift.compute.executors import watch_executors
-from nightshift.compute.job import PROGRESS, TERMINAL, TRANSIENT
+from nightshift.compute.job import TERMINAL, TRANSIENT
+from nightshift.compute.job_log import log
 from nightshift.compute.outcome import JobOutcome, write_outcome
 from nightshift.errors import NightshiftError, TerminalError, TransientError
 from nightshift.service_errors import explain
 from nightshift.types import Staged
 
-Step = TypeVar("Step")
 OURS = re.compile(r"nightshift\.errors\.(?P<kind>\w+): ")  # how a Python worker prints an error of ours
 
 
@@ -38,22 +37,6 @@ def run(parser: argparse.ArgumentParser, stage: Callable[[argparse.Namespace], S
     _leave(outcome, arguments.outcome)
     if code:
         raise SystemExit(code)
-
-
-def progress(subject: str, steps: Sequence[Step]) -> Iterator[Step]:
-    """Says how far a job is, before each of several steps; a single step needs no line."""
-    for number, step in enumerate(steps):
-        if len(steps) > 1:
-            log(f"{PROGRESS}{subject}: {number} of {len(steps)}")
-        yield step
-    if len(steps) > 1:
-        log(f"{PROGRESS}{subject}: {len(steps)} of {len(steps)}")
-
-
-def log(line: str) -> None:
-    """Writes a line of the job's log, at once."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 def reason(error: Exception) -> str:

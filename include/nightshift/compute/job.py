@@ -168,12 +168,18 @@ def find_submitter(settings: Settings) -> Submitter:
     return submitter
 
 
-def start_driver(settings: Settings) -> Callable[[], None]:
+def start_driver(settings: Settings, look_again: float = 0.0) -> Callable[[], None]:
     """Starts a driver for the jobs of nights, where they share one; it ends by itself when no job comes.
+
+    Args:
+        settings: The installation.
+        look_again: In how many seconds a job may come at the earliest; no driver is started that would end by then.
 
     Returns:
         What ends it at once, if this call has started it.
     """
+    if look_again >= settings.spark.driver_waits:
+        return lambda: None
     submitter = find_submitter(settings)
     return submitter.start_driver() if isinstance(submitter, SharingSubmitter) else lambda: None
 

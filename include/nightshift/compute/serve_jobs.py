@@ -2,8 +2,8 @@
 
 A caller connects to the driver's socket, is told that the driver is ready for it, and sends a line: the name of a
 program in `spark_jobs/` and its arguments. The program runs in this process as it would in one of its own. When it has
-ended, the caller is told so; everything else it reads from the driver's log and the job's outcome file. See
-`compute/waiting_driver.py`.
+ended, the caller is told so; everything else it reads from the driver's log and the job's outcome file. A caller that
+sends no line makes the driver wait as long again. See `compute/waiting_driver.py`.
 """
 
 from __future__ import annotations
@@ -49,13 +49,19 @@ def serve_jobs(
             server.bind(str(path))
             server.listen()
             server.settimeout(seconds)
-            for _ in range(MOST_JOBS):
-                with suppress(TimeoutError):
+            jobs = 0
+            while jobs < MOST_JOBS:
+                try:
                     connection, _ = server.accept()
-                    if _serve(connection, programs):
-                        after()
-                        continue
-                return
+                except TimeoutError:
+                    return
+                code = _serve(connection, programs)
+                if code is None:
+                    continue
+                if code:
+                    return
+                jobs += 1
+                after()
     finally:
         shutil.rmtree(path.parent, ignore_errors=True)
 
@@ -76,8 +82,12 @@ def run_program(program: Path, arguments: list[str]) -> int:
     return 0
 
 
-def _serve(connection: socket.socket, programs: Path) -> bool:
-    """Runs the job of a caller, if it still waits: whether the driver may go on."""
+def _serve(connection: socket.socket, programs: Path) -> int | None:
+    """Runs the job of a caller.
+
+    Returns:
+        The exit code of its program; None if the caller has no job.
+    """
     connection.settimeout(None)
     with connection, connection.makefile("r") as lines:
         try:
@@ -85,8 +95,8 @@ def _serve(connection: socket.socket, programs: Path) -> bool:
             line = lines.readline()
         except ConnectionError:
             line = ""
-        if not line:  # it has waited long enough, and started a driver of its own
-            return True
+        if not line:  # it has started a driver of its own meanwhile, or only asks this one to wait on
+            return None
         call, ended = json.loads(line), threading.Event()
         watch = threading.Thread(target=_end_with_caller, args=(lines, ended), daemon=True)
         watch.start()
@@ -95,7 +105,7 @@ def _serve(connection: socket.socket, programs: Path) -> bool:
         with suppress(ConnectionError):
             connection.sendall(ENDED)
         watch.join(CLOSES_WITHIN)
-        return code == 0
+        return code
 
 
 def _end_with_caller(lines: TextIO, ended: threading.Event) -> None:

@@ -77,7 +77,9 @@ class WaitingDriver:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> bool:
-        """Starts it, unless it is there; it outlives this process. Jobs do without it if it cannot be started.
+        """Starts it, unless it is there, or has it wait on; it outlives this process.
+
+        Jobs do without it if it cannot be started.
 
         Returns:
             Whether it was started.
@@ -88,6 +90,7 @@ class WaitingDriver:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._start(lock)
         except BlockingIOError:
+            self._extend()
             return False
         except OSError as error:
             log.warning("no driver waits for jobs: %s", error)
@@ -113,6 +116,13 @@ class WaitingDriver:
                 pass_fds=(lock,),
             )
         self.file.write_text(json.dumps(asdict(DriverAddress(self._process.pid, str(path), str(output)))))
+
+    def _extend(self) -> None:
+        """Has it wait for a job as long as if it began to wait now, once it listens."""
+        if address := _address(self.file):
+            with suppress(OSError), socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(LOOK_EVERY)
+                connection.connect(address.socket)
 
     def submit(self, job: Job, outcome: str) -> DriverSubmission | None:
         """Gives it a job.

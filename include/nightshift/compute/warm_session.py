@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 
 from pyspark.sql import SparkSession
 
@@ -19,21 +20,27 @@ BETWEEN = (
 
 
 def warm_session() -> Callable[[], None]:
-    """Starts the session and the process of its Python workers, and runs a query through both.
+    """Starts the session, and a first query that starts the process of its Python workers.
 
     Returns:
         What is to be done after a job: it forgets what the job has cached, and imports what the next one needs.
     """
     starting = start_session("nightshift")
-    _import(BEFORE)
-    session = starting.result()
-    session.range(0, 1, 1, 1).mapInArrow(lambda batches: batches, "id bigint").groupBy("id").count().collect()
-    return lambda: _clear(session)
+    query = ThreadPoolExecutor(1).submit(_query, starting)
+    _import(BEFORE)  # while the JVM works
+    session = starting.result()  # the query may go on beside the first job, whose workers wait for that process, too
+
+    def clear() -> None:
+        query.result()
+        session.catalog.clearCache()
+        _import(BETWEEN)
+
+    return clear
 
 
-def _clear(session: SparkSession) -> None:
-    session.catalog.clearCache()
-    _import(BETWEEN)
+def _query(starting: Future[SparkSession]) -> None:
+    query = starting.result().range(0, 1, 1, 1).mapInArrow(lambda batches: batches, "id bigint")
+    query.groupBy("id").count().collect()
 
 
 def _import(names: tuple[str, ...]) -> None:

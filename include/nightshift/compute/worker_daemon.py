@@ -13,7 +13,7 @@ import os
 import runpy
 
 PROGRAM = "NIGHTSHIFT_SPARK_PROGRAM"  # the variable with the name of the driver's program
-FEATURES = ("nightshift.compute.scan", "nightshift.compute.session", "nightshift.features.compute")
+FEATURES = ("nightshift.compute.scan", "nightshift.compute.staging_writer", "nightshift.features.compute")
 SCORES = (*FEATURES, "nightshift.scoring.batches", "skops.io", "sklearn.ensemble")
 # What the workers of a program import.
 IMPORTS = {"features": FEATURES, "score": SCORES, "waiting": SCORES}

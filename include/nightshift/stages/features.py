@@ -13,9 +13,9 @@ from math import ceil
 
 from pyspark.sql import DataFrame, SparkSession
 
-from nightshift.compute.driver import Step, progress
+from nightshift.compute.job_log import Step, progress
 from nightshift.compute.scan import FileScan, file_shares
-from nightshift.compute.session import StagingWriter
+from nightshift.compute.staging_writer import StagingWriter
 from nightshift.definition.calendar import date_range, nights
 from nightshift.definition.load import definition_hash
 from nightshift.definition.model import ModelDefinition

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from nightshift.compute.driver import progress as job_progress
 from nightshift.compute.job import Job, run_job
+from nightshift.compute.job_log import progress as job_progress
 from nightshift.definition.nights import require_night
 from nightshift.definition.recipe import recipe_change
 from nightshift.features.compare import Comparison, compare

@@ -15,9 +15,10 @@ from operator import add
 
 from pyspark.sql import SparkSession
 
-from nightshift.compute.driver import log, reason
+from nightshift.compute.driver import reason
+from nightshift.compute.job_log import log
 from nightshift.compute.scan import FileScan
-from nightshift.compute.session import StagingWriter
+from nightshift.compute.staging_writer import StagingWriter
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.prediction import CLASS, mismatch
 from nightshift.definition.recipe import recipe_change

@@ -8,7 +8,7 @@ from datetime import date
 from pyspark.sql import DataFrame, SparkSession
 
 from nightshift.compute.job import Job, run_job
-from nightshift.compute.session import StagingWriter
+from nightshift.compute.staging_writer import StagingWriter
 from nightshift.definition.nights import require_night
 from nightshift.definition.recipe import columns_behind
 from nightshift.features.brute_force import brute_force

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from pyspark.errors import AnalysisException, PythonException
 
-from nightshift.compute.driver import progress, reason, run
+from nightshift.compute.driver import reason, run
+from nightshift.compute.job_log import progress
 from nightshift.compute.outcome import JobOutcome, read_outcome
 from nightshift.errors import TerminalError, TransientError
 from nightshift.types import Staged

@@ -24,8 +24,9 @@ from nightshift.errors import TerminalError, TransientError
 from nightshift.settings import PROJECT, Settings, SparkSettings
 
 SERVER = """
-import sys, time
+import os, sys, time
 from pathlib import Path
+from nightshift.compute import serve_jobs as serve_jobs_module
 from nightshift.compute.serve_jobs import serve_jobs
 
 def prepare():
@@ -33,6 +34,7 @@ def prepare():
     return lambda: print("between jobs", flush=True)
 
 programs, _, socket, _, log, _, seconds = sys.argv[1:]
+serve_jobs_module.MOST_JOBS = int(os.environ.get("MOST_JOBS", 50))
 serve_jobs(Path(programs), Path(socket), Path(log), float(seconds), prepare)
 """
 
@@ -177,6 +179,30 @@ def test_a_driver_ends_when_no_job_comes_and_leaves_no_socket(settings: Settings
     run(driver)
     folder = Path(address(driver).socket).parent
     assert wait_for(lambda: not is_there(driver)) and not folder.exists()
+
+
+def test_a_driver_that_is_started_again_waits_on_and_counts_no_job(
+    settings: Settings, programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MOST_JOBS", "1")
+    driver = driver_of(settings.model_copy(update={"spark": SparkSettings(driver_waits=2)}), programs)
+    driver.start()
+    process = address(driver).process
+    for _ in range(5):
+        time.sleep(1)
+        assert not driver.start()
+    assert run(driver) == [f"process {process}"]
+    assert wait_for(lambda: not is_there(driver))
+
+
+@pytest.mark.parametrize(("look_again", "starts"), [(0.0, True), (119.0, True), (120.0, False), (3600.0, False)])
+def test_no_driver_starts_that_would_end_before_the_files_are_looked_for_again(
+    settings: Settings, look_again: float, starts: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = []
+    monkeypatch.setattr(SparkSubmit, "start_driver", lambda self: started.append(self) or (lambda: None))
+    start_driver(settings, look_again)
+    assert bool(started) == starts
 
 
 def test_killing_a_job_ends_its_driver(driver: WaitingDriver) -> None:
