@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import date
 from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -38,14 +39,17 @@ class Project:
     Args:
         model: The model's name.
         settings: The installation's settings; those of this process if left out.
+        checked: A folder that remembers definitions that were checked; the definition is checked again if left out.
 
     Raises:
         DefinitionError: If the model's definition cannot be used.
     """
 
-    def __init__(self, model: str, settings: Settings | None = None) -> None:
+    def __init__(self, model: str, settings: Settings | None = None, checked: Path | None = None) -> None:
         self.settings = settings or get_settings()
-        self.definition: ModelDefinition = find_definition(self.settings.models_path, model, self.settings.sources_path)
+        self.definition: ModelDefinition = find_definition(
+            self.settings.models_path, model, self.settings.sources_path, checked
+        )
 
     @cached_property
     def lake(self) -> Lake:

@@ -15,9 +15,11 @@ def open_project(model: str) -> Project:
     """A model, whose databases may be Airflow's connections."""
     from nightshift.lake.databases import look_up_connections
     from nightshift.project import Project
+    from nightshift.settings import get_settings
 
     look_up_connections(airflow_address)
-    return Project(model)
+    # The task has read the DAG's file, which remembers the definition.
+    return Project(model, checked=get_settings().checked_path)
 
 
 def airflow_address(connection: str) -> str | None:

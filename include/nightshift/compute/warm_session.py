@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -46,3 +47,5 @@ def _query(starting: Future[SparkSession]) -> None:
 def _import(names: tuple[str, ...]) -> None:
     for name in names:
         importlib.import_module(name)
+    gc.collect()
+    gc.freeze()  # no job looks for garbage among what was imported
