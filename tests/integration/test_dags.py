@@ -349,3 +349,9 @@ def test_a_cron_has_runs_of_its_dates_alone_at_its_time_when_clocks_change(model
     assert "allowed: 2024-03-11, 2024-03-18; fix: give a date that `schedule.cron` names" in answers["2024-03-12"]
     assert "at 06:00 US/Eastern of the dates that the cron `0 6 * * 1` names" in answers["doc"]
     assert "with a partition key such as `2024-03-04`" in answers["doc"]
+
+
+def test_a_fork_looks_for_no_garbage_among_what_was_imported_before(fork_server: ForkServer, tmp_path: Path) -> None:
+    counts = "import gc; print(gc.get_freeze_count(), len(gc.get_objects()))"
+    imported, examined = map(int, fork_server.run(counts, {}, tmp_path).split())
+    assert imported > 10 * examined
