@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import gc
-import importlib
-
 from airflow.sdk import Asset
+
+from nightshift.preloading import preload_modules
 
 PRELOADED = (
     "great_expectations",
@@ -36,7 +35,7 @@ PARSING = ("nightshift_airflow.factory", "sqlglot.dialects.duckdb", "sqlglot.dia
 
 def preload() -> None:
     """Imports what the loop's tasks need, which are forks of the scheduler; nothing is started or opened."""
-    _import(PRELOADED)
+    preload_modules(PRELOADED)
 
 
 def preload_parsing() -> None:
@@ -44,12 +43,5 @@ def preload_parsing() -> None:
 
     With the first asset Airflow imports what every installed provider has for addresses of assets, such as boto3.
     """
-    _import(PARSING)
+    preload_modules(PARSING)
     Asset(name="nightshift", uri="nightshift://preload")
-
-
-def _import(names: tuple[str, ...]) -> None:
-    for name in names:
-        importlib.import_module(name)
-    # Else each fork would once look for garbage among all that was imported, which takes it a second.
-    gc.freeze()

@@ -56,12 +56,11 @@ def serve_jobs(
                 except TimeoutError:
                     return
                 code = _serve(connection, programs)
-                if code is None:
-                    continue
                 if code:
                     return
-                jobs += 1
-                after()
+                if code == 0:
+                    jobs += 1
+                    after()
     finally:
         shutil.rmtree(path.parent, ignore_errors=True)
 

@@ -94,8 +94,12 @@ class SparkSubmit:
         inherited = {name: value for name, value in os.environ.items() if not is_setting(name, names)}
         python = {"PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable, "PYTHONUNBUFFERED": "1"}
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-        local = {"SPARK_LOCAL_IP": "127.0.0.1", "OMP_NUM_THREADS": "1", "SPARK_LAUNCHER_OPTS": ONE_NIGHT}
-        local[worker_daemon.PROGRAM] = job.name
+        local = {
+            "SPARK_LOCAL_IP": "127.0.0.1",
+            "OMP_NUM_THREADS": "1",
+            "SPARK_LAUNCHER_OPTS": ONE_NIGHT,
+            worker_daemon.PROGRAM: job.name,
+        }
         if not self.settings.spark.is_local:
             local = {}
         return {**inherited, **self.settings.as_environment(), "PATH": path, **python, **local, **job.environment}

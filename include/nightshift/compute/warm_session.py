@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import gc
-import importlib
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from pyspark.sql import SparkSession
 
 from nightshift.compute.session import start_session
+from nightshift.preloading import preload_modules
 
 # What the jobs of a night import: the first of them, and those after it.
 BEFORE = ("nightshift.stages.features", "nightshift.stages.score")
@@ -28,13 +28,14 @@ def warm_session() -> Callable[[], None]:
     """
     starting = start_session("nightshift")
     query = ThreadPoolExecutor(1).submit(_query, starting)
-    _import(BEFORE)  # while the JVM works
+    preload_modules(BEFORE)  # while the JVM works
     session = starting.result()  # the query may go on beside the first job, whose workers wait for that process, too
 
     def clear() -> None:
         query.result()
         session.catalog.clearCache()
-        _import(BETWEEN)
+        gc.collect()
+        preload_modules(BETWEEN)
 
     return clear
 
@@ -42,10 +43,3 @@ def warm_session() -> Callable[[], None]:
 def _query(starting: Future[SparkSession]) -> None:
     query = starting.result().range(0, 1, 1, 1).mapInArrow(lambda batches: batches, "id bigint")
     query.groupBy("id").count().collect()
-
-
-def _import(names: tuple[str, ...]) -> None:
-    for name in names:
-        importlib.import_module(name)
-    gc.collect()
-    gc.freeze()  # no job looks for garbage among what was imported

@@ -7,10 +7,10 @@ are forks of.
 
 from __future__ import annotations
 
-import gc
-import importlib
 import os
 import runpy
+
+from nightshift.preloading import preload_modules
 
 PROGRAM = "NIGHTSHIFT_SPARK_PROGRAM"  # the variable with the name of the driver's program
 FEATURES = ("nightshift.compute.scan", "nightshift.compute.staging_writer", "nightshift.features.compute")
@@ -19,7 +19,5 @@ SCORES = (*FEATURES, "nightshift.scoring.batches", "skops.io", "sklearn.ensemble
 IMPORTS = {"features": FEATURES, "score": SCORES, "waiting": SCORES}
 
 if __name__ == "__main__":
-    for name in IMPORTS.get(os.environ.get(PROGRAM, ""), ()):
-        importlib.import_module(name)
-    gc.freeze()  # workers collect garbage after every task: what is imported is none
+    preload_modules(IMPORTS.get(os.environ.get(PROGRAM, ""), ()))  # workers collect garbage after every task
     runpy.run_module("pyspark.daemon", run_name="__main__")

@@ -26,16 +26,15 @@ from nightshift.settings import PROJECT, Settings, SparkSettings
 SERVER = """
 import os, sys, time
 from pathlib import Path
-from nightshift.compute import serve_jobs as serve_jobs_module
-from nightshift.compute.serve_jobs import serve_jobs
+from nightshift.compute import serve_jobs
 
 def prepare():
     time.sleep(0.3)
     return lambda: print("between jobs", flush=True)
 
 programs, _, socket, _, log, _, seconds = sys.argv[1:]
-serve_jobs_module.MOST_JOBS = int(os.environ.get("MOST_JOBS", 50))
-serve_jobs(Path(programs), Path(socket), Path(log), float(seconds), prepare)
+serve_jobs.MOST_JOBS = int(os.environ.get("MOST_JOBS", serve_jobs.MOST_JOBS))
+serve_jobs.serve_jobs(Path(programs), Path(socket), Path(log), float(seconds), prepare)
 """
 
 # Prints its process and what it is asked to, does what it is asked to, and leaves an outcome.
