@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
+from typing import TypeVar
 
 from pyspark.sql import SparkSession
 
 from nightshift.compute.job import READY
 from nightshift.compute.job_log import log
 
+Result = TypeVar("Result")
+
 
 def start_session(name: str) -> Future[SparkSession]:
     """Starts the session of a job while the job opens the lake: both take seconds."""
-    executor = ThreadPoolExecutor(1)
-    try:
-        return executor.submit(_session, name)
-    finally:
-        executor.shutdown(wait=False)
+    return _in_background(lambda: _session(name))
 
 
 def _session(name: str) -> SparkSession:
@@ -30,4 +31,22 @@ def _session(name: str) -> SparkSession:
         .getOrCreate()
     )
     log(READY)
+    _start_workers(session)
     return session
+
+
+@cache
+def _start_workers(session: SparkSession) -> Future[object]:
+    """Has a first query start the process of the session's Python workers, while the job opens the lake.
+
+    What the JVM does for its first query takes seconds, too.
+    """
+    return _in_background(lambda: session.range(1).mapInArrow(lambda rows: rows, "id bigint").collect())
+
+
+def _in_background(function: Callable[[], Result]) -> Future[Result]:
+    executor = ThreadPoolExecutor(1)
+    try:
+        return executor.submit(function)
+    finally:
+        executor.shutdown(wait=False)

@@ -53,7 +53,7 @@ class StagingWriter:
                 files = write_files(spec, through(table), folder)
                 yield pa.RecordBatch.from_pydict({"file": list(files), "rows": list(files.values())})
 
-        self.files |= dict(map(tuple, rows.mapInArrow(write, "file string, rows bigint").collect()))
+        self.files.update(map(tuple, rows.mapInArrow(write, "file string, rows bigint").collect()))
 
     def seal(self, first: date, last: date) -> Staged:
         """Declares the folder complete for the dates from `first` to `last`."""

@@ -13,7 +13,7 @@ import runpy
 from nightshift.preloading import preload_modules
 
 PROGRAM = "NIGHTSHIFT_SPARK_PROGRAM"  # the variable with the name of the driver's program
-FEATURES = ("nightshift.compute.scan", "nightshift.compute.staging_writer", "nightshift.features.compute")
+FEATURES = ("nightshift.features.compute",)
 SCORES = (*FEATURES, "nightshift.scoring.batches", "skops.io", "sklearn.ensemble")
 # What the workers of a program import.
 IMPORTS = {"features": FEATURES, "score": SCORES, "waiting": SCORES}

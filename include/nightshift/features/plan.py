@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -12,6 +12,9 @@ from nightshift.definition.model import ModelDefinition
 # Days that a tile spans, longest last. Each is a multiple of the one before, so that long tiles are built from shorter
 # ones. A window of n days consists of about 7 + n/8 tiles up to 64 days, and of 14 + n/64 beyond.
 SPANS = (1, 8, 64)
+# A window up to this length consists of single days in a range of at least as many nights: the nights before and after
+# read those days, too, and longer tiles would have to be built of them first.
+LONGEST_OF_DAYS = 32
 
 
 @dataclass(frozen=True, order=True)
@@ -73,6 +76,17 @@ class FeaturePlan:
         """Every tile of a source that a night of the plan reads."""
         return {visible.tile for visible in self.windows[source]}
 
+    def of_nights(self, first: date, last: date) -> FeaturePlan:
+        """The plan of some of its nights, which read the same tiles."""
+
+        def of(visible_tiles: Mapping[str, tuple[VisibleTile, ...]]) -> dict[str, tuple[VisibleTile, ...]]:
+            return {
+                name: tuple(visible for visible in of_source if first <= visible.night <= last)
+                for name, of_source in visible_tiles.items()
+            }
+
+        return FeaturePlan(first, last, of(self.windows), of(self.versions))
+
 
 def plan_features(
     definition: ModelDefinition, first: date, last: date, published: Mapping[str, Iterable[date]]
@@ -97,11 +111,11 @@ def plan_features(
     return FeaturePlan(first, last, windows, versions)
 
 
-def cover(first: date, last: date) -> Iterator[Tile]:
-    """The fewest tiles that cover the days from `first` to `last`, each day once."""
+def cover(first: date, last: date, spans: Sequence[int] = SPANS) -> Iterator[Tile]:
+    """The fewest tiles of some spans that cover the days from `first` to `last`, each day once."""
     day, end = first.toordinal(), last.toordinal()
     while day <= end:
-        span = max(span for span in SPANS if day % span == 0 and day + span - 1 <= end)
+        span = max(span for span in spans if day % span == 0 and day + span - 1 <= end)
         yield Tile(date.fromordinal(day), span)
         day += span
 
@@ -109,11 +123,13 @@ def cover(first: date, last: date) -> Iterator[Tile]:
 def _windows(
     definition: ModelDefinition, source: str, first: date, last: date, lengths: set[int]
 ) -> Iterator[VisibleTile]:
-    for night in nights(definition.schedule, first, last):
+    score_dates = list(nights(definition.schedule, first, last))
+    of_days = min(len(score_dates), LONGEST_OF_DAYS)
+    for night in score_dates:
         newest = newest_partition(definition.schedule, definition.sources[source], night)
         windows: dict[Tile, list[int]] = {}
         for days in sorted(lengths):
-            for tile in cover(newest - timedelta(days=days - 1), newest):
+            for tile in cover(newest - timedelta(days=days - 1), newest, SPANS[:1] if days <= of_days else SPANS):
                 windows.setdefault(tile, []).append(days)
         yield from (VisibleTile(night, tile, tuple(containing)) for tile, containing in windows.items())
 

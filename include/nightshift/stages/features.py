@@ -5,7 +5,7 @@ The job `spark_jobs/features.py` runs it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import chain
@@ -13,7 +13,7 @@ from math import ceil
 
 from pyspark.sql import DataFrame, SparkSession
 
-from nightshift.compute.job_log import Step, progress
+from nightshift.compute.batches import batch_by_rows, run_batches
 from nightshift.compute.scan import FileScan, file_shares
 from nightshift.compute.staging_writer import StagingWriter
 from nightshift.definition.calendar import date_range, nights
@@ -50,7 +50,7 @@ from nightshift.registry.stored_definition import definition_of_version, require
 from nightshift.types import Staged
 
 # Work is done in batches of so many rows, so that memory stays flat however long the range is.
-OBSERVATIONS, EVENTS = 250_000, 5_000_000
+OBSERVATIONS, EVENTS = 500_000, 5_000_000
 
 TileFiles = dict[Tile, tuple[str, ...]]
 
@@ -123,9 +123,9 @@ def stage_features(raw: RawTables, first: date, last: date, attempt: str) -> lis
     batches = batch_by_rows(
         nights(raw.definition.schedule, first, last), OBSERVATIONS, lambda night: counts.get(night, 0)
     )
-    for batch in progress("features", batches):
-        batch_plan = plan_features(raw.definition, batch[0], batch[-1], raw.partitions)
-        staging.write(*_features(raw, batch_plan, files))
+    run_batches(
+        "features", batches, lambda batch: staging.write(*_features(raw, plan.of_nights(batch[0], batch[-1]), files))
+    )
     return [*staged, staging.seal(first, last)]
 
 
@@ -230,11 +230,13 @@ def _stage_tiles(raw: RawTables, source: str, plan: FeaturePlan, attempt: str) -
                 aggregate_groups(definition, source),
                 staging_folder(raw.lake.warehouse, spec.name, run_attempt),
             )
-            tile_files: list[TileFile] = []
             batches = batch_by_rows(tiles, EVENTS, lambda tile: raw.count(source, tile.start, tile.last))
-            for batch in progress(f"tiles.{source} of {span} days", batches):
+
+            def build(batch: Sequence[Tile], span: int = span, writer: TileWriter = writer) -> list[TileFile]:
                 fingerprints = {tile: tile_plan.build[span][tile] for tile in batch}
-                tile_files += _build_tiles(raw, source, fingerprints, files, writer)
+                return _build_tiles(raw, source, fingerprints, files, writer)
+
+            tile_files = list(chain(*run_batches(f"tiles.{source} of {span} days", batches, build)))
             for tile_file in tile_files:
                 files[tile_file.tile] = (*files.get(tile_file.tile, ()), tile_file.file)
             split: dict[str, str | int] = {"model": definition.name, "days": span}
@@ -259,17 +261,3 @@ def _build_tiles(
         return write_day_tiles(raw.definition, source, scan.frame(raw.spark), fingerprints, writer)
     shorter = {part: files[part] for tile in tiles for part in tile.parts if part in files}
     return write_longer_tiles(raw.spark, fingerprints, shorter, writer)
-
-
-def batch_by_rows(steps: Iterable[Step], max_rows: int, rows: Callable[[Step], int]) -> list[list[Step]]:
-    """Groups consecutive steps into batches of at most `max_rows` rows; a step with more is a batch of its own."""
-    batches: list[list[Step]] = []
-    room = 0
-    for step in steps:
-        count = rows(step)
-        if not batches or count > room:
-            batches.append([])
-            room = max_rows
-        batches[-1].append(step)
-        room -= count
-    return batches

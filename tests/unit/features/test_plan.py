@@ -250,6 +250,34 @@ def test_the_night_after_shares_every_long_tile_that_lies_in_both_windows(tiny: 
     assert {tile for tile in first | second if tile.days == 64} == {tile for tile in first & second if tile.days == 64}
 
 
+def test_a_long_range_reads_short_windows_day_by_day_and_needs_no_longer_tiles(tiny: ModelDefinition) -> None:
+    definition = changed(tiny, "failures", windows={7, 28, 32, 33})
+    feature_plan = plan_features(definition, FIRST, FIRST + 39 * DAY, {})
+    spans = {
+        days: {visible.tile.days for visible in feature_plan.windows["failures"] if days in visible.windows}
+        for days in (7, 28, 32, 33)
+    }
+    assert spans == {7: {1}, 28: {1}, 32: {1}, 33: {1, 8}}
+    in_week = plan_features(definition, FIRST, FIRST + 6 * DAY, {})
+    assert {v.tile.days for v in in_week.windows["failures"] if 7 in v.windows} == {1}
+    assert {v.tile.days for v in in_week.windows["failures"] if 28 in v.windows} == {1, 8}
+
+
+@shared
+@given(some_lengths, st.integers(1, 70), st.integers(0, 69), st.integers(0, 69))
+def test_some_nights_of_a_plan_read_what_they_read_in_it(
+    flight_delay: ModelDefinition, lengths: set[int], nights: int, begin: int, end: int
+) -> None:
+    definition = changed(flight_delay, "arrivals", windows=lengths)
+    whole = plan(definition, nights, [FIRST - DAY, FIRST + 3 * DAY])
+    first, last = FIRST + min(begin, end) * DAY, FIRST + max(begin, end) * DAY
+    some = whole.of_nights(first, last)
+    assert (some.first, some.last, some.windows.keys()) == (first, last, whole.windows.keys())
+    for name, visible_tiles in (whole.windows | whole.versions).items():
+        expected = [visible for visible in visible_tiles if first <= visible.night <= last]
+        assert list((some.windows | some.versions)[name]) == expected
+
+
 # ---- look-ups
 
 
