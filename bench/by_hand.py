@@ -1,4 +1,4 @@
-"""Runs `by_hand.sql` with two threads: python -m bench.by_hand <folder of the staged raw tables> <folder to write>."""
+"""Features by hand, in DuckDB with two threads: python -m bench.by_hand payments <folder of staged tables> <folder>."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import duckdb
 from nightshift.compute.job import READY
 
 
-def main(raw: str, out: str) -> None:
-    """Computes the features of every account and night that is due."""
-    sql = Path(__file__).with_suffix(".sql").read_text()
+def main(subject: str, raw: str, out: str) -> None:
+    """Runs `<subject>_by_hand.sql`, which computes the features of every observation of every night."""
+    sql = Path(__file__).with_name(f"{subject}_by_hand.sql").read_text()
     with duckdb.connect(config={"threads": 2}) as database:
         sys.stdout.write(f"{READY}\n")
         sys.stdout.flush()

@@ -84,15 +84,15 @@ class RawTables:
         """The rows of a source dated from `first` to `last`, with some of its columns; with all if none is named."""
         return self.scan(source, first, last, columns).frame(self.spark)
 
-    def in_runs(self, source: str, days: Sequence[date], columns: Sequence[str]) -> DataFrame:
-        """The rows of some dates of a source, neighbouring dates in one task, a task a core."""
+    def in_runs(self, source: str, days: Sequence[date], columns: Sequence[str]) -> FileScan:
+        """A scan of the rows of some dates of a source, neighbouring dates in one task, a task a core."""
         spec, published = raw_table(self.definition, source), self.partitions[source]
         sizes = data_files(self.lake, spec, days[0], days[-1], self.snapshots[source])
         size = ceil(len(days) / min(len(days), self.spark.sparkContext.defaultParallelism))
         runs = [days[start : start + size] for start in range(0, len(days), size)]
         files = [[file for day in run if day in published for file in published[day].files] for run in runs]
         shares = [file_shares({file: sizes[file] for file in run_files}) for run_files in files]
-        return FileScan(spec.columns, tuple(chain(*shares))).only(columns).frame(self.spark)
+        return FileScan(spec.columns, tuple(chain(*shares))).only(columns)
 
     def count(self, source: str, first: date, last: date) -> int:
         """How many rows a source has from `first` to `last`."""
@@ -111,11 +111,8 @@ def stage_features(raw: RawTables, first: date, last: date, attempt: str) -> lis
         The staged sets; the features are the last one.
     """
     plan = plan_features(raw.definition, first, last, raw.partitions)
-    staged: list[Staged] = []
-    files: dict[str, TileFiles] = {}
-    for source in plan.windows:
-        tiles, files[source] = _stage_tiles(raw, source, plan, attempt)
-        staged += tiles
+    tiles = run_batches("tiles", list(plan.windows), lambda source: _stage_tiles(raw, source, plan, attempt))
+    files = {source: of_source for source, (_, of_source) in zip(plan.windows, tiles, strict=True)}
     counts = _observations(raw, plan)
     inputs = raw.inputs() | {"definition": definition_hash(raw.definition)}
     inputs |= {OBSERVED: str(sum(counts.values()))}
@@ -126,7 +123,7 @@ def stage_features(raw: RawTables, first: date, last: date, attempt: str) -> lis
     run_batches(
         "features", batches, lambda batch: staging.write(*_features(raw, plan.of_nights(batch[0], batch[-1]), files))
     )
-    return [*staged, staging.seal(first, last)]
+    return [*chain(*(staged for staged, _ in tiles)), staging.seal(first, last)]
 
 
 def stage_published_features(
@@ -191,7 +188,8 @@ def _observed(raw: RawTables, plan: FeaturePlan, *, key_only: bool = False) -> D
     days = list(date_range(*observed_dates(definition, plan.first, plan.last, versions)))
     if definition.has_observation_files:
         days = list(nights(definition.schedule, plan.first, plan.last))
-    observed = observe(definition, raw.in_runs(source, days, columns[source]), plan.first, plan.last, versions)
+    runs = raw.in_runs(source, days, columns[source])
+    observed = observe(definition, runs.frame(raw.spark), plan.first, plan.last, versions)
     looked_up = {}
     for name in {lookup.source for lookup in definition.features.lookups.values()}:
         days = [version.tile.start for version in plan.versions[name]] or [plan.first]
@@ -254,7 +252,7 @@ def _build_tiles(
     """Builds tiles of one span: single days from raw rows, longer tiles from the files of their parts."""
     tiles = list(fingerprints)
     if tiles[0].days == SPANS[0]:
-        scan = raw.scan(source, tiles[0].start, tiles[-1].last, tile_columns(raw.definition, source))
+        scan = raw.in_runs(source, [tile.start for tile in tiles], tile_columns(raw.definition, source))
         operands = Operands.of(writer.groups)
         if operands.are_landed(raw.definition.sources[source], writer.groups):
             return write_landed_day_tiles(raw.spark, scan, operands, fingerprints, writer)
