@@ -18,6 +18,7 @@ from rich.table import Table
 
 import bench.definitions
 import bench.features
+import bench.many_models
 import bench.monitoring
 import bench.night
 import bench.quality

@@ -19,6 +19,13 @@ Say = Callable[[str], None]
 
 def build_features(project: Project, first: date, last: date, say: Say) -> Run:
     """Computes and publishes features as the loop does; only the job is measured."""
+    measured, staged = compute_features(project, first, last, say)
+    publish(project, staged)
+    return measured
+
+
+def compute_features(project: Project, first: date, last: date, say: Say) -> tuple[Run, tuple[str, ...]]:
+    """Computes features as the loop does; the job, and where it staged them."""
     span = str(first) if first == last else f"{first} to {last}"
     say(f"{project.definition.name}: features of {span}")
     outcome = new_outcome_uri(project.settings, "features")
@@ -27,8 +34,7 @@ def build_features(project: Project, first: date, last: date, say: Say) -> Run:
     measured = submit(project.settings, Job("features", tuple(arguments), many_nights=first < last), say)
     staged = read_outcome(outcome)
     assert staged is not None, measured.lines[-3:]
-    publish(project, staged.staged)
-    return measured
+    return measured, staged.staged
 
 
 def submit(settings: Settings, job: Job, say: Say, limit: float = float("inf")) -> Run:

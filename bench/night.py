@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -55,10 +56,10 @@ def _result(measured: Run) -> str:
     return f"{measured.work:.1f} s, {measured.largest / GIB:.2f} GiB"
 
 
-def land(project: Project, rows: int) -> None:
+def land(project: Project, rows: int, night: date = NIGHT) -> None:
     """Lands a night of readings and its labels, of which a fifth are failures."""
     names = {f"reading_{place:02}": f"sensor_{place:02}" for place in range(24)}
-    readings, failures = (_landed(project, f"{name}/{NIGHT}.parquet") for name in ("readings", "failures"))
+    readings, failures = (_landed(project, f"{name}/{night}.parquet") for name in ("readings", "failures"))
     writers: list[pq.ParquetWriter] = []
     for number, first in enumerate(range(0, rows, PART)):
         part = generate_readings(project, min(PART, rows - first), number).drop_columns("score_date")

@@ -32,9 +32,9 @@ def readings_project(var: Path) -> Project:
     return Project("readings", settings)
 
 
-def register_champion(project: Project) -> ModelPackage:
+def register_champion(project: Project, rows: int = TRAINED) -> ModelPackage:
     """Fits a model on generated rows and makes it the champion, without a gate."""
-    sample = generate_readings(project, TRAINED, 1_000_000)
+    sample = generate_readings(project, rows, 1_000_000)
     types = {name: str(kind) for name, kind in project.definition.feature_types.items()}
     outcomes = generate_labels(sample, list(types))
     package = fit(project.definition, sample.append_column("label", outcomes))

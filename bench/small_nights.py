@@ -153,7 +153,7 @@ def _copy_monitored(project: Project, first: date, last: date, night: date) -> N
 
 def _run(bench: Bench, project: Project, length: int) -> Iterator[tuple[str, tuple[Replay, NightRun]]]:
     """Runs nights in an Airflow of their own, with what their driver does when they begin."""
-    with _airflow(bench, project) as replay:
+    with run_airflow(bench, project) as replay:
         for number in range(len(DRIVERS) * NIGHTS):
             driver = DRIVERS[number // NIGHTS]
             if driver == STARTS:
@@ -168,7 +168,8 @@ def _run(bench: Bench, project: Project, length: int) -> Iterator[tuple[str, tup
 
 
 @contextmanager
-def _airflow(bench: Bench, project: Project) -> Iterator[Replay]:
+def run_airflow(bench: Bench, project: Project) -> Iterator[Replay]:
+    """An Airflow of the measurement's own, with a model that is ready to run."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
