@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 import sys
 from collections.abc import Iterator
@@ -58,6 +59,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.database)
     order = {folder: number for number, folder in enumerate(SHARING)}
     items.sort(key=lambda item: order.get(group_of(item.nodeid), len(SHARING)))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Has the garbage collector leave alone what was imported for the tests: it would go through it again and again."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    """Gives the garbage collector back what it has to take apart at the end of the process."""
+    gc.unfreeze()
 
 
 @pytest.fixture

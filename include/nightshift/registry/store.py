@@ -23,6 +23,7 @@ from nightshift.registry.client import (
     restore_experiment,
     restore_run,
 )
+from nightshift.registry.mlflow_files import mlflow_files, package_of
 from nightshift.registry.package import (
     ModelPackage,
     load_package,
@@ -38,6 +39,7 @@ from nightshift.state import open_state
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 DIGEST, NIGHT, REASON, GATE = "nightshift.digest", "nightshift.as_of", "nightshift.reason", "nightshift.gate"
+MLFLOW_DIGEST = "nightshift.mlflow_digest"  # of the files by which MLflow knows the model
 TRAINED = "nightshift.trained_from", "nightshift.trained_before"
 # Tags of the registered model: the event that each alias is confirmed to agree with.
 CONFIRMED_EVENT_TAGS = {CHAMPION: "nightshift.settled", CHALLENGER: "nightshift.settled.challenger"}
@@ -102,11 +104,12 @@ class Registry:
         )
 
     def log_package(self, run_id: str, package: ModelPackage) -> str:
-        """Stores a package with its run and returns its digest."""
-        files = package.dump()
-        self._upload(run_id, ARTIFACT, files)
+        """Stores a package with its run, as a model of MLflow, and returns its digest."""
+        files, of_mlflow = package.dump(), mlflow_files(package, ARTIFACT, run_id)
+        self._upload(run_id, ARTIFACT, files | of_mlflow)
         digest = package_digest(files)
         self.client.set_tag(run_id, DIGEST, digest)
+        self.client.set_tag(run_id, MLFLOW_DIGEST, package_digest(of_mlflow))
         return digest
 
     def log_lineage(self, run_id: str, lineage: dict[str, Any], definition: Mapping[str, bytes]) -> None:
@@ -186,7 +189,7 @@ class Registry:
         """
         back, train = f"nightshift rollback {self.model}", f"{self.model}.train"
         fix = f"restore the artifact store, or go back to another version: {back}; if there is none, trigger {train}"
-        files = self._download(run_id, ARTIFACT, "artifact", fix)
+        files = package_of(self._download(run_id, ARTIFACT, "artifact", fix))
         verify_digest(files, digest)
         return files
 

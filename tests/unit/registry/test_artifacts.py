@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import pytest
 import skops.io
 from sklearn.preprocessing import FunctionTransformer
@@ -19,6 +20,7 @@ from sklearn.preprocessing import FunctionTransformer
 from nightshift.errors import TerminalError
 from nightshift.project import Project
 from nightshift.registry.estimators.scikit_learn import ESTIMATOR, SCHEMA
+from nightshift.registry.mlflow_files import package_of
 from nightshift.registry.package import load_package, package_digest
 from nightshift.registry.store import DIGEST
 from unit.registry.test_package import Bomb
@@ -95,7 +97,16 @@ def readers(project: Project) -> dict[str, Callable[[], Any]]:
         "who hands it to Spark's workers": lambda: project.registry.package_files(version.run_id, version.digest),
         "who measures drift": lambda: project.registry.reference(version),
         "who goes back": lambda: project.champions.roll_back("me", 1, force=True),
+        "who loads it by MLflow": lambda: load_by_mlflow(project, "models:/tiny/1"),
     }
+
+
+def load_by_mlflow(project: Project, address: str) -> mlflow.pyfunc.PyFuncModel:
+    mlflow.set_tracking_uri(project.settings.tracking_uri)
+    try:
+        return mlflow.pyfunc.load_model(address)
+    finally:
+        mlflow.set_tracking_uri("")
 
 
 @pytest.mark.parametrize("plant", PLANTED)
@@ -120,7 +131,7 @@ def test_a_type_that_is_not_trusted_never_runs_even_if_the_digest_was_changed_wi
     first, _ = start(3, 4)
     folder = artifact(project, first.run_id)
     plant(folder, mark)
-    digest = package_digest({file.name: file.read_bytes() for file in folder.iterdir()})
+    digest = package_digest(package_of({file.name: file.read_bytes() for file in folder.iterdir()}))
     project.registry.client.set_model_version_tag("tiny", "1", DIGEST, digest)
     with pytest.raises(TerminalError, match=r"the model's artifact was not loaded: .*(evil_module\.Evil|posix\.mkdir)"):
         project.registry.package(first.run_id, project.registry.version(1).digest)
