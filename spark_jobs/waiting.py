@@ -6,6 +6,7 @@ Started by `raw.wait`, and by `nightshift score` for its own jobs; see `nightshi
 from argparse import ArgumentParser
 from pathlib import Path
 
+from nightshift.compute.lost_processes import end_with_jvm
 from nightshift.compute.serve_jobs import serve_jobs
 from nightshift.compute.warm_session import warm_session
 
@@ -15,4 +16,5 @@ if __name__ == "__main__":
     parser.add_argument("--log", type=Path, required=True, help="the file to print to")
     parser.add_argument("--seconds", type=float, required=True, help="how long to wait for a job")
     arguments = parser.parse_args()
+    end_with_jvm()
     serve_jobs(Path(__file__).parent, arguments.socket, arguments.log, arguments.seconds, warm_session)

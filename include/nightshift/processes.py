@@ -7,23 +7,20 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 
 PR_SET_PDEATHSIG = 1
 
 
-def die_with_parent(by: signal.Signals) -> Callable[[], None]:
-    """What a child runs before its program, so that Linux signals it when its parent dies, even by SIGKILL.
+def die_with_parent(by: signal.Signals) -> None:
+    """Has Linux signal this process when its parent dies, even by SIGKILL.
 
     Linux means the parent's thread: start such a child from one that lives as long as the child should.
     """
-
-    def ask() -> None:
-        if sys.platform == "linux":
-            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, by)
-
-    return ask
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, by)
 
 
 def start_group(command: Sequence[str], environment: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
@@ -36,7 +33,7 @@ def start_group(command: Sequence[str], environment: Mapping[str, str] | None = 
         text=True,
         errors="replace",
         start_new_session=True,
-        preexec_fn=die_with_parent(signal.SIGKILL),
+        preexec_fn=partial(die_with_parent, signal.SIGKILL),
     )
 
 

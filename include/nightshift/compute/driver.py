@@ -14,6 +14,7 @@ from nightshift import errors
 from nightshift.compute.executors import watch_executors
 from nightshift.compute.job import TERMINAL, TRANSIENT
 from nightshift.compute.job_log import log
+from nightshift.compute.lost_processes import end_with_jvm, lost_process
 from nightshift.compute.outcome import JobOutcome, write_outcome
 from nightshift.errors import NightshiftError, TerminalError, TransientError
 from nightshift.service_errors import explain
@@ -32,9 +33,14 @@ def run(parser: argparse.ArgumentParser, stage: Callable[[argparse.Namespace], S
     parser.add_argument("--model", required=True, help="name of the model definition")
     parser.add_argument("--outcome", help="URI of the file that tells the submitter what was staged, or why not")
     arguments = parser.parse_args()
+    end_with_jvm()
     watch_executors(lambda error: _give_up(error, arguments.outcome))
     outcome, code = _outcome(stage, arguments)
-    _leave(outcome, arguments.outcome)
+    try:
+        _leave(outcome, arguments.outcome)
+    except OSError as error:
+        code = TRANSIENT
+        _print_error(f"how the job ended cannot be written: {error}")
     if code:
         raise SystemExit(code)
 
@@ -58,8 +64,12 @@ def _leave(outcome: JobOutcome, uri: str | None) -> None:
     if uri:
         write_outcome(uri, outcome)
     if outcome.error:
-        sys.stderr.write(f"error: {outcome.error}\n")
-        sys.stderr.flush()
+        _print_error(outcome.error)
+
+
+def _print_error(error: str) -> None:
+    sys.stderr.write(f"error: {error}\n")
+    sys.stderr.flush()
 
 
 def _give_up(error: TransientError, uri: str | None) -> None:
@@ -74,6 +84,8 @@ def _outcome(
     try:
         staged = stage(arguments)
     except Exception as error:  # the boundary of the process
+        if lost := lost_process(error):
+            return JobOutcome(error=str(lost), transient=True), TRANSIENT
         is_spark = isinstance(error, PySparkException)
         if explained := _of_worker(error) if is_spark else explain(error):
             transient = isinstance(explained, TransientError)

@@ -10,6 +10,7 @@ import json
 import uuid
 from dataclasses import asdict, dataclass
 
+from nightshift.compute.job import TRANSIENT, JobResult
 from nightshift.errors import TerminalError, TransientError
 from nightshift.lake.files import read_bytes, write_bytes
 from nightshift.lake.staging import JOBS, staging_folder
@@ -65,3 +66,26 @@ def read_outcome(uri: str) -> JobOutcome | None:
     except FileNotFoundError:
         return None
     return JobOutcome(tuple(content["staged"]), content["error"], content["transient"])
+
+
+def job_result(job: str, outcome: JobOutcome | None, code: int | None, last_line: str) -> JobResult:
+    """How a job ended whose driver runs on this machine.
+
+    Args:
+        job: Its name.
+        outcome: What it left, if anything.
+        code: The exit code of its program, negative if a signal has ended it; None if its driver is gone.
+        last_line: The last line of its log that is not blank; empty if there is none.
+
+    Raises:
+        TerminalError: If it failed and would fail again.
+        TransientError: If it may succeed when it is tried again.
+    """
+    if outcome is not None:
+        outcome.raise_error()
+        if code == 0:
+            return JobResult(outcome.staged)
+    end = "with its driver" if code is None else f"with exit code {code}"
+    killed = code is None or code < 0
+    error = TransientError if killed or code == TRANSIENT else TerminalError
+    raise error(f"Spark job {job} ended {end}: {last_line or 'it printed nothing'}")

@@ -2,8 +2,8 @@
 
 A caller connects to the driver's socket, is told that the driver is ready for it, and sends a line: the name of a
 program in `spark_jobs/` and its arguments. The program runs in this process as it would in one of its own. When it has
-ended, the caller is told so; everything else it reads from the driver's log and the job's outcome file. A caller that
-sends no line makes the driver wait as long again. See `compute/waiting_driver.py`.
+ended, the caller gets its exit code; everything else it reads from the driver's log and the job's outcome file. A
+caller that sends no line makes the driver wait as long again. See `compute/waiting_driver.py`.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import signal
 import socket
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import TextIO
 
-READY_FOR_JOB, ENDED = b"ready\n", b"ended\n"
-CLOSES_WITHIN = 5.0  # seconds from the end of a job to that of its caller's connection
+READY_FOR_JOB = b"ready\n"
 MOST_JOBS = 50  # before it ends, so that nothing that a job may leave in memory adds up
 
 
@@ -69,13 +69,19 @@ def run_program(program: Path, arguments: list[str]) -> int:
     """Runs a job's program in this process.
 
     Returns:
-        Its exit code.
+        The exit code that Python would end with, which prints why if it is not a number.
     """
     before, sys.argv = sys.argv, [str(program), *arguments]
     try:
         runpy.run_path(str(program), run_name="__main__")
     except SystemExit as end:
-        return end.code if isinstance(end.code, int) else int(end.code is not None)
+        if end.code is None or isinstance(end.code, int):
+            return end.code or 0
+        sys.stderr.write(f"{end.code}\n")
+        return 1
+    except BaseException:
+        traceback.print_exc()
+        return 1
     finally:
         sys.argv = before
     return 0
@@ -101,9 +107,10 @@ def _serve(connection: socket.socket, programs: Path) -> int | None:
         watch.start()
         code = run_program(programs / f"{call['job']}.py", call["arguments"])
         ended.set()
-        with suppress(ConnectionError):
-            connection.sendall(ENDED)
-        watch.join(CLOSES_WITHIN)
+        with suppress(OSError):  # the caller may have gone
+            connection.sendall(f"{code}\n".encode())
+            connection.shutdown(socket.SHUT_RDWR)  # which ends the watch, whatever the caller does
+        watch.join()
         return code
 
 

@@ -13,9 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from nightshift.compute import worker_daemon
-from nightshift.compute.job import TRANSIENT, Job, JobResult, Submission
+from nightshift.compute.job import Job, JobResult, Submission
 from nightshift.compute.job_environment import aws_elsewhere, holds_secret, settings_elsewhere
-from nightshift.compute.outcome import new_outcome_uri, read_outcome
+from nightshift.compute.outcome import job_result, new_outcome_uri, read_outcome
 from nightshift.compute.waiting_driver import WaitingDriver
 from nightshift.errors import TerminalError, TransientError
 from nightshift.processes import kill_group, start_group
@@ -167,15 +167,9 @@ class SparkSubmission:
 
     def result(self) -> JobResult:
         """How the job ended; see `Submission`."""
-        code, outcome = self.process.wait(), read_outcome(self.outcome)
-        if outcome is not None:
-            outcome.raise_error()
-            if code == 0:
-                return JobResult(outcome.staged)
-        last = next((line for line in reversed(self._tail) if line.strip()), "it printed nothing")
-        # A negative code is a signal's: somebody killed it.
-        error = TransientError if code == TRANSIENT or code < 0 else TerminalError
-        raise error(f"Spark job {self.job.name} ended with exit code {code}: {last}")
+        code = self.process.wait()
+        last = next((line for line in reversed(self._tail) if line.strip()), "")
+        return job_result(self.job.name, read_outcome(self.outcome), code, last)
 
     def kill(self) -> None:
         """Kills the job with everything it started."""

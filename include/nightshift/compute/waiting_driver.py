@@ -29,12 +29,14 @@ from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from select import select
+from typing import TextIO
+
+from pydantic import TypeAdapter
 
 from nightshift.compute.deployed_code import code_digest, packages_digest
 from nightshift.compute.job import Job, JobResult
-from nightshift.compute.outcome import read_outcome
-from nightshift.compute.serve_jobs import ENDED, READY_FOR_JOB
-from nightshift.errors import TransientError
+from nightshift.compute.outcome import job_result, read_outcome
+from nightshift.compute.serve_jobs import READY_FOR_JOB
 from nightshift.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -43,8 +45,12 @@ FOLDER = "spark"  # of the installation
 # Seconds that a job waits for a driver that starts, and for one that works, before it starts its own.
 STARTED_WITHIN, FREE_WITHIN = 60.0, 10.0
 LOOK_EVERY = 0.1  # seconds
-# What differs between tasks of one night and means nothing to a job.
-OF_A_TASK = re.compile(r"_?AIRFLOW_.*|TRACEPARENT|TRACESTATE|SHLVL|_")
+FOLDER_PREFIX = "nightshift-"  # of the folder of a driver's socket
+MOST_OF_CODE = 16  # bytes of an exit code's line
+# What differs between tasks of one night, or by what its caller has imported, and means nothing to a job.
+IGNORED = re.compile(
+    r"_?AIRFLOW_.*|TRACEPARENT|TRACESTATE|SHLVL|_|NIGHTSHIFT_PRELOAD|KMP_DUPLICATE_LIB_OK|KMP_INIT_AT_FORK"
+)
 
 
 @dataclass(frozen=True)
@@ -84,27 +90,25 @@ class WaitingDriver:
         Returns:
             Whether it was started.
         """
-        _remove_leftovers(self.file.parent)
-        lock = os.open(self.file, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._start(lock)
+            _remove_leftovers(self.file.parent)
+            with _open_private(self.file) as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                self._start(lock.fileno())
         except BlockingIOError:
             self._extend()
             return False
         except OSError as error:
             log.warning("no driver waits for jobs: %s", error)
             return False
-        finally:
-            os.close(lock)
         return True
 
     def _start(self, lock: int) -> None:
         # A path in the installation's folder may be longer than a socket's may.
-        path, output = Path(tempfile.mkdtemp(prefix="nightshift-")) / "socket", self.file.with_suffix(".log")
+        path, output = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX)) / "socket", self.file.with_suffix(".log")
         arguments = ["--socket", str(path), "--log", str(output), "--seconds", str(self.settings.spark.driver_waits)]
         output.unlink(missing_ok=True)
-        with output.open("ab") as stream:
+        with _open_private(output) as stream:
             self._process = subprocess.Popen(
                 [*self.command, *arguments],
                 env=self.environment,
@@ -164,7 +168,8 @@ class DriverSubmission:
         self.job, self.outcome, self.file, self.connection = job, outcome, file, connection
         self._log = Path(address.log).open(errors="replace")  # noqa: SIM115 (read by `stream`)
         self._log.seek(0, os.SEEK_END)
-        self._line = ""
+        self._line = self._last = ""
+        self._code: int | None = None
         call = {"job": job.name, "arguments": [*job.arguments, "--outcome", outcome]}
         connection.sendall(f"{json.dumps(call)}\n".encode())
 
@@ -173,20 +178,15 @@ class DriverSubmission:
         with closing(self.connection), self._log:
             while not select([self.connection], [], [], LOOK_EVERY)[0]:
                 self._pass_on(write)
-            with suppress(ConnectionError):
-                self.connection.recv(len(ENDED))
+            with suppress(ConnectionError, ValueError):  # the driver is gone
+                self._code = int(self.connection.recv(MOST_OF_CODE))
             self._pass_on(write)
             if self._line and not self._line.endswith("\n"):
-                write(self._line)
+                self._write(write)
 
     def result(self) -> JobResult:
         """How the job ended; see `Submission`."""
-        outcome = read_outcome(self.outcome)
-        if outcome is None:
-            last = self._line.strip() or "it printed nothing"
-            raise TransientError(f"Spark job {self.job.name} ended with the driver that it shared: {last}")
-        outcome.raise_error()
-        return JobResult(outcome.staged)
+        return job_result(self.job.name, read_outcome(self.outcome), self._code, self._last)
 
     def kill(self) -> None:
         """Kills the driver with the job."""
@@ -197,7 +197,12 @@ class DriverSubmission:
             # A line may be read before all of it is written.
             self._line = text if self._line.endswith("\n") else self._line + text
             if self._line.endswith("\n"):
-                write(self._line.rstrip())
+                self._write(write)
+
+    def _write(self, write: Callable[[str], None]) -> None:
+        line = self._line.rstrip()
+        self._last = line or self._last
+        write(line)
 
 
 def kill_driver(file: Path) -> None:
@@ -205,11 +210,11 @@ def kill_driver(file: Path) -> None:
     if address := _address(file):
         with suppress(ProcessLookupError):
             os.killpg(address.process, signal.SIGKILL)
-        shutil.rmtree(Path(address.socket).parent, ignore_errors=True)
+        _remove_folder(address)
 
 
 def _identity(settings: Settings, command: Sequence[str], environment: Mapping[str, str]) -> str:
-    variables = {name: value for name, value in sorted(environment.items()) if not OF_A_TASK.fullmatch(name)}
+    variables = {name: value for name, value in sorted(environment.items()) if not IGNORED.fullmatch(name)}
     parts = [*command, json.dumps(variables), code_digest(settings), packages_digest()]
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
 
@@ -224,9 +229,26 @@ def _address(file: Path) -> DriverAddress | None:
         try:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
-            with suppress(ValueError):  # it is being started
-                return DriverAddress(**json.load(stream))
+            return _read_address(stream.read())
         return None
+
+
+def _read_address(text: str) -> DriverAddress | None:
+    """What the file of a driver says; None if it is being written, or somebody else has written to it."""
+    with suppress(ValueError):
+        return TypeAdapter(DriverAddress).validate_json(text)
+    return None
+
+
+def _remove_folder(address: DriverAddress) -> None:
+    folder = Path(address.socket).parent
+    if folder.name.startswith(FOLDER_PREFIX):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _open_private(file: Path) -> TextIO:
+    """Opens a file to write at its end that this user alone may read: jobs print what is in the data."""
+    return os.fdopen(os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "a")
 
 
 def _connect(address: DriverAddress) -> socket.socket | None:
@@ -255,7 +277,7 @@ def _remove_leftovers(folder: Path) -> None:
     """Removes what drivers that are gone have left, such as those of code that has changed since."""
     for file in folder.glob("*.json"):
         if _address(file) is None:
-            with suppress(OSError, ValueError):
-                shutil.rmtree(Path(json.loads(file.read_text())["socket"]).parent, ignore_errors=True)
+            if address := _read_address(file.read_text(errors="replace")):
+                _remove_folder(address)
             for left in (file, file.with_suffix(".log")):
                 left.unlink(missing_ok=True)

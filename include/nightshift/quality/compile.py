@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import logging
-import os
 import sys
 from collections.abc import Iterator
 from functools import lru_cache
@@ -17,9 +16,6 @@ from nightshift.definition.load import EXPECTATIONS
 from nightshift.definition.model import ModelDefinition
 from nightshift.errors import TerminalError, shown
 from nightshift.quality.expectation import MIX, ExpectationSpec
-
-os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
-os.environ.setdefault("TQDM_DISABLE", "1")
 
 NUMBER = "nightshift"  # the key of an expectation's number in its `meta`
 

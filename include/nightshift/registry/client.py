@@ -5,7 +5,6 @@ one clear line.
 from __future__ import annotations
 
 import logging
-import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,9 +16,6 @@ from sqlalchemy.exc import OperationalError
 
 from nightshift.errors import TerminalError, TransientError, first_line
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("DO_NOT_TRACK", "true")
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 # It prints a page of stack trace for a locked database; the error says it in a line.
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
 

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,6 @@ from nightshift.settings import Settings
 MARK = "NIGHTSHIFT_INSTANCE"
 DATABASE = "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"
 AIRFLOW, LOGS = "airflow", "logs"  # folders of the installation
-QUIET = {"GX_ANALYTICS_ENABLED": "false", "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 # MLflow's jobs judge language models; to be ready for them, its server starts seven processes of 250 MB each.
 NO_JOBS = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
 # Without their log servers, which would listen on every address: the API server reads the same files.
@@ -166,7 +166,6 @@ class Servers:
             "AIRFLOW__API__BASE_URL": self.airflow_url,
             "AIRFLOW__API_AUTH__JWT_SECRET": secret["jwt_secret"],
             "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(self.logs / "tasks"),
-            **QUIET,
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         }
         environment = {**os.environ, **variables}
@@ -235,7 +234,7 @@ class Servers:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=die_with_parent(signal.SIGTERM),
+                preexec_fn=partial(die_with_parent, signal.SIGTERM),
             )
 
     def _wait(self, server: str, ready: Callable[[list[dict[str, Any]]], bool], timeout: float) -> None:

@@ -17,10 +17,10 @@ from processes import GONE_WITHIN, watched
 
 from nightshift.compute import waiting_driver
 from nightshift.compute.job import Job, complete, start_driver
-from nightshift.compute.outcome import new_outcome_uri
+from nightshift.compute.outcome import new_outcome_uri, read_outcome
 from nightshift.compute.spark_submit import SparkSubmission, SparkSubmit
 from nightshift.compute.waiting_driver import DriverSubmission, WaitingDriver
-from nightshift.errors import TerminalError, TransientError
+from nightshift.errors import NightshiftError, TerminalError, TransientError
 from nightshift.settings import PROJECT, Settings, SparkSettings
 
 SERVER = """
@@ -39,7 +39,7 @@ serve_jobs.serve_jobs(Path(programs), Path(socket), Path(log), float(seconds), p
 
 # Prints its process and what it is asked to, does what it is asked to, and leaves an outcome.
 PROGRAM = """
-import json, os, signal, subprocess, sys, time
+import builtins, json, os, signal, subprocess, sys, time
 from pathlib import Path
 
 command, outcome = sys.argv[1:-2], Path(sys.argv[-1].removeprefix("file://"))
@@ -57,10 +57,29 @@ match command:
         os.kill(os.getpid(), signal.SIGKILL)
     case ["touch", file]:
         Path(file).touch()
+    case ["raise", name]:
+        raise getattr(builtins, name)("not ours")
+    case ["exit", code]:
+        raise SystemExit(int(code) if code.isdigit() else code)
+    case ["exit at once", code]:
+        os._exit(int(code))
 outcome.parent.mkdir(parents=True)
 outcome.write_text(json.dumps({"staged": [] if error else ["file:///a"], "error": error, "transient": False}))
 raise SystemExit(2 if error else 0)
 """
+
+
+# How a program ends that leaves no outcome, with the error that its caller raises.
+ENDS = [
+    (("raise", "OSError"), TerminalError, "ended with exit code 1: OSError: not ours"),
+    (("raise", "KeyboardInterrupt"), TerminalError, "ended with exit code 1: KeyboardInterrupt: not ours"),
+    (("raise", "GeneratorExit"), TerminalError, "ended with exit code 1: GeneratorExit: not ours"),
+    (("exit", "0"), TerminalError, r"ended with exit code 0: process \d+"),
+    (("exit", "75"), TransientError, r"ended with exit code 75: process \d+"),
+    (("exit", "out of luck"), TerminalError, "ended with exit code 1: out of luck"),
+    (("exit at once", "3"), TransientError, r"ended with its driver: process \d+"),
+    (("crash", "out of luck\n\n"), TransientError, "ended with its driver: out of luck"),
+]
 
 
 @pytest.fixture
@@ -166,9 +185,26 @@ def test_a_failed_job_says_why_and_ends_the_driver(driver: WaitingDriver) -> Non
     assert driver.submit(Job("job"), new_outcome_uri(driver.settings, "job")) is None
 
 
-def test_a_driver_that_dies_takes_its_job_along_which_may_be_tried_again(driver: WaitingDriver) -> None:
-    with pytest.raises(TransientError, match=r"^Spark job job ended with the driver that it shared: out of luck$"):
-        complete(submitted(driver, "crash", "out of luck"), lambda line: None)
+@pytest.mark.parametrize(("command", "error", "message"), ENDS)
+def test_a_job_that_leaves_no_outcome_ends_for_its_caller_with_what_is_known(
+    driver: WaitingDriver, command: tuple[str, ...], error: type[NightshiftError], message: str
+) -> None:
+    with pytest.raises(error, match=f"^Spark job job {message}$"):
+        complete(submitted(driver, *command), lambda line: None)
+
+
+def test_a_program_that_is_not_there_ends_for_its_caller(driver: WaitingDriver) -> None:
+    submission = driver.submit(Job("absent"), new_outcome_uri(driver.settings, "absent"))
+    assert submission is not None
+    with pytest.raises(TerminalError, match=r"^Spark job absent ended with exit code 1: FileNotFoundError: "):
+        complete(submission, lambda line: None)
+
+
+def test_a_driver_serves_on_whatever_its_caller_does_after_the_end(driver: WaitingDriver) -> None:
+    first = submitted(driver)
+    assert wait_for(lambda: read_outcome(first.outcome) is not None)
+    run(driver)
+    first.connection.close()
 
 
 def test_a_driver_ends_when_no_job_comes_and_leaves_no_socket(settings: Settings, programs: Path) -> None:
@@ -249,7 +285,10 @@ def test_a_driver_is_started_once(settings: Settings, programs: Path, driver: Wa
 def test_a_driver_of_other_code_settings_or_secrets_is_another(settings: Settings, programs: Path) -> None:
     command = [sys.executable, "-c", SERVER, str(programs)]
     same = WaitingDriver(settings, command, {"A": "1"}).file
-    assert WaitingDriver(settings, command, {"A": "1", "AIRFLOW_CTX_TASK_ID": "score"}).file == same
+    assert (
+        WaitingDriver(settings, command, {"A": "1", "AIRFLOW_CTX_TASK_ID": "score", "NIGHTSHIFT_PRELOAD": "true"}).file
+        == same
+    )
     assert WaitingDriver(settings, command, {"A": "2"}).file != same
     assert WaitingDriver(settings, [*command, "--conf"], {"A": "1"}).file != same
     models = Settings(home=PROJECT, var=settings.var, models_folder=programs)
@@ -271,6 +310,36 @@ def test_what_drivers_left_is_removed_when_the_next_starts(settings: Settings, p
         assert sorted(second.file.parent.iterdir()) == sorted([second.file, second.file.with_suffix(".log")])
     finally:
         second.kill()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", '"a"', "null", '{"process": 1}', '{"process": "a", "socket": []}', "\0"]
+)
+def test_a_file_that_says_nothing_is_removed_and_a_driver_starts(settings: Settings, programs: Path, text: str) -> None:
+    driver = driver_of(settings, programs)
+    others = [driver.file, driver.file.with_stem("other")]
+    for file in others:
+        file.write_text(text)
+    assert waiting_driver._address(driver.file) is None
+    assert driver.start()
+    try:
+        assert run(driver) and not others[1].exists()
+    finally:
+        driver.kill()
+
+
+def test_what_is_no_folder_of_a_socket_is_never_removed(settings: Settings, programs: Path, tmp_path: Path) -> None:
+    driver = driver_of(settings, programs)
+    (tmp_path / "precious").mkdir()
+    record = {"process": 1, "socket": str(tmp_path / "precious" / "socket"), "log": "log"}
+    driver.file.with_stem("other").write_text(json.dumps(record))
+    driver.start()
+    driver.kill()
+    assert (tmp_path / "precious").exists() and not driver.file.with_stem("other").exists()
+
+
+def test_what_jobs_print_is_for_their_user_alone(driver: WaitingDriver) -> None:
+    assert {file.stat().st_mode & 0o777 for file in driver.file.parent.iterdir()} == {0o600}
 
 
 def test_a_driver_that_cannot_be_started_fails_nothing(settings: Settings) -> None:
