@@ -146,6 +146,30 @@ class AlertSettings(_Group):
         return topic
 
 
+class ServingSettings(_Group):
+    """The API of `nightshift serve`."""
+
+    tokens: dict[str, SecretStr] = Field(
+        {},
+        description="Who may ask, by name: `NIGHTSHIFT_SERVING__TOKENS__SHOP` is the token that the caller `shop` "
+        "sends as `Authorization: Bearer …`. Without any, and without an identity header, only this machine may ask.",
+    )
+    identity_header: str | None = Field(
+        None,
+        description="The header in which a proxy before the API names a caller that has logged in, such as "
+        "`X-Forwarded-User`; requests without it are refused.",
+    )
+    max_body: int = Field(16 * 2**20, ge=1, description="Bytes that the body of a request may have.")
+    max_rows: int = Field(100_000, ge=1, description="Rows that a request may have.")
+    max_connections: int = Field(1000, ge=1, description="Connections at once; more are answered with 503.")
+    timeout: float = Field(
+        30,
+        gt=0,
+        description="Seconds in which a body has to arrive, and an answer to be there; stopping waits so long.",
+    )
+    follow: float = Field(2, gt=0, description="Seconds between two looks at which version is the champion.")
+
+
 class Settings(BaseSettings):
     """All settings, in the order in which docs/settings.md lists them."""
 
@@ -205,6 +229,7 @@ class Settings(BaseSettings):
     spark: SparkSettings = SparkSettings()
     emr: EmrSettings = EmrSettings()
     alerts: AlertSettings = AlertSettings()
+    serving: ServingSettings = ServingSettings()
     connections: dict[str, SecretStr] = Field(
         {},
         description="The addresses of the databases that definitions name: `NIGHTSHIFT_CONNECTIONS__SHOP` is "
@@ -299,9 +324,9 @@ class Settings(BaseSettings):
     def as_environment(self) -> dict[str, str]:
         """These settings as environment variables, for processes that are started on their behalf.
 
-        Without those for alerts and databases: what computes has no use for their secrets.
+        Without those for alerts, callers of the API and databases: what computes has no use for their secrets.
         """
-        chosen = {name: getattr(self, name) for name in self.model_fields_set - {"alerts", "connections"}}
+        chosen = {name: getattr(self, name) for name in self.model_fields_set - {"alerts", "serving", "connections"}}
         return {
             f"NIGHTSHIFT_{name.upper()}": value.model_dump_json() if isinstance(value, BaseModel) else str(value)
             for name, value in chosen.items()

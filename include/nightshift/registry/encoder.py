@@ -17,6 +17,9 @@ from nightshift.registry.calibration import Vector
 
 Matrix = npt.NDArray[np.float64]
 
+# The type of a feature's column in a published table.
+FEATURE_ARROW = {"number": pa.float64(), "category": pa.string()}
+
 
 @dataclass(frozen=True)
 class Encoder:

@@ -45,7 +45,7 @@ def mlflow_files(package: ModelPackage, artifact: str, run_id: str) -> dict[str,
     """
     types, python = package.encoder.types, platform.python_version()
     requirements = _requirements(package)
-    example = {"columns": list(types), "data": [_typical_row(package)]}
+    example = {"columns": list(types), "data": [typical_row(package)]}
     model = {
         "artifact_path": artifact,
         "run_id": run_id,
@@ -105,7 +105,7 @@ def _columns(types: Mapping[str, str], *, required: bool = True) -> str:
     return json.dumps([{"type": kind, "name": name, "required": required} for name, kind in types.items()])
 
 
-def _typical_row(package: ModelPackage) -> list[float | str | None]:
+def typical_row(package: ModelPackage) -> list[float | str | None]:
     """A row of the medians and of the most frequent categories: no row of anybody's."""
     columns = package.reference.features
     return [_typical(columns[name]) if name in columns else None for name in package.encoder.types]

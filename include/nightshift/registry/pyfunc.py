@@ -16,12 +16,11 @@ import yaml
 
 from nightshift.errors import DataError, TerminalError, first_line
 from nightshift.registry.classes import scored_columns
+from nightshift.registry.encoder import FEATURE_ARROW
 from nightshift.registry.mlflow_files import MLFLOW_FILES, MLMODEL, package_of
 from nightshift.registry.package import ModelPackage, load_package, verify_digest
 from nightshift.registry.store import DIGEST, MLFLOW_DIGEST
 from nightshift.settings import get_settings
-
-ARROW_TYPES = {"number": pa.float64(), "category": pa.string()}
 
 
 class VersionModel:
@@ -102,7 +101,7 @@ def _feature_rows(frame: pd.DataFrame, types: Mapping[str, str]) -> pa.Table:
 def _values(column: pd.Series[Any], kind: str) -> pa.Array:
     try:
         values = column.astype("float64") if kind == "number" else column
-        return pa.array(values, ARROW_TYPES[kind], from_pandas=True)
+        return pa.array(values, FEATURE_ARROW[kind], from_pandas=True)
     except (TypeError, ValueError, pa.ArrowException) as error:
         raise DataError(
             f"values of another type: {first_line(error)}",

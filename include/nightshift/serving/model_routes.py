@@ -1,0 +1,155 @@
+"""The routes that answer with scores."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import date
+from http import HTTPStatus
+from typing import TypeVar
+
+import pydantic_core
+from fastapi import APIRouter, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from nightshift.errors import DataError, TransientError
+from nightshift.serving.published_scores import key_columns, read_published
+from nightshift.serving.refusals import RequestRefusal, listed_errors
+from nightshift.serving.request_body import read_rows
+from nightshift.serving.scoring import score_features
+from nightshift.serving.served_model import ServedModel, ServedVersion
+from nightshift.serving.telemetry import Telemetry
+from nightshift.settings import ServingSettings
+
+Result = TypeVar("Result")
+
+JSON = "application/json"
+AT_ONCE = 16 * 2**10  # bytes of a body up to which the answer takes less time than to hand it to another thread
+
+
+def model_routes(models: Mapping[str, ServedModel], settings: ServingSettings, telemetry: Telemetry) -> APIRouter:
+    """The routes.
+
+    Args:
+        models: The models, by name.
+        settings: The limits of a request.
+        telemetry: Where rows are counted.
+    """
+    routes = APIRouter(tags=["scores"])
+
+    async def invoke(model: ServedModel, request: Request, partial: bool) -> Response:
+        body = await _read_body(request, settings)
+
+        def answer() -> bytes:
+            return _invoke(model, body, settings, telemetry, partial=partial)
+
+        content = answer() if len(body) <= AT_ONCE else await _in_thread(answer, settings.timeout)
+        return Response(content, media_type=JSON)
+
+    @routes.post("/models/{model}/invocations", summary="Scores of rows of features")
+    async def invocations(model: str, request: Request, partial: bool = False) -> Response:
+        return await invoke(_find(models, model), request, partial)
+
+    if len(models) == 1:
+        [only] = models.values()
+
+        @routes.post("/invocations", summary="Scores of rows of features")
+        async def invocations_of_the_only_model(request: Request, partial: bool = False) -> Response:
+            return await invoke(only, request, partial)
+
+    @routes.get("/models/{model}/scores/{night}", summary="The published score of an observation")
+    async def published_score(model: str, night: date, request: Request) -> Response:
+        project = _find(models, model).project
+        key = dict(request.query_params)
+        row = await _in_thread(lambda: read_published(project, night, key), settings.timeout)
+        return Response(pydantic_core.to_json({"model": model, **row}), media_type=JSON)
+
+    return routes
+
+
+def _invoke(
+    model: ServedModel, body: bytes, settings: ServingSettings, telemetry: Telemetry, *, partial: bool
+) -> bytes:
+    """The answer to a request for scores of features."""
+    version = _version(model)
+    sent = read_rows(body, settings.max_rows)
+    # A caller need not know which features the champion of today uses.
+    definition = model.project.definition
+    ignored = {*definition.feature_types, *key_columns(model.project), "score_date"}
+    try:
+        scored = score_features(version, sent, ignored, partial=partial)
+    except RequestRefusal:
+        telemetry.count_rows(model.name, 0, sent.count)
+        raise
+    refused = len({error.row for error in scored.errors})
+    telemetry.count_rows(model.name, sent.count - refused, refused)
+    answer = {"predictions": scored.predictions, "model": model.name, "version": version.number}
+    return pydantic_core.to_json(answer | (listed_errors(scored.errors) if partial else {}))
+
+
+def _find(models: Mapping[str, ServedModel], name: str) -> ServedModel:
+    if name in models:
+        return models[name]
+    error = DataError("no such model is served", where="path", received=name, allowed=list(models))
+    raise RequestRefusal(HTTPStatus.NOT_FOUND, error)
+
+
+def _version(model: ServedModel) -> ServedVersion:
+    if model.champion is not None:
+        return model.champion
+    raise RequestRefusal(HTTPStatus.SERVICE_UNAVAILABLE, TransientError(model.problem, where=model.name))
+
+
+async def _read_body(request: Request, settings: ServingSettings) -> bytes:
+    """The body of a request.
+
+    Raises:
+        RequestRefusal: If it is of another type, is too long, or does not arrive in time.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != JSON:
+        error = DataError("another type of content", where="header Content-Type", received=kind, allowed=JSON)
+        raise RequestRefusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, error)
+    if _length(request) > settings.max_body:
+        raise _too_long(settings)
+    try:
+        async with asyncio.timeout(settings.timeout):
+            parts, size = [], 0
+            async for part in request.stream():
+                size += len(part)
+                if size > settings.max_body:
+                    raise _too_long(settings)
+                parts.append(part)
+            return b"".join(parts)
+    except TimeoutError:
+        error = DataError("the body did not arrive in time", where="body", allowed=f"{settings.timeout} s")
+        raise RequestRefusal(HTTPStatus.REQUEST_TIMEOUT, error) from None
+
+
+def _length(request: Request) -> int:
+    length = request.headers.get("content-length", "0")
+    return int(length) if length.isdecimal() else 0
+
+
+def _too_long(settings: ServingSettings) -> RequestRefusal:
+    error = DataError(
+        "the body is too long",
+        where="body",
+        allowed=f"{settings.max_body} bytes",
+        fix="send fewer rows at once, or raise NIGHTSHIFT_SERVING__MAX_BODY",
+    )
+    return RequestRefusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, error)
+
+
+async def _in_thread(work: Callable[[], Result], seconds: float) -> Result:
+    """The result of work that would keep other requests waiting.
+
+    Raises:
+        RequestRefusal: If it is not there in time; the work goes on to its end.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            return await run_in_threadpool(work)
+    except TimeoutError:
+        error = TransientError("the answer took too long", allowed=f"{seconds} s", fix="send fewer rows at once")
+        raise RequestRefusal(HTTPStatus.SERVICE_UNAVAILABLE, error) from None

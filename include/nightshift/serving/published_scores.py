@@ -1,0 +1,90 @@
+"""The published score of an observation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from http import HTTPStatus
+from typing import Any
+
+import pyarrow as pa
+from pyiceberg.expressions import And, EqualTo, Reference
+from pyiceberg.expressions.literals import literal
+
+from nightshift.errors import DataError, NotYetAvailable
+from nightshift.lake.read import published_dates
+from nightshift.lake.tables import observation_key, scores_table
+from nightshift.project import Project
+from nightshift.serving.refusals import RequestRefusal
+
+# How the texts of an address are read as values of a key; a value that cannot be read raises ValueError.
+READ: Mapping[str, Callable[[str], Any]] = {
+    "integer": int,
+    "number": float,
+    "string": str,
+    "boolean": lambda text: {"true": True, "false": False}[text],
+    "date": date.fromisoformat,
+    "timestamp": datetime.fromisoformat,
+}
+
+
+def read_published(project: Project, night: date, key: Mapping[str, str]) -> dict[str, Any]:
+    """The row of `scores.<model>` of an observation, with the id of the table's snapshot.
+
+    Args:
+        project: The model.
+        night: The score date.
+        key: The values of the other columns of the observation's key, as texts.
+
+    Raises:
+        RequestRefusal: If the key names other columns, a value cannot be read, or there is no such row.
+    """
+    values = _read_key(project, key)
+    spec = scores_table(project.definition)
+    names = {spec.date_column: night, **values}.items()
+    equal = [EqualTo(term=Reference(name), value=literal(value)) for name, value in names]
+    try:
+        table = project.lake.table(spec.name)
+    except NotYetAvailable as error:
+        raise RequestRefusal(HTTPStatus.NOT_FOUND, error) from None
+    snapshot = table.current_snapshot()
+    rows = table.scan(And(*equal), snapshot_id=snapshot.snapshot_id).to_arrow() if snapshot else pa.table({})
+    if snapshot is None or not rows.num_rows:
+        raise RequestRefusal(HTTPStatus.NOT_FOUND, _no_such_row(project, night, spec.name, key))
+    [row] = rows.to_pylist()
+    return {**row, "scores_snapshot": snapshot.snapshot_id}
+
+
+def key_columns(project: Project) -> dict[str, str]:
+    """The columns by which a night's observation is named, with their types."""
+    return {name: kind for name, kind in observation_key(project.definition).items() if name != "score_date"}
+
+
+def _read_key(project: Project, key: Mapping[str, str]) -> dict[str, Any]:
+    columns = key_columns(project)
+    if columns.keys() != key.keys():
+        error = DataError(
+            "these are not the columns of the observation's key",
+            where="query",
+            received=list(key),
+            allowed=list(columns),
+            fix="?" + "&".join(f"{name}=…" for name in columns),
+        )
+        raise RequestRefusal(HTTPStatus.UNPROCESSABLE_ENTITY, error)
+    values, errors = {}, []
+    for name, kind in columns.items():
+        try:
+            values[name] = READ[kind](key[name])
+        except (ValueError, KeyError):
+            errors.append(DataError(f"no {kind}", where=f"query: {name}", received=key[name], allowed=f"a {kind}"))
+    if errors:
+        raise RequestRefusal(HTTPStatus.UNPROCESSABLE_ENTITY, *errors)
+    return values
+
+
+def _no_such_row(project: Project, night: date, table: str, key: Mapping[str, str]) -> DataError:
+    if published_dates(project.lake, scores_table(project.definition), (night, night)):
+        return DataError("no such observation on that night", where=table, received={"score_date": str(night), **key})
+    dates = published_dates(project.lake, scores_table(project.definition))
+    allowed = f"a night that is published, {min(dates)} to {max(dates)}" if dates else "none is published yet"
+    return DataError("that night is not published", where=table, received=str(night), allowed=allowed)

@@ -1,0 +1,144 @@
+"""The champion of a model as the API serves it: it follows MLflow's alias, and stays when the registry is away."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pyarrow as pa
+
+from nightshift.errors import NightshiftError, NotYetAvailable, TerminalError, first_line
+from nightshift.project import Project
+from nightshift.registry.encoder import FEATURE_ARROW
+from nightshift.registry.events import current_champion
+from nightshift.registry.mlflow_files import typical_row
+from nightshift.registry.package import ModelPackage
+from nightshift.registry.store import Version
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ServedVersion:
+    """A version that answers.
+
+    Attributes:
+        number: Its number.
+        digest: The digest of its package.
+        package: The package, loaded.
+        loaded_at: When it began to answer.
+    """
+
+    number: int
+    digest: str
+    package: ModelPackage
+    loaded_at: datetime
+
+
+class ServedModel:
+    """A model whose champion answers requests.
+
+    Args:
+        project: The model.
+
+    Attributes:
+        champion: The version that answers; None while there is none.
+        problem: Why the newest look at the registry failed, or its champion does not answer; empty if all is well.
+        looked_at: When the registry was asked last.
+    """
+
+    def __init__(self, project: Project) -> None:
+        self.project, self.name = project, project.definition.name
+        self.champion: ServedVersion | None = None
+        self.problem = "the registry was not asked yet"
+        self.looked_at: datetime | None = None
+
+    def follow(self) -> None:
+        """Asks the registry for the champion, and loads it if it is another. Whatever fails, the last one answers on.
+
+        Only a model whose every champion was retired, or that never had one, stops answering.
+        """
+        self.looked_at = datetime.now(UTC)
+        try:
+            version, champion = self._find(), self.champion
+            if champion is None or (version.number, version.digest) != (champion.number, champion.digest):
+                self.champion = self._load(version)
+            self.problem = ""
+        except NotYetAvailable as error:
+            self.champion, self.problem = None, str(error)
+        except NightshiftError as error:
+            self._stay(str(error))
+        except Exception as error:  # whatever a registry's client raises, requests are answered
+            log.exception("the champion of %s cannot be followed", self.name)
+            self._stay(f"{type(error).__name__}: {first_line(error)}")
+
+    def _find(self) -> Version:
+        """The champion.
+
+        Raises:
+            NotYetAvailable: If there is none by the events either: no version was promoted, or the last was retired.
+            TerminalError: If it was removed in MLflow.
+        """
+        champions = self.project.champions
+        try:
+            return champions.require_champion()
+        except TerminalError as error:
+            if current_champion(champions.events()) is None:
+                raise NotYetAvailable(error.problem, where=error.where, fix=error.fix) from None
+            raise
+
+    def _stay(self, problem: str) -> None:
+        if problem != self.problem:
+            log.warning("%s: %s", self.name, problem)
+        self.problem = problem
+
+    def _load(self, version: Version) -> ServedVersion:
+        """Loads a version and scores once with it, so that the first request does not wait for what that takes."""
+        package = self.project.registry.package(version.run_id, version.digest)
+        with suppress(NightshiftError):  # one that takes no missing values refuses a row that has some
+            package.score(_typical_rows(package))
+        log.info("%s: version %d answers", self.name, version.number)
+        return ServedVersion(version.number, version.digest, package, datetime.now(UTC))
+
+
+def _typical_rows(package: ModelPackage) -> pa.Table:
+    columns = zip(package.encoder.types.items(), typical_row(package), strict=True)
+    return pa.table({name: pa.array([value], FEATURE_ARROW[kind]) for (name, kind), value in columns})
+
+
+class Follower:
+    """Follows the champions of models, in a thread, until it is stopped.
+
+    Args:
+        models: The models.
+        seconds: Between two looks at the registry.
+        after: Called after each look.
+    """
+
+    def __init__(self, models: Sequence[ServedModel], seconds: float, after: Callable[[], None]) -> None:
+        self.models, self.seconds, self.after = models, seconds, after
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def start(self) -> None:
+        """Loads the champions there are, then follows them."""
+        self._look()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stops after the look that is under way."""
+        self._stopped.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopped.wait(self.seconds):
+            self._look()
+
+    def _look(self) -> None:
+        for model in self.models:
+            model.follow()
+        self.after()
