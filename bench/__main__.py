@@ -23,6 +23,7 @@ import bench.monitoring
 import bench.night
 import bench.quality
 import bench.scoring
+import bench.serving
 import bench.small_nights
 import bench.training  # noqa: F401
 from bench.record import COLUMNS, keep, machine

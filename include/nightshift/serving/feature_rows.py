@@ -16,7 +16,7 @@ import pyarrow as pa
 from nightshift.errors import DataError
 from nightshift.registry.encoder import FEATURE_ARROW
 from nightshift.serving.refusals import RequestRefusal, RowError
-from nightshift.serving.request_body import Absent, SentRows
+from nightshift.serving.request_body import Absent, SentRows, Values
 
 NUMBER_OR_NULL, TEXT_OR_NULL = "a number, or null if it is missing", "a text, or null if it is missing"
 # What JSON's values of a column may be, and the type of the column in a published feature table.
@@ -53,20 +53,23 @@ def check_features(sent: SentRows, types: Mapping[str, str], ignored: Collection
         RequestRefusal: If a column is unknown or missing.
     """
     _check_columns(sent, types, ignored)
+    values: dict[str, Values] = {name: sent.columns[name] if sent.count else () for name in types}
+    columns = {name: _as_column(values[name], kind) for name, kind in types.items()}
+    looked_at = {name: _as_list(values[name]) for name, column in columns.items() if column is None}
     errors = [
         RowError(row, error)
-        for name, kind in (types.items() if sent.count else ())
-        if not _is_valid(values := sent.columns[name], kind)
-        for row, value in enumerate(values)
-        if (error := CHECKS[kind](name, value))
+        for name, of_rows in looked_at.items()
+        for row, value in enumerate(of_rows)
+        if (error := CHECKS[types[name]](name, value))
     ]
+    if not looked_at:
+        return FeatureRows(pa.table(columns), np.arange(sent.count), ())
     bad = {error.row for error in errors}
-    positions = np.array([row for row in range(sent.count) if row not in bad], dtype=np.int64)
-    columns = {}
-    for name, kind in types.items():
-        values = sent.columns[name] if sent.count else ()
-        columns[name] = pa.array([values[row] for row in positions] if bad else values, FEATURE_ARROW[kind])
-    return FeatureRows(pa.table(columns), positions, tuple(sorted(errors, key=lambda error: error.row)))
+    good = np.array([row for row in range(sent.count) if row not in bad], np.int64)
+    for name, column in columns.items():
+        kept = [looked_at[name][row] for row in good] if column is None else column.take(pa.array(good))
+        columns[name] = pa.array(kept, FEATURE_ARROW[types[name]])
+    return FeatureRows(pa.table(columns), good, tuple(sorted(errors, key=lambda error: error.row)))
 
 
 def _check_columns(sent: SentRows, types: Mapping[str, str], ignored: Collection[str]) -> None:
@@ -84,17 +87,29 @@ def _check_columns(sent: SentRows, types: Mapping[str, str], ignored: Collection
         raise RequestRefusal(HTTPStatus.UNPROCESSABLE_ENTITY, *errors)
 
 
-def _is_valid(values: Sequence[Any], kind: str) -> bool:
-    """Whether no value of a column needs a second look: that of each row takes as long as its score."""
-    if not JSON_TYPES[kind].issuperset(map(type, values)):
-        return False
-    if kind != "number":
-        return True
+def _as_list(values: Values) -> Sequence[Any]:
+    return list(values.to_pylist()) if isinstance(values, pa.Array) else values
+
+
+def _as_column(values: Values, kind: str) -> pa.Array | None:
+    """The values as a column of features; None if one of them is wrong, which only a look at each can tell."""
     try:
-        numbers = pa.array(values, pa.float64())
+        if isinstance(values, pa.Array):
+            column = _cast(values, kind)
+        else:
+            column = pa.array(values, FEATURE_ARROW[kind]) if JSON_TYPES[kind].issuperset(map(type, values)) else None
     except (pa.ArrowException, OverflowError):
-        return False
-    return all(map(math.isfinite, numbers.drop_null().to_numpy()))
+        return None
+    if column is not None and kind == "number":
+        finite = np.isfinite(column.to_numpy(zero_copy_only=False)).sum()  # null is not
+        return column if finite == len(column) - column.null_count else None
+    return column
+
+
+def _cast(values: pa.Array, kind: str) -> pa.Array | None:
+    """A number as a double that equals it, or a text; None if the column is neither."""
+    is_text = pa.types.is_string(values.type) or pa.types.is_large_string(values.type)
+    return values.cast(FEATURE_ARROW[kind]) if is_text == (kind == "category") else None
 
 
 def _number_error(name: str, value: Any) -> DataError | None:

@@ -13,9 +13,11 @@ from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from nightshift.errors import DataError, TransientError
+from nightshift.serving.arrow_body import CONTENT_TYPE as ARROW
+from nightshift.serving.arrow_body import read_arrow
 from nightshift.serving.published_scores import key_columns, read_published
 from nightshift.serving.refusals import RequestRefusal, listed_errors
-from nightshift.serving.request_body import read_rows
+from nightshift.serving.request_body import SentRows, read_rows
 from nightshift.serving.scoring import score_features
 from nightshift.serving.served_model import ServedModel, ServedVersion
 from nightshift.serving.telemetry import Telemetry
@@ -24,6 +26,7 @@ from nightshift.settings import ServingSettings
 Result = TypeVar("Result")
 
 JSON = "application/json"
+READERS = {JSON: read_rows, ARROW: read_arrow}  # of bodies, by their type
 AT_ONCE = 16 * 2**10  # bytes of a body up to which the answer takes less time than to hand it to another thread
 
 
@@ -38,10 +41,11 @@ def model_routes(models: Mapping[str, ServedModel], settings: ServingSettings, t
     routes = APIRouter(tags=["scores"])
 
     async def invoke(model: ServedModel, request: Request, partial: bool) -> Response:
+        read = _reader(request)
         body = await _read_body(request, settings)
 
         def answer() -> bytes:
-            return _invoke(model, body, settings, telemetry, partial=partial)
+            return _invoke(model, lambda: read(body, settings.max_rows), telemetry, partial=partial)
 
         content = answer() if len(body) <= AT_ONCE else await _in_thread(answer, settings.timeout)
         return Response(content, media_type=JSON)
@@ -67,12 +71,10 @@ def model_routes(models: Mapping[str, ServedModel], settings: ServingSettings, t
     return routes
 
 
-def _invoke(
-    model: ServedModel, body: bytes, settings: ServingSettings, telemetry: Telemetry, *, partial: bool
-) -> bytes:
+def _invoke(model: ServedModel, read: Callable[[], SentRows], telemetry: Telemetry, *, partial: bool) -> bytes:
     """The answer to a request for scores of features."""
     version = _version(model)
-    sent = read_rows(body, settings.max_rows)
+    sent = read()
     # A caller need not know which features the champion of today uses.
     definition = model.project.definition
     ignored = {*definition.feature_types, *key_columns(model.project), "score_date"}
@@ -100,16 +102,26 @@ def _version(model: ServedModel) -> ServedVersion:
     raise RequestRefusal(HTTPStatus.SERVICE_UNAVAILABLE, TransientError(model.problem, where=model.name))
 
 
+def _reader(request: Request) -> Callable[[bytes, int], SentRows]:
+    """What reads a request's body.
+
+    Raises:
+        RequestRefusal: If that is of another type.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind in READERS:
+        return READERS[kind]
+    where, allowed = "header Content-Type", " or ".join(READERS)
+    error = DataError("another type of content", where=where, received=kind, allowed=allowed)
+    raise RequestRefusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, error)
+
+
 async def _read_body(request: Request, settings: ServingSettings) -> bytes:
     """The body of a request.
 
     Raises:
-        RequestRefusal: If it is of another type, is too long, or does not arrive in time.
+        RequestRefusal: If it is too long, or does not arrive in time.
     """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != JSON:
-        error = DataError("another type of content", where="header Content-Type", received=kind, allowed=JSON)
-        raise RequestRefusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, error)
     if _length(request) > settings.max_body:
         raise _too_long(settings)
     try:

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from nightshift.registry.mlflow_files import typical_row
+from nightshift.serving.arrow_body import CONTENT_TYPE as ARROW
 from nightshift.serving.published_scores import key_columns
 from nightshift.serving.request_body import INPUTS, RECORDS, SPLIT
 from nightshift.serving.served_model import ServedModel
@@ -90,7 +91,9 @@ def describe_api(api: FastAPI, models: Mapping[str, ServedModel], settings: Serv
             _describe_answers(operation, STATUSES | (OF_ROWS if takes_rows else {}), path)
             if takes_rows:
                 content = {"schema": BODY, "examples": _examples(models)}
-                operation["requestBody"] = {"required": True, "content": {"application/json": content}}
+                stream = {"schema": {"type": "string", "format": "binary"}}
+                bodies = {"application/json": content, ARROW: stream}
+                operation["requestBody"] = {"required": True, "content": bodies}
                 operation["responses"]["200"]["content"] = _json("Scores")
             for parameter in operation.get("parameters", ()):
                 if parameter["name"] == "model":

@@ -5,15 +5,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Final
+from itertools import chain
+from typing import Any, Final, TypeAlias
 
+import pyarrow as pa
 import pydantic_core
 
 from nightshift.errors import DataError, shown
 from nightshift.serving.refusals import RequestRefusal
+
+Values: TypeAlias = Sequence[Any] | pa.Array
 
 SPLIT, RECORDS, INPUTS = "dataframe_split", "dataframe_records", "inputs"
 FORMATS = (SPLIT, RECORDS, INPUTS)
@@ -35,11 +39,11 @@ class SentRows:
     """Rows as a caller sent them.
 
     Attributes:
-        columns: The values of each column, by its name: JSON's types, or `ABSENT`.
+        columns: The values of each column, by its name: JSON's types or `ABSENT`, or an array of Arrow.
         count: The number of rows.
     """
 
-    columns: dict[str, Sequence[Any]]
+    columns: Mapping[str, Values]
     count: int
 
 
@@ -56,9 +60,9 @@ def read_rows(body: bytes, most_rows: int) -> SentRows:
     document = _document(body)
     given = [name for name in document if name != "params"]
     if len(given) != 1 or given[0] not in FORMATS:
-        raise _malformed("the body names no rows, or several", ", ".join(given) or "nothing", " or ".join(FORMATS))
+        raise malformed("the body names no rows, or several", ", ".join(given) or "nothing", " or ".join(FORMATS))
     if document.get("params"):
-        raise _malformed("a model takes no parameters", document["params"], "no params")
+        raise malformed("a model takes no parameters", document["params"], "no params")
     name, content = given[0], document[given[0]]
     if name == SPLIT:
         rows = _of_split(content)
@@ -66,50 +70,66 @@ def read_rows(body: bytes, most_rows: int) -> SentRows:
         rows = _of_columns(content)
     else:
         rows = _of_records(name, content)
-    if rows.count > most_rows:
+    check_row_count(rows.count, most_rows)
+    return rows
+
+
+def check_row_count(count: int, most_rows: int) -> None:
+    """Refuses a request with too many rows.
+
+    Raises:
+        RequestRefusal: If it has more than `most_rows`.
+    """
+    if count > most_rows:
         error = DataError(
             "too many rows in a request",
-            received=rows.count,
+            received=count,
             allowed=f"{most_rows} rows",
             fix="send them in several requests, or raise NIGHTSHIFT_SERVING__MAX_ROWS",
         )
         raise RequestRefusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, error)
-    return rows
+
+
+def malformed(problem: str, received: Any, allowed: Any) -> RequestRefusal:
+    """The refusal of a body that is no rows."""
+    received = shown(str(received)) if received is not None else None
+    return RequestRefusal(
+        HTTPStatus.BAD_REQUEST, DataError(problem, where="body", received=received, allowed=allowed, fix=SEE)
+    )
 
 
 def _document(body: bytes) -> dict[str, Any]:
     try:
         document = pydantic_core.from_json(body, allow_inf_nan=False)
     except ValueError as error:
-        raise _malformed(f"the body is not JSON: {error}", None, "JSON, with null for a missing value") from None
+        raise malformed(f"the body is not JSON: {error}", None, "JSON, with null for a missing value") from None
     if not isinstance(document, dict):
-        raise _malformed("the body is no JSON object", document, f"an object with {' or '.join(FORMATS)}")
+        raise malformed("the body is no JSON object", document, f"an object with {' or '.join(FORMATS)}")
     return document
 
 
 def _of_split(content: Any) -> SentRows:
     allowed = f"{SPLIT}: {{columns: [names], data: [rows]}}"
     if not isinstance(content, dict) or not content.keys() <= {"columns", "data", "index"}:
-        raise _malformed("these are no rows", content, allowed)
+        raise malformed("these are no rows", content, allowed)
     names, data = content.get("columns"), content.get("data")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise _malformed("columns are no list of names", names, allowed)
+        raise malformed("columns are no list of names", names, allowed)
     if len(set(names)) < len(names):
-        raise _malformed("two columns have the same name", names, "each name once")
+        raise malformed("two columns have the same name", names, "each name once")
     if not isinstance(data, list) or not all(isinstance(row, list) for row in data):
-        raise _malformed("data is no list of rows", data, allowed)
-    for position, row in enumerate(data):
-        if len(row) != len(names):
-            raise _malformed(
-                f"row {position} has other columns than are named", f"{len(row)} values", f"{len(names)} values"
-            )
-    values = zip(*data, strict=True) if data else ((),) * len(names)
-    return SentRows(dict(zip(names, values, strict=True)), len(data))
+        raise malformed("data is no list of rows", data, allowed)
+    if set(map(len, data)) - {len(names)}:
+        row = next(place for place, values in enumerate(data) if len(values) != len(names))
+        received = f"{len(data[row])} values"
+        raise malformed(f"row {row} has other columns than are named", received, f"{len(names)} values")
+    values = list(chain.from_iterable(data))
+    return SentRows({name: values[place :: len(names)] for place, name in enumerate(names)}, len(data))
 
 
 def _of_records(name: str, content: Any) -> SentRows:
     if not isinstance(content, list) or not all(isinstance(row, dict) for row in content):
-        raise _malformed("these are no rows", content, f"{name}: [{{column: value}}]")
+        raise malformed("these are no rows", content, f"{name}: [{{column: value}}]")
     names = dict.fromkeys(column for row in content for column in row)
     return SentRows({column: [row.get(column, ABSENT) for row in content] for column in names}, len(content))
 
@@ -118,15 +138,8 @@ def _of_columns(content: dict[str, Any]) -> SentRows:
     allowed = f"{INPUTS}: {{column: [values]}}, as many of each"
     for name, values in content.items():
         if not isinstance(values, list):
-            raise _malformed(f"column '{name}' is no list of values", values, allowed)
+            raise malformed(f"column '{name}' is no list of values", values, allowed)
     lengths = {name: len(values) for name, values in content.items()}
     if len(set(lengths.values())) > 1:
-        raise _malformed("columns have different numbers of values", lengths, allowed)
+        raise malformed("columns have different numbers of values", lengths, allowed)
     return SentRows(content, next(iter(lengths.values()), 0))
-
-
-def _malformed(problem: str, received: Any, allowed: Any) -> RequestRefusal:
-    received = shown(str(received)) if received is not None else None
-    return RequestRefusal(
-        HTTPStatus.BAD_REQUEST, DataError(problem, where="body", received=received, allowed=allowed, fix=SEE)
-    )

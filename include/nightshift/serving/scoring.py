@@ -97,5 +97,8 @@ def _gap(package: ModelPackage, row: Matrix) -> DataError:
 
 
 def _as_rows(columns: dict[str, pa.Array]) -> list[dict[str, Any] | None]:
+    if len(columns) == 1:
+        [(name, column)] = columns.items()
+        return [{name: value} for value in column.to_pylist()]
     names, values = list(columns), [column.to_pylist() for column in columns.values()]
     return [dict(zip(names, row, strict=True)) for row in zip(*values, strict=True)]

@@ -80,7 +80,7 @@ def test_what_is_wrong_with_a_row_is_said(value: Any, message: str) -> None:
 )
 def test_columns_that_are_unknown_or_absent_are_refused(columns: list[str], messages: list[str]) -> None:
     with pytest.raises(RequestRefusal) as refusal:
-        check_features(SentRows(dict.fromkeys(columns, [None]), 1), TYPES, ())
+        check_features(SentRows({name: [None] for name in columns}, 1), TYPES, ())
     assert refusal.value.status == 422
     assert len(refusal.value.errors) == len(messages)
     for error, message in zip(refusal.value.errors, messages, strict=True):

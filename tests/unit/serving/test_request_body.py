@@ -46,7 +46,7 @@ def test_a_row_that_lacks_a_column_is_not_one_whose_value_is_missing() -> None:
 
 def test_no_rows_are_no_error() -> None:
     assert read_rows(b'{"dataframe_records": []}', 10).count == 0
-    assert read_rows(b'{"dataframe_split": {"columns": ["a"], "data": []}}', 10).columns == {"a": ()}
+    assert read_rows(b'{"dataframe_split": {"columns": ["a"], "data": []}}', 10).columns == {"a": []}
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ import pyarrow as pa
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from nightshift.definition.load import load_definition
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.prediction import CLASS
 from nightshift.registry.classes import LabelClasses

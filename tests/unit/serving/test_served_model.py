@@ -56,7 +56,7 @@ def test_an_alias_that_was_removed_by_hand_stops_nothing(start: Start, project: 
 
 
 def test_a_champion_that_is_refused_does_not_answer_and_the_old_one_stays(start: Start, project: Project) -> None:
-    [first, *_] = start(1)
+    start(1)
     model = ServedModel(project)
     assert answering(model) == 1
     [second] = promoted(project, 2)
