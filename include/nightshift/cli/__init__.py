@@ -47,6 +47,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "train": trainings.train,
     "score": nights.score,
     "serve": serving.serve,
+    "parity": serving.parity,
     "status": nights.status,
     "alerts": monitoring.alerts,
     "sql": tables.sql,

@@ -1,12 +1,14 @@
-"""The command that serves models by an API."""
+"""The commands about the API: serve models, and compare its answers with a night."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
-from nightshift.cli.output import write_line
+from nightshift.cli.output import DATE, Model, progress, write_line
+from nightshift.compute.job import PROGRESS
 from nightshift.settings import get_settings
 
 
@@ -22,3 +24,28 @@ def serve(
     settings = get_settings()
     names = list(dict.fromkeys(models or [folder.name for folder in definition_folders(settings.models_path)]))
     serve_models(names, settings, host, port, write_line)
+
+
+def parity(
+    model: Model,
+    night: Annotated[datetime, typer.Option(formats=DATE, help="A night that is published.")],
+    url: Annotated[str, typer.Option(help="The address of the API.")] = "http://127.0.0.1:8081",
+    token: Annotated[
+        str | None, typer.Option(envvar="NIGHTSHIFT_TOKEN", help="The token to ask with, better by its variable.")
+    ] = None,
+) -> None:
+    """Send a published night through the running API and compare every feature and score; exit code 1 if one differs."""
+    from nightshift.project import Project
+    from nightshift.serving.parity import compare_with_night, parity_lines
+
+    with progress() as show:
+        compared = compare_with_night(
+            Project(model),
+            night.date(),
+            url,
+            token,
+            lambda sent, count: show(f"{PROGRESS}observations: {sent} of {count}"),
+        )
+    for line in parity_lines(compared):
+        write_line(line)
+    raise typer.Exit(0 if compared.is_equal else 1)

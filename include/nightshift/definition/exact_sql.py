@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 INTEGER, NUMBER, STRING, BOOLEAN = "integer", "number", "string", "boolean"
 DATE, TIMESTAMP, NULL = "date", "timestamp", "null"
-# Of literals with a point, which are exact decimals for Spark. A double stands for one: it is the same value where it is
-# only chosen, compared, or computed with a double.
+# Of literals with a point, which are exact decimals for Spark. A double stands for one: it is the same value where it
+# is only chosen, compared, or computed with a double.
 DECIMAL = "decimal"
 MOST_DIGITS = 15  # of a decimal, so that it is equal to an integer only if the double is
 NUMERIC = frozenset((INTEGER, NUMBER, DECIMAL))

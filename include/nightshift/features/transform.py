@@ -28,10 +28,19 @@ def with_computed(definition: ModelDefinition, rows: DataFrame) -> DataFrame:
         rows: Every observation with `score_date`, its columns, its look-ups' columns as `lookup_column` names them,
             and its declared features.
     """
+    call = computed_features(definition)
+    return rows.groupBy("score_date").applyInPandas(call, spark_schema(features_table(definition).columns))
+
+
+def computed_features(definition: ModelDefinition) -> Callable[[tuple[date], pd.DataFrame], pd.DataFrame]:
+    """What adds the computed features of a definition to the rows of a night, and sorts them by their key.
+
+    It takes the night as a tuple of one, and the rows as `with_computed` does; it returns the columns of the feature
+    table, and raises `TerminalError` if `transform` does not do as it should.
+    """
     file = definition.folder / COMPUTED
     # The text is sent to the workers: they may not have the definition's folder.
-    call = _call(file.read_text(encoding="utf-8"), file, definition)
-    return rows.groupBy("score_date").applyInPandas(call, spark_schema(features_table(definition).columns))
+    return _call(file.read_text(encoding="utf-8"), file, definition)
 
 
 def lookup_column(lookup: str, column: str) -> str:

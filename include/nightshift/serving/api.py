@@ -30,6 +30,8 @@ from nightshift.settings import ServingSettings
 
 log = logging.getLogger(__name__)
 
+STATES_EVERY = 10.0  # seconds between two looks for a new night
+
 
 def make_api(models: Sequence[ServedModel], settings: ServingSettings) -> FastAPI:
     """The API of some models, whose champions it follows from its start to its end.
@@ -47,12 +49,16 @@ def make_api(models: Sequence[ServedModel], settings: ServingSettings) -> FastAP
 
     @asynccontextmanager
     async def follow(_: FastAPI) -> AsyncIterator[None]:
-        follower = Follower(models, settings.follow, show)
-        await run_in_threadpool(follower.start)
+        # A night's state may take long to load; champions are followed beside it.
+        champions = Follower(models, settings.follow, show)
+        states = Follower([model.observed for model in models], max(settings.follow, STATES_EVERY))
+        await run_in_threadpool(champions.start)
+        states.start()
         try:
             yield
         finally:
-            await run_in_threadpool(follower.stop)
+            await run_in_threadpool(champions.stop)
+            await run_in_threadpool(states.stop)
 
     # Without FastAPI's own pages, which load their scripts from elsewhere.
     api = FastAPI(title="Nightshift", lifespan=follow, docs_url=None, redoc_url=None)

@@ -27,11 +27,11 @@ JSON_TYPES: Mapping[str, frozenset[type]] = {
 
 
 @dataclass(frozen=True)
-class FeatureRows:
-    """The rows of a request that can be scored, and why others cannot.
+class CheckedRows:
+    """The rows of a request that can be used, and why others cannot.
 
     Attributes:
-        table: The features of the rows that can be scored, in their order.
+        table: The columns of the rows that can be used, in their order.
         positions: The position of each of them in the request, shape (rows,).
         errors: What is wrong with the others, in the order of the rows.
     """
@@ -41,7 +41,7 @@ class FeatureRows:
     errors: tuple[RowError, ...]
 
 
-def check_features(sent: SentRows, types: Mapping[str, str], ignored: Collection[str]) -> FeatureRows:
+def check_features(sent: SentRows, types: Mapping[str, str], ignored: Collection[str]) -> CheckedRows:
     """Checks sent rows against the features of a version; no value is converted that would change.
 
     Args:
@@ -52,7 +52,7 @@ def check_features(sent: SentRows, types: Mapping[str, str], ignored: Collection
     Raises:
         RequestRefusal: If a column is unknown or missing.
     """
-    _check_columns(sent, types, ignored)
+    check_columns(sent, types, ignored)
     values: dict[str, Values] = {name: sent.columns[name] if sent.count else () for name in types}
     columns = {name: _as_column(values[name], kind) for name, kind in types.items()}
     looked_at = {name: _as_list(values[name]) for name, column in columns.items() if column is None}
@@ -63,26 +63,31 @@ def check_features(sent: SentRows, types: Mapping[str, str], ignored: Collection
         if (error := CHECKS[types[name]](name, value))
     ]
     if not looked_at:
-        return FeatureRows(pa.table(columns), np.arange(sent.count), ())
+        return CheckedRows(pa.table(columns), np.arange(sent.count), ())
     bad = {error.row for error in errors}
     good = np.array([row for row in range(sent.count) if row not in bad], np.int64)
     for name, column in columns.items():
         kept = [looked_at[name][row] for row in good] if column is None else column.take(pa.array(good))
         columns[name] = pa.array(kept, FEATURE_ARROW[types[name]])
-    return FeatureRows(pa.table(columns), good, tuple(sorted(errors, key=lambda error: error.row)))
+    return CheckedRows(pa.table(columns), good, tuple(sorted(errors, key=lambda error: error.row)))
 
 
-def _check_columns(sent: SentRows, types: Mapping[str, str], ignored: Collection[str]) -> None:
+def check_columns(sent: SentRows, needed: Collection[str], others: Collection[str]) -> None:
+    """Requires that rows have the columns that are needed, and no unknown ones.
+
+    Raises:
+        RequestRefusal: With an error for each column.
+    """
     errors = []
     for name in sent.columns:
-        if name not in types and name not in ignored:
-            near = difflib.get_close_matches(name, types, n=1)
+        if name not in needed and name not in others:
+            near = difflib.get_close_matches(name, needed, n=1)
             fix = f"did you mean {near[0]}?" if near else "leave it out"
-            errors.append(DataError("no such feature", where=f"column {name}", allowed=list(types), fix=fix))
-    for name in types if sent.count else ():
+            errors.append(DataError("no such column", where=f"column {name}", allowed=list(needed), fix=fix))
+    for name in needed if sent.count else ():
         if name not in sent.columns:
             fix = "send it, with null where it is missing"
-            errors.append(DataError("the feature is absent", where=f"column {name}", fix=fix))
+            errors.append(DataError("the column is absent", where=f"column {name}", fix=fix))
     if errors:
         raise RequestRefusal(HTTPStatus.UNPROCESSABLE_ENTITY, *errors)
 
@@ -132,7 +137,7 @@ def _text_error(name: str, value: Any) -> DataError | None:
 
 def _value_error(problem: str, name: str, value: Any, allowed: str) -> DataError:
     if isinstance(value, Absent):
-        return DataError("the feature is absent", where=f"column {name}", received=None, allowed=allowed, fix="send it")
+        return DataError("the value is absent", where=f"column {name}", received=None, allowed=allowed, fix="send it")
     return DataError(problem, where=f"column {name}", received=value, allowed=allowed, fix="correct the row")
 
 

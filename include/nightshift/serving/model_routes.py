@@ -12,13 +12,15 @@ import pydantic_core
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from nightshift.errors import DataError, TransientError
+from nightshift.definition.calendar import is_night
+from nightshift.errors import DataError, NotYetAvailable, TerminalError, TransientError
 from nightshift.serving.arrow_body import CONTENT_TYPE as ARROW
 from nightshift.serving.arrow_body import read_arrow
+from nightshift.serving.night_state import NightState
 from nightshift.serving.published_scores import key_columns, read_published
 from nightshift.serving.refusals import RequestRefusal, listed_errors
 from nightshift.serving.request_body import SentRows, read_rows
-from nightshift.serving.scoring import score_features
+from nightshift.serving.scoring import score_features, score_rows
 from nightshift.serving.served_model import ServedModel, ServedVersion
 from nightshift.serving.telemetry import Telemetry
 from nightshift.settings import ServingSettings
@@ -61,6 +63,19 @@ def model_routes(models: Mapping[str, ServedModel], settings: ServingSettings, t
         async def invocations_of_the_only_model(request: Request, partial: bool = False) -> Response:
             return await invoke(only, request, partial)
 
+    @routes.post("/models/{model}/score", summary="Scores of observations, whose features are computed")
+    async def score(
+        model: str, request: Request, night: date | None = None, features: bool = False, partial: bool = False
+    ) -> Response:
+        served, read = _find(models, model), _reader(request)
+        body = await _read_body(request, settings)
+
+        def answer() -> bytes:
+            rows = read(body, settings.max_rows)
+            return _score(served, rows, telemetry, night, with_features=features, partial=partial)
+
+        return Response(await _in_thread(answer, settings.timeout), media_type=JSON)
+
     @routes.get("/models/{model}/scores/{night}", summary="The published score of an observation")
     async def published_score(model: str, night: date, request: Request) -> Response:
         project = _find(models, model).project
@@ -87,6 +102,52 @@ def _invoke(model: ServedModel, read: Callable[[], SentRows], telemetry: Telemet
     telemetry.count_rows(model.name, sent.count - refused, refused)
     answer = {"predictions": scored.predictions, "model": model.name, "version": version.number}
     return pydantic_core.to_json(answer | (listed_errors(scored.errors) if partial else {}))
+
+
+def _score(
+    model: ServedModel, sent: SentRows, telemetry: Telemetry, night: date | None, *, with_features: bool, partial: bool
+) -> bytes:
+    """The answer to a request for scores of observations."""
+    version = _version(model)
+    if version.learned_otherwise:
+        fix = "train a version by the current definition, or send rows of features to /invocations"
+        error = TerminalError(version.learned_otherwise, where=model.name, fix=fix)
+        raise RequestRefusal(HTTPStatus.CONFLICT, error)
+    state = _state(model, night)
+    try:
+        rows = model.observed.features(sent, state)
+        scored = score_rows(version, rows, sent.count, partial=partial)
+    except RequestRefusal:
+        telemetry.count_rows(model.name, 0, sent.count)
+        raise
+    refused = len({error.row for error in scored.errors})
+    telemetry.count_rows(model.name, sent.count - refused, refused)
+    answer = {
+        "predictions": scored.predictions,
+        "model": model.name,
+        "version": version.number,
+        "night": state.night,
+        "cutoff": state.cutoff,
+        "snapshots": state.snapshots,
+    }
+    if with_features:
+        computed = rows.table.select(list(model.project.definition.feature_types)).to_pylist()
+        by_row = dict(zip(rows.positions.tolist(), computed, strict=True))
+        answer["features"] = [by_row.get(row) for row in range(sent.count)]
+    return pydantic_core.to_json(answer | (listed_errors(scored.errors) if partial else {}))
+
+
+def _state(model: ServedModel, night: date | None) -> NightState:
+    schedule = model.project.definition.schedule
+    if night is not None and not is_night(schedule, night):
+        error = DataError("no night of the model", where="query: night", received=str(night), fix="name one it scores")
+        raise RequestRefusal(HTTPStatus.UNPROCESSABLE_ENTITY, error)
+    try:
+        return model.observed.state(night)
+    except NotYetAvailable as error:
+        raise RequestRefusal(HTTPStatus.NOT_FOUND, error) from None
+    except TerminalError as error:
+        raise RequestRefusal(HTTPStatus.CONFLICT, error) from None
 
 
 def _find(models: Mapping[str, ServedModel], name: str) -> ServedModel:

@@ -14,7 +14,7 @@ import pyarrow as pa
 from nightshift.errors import DataError, TerminalError
 from nightshift.registry.classes import Matrix, finite_rows, scored_columns
 from nightshift.registry.package import ModelPackage
-from nightshift.serving.feature_rows import FeatureRows, check_features
+from nightshift.serving.feature_rows import CheckedRows, check_features
 from nightshift.serving.refusals import RequestRefusal, RowError
 from nightshift.serving.request_body import SentRows
 from nightshift.serving.served_model import ServedVersion
@@ -47,8 +47,23 @@ def score_features(version: ServedVersion, sent: SentRows, ignored: Collection[s
     Raises:
         RequestRefusal: If the columns are not the version's features, or a row has an error and not `partial`.
     """
+    rows = check_features(sent, version.package.encoder.types, ignored)
+    return score_rows(version, rows, sent.count, partial=partial)
+
+
+def score_rows(version: ServedVersion, rows: CheckedRows, count: int, *, partial: bool) -> ScoredRows:
+    """Scores rows that were checked.
+
+    Args:
+        version: The version that scores.
+        rows: The rows with the version's features, and the errors of others.
+        count: The number of rows that were sent.
+        partial: Whether rows without error are scored though others have one.
+
+    Raises:
+        RequestRefusal: If a row has an error and not `partial`.
+    """
     package = version.package
-    rows = check_features(sent, package.encoder.types, ignored)
     if rows.errors and not partial:
         raise RequestRefusal(HTTPStatus.UNPROCESSABLE_ENTITY, *rows.errors)
     scores, positions, refused = _score(package, rows)
@@ -61,13 +76,13 @@ def score_features(version: ServedVersion, sent: SentRows, ignored: Collection[s
     predictions = _as_rows(scored_columns(scores, package.classes))
     if not errors:
         return ScoredRows(predictions, ())
-    answered: list[dict[str, Any] | None] = [None] * sent.count
+    answered: list[dict[str, Any] | None] = [None] * count
     for place in np.flatnonzero(finite):
         answered[positions[place]] = predictions[place]
     return ScoredRows(answered, tuple(sorted(errors, key=lambda error: error.row)))
 
 
-def _score(package: ModelPackage, rows: FeatureRows) -> tuple[Matrix, Positions, list[RowError]]:
+def _score(package: ModelPackage, rows: CheckedRows) -> tuple[Matrix, Positions, list[RowError]]:
     """The scores of rows with their positions, and the errors of those that the estimator refuses.
 
     Raises:

@@ -8,16 +8,19 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Protocol
 
 import pyarrow as pa
 
 from nightshift.errors import NightshiftError, NotYetAvailable, TerminalError, first_line
+from nightshift.features.recorded_recipes import learned_recipes
 from nightshift.project import Project
 from nightshift.registry.encoder import FEATURE_ARROW
 from nightshift.registry.events import current_champion
 from nightshift.registry.mlflow_files import typical_row
 from nightshift.registry.package import ModelPackage
 from nightshift.registry.store import Version
+from nightshift.serving.observed_model import ObservedModel
 
 log = logging.getLogger(__name__)
 
@@ -31,12 +34,14 @@ class ServedVersion:
         digest: The digest of its package.
         package: The package, loaded.
         loaded_at: When it began to answer.
+        learned_otherwise: Why the current definition does not compute its features, in words; empty if it does.
     """
 
     number: int
     digest: str
     package: ModelPackage
     loaded_at: datetime
+    learned_otherwise: str = ""
 
 
 class ServedModel:
@@ -49,10 +54,12 @@ class ServedModel:
         champion: The version that answers; None while there is none.
         problem: Why the newest look at the registry failed, or its champion does not answer; empty if all is well.
         looked_at: When the registry was asked last.
+        observed: Computes the features of observations that callers send.
     """
 
     def __init__(self, project: Project) -> None:
         self.project, self.name = project, project.definition.name
+        self.observed = ObservedModel(project)
         self.champion: ServedVersion | None = None
         self.problem = "the registry was not asked yet"
         self.looked_at: datetime | None = None
@@ -101,8 +108,19 @@ class ServedModel:
         package = self.project.registry.package(version.run_id, version.digest)
         with suppress(NightshiftError):  # one that takes no missing values refuses a row that has some
             package.score(_typical_rows(package))
+        otherwise = self._learned_otherwise(version, package)
         log.info("%s: version %d answers", self.name, version.number)
-        return ServedVersion(version.number, version.digest, package, datetime.now(UTC))
+        return ServedVersion(version.number, version.digest, package, datetime.now(UTC), otherwise)
+
+    def _learned_otherwise(self, version: Version, package: ModelPackage) -> str:
+        used = list(package.encoder.types)
+        try:
+            learned = learned_recipes(self.project.registry, version, used).features
+        except NightshiftError as error:
+            return str(error)
+        now = self.project.definition.feature_digests
+        changed = [name for name in used if learned[name] != now.get(name)]
+        return f"version {version.number} learned other recipes of {', '.join(changed)}" if changed else ""
 
 
 def _typical_rows(package: ModelPackage) -> pa.Table:
@@ -110,22 +128,29 @@ def _typical_rows(package: ModelPackage) -> pa.Table:
     return pa.table({name: pa.array([value], FEATURE_ARROW[kind]) for (name, kind), value in columns})
 
 
+class Followed(Protocol):
+    """What changes elsewhere: a champion, or the state of the newest night."""
+
+    def follow(self) -> None:
+        """Looks for what has changed; never fails."""
+
+
 class Follower:
-    """Follows the champions of models, in a thread, until it is stopped.
+    """Follows what changes elsewhere, in a thread, until it is stopped.
 
     Args:
-        models: The models.
-        seconds: Between two looks at the registry.
+        followed: What is followed.
+        seconds: Between two looks.
         after: Called after each look.
     """
 
-    def __init__(self, models: Sequence[ServedModel], seconds: float, after: Callable[[], None]) -> None:
-        self.models, self.seconds, self.after = models, seconds, after
+    def __init__(self, followed: Sequence[Followed], seconds: float, after: Callable[[], None] = lambda: None) -> None:
+        self.followed, self.seconds, self.after = followed, seconds, after
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def start(self) -> None:
-        """Loads the champions there are, then follows them."""
+        """Looks once, then in its thread."""
         self._look()
         self._thread.start()
 
@@ -139,6 +164,6 @@ class Follower:
             self._look()
 
     def _look(self) -> None:
-        for model in self.models:
-            model.follow()
+        for followed in self.followed:
+            followed.follow()
         self.after()

@@ -57,7 +57,7 @@ def test_no_row_is_lost_and_no_value_changes(data: list[tuple[Any, Any]]) -> Non
         (math.inf, "column distance: the number is out of range; received inf"),
         (2**53 + 1, "column distance: the number has more digits than a double"),
         (10**400, "column distance: the number has more digits than a double"),
-        (ABSENT, "column distance: the feature is absent; allowed: a number, or null if it is missing; fix: send it"),
+        (ABSENT, "column distance: the value is absent; allowed: a number, or null if it is missing; fix: send it"),
     ],
 )
 def test_what_is_wrong_with_a_row_is_said(value: Any, message: str) -> None:
@@ -70,11 +70,11 @@ def test_what_is_wrong_with_a_row_is_said(value: Any, message: str) -> None:
 @pytest.mark.parametrize(
     ("columns", "messages"),
     [
-        (["distance"], ["column airline: the feature is absent"]),
-        (["distance", "airlin", "airline"], ["column airlin: no such feature; .* fix: did you mean airline"]),
+        (["distance"], ["column airline: the column is absent"]),
+        (["distance", "airlin", "airline"], ["column airlin: no such column; .* fix: did you mean airline"]),
         (
             ["x"],
-            ["column x: no such feature; .* leave it out", "column distance: .* absent", "column airline: .* absent"],
+            ["column x: no such column; .* leave it out", "column distance: .* absent", "column airline: .* absent"],
         ),
     ],
 )

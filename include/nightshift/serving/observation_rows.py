@@ -1,0 +1,188 @@
+"""Observations that a caller sent, checked against the contract of their source: types and the checks of values."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from nightshift.definition.model import ModelDefinition
+from nightshift.definition.source import Column, Source
+from nightshift.errors import DataError
+from nightshift.features.columns import observed_columns
+from nightshift.lake.tables import ARROW
+from nightshift.serving.feature_rows import CheckedRows, check_columns
+from nightshift.serving.refusals import RowError
+from nightshift.serving.request_body import SentRows
+
+STOPS = ("fail", "quarantine")  # severities by which a night would not publish the row
+
+
+def needed_columns(definition: ModelDefinition) -> tuple[str, ...]:
+    """The landed columns of an observation that its features are computed from, and its key."""
+    landed = definition.sources[definition.observations.source].landed
+    names = dict.fromkeys([*definition.observations.key, *observed_columns(definition)[definition.observations.source]])
+    if definition.observations.within is not None:
+        return definition.observations.key
+    return tuple(name for name in names if name in landed)
+
+
+def check_observations(definition: ModelDefinition, sent: SentRows, night: date) -> CheckedRows:
+    """Checks sent observations: no value is converted that would change.
+
+    A check that would only warn of a landed row refuses none, and those of a whole date do not apply.
+
+    Args:
+        definition: The model definition.
+        sent: The rows.
+        night: Their score date.
+
+    Returns:
+        The rows that satisfy the contract, with the types of the source's raw table, and the errors of the others.
+
+    Raises:
+        RequestRefusal: If a column is unknown or missing.
+    """
+    source = definition.sources[definition.observations.source]
+    needed = needed_columns(definition)
+    check_columns(sent, needed, source.landed)
+    names = [name for name in source.landed if name in sent.columns] if sent.count else list(needed)
+    errors: dict[int, list[DataError]] = {}
+    columns: dict[str, list[Any]] = {}
+    for name in names:
+        declared, values = source.columns.get(name), _as_list(sent, name)
+        columns[name] = []
+        for row, value in enumerate(values):
+            read, problems = _read_checked(name, source.landed[name], declared, value)
+            columns[name].append(read)
+            if problems:
+                errors.setdefault(row, []).extend(problems)
+    table = pa.table({name: pa.array(columns[name], ARROW[source.landed[name]]) for name in names})
+    for row, broken in _broken_rules(source, table, night):
+        errors.setdefault(row, []).append(broken)
+    good = np.array([row for row in range(sent.count) if row not in errors], np.int64)
+    listed = tuple(RowError(row, error) for row in sorted(errors) for error in errors[row])
+    return CheckedRows(table.take(pa.array(good)), good, listed)
+
+
+def _as_list(sent: SentRows, name: str) -> Sequence[Any]:
+    values = sent.columns[name] if sent.count else ()
+    return list(values.to_pylist()) if isinstance(values, pa.Array) else values
+
+
+def _where(name: str) -> str:
+    return f"column {name}"
+
+
+# ---- values by the types of a source; each function raises ValueError with what is allowed
+
+
+def _read_checked(name: str, kind: str, declared: Column | None, value: Any) -> tuple[Any, list[DataError]]:
+    """A value as its column's type, and what is wrong with it."""
+    try:
+        read = None if value is None else READ[kind](value)
+    except ValueError as error:
+        allowed = f"{error}, or null if it is missing"
+        return None, [DataError(f"no {kind}", where=_where(name), received=value, allowed=allowed)]
+    return read, list(_broken_checks(name, declared, read)) if declared else []
+
+
+def _string(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    raise ValueError("a text")
+
+
+def _integer(value: Any) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63:
+        return value
+    raise ValueError("an integer of 64 bits")
+
+
+def _number(value: Any) -> float:
+    is_number = isinstance(value, float | int) and not isinstance(value, bool)
+    if is_number and math.isfinite(value) and (isinstance(value, float) or abs(value) <= 2**53):
+        return float(value) + 0.0  # -0.0 is 0.0, as among landed numbers
+    raise ValueError("a finite number, as an integer up to 2^53")
+
+
+def _boolean(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise ValueError("true or false")
+
+
+def _date(value: Any) -> date:
+    if isinstance(value, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", value):
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            pass
+    raise ValueError("a date such as 2024-01-31")
+
+
+def _timestamp(value: Any) -> datetime:
+    try:
+        instant = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        instant = None
+    if instant is None or instant.tzinfo is None:
+        raise ValueError("an instant with its offset, such as 2024-01-31T06:00:00Z")
+    return instant.astimezone(UTC)
+
+
+READ: Mapping[str, Callable[[Any], Any]] = {
+    "string": _string,
+    "integer": _integer,
+    "number": _number,
+    "boolean": _boolean,
+    "date": _date,
+    "timestamp": _timestamp,
+}
+
+
+# ---- checks
+
+
+def _broken_checks(name: str, declared: Column, value: Any) -> Iterator[DataError]:
+    if declared.severity not in STOPS:
+        return
+    if value is None:
+        if declared.required:
+            yield DataError("a value is required", where=_where(name), allowed=f"a {declared.type}")
+        return
+    if declared.min is not None and value < declared.min:
+        yield DataError("the value is too small", where=_where(name), received=value, allowed=f"{declared.min} or more")
+    if declared.max is not None and value > declared.max:
+        yield DataError("the value is too large", where=_where(name), received=value, allowed=f"{declared.max} or less")
+    if declared.values is not None and value not in declared.values:
+        yield DataError("no such value", where=_where(name), received=value, allowed=list(declared.values))
+    if declared.pattern is not None and not re.fullmatch(declared.pattern, value):
+        yield DataError("the text has another form", where=_where(name), received=value, allowed=declared.pattern)
+
+
+def _broken_rules(source: Source, rows: pa.Table, night: date) -> Iterator[tuple[int, DataError]]:
+    """The rows that break a rule of their source, of the rules whose columns were sent."""
+    if not source.rules or not rows.num_rows:
+        return
+    with duckdb.connect(config={"threads": 1}) as database:
+        database.execute("set TimeZone = 'UTC'")
+        dated = rows.append_column("source_date", pa.repeat(pa.scalar(night, pa.date32()), rows.num_rows))
+        database.register("sent", dated)
+        for name, rule in source.rules.items():
+            if rule.severity not in STOPS:
+                continue
+            try:
+                broken = database.execute(f"select ({rule.expression}\n) is false from sent").fetchall()
+            except duckdb.BinderException:  # of a column that was not sent, and that no feature needs
+                continue
+            for row, (is_broken,) in enumerate(broken):
+                if is_broken:
+                    why = rule.description or rule.expression
+                    yield row, DataError(f"the row breaks the rule `{name}`", where="row", allowed=why)
