@@ -34,7 +34,7 @@ def parity(
         str | None, typer.Option(envvar="NIGHTSHIFT_TOKEN", help="The token to ask with, better by its variable.")
     ] = None,
 ) -> None:
-    """Send a published night through the running API and compare every feature and score; exit code 1 if one differs."""
+    """Send a published night through the running API and compare every value; exit code 1 if one differs."""
     from nightshift.project import Project
     from nightshift.serving.parity import compare_with_night, parity_lines
 

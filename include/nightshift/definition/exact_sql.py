@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING
 
-from nightshift.definition.spark_sql import UntranslatableError
+from nightshift.definition.spark_sql import UntranslatableError, parse_spark
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -62,15 +62,9 @@ def exact_sql(expression: str, columns: Mapping[str, str], kind: str) -> str:
     Raises:
         UntranslatableError: If it has anything that is not known to give the same.
     """
-    import sqlglot
-    from sqlglot.errors import SqlglotError
-
     if UNCERTAIN_TEXT.search(expression):
         raise UntranslatableError("it has a text with a quote or a backslash")
-    try:
-        tree = sqlglot.parse_one(expression, read="spark")
-    except SqlglotError:
-        raise UntranslatableError("it is not understood") from None
+    tree = parse_spark(expression)
     target = CATEGORY.get(kind, kind)
     value = _Translator(columns).translate(tree)
     if target == NUMBER and value.kind in (NUMBER, DECIMAL):

@@ -6,7 +6,7 @@ Only what means the same in both is translated: what an expression of another ki
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from nightshift.definition.source import Source
 from nightshift.errors import first_line
@@ -42,13 +42,13 @@ def to_duckdb(expression: str, source: Source) -> str:
     """
     from sqlglot import exp
 
-    tree = _parse(expression)
+    tree = parse_spark(expression)
 
     def with_derived(node: exp.Expr) -> exp.Expr:
         column = source.derived.get(node.name.lower()) if isinstance(node, exp.Column) else None
         if column is None:
             return node
-        return _parse(f"cast(({column.expression}\n) as {SPARK_TYPES[column.type]})")
+        return parse_spark(f"cast(({column.expression}\n) as {SPARK_TYPES[column.type]})")
 
     tree = exp.Paren(this=tree.transform(with_derived))
     nodes = list(tree.walk())
@@ -76,14 +76,23 @@ def columns_of(sql: str, types: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names[name] for name in names_in(sql, "duckdb") if name in names))
 
 
-def _parse(expression: str) -> exp.Expr:
+def parse_spark(expression: str) -> exp.Expr:
+    """The tree of an expression in Spark SQL.
+
+    Raises:
+        UntranslatableError: If it is not understood.
+    """
     import sqlglot
     from sqlglot.errors import SqlglotError
 
     try:
-        return sqlglot.parse_one(expression, read="spark")
+        # Not alone: a column called `load` would begin a statement.
+        selected = sqlglot.parse_one(f"select ({expression}\n)", read="spark")
     except SqlglotError as error:
         raise UntranslatableError(f"not understood: {first_line(error)}") from None
+    if len(selected.expressions) != 1 or not selected.expressions[0].this:
+        raise UntranslatableError("not understood: it is not one expression")
+    return cast("exp.Expr", selected.expressions[0].this)
 
 
 def _check(node: exp.Expr) -> None:

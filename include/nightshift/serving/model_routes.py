@@ -12,7 +12,6 @@ import pydantic_core
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from nightshift.definition.calendar import is_night
 from nightshift.errors import DataError, NotYetAvailable, TerminalError, TransientError
 from nightshift.serving.arrow_body import CONTENT_TYPE as ARROW
 from nightshift.serving.arrow_body import read_arrow
@@ -108,12 +107,11 @@ def _score(
     model: ServedModel, sent: SentRows, telemetry: Telemetry, night: date | None, *, with_features: bool, partial: bool
 ) -> bytes:
     """The answer to a request for scores of observations."""
-    version = _version(model)
+    version, state = _version(model), _state(model, night)
     if version.learned_otherwise:
         fix = "train a version by the current definition, or send rows of features to /invocations"
         error = TerminalError(version.learned_otherwise, where=model.name, fix=fix)
         raise RequestRefusal(HTTPStatus.CONFLICT, error)
-    state = _state(model, night)
     try:
         rows = model.observed.features(sent, state)
         scored = score_rows(version, rows, sent.count, partial=partial)
@@ -138,10 +136,6 @@ def _score(
 
 
 def _state(model: ServedModel, night: date | None) -> NightState:
-    schedule = model.project.definition.schedule
-    if night is not None and not is_night(schedule, night):
-        error = DataError("no night of the model", where="query: night", received=str(night), fix="name one it scores")
-        raise RequestRefusal(HTTPStatus.UNPROCESSABLE_ENTITY, error)
     try:
         return model.observed.state(night)
     except NotYetAvailable as error:

@@ -25,6 +25,7 @@ from nightshift.lake.parquet import read_files
 from nightshift.lake.read import Partition, published_partitions, snapshot_of
 from nightshift.lake.tables import Layer, raw_table, tiles_table
 from nightshift.project import Project
+from nightshift.registry.encoder import FEATURE_ARROW
 from nightshift.serving.keyed_rows import KeyedRows
 from nightshift.serving.observation_sql import ObservationSql
 
@@ -156,6 +157,9 @@ def _group_features(group: Group, inputs: WindowInputs, night: date) -> KeyedRow
         distinct = stored.group_by(group.keys).aggregate([])
         keys = [distinct[name] for name in group.keys]
     count = len(keys[0]) if keys else 1
+    if not count:
+        types = {name: FEATURE_ARROW[a.type] for key, a in group.aggregates.items() for name in a.features(key)}
+        return KeyedRows([key.combine_chunks() for key in keys], pa.schema(types).empty_table())
     observed = {NIGHT: pa.repeat(pa.scalar(night, pa.date32()), count)}
     observed |= {observed_key(column): key for column, key in zip(group.by, keys, strict=True)}
     features = dict(window_features(pa.table(observed), inputs))

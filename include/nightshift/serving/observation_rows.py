@@ -8,18 +8,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 
 from nightshift.definition.model import ModelDefinition
-from nightshift.definition.source import Column, Source
+from nightshift.definition.source import Column
+from nightshift.definition.spark_sql import columns_of
 from nightshift.errors import DataError
 from nightshift.features.columns import observed_columns
 from nightshift.lake.tables import ARROW
 from nightshift.serving.feature_rows import CheckedRows, check_columns
 from nightshift.serving.refusals import RowError
 from nightshift.serving.request_body import SentRows
+from nightshift.serving.row_engine import RowEngine
 
 STOPS = ("fail", "quarantine")  # severities by which a night would not publish the row
 
@@ -33,42 +34,71 @@ def needed_columns(definition: ModelDefinition) -> tuple[str, ...]:
     return tuple(name for name in names if name in landed)
 
 
-def check_observations(definition: ModelDefinition, sent: SentRows, night: date) -> CheckedRows:
-    """Checks sent observations: no value is converted that would change.
+class ObservationContract:
+    """What the rows of the observations' source have to satisfy.
 
     A check that would only warn of a landed row refuses none, and those of a whole date do not apply.
 
     Args:
         definition: The model definition.
-        sent: The rows.
-        night: Their score date.
-
-    Returns:
-        The rows that satisfy the contract, with the types of the source's raw table, and the errors of the others.
-
-    Raises:
-        RequestRefusal: If a column is unknown or missing.
+        engine: Evaluates the rules of rows.
     """
-    source = definition.sources[definition.observations.source]
-    needed = needed_columns(definition)
-    check_columns(sent, needed, source.landed)
-    names = [name for name in source.landed if name in sent.columns] if sent.count else list(needed)
-    errors: dict[int, list[DataError]] = {}
-    columns: dict[str, list[Any]] = {}
-    for name in names:
-        declared, values = source.columns.get(name), _as_list(sent, name)
-        columns[name] = []
-        for row, value in enumerate(values):
-            read, problems = _read_checked(name, source.landed[name], declared, value)
-            columns[name].append(read)
-            if problems:
-                errors.setdefault(row, []).extend(problems)
-    table = pa.table({name: pa.array(columns[name], ARROW[source.landed[name]]) for name in names})
-    for row, broken in _broken_rules(source, table, night):
-        errors.setdefault(row, []).append(broken)
-    good = np.array([row for row in range(sent.count) if row not in errors], np.int64)
-    listed = tuple(RowError(row, error) for row in sorted(errors) for error in errors[row])
-    return CheckedRows(table.take(pa.array(good)), good, listed)
+
+    def __init__(self, definition: ModelDefinition, engine: RowEngine) -> None:
+        self.needed, self._engine = needed_columns(definition), engine
+        self._source = definition.sources[definition.observations.source]
+        self._rules = {name: rule for name, rule in self._source.rules.items() if rule.severity in STOPS}
+        columns = {**self._source.landed, "source_date": "date"}
+        self._columns_of_rules = {
+            name: {column.lower() for column in columns_of(rule.expression, columns)}
+            for name, rule in self._rules.items()
+        }
+
+    def check(self, sent: SentRows, night: date) -> CheckedRows:
+        """Checks sent observations: no value is converted that would change.
+
+        Args:
+            sent: The rows.
+            night: Their score date.
+
+        Returns:
+            The rows that satisfy the contract, with the types of the source's raw table, and the errors of the others.
+
+        Raises:
+            RequestRefusal: If a column is unknown or missing.
+        """
+        landed = self._source.landed
+        check_columns(sent, self.needed, landed)
+        names = [name for name in landed if name in sent.columns] if sent.count else list(self.needed)
+        errors: dict[int, list[DataError]] = {}
+        columns: dict[str, list[Any]] = {name: [] for name in names}
+        for name in names:
+            declared = self._source.columns.get(name)
+            for row, value in enumerate(_as_list(sent, name)):
+                read, problems = _read_checked(name, landed[name], declared, value)
+                columns[name].append(read)
+                if problems:
+                    errors.setdefault(row, []).extend(problems)
+        table = pa.table({name: pa.array(columns[name], ARROW[landed[name]]) for name in names})
+        for row, broken in self._broken_rules(table, night):
+            errors.setdefault(row, []).append(broken)
+        good = np.array([row for row in range(sent.count) if row not in errors], np.int64)
+        listed = tuple(RowError(row, error) for row in sorted(errors) for error in errors[row])
+        return CheckedRows(table.take(pa.array(good)), good, listed)
+
+    def _broken_rules(self, rows: pa.Table, night: date) -> Iterator[tuple[int, DataError]]:
+        """The rows that break a rule of their source, of the rules whose columns were sent."""
+        dated = rows.append_column("source_date", pa.repeat(pa.scalar(night, pa.date32()), rows.num_rows))
+        there = {name.lower() for name in dated.column_names}
+        rules = {name: rule for name, rule in self._rules.items() if self._columns_of_rules[name] <= there}
+        if not rules or not rows.num_rows:
+            return
+        columns = [f'(({rule.expression}\n)::boolean) is false as "{name}"' for name, rule in rules.items()]
+        broken = self._engine.select(dated, columns)
+        for name, rule in rules.items():
+            for row in np.flatnonzero(broken[name].to_numpy()):
+                why = rule.description or rule.expression
+                yield int(row), DataError(f"the row breaks the rule `{name}`", where="row", allowed=why)
 
 
 def _as_list(sent: SentRows, name: str) -> Sequence[Any]:
@@ -165,24 +195,3 @@ def _broken_checks(name: str, declared: Column, value: Any) -> Iterator[DataErro
         yield DataError("no such value", where=_where(name), received=value, allowed=list(declared.values))
     if declared.pattern is not None and not re.fullmatch(declared.pattern, value):
         yield DataError("the text has another form", where=_where(name), received=value, allowed=declared.pattern)
-
-
-def _broken_rules(source: Source, rows: pa.Table, night: date) -> Iterator[tuple[int, DataError]]:
-    """The rows that break a rule of their source, of the rules whose columns were sent."""
-    if not source.rules or not rows.num_rows:
-        return
-    with duckdb.connect(config={"threads": 1}) as database:
-        database.execute("set TimeZone = 'UTC'")
-        dated = rows.append_column("source_date", pa.repeat(pa.scalar(night, pa.date32()), rows.num_rows))
-        database.register("sent", dated)
-        for name, rule in source.rules.items():
-            if rule.severity not in STOPS:
-                continue
-            try:
-                broken = database.execute(f"select ({rule.expression}\n) is false from sent").fetchall()
-            except duckdb.BinderException:  # of a column that was not sent, and that no feature needs
-                continue
-            for row, (is_broken,) in enumerate(broken):
-                if is_broken:
-                    why = rule.description or rule.expression
-                    yield row, DataError(f"the row breaks the rule `{name}`", where="row", allowed=why)

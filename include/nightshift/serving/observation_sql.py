@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import duckdb
 import pyarrow as pa
 
 from nightshift.definition.exact_sql import exact_sql
@@ -13,8 +12,7 @@ from nightshift.definition.model import ModelDefinition
 from nightshift.definition.spark_sql import UntranslatableError
 from nightshift.errors import TerminalError
 from nightshift.lake.tables import ARROW
-
-ROWS = "observed"
+from nightshift.serving.row_engine import RowEngine
 
 
 @dataclass(frozen=True)
@@ -25,16 +23,21 @@ class ObservationSql:
         derived: The derived columns of each source that is needed: their expressions and types, by name.
         features: The row features: their expressions and types, by name.
         where: Which observations are scored; empty if all are.
+        engine: Evaluates them.
     """
 
     derived: Mapping[str, Mapping[str, tuple[str, str]]]
     features: Mapping[str, tuple[str, str]]
     where: str
-    _database: duckdb.DuckDBPyConnection = field(repr=False, compare=False)
+    engine: RowEngine = field(repr=False, compare=False)
 
     @classmethod
-    def of(cls, definition: ModelDefinition) -> ObservationSql:
+    def of(cls, definition: ModelDefinition, engine: RowEngine) -> ObservationSql:
         """The expressions behind the features of a definition.
+
+        Args:
+            definition: The model definition.
+            engine: Evaluates them.
 
         Raises:
             TerminalError: If one is not known to give the same without Spark; it names all of them.
@@ -75,9 +78,7 @@ class ObservationSql:
                 received="; ".join(problems),
                 fix="write them with operators that are known to agree, see docs/serving.md, or send rows of features",
             )
-        database = duckdb.connect(config={"threads": 1})
-        database.execute("set TimeZone = 'UTC'")
-        return cls(derived, rows, where, database)
+        return cls(derived, rows, where, engine)
 
     def with_derived(self, source: str, rows: pa.Table) -> pa.Table:
         """Adds the derived columns of a source to its rows.
@@ -86,7 +87,7 @@ class ObservationSql:
             duckdb.Error: If an expression fails for a row.
         """
         columns = self.derived[source]
-        return rows if not columns else self._select(rows, [*map(_quoted, rows.column_names), *_aliased(columns)])
+        return rows if not columns else self.engine.select(rows, [*map(_quoted, rows.column_names), *_aliased(columns)])
 
     def with_features(self, rows: pa.Table) -> tuple[pa.Table, pa.Array]:
         """The row features of observations with their look-ups, and which of them are scored.
@@ -94,15 +95,9 @@ class ObservationSql:
         Raises:
             duckdb.Error: If an expression fails for a row.
         """
-        selected = self._select(rows, [*_aliased(self.features), f'{self.where or "true"} as "where"'])
+        selected = self.engine.select(rows, [*_aliased(self.features), f'{self.where or "true"} as "where"'])
         kinds = pa.schema([(name, ARROW[kind]) for name, (_, kind) in self.features.items()])
         return selected.select(list(self.features)).cast(kinds), selected["where"].combine_chunks().fill_null(False)
-
-    def _select(self, rows: pa.Table, columns: Sequence[str]) -> pa.Table:
-        cursor = self._database.cursor()  # of this thread's own
-        cursor.execute("set TimeZone = 'UTC'")
-        cursor.register(ROWS, rows)
-        return cursor.sql(f"select {', '.join(columns)} from {ROWS}").to_arrow_table()
 
 
 def _lowered(types: Mapping[str, str]) -> dict[str, str]:

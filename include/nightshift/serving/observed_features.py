@@ -17,6 +17,7 @@ from nightshift.lake.tables import features_table
 from nightshift.serving.night_state import NightState
 from nightshift.serving.observation_sql import ObservationSql
 from nightshift.serving.refusals import RowError
+from nightshift.serving.row_engine import RowEngine
 
 Rows = npt.NDArray[np.int64]
 
@@ -43,14 +44,15 @@ class FeatureComputation:
 
     Args:
         definition: The model definition.
+        engine: Evaluates its expressions.
 
     Raises:
         TerminalError: If one of its expressions is not known to give the same without Spark.
     """
 
-    def __init__(self, definition: ModelDefinition) -> None:
+    def __init__(self, definition: ModelDefinition, engine: RowEngine) -> None:
         self.definition = definition
-        self.sql = ObservationSql.of(definition)
+        self.sql = ObservationSql.of(definition, engine)
         self._add_computed = computed_features(definition) if definition.features.computed else None
 
     def compute(self, rows: pa.Table, state: NightState) -> ObservedFeatures:

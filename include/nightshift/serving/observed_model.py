@@ -14,10 +14,11 @@ from nightshift.lake.tables import features_table
 from nightshift.project import Project
 from nightshift.serving.feature_rows import CheckedRows
 from nightshift.serving.night_state import NightState, load_state
-from nightshift.serving.observation_rows import check_observations
+from nightshift.serving.observation_rows import ObservationContract
 from nightshift.serving.observed_features import FeatureComputation
 from nightshift.serving.refusals import RowError
 from nightshift.serving.request_body import SentRows
+from nightshift.serving.row_engine import RowEngine
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +38,10 @@ class ObservedModel:
     def __init__(self, project: Project) -> None:
         self.project = project
         self.refusal: TerminalError | None = None
+        engine = RowEngine()
+        self._contract = ObservationContract(project.definition, engine)
         try:
-            self._computation = FeatureComputation(project.definition)
+            self._computation = FeatureComputation(project.definition, engine)
         except TerminalError as error:
             self.refusal = error
         self._lock = threading.Lock()
@@ -50,7 +53,7 @@ class ObservedModel:
         """The state of a night; of the newest one whose features are published if None.
 
         Raises:
-            NotYetAvailable: If the night's features were never computed.
+            NotYetAvailable: If the night's features are not published.
             TerminalError: If the definition's features can only be computed by Spark.
         """
         if self.refusal is not None:
@@ -62,6 +65,7 @@ class ObservedModel:
             if night is None:
                 return self._load_newest()
             if night not in self._others:
+                self._require_published(night)
                 self._others[night] = load_state(self.project, night, self._computation.sql)
             self._others.move_to_end(night)
             while len(self._others) > MOST_NIGHTS:
@@ -89,11 +93,22 @@ class ObservedModel:
         Raises:
             RequestRefusal: If a column is unknown or missing.
         """
-        checked = check_observations(self.project.definition, sent, state.night)
+        checked = self._contract.check(sent, state.night)
         computed = self._computation.compute(checked.table, state)
         failed = [replace(error, row=int(checked.positions[error.row])) for error in computed.errors]
         errors: list[RowError] = sorted([*checked.errors, *failed], key=lambda error: error.row)
         return CheckedRows(computed.table, checked.positions[computed.places], tuple(errors))
+
+    def _require_published(self, night: date) -> None:
+        spec, lake = features_table(self.project.definition), self.project.lake
+        if not published_dates(lake, spec, (night, night)):
+            dates = published_dates(lake, spec)
+            raise NotYetAvailable(
+                "that night's features are not published",
+                where=spec.name,
+                received=str(night),
+                allowed=f"a published night, {min(dates)} to {max(dates)}" if dates else "none is published yet",
+            )
 
     def _load_newest(self) -> NightState:
         """The newest night's state, which is loaded if features were published since; the caller holds the lock."""

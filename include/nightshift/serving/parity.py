@@ -170,7 +170,7 @@ def _observations(project: Project, night: date) -> list[dict[str, Any]]:
 
 
 def _ask(client: httpx.Client, model: str, night: date, rows: Sequence[Row]) -> dict[str, Any]:
-    where = f"{client.base_url}models/{model}/score"
+    where = f"{str(client.base_url).rstrip('/')}/models/{model}/score"
     parameters = {"night": str(night), "features": "true", "partial": "true"}
     try:
         answer = client.post(f"/models/{model}/score", params=parameters, json={"dataframe_records": list(rows)})
