@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterator
 
-from nightshift.errors import NightshiftError, TerminalError, TransientError, first_line, shown
+from nightshift.errors import FullDiskError, NightshiftError, TerminalError, TransientError, first_line, shown
 
 # Arrow's errors are an OSError with such a text. Of a HEAD request it knows the HTTP status alone.
 ARROW = re.compile(r"AWS Error (?P<code>\w+)(?: \(HTTP status (?P<status>\d+)\))? during (?P<call>\w+) operation: (.*)")
 ARROW_PLACE = re.compile(r"key '(?P<key>[^']*)' in bucket '(?P<bucket>[^']*)'")
 # How Arrow says a code that it has no word for.
 ARROW_UNKNOWN = re.compile(r"ExceptionName: (?P<code>\w+)")
+
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+SQLITE_FULL = re.compile(r"disk I/O error|database or disk is full")
+MORE_DISK = "give the disk more, then run this again: nothing was published"
 
 # What to do, by what the answer's code contains, or by its HTTP status; codes are compared without case and
 # underscores. An answer's text decides nothing: it may name any key, address or port.
@@ -64,12 +69,19 @@ def explain(error: BaseException) -> NightshiftError | None:
             unknown = ARROW_UNKNOWN.search(answer[4])
             code = unknown["code"] if unknown else answer["code"]
             return _classified(f"{answer['code']} {answer[4]}", code, answer["status"], where)
+        if isinstance(cause, OSError) and cause.errno in NO_SPACE:
+            file = str(cause.filename) if cause.filename else None
+            return FullDiskError("no space is left on the disk", where=file, fix=f"free space, or {MORE_DISK}")
         module = type(cause).__module__
         if module.startswith("botocore."):
             code = getattr(cause, "response", {}).get("Error", {}).get("Code", type(cause).__name__)
             return _classified(f"{code} {first_line(cause)}", code, None, "AWS")
         if module.startswith("sqlalchemy.") and type(cause).__name__ == "OperationalError":
-            problem = f"the database does not answer: {first_line(getattr(cause, 'orig', None) or cause)}"
+            line = first_line(getattr(cause, "orig", None) or cause)
+            if SQLITE_FULL.search(line):
+                fix = f"free space on its disk, or {MORE_DISK}; if there is some, look in the system's log"
+                return FullDiskError(f"the database cannot be written: {line}", fix=fix)
+            problem = f"the database does not answer: {line}"
             return TransientError(problem, fix="start it, or correct the setting that names it; then run this again")
     return None
 

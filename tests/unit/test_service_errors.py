@@ -14,9 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from servers import AWS_VARIABLES, free_port
 from sqlalchemy import create_engine
+from sqlalchemy.exc import OperationalError
 
 from nightshift import aws
-from nightshift.errors import NightshiftError, NotYetAvailable, TerminalError, TransientError
+from nightshift.errors import FullDiskError, NightshiftError, NotYetAvailable, TerminalError, TransientError
 from nightshift.lake import files
 from nightshift.lake.catalog import Lake
 from nightshift.service_errors import REFUSED, RETRIED, explain
@@ -176,3 +177,25 @@ def test_without_a_region_nothing_asks_amazon(monkeypatch: pytest.MonkeyPatch) -
 def test_other_file_systems_that_are_none_are_named() -> None:
     with pytest.raises(TerminalError, match="s4://lake: no such file system"):
         files.exists("s4://lake/a/key")
+
+
+def test_a_full_disk_is_named_whatever_writes() -> None:
+    with pytest.raises(OSError) as full, Path("/dev/full").open("wb", buffering=0) as file:
+        file.write(b"a")
+    try:
+        raise RuntimeError("no commit") from full.value
+    except RuntimeError as error:
+        explained = explain(error)
+    assert isinstance(explained, FullDiskError)
+    assert "no space is left on the disk; fix: free space" in str(explained)
+
+
+def test_a_full_disk_of_a_database_is_no_server_that_is_away(tmp_path: Path) -> None:
+    engine = create_engine(f"sqlite:///{tmp_path / 'catalog.db'}")
+    with engine.connect() as connection, pytest.raises(OperationalError) as full:
+        connection.exec_driver_sql("pragma max_page_count = 2")
+        connection.exec_driver_sql("create table rows (content text)")
+        connection.exec_driver_sql("insert into rows values (zeroblob(1000000))")
+    explained = explain(full.value)
+    assert isinstance(explained, FullDiskError)
+    assert str(explained).startswith("the database cannot be written: database or disk is full; fix: free space")

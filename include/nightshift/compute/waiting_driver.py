@@ -119,7 +119,12 @@ class WaitingDriver:
                 start_new_session=True,
                 pass_fds=(lock,),
             )
-        self.file.write_text(json.dumps(asdict(DriverAddress(self._process.pid, str(path), str(output)))))
+        address = DriverAddress(self._process.pid, str(path), str(output))
+        try:
+            self.file.write_text(json.dumps(asdict(address)))
+        except OSError:  # nobody could find it
+            _kill(address)
+            raise
 
     def _extend(self) -> None:
         """Has it wait for a job as long as if it began to wait now, once it listens."""
@@ -208,9 +213,13 @@ class DriverSubmission:
 def kill_driver(file: Path) -> None:
     """Kills the driver of a file, if it is there, with everything it started."""
     if address := _address(file):
-        with suppress(ProcessLookupError):
-            os.killpg(address.process, signal.SIGKILL)
-        _remove_folder(address)
+        _kill(address)
+
+
+def _kill(address: DriverAddress) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(address.process, signal.SIGKILL)
+    _remove_folder(address)
 
 
 def _identity(settings: Settings, command: Sequence[str], environment: Mapping[str, str]) -> str:

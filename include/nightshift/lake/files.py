@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,8 +14,7 @@ from pyarrow import fs
 
 from nightshift.aws import s3_file_system
 from nightshift.errors import FullDiskError, TerminalError
-
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+from nightshift.service_errors import NO_SPACE
 
 
 def as_uri(location: str | Path) -> str:

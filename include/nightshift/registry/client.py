@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 from sqlalchemy.exc import OperationalError
 
-from nightshift.errors import TerminalError, TransientError, first_line
+from nightshift.errors import FullDiskError, TerminalError, TransientError, first_line
+from nightshift.service_errors import explain
 
 # It prints a page of stack trace for a locked database; the error says it in a line.
 logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
@@ -100,6 +101,8 @@ class Client:
         try:
             yield
         except (MlflowException, OperationalError) as error:
+            if isinstance(full := explain(error), FullDiskError):
+                raise full from None
             secret = f":{urlsplit(self._uri).password}@"
             where, line = self._uri.replace(secret, ":***@"), first_line(error).replace(secret, ":***@")
             if isinstance(error, MlflowException) and error.error_code not in UNAVAILABLE_CODES:

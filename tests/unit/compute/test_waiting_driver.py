@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -346,6 +347,23 @@ def test_a_driver_that_cannot_be_started_fails_nothing(settings: Settings) -> No
     driver = WaitingDriver(settings, ["/no/such/program"], {})
     assert not driver.start()
     assert driver.submit(Job("job"), new_outcome_uri(settings, "job")) is None
+
+
+def test_a_driver_that_nobody_could_find_does_not_stay(
+    settings: Settings, programs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if the disk were full when it is written down where the driver is."""
+    driver = driver_of(settings, programs)
+
+    def write_text(file: Path, text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device", str(file))
+
+    monkeypatch.setattr(Path, "write_text", write_text)
+    assert not driver.start()
+    assert driver._process is not None and driver._process.wait(GONE_WITHIN) == -signal.SIGKILL
+    monkeypatch.undo()
+    assert driver.start()
+    driver.kill()
 
 
 @pytest.mark.parametrize("spark", [SparkSettings(driver_waits=0), SparkSettings(master="spark://host:7077")])
