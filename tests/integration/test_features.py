@@ -17,6 +17,9 @@ from nightshift.lake.staging import load_staged, new_attempt, read_staged
 from nightshift.lake.tables import features_table, raw_table
 from nightshift.project import Project
 from nightshift.replay.landing import land
+from nightshift.serving.observation_rows import needed_columns
+from nightshift.serving.observed_model import ObservedModel
+from nightshift.serving.request_body import SentRows
 from nightshift.settings import PROJECT, Settings
 from nightshift.stages.history import build_history
 from nightshift.stages.ingest import ingest_history
@@ -126,3 +129,15 @@ def test_a_night_reads_tiles_and_one_day_of_raw_data(flights: Project) -> None:
     result = run_job(flights.settings, Job("features", arguments), print)
     staged = [load_staged(folder) for folder in result.staged]
     assert [staged_set.table for staged_set in staged] == ["features.flight_delay"]  # every tile was there already
+
+
+@pytest.mark.parametrize("night", [FIRST, date(2013, 1, 9), NIGHT, LAST])
+def test_the_api_computes_the_same_features_without_spark(flights: Project, night: date) -> None:
+    observed = ObservedModel(flights)
+    rows = raw(flights, "schedule", night, night).replace({np.nan: None})
+    needed = needed_columns(flights.definition)
+    sent = SentRows({name: rows[name].tolist() for name in needed}, len(rows))
+    computed = observed.features(sent, observed.state(night))
+    assert not computed.errors
+    ours = computed.table.to_pandas().sort_values(list(flights.definition.observations.key)).reset_index(drop=True)
+    pd.testing.assert_frame_equal(ours, published(flights, night), check_exact=True)
