@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from statistics import median
 
@@ -18,14 +19,16 @@ import psutil
 import pyarrow as pa
 import pyarrow.ipc
 
+from bench.events import FIRST, Volume, due, publish_raw
+from bench.features import MODELS, build_features
 from bench.http_load import Connection, free_port, request_bytes, send_at_once, send_at_rate
 from bench.readings import generate_readings, readings_project, register_champion
 from bench.registry import Bench, Figure, measurement
 from nightshift.project import Project
 from nightshift.serving.arrow_body import CONTENT_TYPE as ARROW
-from nightshift.settings import PROJECT
+from nightshift.settings import PROJECT, Settings
 
-RATE, SECONDS = 200, 30  # of the load whose latency is measured
+RATE, OBSERVED_RATE, SECONDS = 200, 20, 30  # of the loads whose latency is measured
 CLOSED, CONNECTIONS = 5_000, 4  # requests of the load whose throughput is measured
 MANY, BATCH = 100_000, 10_000
 ROUNDS = 3
@@ -91,6 +94,44 @@ def features(bench: Bench) -> list[Figure]:
     ]
 
 
+@measurement("serving.observations")
+def observations(bench: Bench) -> list[Figure]:
+    """The API of `nightshift serve` on one core, asked from the other for the scores of observations: 31 windowed
+    features of payments, from the state of a night with 3 million payments in 60 days and 30,000 accounts.
+
+    Latency from when a request of one observation was due, at 20 a second, to the end of its answer. Seconds to load
+    the state of the night, by the first request.
+    """
+    project = Project("payments", Settings(home=PROJECT, var=bench.var, models_folder=MODELS))
+    volume, night = Volume.of(round(3e6 * bench.scale), 60), FIRST + timedelta(days=59)
+    bench.say("generating payments")
+    publish_raw(project.lake, project.definition, volume, FIRST, night)
+    build_features(project, night, night, bench.say)
+    register_champion(project)
+    rows = due(volume, night).slice(0, 500)
+    requests = [
+        _request(rows.slice(place, 1), f"/models/{project.definition.name}/score") for place in range(len(rows))
+    ]
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, cores[1:] or cores)
+    try:
+        with _serving(project, bench.var, cores[0]) as (port, process):
+            bench.say("loading the night's state")
+            first = send_at_once(port, requests[:1], 1)
+            send_at_once(port, requests, 1)
+            bench.say("latency of one observation")
+            latency = send_at_rate(
+                port, _cycle(requests, max(50, round(OBSERVED_RATE * SECONDS * bench.scale))), OBSERVED_RATE
+            )
+            memory = psutil.Process(process.pid).memory_info().rss
+    finally:
+        os.sched_setaffinity(0, cores)
+    p99 = latency.percentile(0.99)
+    result = f"p50 {latency.percentile(0.5) * 1000:.1f} ms, p99 {p99 * 1000:.1f} ms; the state is loaded in "
+    result += f"{first.elapsed:.1f} s, and the process has {memory / MIB:.0f} MiB"
+    return [Figure("one observation, 20 requests a second", "p99 ≤ 40 ms", result, f"{p99 * 1000:.1f} ms", p99 <= 0.04)]
+
+
 def _throughputs(
     bench: Bench, project: Project, port: int, requests: Sequence[bytes], core: int
 ) -> tuple[list[float], list[float]]:
@@ -144,9 +185,9 @@ def _batches(
     return seconds, local
 
 
-def _request(rows: pa.Table) -> bytes:
+def _request(rows: pa.Table, path: str = "/invocations") -> bytes:
     data = {"columns": rows.column_names, "data": [list(row.values()) for row in rows.to_pylist()]}
-    return request_bytes("/invocations", json.dumps({"dataframe_split": data}).encode())
+    return request_bytes(path, json.dumps({"dataframe_split": data}).encode())
 
 
 def _arrow_request(rows: pa.Table) -> bytes:

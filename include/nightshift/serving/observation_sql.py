@@ -89,15 +89,15 @@ class ObservationSql:
         columns = self.derived[source]
         return rows if not columns else self.engine.select(rows, [*map(_quoted, rows.column_names), *_aliased(columns)])
 
-    def with_features(self, rows: pa.Table) -> tuple[pa.Table, pa.Array]:
-        """The row features of observations with their look-ups, and which of them are scored.
+    def row_features(self, rows: pa.Table) -> tuple[dict[str, pa.ChunkedArray], pa.Array]:
+        """The row features of observations with their look-ups, by name, and which of them are scored.
 
         Raises:
             duckdb.Error: If an expression fails for a row.
         """
         selected = self.engine.select(rows, [*_aliased(self.features), f'{self.where or "true"} as "where"'])
-        kinds = pa.schema([(name, ARROW[kind]) for name, (_, kind) in self.features.items()])
-        return selected.select(list(self.features)).cast(kinds), selected["where"].combine_chunks().fill_null(False)
+        features = {name: selected[name].cast(ARROW[kind]) for name, (_, kind) in self.features.items()}
+        return features, selected["where"].combine_chunks().fill_null(False)
 
 
 def _lowered(types: Mapping[str, str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import duckdb
@@ -93,26 +94,24 @@ class FeatureComputation:
         for name, lookup in definition.features.lookups.items():
             found = state.lookups[name].find([observed[column] for column in lookup.key], count)
             observed = observed.append_column(name, found[name])
-        features, scored = self.sql.with_features(observed)
+        features, scored = self.sql.row_features(observed)
         for group in state.groups:
             found = group.features.find([observed[column] for column in group.by], count)
-            for name in found.column_names:
-                features = features.append_column(name, found[name])
+            features |= {name: found[name] for name in found.column_names}
         for name, aggregate in definition.aggregate_features.items():
             if aggregate.default is not None:
-                filled = features[name].fill_null(aggregate.default)
-                features = features.set_column(features.schema.get_field_index(name), name, filled)
+                features[name] = features[name].fill_null(aggregate.default)
         is_scored = scored.to_numpy(zero_copy_only=False)
         places = np.flatnonzero(is_scored)
         kept = pa.array(places)
-        complete = self._completed(observed.take(kept), features.take(kept))
+        complete = self._completed(observed.take(kept), {name: of.take(kept) for name, of in features.items()})
         other = DataError("the observation is none that is scored", where="row", allowed=definition.observations.where)
         return ObservedFeatures(complete, places, tuple(RowError(int(p), other) for p in np.flatnonzero(~is_scored)))
 
-    def _completed(self, observed: pa.Table, features: pa.Table) -> pa.Table:
+    def _completed(self, observed: pa.Table, features: Mapping[str, pa.ChunkedArray]) -> pa.Table:
         """The columns of the feature table, with those that `features.py` adds."""
         schema, key = features_table(self.definition).schema, ("score_date", *self.definition.observations.key)
-        named = {name: observed[name] for name in key} | {name: features[name] for name in features.column_names}
+        named = {name: observed[name] for name in key} | dict(features)
         if self._add_computed is None:
             return pa.table({name: named[name] for name in schema.names}).cast(schema)
         named |= {name: observed[name] for name in self.definition.observed_types if name not in named}

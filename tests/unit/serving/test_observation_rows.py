@@ -6,10 +6,12 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from nightshift.definition.load import load_definition
 from nightshift.serving.observation_rows import ObservationContract
+from nightshift.serving.observation_sql import ObservationSql
 from nightshift.serving.request_body import ABSENT, SentRows
 from nightshift.serving.row_engine import RowEngine
 
@@ -119,3 +121,13 @@ def test_a_column_that_no_feature_needs_may_be_left_out_and_rules_of_it_with_it(
     contract = ObservationContract(tiny, RowEngine())
     assert contract.needed == ("machine", "load")
     assert not contract.check(sent({"machine": "m", "load": 0.99}), NIGHT).errors
+
+
+def test_a_definition_without_row_features_has_rows_all_the_same(models: Path) -> None:
+    file = models / "tiny" / "model.yaml"
+    text = file.read_text()
+    first, last = text.index("  rows:\n    busy"), text.index("  aggregates:")
+    file.write_text(text[:first] + text[last:])
+    sql = ObservationSql.of(load_definition(models / "tiny"), RowEngine())
+    features, scored = sql.row_features(pa.table({"machine": ["a", "b"]}))
+    assert features == {} and scored.to_pylist() == [True, True]
