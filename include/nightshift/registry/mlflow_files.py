@@ -10,8 +10,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from itertools import accumulate
 from typing import Any
 
@@ -31,7 +30,7 @@ DOWNLOADED = "registered_model_meta"
 
 LOADER = "nightshift.registry.pyfunc"
 TYPES = {"number": "double", "category": "string"}
-# Beside Nightshift itself and the estimator's own.
+# Beside the estimator's own.
 LIBRARIES = ("mlflow", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "skops")
 
 
@@ -54,7 +53,7 @@ def mlflow_files(package: ModelPackage, artifact: str, run_id: str) -> dict[str,
                 "loader_module": LOADER,
                 "python_version": python,
                 "env": {"virtualenv": PYTHON_ENV, "conda": CONDA_ENV},
-                "config": {"digest": ""},
+                "config": {"digest": "", "mlflow_digest": ""},
             }
         },
         "mlflow_version": version("mlflow"),
@@ -87,10 +86,11 @@ def package_of(files: Mapping[str, bytes]) -> dict[str, bytes]:
 
 
 def _requirements(package: ModelPackage) -> list[str]:
-    """The pinned libraries that score: those that were there when the model was stored."""
+    """The pinned libraries that score: those that were there when the model was stored.
+
+    Without Nightshift itself: a public index may have somebody else's package of that name.
+    """
     libraries = libraries_of(package.estimator) | {name: version(name) for name in LIBRARIES}
-    with suppress(PackageNotFoundError):  # its folders are on the path of Python, but it is not installed
-        libraries["nightshift"] = version("nightshift")
     return [f"{name}=={number}" for name, number in sorted(libraries.items())]
 
 

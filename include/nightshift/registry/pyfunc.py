@@ -57,14 +57,17 @@ def _load_pyfunc(path: str, model_config: Mapping[str, Any] | None = None) -> Ve
 
     Args:
         path: The folder.
-        model_config: `digest` is the registered digest where MLflow's tracking server does not answer, such as in a
-            container.
+        model_config: Where MLflow's tracking server does not answer, such as in a container: `digest` is the registered
+            digest, and `mlflow_digest`, if given, that of MLflow's files.
 
     Raises:
         TerminalError: If the files are not those that were registered, or hold a type that is not trusted.
     """
     files = {str(file.relative_to(path)): file.read_bytes() for file in Path(path).rglob("*") if file.is_file()}
-    digest = (model_config or {}).get("digest") or _registered_digest(files)
+    config = model_config or {}
+    digest = config.get("digest") or _registered_digest(files)
+    if config.get("digest") and config.get("mlflow_digest"):
+        _verify_mlflow_files(files, config["mlflow_digest"])
     return VersionModel(load_package(package_of(files), digest, get_settings().tree_sums))
 
 
@@ -87,8 +90,12 @@ def _registered_digest(files: Mapping[str, bytes]) -> str:
         ) from None
     if DIGEST not in tags or MLFLOW_DIGEST not in tags:
         raise TerminalError("the model's run has no digest", where=f"run {run_id}", fix="train a new version")
-    verify_digest({name: content for name, content in files.items() if name in MLFLOW_FILES}, tags[MLFLOW_DIGEST])
+    _verify_mlflow_files(files, tags[MLFLOW_DIGEST])
     return str(tags[DIGEST])
+
+
+def _verify_mlflow_files(files: Mapping[str, bytes], digest: str) -> None:
+    verify_digest({name: content for name, content in files.items() if name in MLFLOW_FILES}, digest)
 
 
 def _feature_rows(frame: pd.DataFrame, types: Mapping[str, str]) -> pa.Table:

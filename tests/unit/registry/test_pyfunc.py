@@ -26,7 +26,7 @@ from nightshift.registry.mlflow_files import MLFLOW_FILES, mlflow_files
 from nightshift.registry.package import ModelPackage, load_package, package_digest
 from nightshift.registry.pyfunc import VersionModel
 from nightshift.registry.reference import NO_REFERENCE
-from nightshift.registry.store import ARTIFACT
+from nightshift.registry.store import ARTIFACT, MLFLOW_DIGEST
 from nightshift.training.fit import fit
 from unit.registry.trainings import Start, artifact
 from unit.training.machines import machines
@@ -92,7 +92,7 @@ def test_its_signature_example_and_requirements_are_stored(start: Start) -> None
     assert len(model.predict(example)) == 1
     lines = Path(mlflow.artifacts.download_artifacts(CHAMPION), "requirements.txt").read_text().splitlines()
     assert all("==" in line for line in lines)
-    assert {"nightshift", "scikit-learn", "numpy", "mlflow"} <= {line.partition("==")[0] for line in lines}
+    assert {"scikit-learn", "numpy", "mlflow"} <= {line.partition("==")[0] for line in lines}
 
 
 def test_mlflow_evaluates_a_version(start: Start) -> None:
@@ -148,14 +148,22 @@ def test_without_its_tracking_server_a_version_is_loaded_by_its_digest_alone(
     (tmp_path / "container").mkdir()
     folder = mlflow.artifacts.download_artifacts(CHAMPION, dst_path=str(tmp_path / "container"))
     frame, scores = rows(), expected(project, rows())
+    mlflow_digest = project.registry.run_tags(model.run_id)[MLFLOW_DIGEST]
     copy_mlflow(empty_mlflow, tmp_path / "other")
     mlflow.set_tracking_uri(f"sqlite:///{tmp_path}/other/mlflow/mlflow.db")
     with pytest.raises(NightshiftError, match=r"cannot be verified.*MLFLOW_TRACKING_URI"):
         mlflow.pyfunc.load_model(folder)
     with pytest.raises(NightshiftError, match="not the one that was registered"):
         mlflow.pyfunc.load_model(folder, model_config={"digest": "0" * 64})
-    loaded = mlflow.pyfunc.load_model(folder, model_config={"digest": model.digest})
-    assert np.array_equal(loaded.predict(frame)["score"].to_numpy(), scores)
+    both = {"digest": model.digest, "mlflow_digest": mlflow_digest}
+    for config in ({"digest": model.digest}, both):
+        loaded = mlflow.pyfunc.load_model(folder, model_config=config)
+        assert np.array_equal(loaded.predict(frame)["score"].to_numpy(), scores)
+    requirements = Path(folder) / "requirements.txt"
+    assert "nightshift" not in requirements.read_text()  # a public index has another package of that name
+    requirements.write_text(f"{requirements.read_text()}\n")
+    with pytest.raises(NightshiftError, match="not the one that was registered"):
+        mlflow.pyfunc.load_model(folder, model_config=both)
 
 
 @pytest.mark.parametrize(
