@@ -31,7 +31,7 @@ DOWNLOADED = "registered_model_meta"
 LOADER = "nightshift.registry.pyfunc"
 TYPES = {"number": "double", "category": "string"}
 # Beside the estimator's own.
-LIBRARIES = ("mlflow", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "skops")
+LIBRARIES = ("mlflow", "numpy", "pandas", "pyarrow", "pydantic-settings", "scikit-learn", "scipy", "skops")
 
 
 def mlflow_files(package: ModelPackage, artifact: str, run_id: str) -> dict[str, bytes]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -211,3 +213,48 @@ def test_every_file_is_known_and_says_what_mlflow_reads(project: Project, tmp_pa
     (tmp_path / "MLmodel").write_bytes(files["MLmodel"])
     assert Model.load(tmp_path).get_input_schema().input_names() == FEATURES
     assert load_package(package.dump(), package_digest(package.dump())).encoder.types.keys() == set(FEATURES)
+
+
+# Loads a version as if nothing were installed but its requirements, with what these require, and Nightshift's folder.
+WITH_ITS_REQUIREMENTS_ALONE = """
+import sys
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
+from packaging.requirements import Requirement
+
+tracking, model, requirements = sys.argv[1:]
+pending, installed = [line.partition("==")[0] for line in requirements.split()], {"packaging"}
+while pending:
+    name = pending.pop().lower().replace("_", "-")
+    try:
+        needed = [] if name in installed else requires(name) or []
+    except PackageNotFoundError:
+        continue
+    installed.add(name)
+    pending += [r.name for r in map(Requirement, needed) if r.marker is None or r.marker.evaluate({"extra": ""})]
+owners = {name: {owner.lower().replace("_", "-") for owner in of} for name, of in packages_distributions().items()}
+
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        of = owners.get(name.partition(".")[0], set())
+        if of and not of & installed and name.partition(".")[0] != "nightshift":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Blocker())
+import mlflow
+
+mlflow.set_tracking_uri(tracking)
+loaded = mlflow.pyfunc.load_model(model)
+print(loaded.predict(loaded.input_example)["score"][0])
+"""
+
+
+def test_its_requirements_are_all_that_scoring_needs_beside_nightshift(start: Start, project: Project) -> None:
+    [model] = start(2)
+    requirements = (artifact(project, model.run_id) / "requirements.txt").read_text()
+    arguments = [project.settings.tracking_uri, CHAMPION, requirements]
+    ended = subprocess.run(
+        [sys.executable, "-c", WITH_ITS_REQUIREMENTS_ALONE, *arguments], capture_output=True, text=True
+    )
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    loaded = mlflow.pyfunc.load_model(CHAMPION)
+    assert float(ended.stdout.split()[-1]) == loaded.predict(loaded.input_example)["score"][0]
