@@ -21,6 +21,7 @@ from nightshift.lake.tables import scores_table
 from nightshift.project import Project
 from nightshift.replay.landing import land
 from nightshift.serving.api import make_api
+from nightshift.serving.observed_model import ObservedModel
 from nightshift.serving.parity import Parity, compare_with_night, parity_lines
 from nightshift.serving.served_model import ServedModel
 from nightshift.settings import PROJECT, ServingSettings, Settings
@@ -231,3 +232,16 @@ def test_a_definition_that_only_spark_evaluates_is_refused_by_name(
         answer = ask(api, OBSERVED)
         assert answer.status_code == 409 and message in answer.json()["message"]
         assert api.get("/ready").status_code == 200  # rows of features are scored
+
+
+def test_a_night_that_is_published_is_followed(project: Project) -> None:
+    observed = ObservedModel(project)
+    observed.follow()  # nobody has asked yet
+    assert observed.state(None).night == NIGHT
+    following = NIGHT + timedelta(days=1)
+    land(project, following)
+    build_history(project, NIGHT, following, lambda text: None)
+    assert observed.state(None).night == NIGHT  # until it looks again
+    observed.follow()
+    assert observed.state(None).night == following
+    assert observed.state(NIGHT).night == NIGHT

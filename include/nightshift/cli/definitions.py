@@ -9,6 +9,7 @@ import typer
 from nightshift.cli.output import confirm, console, error_console, progress, write_line
 from nightshift.definition.declarations import declared_sources
 from nightshift.definition.load import FILE, check_shared_source, definition_folders, find_definition
+from nightshift.definition.model import ModelDefinition
 from nightshift.definition.shared_sources import source_files
 from nightshift.errors import DefinitionError, NightshiftError, TerminalError, first_line
 from nightshift.settings import Settings, get_settings
@@ -45,10 +46,23 @@ def validate(
         count = len(definition.feature_types)
         sources = f"{len(definition.sources)} source{'s' if len(definition.sources) > 1 else ''}"
         console.print(f"{definition.name}: {sources}, {count} features", highlight=False)
-        for line in _outdated(definition.name, settings) if settings.has_catalog else ():
-            console.print(f"{definition.name}: {line}", highlight=False, soft_wrap=True)
+        lines = _outdated(definition.name, settings) if settings.has_catalog else []
+        for line in [*_not_served(definition), *lines]:
+            console.print(f"{definition.name}: {line}", highlight=False, markup=False, soft_wrap=True)
     if errors:
         raise typer.Exit(2)
+
+
+def _not_served(definition: ModelDefinition) -> list[str]:
+    """What keeps `nightshift serve` from computing the features of observations that callers send."""
+    from nightshift.serving.observation_sql import ObservationSql
+    from nightshift.serving.row_engine import RowEngine
+
+    try:
+        ObservationSql.of(definition, RowEngine())
+    except TerminalError as error:
+        return [f"observations are not served, rows of features are: {error.received}"]
+    return []
 
 
 def delete(

@@ -144,7 +144,7 @@ def _divided(translator: _Translator, node: exp.Expr) -> ExactSql:
     return ExactSql(f"({_cast(left, NUMBER, node)} / {divisor})", NUMBER)
 
 
-def _whole_quotient(translator: _Translator, node: exp.Expr) -> ExactSql:
+def _integer_quotient(translator: _Translator, node: exp.Expr) -> ExactSql:
     left, right = _operands(translator, node)
     if (left.kind, right.kind) != (INTEGER, INTEGER):
         raise _refusal(node)
@@ -297,7 +297,7 @@ def _length(translator: _Translator, node: exp.Expr) -> ExactSql:
     return ExactSql(f"length({value.sql})", INTEGER)
 
 
-def _whole(function: str) -> Rule:
+def _rounded_to_integer(function: str) -> Rule:
     def rule(translator: _Translator, node: exp.Expr) -> ExactSql:
         value = translator.translate(node.this)
         if value.kind not in (INTEGER, NUMBER) or node.args.get("decimals") is not None:
@@ -382,12 +382,12 @@ RULES: Mapping[str, Rule] = {
     "Sub": _arithmetic("-"),
     "Mul": _arithmetic("*"),
     "Div": _divided,
-    "IntDiv": _whole_quotient,
+    "IntDiv": _integer_quotient,
     "Mod": _remainder,
     "Neg": _negated,
     "Abs": _absolute,
-    "Floor": _whole("floor"),
-    "Ceil": _whole("ceil"),
+    "Floor": _rounded_to_integer("floor"),
+    "Ceil": _rounded_to_integer("ceil"),
     "EQ": _comparison("="),
     "NEQ": _comparison("<>"),
     "LT": _comparison("<"),

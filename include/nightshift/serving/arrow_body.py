@@ -43,7 +43,7 @@ def read_arrow(body: bytes, most_rows: int) -> SentRows:
         _check_messages(body)
         table = ipc.open_stream(body).read_all()
         table.validate(full=True)
-    except (pa.ArrowException, OSError, EOFError, struct.error) as error:
+    except (pa.ArrowException, ValueError, OSError, EOFError, struct.error) as error:
         raise malformed(f"the body is no stream of Arrow: {first_line(error)}", None, ALLOWED) from None
     check_row_count(table.num_rows, most_rows)
     columns = {name: column.combine_chunks() for name, column in zip(table.column_names, table.columns, strict=True)}

@@ -82,3 +82,14 @@ def test_expectations_of_a_shared_source_are_beside_its_file(installed: Path) ->
     custom_expectations.cache_clear()
     ended = CliRunner().invoke(app, ["validate", "tiny"])
     assert (ended.exit_code, ended.stderr) == (0, "")
+
+
+def test_validate_says_which_expressions_keep_observations_from_being_served(installed: Path) -> None:
+    file = installed / "tiny" / "model.yaml"
+    file.write_text(file.read_text().replace("substring(machine, 1, 1)", "upper(machine)"))
+    ended = CliRunner().invoke(app, ["validate", "tiny"])
+    assert ended.exit_code == 0
+    assert (
+        "tiny: observations are not served, rows of features are: "
+        "features.rows.kind: only Spark evaluates `UPPER(machine)`" in ended.stdout
+    )

@@ -9,11 +9,12 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from nightshift.definition.load import load_definition
+from nightshift.definition.load import definition_folders, load_definition
 from nightshift.serving.observation_rows import ObservationContract
 from nightshift.serving.observation_sql import ObservationSql
 from nightshift.serving.request_body import ABSENT, SentRows
 from nightshift.serving.row_engine import RowEngine
+from nightshift.settings import PROJECT
 
 NIGHT = date(2024, 1, 31)
 COLUMNS = """
@@ -131,3 +132,10 @@ def test_a_definition_without_row_features_has_rows_all_the_same(models: Path) -
     sql = ObservationSql.of(load_definition(models / "tiny"), RowEngine())
     features, scored = sql.row_features(pa.table({"machine": ["a", "b"]}))
     assert features == {} and scored.to_pylist() == [True, True]
+
+
+@pytest.mark.parametrize("folder", definition_folders(PROJECT / "include" / "models"), ids=lambda folder: folder.name)
+def test_the_observations_of_every_example_are_served(folder: Path) -> None:
+    definition = load_definition(folder)
+    assert ObservationSql.of(definition, RowEngine()).features.keys() == definition.features.rows.keys()
+    assert set(definition.observations.key) <= set(ObservationContract(definition, RowEngine()).needed)
