@@ -22,6 +22,7 @@ from nightshift.serving.refusals import RowError
 from nightshift.serving.request_body import SentRows
 from nightshift.serving.row_engine import RowEngine
 
+EXAMPLES = {"string": "text", "boolean": True, "date": "2024-01-31", "timestamp": "2024-01-31T06:00:00Z"}
 STOPS = ("fail", "quarantine")  # severities by which a night would not publish the row
 
 
@@ -32,6 +33,22 @@ def needed_columns(definition: ModelDefinition) -> tuple[str, ...]:
     if definition.observations.within is not None:
         return definition.observations.key
     return tuple(name for name in names if name in landed)
+
+
+def example_observation(definition: ModelDefinition) -> dict[str, Any]:
+    """An observation of values that the contract allows, as far as it names some; a text has no pattern."""
+    source = definition.sources[definition.observations.source]
+    return {name: _example(source.landed[name], source.columns.get(name)) for name in needed_columns(definition)}
+
+
+def _example(kind: str, declared: Column | None) -> Any:
+    if declared is not None and declared.values:
+        return declared.values[0]
+    if kind in ("integer", "number"):
+        bounds = () if declared is None else (declared.min, declared.max)
+        bound = next((bound for bound in bounds if bound is not None), 1.0)
+        return int(bound) if kind == "integer" else bound
+    return EXAMPLES[kind]
 
 
 class ObservationContract:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from fastapi import FastAPI
@@ -10,12 +10,13 @@ from fastapi.openapi.utils import get_openapi
 
 from nightshift.registry.mlflow_files import typical_row
 from nightshift.serving.arrow_body import CONTENT_TYPE as ARROW
+from nightshift.serving.observation_rows import example_observation
 from nightshift.serving.published_scores import key_columns
 from nightshift.serving.request_body import INPUTS, RECORDS, SPLIT
 from nightshift.serving.served_model import ServedModel
 from nightshift.settings import ServingSettings
 
-VALUE = {"type": ["number", "string", "null"]}
+VALUE = {"type": ["number", "string", "boolean", "null"]}
 ROWS: dict[str, Any] = {"type": "array", "items": {"type": "object", "additionalProperties": VALUE}}
 COLUMNS: dict[str, Any] = {"type": "object", "additionalProperties": {"type": "array", "items": VALUE}}
 TABLE: dict[str, Any] = {
@@ -87,10 +88,10 @@ def describe_api(api: FastAPI, models: Mapping[str, ServedModel], settings: Serv
         document["security"] = [{"token": []}]
     for path, operations in document["paths"].items():
         for operation in operations.values():
-            takes_rows = path.endswith("/invocations")
-            _describe_answers(operation, STATUSES | (OF_ROWS if takes_rows else {}), path)
-            if takes_rows:
-                content = {"schema": BODY, "examples": _examples(models)}
+            examples = EXAMPLES.get(path.rpartition("/")[2])
+            _describe_answers(operation, STATUSES | (OF_ROWS if examples else {}), path)
+            if examples:
+                content = {"schema": BODY, "examples": examples(models)}
                 stream = {"schema": {"type": "string", "format": "binary"}}
                 bodies = {"application/json": content, ARROW: stream}
                 operation["requestBody"] = {"required": True, "content": bodies}
@@ -107,6 +108,8 @@ def _describe_answers(operation: dict[str, Any], statuses: Mapping[str, str], pa
     described = dict(statuses)
     if "{" in path:
         described["404"] = "There is no such model, night or observation."
+    if path.endswith("/score"):
+        described["409"] = "The definition or the champion keeps observations from being computed."
     if path == "/ready":
         described = {"503": "A model has no version that answers."}
     for status, meaning in described.items():
@@ -117,7 +120,13 @@ def _json(schema: str) -> dict[str, Any]:
     return {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
 
 
-def _examples(models: Mapping[str, ServedModel]) -> dict[str, Any]:
+def _observations(models: Mapping[str, ServedModel]) -> dict[str, Any]:
+    """A body for each model, of values that its definition allows."""
+    rows = {name: example_observation(model.project.definition) for name, model in models.items()}
+    return {name: {"value": {RECORDS: [row]}} for name, row in rows.items()}
+
+
+def _features(models: Mapping[str, ServedModel]) -> dict[str, Any]:
     """A body for each model, of the medians and most frequent categories that its champion learned."""
     examples = {}
     for name, model in models.items():
@@ -126,6 +135,13 @@ def _examples(models: Mapping[str, ServedModel]) -> dict[str, Any]:
             table = {"columns": list(champion.package.encoder.types), "data": [row]}
             examples[name] = {"value": {SPLIT: table}}
     return examples
+
+
+# The examples of the routes that take rows, by how their paths end.
+EXAMPLES: Mapping[str, Callable[[Mapping[str, ServedModel]], dict[str, Any]]] = {
+    "score": _observations,
+    "invocations": _features,
+}
 
 
 def _key_parameters(models: Mapping[str, ServedModel]) -> list[dict[str, Any]]:

@@ -60,6 +60,17 @@ def test_the_example_of_the_description_is_answered(api: TestClient) -> None:
     assert api.post("/invocations", json=example).status_code == 200
 
 
+def test_every_route_is_described_with_what_it_answers(api: TestClient) -> None:
+    paths = api.get("/openapi.json").json()["paths"]
+    rows = {path for path, operations in paths.items() if "requestBody" in operations.get("post", {})}
+    assert rows == {"/invocations", "/models/{model}/invocations", "/models/{model}/score"}
+    assert {"400", "408", "413", "415", "422", "503", "401"} <= paths["/models/{model}/score"]["post"][
+        "responses"
+    ].keys()
+    names = [parameter["name"] for parameter in paths["/models/{model}/scores/{night}"]["get"]["parameters"]]
+    assert names == ["model", "night", "machine"]
+
+
 def test_the_good_rows_are_answered_if_asked_for(api: TestClient) -> None:
     rows = [ROW, ROW | {"busy": "much"}, ROW]
     refused = api.post("/invocations", json={"dataframe_records": rows})
