@@ -168,6 +168,12 @@ class ServingSettings(_Group):
         description="Seconds in which a body has to arrive, and an answer to be there; stopping waits so long.",
     )
     follow: float = Field(2, gt=0, description="Seconds between two looks at which version is the champion.")
+    keep: bool = Field(
+        False,
+        description="Keep the rows that are scored, with their features and the challenger's scores, in "
+        "`serving.<model>`.",
+    )
+    publish: float = Field(3600, gt=0, description="Seconds between two publications of rows that are kept.")
 
 
 class Settings(BaseSettings):

@@ -16,7 +16,7 @@ from nightshift.lake.read import equal_to
 from nightshift.lake.staging import staging_folder
 from nightshift.lake.tables import REGISTRY_EVENTS, Layer, split_identifier
 
-MODEL_LAYERS = (Layer.SCORES, Layer.SHADOW, Layer.MONITORING, Layer.FEATURES)
+MODEL_LAYERS = (Layer.SCORES, Layer.SHADOW, Layer.SERVING, Layer.MONITORING, Layer.FEATURES)
 SPLIT_BY_MODEL = "model"  # the partition column of tables that models share
 
 

@@ -51,6 +51,7 @@ class Layer(StrEnum):
     FEATURES = "features"
     SCORES = "scores"
     SHADOW = "shadow"
+    SERVING = "serving"
     MONITORING = "monitoring"
 
     def table(self, name: str) -> str:
@@ -144,6 +145,8 @@ def table_spec(definition: ModelDefinition, table: str, inputs: Mapping[str, str
             return scores_table(definition, classes)
         case Layer.SHADOW:
             return shadow_table(definition, classes)
+        case Layer.SERVING:
+            return serving_table(definition)
         case Layer.MONITORING:
             return registry_events_table() if name == REGISTRY_EVENTS else monitoring_table(definition)
 
@@ -219,6 +222,38 @@ def shadow_table(definition: ModelDefinition, classes: Sequence[str] = ()) -> Ta
     """`shadow.<model>`: the scores of challengers, partitioned by version; analysts do not read them."""
     scores, by = scores_table(definition, classes), ("model_version",)
     return TableSpec(Layer.SHADOW, definition.name, scores.columns, scores.date_column, (*by, *scores.key), split_by=by)
+
+
+def serving_table(definition: ModelDefinition) -> TableSpec:
+    """`serving.<model>`: a row that the API scored, with its features, the answer, and the challenger's.
+
+    Each batch is a partition of its own, so that publishing one never rewrites another. The key of the observation is
+    null where the caller sent features.
+    """
+    request = {
+        "served_on": "date",
+        "served_at": "timestamp",
+        "served_batch": "string",
+        "served_request": "string",
+        "served_row": "integer",
+        "served_route": "string",
+        "served_caller": "string",
+        "served_night": "date",
+        "served_version": "integer",
+    }
+    answers = {f"served_{name}": kind for name, kind in definition.scored_columns.items()}
+    answers |= {"challenger_version": "integer"}
+    answers |= {f"challenger_{name}": kind for name, kind in definition.scored_columns.items()}
+    key = {name: kind for name, kind in observation_key(definition).items() if name != "score_date"}
+    features = {name: str(kind) for name, kind in definition.feature_types.items()}
+    return TableSpec(
+        Layer.SERVING,
+        definition.name,
+        {**features, **key, **request, **answers},
+        "served_on",
+        ("served_request", "served_row"),
+        split_by=("served_batch",),
+    )
 
 
 def monitoring_table(definition: ModelDefinition) -> TableSpec:

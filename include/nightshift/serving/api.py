@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nightshift.errors import DataError, NightshiftError, TerminalError, TransientError
 from nightshift.serving.access import find_caller
+from nightshift.serving.kept_rows import RowKeeper
 from nightshift.serving.model_routes import model_routes
 from nightshift.serving.openapi import describe_api
 from nightshift.serving.operation_routes import operation_routes
@@ -52,13 +53,15 @@ def make_api(models: Sequence[ServedModel], settings: ServingSettings) -> FastAP
         # A night's state may take long to load; champions are followed beside it.
         champions = Follower(models, settings.follow, show)
         states = Follower([model.observed for model in models], max(settings.follow, STATES_EVERY))
-        await run_in_threadpool(champions.start)
-        states.start()
+        keepers = [model.keeper for model in models if model.keeper is not None]
+        parts: list[Follower | RowKeeper] = [champions, states, *keepers]
+        for part in parts:
+            await run_in_threadpool(part.start)
         try:
             yield
         finally:
-            await run_in_threadpool(champions.stop)
-            await run_in_threadpool(states.stop)
+            for part in parts:
+                await run_in_threadpool(part.stop)
 
     # Without FastAPI's own pages, which load their scripts from elsewhere.
     api = FastAPI(title="Nightshift", lifespan=follow, docs_url=None, redoc_url=None)
@@ -103,7 +106,8 @@ class RequestGuard:
             await send(message)
 
         try:
-            find_caller(self.settings, scope["path"], Headers(scope=scope))
+            caller = find_caller(self.settings, scope["path"], Headers(scope=scope))
+            scope.setdefault("state", {})["caller"] = caller
             await self.app(scope, receive, send_counted)
         except RequestRefusal as refusal:
             await _as_response(refusal)(scope, receive, send_counted)

@@ -12,15 +12,14 @@ import pydantic_core
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from nightshift.errors import DataError, NotYetAvailable, TerminalError, TransientError
+from nightshift.errors import DataError, TransientError
+from nightshift.serving.answers import Asked, answer_features, answer_observations
 from nightshift.serving.arrow_body import CONTENT_TYPE as ARROW
 from nightshift.serving.arrow_body import read_arrow
-from nightshift.serving.night_state import NightState
-from nightshift.serving.published_scores import key_columns, read_published
-from nightshift.serving.refusals import RequestRefusal, listed_errors
+from nightshift.serving.published_scores import read_published
+from nightshift.serving.refusals import RequestRefusal
 from nightshift.serving.request_body import SentRows, read_rows
-from nightshift.serving.scoring import score_features, score_rows
-from nightshift.serving.served_model import ServedModel, ServedVersion
+from nightshift.serving.served_model import ServedModel
 from nightshift.serving.telemetry import Telemetry
 from nightshift.settings import ServingSettings
 
@@ -42,11 +41,11 @@ def model_routes(models: Mapping[str, ServedModel], settings: ServingSettings, t
     routes = APIRouter(tags=["scores"])
 
     async def invoke(model: ServedModel, request: Request, partial: bool) -> Response:
-        read = _reader(request)
+        asked, read = Asked(_caller(request), partial), _reader(request)
         body = await _read_body(request, settings)
 
         def answer() -> bytes:
-            return _invoke(model, lambda: read(body, settings.max_rows), telemetry, partial=partial)
+            return answer_features(model, read(body, settings.max_rows), asked, telemetry)
 
         content = answer() if len(body) <= AT_ONCE else await _in_thread(answer, settings.timeout)
         return Response(content, media_type=JSON)
@@ -67,11 +66,11 @@ def model_routes(models: Mapping[str, ServedModel], settings: ServingSettings, t
         model: str, request: Request, night: date | None = None, features: bool = False, partial: bool = False
     ) -> Response:
         served, read = _find(models, model), _reader(request)
+        asked = Asked(_caller(request), partial, night, features)
         body = await _read_body(request, settings)
 
         def answer() -> bytes:
-            rows = read(body, settings.max_rows)
-            return _score(served, rows, telemetry, night, with_features=features, partial=partial)
+            return answer_observations(served, read(body, settings.max_rows), asked, telemetry)
 
         return Response(await _in_thread(answer, settings.timeout), media_type=JSON)
 
@@ -85,65 +84,6 @@ def model_routes(models: Mapping[str, ServedModel], settings: ServingSettings, t
     return routes
 
 
-def _invoke(model: ServedModel, read: Callable[[], SentRows], telemetry: Telemetry, *, partial: bool) -> bytes:
-    """The answer to a request for scores of features."""
-    version = _version(model)
-    sent = read()
-    # A caller need not know which features the champion of today uses.
-    definition = model.project.definition
-    ignored = {*definition.feature_types, *key_columns(model.project), "score_date"}
-    try:
-        scored = score_features(version, sent, ignored, partial=partial)
-    except RequestRefusal:
-        telemetry.count_rows(model.name, 0, sent.count)
-        raise
-    refused = len({error.row for error in scored.errors})
-    telemetry.count_rows(model.name, sent.count - refused, refused)
-    answer = {"predictions": scored.predictions, "model": model.name, "version": version.number}
-    return pydantic_core.to_json(answer | (listed_errors(scored.errors) if partial else {}))
-
-
-def _score(
-    model: ServedModel, sent: SentRows, telemetry: Telemetry, night: date | None, *, with_features: bool, partial: bool
-) -> bytes:
-    """The answer to a request for scores of observations."""
-    version, state = _version(model), _state(model, night)
-    if version.learned_otherwise:
-        fix = "train a version by the current definition, or send rows of features to /invocations"
-        error = TerminalError(version.learned_otherwise, where=model.name, fix=fix)
-        raise RequestRefusal(HTTPStatus.CONFLICT, error)
-    try:
-        rows = model.observed.features(sent, state)
-        scored = score_rows(version, rows, sent.count, partial=partial)
-    except RequestRefusal:
-        telemetry.count_rows(model.name, 0, sent.count)
-        raise
-    refused = len({error.row for error in scored.errors})
-    telemetry.count_rows(model.name, sent.count - refused, refused)
-    answer = {
-        "predictions": scored.predictions,
-        "model": model.name,
-        "version": version.number,
-        "night": state.night,
-        "cutoff": state.cutoff,
-        "snapshots": state.snapshots,
-    }
-    if with_features:
-        computed = rows.table.select(list(model.project.definition.feature_types)).to_pylist()
-        by_row = dict(zip(rows.positions.tolist(), computed, strict=True))
-        answer["features"] = [by_row.get(row) for row in range(sent.count)]
-    return pydantic_core.to_json(answer | (listed_errors(scored.errors) if partial else {}))
-
-
-def _state(model: ServedModel, night: date | None) -> NightState:
-    try:
-        return model.observed.state(night)
-    except NotYetAvailable as error:
-        raise RequestRefusal(HTTPStatus.NOT_FOUND, error) from None
-    except TerminalError as error:
-        raise RequestRefusal(HTTPStatus.CONFLICT, error) from None
-
-
 def _find(models: Mapping[str, ServedModel], name: str) -> ServedModel:
     if name in models:
         return models[name]
@@ -151,10 +91,9 @@ def _find(models: Mapping[str, ServedModel], name: str) -> ServedModel:
     raise RequestRefusal(HTTPStatus.NOT_FOUND, error)
 
 
-def _version(model: ServedModel) -> ServedVersion:
-    if model.champion is not None:
-        return model.champion
-    raise RequestRefusal(HTTPStatus.SERVICE_UNAVAILABLE, TransientError(model.problem, where=model.name))
+def _caller(request: Request) -> str:
+    """Who asks, as the guard of requests has noted it."""
+    return str(getattr(request.state, "caller", ""))
 
 
 def _reader(request: Request) -> Callable[[bytes, int], SentRows]:

@@ -1,8 +1,7 @@
-"""Scores rows of features that a caller sent, as a night scores its own."""
+"""Scores rows of features as a night scores its own."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -14,10 +13,9 @@ import pyarrow as pa
 from nightshift.errors import DataError, TerminalError
 from nightshift.registry.classes import Matrix, finite_rows, scored_columns
 from nightshift.registry.package import ModelPackage
-from nightshift.serving.feature_rows import CheckedRows, check_features
+from nightshift.serving.feature_rows import CheckedRows
 from nightshift.serving.refusals import RequestRefusal, RowError
-from nightshift.serving.request_body import SentRows
-from nightshift.serving.served_model import ServedVersion
+from nightshift.serving.served_version import ServedVersion
 
 Positions = npt.NDArray[np.int64]
 
@@ -33,22 +31,6 @@ class ScoredRows:
 
     predictions: list[dict[str, Any] | None]
     errors: tuple[RowError, ...]
-
-
-def score_features(version: ServedVersion, sent: SentRows, ignored: Collection[str], *, partial: bool) -> ScoredRows:
-    """Scores rows of features.
-
-    Args:
-        version: The version that scores.
-        sent: The rows.
-        ignored: Columns that callers may send beside the version's features.
-        partial: Whether rows without error are scored though others have one.
-
-    Raises:
-        RequestRefusal: If the columns are not the version's features, or a row has an error and not `partial`.
-    """
-    rows = check_features(sent, version.package.encoder.types, ignored)
-    return score_rows(version, rows, sent.count, partial=partial)
 
 
 def score_rows(version: ServedVersion, rows: CheckedRows, count: int, *, partial: bool) -> ScoredRows:

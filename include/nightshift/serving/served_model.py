@@ -6,7 +6,6 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -20,28 +19,11 @@ from nightshift.registry.events import current_champion
 from nightshift.registry.mlflow_files import typical_row
 from nightshift.registry.package import ModelPackage
 from nightshift.registry.store import Version
+from nightshift.serving.kept_rows import RowKeeper
 from nightshift.serving.observed_model import ObservedModel
+from nightshift.serving.served_version import ServedVersion
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class ServedVersion:
-    """A version that answers.
-
-    Attributes:
-        number: Its number.
-        digest: The digest of its package.
-        package: The package, loaded.
-        loaded_at: When it began to answer.
-        learned_otherwise: Why the current definition does not compute its features, in words; empty if it does.
-    """
-
-    number: int
-    digest: str
-    package: ModelPackage
-    loaded_at: datetime
-    learned_otherwise: str = ""
 
 
 class ServedModel:
@@ -49,18 +31,23 @@ class ServedModel:
 
     Args:
         project: The model.
+        keep: Whether the rows that it scores are kept, with the challenger's scores.
 
     Attributes:
         champion: The version that answers; None while there is none.
         problem: Why the newest look at the registry failed, or its champion does not answer; empty if all is well.
         looked_at: When the registry was asked last.
         observed: Computes the features of observations that callers send.
+        keeper: Keeps the rows that are scored; None if they are not kept.
     """
 
-    def __init__(self, project: Project) -> None:
+    def __init__(self, project: Project, *, keep: bool = False) -> None:
         self.project, self.name = project, project.definition.name
         self.observed = ObservedModel(project)
         self.champion: ServedVersion | None = None
+        self._challenger: ServedVersion | None = None
+        every = project.settings.serving.publish
+        self.keeper = RowKeeper(project, lambda: self._challenger, every) if keep else None
         self.problem = "the registry was not asked yet"
         self.looked_at: datetime | None = None
 
@@ -75,6 +62,8 @@ class ServedModel:
             if champion is None or (version.number, version.digest) != (champion.number, champion.digest):
                 self.champion = self._load(version)
             self.problem = ""
+            if self.keeper is not None:
+                self._challenger = self._follow_challenger()
         except NotYetAvailable as error:
             self.champion, self.problem = None, str(error)
         except NightshiftError as error:
@@ -97,6 +86,14 @@ class ServedModel:
             if current_champion(champions.events()) is None:
                 raise NotYetAvailable(error.problem, where=error.where, fix=error.fix) from None
             raise
+
+    def _follow_challenger(self) -> ServedVersion | None:
+        """The version that scores in shadow; the loaded one if it cannot be loaded."""
+        challenger, loaded = self.project.registry.challenger(), self._challenger
+        if challenger is None or (loaded is not None and loaded.digest == challenger.digest):
+            return loaded if challenger is not None else None
+        package = self.project.registry.package(challenger.run_id, challenger.digest)
+        return ServedVersion(challenger.number, challenger.digest, package, datetime.now(UTC))
 
     def _stay(self, problem: str) -> None:
         if problem != self.problem:

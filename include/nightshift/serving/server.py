@@ -34,7 +34,7 @@ def serve(names: Sequence[str], settings: Settings, host: str, port: int, write:
     """
     require_access_rule(settings.serving, host)
     logging.getLogger("nightshift").setLevel(logging.INFO)
-    models = [ServedModel(Project(name, settings, settings.checked_path)) for name in names]
+    models = [ServedModel(Project(name, settings, settings.checked_path), keep=settings.serving.keep) for name in names]
     with _listen(host, port) as listener:
         address = listener.getsockname()
         write(f"http://{address[0]}:{address[1]} serves {', '.join(names)}; Ctrl-C stops it")

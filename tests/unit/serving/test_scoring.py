@@ -17,10 +17,11 @@ from nightshift.registry.classes import LabelClasses
 from nightshift.registry.encoder import Encoder
 from nightshift.registry.package import ModelPackage
 from nightshift.registry.reference import NO_REFERENCE
+from nightshift.serving.feature_rows import check_features
 from nightshift.serving.refusals import RequestRefusal
 from nightshift.serving.request_body import SentRows
-from nightshift.serving.scoring import score_features
-from nightshift.serving.served_model import ServedVersion
+from nightshift.serving.scoring import ScoredRows, score_rows
+from nightshift.serving.served_version import ServedVersion
 from nightshift.training.fit import fit
 from unit.training.machines import machines
 
@@ -29,6 +30,10 @@ FEATURES = ["busy", "kind", "machine_failures_3d"]
 
 def version(package: ModelPackage) -> ServedVersion:
     return ServedVersion(1, "", package, datetime.now(UTC))
+
+
+def score_features(version: ServedVersion, sent: SentRows, *, partial: bool) -> ScoredRows:
+    return score_rows(version, check_features(sent, version.package.encoder.types, ()), sent.count, partial=partial)
 
 
 @pytest.fixture
@@ -47,7 +52,7 @@ def sent(rows: pa.Table) -> SentRows:
 
 def test_scores_are_those_of_a_night(package: ModelPackage) -> None:
     rows = machines(50, seed=4)
-    scored = score_features(version(package), sent(rows), (), partial=False)
+    scored = score_features(version(package), sent(rows), partial=False)
     assert [row["score"] for row in scored.predictions if row] == package.score(rows).tolist()
     assert not scored.errors
 
@@ -63,9 +68,9 @@ def test_the_good_rows_of_a_request_are_scored_if_asked_for(package: ModelPackag
     rows = machines(20, seed=4)
     bad = with_errors(sent(rows), (3, "busy", "much"), (7, "kind", 5), (7, "busy", True))
     with pytest.raises(RequestRefusal) as refusal:
-        score_features(version(package), bad, (), partial=False)
+        score_features(version(package), bad, partial=False)
     assert refusal.value.status == 422 and [error.row for error in refusal.value.errors] == [3, 7, 7]
-    scored = score_features(version(package), bad, (), partial=True)
+    scored = score_features(version(package), bad, partial=True)
     expected = package.score(rows)
     for place, row in enumerate(scored.predictions):
         assert row == (None if place in (3, 7) else {"score": expected[place]})
@@ -75,7 +80,7 @@ def test_the_good_rows_of_a_request_are_scored_if_asked_for(package: ModelPackag
 def test_rows_that_the_estimator_refuses_are_named(package: ModelPackage) -> None:
     rows = machines(10, seed=4)
     gaps = with_errors(sent(rows), (2, "busy", None), (5, "kind", "never seen"), (6, "kind", 1))
-    scored = score_features(version(strict(package)), gaps, (), partial=True)
+    scored = score_features(version(strict(package)), gaps, partial=True)
     expected = package.score(rows)
     assert [row and row["score"] for row in scored.predictions] == [
         None if place in (2, 5, 6) else expected[place] for place in range(10)
@@ -94,7 +99,7 @@ def test_classes_are_answered_as_they_are_published() -> None:
     classes = LabelClasses(tuple(estimator.classes_.tolist()))
     package = ModelPackage(estimator, encoder, NO_REFERENCE, prediction=CLASS, classes=classes)
     data = SentRows(rows.select(["busy", "machine_failures_3d"]).to_pydict(), 60)
-    scored = score_features(version(package), data, (), partial=False)
+    scored = score_features(version(package), data, partial=False)
     probabilities = package.score(rows)
     for row, each in zip(scored.predictions, probabilities, strict=True):
         assert row is not None and list(row) == ["prediction", "score", *classes.columns]
@@ -110,7 +115,7 @@ def test_a_score_that_is_no_number_is_an_error_of_its_row(package: ModelPackage)
 
     rows = machines(10, seed=4)
     odd = replace(package, estimator=Odd())  # type: ignore[arg-type]
-    scored = score_features(version(odd), sent(rows), (), partial=True)
+    scored = score_features(version(odd), sent(rows), partial=True)
     busy = [place for place, value in enumerate(rows["busy"].to_pylist()) if value > 0.5]
     assert [error.row for error in scored.errors] == busy
     assert "no finite score" in str(scored.errors[0].error)
