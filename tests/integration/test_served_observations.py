@@ -235,8 +235,9 @@ def test_a_definition_that_only_spark_evaluates_is_refused_by_name(
 
 
 def test_a_night_that_is_published_is_followed(project: Project) -> None:
-    observed = ObservedModel(project)
+    observed, asked_for_one_night = ObservedModel(project), ObservedModel(project)
     observed.follow()  # nobody has asked yet
+    before = asked_for_one_night.state(NIGHT)
     assert observed.state(None).night == NIGHT
     following = NIGHT + timedelta(days=1)
     land(project, following)
@@ -245,3 +246,6 @@ def test_a_night_that_is_published_is_followed(project: Project) -> None:
     observed.follow()
     assert observed.state(None).night == following
     assert observed.state(NIGHT).night == NIGHT
+    asked_for_one_night.follow()
+    after = asked_for_one_night.state(NIGHT)
+    assert after is not before and after.snapshots != before.snapshots

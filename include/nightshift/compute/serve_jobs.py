@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TextIO
 
 READY_FOR_JOB = b"ready\n"
+CLOSES_WITHIN = 5.0  # seconds from the end of a job to that of its caller's connection
 MOST_JOBS = 50  # before it ends, so that nothing that a job may leave in memory adds up
 
 
@@ -109,7 +110,12 @@ def _serve(connection: socket.socket, programs: Path) -> int | None:
         ended.set()
         with suppress(OSError):  # the caller may have gone
             connection.sendall(f"{code}\n".encode())
-            connection.shutdown(socket.SHUT_RDWR)  # which ends the watch, whatever the caller does
+            connection.shutdown(socket.SHUT_WR)
+        watch.join(
+            CLOSES_WITHIN
+        )  # the caller reads the rest of the log, which has the lines of its job alone till then
+        with suppress(OSError):
+            connection.shutdown(socket.SHUT_RD)  # which ends the watch, whatever the caller does
         watch.join()
         return code
 

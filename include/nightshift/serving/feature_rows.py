@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from nightshift.errors import DataError
+from nightshift.errors import DataError, shown
 from nightshift.registry.encoder import FEATURE_ARROW
-from nightshift.serving.refusals import RequestRefusal, RowError
+from nightshift.serving.refusals import MOST_ERRORS, RequestRefusal, RowError
 from nightshift.serving.request_body import Absent, SentRows, Values
 
 NUMBER_OR_NULL, TEXT_OR_NULL = "a number, or null if it is missing", "a text, or null if it is missing"
@@ -79,11 +79,11 @@ def check_columns(sent: SentRows, needed: Collection[str], others: Collection[st
         RequestRefusal: With an error for each column.
     """
     errors = []
-    for name in sent.columns:
-        if name not in needed and name not in others:
-            near = difflib.get_close_matches(name, needed, n=1)
-            fix = f"did you mean {near[0]}?" if near else "leave it out"
-            errors.append(DataError("no such column", where=f"column {name}", allowed=list(needed), fix=fix))
+    unknown = [name for name in sent.columns if name not in needed and name not in others]
+    for name in unknown[:MOST_ERRORS]:  # to look for what each may mean takes long
+        near = difflib.get_close_matches(name, needed, n=1)
+        fix = f"did you mean {near[0]}?" if near else "leave it out"
+        errors.append(DataError("no such column", where=f"column {shown(name)}", allowed=list(needed), fix=fix))
     for name in needed if sent.count else ():
         if name not in sent.columns:
             fix = "send it, with null where it is missing"

@@ -11,6 +11,7 @@ from typing import TypeVar
 import pydantic_core
 from fastapi import APIRouter, Request, Response
 from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
 
 from nightshift.errors import DataError, TransientError
 from nightshift.serving.answers import Asked, answer_features, answer_observations
@@ -127,6 +128,9 @@ async def _read_body(request: Request, settings: ServingSettings) -> bytes:
                     raise _too_long(settings)
                 parts.append(part)
             return b"".join(parts)
+    except ClientDisconnect:  # nobody reads the answer, but it is no failure of the API
+        error = DataError("the caller went away before the body's end", where="body")
+        raise RequestRefusal(HTTPStatus.BAD_REQUEST, error) from None
     except TimeoutError:
         error = DataError("the body did not arrive in time", where="body", allowed=f"{settings.timeout} s")
         raise RequestRefusal(HTTPStatus.REQUEST_TIMEOUT, error) from None

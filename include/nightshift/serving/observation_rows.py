@@ -153,8 +153,8 @@ def _integer(value: Any) -> int:
 
 
 def _number(value: Any) -> float:
-    is_number = isinstance(value, float | int) and not isinstance(value, bool)
-    if is_number and math.isfinite(value) and (isinstance(value, float) or abs(value) <= 2**53):
+    is_exact = isinstance(value, int) and not isinstance(value, bool) and abs(value) <= 2**53
+    if is_exact or (isinstance(value, float) and math.isfinite(value)):
         return float(value) + 0.0  # -0.0 is 0.0, as among landed numbers
     raise ValueError("a finite number, as an integer up to 2^53")
 
@@ -177,11 +177,11 @@ def _date(value: Any) -> date:
 def _timestamp(value: Any) -> datetime:
     try:
         instant = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        instant = None
-    if instant is None or instant.tzinfo is None:
-        raise ValueError("an instant with its offset, such as 2024-01-31T06:00:00Z")
-    return instant.astimezone(UTC)
+        if instant is not None and instant.tzinfo is not None:
+            return instant.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError("an instant with its offset, such as 2024-01-31T06:00:00Z")
 
 
 READ: Mapping[str, Callable[[Any], Any]] = {

@@ -73,15 +73,20 @@ class ObservedModel:
             return self._others[night]
 
     def follow(self) -> None:
-        """Loads the newest night's state if features were published since, once anybody has asked for it.
+        """Forgets the states of nights if features were published since, and loads the newest one if it was asked for.
 
         Whatever fails, the state that was loaded stays.
         """
-        if self._newest is None:
+        if self._newest is None and not self._others:
             return
         try:
             with self._lock:
-                self._load_newest()
+                snapshot = snapshot_of(self.project.lake, features_table(self.project.definition).name)
+                if snapshot != self._snapshot:
+                    self._others.clear()
+                    if self._newest is not None:
+                        self._load_newest()
+                    self._snapshot = snapshot
         except NightshiftError as error:
             log.warning("%s: %s", self.project.definition.name, error)
         except Exception:

@@ -21,6 +21,7 @@ Values: TypeAlias = Sequence[Any] | pa.Array
 
 SPLIT, RECORDS, INPUTS = "dataframe_split", "dataframe_records", "inputs"
 FORMATS = (SPLIT, RECORDS, INPUTS)
+MOST_GAPS, FEW = 20, 1_000  # cells of a table of records for each value that was sent; of fewer values than these
 SEE = "see the API's /openapi.json for an example"
 
 
@@ -69,7 +70,7 @@ def read_rows(body: bytes, most_rows: int) -> SentRows:
     elif isinstance(content, dict) and name == INPUTS:
         rows = _of_columns(content)
     else:
-        rows = _of_records(name, content)
+        rows = _of_records(name, content, most_rows)
     check_row_count(rows.count, most_rows)
     return rows
 
@@ -127,10 +128,14 @@ def _of_split(content: Any) -> SentRows:
     return SentRows({name: values[place :: len(names)] for place, name in enumerate(names)}, len(data))
 
 
-def _of_records(name: str, content: Any) -> SentRows:
+def _of_records(name: str, content: Any, most_rows: int) -> SentRows:
     if not isinstance(content, list) or not all(isinstance(row, dict) for row in content):
         raise malformed("these are no rows", content, f"{name}: [{{column: value}}]")
+    check_row_count(len(content), most_rows)
     names = dict.fromkeys(column for row in content for column in row)
+    # Else a small body of rows that each have another column would become a very large table.
+    if len(names) * len(content) > MOST_GAPS * max(sum(map(len, content)), FEW):
+        raise malformed("the rows have too many different columns", f"{len(names)} columns", "the same of each row")
     return SentRows({column: [row.get(column, ABSENT) for row in content] for column in names}, len(content))
 
 

@@ -86,6 +86,13 @@ def test_other_bodies_are_refused(body: bytes, status: int, message: str) -> Non
     assert message in refusal.value.answer()["message"]
 
 
+def test_a_small_body_does_not_become_a_large_table() -> None:
+    rows = json.dumps({"dataframe_records": [{f"a{number}": 1} for number in range(20_000)]}).encode()
+    with pytest.raises(RequestRefusal, match="too many different columns"):
+        read_rows(rows, 100_000)
+    assert read_rows(json.dumps({"dataframe_records": [{f"a{n}": 1} for n in range(100)]}).encode(), 100).count == 100
+
+
 @given(st.recursive(VALUES, lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)) | VALUES)
 def test_whatever_json_comes_it_is_rows_or_a_refusal(content: Any) -> None:
     for name in ("dataframe_split", "dataframe_records", "inputs"):
