@@ -111,9 +111,8 @@ def _serve(connection: socket.socket, programs: Path) -> int | None:
         with suppress(OSError):  # the caller may have gone
             connection.sendall(f"{code}\n".encode())
             connection.shutdown(socket.SHUT_WR)
-        watch.join(
-            CLOSES_WITHIN
-        )  # the caller reads the rest of the log, which has the lines of its job alone till then
+        # The caller reads the rest of the log, which has the lines of its job alone till then.
+        watch.join(CLOSES_WITHIN)
         with suppress(OSError):
             connection.shutdown(socket.SHUT_RD)  # which ends the watch, whatever the caller does
         watch.join()

@@ -244,12 +244,11 @@ def serving_table(definition: ModelDefinition) -> TableSpec:
     answers = {f"served_{name}": kind for name, kind in definition.scored_columns.items()}
     answers |= {"challenger_version": "integer"}
     answers |= {f"challenger_{name}": kind for name, kind in definition.scored_columns.items()}
-    key = {name: kind for name, kind in observation_key(definition).items() if name != "score_date"}
     features = {name: str(kind) for name, kind in definition.feature_types.items()}
     return TableSpec(
         Layer.SERVING,
         definition.name,
-        {**features, **key, **request, **answers},
+        {**features, **key_within_night(definition), **request, **answers},
         "served_on",
         ("served_request", "served_row"),
         split_by=("served_batch",),
@@ -306,5 +305,10 @@ def label_type(definition: ModelDefinition) -> pa.DataType:
 
 def observation_key(definition: ModelDefinition) -> dict[str, str]:
     """The columns that identify an observation, with their types."""
+    return {"score_date": "date"} | key_within_night(definition)
+
+
+def key_within_night(definition: ModelDefinition) -> dict[str, str]:
+    """The columns that identify an observation within its night, with their types."""
     columns = definition.sources[definition.observations.source].columns
-    return {"score_date": "date"} | {name: str(columns[name].type) for name in definition.observations.key}
+    return {name: str(columns[name].type) for name in definition.observations.key}

@@ -14,7 +14,6 @@ from nightshift.errors import NotYetAvailable, TerminalError, TransientError
 from nightshift.serving.feature_rows import CheckedRows, check_features
 from nightshift.serving.kept_rows import ScoredRequest
 from nightshift.serving.night_state import NightState
-from nightshift.serving.published_scores import key_columns
 from nightshift.serving.refusals import RequestRefusal, listed_errors
 from nightshift.serving.request_body import SentRows
 from nightshift.serving.scoring import ScoredRows, score_rows
@@ -47,10 +46,7 @@ def answer_features(model: ServedModel, sent: SentRows, asked: Asked, telemetry:
         RequestRefusal: If there is no version that answers, or the rows are not its features.
     """
     version = _version(model)
-    # A caller need not know which features the champion of today uses.
-    definition = model.project.definition
-    ignored = {*definition.feature_types, *key_columns(model.project), "score_date"}
-    rows = check_features(sent, version.package.encoder.types, ignored)
+    rows = check_features(sent, version.package.encoder.types, model.ignored)
     scored = _score(model, version, rows, sent.count, asked, telemetry, "invocations", None)
     return _as_json(model, version, scored, asked, {})
 

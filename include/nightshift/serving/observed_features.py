@@ -54,6 +54,12 @@ class FeatureComputation:
     def __init__(self, definition: ModelDefinition, engine: RowEngine) -> None:
         self.definition = definition
         self.sql = ObservationSql.of(definition, engine)
+        self._schema = features_table(definition).schema
+        self._defaults = {
+            name: aggregate.default
+            for name, aggregate in definition.aggregate_features.items()
+            if aggregate.default is not None
+        }
         self._add_computed = computed_features(definition) if definition.features.computed else None
 
     def compute(self, rows: pa.Table, state: NightState) -> ObservedFeatures:
@@ -81,7 +87,7 @@ class FeatureComputation:
             parts.append(part.table)
             places += [place] * part.table.num_rows
             errors += [RowError(place, error.error) for error in part.errors]
-        table = pa.concat_tables(parts) if parts else features_table(self.definition).schema.empty_table()
+        table = pa.concat_tables(parts) if parts else self._schema.empty_table()
         return ObservedFeatures(table, np.array(places, np.int64), tuple(errors))
 
     def _compute(self, rows: pa.Table, state: NightState) -> ObservedFeatures:
@@ -98,9 +104,8 @@ class FeatureComputation:
         for group in state.groups:
             found = group.features.find([observed[column] for column in group.by], count)
             features |= {name: found[name] for name in found.column_names}
-        for name, aggregate in definition.aggregate_features.items():
-            if aggregate.default is not None:
-                features[name] = features[name].fill_null(aggregate.default)
+        for name, default in self._defaults.items():
+            features[name] = features[name].fill_null(default)
         is_scored = scored.to_numpy(zero_copy_only=False)
         places = np.flatnonzero(is_scored)
         kept = pa.array(places)
@@ -110,7 +115,7 @@ class FeatureComputation:
 
     def _completed(self, observed: pa.Table, features: Mapping[str, pa.ChunkedArray]) -> pa.Table:
         """The columns of the feature table, with those that `features.py` adds."""
-        schema, key = features_table(self.definition).schema, ("score_date", *self.definition.observations.key)
+        schema, key = self._schema, ("score_date", *self.definition.observations.key)
         named = {name: observed[name] for name in key} | dict(features)
         if self._add_computed is None:
             return pa.table({name: named[name] for name in schema.names}).cast(schema)

@@ -8,10 +8,10 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from nightshift.lake.tables import key_within_night
 from nightshift.registry.mlflow_files import typical_row
 from nightshift.serving.arrow_body import CONTENT_TYPE as ARROW
 from nightshift.serving.observation_rows import example_observation
-from nightshift.serving.published_scores import key_columns
 from nightshift.serving.request_body import INPUTS, RECORDS, SPLIT
 from nightshift.serving.served_model import ServedModel
 from nightshift.settings import ServingSettings
@@ -148,7 +148,7 @@ def _key_parameters(models: Mapping[str, ServedModel]) -> list[dict[str, Any]]:
     """The columns of the keys: each model takes its own."""
     owners: dict[str, list[str]] = {}
     for name, model in models.items():
-        for column in key_columns(model.project):
+        for column in key_within_night(model.project.definition):
             owners.setdefault(column, []).append(name)
     return [
         {

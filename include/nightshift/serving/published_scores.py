@@ -13,7 +13,7 @@ from pyiceberg.expressions.literals import literal
 
 from nightshift.errors import DataError, NotYetAvailable
 from nightshift.lake.read import published_dates
-from nightshift.lake.tables import observation_key, scores_table
+from nightshift.lake.tables import key_within_night, scores_table
 from nightshift.project import Project
 from nightshift.serving.refusals import RequestRefusal
 
@@ -55,13 +55,8 @@ def read_published(project: Project, night: date, key: Mapping[str, str]) -> dic
     return {**row, "scores_snapshot": snapshot.snapshot_id}
 
 
-def key_columns(project: Project) -> dict[str, str]:
-    """The columns by which a night's observation is named, with their types."""
-    return {name: kind for name, kind in observation_key(project.definition).items() if name != "score_date"}
-
-
 def _read_key(project: Project, key: Mapping[str, str]) -> dict[str, Any]:
-    columns = key_columns(project)
+    columns = key_within_night(project.definition)
     if columns.keys() != key.keys():
         error = DataError(
             "these are not the columns of the observation's key",

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from nightshift.errors import NightshiftError, NotYetAvailable, TerminalError, first_line
 from nightshift.features.recorded_recipes import learned_recipes
+from nightshift.lake.tables import observation_key
 from nightshift.project import Project
 from nightshift.registry.encoder import FEATURE_ARROW
 from nightshift.registry.events import current_champion
@@ -37,12 +38,15 @@ class ServedModel:
         champion: The version that answers; None while there is none.
         problem: Why the newest look at the registry failed, or its champion does not answer; empty if all is well.
         looked_at: When the registry was asked last.
+        ignored: The columns that callers may send beside features: they need not know which ones the champion of today
+            uses.
         observed: Computes the features of observations that callers send.
         keeper: Keeps the rows that are scored; None if they are not kept.
     """
 
     def __init__(self, project: Project, *, keep: bool = False) -> None:
         self.project, self.name = project, project.definition.name
+        self.ignored = frozenset({*project.definition.feature_types, *observation_key(project.definition)})
         self.observed = ObservedModel(project)
         self.champion: ServedVersion | None = None
         self._challenger: ServedVersion | None = None
