@@ -10,15 +10,29 @@ import os
 import re
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from nightshift.errors import TerminalError
-from nightshift.settings_names import PREFIX, refuse_misspelt, setting_names
+from nightshift.settings_names import (
+    PREFIX,
+    first_blank,
+    first_not_json,
+    refuse_misspelt,
+    setting_names,
+    variable_of,
+)
 
 PROJECT = Path(__file__).resolve().parents[2]
+
+WEEK = 7 * 86_400  # seconds
+LEAST_DRIVER_MEMORY = 512 * 2**20  # bytes; Spark refuses a heap of less than 450 MiB
+MEMORY = re.compile(r"([1-9]\d{0,6})([mg])b?", re.IGNORECASE)
+Seconds = Annotated[float, Field(gt=0, le=WEEK, allow_inf_nan=False)]
+WholeSeconds = Annotated[int, Field(ge=1, le=WEEK)]
+Port = Annotated[int, Field(ge=1, le=65_535)]
 
 
 def make_folder(folder: Path, fix: str) -> Path:
@@ -65,9 +79,13 @@ class SparkSettings(_Group):
         description="Where jobs run: `local[*]`, `spark://host:7077`, `yarn`, `k8s://https://host`, or "
         "`emr-serverless://` and an application's id.",
     )
-    driver_memory: str = Field("2g", description="Memory of each job's driver; in local mode, of the job.")
+    driver_memory: str = Field(
+        "2g", description="Memory of each job's driver, such as `512m`, the least, or `4g`; in local mode, of the job."
+    )
     driver_waits: int = Field(
         120,
+        ge=0,
+        le=WEEK,
         description="Seconds that a driver on this machine waits for the next job of a night before it ends; `0`: each "
         "job starts a driver of its own, as it does on a cluster.",
     )
@@ -77,12 +95,20 @@ class SparkSettings(_Group):
         description="The JVM class archive, which halves the start of a job in local mode; default: beside the virtual "
         "environment.",
     )
-    executors_within: int = Field(
+    executors_within: WholeSeconds = Field(
         300, description="Seconds that a job on a cluster waits for an executor before it is given up."
     )
     code: str | None = Field(
         None, description="Where `nightshift deploy` puts what jobs run on EMR Serverless, such as s3://bucket/code."
     )
+
+    @field_validator("driver_memory")
+    @classmethod
+    def _is_memory(cls, memory: str) -> str:
+        size = MEMORY.fullmatch(memory)
+        if not size or int(size[1]) * {"m": 2**20, "g": 2**30}[size[2].lower()] < LEAST_DRIVER_MEMORY:
+            raise ValueError("not an amount of memory of at least 512m, such as 2g")
+        return memory
 
     @property
     def is_local(self) -> bool:
@@ -107,17 +133,17 @@ class EmrSettings(_Group):
         description="Whether jobs find Python and its packages in the archive that `nightshift deploy` uploads, or in "
         "the application's image.",
     )
-    start_within: int = Field(
+    start_within: WholeSeconds = Field(
         1800, description="Seconds that a job may wait to start before it is cancelled and reported."
     )
-    poll: float = Field(30, description="Longest time in seconds between two looks at a job.")
+    poll: Seconds = Field(30, description="Longest time in seconds between two looks at a job.")
 
 
 class SmtpSettings(_Group):
     """Mail for alerts. Nothing is sent while `host` is empty."""
 
     host: str | None = Field(None, description="The mail server; nothing is sent without it.")
-    port: int = Field(25, description="Its port.")
+    port: Port = Field(25, description="Its port.")
     sender: str = Field("nightshift@localhost", description="The sender.")
     to: list[str] = Field([], description='The recipients: `["on-call@example.com"]`.')
     user: str | None = Field(None, description="The login, if the server wants one.")
@@ -159,21 +185,20 @@ class ServingSettings(_Group):
         description="The header in which a proxy before the API names a caller that has logged in, such as "
         "`X-Forwarded-User`; requests without it are refused.",
     )
-    max_body: int = Field(16 * 2**20, ge=1, description="Bytes that the body of a request may have.")
-    max_rows: int = Field(100_000, ge=1, description="Rows that a request may have.")
-    max_connections: int = Field(1000, ge=1, description="Connections at once; more are answered with 503.")
-    timeout: float = Field(
+    max_body: int = Field(16 * 2**20, ge=1, le=2**31, description="Bytes that the body of a request may have.")
+    max_rows: int = Field(100_000, ge=1, le=10**8, description="Rows that a request may have.")
+    max_connections: int = Field(1000, ge=1, le=65_535, description="Connections at once; more are answered with 503.")
+    timeout: Seconds = Field(
         30,
-        gt=0,
         description="Seconds in which a body has to arrive, and an answer to be there; stopping waits so long.",
     )
-    follow: float = Field(2, gt=0, description="Seconds between two looks at which version is the champion.")
+    follow: Seconds = Field(2, description="Seconds between two looks at which version is the champion.")
     keep: bool = Field(
         False,
         description="Keep the rows that are scored, with their features and the challenger's scores, in "
         "`serving.<model>`.",
     )
-    publish: float = Field(3600, gt=0, description="Seconds between two publications of rows that are kept.")
+    publish: Seconds = Field(3600, description="Seconds between two publications of rows that are kept.")
 
 
 class Settings(BaseSettings):
@@ -219,7 +244,10 @@ class Settings(BaseSettings):
         "http://127.0.0.1:5000", description="The address of the MLflow UI, for the link to a gate's report."
     )
     audit_in_process: int = Field(
-        1_000_000, description="Staged sets of up to so many rows are audited in the task's process, others on Spark."
+        1_000_000,
+        ge=0,
+        le=10**12,
+        description="Staged sets of up to so many rows are audited in the task's process, others on Spark.",
     )
     tree_sums: bool = Field(
         True,
@@ -348,13 +376,29 @@ def get_settings() -> Settings:
         TerminalError: If a variable has a value that is not allowed.
     """
     refuse_misspelt(os.environ, setting_names(Settings))
+    return read_environment("environment variable")
+
+
+def read_environment(where: str) -> Settings:
+    """The settings that the environment has now.
+
+    Args:
+        where: What to call a variable, or the file that it is from.
+
+    Raises:
+        TerminalError: If a variable has a value that is not allowed. The value is not repeated: it may be a secret.
+    """
+    variables = {name.upper(): value for name, value in os.environ.items()}
+    if blank := first_blank(Settings, variables):
+        raise TerminalError("it is empty", where=f"{where} {blank}", fix="give it a value or unset it")
     try:
         return Settings()
     except ValidationError as error:
         first = error.errors()[0]
-        name = PREFIX + "__".join(str(part).upper() for part in first["loc"])
-        # The value is not repeated: it may be a secret under a misspelt name.
         problem = first["msg"].removeprefix("Value error, ")
-        raise TerminalError(problem, where=f"environment variable {name}", fix="change it or unset it") from None
-    except SettingsError as error:
-        raise TerminalError(str(error), where="environment", fix="change the variable or unset it") from None
+        place = f"{where} {variable_of(first['loc'], variables)}"
+        raise TerminalError(problem, where=place, fix="change it or unset it") from None
+    except SettingsError:
+        name = first_not_json(Settings, variables)
+        fix = 'write lists as ["a"] and mappings as {"key": "value"}, with double quotes'
+        raise TerminalError("it is not JSON", where=f"{where} {name}", fix=fix) from None

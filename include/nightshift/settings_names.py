@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from typing import get_origin
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from nightshift.errors import TerminalError
 
@@ -19,7 +21,10 @@ def setting_names(settings: type[BaseModel]) -> list[str]:
 
     A name that ends in two underscores is the beginning of those of a mapping.
     """
-    return [f"{PREFIX}{name}" for name in _names(settings, "")]
+    names = []
+    for name, field in _fields(settings, PREFIX):
+        names += [name, f"{name}__"] if get_origin(field.annotation) is dict else [name]
+    return names
 
 
 def refuse_misspelt(variables: Iterable[str], names: Iterable[str]) -> None:
@@ -55,10 +60,53 @@ def nearest(variable: str, names: Iterable[str]) -> str | None:
     return by_end[near[0]] if near else None
 
 
-def _names(group: type[BaseModel], prefix: str) -> Iterator[str]:
+def first_blank(settings: type[BaseModel], variables: Mapping[str, str]) -> str | None:
+    """The first variable that sets something to nothing: a folder "" would be the current one, a token "" anybody's."""
+    names = setting_names(settings)
+    return next((name for name, value in variables.items() if is_setting(name, names) and not value.strip()), None)
+
+
+def first_not_json(settings: type[BaseModel], variables: Mapping[str, str]) -> str | None:
+    """The first variable of a group, mapping or list whose value is not JSON."""
+    for name, field in _fields(settings, PREFIX):
+        is_json = _is_group(field) or get_origin(field.annotation) in (dict, list)
+        if is_json and name in variables and not _is_json(variables[name]):
+            return name
+    return None
+
+
+def variable_of(location: Iterable[str | int], variables: Iterable[str]) -> str:
+    """The variable that set a value, with the value's key where the variable is JSON.
+
+    Args:
+        location: The names of groups, the setting and keys, as Pydantic's errors have them.
+        variables: Those that are set.
+    """
+    parts, variables = [str(part) for part in location], set(variables)
+    for count in range(len(parts), 0, -1):
+        name = PREFIX + "__".join(parts[:count]).upper()
+        if name in variables:
+            keys = ".".join(parts[count:])
+            return f"{name}, key '{keys}'" if keys else name
+    return PREFIX + "__".join(parts).upper()
+
+
+def _fields(group: type[BaseModel], prefix: str) -> Iterator[tuple[str, FieldInfo]]:
     for name, field in group.model_fields.items():
-        yield f"{prefix}{name.upper()}"
-        if get_origin(field.annotation) is dict:
-            yield f"{prefix}{name.upper()}__"
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            yield from _names(field.annotation, f"{prefix}{name.upper()}__")
+        variable = f"{prefix}{name.upper()}"
+        yield variable, field
+        if _is_group(field):
+            assert isinstance(field.annotation, type)
+            yield from _fields(field.annotation, f"{variable}__")
+
+
+def _is_group(field: FieldInfo) -> bool:
+    return isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except ValueError:
+        return False
+    return True

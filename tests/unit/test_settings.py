@@ -6,7 +6,8 @@ import shlex
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
+from pydantic.fields import FieldInfo
 from typer.testing import CliRunner
 
 from nightshift.cli import app
@@ -20,6 +21,7 @@ from nightshift.settings import (
     SparkSettings,
     get_settings,
 )
+from nightshift.settings_names import setting_names
 
 
 @pytest.fixture(autouse=True)
@@ -74,6 +76,16 @@ def test_a_folder_of_state_that_cannot_be_made_is_one_line(command: str, monkeyp
 def test_a_relative_folder_of_state_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert Settings(var=Path("state")).landing_uri == str(tmp_path / "state" / "landing")
+
+
+def field_of(variable: str) -> FieldInfo:
+    group: type[BaseModel] = Settings
+    parts = variable.removeprefix("NIGHTSHIFT_").lower().split("__")
+    for part in parts[:-1]:
+        inner = group.model_fields[part].annotation
+        assert isinstance(inner, type) and issubclass(inner, BaseModel)
+        group = inner
+    return group.model_fields[parts[-1]]
 
 
 def test_every_setting_can_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,10 +147,64 @@ def test_a_variable_that_is_wrong_is_named_in_one_line_without_its_value(
     assert "\n" not in message
 
 
-def test_a_variable_that_should_be_json_and_is_not_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NIGHTSHIFT_SPARK", "{not json")
-    with pytest.raises(TerminalError, match=r"environment: .*fix: change the variable or unset it"):
+TEXTS = {str, str | None, Path, Path | None, SecretStr, SecretStr | None}
+TYPED = [
+    name
+    for name in setting_names(Settings)
+    if not name.endswith("__") and field_of(name).annotation not in TEXTS | {dict[str, SecretStr], dict[str, str]}
+]
+
+
+@pytest.mark.parametrize("value", ["nonsense", "{not json", "-1", "nan", "inf", "99999999999999999999", "[1]"])
+@pytest.mark.parametrize("name", TYPED)
+def test_a_value_of_another_kind_is_refused_under_its_own_name(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(TerminalError) as caught:
         get_settings()
+    assert str(caught.value).startswith(f"environment variable {name}")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["", "  "])
+@pytest.mark.parametrize("name", setting_names(Settings))
+def test_no_setting_is_taken_from_an_empty_variable(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
+    name = f"{name}A" if name.endswith("__") else name
+    monkeypatch.setenv(name, value)
+    with pytest.raises(TerminalError, match=f"environment variable {name}: it is empty; fix: give it a value"):
+        get_settings()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("SPARK__CONF", '{"spark.x": 1}', "SPARK__CONF, key 'spark.x': Input should be a valid string"),
+        ("SPARK__CONF", "spark.x=1", "SPARK__CONF: it is not JSON; fix: write lists as "),
+        ("SPARK", '{"driver_waits": "x"}', "SPARK, key 'driver_waits': Input should be a valid integer"),
+        ("SPARK", '{"driver_wait": 1}', "SPARK, key 'driver_wait': Extra inputs are not permitted"),
+        ("ALERTS", '{"smtp": {"port": 0}}', "ALERTS, key 'smtp.port': Input should be greater"),
+        ("ALERTS__SMTP__TO", "on@call.org", "ALERTS__SMTP__TO: it is not JSON"),
+        ("SERVING__TOKENS", "s3cret", "SERVING__TOKENS: it is not JSON"),
+        *[
+            ("SPARK__DRIVER_MEMORY", value, "SPARK__DRIVER_MEMORY: not an amount of memory of at least 512m")
+            for value in ("nonsense", "-1g", "1k", "511m", "0g", "1.5g", "2 g", "2t", "99999999g")
+        ],
+    ],
+)
+def test_the_variable_and_the_key_in_it_are_named(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str
+) -> None:
+    monkeypatch.setenv(f"NIGHTSHIFT_{name}", value)
+    with pytest.raises(TerminalError) as caught:
+        get_settings()
+    assert str(caught.value).startswith(f"environment variable NIGHTSHIFT_{says}")
+    assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("memory", ["512m", "2g", "4G", "1024mb"])
+def test_amounts_of_memory_as_the_jvm_writes_them(memory: str) -> None:
+    assert SparkSettings(driver_memory=memory).driver_memory == memory
 
 
 def test_settings_are_read_once_a_process(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ SUBMITTERS = {
     "k8s": SPARK_SUBMIT,
     "emr-serverless": "nightshift.compute.emr_serverless:EmrServerless",
 }
+LOCAL = re.compile(r"local(\[(\*|[1-9]\d*)(,\d+)?\])?")
 MASTERS = "local[*], spark://host:7077, yarn, k8s://https://host, emr-serverless://application-id"
 
 
@@ -158,7 +160,7 @@ def find_submitter(settings: Settings) -> Submitter:
     """
     master = settings.spark.master
     scheme = master.partition("://")[0].partition("[")[0]
-    if scheme not in SUBMITTERS:
+    if scheme not in SUBMITTERS or (scheme == "local" and not LOCAL.fullmatch(master)):
         where = "environment variable NIGHTSHIFT_SPARK__MASTER"
         raise TerminalError(
             "no such kind of master", where=where, received=master, allowed=MASTERS, fix="change it or unset it"

@@ -20,7 +20,7 @@ from nightshift.moving.tables import TableComparison, compare_tables, plan_table
 from nightshift.project import Progress
 from nightshift.registry.client import Client
 from nightshift.registry.store import Registry
-from nightshift.settings import Settings
+from nightshift.settings import Settings, read_environment
 from nightshift.settings_names import PREFIX, is_setting, nearest, setting_names
 from nightshift.state import open_state
 
@@ -56,7 +56,8 @@ def read_settings(file: Path) -> Settings:
         file: Lines of `NAME=value`. AWS's own variables and credentials are those of this environment.
 
     Raises:
-        TerminalError: If the file has other variables, or does not say where everything is to be.
+        TerminalError: If the file has other variables, or a value that is not allowed, or does not say where
+            everything is to be.
     """
     values, names = dotenv_values(file), setting_names(Settings)
     for name, value in values.items():
@@ -72,7 +73,7 @@ def read_settings(file: Path) -> Settings:
         fix = "add it, or NIGHTSHIFT_VAR: what is not named goes below that folder"
         raise TerminalError("a place is not named", where=str(file), received=f"no {missing[0]}", fix=fix)
     with _environment({name: value for name, value in values.items() if value is not None}):
-        return Settings()
+        return read_environment(f"{file}:")
 
 
 def move(old: Settings, new: Settings, models: list[str], progress: Progress) -> Move:

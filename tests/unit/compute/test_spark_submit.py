@@ -155,7 +155,9 @@ def test_without_spark_the_error_says_how_to_get_it(
         SparkSubmit(settings).command(Job("score"))
 
 
-@pytest.mark.parametrize("master", ["emr://cluster", "sparks://host:7077", "", "localhost"])
+@pytest.mark.parametrize(
+    "master", ["emr://cluster", "sparks://host:7077", "", "localhost", "local[x]", "local[0]", "local["]
+)
 def test_an_unknown_master_is_one_clear_line(settings: Settings, master: str) -> None:
     spark = settings.spark.model_copy(update={"master": master})
     with pytest.raises(TerminalError) as caught:

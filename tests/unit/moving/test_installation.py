@@ -40,6 +40,12 @@ def test_settings_are_those_of_the_file_alone(tmp_path: Path, monkeypatch: pytes
         (PLACES | {"NIGHTSHIFT_WHAREHOUSE": "/x"}, r"no such setting; .*did you mean NIGHTSHIFT_WAREHOUSE\?"),
         (PLACES | {"NIGHTSHIFT_SPARK__MASTR": "yarn"}, r"did you mean NIGHTSHIFT_SPARK__MASTER\?"),
         (PLACES | {"NIGHTSHIFT_ENTIRELY_OTHER": "/x"}, "no such setting; .*docs/settings.md"),
+        (
+            PLACES | {"NIGHTSHIFT_SPARK__DRIVER_WAITS": "soon"},
+            "NIGHTSHIFT_SPARK__DRIVER_WAITS: Input should be a valid",
+        ),
+        (PLACES | {"NIGHTSHIFT_SPARK": "{"}, "NIGHTSHIFT_SPARK: it is not JSON"),
+        (PLACES | {"NIGHTSHIFT_STATE": ""}, "NIGHTSHIFT_STATE: it is empty"),
         (PLACES | {"AWS_REGION": "eu-central-1"}, "set those of AWS in this environment"),
         (
             {name: value for name, value in PLACES.items() if name != "NIGHTSHIFT_WAREHOUSE"},
