@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 
 from nightshift.aws import pyiceberg_properties
 from nightshift.errors import NotYetAvailable, TerminalError
-from nightshift.lake.files import as_uri
+from nightshift.lake.files import as_uri, local_path
 from nightshift.lake.format import require_known_format
 from nightshift.lake.tables import TableSpec
 from nightshift.service_errors import explain_at
@@ -51,13 +51,19 @@ class Lake:
 
         Raises:
             NotYetAvailable: If nothing has been published to it yet.
+            TerminalError: If its files are not in this warehouse.
         """
         try:
-            return self.catalog.load_table(name)
+            table = self.catalog.load_table(name)
         except NoSuchTableError:
             raise NotYetAvailable(
                 "the table does not exist yet", where=name, fix="run the stage that publishes it first"
             ) from None
+        except FileNotFoundError as error:
+            raise self._elsewhere(name, "the table's metadata is gone", str(error.filename or error)) from None
+        if self._is_here and not as_uri(local_path(table.location())).startswith(f"{self.warehouse}/"):
+            raise self._elsewhere(name, "the table is in another warehouse", table.location())
+        return table
 
     def table_exists(self, name: str) -> bool:
         """Whether a table exists."""
@@ -101,6 +107,21 @@ class Lake:
         """Locks a table for one writer: those on other machines too, if they share the state."""
         with open_state(self.settings).lock(name):
             yield
+
+    @property
+    def _is_here(self) -> bool:
+        """Whether tables were created below the warehouse: other catalogs than SQL choose places of their own."""
+        return self.settings.catalog.type == "sql" and self.warehouse.startswith("file://")
+
+    def _elsewhere(self, name: str, problem: str, received: str) -> TerminalError:
+        return TerminalError(
+            problem,
+            where=name,
+            received=received,
+            allowed=f"below {self.warehouse}",
+            fix="if the folder was renamed or copied, which leaves the addresses in it as they were, give it back its "
+            "name, then use `nightshift move`; if files were removed, restore them",
+        )
 
     def _open(self) -> Catalog:
         settings = self.settings
