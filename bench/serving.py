@@ -70,14 +70,14 @@ def features(bench: Bench) -> list[Figure]:
     p99, speed = latency.percentile(0.99), median(ours) / median(theirs)
     return [
         Figure(
-            "one row, 200 requests a second",
+            "A request of one row, 200 a second",
             "p99 ≤ 15 ms",
             f"p50 {latency.percentile(0.5) * 1000:.1f} ms, p99 {p99 * 1000:.1f} ms",
             f"{p99 * 1000:.1f} ms",
             p99 <= 0.015,
         ),
         Figure(
-            "one row a request, 4 connections",
+            "Requests of one row, 4 connections",
             "≥ 3 × mlflow models serve",
             f"{median(ours):,.0f} and {median(theirs):,.0f} requests a second",
             f"{speed:.1f}",
@@ -85,7 +85,7 @@ def features(bench: Bench) -> list[Figure]:
         ),
         *(_share(format, taken, local) for format, taken in seconds.items()),
         Figure(
-            f"memory after {MANY:,} requests",
+            f"Memory after {MANY:,} requests",
             "flat",
             f"{before / MIB:.0f} MiB before, {after / MIB:.0f} MiB after",
             f"{after / before:.2f}",
@@ -129,7 +129,8 @@ def observations(bench: Bench) -> list[Figure]:
     p99 = latency.percentile(0.99)
     result = f"p50 {latency.percentile(0.5) * 1000:.1f} ms, p99 {p99 * 1000:.1f} ms; the state is loaded in "
     result += f"{first.elapsed:.1f} s, and the process has {memory / MIB:.0f} MiB"
-    return [Figure("one observation, 20 requests a second", "p99 ≤ 40 ms", result, f"{p99 * 1000:.1f} ms", p99 <= 0.04)]
+    name = "A request of one observation, 20 a second"
+    return [Figure(name, "p99 ≤ 40 ms", result, f"{p99 * 1000:.1f} ms", p99 <= 0.04)]
 
 
 def _throughputs(

@@ -33,6 +33,12 @@ def test_every_command_that_is_named_exists(doc: Path) -> None:
 
 
 @pytest.mark.parametrize("doc", DOCS, ids=lambda doc: doc.name)
+def test_no_heading_stands_twice(doc: Path) -> None:
+    headings = [line for line in doc.read_text().splitlines() if line.startswith("#")]
+    assert sorted({heading for heading in headings if headings.count(heading) > 1}) == []
+
+
+@pytest.mark.parametrize("doc", DOCS, ids=lambda doc: doc.name)
 def test_every_link_leads_to_a_file_and_a_heading(doc: Path) -> None:
     for target, anchor in LINK.findall(doc.read_text()):
         file = doc.parent / target
