@@ -40,7 +40,7 @@ def walk(tree: Tree, row: Any) -> float:
         value = row[condition.feature]
         if condition.feature in KNOWN:
             category = int(value) if value in KNOWN[condition.feature] else MISSING
-            is_left = category in condition.categories
+            is_left = category in (condition.categories or ())
         else:
             is_left = condition.missing if isnan(value) else value <= condition.threshold
         tree = tree.left if is_left else tree.right

@@ -34,7 +34,8 @@ def sum_by_bits(fitted: Any) -> None:
         if not hasattr(estimator, "_predictors"):  # the template of fitted ones
             continue
         try:
-            sums = TreeSums(_trees(estimator), _categories(estimator))
+            _require_small_trees(estimator)
+            sums = TreeSums(trees_of(estimator), _categories(estimator))
         except (ValueError, AttributeError, TypeError, KeyError) as error:  # of a later scikit-learn, too
             log.info("the trees are summed by scikit-learn: %s", error)
             continue
@@ -74,7 +75,8 @@ def _boosted(part: Any, visited: dict[int, Any]) -> Iterator[Any]:
         yield from _boosted(vars(part), visited)
 
 
-def _trees(estimator: Any) -> list[tuple[int, Tree]]:
+def trees_of(estimator: Any) -> list[tuple[int, Tree]]:
+    """The trees of a boosted estimator, each with the position of its sum; features as the estimator orders them."""
     return [
         (position, _tree(predictor))
         for iteration in estimator._predictors
@@ -82,10 +84,14 @@ def _trees(estimator: Any) -> list[tuple[int, Tree]]:
     ]
 
 
+def _require_small_trees(estimator: Any) -> None:
+    counts = [predictor.nodes["is_leaf"].sum() for iteration in estimator._predictors for predictor in iteration]
+    if (leaves := int(max(counts, default=0))) > LEAVES:
+        raise ValueError(f"a tree has {leaves} leaves")
+
+
 def _tree(predictor: Any) -> Tree:
     """The tree of a predictor, whose nodes follow their parents."""
-    if (leaves := int(predictor.nodes["is_leaf"].sum())) > LEAVES:
-        raise ValueError(f"a tree has {leaves} leaves")
     nodes: dict[int, Tree] = {}
     columns = zip(*(predictor.nodes[name].tolist() for name in NODE), strict=True)
     for number, (is_leaf, value, left, right, *condition) in reversed(list(enumerate(columns))):

@@ -19,7 +19,7 @@ from nightshift.registry.estimators.adapter import Matrix
 
 BLOCK = 65_536  # rows: the bits of thousands of conditions stay in the processor's cache
 MAX_LEAVES = 256  # of a tree: a leaf's number is a byte
-MISSING = 256  # the category of a value that is missing or unknown; the others are bytes
+MISSING = -1  # the category of a value that is missing or unknown
 
 Bits = npt.NDArray[np.uint8]
 Column = npt.NDArray[np.float64]
@@ -33,13 +33,13 @@ class BranchCondition:
         feature: The position of the feature.
         threshold: The largest number that meets it; of a category it means nothing.
         missing: Whether a missing number meets it.
-        categories: The categories that meet it, maybe with `MISSING`.
+        categories: The categories that meet it, maybe with `MISSING`; None if the feature is a number.
     """
 
     feature: int
     threshold: float = 0.0
     missing: bool = False
-    categories: frozenset[int] = frozenset()
+    categories: frozenset[int] | None = None
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class _Categories:
     def meeting(self, condition: BranchCondition) -> Bits:
         sides: dict[bool, list[Bits]] = {True: [], False: []}
         for category, rows in self.rows.items():
-            sides[category in condition.categories].append(rows)
+            sides[category in (condition.categories or ())].append(rows)
         is_smaller = len(sides[True]) <= len(sides[False])
         rows = _union(sides[is_smaller], 8 * len(self.rows[MISSING]))
         return rows if is_smaller else ~rows

@@ -1,0 +1,1 @@
+"""Versions as ONNX graphs, for programs without Python."""
