@@ -185,6 +185,16 @@ class ServingSettings(_Group):
         description="The header in which a proxy before the API names a caller that has logged in, such as "
         "`X-Forwarded-User`; requests without it are refused.",
     )
+    open: bool = Field(
+        False,
+        description="Everybody who reaches the API's address may ask: where a platform, such as SageMaker, admits "
+        "callers itself.",
+    )
+    digest: str | None = Field(
+        None,
+        pattern="^[0-9a-f]{64}$",
+        description="The digest that the package of a served archive has to have; `nightshift export` prints it.",
+    )
     max_body: int = Field(16 * 2**20, ge=1, le=2**31, description="Bytes that the body of a request may have.")
     max_rows: int = Field(100_000, ge=1, le=10**8, description="Rows that a request may have.")
     max_connections: int = Field(1000, ge=1, le=65_535, description="Connections at once; more are answered with 503.")

@@ -23,7 +23,7 @@ from nightshift.replay.landing import land
 from nightshift.serving.api import make_api
 from nightshift.serving.observed_model import ObservedModel
 from nightshift.serving.parity import Parity, compare_with_night, parity_lines
-from nightshift.serving.served_model import ServedModel
+from nightshift.serving.served_model import RegisteredModel
 from nightshift.settings import PROJECT, ServingSettings, Settings
 from nightshift.stages.by_hand import score_night
 from nightshift.stages.gate import gate
@@ -102,7 +102,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, jobs_in_this_process: None
 
 @pytest.fixture(scope="module")
 def api(project: Project) -> Iterator[TestClient]:
-    with TestClient(make_api([ServedModel(project)], ServingSettings(follow=600)), "http://testserver") as client:
+    with TestClient(make_api([RegisteredModel(project)], ServingSettings(follow=600)), "http://testserver") as client:
         yield client
 
 
@@ -113,7 +113,7 @@ def ask(api: TestClient, *rows: dict[str, Any], **query: Any) -> Any:
 @contextmanager
 def listening(project: Project) -> Iterator[str]:
     port = free_port()
-    app = make_api([ServedModel(project)], ServingSettings(follow=600))
+    app = make_api([RegisteredModel(project)], ServingSettings(follow=600))
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_config=None))
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -228,7 +228,9 @@ def test_a_definition_that_only_spark_evaluates_is_refused_by_name(
     project: Project, tmp_path: Path, change: tuple[str, str], message: str
 ) -> None:
     settings = Settings(home=PROJECT, var=project.settings.var, models_folder=definition_folder(tmp_path, change))
-    with TestClient(make_api([ServedModel(Project("tiny", settings))], ServingSettings()), "http://testserver") as api:
+    with TestClient(
+        make_api([RegisteredModel(Project("tiny", settings))], ServingSettings()), "http://testserver"
+    ) as api:
         answer = ask(api, OBSERVED)
         assert answer.status_code == 409 and message in answer.json()["message"]
         assert api.get("/ready").status_code == 200  # rows of features are scored

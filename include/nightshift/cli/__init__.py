@@ -15,6 +15,7 @@ import typer
 from nightshift.cli import (
     definitions,
     deployment,
+    exports,
     features,
     installations,
     monitoring,
@@ -48,6 +49,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "score": nights.score,
     "serve": serving.serve,
     "parity": serving.parity,
+    "export": exports.export,
     "status": nights.status,
     "alerts": monitoring.alerts,
     "sql": tables.sql,

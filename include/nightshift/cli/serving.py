@@ -9,21 +9,35 @@ import typer
 
 from nightshift.cli.output import DATE, Model, progress, write_line
 from nightshift.compute.job import PROGRESS
+from nightshift.errors import TerminalError
 from nightshift.settings import get_settings
 
 
 def serve(
     models: Annotated[list[str] | None, typer.Argument(help="The models; default: every model there is.")] = None,
+    archive: Annotated[
+        list[str] | None,
+        typer.Option(help="Serve a version from an archive of `nightshift export`, without registry and tables."),
+    ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 8081,
 ) -> None:
     """Serve the champions of models by an API, until Ctrl-C; see docs/serving.md."""
     from nightshift.definition.load import definition_folders
+    from nightshift.serving.access import require_access_rule
+    from nightshift.serving.server import archived_models, registered_models
     from nightshift.serving.server import serve as serve_models
 
     settings = get_settings()
-    names = list(dict.fromkeys(models or [folder.name for folder in definition_folders(settings.models_path)]))
-    serve_models(names, settings, host, port, write_line)
+    require_access_rule(settings.serving, host)
+    if models and archive:
+        raise TerminalError("models are served from the registry or from archives", where="nightshift serve")
+    if archive:
+        served = archived_models(archive, settings)
+    else:
+        names = models or [folder.name for folder in definition_folders(settings.models_path)]
+        served = registered_models(list(dict.fromkeys(names)), settings)
+    serve_models(served, settings.serving, host, port, write_line)
 
 
 def parity(

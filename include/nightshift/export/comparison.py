@@ -44,4 +44,4 @@ def _column(values: pa.ChunkedArray) -> npt.NDArray[Any]:
     """A feature's values as an input: doubles, NaN if missing, or texts, empty if missing."""
     if pa.types.is_string(values.type):
         return np.asarray(pc.fill_null(values, MISSING_TEXT).to_pylist(), dtype=object)
-    return values.cast(pa.float64()).to_numpy()
+    return np.asarray(values.cast(pa.float64()).to_numpy())

@@ -308,6 +308,11 @@ def observation_key(definition: ModelDefinition) -> dict[str, str]:
     return {"score_date": "date"} | key_within_night(definition)
 
 
+def ignored_columns(definition: ModelDefinition) -> frozenset[str]:
+    """The columns that callers may send beside a version's features: they need not know which ones it uses."""
+    return frozenset({*definition.feature_types, *observation_key(definition)})
+
+
 def key_within_night(definition: ModelDefinition) -> dict[str, str]:
     """The columns that identify an observation within its night, with their types."""
     columns = definition.sources[definition.observations.source].columns

@@ -22,9 +22,9 @@ def require_access_rule(settings: ServingSettings, host: str) -> None:
     """Requires that not everybody may ask an API that other machines reach.
 
     Raises:
-        TerminalError: If there are neither tokens nor an identity header.
+        TerminalError: If there are neither tokens nor an identity header, and the API is not declared open.
     """
-    if _is_loopback(host) or settings.tokens or settings.identity_header:
+    if _is_loopback(host) or settings.tokens or settings.identity_header or settings.open:
         return
     raise TerminalError(
         "everybody who reaches this address could ask",

@@ -17,7 +17,7 @@ from nightshift.serving.night_state import NightState
 from nightshift.serving.refusals import RequestRefusal, listed_errors
 from nightshift.serving.request_body import SentRows
 from nightshift.serving.scoring import ScoredRows, score_rows
-from nightshift.serving.served_model import ServedModel
+from nightshift.serving.served_model import RegisteredModel, ServedModel
 from nightshift.serving.served_version import ServedVersion
 from nightshift.serving.telemetry import Telemetry
 
@@ -51,7 +51,7 @@ def answer_features(model: ServedModel, sent: SentRows, asked: Asked, telemetry:
     return _as_json(model, version, scored, asked, {})
 
 
-def answer_observations(model: ServedModel, sent: SentRows, asked: Asked, telemetry: Telemetry) -> bytes:
+def answer_observations(model: RegisteredModel, sent: SentRows, asked: Asked, telemetry: Telemetry) -> bytes:
     """The answer to observations, as JSON.
 
     Raises:
@@ -107,7 +107,7 @@ def _as_json(
     return pydantic_core.to_json(answer | (listed_errors(scored.errors) if asked.partial else {}))
 
 
-def _state(model: ServedModel, night: date | None) -> NightState:
+def _state(model: RegisteredModel, night: date | None) -> NightState:
     try:
         return model.observed.state(night)
     except NotYetAvailable as error:

@@ -25,7 +25,7 @@ from nightshift.serving.model_routes import model_routes
 from nightshift.serving.openapi import describe_api
 from nightshift.serving.operation_routes import operation_routes
 from nightshift.serving.refusals import RequestRefusal
-from nightshift.serving.served_model import Follower, ServedModel
+from nightshift.serving.served_model import Follower, RegisteredModel, ServedModel
 from nightshift.serving.telemetry import Telemetry
 from nightshift.settings import ServingSettings
 
@@ -43,6 +43,7 @@ def make_api(models: Sequence[ServedModel], settings: ServingSettings) -> FastAP
     """
     telemetry = Telemetry()
     by_name = {model.name: model for model in models}
+    registered = [model for model in models if isinstance(model, RegisteredModel)]
 
     def show() -> None:
         for model in models:
@@ -52,7 +53,7 @@ def make_api(models: Sequence[ServedModel], settings: ServingSettings) -> FastAP
     async def follow(_: FastAPI) -> AsyncIterator[None]:
         # A night's state may take long to load; champions are followed beside it.
         champions = Follower(models, settings.follow, show)
-        states = Follower([model.observed for model in models], max(settings.follow, STATES_EVERY))
+        states = Follower([model.observed for model in registered], max(settings.follow, STATES_EVERY))
         keepers = [model.keeper for model in models if model.keeper is not None]
         parts: list[Follower | RowKeeper] = [champions, states, *keepers]
         for part in parts:

@@ -20,7 +20,7 @@ from nightshift.serving.arrow_body import read_arrow
 from nightshift.serving.published_scores import read_published
 from nightshift.serving.refusals import RequestRefusal
 from nightshift.serving.request_body import SentRows, read_rows
-from nightshift.serving.served_model import ServedModel
+from nightshift.serving.served_model import RegisteredModel, ServedModel
 from nightshift.serving.telemetry import Telemetry
 from nightshift.settings import ServingSettings
 
@@ -62,11 +62,14 @@ def model_routes(models: Mapping[str, ServedModel], settings: ServingSettings, t
         async def invocations_of_the_only_model(request: Request, partial: bool = False) -> Response:
             return await invoke(only, request, partial)
 
+    if not any(isinstance(model, RegisteredModel) for model in models.values()):
+        return routes
+
     @routes.post("/models/{model}/score", summary="Scores of observations, whose features are computed")
     async def score(
         model: str, request: Request, night: date | None = None, features: bool = False, partial: bool = False
     ) -> Response:
-        served, read = _find(models, model), _reader(request)
+        served, read = _find_registered(models, model), _reader(request)
         asked = Asked(_caller(request), partial, night, features)
         body = await _read_body(request, settings)
 
@@ -77,7 +80,7 @@ def model_routes(models: Mapping[str, ServedModel], settings: ServingSettings, t
 
     @routes.get("/models/{model}/scores/{night}", summary="The published score of an observation")
     async def published_score(model: str, night: date, request: Request) -> Response:
-        project = _find(models, model).project
+        project = _find_registered(models, model).project
         key = dict(request.query_params)
         row = await _in_thread(lambda: read_published(project, night, key), settings.timeout)
         return Response(pydantic_core.to_json({"model": model, **row}), media_type=JSON)
@@ -90,6 +93,15 @@ def _find(models: Mapping[str, ServedModel], name: str) -> ServedModel:
         return models[name]
     error = DataError("no such model is served", where="path", received=name, allowed=list(models))
     raise RequestRefusal(HTTPStatus.NOT_FOUND, error)
+
+
+def _find_registered(models: Mapping[str, ServedModel], name: str) -> RegisteredModel:
+    model = _find(models, name)
+    if isinstance(model, RegisteredModel):
+        return model
+    fix = f"send rows of features to /models/{name}/invocations"
+    error = DataError("the model is served from an archive, without tables", where="path", received=name, fix=fix)
+    raise RequestRefusal(HTTPStatus.CONFLICT, error)
 
 
 def _caller(request: Request) -> str:

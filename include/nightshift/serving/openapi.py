@@ -13,7 +13,7 @@ from nightshift.registry.mlflow_files import typical_row
 from nightshift.serving.arrow_body import CONTENT_TYPE as ARROW
 from nightshift.serving.observation_rows import example_observation
 from nightshift.serving.request_body import INPUTS, RECORDS, SPLIT
-from nightshift.serving.served_model import ServedModel
+from nightshift.serving.served_model import RegisteredModel, ServedModel
 from nightshift.settings import ServingSettings
 
 VALUE = {"type": ["number", "string", "boolean", "null"]}
@@ -120,9 +120,13 @@ def _json(schema: str) -> dict[str, Any]:
     return {"application/json": {"schema": {"$ref": f"#/components/schemas/{schema}"}}}
 
 
+def _registered(models: Mapping[str, ServedModel]) -> dict[str, RegisteredModel]:
+    return {name: model for name, model in models.items() if isinstance(model, RegisteredModel)}
+
+
 def _observations(models: Mapping[str, ServedModel]) -> dict[str, Any]:
     """A body for each model, of values that its definition allows."""
-    rows = {name: example_observation(model.project.definition) for name, model in models.items()}
+    rows = {name: example_observation(model.project.definition) for name, model in _registered(models).items()}
     return {name: {"value": {RECORDS: [row]}} for name, row in rows.items()}
 
 
@@ -147,14 +151,15 @@ EXAMPLES: Mapping[str, Callable[[Mapping[str, ServedModel]], dict[str, Any]]] = 
 def _key_parameters(models: Mapping[str, ServedModel]) -> list[dict[str, Any]]:
     """The columns of the keys: each model takes its own."""
     owners: dict[str, list[str]] = {}
-    for name, model in models.items():
+    registered = _registered(models)
+    for name, model in registered.items():
         for column in key_within_night(model.project.definition):
             owners.setdefault(column, []).append(name)
     return [
         {
             "name": column,
             "in": "query",
-            "required": len(of) == len(models),
+            "required": len(of) == len(registered),
             "schema": {"type": "string"},
             "description": f"Part of the observation's key of {', '.join(of)}.",
         }

@@ -63,7 +63,7 @@ def _description(model: ServedModel) -> dict[str, Any]:
     champion = model.champion
     return {
         "model": model.name,
-        "description": model.project.definition.description,
+        "description": model.description,
         "version": champion.number if champion else None,
         "features": champion.package.encoder.types if champion else None,
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Protocol
@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from nightshift.errors import NightshiftError, NotYetAvailable, TerminalError, first_line
 from nightshift.features.recorded_recipes import learned_recipes
-from nightshift.lake.tables import observation_key
+from nightshift.lake.tables import ignored_columns
 from nightshift.project import Project
 from nightshift.registry.encoder import FEATURE_ARROW
 from nightshift.registry.events import current_champion
@@ -31,29 +31,49 @@ class ServedModel:
     """A model whose champion answers requests.
 
     Args:
+        name: Its name.
+        description: What it is.
+        ignored: The columns that callers may send beside features: they need not know which ones the version of today
+            uses.
+
+    Attributes:
+        champion: The version that answers; None while there is none.
+        problem: Why the newest look for a champion failed, or none answers; empty if all is well.
+        looked_at: When the champion was looked for last.
+        keeper: Keeps the rows that are scored; None if they are not kept.
+    """
+
+    def __init__(self, name: str, description: str, ignored: Collection[str]) -> None:
+        self.name, self.description, self.ignored = name, description, frozenset(ignored)
+        self.champion: ServedVersion | None = None
+        self.problem = "the registry was not asked yet"
+        self.looked_at: datetime | None = None
+        self.keeper: RowKeeper | None = None
+
+    def follow(self) -> None:
+        """Looks for the champion, and loads it if it is another; never fails."""
+        raise NotImplementedError
+
+
+class RegisteredModel(ServedModel):
+    """A model with its registry and its tables.
+
+    Args:
         project: The model.
         keep: Whether the rows that it scores are kept, with the challenger's scores.
 
     Attributes:
-        champion: The version that answers; None while there is none.
-        problem: Why the newest look at the registry failed, or its champion does not answer; empty if all is well.
-        looked_at: When the registry was asked last.
-        ignored: The columns that callers may send beside features: they need not know which ones the champion of today
-            uses.
         observed: Computes the features of observations that callers send.
-        keeper: Keeps the rows that are scored; None if they are not kept.
     """
 
     def __init__(self, project: Project, *, keep: bool = False) -> None:
-        self.project, self.name = project, project.definition.name
-        self.ignored = frozenset({*project.definition.feature_types, *observation_key(project.definition)})
+        definition = project.definition
+        super().__init__(definition.name, definition.description, ignored_columns(definition))
+        self.project = project
         self.observed = ObservedModel(project)
-        self.champion: ServedVersion | None = None
         self._challenger: ServedVersion | None = None
         every = project.settings.serving.publish
         self.keeper = RowKeeper(project, lambda: self._challenger, every) if keep else None
-        self.problem = "the registry was not asked yet"
-        self.looked_at: datetime | None = None
 
     def follow(self) -> None:
         """Asks the registry for the champion, and loads it if it is another. Whatever fails, the last one answers on.
@@ -105,10 +125,9 @@ class ServedModel:
         self.problem = problem
 
     def _load(self, version: Version) -> ServedVersion:
-        """Loads a version and scores once with it, so that the first request does not wait for what that takes."""
+        """Loads a version."""
         package = self.project.registry.package(version.run_id, version.digest)
-        with suppress(NightshiftError):  # one that takes no missing values refuses a row that has some
-            package.score(_typical_rows(package))
+        score_once(package)
         otherwise = self._learned_otherwise(version, package)
         log.info("%s: version %d answers", self.name, version.number)
         return ServedVersion(version.number, version.digest, package, datetime.now(UTC), otherwise)
@@ -124,9 +143,12 @@ class ServedModel:
         return f"version {version.number} learned other recipes of {', '.join(changed)}" if changed else ""
 
 
-def _typical_rows(package: ModelPackage) -> pa.Table:
+def score_once(package: ModelPackage) -> None:
+    """Scores a row, so that the first request does not wait for what that takes."""
     columns = zip(package.encoder.types.items(), typical_row(package), strict=True)
-    return pa.table({name: pa.array([value], FEATURE_ARROW[kind]) for (name, kind), value in columns})
+    row = pa.table({name: pa.array([value], FEATURE_ARROW[kind]) for (name, kind), value in columns})
+    with suppress(NightshiftError):  # a version that takes no missing values refuses a row that has some
+        package.score(row)
 
 
 class Followed(Protocol):

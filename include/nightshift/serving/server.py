@@ -14,37 +14,70 @@ from nightshift.errors import TerminalError
 from nightshift.project import Project
 from nightshift.serving.access import require_access_rule
 from nightshift.serving.api import make_api
-from nightshift.serving.served_model import ServedModel
-from nightshift.settings import Settings
+from nightshift.serving.archived_model import ArchivedModel
+from nightshift.serving.served_model import RegisteredModel, ServedModel
+from nightshift.settings import ServingSettings, Settings
 
 
-def serve(names: Sequence[str], settings: Settings, host: str, port: int, write: Callable[[str], None]) -> None:
-    """Serves models until SIGTERM or Ctrl-C; requests that are under way are answered.
+def registered_models(names: Sequence[str], settings: Settings) -> list[ServedModel]:
+    """Models whose champions are served.
 
     Args:
         names: The names of the models.
         settings: The installation.
+
+    Raises:
+        DefinitionError: If a model's definition cannot be used.
+    """
+    keep = settings.serving.keep
+    return [RegisteredModel(Project(name, settings, settings.checked_path), keep=keep) for name in names]
+
+
+def archived_models(locations: Sequence[str], settings: Settings) -> list[ServedModel]:
+    """Models that are served from archives.
+
+    Args:
+        locations: The archives, or folders that they were unpacked to.
+        settings: Which digest is demanded.
+
+    Raises:
+        TerminalError: If one cannot be read or loaded, or two are of one model.
+    """
+    digest = settings.serving.digest
+    models: list[ServedModel] = [ArchivedModel(location, digest, settings.tree_sums) for location in locations]
+    names = [model.name for model in models]
+    if len(set(names)) < len(names):
+        raise TerminalError("two archives are of one model", where="--archive", received=", ".join(names))
+    return models
+
+
+def serve(
+    models: Sequence[ServedModel], settings: ServingSettings, host: str, port: int, write: Callable[[str], None]
+) -> None:
+    """Serves models until SIGTERM or Ctrl-C; requests that are under way are answered.
+
+    Args:
+        models: The models.
+        settings: Who may ask, and how much.
         host: The address to listen on.
         port: The port; 0: any that is free.
         write: Takes a line about what happens.
 
     Raises:
-        DefinitionError: If a model's definition cannot be used.
         TerminalError: If the address is taken, or everybody could ask.
     """
-    require_access_rule(settings.serving, host)
+    require_access_rule(settings, host)
     logging.getLogger("nightshift").setLevel(logging.INFO)
-    models = [ServedModel(Project(name, settings, settings.checked_path), keep=settings.serving.keep) for name in names]
     with _listen(host, port) as listener:
         address = listener.getsockname()
-        write(f"http://{address[0]}:{address[1]} serves {', '.join(names)}; Ctrl-C stops it")
+        write(f"http://{address[0]}:{address[1]} serves {', '.join(model.name for model in models)}; Ctrl-C stops it")
         config = uvicorn.Config(
-            make_api(models, settings.serving),
+            make_api(models, settings),
             log_config=None,
             access_log=False,
             server_header=False,
-            limit_concurrency=settings.serving.max_connections,
-            timeout_graceful_shutdown=math.ceil(settings.serving.timeout),
+            limit_concurrency=settings.max_connections,
+            timeout_graceful_shutdown=math.ceil(settings.timeout),
         )
         with suppress(KeyboardInterrupt):
             uvicorn.Server(config).run([listener])

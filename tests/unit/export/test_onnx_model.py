@@ -1,4 +1,4 @@
-"""Exported versions, run by onnxruntime, give the scores of the versions: each kind of estimator, link and calibration."""
+"""Exported versions, run by onnxruntime, give their scores: each kind of estimator, link and calibration."""
 
 from __future__ import annotations
 

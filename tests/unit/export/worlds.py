@@ -1,4 +1,4 @@
-"""Random rows with numbers, categories, missing values and values at the limits, and versions that learned from them."""
+"""Random rows of numbers and categories, some at the limits or missing, and versions that learned from them."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from nightshift.lake.staging import stage_arrow
 from nightshift.lake.tables import scores_table
 from nightshift.project import Project
 from nightshift.serving.api import make_api
-from nightshift.serving.served_model import ServedModel
+from nightshift.serving.served_model import RegisteredModel
 from nightshift.settings import ServingSettings
 from unit.registry.trainings import Start
 from unit.training.machines import machines
@@ -30,7 +30,9 @@ NIGHT = date(2024, 1, 20)
 
 
 def client_of(project: Project, **settings: Any) -> TestClient:
-    return TestClient(make_api([ServedModel(project)], ServingSettings(follow=600, **settings)), "http://testserver")
+    return TestClient(
+        make_api([RegisteredModel(project)], ServingSettings(follow=600, **settings)), "http://testserver"
+    )
 
 
 @pytest.fixture

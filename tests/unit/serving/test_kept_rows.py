@@ -17,7 +17,7 @@ from nightshift.project import Project
 from nightshift.serving import kept_rows
 from nightshift.serving.api import make_api
 from nightshift.serving.kept_rows import RowKeeper, ScoredRequest
-from nightshift.serving.served_model import ServedModel
+from nightshift.serving.served_model import RegisteredModel
 from nightshift.serving.served_version import ServedVersion
 from nightshift.settings import ServingSettings
 from unit.registry.trainings import Start
@@ -49,7 +49,7 @@ def keeper_of(project: Project, challenger: ServedVersion | None = None) -> RowK
 
 def test_what_is_answered_is_kept_with_the_scores_of_the_challenger(start: Start, project: Project) -> None:
     start(1, challengers=(2,))
-    model = ServedModel(project, keep=True)
+    model = RegisteredModel(project, keep=True)
     settings = ServingSettings(tokens={"shop": SecretStr("s3cret")})
     with TestClient(make_api([model], settings), "http://testserver") as api:
         rows = [*ROWS.to_pylist(), ROWS.to_pylist()[0] | {"busy": "much"}]

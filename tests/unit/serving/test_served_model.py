@@ -7,19 +7,19 @@ from mlflow import MlflowClient
 from servers import free_port
 
 from nightshift.project import Project
-from nightshift.serving.served_model import ServedModel
+from nightshift.serving.served_model import RegisteredModel
 from nightshift.settings import PROJECT, Settings
 from unit.registry.trainings import Start, artifact, promoted
 
 
-def answering(model: ServedModel) -> int | None:
+def answering(model: RegisteredModel) -> int | None:
     model.follow()
     return model.champion.number if model.champion else None
 
 
 def test_it_follows_promotions_and_rollbacks(start: Start, project: Project) -> None:
     start(1)
-    model = ServedModel(project)
+    model = RegisteredModel(project)
     assert answering(model) == 1
     first = model.champion
     assert answering(model) == 1 and model.champion is first  # loaded once
@@ -32,14 +32,14 @@ def test_it_follows_promotions_and_rollbacks(start: Start, project: Project) -> 
 
 def test_without_a_champion_nothing_answers(start: Start, project: Project) -> None:
     start()
-    model = ServedModel(project)
+    model = RegisteredModel(project)
     assert answering(model) is None
     assert "no version has passed the gate yet" in model.problem
 
 
 def test_a_champion_that_is_retired_stops_answering(start: Start, project: Project) -> None:
     start(1)
-    model = ServedModel(project)
+    model = RegisteredModel(project)
     assert answering(model) == 1
     project.champions.retire(1, "somebody", "a test")
     assert answering(model) is None
@@ -48,7 +48,7 @@ def test_a_champion_that_is_retired_stops_answering(start: Start, project: Proje
 
 def test_an_alias_that_was_removed_by_hand_stops_nothing(start: Start, project: Project) -> None:
     start(1)
-    model = ServedModel(project)
+    model = RegisteredModel(project)
     assert answering(model) == 1
     MlflowClient(project.settings.tracking_uri).delete_registered_model_alias("tiny", "champion")
     assert answering(model) == 1
@@ -57,7 +57,7 @@ def test_an_alias_that_was_removed_by_hand_stops_nothing(start: Start, project: 
 
 def test_a_champion_that_is_refused_does_not_answer_and_the_old_one_stays(start: Start, project: Project) -> None:
     start(1)
-    model = ServedModel(project)
+    model = RegisteredModel(project)
     assert answering(model) == 1
     [second] = promoted(project, 2)
     file = artifact(project, second.run_id) / "encoder.json"
@@ -71,7 +71,7 @@ def test_a_champion_that_is_refused_does_not_answer_and_the_old_one_stays(start:
 
 def test_a_registry_that_is_away_stops_nothing(start: Start, project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     start(1)
-    model = ServedModel(project)
+    model = RegisteredModel(project)
     assert answering(model) == 1
     champion, settings = model.champion, project.settings
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")

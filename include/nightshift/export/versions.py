@@ -1,0 +1,169 @@
+"""Exports a version: as an ONNX graph that was compared with it over a night, or as an archive of its package."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+
+import numpy as np
+
+from nightshift.errors import NotYetAvailable, TerminalError
+from nightshift.lake.files import as_uri, write_bytes
+from nightshift.lake.read import published_dates
+from nightshift.lake.tables import features_table, ignored_columns
+from nightshift.project import Project
+from nightshift.registry.archive import write_archive
+from nightshift.registry.encoder import Matrix
+from nightshift.registry.package import ModelPackage
+from nightshift.registry.store import Version
+
+TOLERANCE = 1e-6  # of a probability, and of a number in relation to its size, if that is above 1
+
+
+class ExportFormat(StrEnum):
+    """What a version is exported as."""
+
+    onnx = "onnx"
+    triton = "triton"
+    archive = "archive"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How a graph's scores compare with the version's.
+
+    Attributes:
+        night: The night whose features were scored by both.
+        rows: The number of its rows.
+        difference: The largest difference of a score.
+    """
+
+    night: date
+    rows: int
+    difference: float
+
+
+@dataclass(frozen=True)
+class ExportedVersion:
+    """What was exported.
+
+    Attributes:
+        version: The version's number.
+        digest: The digest of its package.
+        files: Where it was written.
+        comparison: With the version; None of an archive, which has the version's own files.
+    """
+
+    version: int
+    digest: str
+    files: tuple[str, ...]
+    comparison: Comparison | None = None
+
+
+def export_version(
+    project: Project, form: ExportFormat, folder: str, number: int | None = None, night: date | None = None
+) -> ExportedVersion:
+    """Exports a version.
+
+    Args:
+        project: The model.
+        form: As what.
+        folder: Where to, a path or a URI.
+        number: The version; None: the champion.
+        night: The night to compare a graph over; None: the newest whose features are published.
+
+    Raises:
+        TerminalError: If there is no such version or night, a part of it cannot be exported, or the graph gives other
+            scores than the version.
+    """
+    version = project.champions.require_champion() if number is None else project.registry.version(number)
+    name = project.definition.name
+    if form is ExportFormat.archive:
+        written = _write(folder, {f"{name}-{version.number}.tar.gz": _as_archive(project, version)})
+        return ExportedVersion(version.number, version.digest, written)
+    package = project.registry.package(version.run_id, version.digest)
+    onnx = _as_onnx(package, name, version)
+    comparison = _compare(project, package, onnx, night)
+    if form is ExportFormat.onnx:
+        files = {f"{name}-{version.number}.onnx": onnx}
+    else:
+        from nightshift.export.triton import triton_repository
+
+        files = triton_repository(package, name, version.number, onnx)
+    return ExportedVersion(version.number, version.digest, _write(folder, files), comparison)
+
+
+def _as_archive(project: Project, version: Version) -> bytes:
+    definition, files = project.definition, project.registry.package_files(version.run_id, version.digest)
+    return write_archive(files, definition.name, definition.description, version, ignored_columns(definition))
+
+
+def _as_onnx(package: ModelPackage, name: str, version: Version) -> bytes:
+    try:
+        from nightshift.export.onnx_model import onnx_model
+    except ImportError as error:
+        raise _not_installed(error) from None
+    return onnx_model(package, name, version.number, version.digest)
+
+
+def _not_installed(error: ImportError) -> TerminalError:
+    return TerminalError(
+        f"the package {error.name} is not installed",
+        where="nightshift export",
+        fix="install the dependency group `export` of pyproject.toml; in the image, by PACKAGE_GROUPS=export",
+    )
+
+
+def _compare(project: Project, package: ModelPackage, onnx: bytes, night: date | None) -> Comparison:
+    try:
+        from nightshift.export.comparison import OnnxScorer
+
+        scorer = OnnxScorer(onnx)
+    except ImportError as error:
+        raise _not_installed(error) from None
+    night = _newest_night(project) if night is None else night
+    rows = project.read(features_table(project.definition), night, night, columns=tuple(package.encoder.types))
+    if not rows.num_rows:
+        fix = f"nightshift build {project.definition.name}, or name another --night"
+        raise TerminalError(
+            "the night has no published features", where=project.definition.name, received=str(night), fix=fix
+        )
+    return Comparison(night, rows.num_rows, largest_difference(scorer.score(rows), package.score(rows)))
+
+
+def _newest_night(project: Project) -> date:
+    try:
+        return max(published_dates(project.lake, features_table(project.definition)))
+    except (NotYetAvailable, ValueError):
+        name = project.definition.name
+        fix = f"nightshift build {name}: the graph is compared with the version over a night"
+        raise TerminalError("no night has published features", where=name, fix=fix) from None
+
+
+def largest_difference(scores: Matrix, expected: Matrix) -> float:
+    """The largest difference between scores, in relation to the size of those expected, if that is above 1.
+
+    Raises:
+        TerminalError: If it is above what rounding explains, or one has a score where the other has none.
+    """
+    difference = np.abs(scores - expected) / np.maximum(1.0, np.abs(expected))
+    both_missing = np.isnan(scores) & np.isnan(expected)
+    largest = float(np.max(np.where(both_missing, 0.0, difference), initial=0.0))
+    if not largest <= TOLERANCE:
+        raise TerminalError(
+            "the graph gives other scores than the version, and was not written",
+            received=f"a difference of {largest:.3g}",
+            allowed=f"at most {TOLERANCE:g}",
+            fix="serve the version by `nightshift serve` or MLflow",
+        )
+    return largest
+
+
+def _write(folder: str, files: Mapping[str, bytes]) -> tuple[str, ...]:
+    """Writes files, each whole or not at all, in their order."""
+    uris = {f"{as_uri(folder)}/{name}": content for name, content in files.items()}
+    for uri, content in uris.items():
+        write_bytes(uri, content)
+    return tuple(uris)
