@@ -17,7 +17,7 @@ keep() {
 }
 
 head -c 32 /dev/urandom | base64 | tr '+/' '-_' | keep fernet_key
-for name in api_secret_key jwt_secret mlflow_secret_key; do random 64 | keep "$name"; done
+for name in api_secret_key jwt_secret mlflow_secret_key serving_token; do random 64 | keep "$name"; done
 for name in airflow_admin_password mlflow_admin_password postgres_password; do random 12 | keep "$name"; done
 echo "redis://:$(random 16)@redis:6379/0" | keep broker_url
 # Read by libpq and asyncpg: addresses of databases need no password. A line is host:port:database:user:password.

@@ -16,11 +16,12 @@ import pytest
 import yaml
 
 from nightshift.settings import PROJECT, Settings
+from nightshift.settings_names import is_setting, setting_names
 
 DOCKER = PROJECT / "docker"
 SECRETS = {
     "airflow_admin_password", "api_secret_key", "aws_credentials", "broker_url", "fernet_key", "jwt_secret",
-    "mlflow_admin_password", "mlflow_secret_key", "pgpass", "postgres_password", "s3_identities",
+    "mlflow_admin_password", "mlflow_secret_key", "pgpass", "postgres_password", "s3_identities", "serving_token",
 }  # fmt: skip
 Tree = dict[str, Any]
 
@@ -85,13 +86,7 @@ def airflow_options() -> dict[str, Tree]:
 
 def known_setting(name: str) -> bool:
     """Whether a variable sets a field of the settings."""
-    fields: Any = Settings.model_fields
-    *groups, last = name.removeprefix("NIGHTSHIFT_").lower().split("__")
-    for group in groups:
-        if group not in fields:
-            return False
-        fields = fields[group].annotation.model_fields
-    return last in fields
+    return is_setting(name, setting_names(Settings))
 
 
 def test_every_variable_of_nightshift_is_a_setting() -> None:
@@ -189,7 +184,7 @@ def test_the_compose_files_are_valid(installation: Path) -> None:
     command = ["docker-compose", "-f", "compose.yaml", "-f", "compose.debian.yaml", "config"]
     ended = subprocess.run(command, cwd=installation, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
-    assert set(yaml.safe_load(ended.stdout)["services"]) >= set(SERVICES) - {"nightshift"}
+    assert set(yaml.safe_load(ended.stdout)["services"]) >= set(SERVICES) - {"nightshift", "api"}
 
 
 @pytest.mark.skipif(which("docker-compose") is None, reason="docker-compose is not installed")

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from nightshift.errors import NotYetAvailable, TerminalError
+from nightshift.errors import NotYetAvailable, TerminalError, first_line
 from nightshift.lake.files import as_uri, write_bytes
 from nightshift.lake.read import published_dates
 from nightshift.lake.tables import features_table, ignored_columns
@@ -165,5 +165,9 @@ def _write(folder: str, files: Mapping[str, bytes]) -> tuple[str, ...]:
     """Writes files, each whole or not at all, in their order."""
     uris = {f"{as_uri(folder)}/{name}": content for name, content in files.items()}
     for uri, content in uris.items():
-        write_bytes(uri, content)
+        try:
+            write_bytes(uri, content)
+        except OSError as error:
+            fix = "name a folder that this user may write to"
+            raise TerminalError(f"the file cannot be written: {first_line(error)}", where=uri, fix=fix) from None
     return tuple(uris)

@@ -17,7 +17,7 @@ from typing import Any
 
 from nightshift.errors import TerminalError, first_line
 from nightshift.lake.files import as_uri, local_path, read_bytes
-from nightshift.registry.package import verify_digest
+from nightshift.registry.package import package_digest
 from nightshift.registry.store import Version
 
 CONTENTS = "nightshift.json"
@@ -107,7 +107,11 @@ def read_archive(location: str, digest: str | None = None) -> ArchivedVersion:
     if form != FORMAT:
         fix = "serve it by the release of Nightshift that made it"
         raise TerminalError("the archive has another format", where=location, received=form, allowed=FORMAT, fix=fix)
-    verify_digest(dict(version.files), digest or version.digest)
+    allowed = digest or version.digest
+    if (received := package_digest(dict(version.files))) != allowed:
+        fix = "serve the archive whose digest NIGHTSHIFT_SERVING__DIGEST names" if digest else FIX
+        problem = "the package in the archive is another one"
+        raise TerminalError(problem, where=location, received=received, allowed=allowed, fix=fix)
     return version
 
 
