@@ -276,3 +276,38 @@ def test_manifests_and_the_compose_file_have_the_same_roles() -> None:
     roles = {name for name, service in SERVICES.items() if "NIGHTSHIFT_IMAGE" in service["image"]}
     ours = {tree["metadata"]["name"] for tree in manifests() if tree["kind"] in WORKLOADS}
     assert ours == {re.sub(r"-\d$", "", role) for role in roles} - {"nightshift", "volumes"}
+
+
+# --- what the image starts
+
+
+def started(tmp_path: Path, *command: str, **variables: str) -> tuple[list[str], dict[str, str]]:
+    """What the entrypoint runs, in the place of `nightshift`: its arguments, and its environment."""
+    program = tmp_path / "nightshift"
+    program.write_text('#!/bin/sh\nprintf "%s\\n" "$@" --; env\n')
+    program.chmod(0o755)
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"} | variables
+    ended = subprocess.run(
+        ["bash", DOCKER / "entrypoint.sh", *command], env=environment, capture_output=True, text=True, check=True
+    )
+    arguments, _, lines = ended.stdout.partition("\n--\n")
+    return arguments.split("\n"), dict(line.partition("=")[::2] for line in lines.splitlines())
+
+
+def test_secrets_come_from_files_and_their_variables_go(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("s3cret\n")
+    name = "NIGHTSHIFT_SERVING__TOKENS__SHOP"
+    _, environment = started(tmp_path, "nightshift", "serve", **{f"{name}_FILE": str(tmp_path / "token")})
+    assert environment[name] == "s3cret" and f"{name}_FILE" not in environment
+    _, environment = started(tmp_path, "nightshift", "serve", **{name: "other"})
+    assert environment[name] == "other" and "NIGHTSHIFT_SERVING__OPEN" not in environment
+
+
+def test_the_command_of_sagemaker_serves_the_archive_on_the_port_that_it_asks(tmp_path: Path) -> None:
+    arguments, environment = started(tmp_path, "serve")
+    assert arguments == ["serve", "--archive", "/opt/ml/model", "--host", "0.0.0.0", "--port", "8080"]
+    assert environment["NIGHTSHIFT_SERVING__OPEN"] == "true" and "NIGHTSHIFT_SERVING__TIMEOUT" not in environment
+    arguments, environment = started(
+        tmp_path, "serve", SAGEMAKER_BIND_TO_PORT="9001", SAGEMAKER_MODEL_SERVER_TIMEOUT="55"
+    )
+    assert arguments[-1] == "9001" and environment["NIGHTSHIFT_SERVING__TIMEOUT"] == "55"

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from nightshift.cli.output import DATE, Model, write_line
-from nightshift.export.versions import ExportFormat
+from nightshift.export.formats import ExportFormat
 
 
 def export(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from enum import StrEnum
 
 import numpy as np
 
 from nightshift.errors import NotYetAvailable, TerminalError, first_line
+from nightshift.export.formats import ExportFormat
 from nightshift.lake.files import as_uri, write_bytes
 from nightshift.lake.read import published_dates
 from nightshift.lake.tables import features_table, ignored_columns
@@ -20,14 +20,6 @@ from nightshift.registry.package import ModelPackage
 from nightshift.registry.store import Version
 
 TOLERANCE = 1e-6  # of a probability, and of a number in relation to its size, if that is above 1
-
-
-class ExportFormat(StrEnum):
-    """What a version is exported as."""
-
-    onnx = "onnx"
-    triton = "triton"
-    archive = "archive"
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,9 @@ def read_archive(location: str, digest: str | None = None) -> ArchivedVersion:
         raise TerminalError("this is no archive of a version", where=location, received=missing, fix=FIX) from None
     if form != FORMAT:
         fix = "serve it by the release of Nightshift that made it"
-        raise TerminalError("the archive has another format", where=location, received=form, allowed=FORMAT, fix=fix)
+        raise TerminalError(
+            "the archive has another format", where=location, received=str(form), allowed=str(FORMAT), fix=fix
+        )
     allowed = digest or version.digest
     if (received := package_digest(dict(version.files))) != allowed:
         fix = "serve the archive whose digest NIGHTSHIFT_SERVING__DIGEST names" if digest else FIX
