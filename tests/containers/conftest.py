@@ -123,7 +123,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     (models / "tiny" / "model.yaml").write_text(yaml.safe_dump(tree))
     for parent in (folder.parent, folder.parent.parent):
         parent.chmod(0o755)  # pytest's are their owner's alone
-    ports = {f"{name}_PORT": str(free_port()) for name in ("AIRFLOW", "MLFLOW", "SPARK")}
+    ports = {f"{name}_PORT": str(free_port()) for name in ("AIRFLOW", "MLFLOW", "SPARK", "SERVING")}
     chosen = {"NIGHTSHIFT_MODELS": str(models), "NIGHTSHIFT_IMAGE": "nightshift-test:latest", **ports}
     if command == ["docker-compose"]:
         chosen |= {"DOCKER_BUILDKIT": "0", "COMPOSE_DOCKER_CLI_BUILD": "1"}

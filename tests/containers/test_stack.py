@@ -78,6 +78,30 @@ def test_the_image_lists_what_is_in_it(stack: Stack) -> None:
     assert "pytest" not in components and "moto" not in components
 
 
+def test_the_api_gives_a_night_to_whoever_has_its_token(stack: Stack, nights: subprocess.CompletedProcess[str]) -> None:
+    del nights
+    assert stack.run("up", "--detach", "--no-deps", "api").returncode == 0
+    stack.wait_until_healthy()
+    token = (stack.folder / "docker" / "secrets" / "serving_token").read_text().strip()
+    parity = ("parity", "tiny", "--night", "2024-02-01", "--url", "http://api:8080")
+    answered = stack.run("run", "--rm", "-T", "-e", f"NIGHTSHIFT_TOKEN={token}", "nightshift", *parity)
+    assert answered.returncode == 0 and "0 of " in answered.stdout
+    refused = stack.run("run", "--rm", "-T", "nightshift", *parity)
+    assert refused.returncode != 0 and "the caller has no valid token" in refused.stdout
+
+
+def test_a_version_is_served_from_its_archive_in_the_object_store(
+    stack: Stack, nights: subprocess.CompletedProcess[str]
+) -> None:
+    del nights
+    archive = ("--format", "archive", "--to", "s3://nightshift/exported")
+    assert stack.run("run", "--rm", "-T", "nightshift", "export", "tiny", *archive).returncode == 0
+    fetch = "nightshift serve --archive s3://nightshift/exported/tiny-1.tar.gz --port 9000 & sleep 20; "
+    fetch += "python /opt/nightshift/docker/healthy.py http://127.0.0.1:9000/ready"
+    entry = ("--entrypoint", "/opt/nightshift/docker/entrypoint.sh")
+    assert stack.run("run", "--rm", "-T", *entry, "nightshift", "bash", "-c", fetch).returncode == 0
+
+
 def secrets(folder: Path) -> list[str]:
     """Every secret of an installation, the parts of files with several each by itself."""
     texts = [file.read_text() for file in folder.iterdir()]
