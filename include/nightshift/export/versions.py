@@ -18,12 +18,13 @@ from nightshift.registry.archive import write_archive
 from nightshift.registry.encoder import Matrix
 from nightshift.registry.package import ModelPackage
 from nightshift.registry.store import Version
+from nightshift.service_errors import explain, explain_at
 
 TOLERANCE = 1e-6  # of a probability, and of a number in relation to its size, if that is above 1
 
 
 @dataclass(frozen=True)
-class Comparison:
+class GraphComparison:
     """How a graph's scores compare with the version's.
 
     Attributes:
@@ -51,7 +52,7 @@ class ExportedVersion:
     version: int
     digest: str
     files: tuple[str, ...]
-    comparison: Comparison | None = None
+    comparison: GraphComparison | None = None
 
 
 def export_version(
@@ -108,7 +109,7 @@ def _not_installed(error: ImportError) -> TerminalError:
     )
 
 
-def _compare(project: Project, package: ModelPackage, onnx: bytes, night: date | None) -> Comparison:
+def _compare(project: Project, package: ModelPackage, onnx: bytes, night: date | None) -> GraphComparison:
     try:
         from nightshift.export.comparison import OnnxScorer
 
@@ -122,7 +123,7 @@ def _compare(project: Project, package: ModelPackage, onnx: bytes, night: date |
         raise TerminalError(
             "the night has no published features", where=project.definition.name, received=str(night), fix=fix
         )
-    return Comparison(night, rows.num_rows, largest_difference(scorer.score(rows), package.score(rows)))
+    return GraphComparison(night, rows.num_rows, largest_difference(scorer.score(rows), package.score(rows)))
 
 
 def _newest_night(project: Project) -> date:
@@ -160,6 +161,8 @@ def _write(folder: str, files: Mapping[str, bytes]) -> tuple[str, ...]:
         try:
             write_bytes(uri, content)
         except OSError as error:
+            if explain(error):
+                raise explain_at(uri, error) from None
             fix = "name a folder that this user may write to"
             raise TerminalError(f"the file cannot be written: {first_line(error)}", where=uri, fix=fix) from None
     return tuple(uris)

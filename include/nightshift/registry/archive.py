@@ -19,6 +19,7 @@ from nightshift.errors import TerminalError, first_line
 from nightshift.lake.files import as_uri, local_path, read_bytes
 from nightshift.registry.package import package_digest
 from nightshift.registry.store import Version
+from nightshift.service_errors import explain, explain_at
 
 CONTENTS = "nightshift.json"
 FORMAT = 1
@@ -133,7 +134,7 @@ def _packed(location: str) -> dict[str, bytes]:
                         raise _unreadable(location, f"more than {MOST_BYTES} bytes")
                     files[member.name.removeprefix("./")] = _content(archive, member)
     except (OSError, EOFError, tarfile.TarError) as error:
-        raise _unreadable(location, first_line(error)) from None
+        raise (explain_at(location, error) if explain(error) else _unreadable(location, first_line(error))) from None
     return files
 
 
