@@ -50,6 +50,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "serve": serving.serve,
     "parity": serving.parity,
     "export": exports.export,
+    "served": monitoring.served,
     "status": nights.status,
     "alerts": monitoring.alerts,
     "sql": tables.sql,

@@ -34,6 +34,30 @@ def alerts(
     write_rows(names, [tuple(alert.get(name) for name in names) for alert in sent], format)
 
 
+def served(
+    model: Model,
+    day: Annotated[datetime, typer.Option("--on", formats=DATE, help="A day, in UTC.")],
+    format: OutputFormat = Format.table,
+) -> None:
+    """Measure the drift and the skew of the rows that the API kept on a day, and record both."""
+    from nightshift.project import Project
+    from nightshift.stages.served import measure_served
+    from nightshift.training.results import format_number
+
+    measured = measure_served(Project(model), day.date(), "")
+    names = ["subject", "statistic", "value", "threshold", "rows", "verdict", "detail"]
+    all_rows = [
+        (row.subject, row.statistic, row.value, row.threshold, row.sample_size, row.verdict, row.detail)
+        for row in measured
+    ]
+    if format is not Format.table:
+        write_rows(names, all_rows, format)
+        return
+    remarkable = [row for row in all_rows if row[0] == "night" or row[5] == "warn"]
+    short = [tuple(format_number(cell, 4) if isinstance(cell, float) else cell for cell in row) for row in remarkable]
+    write_rows(names, short, format)
+
+
 def replay_policy(
     model: Model,
     first: Annotated[datetime, typer.Option("--from", formats=DATE, help="First night.")],
@@ -78,7 +102,7 @@ def thresholds(
     from nightshift.errors import TerminalError
     from nightshift.monitoring.thresholds_page import render_thresholds, threshold_rows
     from nightshift.project import Project
-    from nightshift.stages.drift import drift_baseline
+    from nightshift.stages.baseline import drift_baseline
 
     project, sizes = Project(model), sorted(set(rows or NIGHT_SIZES))
     registered = project.registry.version(version) if version else project.champions.require_champion()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+import logging
+from datetime import date, timedelta
 
 import pyarrow as pa
 
-from nightshift.errors import NotYetAvailable
+from nightshift.errors import NotYetAvailable, first_line
 from nightshift.features.recorded_recipes import FEATURES_OF_VERSION
 from nightshift.lake.read import read_dates
 from nightshift.lake.staging import published_inputs
@@ -15,20 +16,23 @@ from nightshift.lake.tables import features_table, scores_table
 from nightshift.monitoring.drift import ScoredNight
 from nightshift.monitoring.drift import measure_drift as drift_of_night
 from nightshift.monitoring.night_profile import PROFILE, SCORED_COLUMNS, NightProfile, Profiler
-from nightshift.monitoring.reference import DriftBaseline
-from nightshift.monitoring.reference import drift_baseline as baseline_of_reference
 from nightshift.project import Progress, Project
 from nightshift.registry.reference import PREDICTIONS, ModelReference
 from nightshift.registry.store import Version
+from nightshift.stages.baseline import drift_baseline, importance_of
 from nightshift.stages.decide import for_missed_nights
 from nightshift.stages.scored import require_scored
+from nightshift.stages.served import measure_served
 from nightshift.types import Measurement
 
-IMPORTANCE = "importance."  # how the names of a version's metrics of its features begin
+log = logging.getLogger(__name__)
 
 
 def drift(project: Project, night: date, run_id: str, progress: Progress = print) -> Measurement:
     """Measures the drift of a night, and of earlier ones that were scored but not monitored.
+
+    So it does for the rows that the API kept on the day before, if it did: what fails there is said, and stops no
+    night.
 
     Returns:
         The drift of the night's inputs, all features together.
@@ -38,7 +42,15 @@ def drift(project: Project, night: date, run_id: str, progress: Progress = print
     """
     require_scored(project, night)
     for_missed_nights(project, night, lambda missed: measure_drift(project, missed, run_id), progress)
-    return measure_drift(project, night, run_id)
+    measurement = measure_drift(project, night, run_id)
+    try:
+        measure_served(project, night - timedelta(days=1), run_id)
+    except NotYetAvailable:  # the API keeps no rows, or nobody asked
+        pass
+    except Exception as error:
+        log.exception("the rows that the API kept were not measured")
+        progress(f"the rows that the API kept were not measured: {first_line(error)}")
+    return measurement
 
 
 def measure_drift(project: Project, night: date, run_id: str) -> Measurement:
@@ -50,21 +62,11 @@ def measure_drift(project: Project, night: date, run_id: str) -> Measurement:
     version = _version_of(project, night)
     reference, baseline = drift_baseline(project, version)
     profile = _profile(project, night, reference)
-    metrics = project.registry.metrics(version.run_id)
-    importance = {
-        name.removeprefix(IMPORTANCE): value for name, value in metrics.items() if name.startswith(IMPORTANCE)
-    }
+    importance = importance_of(project, version)
     scored = ScoredNight(night, profile, project.definition.watched_features, version.number, importance)
     measurements = drift_of_night(scored, baseline)
     project.record("drift", night, measurements, run_id)
     return next(measurement for measurement in measurements if measurement.statistic == "input_drift")
-
-
-def drift_baseline(project: Project, version: Version) -> tuple[ModelReference, DriftBaseline | None]:
-    """The reference of a version, and its thresholds for the declared rate of false alarms."""
-    definition, reference = project.definition, project.registry.reference(version)
-    baseline = baseline_of_reference(reference, definition.watched_features, definition.monitoring.false_alarms)
-    return reference, baseline
 
 
 def profile_of(project: Project, night: date) -> tuple[ModelReference, NightProfile]:

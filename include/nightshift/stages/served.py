@@ -1,0 +1,139 @@
+"""The rows that the API kept on a day, measured as a night is: their drift from what the version learned, and their
+skew from the nights that their features were computed of.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import date
+from functools import reduce
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from nightshift.errors import NotYetAvailable
+from nightshift.lake.parquet import read_files
+from nightshift.lake.read import published_partitions
+from nightshift.lake.tables import features_table, key_within_night, serving_table
+from nightshift.monitoring.drift import ScoredNight
+from nightshift.monitoring.drift import measure_drift as drift_of_night
+from nightshift.monitoring.night_profile import SCORED_COLUMNS, NightProfile, Profiler
+from nightshift.project import Project
+from nightshift.registry.reference import ModelReference
+from nightshift.stages.baseline import drift_baseline, importance_of
+from nightshift.types import Measurement
+
+DRIFT, SKEW = "served_drift", "served_skew"  # monitors of `monitoring.<model>`
+SERVED = "served_"  # how the names of an answer's columns begin in `serving.<model>`
+NAMED = 3  # features that differ, in a sentence
+OF_NIGHT = "@night"  # how the names of a night's columns end beside those that were served
+
+
+@dataclass
+class ServedSkew:
+    """How the features of served observations compare with those of the same observations in published nights.
+
+    Attributes:
+        observations: How many were compared.
+        differing: How many have another value, by feature.
+    """
+
+    observations: int = 0
+    differing: Counter[str] = field(default_factory=Counter)
+
+
+def measure_served(project: Project, day: date, run_id: str) -> list[Measurement]:
+    """Measures the rows that the API kept on a day, in UTC, and records what it finds under that date.
+
+    Drift is that of the rows which the version scored that scored most of them; skew is that of all observations.
+
+    Raises:
+        NotYetAvailable: If no rows were kept on that day.
+    """
+    definition = project.definition
+    versions = Counter[int]()
+    for rows in _files(project, day, ("served_version",)):
+        versions.update(rows["served_version"].to_pylist())
+    if not versions:
+        fix = f"set NIGHTSHIFT_SERVING__KEEP=true where `nightshift serve {definition.name}` runs, or name another day"
+        raise NotYetAvailable(f"the API kept no rows on {day}", where=definition.name, fix=fix)
+    number, _ = versions.most_common(1)[0]
+    version = project.registry.version(number)
+    reference, baseline = drift_baseline(project, version)
+    profile = _profile(project, day, number, reference)
+    served = ScoredNight(day, profile, definition.watched_features, number, importance_of(project, version))
+    drift = drift_of_night(served, baseline)
+    skew = _as_measurements(measure_skew(project, day))
+    project.record(DRIFT, day, drift, run_id)
+    project.record(SKEW, day, skew, run_id)
+    return [*drift, *skew]
+
+
+def measure_skew(project: Project, day: date) -> ServedSkew:
+    """Compares the features of the observations that were served on a day with those of the nights they are of."""
+    features, key = list(project.definition.feature_types), list(key_within_night(project.definition))
+    nights: dict[date, pa.Table] = {}
+    skew = ServedSkew()
+    for rows in _files(project, day, (*key, *features, "served_night")):
+        for night in filter(None, pc.unique(rows["served_night"]).to_pylist()):
+            if night not in nights:
+                nights[night] = project.read(
+                    features_table(project.definition), night, night, columns=(*key, *features)
+                )
+            served = rows.filter(pc.equal(rows["served_night"], pa.scalar(night))).select([*key, *features])
+            both = served.join(nights[night], key, join_type="inner", right_suffix=OF_NIGHT)
+            skew.observations += both.num_rows
+            for name in features:
+                if count := _differing(both[name], both[f"{name}{OF_NIGHT}"]):
+                    skew.differing[name] += count
+    return skew
+
+
+def _files(project: Project, day: date, columns: tuple[str, ...]) -> Iterator[pa.Table]:
+    """The rows of a day, file by file: one has those of an hour."""
+    spec = serving_table(project.definition)
+    partition = published_partitions(project.lake, spec, within=(day, day)).get(day)
+    for file in partition.files if partition else ():
+        yield read_files([file], spec, columns)
+
+
+def _profile(project: Project, day: date, version: int, reference: ModelReference) -> NightProfile:
+    """The profile of the rows that a version scored, over the bins of its reference."""
+    columns, profiler = serving_table(project.definition).columns, Profiler.of(reference)
+    scores = {f"{SERVED}{name}": name for name in SCORED_COLUMNS.values() if f"{SERVED}{name}" in columns}
+    features = tuple(name for name in (profiler.columns if profiler else ()) if name in columns)
+
+    def profile(rows: pa.Table) -> NightProfile:
+        of_version = rows.filter(pc.equal(rows["served_version"], version))
+        if profiler is None:
+            return NightProfile.empty(of_version.num_rows)
+        return profiler(of_version.select(features), of_version.select(list(scores)).rename_columns(scores))
+
+    files = _files(project, day, (*features, *scores, "served_version"))
+    return reduce(operator.add, map(profile, files))
+
+
+def _differing(served: pa.ChunkedArray, published: pa.ChunkedArray) -> int:
+    """How many values differ; a missing one equals a missing one."""
+    missing = pc.and_(pc.is_null(served, nan_is_null=True), pc.is_null(published, nan_is_null=True))
+    equal = pc.fill_null(pc.equal(served, published), False)
+    return len(served) - int(pc.sum(pc.or_(equal, missing)).as_py() or 0)
+
+
+def _as_measurements(skew: ServedSkew) -> list[Measurement]:
+    count = skew.observations
+    if not count:
+        detail = "no observation was served whose night is published with its key"
+        return [Measurement("night", SKEW, sample_size=0, verdict="unknown", detail=detail)]
+    named = ", ".join(f"{name} in {cells}" for name, cells in skew.differing.most_common(NAMED))
+    overall = f"served otherwise than published: {named}" if named else "every value is the published one"
+    return [
+        Measurement("night", SKEW, float(skew.differing.total()), 0.0, count, "warn" if named else "pass", overall),
+        *(
+            Measurement(name, SKEW, float(cells), 0.0, count, "warn", f"another value in {cells} of {count}")
+            for name, cells in skew.differing.items()
+        ),
+    ]
