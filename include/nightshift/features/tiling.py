@@ -20,6 +20,7 @@ from nightshift.features.partials import Numbers, Partials, lift, load, merge_gr
 from nightshift.features.plan import Tile
 from nightshift.lake.files import make_folder_of, open_fs
 from nightshift.lake.groups import Group, partial_names
+from nightshift.lake.parquet import with_columns
 from nightshift.lake.tables import TableSpec
 from nightshift.lake.zeros import plain_zeros
 
@@ -106,8 +107,7 @@ class TileWriter:
         ):
             for group, table in tables:
                 constants = {**identity, "by": group.name}
-                columns = [_column(field, table, constants) for field in schema]
-                writer.write_table(pa.table(columns, schema), row_group_size=table.num_rows)
+                writer.write_table(with_columns(table, schema, constants), row_group_size=table.num_rows)
         yield TileFile(tile, file, sum(table.num_rows for _, table in tables))
 
 
@@ -224,11 +224,3 @@ def _merged(group: Group, keys: Sequence[pa.Array], rows: int, partials: Mapping
         merged = merge_groups(aggregate, partials[name], codes, count)
         columns |= {f"{name}__{part}": store(part, partial) for part, partial in merged.items()}
     return pa.table(columns)
-
-
-def _column(field: pa.Field, table: pa.Table, constants: Mapping[str, Any]) -> pa.ChunkedArray | pa.Array:
-    if field.name in table.column_names:
-        return table[field.name].cast(field.type)
-    if field.name in constants:
-        return pa.repeat(pa.scalar(constants[field.name], field.type), table.num_rows)
-    return pa.nulls(table.num_rows, field.type)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -57,6 +58,26 @@ def write_files(spec: TableSpec, rows: pa.Table, folder: str) -> dict[str, int]:
             pq.write_table(part, f"{path}/{name}", filesystem=system, compression="zstd")
         written[f"{folder}/{name}"] = part.num_rows
     return written
+
+
+def with_columns(rows: pa.Table, schema: pa.Schema, constants: Mapping[str, Any] | None = None) -> pa.Table:
+    """Rows with the columns of a schema alone: those that they have, others with one value in every row, or nulls.
+
+    Args:
+        rows: The rows.
+        schema: The names and types of the columns.
+        constants: The value of columns that the rows do not have.
+    """
+    values = constants or {}
+
+    def column(field: pa.Field) -> pa.ChunkedArray | pa.Array:
+        if field.name in rows.column_names:
+            return rows[field.name].cast(field.type)
+        if field.name in values:
+            return pa.repeat(pa.scalar(values[field.name], field.type), rows.num_rows)
+        return pa.nulls(rows.num_rows, field.type)
+
+    return pa.table(list(map(column, schema)), schema=schema)
 
 
 def read_files(

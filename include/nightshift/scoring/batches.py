@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import pyarrow as pa
 
 from nightshift.errors import DataError, TerminalError, first_line
-from nightshift.lake.parquet import batches_to_tables, write_files
+from nightshift.lake.parquet import batches_to_tables, with_columns, write_files
 from nightshift.lake.tables import TableSpec
 from nightshift.registry.classes import finite_rows, scored_columns
 from nightshift.registry.package import ModelPackage, learned_features, load_package
@@ -79,12 +79,7 @@ class Scorer:
         rows = key
         for column, values in zip(scores.type.names, scores.flatten(), strict=True):
             rows = rows.append_column(column, values)
-        for absent in [name for name in self.spec.columns if name not in {*rows.column_names, *self.provenance}]:
-            rows = rows.append_column(absent, pa.nulls(rows.num_rows, self.spec.schema.field(absent).type))
-        for name, value in self.provenance.items():
-            kind = self.spec.schema.field(name).type
-            rows = rows.append_column(name, pa.repeat(pa.scalar(value, kind), rows.num_rows))
-        return write_files(self.spec, rows, self.folder)
+        return write_files(self.spec, with_columns(rows, self.spec.schema, self.provenance), self.folder)
 
 
 class MergeableProfile(Protocol):

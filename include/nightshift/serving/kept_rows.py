@@ -25,6 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from nightshift.errors import first_line
+from nightshift.lake.parquet import with_columns
 from nightshift.lake.publish import publish
 from nightshift.lake.staging import stage_arrow
 from nightshift.lake.tables import serving_table
@@ -141,7 +142,8 @@ class RowKeeper:
         try:
             rows = self._with_challenger(pa.concat_tables(pending, promote_options="permissive"))
             self._batch = self._batch or _Batch.new(self._folder)
-            self._batch.write(self._complete(rows))
+            of_batch = self._spec.schema.get_field_index("served_batch")
+            self._batch.write(with_columns(rows, self._spec.schema.remove(of_batch)))
         except BaseException:
             with self._lock:
                 self._pending = _newest([*pending, *self._pending], MOST_IN_MEMORY)
@@ -161,14 +163,6 @@ class RowKeeper:
         for name in (name for name in scores if f"challenger_{name}" in self._spec.columns):
             rows = rows.append_column(f"challenger_{name}", scores[name])
         return rows
-
-    def _complete(self, rows: pa.Table) -> pa.Table:
-        """The rows with all columns of the table, but that of the batch."""
-        schema = self._spec.schema.remove(self._spec.schema.get_field_index("served_batch"))
-        columns = [
-            rows[f.name].cast(f.type) if f.name in rows.column_names else pa.nulls(len(rows), f.type) for f in schema
-        ]
-        return pa.table(columns, schema=schema)
 
     def _publish(self) -> None:
         """Publishes the batch; the next rows begin another."""
