@@ -13,6 +13,8 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from nightshift.errors import TerminalError, first_line
+
 ML = "ai.onnx.ml"
 OPSETS = {"": 21, ML: 5}  # the first with ensembles of trees in doubles
 IR_VERSION = 10  # of opset 21
@@ -81,12 +83,20 @@ class OnnxGraph:
         Args:
             name: Its name.
             properties: What it says of itself.
+
+        Raises:
+            TerminalError: If it is not valid, such as of an estimator that gives another number of probabilities than
+                there are classes.
         """
         graph = helper.make_graph(self._nodes, name, self._inputs, self._outputs, self._constants)
         opsets = [helper.make_opsetid(domain, number) for domain, number in OPSETS.items()]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="nightshift")
         helper.set_model_props(model, dict(properties))
-        onnx.checker.check_model(model, full_check=True)
+        try:
+            onnx.checker.check_model(model, full_check=True)
+        except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
+            fix = "serve the version by `nightshift serve` or MLflow"
+            raise TerminalError("the graph is not valid", where=name, received=first_line(error), fix=fix) from None
         return bytes(model.SerializeToString(deterministic=True))
 
     def _constant(self, values: npt.NDArray[Any]) -> str:
