@@ -104,10 +104,10 @@ def of_lightgbm(model: LightgbmModel) -> Booster:
         TerminalError: If something of it has no form here.
     """
     content = model.booster.dump_model()
-    objective, *words = content["objective"].split()
+    objective, *words = (content.get("objective") or "none").split()
     options = dict(word.partition(":")[::2] for word in words)
     if objective not in LIGHTGBM_LINKS or "sqrt" in options:
-        raise not_exported("the objective of LightGBM", content["objective"])
+        raise not_exported("the objective of LightGBM", " ".join([objective, *words]))
     sums, trees = content["num_tree_per_iteration"], content["tree_info"]
     share = sums / len(trees) if content["average_output"] else 1.0
     placed = [(number % sums, _lightgbm_tree(tree["tree_structure"], share)) for number, tree in enumerate(trees)]
@@ -164,6 +164,8 @@ def of_xgboost(model: XgboostModel, categories: Mapping[int, int]) -> Booster:
     if booster["name"] not in ("gbtree", "dart"):
         raise not_exported("the booster of XGBoost", booster["name"])
     content = booster["gbtree"]["model"] if booster["name"] == "dart" else booster["model"]
+    if any(int(tree["tree_param"]["size_leaf_vector"]) > 1 for tree in content["trees"]):
+        raise not_exported("XGBoost", "multi_strategy: multi_output_tree")
     weights = booster.get("weight_drop") or [1.0] * len(content["trees"])
     trees = [
         (position, _xgboost_tree(tree, 0, weight, categories))
@@ -181,10 +183,11 @@ def _numbers(text: str) -> list[float]:
 
 
 def _margin(objective: str, base: float) -> float:
-    """The sum that a base score stands for."""
+    """The sum that a base score stands for, in XGBoost's 32 bits."""
+    score, one = np.float32(base), np.float32(1)
     if objective in LOGISTIC:
-        return -float(np.log(1 / base - 1))
-    return float(np.log(base)) if objective in LOGARITHMIC else base
+        return -float(np.log(one / score - one))
+    return float(np.log(score)) if objective in LOGARITHMIC else float(score)
 
 
 def _xgboost_tree(tree: Mapping[str, Any], node: int, weight: float, categories: Mapping[int, int]) -> Tree:

@@ -65,7 +65,7 @@ class OnnxGraph:
 
     def add(self, operator: str, *inputs: str, domain: str = "", **attributes: Any) -> str:
         """Adds a node with one output, whose name is returned."""
-        output = f"{operator.lower()}_{len(self._nodes)}"
+        output = f"/{operator.lower()}_{len(self._nodes)}"  # no feature is called so
         self._nodes.append(helper.make_node(operator, list(inputs), [output], domain=domain, **attributes))
         return output
 
@@ -100,7 +100,7 @@ class OnnxGraph:
         return bytes(model.SerializeToString(deterministic=True))
 
     def _constant(self, values: npt.NDArray[Any]) -> str:
-        name = f"constant_{len(self._constants)}"
+        name = f"/constant_{len(self._constants)}"
         self._constants.append(numpy_helper.from_array(values, name))
         return name
 

@@ -49,9 +49,17 @@ def divided_by_sum(graph: OnnxGraph, values: str, otherwise: str) -> str:
     return graph.add("Where", is_positive, graph.add("Div", values, divisor), otherwise)
 
 
+def clipped(graph: OnnxGraph, values: str, least: float, most: float) -> str:
+    """Values within bounds; a missing one stays missing, which of ONNX's own operator nobody promises."""
+    for operator, bound in (("Less", least), ("Greater", most)):
+        limit = graph.constant([[bound]])
+        values = graph.add("Where", graph.add(operator, values, limit), limit, values)
+    return values
+
+
 def log_odds(graph: OnnxGraph, scores: str, margin: float) -> str:
     """The log-odds of scores, which are clipped near 0 and 1."""
-    inside = graph.add("Clip", scores, graph.constant(margin), graph.constant(1 - margin))
+    inside = clipped(graph, scores, margin, 1 - margin)
     return graph.add("Log", graph.add("Div", inside, graph.add("Sub", graph.constant([[1.0]]), inside)))
 
 
@@ -74,5 +82,5 @@ def interpolated(graph: OnnxGraph, values: str, knots: tuple[float, ...], height
     last = graph.add("Sub", count, graph.positions([[1]]))
     place = graph.add("Clip", last, graph.positions(0), graph.positions(len(slopes) - 1))
     left, slope, height = (graph.add("Gather", graph.constant(part), place) for part in (x[:-1], slopes, y[:-1]))
-    inside = graph.add("Clip", values, graph.constant(x[0]), graph.constant(x[-1]))
+    inside = clipped(graph, values, x[0], x[-1])
     return graph.add("Add", graph.add("Mul", slope, graph.add("Sub", inside, left)), height)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from nightshift.definition.prediction import CLASS, PROBABILITY
+from nightshift.errors import TerminalError
 from nightshift.export.calibrations import add_calibration
 from nightshift.export.encoding import add_encoder
 from nightshift.export.estimators import add_estimator
@@ -29,6 +30,9 @@ def onnx_model(package: ModelPackage, model: str, version: int, digest: str) -> 
     Raises:
         TerminalError: If a part of it cannot be exported.
     """
+    if taken := [name for name in package.encoder.types if name in (SCORE, PREDICTION, PROBABILITIES)]:
+        fix = "give the feature another name, and train a new version"
+        raise TerminalError("a feature has the name of an output", where=model, received=taken[0], fix=fix)
     graph = OnnxGraph()
     matrix = add_encoder(graph, package.encoder)
     names = list(package.encoder.types)

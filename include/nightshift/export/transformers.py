@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from nightshift.export.graph import OnnxGraph
+from nightshift.export.links import clipped
 from nightshift.export.refusal import not_exported
 
 Transformer = Callable[[OnnxGraph, Any, str], str]
@@ -44,10 +45,12 @@ def _pipeline(graph: OnnxGraph, fitted: Any, matrix: str) -> str:
 def _column_transformer(graph: OnnxGraph, fitted: Any, matrix: str) -> str:
     parts = []
     places = np.arange(fitted.n_features_in_)
-    for _, transformer, columns in fitted.transformers_:
+    weights = fitted.transformer_weights or {}
+    for name, transformer, columns in fitted.transformers_:
         chosen = places[columns].reshape(-1).tolist()
         if not (isinstance(transformer, str) and transformer == "drop") and chosen:
-            parts.append(add_transformer(graph, transformer, graph.columns(matrix, chosen)))
+            part = add_transformer(graph, transformer, graph.columns(matrix, chosen))
+            parts.append(graph.add("Mul", part, graph.constant([[weights[name]]])) if name in weights else part)
     return graph.add("Concat", *parts, axis=1)
 
 
@@ -70,19 +73,22 @@ def _min_max_scaler(graph: OnnxGraph, fitted: Any, matrix: str) -> str:
     shifted = graph.add("Add", scaled, _row(graph, fitted.min_))
     if not fitted.clip:
         return shifted
-    return graph.add("Clip", shifted, *(graph.constant(limit) for limit in fitted.feature_range))
+    return clipped(graph, shifted, *fitted.feature_range)
 
 
 def _max_abs_scaler(graph: OnnxGraph, fitted: Any, matrix: str) -> str:
-    return graph.add("Div", matrix, _row(graph, fitted.scale_))
+    scaled = graph.add("Div", matrix, _row(graph, fitted.scale_))
+    return clipped(graph, scaled, -1.0, 1.0) if getattr(fitted, "clip", False) else scaled
 
 
 def _simple_imputer(graph: OnnxGraph, fitted: Any, matrix: str) -> str:
     if fitted.missing_values is not np.nan and not np.isnan(fitted.missing_values):
         raise not_exported("SimpleImputer", f"missing_values={fitted.missing_values}")
+    statistics = np.asarray(fitted.statistics_, dtype=np.float64)
+    keeps_all = fitted.strategy == "constant" or fitted.keep_empty_features
+    kept = np.flatnonzero(keeps_all | ~np.isnan(statistics)).tolist()  # it drops columns without values
     is_missing = graph.add("IsNaN", matrix)
-    kept = np.flatnonzero(~np.isnan(fitted.statistics_)).tolist()  # it drops columns without values
-    filled = graph.columns(graph.add("Where", is_missing, _row(graph, fitted.statistics_), matrix), kept)
+    filled = graph.columns(graph.add("Where", is_missing, _row(graph, statistics), matrix), kept)
     if not fitted.add_indicator:
         return filled
     marked = graph.columns(graph.cast(is_missing), fitted.indicator_.features_.tolist())
@@ -101,7 +107,7 @@ def _one_hot_encoder(graph: OnnxGraph, fitted: Any, matrix: str) -> str:
             columns.append(graph.cast(graph.add("Equal", column, graph.constant([named]))))
         if np.isnan(categories[-1]) and dropped != len(categories) - 1:  # it sorts a missing value to the end
             columns.append(graph.cast(graph.add("IsNaN", column)))
-    return graph.add("Concat", *columns, axis=1)
+    return graph.add("Concat", *columns, axis=1) if columns else graph.columns(matrix, [])
 
 
 def _function_transformer(graph: OnnxGraph, fitted: Any, matrix: str) -> str:

@@ -96,9 +96,13 @@ def _as_archive(project: Project, version: Version) -> bytes:
 def _as_onnx(package: ModelPackage, name: str, version: Version) -> bytes:
     try:
         from nightshift.export.onnx_model import onnx_model
+        from nightshift.export.refusal import not_exported
     except ImportError as error:
         raise _not_installed(error) from None
-    return onnx_model(package, name, version.number, version.digest)
+    try:
+        return onnx_model(package, name, version.number, version.digest)
+    except RecursionError:
+        raise not_exported("the estimator", "a tree of hundreds of levels") from None
 
 
 def _not_installed(error: ImportError) -> TerminalError:
@@ -112,18 +116,20 @@ def _not_installed(error: ImportError) -> TerminalError:
 def _compare(project: Project, package: ModelPackage, onnx: bytes, night: date | None) -> GraphComparison:
     try:
         from nightshift.export.comparison import OnnxScorer
-
-        scorer = OnnxScorer(onnx)
     except ImportError as error:
         raise _not_installed(error) from None
-    night = _newest_night(project) if night is None else night
+    name, night = project.definition.name, _newest_night(project) if night is None else night
     rows = project.read(features_table(project.definition), night, night, columns=tuple(package.encoder.types))
     if not rows.num_rows:
-        fix = f"nightshift build {project.definition.name}, or name another --night"
-        raise TerminalError(
-            "the night has no published features", where=project.definition.name, received=str(night), fix=fix
-        )
-    return GraphComparison(night, rows.num_rows, largest_difference(scorer.score(rows), package.score(rows)))
+        fix = f"nightshift build {name}, or name another --night"
+        raise TerminalError("the night has no published features", where=name, received=str(night), fix=fix)
+    expected = package.score(rows)
+    try:
+        scores = OnnxScorer(onnx).score(rows)
+    except Exception as error:  # onnxruntime has no class for what it refuses
+        fix = "serve the version by `nightshift serve` or MLflow"
+        raise TerminalError(f"onnxruntime refuses the graph: {first_line(error)}", where=name, fix=fix) from None
+    return GraphComparison(night, rows.num_rows, largest_difference(scores, expected))
 
 
 def _newest_night(project: Project) -> date:
@@ -141,9 +147,10 @@ def largest_difference(scores: Matrix, expected: Matrix) -> float:
     Raises:
         TerminalError: If it is above what rounding explains, or one has a score where the other has none.
     """
-    difference = np.abs(scores - expected) / np.maximum(1.0, np.abs(expected))
-    both_missing = np.isnan(scores) & np.isnan(expected)
-    largest = float(np.max(np.where(both_missing, 0.0, difference), initial=0.0))
+    equal = (scores == expected) | (np.isnan(scores) & np.isnan(expected))
+    with np.errstate(invalid="ignore"):
+        difference = np.abs(scores - expected) / np.maximum(1.0, np.abs(expected))
+    largest = float(np.max(np.where(equal, 0.0, difference), initial=0.0))
     if not largest <= TOLERANCE:
         raise TerminalError(
             "the graph gives other scores than the version, and was not written",

@@ -40,6 +40,10 @@ def boosted(**params: Any) -> Any:
     return HistGradientBoostingClassifier(max_iter=30, min_samples_leaf=5, categorical_features=CATEGORIES, **params)
 
 
+def boosted_numbers() -> Any:
+    return HistGradientBoostingClassifier(max_iter=10)
+
+
 def boosted_number(**params: Any) -> Any:
     return HistGradientBoostingRegressor(max_iter=30, min_samples_leaf=5, categorical_features=CATEGORIES, **params)
 
@@ -105,6 +109,31 @@ VERSIONS: dict[str, tuple[Callable[[], ModelPackage], float]] = {
         ),
         IN_DOUBLES,
     ),
+    "logistic, scaled otherwise": (
+        lambda: version(
+            make_pipeline(
+                "passthrough",
+                SimpleImputer(strategy="constant", fill_value=-7),
+                ColumnTransformer(
+                    [
+                        ("weighted", StandardScaler(with_mean=False), [0]),
+                        ("first", OneHotEncoder(drop="first", handle_unknown="ignore"), CATEGORIES),
+                        ("dropped", "drop", [2]),
+                        ("none", StandardScaler(), []),
+                    ],
+                    remainder=MaxAbsScaler(clip=True),
+                    transformer_weights={"weighted": 3.0},
+                ),
+                LogisticRegression(max_iter=500),
+            )
+        ),
+        IN_DOUBLES,
+    ),
+    "boosted, clipped": (lambda: version(make_pipeline(MinMaxScaler(clip=True), boosted_numbers())), IN_DOUBLES),
+    "XGBoost, weighed and isotonic": (
+        lambda: version(XGBClassifier(n_estimators=10, scale_pos_weight=4), calibration="isotonic"),
+        IN_FLOATS,
+    ),
     "LightGBM, encoded": (
         lambda: version(make_pipeline(ENCODED, MaxAbsScaler(), LGBMClassifier(n_estimators=20))),
         IN_DOUBLES,
@@ -135,6 +164,41 @@ def require_equal_scores(name: str, count: int) -> None:
         predicted = np.array(columns["prediction"].to_pylist(), dtype=object)
         assert np.array_equal(outputs["prediction"][clear, 0], predicted[clear])
         assert np.allclose(outputs["score"][:, 0], np.array(columns["score"]), rtol=0, atol=tolerance)
+
+
+def renamed(package: ModelPackage, names: dict[str, str]) -> ModelPackage:
+    encoder = package.encoder
+    types = {names.get(name, name): kind for name, kind in encoder.types.items()}
+    categories = {names.get(name, name): values for name, values in encoder.categories.items()}
+    return replace(package, encoder=replace(encoder, types=types, categories=categories))
+
+
+def test_features_may_be_called_as_they_like_but_not_as_an_output() -> None:
+    package, table = version(boosted()), rows(9, 500)
+    names = {"age": "constant_0", "city": "sub 3", "weight": "ü'b", "kind": "rows", "count": "gather_1"}
+    graph = onnx_model(renamed(package, names), "tiny", 3, "d1gest")
+    scores = OnnxScorer(graph).score(table.rename_columns(names))
+    assert np.allclose(scores, package.score(table), rtol=0, atol=IN_DOUBLES)
+    for output in ("score", "prediction", "probabilities"):
+        with pytest.raises(TerminalError, match=f"tiny: a feature has the name of an output; received '{output}'"):
+            onnx_model(renamed(package, {"age": output}), "tiny", 3, "d1gest")
+
+
+def test_a_score_depends_neither_on_threads_nor_on_the_other_rows() -> None:
+    import onnxruntime
+
+    for package in (version(boosted()), version(XGBClassifier(n_estimators=200), CLASS)):
+        graph = onnx_model(package, "tiny", 3, "d1gest")
+        table = rows(9, 300)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 4
+        scorer, threaded = OnnxScorer(graph), OnnxScorer(graph)
+        threaded._session = onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        expected = scorer.score(table)
+        for place in (0, 7, 299):
+            assert np.allclose(scorer.score(table.slice(place, 1)), expected[place], rtol=0, atol=1e-15)
+            assert np.allclose(threaded.score(table.slice(place, 1)), expected[place], rtol=0, atol=1e-15)
+        assert np.allclose(threaded.score(table), expected, rtol=0, atol=1e-15)
 
 
 def test_an_estimator_that_knows_other_classes_than_the_version_is_refused() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -146,6 +147,8 @@ def test_a_graph_with_other_scores_is_not_written(
         ([np.nan], [0.5], None),
         ([0.5], [np.nan], None),
         ([np.inf], [0.5], None),
+        ([np.inf, -np.inf], [np.inf, -np.inf], 0.0),
+        ([np.inf], [-np.inf], None),
     ],
 )
 def test_differences_beyond_rounding_and_scores_of_one_alone_are_refused(
@@ -156,6 +159,20 @@ def test_differences_beyond_rounding_and_scores_of_one_alone_are_refused(
             largest_difference(np.array(scores), np.array(expected))
     else:
         assert largest_difference(np.array(scores), np.array(expected)) == pytest.approx(difference, rel=1e-3)
+
+
+@pytest.mark.parametrize("package", ["onnx", "onnxruntime"])
+def test_without_the_group_of_packages_it_is_named(
+    start: Start, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str
+) -> None:
+    start(1)
+    publish_features(project, NIGHT, 3)
+    for name in [name for name in sys.modules if name.startswith("nightshift.export.") and name != versions.__name__]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(TerminalError, match=f"the package {package} is not installed; fix: install the"):
+        export_version(project, ExportFormat.onnx, str(tmp_path / "new"))
+    assert export_version(project, ExportFormat.archive, str(tmp_path)).comparison is None
 
 
 def test_a_file_that_cannot_be_written_is_one_line(start: Start, project: Project) -> None:
