@@ -11,6 +11,7 @@ import io
 import json
 import tarfile
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from nightshift.service_errors import explain, explain_at
 CONTENTS = "nightshift.json"
 FORMAT = 1
 MOST_BYTES = 4 * 2**30  # of all files: an archive of zeros may be a thousand times as large as its file
+ODD = (KeyError, ValueError, TypeError, AttributeError, RecursionError)  # what contents of another shape raise
 FIX = "make it by `nightshift export <model> --format archive`"
 
 
@@ -102,7 +104,7 @@ def read_archive(location: str, digest: str | None = None) -> ArchivedVersion:
             {name: files[name] for name in names},
         )
         form = contents["format"]
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
+    except ODD as error:
         missing = f"{CONTENTS} or a file that it names is missing or has another shape: {first_line(error)}"
         raise TerminalError("this is no archive of a version", where=location, received=missing, fix=FIX) from None
     if form != FORMAT:
@@ -119,7 +121,15 @@ def read_archive(location: str, digest: str | None = None) -> ArchivedVersion:
 
 
 def _unpacked(folder: Path) -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+    """The files that the archive names, of those in a folder, which may have others of any size."""
+    try:
+        files = {file.name: file for file in folder.iterdir() if file.is_file()}
+        contents, named = files[CONTENTS].read_bytes() if CONTENTS in files else b"", []
+        with suppress(*ODD):
+            named = [name for name in json.loads(contents)["files"] if name in files]
+        return {CONTENTS: contents} | {name: files[name].read_bytes() for name in named}
+    except OSError as error:
+        raise _unreadable(str(folder), first_line(error)) from None
 
 
 def _packed(location: str) -> dict[str, bytes]:

@@ -58,8 +58,23 @@ def test_a_folder_that_it_was_unpacked_to_is_read_and_other_files_in_it_are_igno
     with tarfile.open(fileobj=io.BytesIO(written())) as source:
         source.extractall(tmp_path, filter="data")
     (tmp_path / "lost+found").mkdir()
-    (tmp_path / "notes.txt").write_text("of somebody")
+    with (tmp_path / "notes.txt").open("wb") as notes:
+        notes.truncate(2**40)  # which no memory holds
     assert read_archive(str(tmp_path)) == EXPECTED
+
+
+def test_a_folder_without_a_file_that_is_named_is_refused(tmp_path: Path) -> None:
+    for name, content in members(written()).items():
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "estimator.skops").unlink()
+    with pytest.raises(TerminalError, match=r"no archive of a version.*estimator\.skops"):
+        read_archive(str(tmp_path))
+    (tmp_path / "estimator.skops").symlink_to("/etc/hostname")
+    with pytest.raises(TerminalError, match="the package in the archive is another one"):
+        read_archive(str(tmp_path))
+    (tmp_path / CONTENTS).unlink()
+    with pytest.raises(TerminalError, match="no archive of a version"):
+        read_archive(str(tmp_path))
 
 
 def test_an_archive_that_others_packed_is_read(tmp_path: Path) -> None:
