@@ -41,8 +41,12 @@ def archived_models(locations: Sequence[str], settings: Settings) -> list[Served
         settings: Which digest is demanded.
 
     Raises:
-        TerminalError: If one cannot be read or loaded, or two are of one model.
+        TerminalError: If one cannot be read or loaded, two are of one model, or rows are to be kept.
     """
+    if settings.serving.keep:
+        fix = "unset it, or serve the model from the registry"
+        where = "environment variable NIGHTSHIFT_SERVING__KEEP"
+        raise TerminalError("rows that an archive scores have no table to be kept in", where=where, fix=fix)
     digest = settings.serving.digest
     models: list[ServedModel] = [ArchivedModel(location, digest, settings.tree_sums) for location in locations]
     names = [model.name for model in models]

@@ -68,6 +68,11 @@ def test_two_archives_of_one_model_are_refused(archive: str) -> None:
         archived_models([archive, archive], Settings())
 
 
+def test_rows_of_an_archive_cannot_be_kept(archive: str) -> None:
+    with pytest.raises(TerminalError, match="NIGHTSHIFT_SERVING__KEEP: rows that an archive scores have no table"):
+        archived_models([archive], Settings(serving=ServingSettings(keep=True)))
+
+
 def test_the_digest_of_the_settings_is_demanded(archive: str) -> None:
     settings = Settings(serving=ServingSettings(digest="0" * 64))
     with pytest.raises(TerminalError, match="the package in the archive is another one"):
