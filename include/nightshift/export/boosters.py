@@ -46,7 +46,7 @@ def of_scikit_learn(estimator: Any) -> Booster:
     features, codes = _input_features(estimator)
     trees = [(position, _with_features(tree, features, codes)) for position, tree in trees_of(estimator)]
     start = np.asarray(estimator._baseline_prediction, dtype=np.float64).reshape(-1).tolist()
-    return Booster(Ensemble(trees, start), _link_of_scikit_learn(estimator))
+    return Booster(Ensemble.of(start, trees), _link_of_scikit_learn(estimator))
 
 
 def _link_of_scikit_learn(estimator: Any) -> Link:
@@ -111,7 +111,7 @@ def of_lightgbm(model: LightgbmModel) -> Booster:
     sums, trees = content["num_tree_per_iteration"], content["tree_info"]
     share = sums / len(trees) if content["average_output"] else 1.0
     placed = [(number % sums, _lightgbm_tree(tree["tree_structure"], share)) for number, tree in enumerate(trees)]
-    return Booster(Ensemble(placed, [0.0] * sums), LIGHTGBM_LINKS[objective](options))
+    return Booster(Ensemble(placed, sums), LIGHTGBM_LINKS[objective](options))
 
 
 def _lightgbm_tree(node: Mapping[str, Any], share: float) -> Tree:
@@ -174,7 +174,7 @@ def of_xgboost(model: XgboostModel, categories: Mapping[int, int]) -> Booster:
     params = learner["learner_model_param"]
     sums = max(1, int(params["num_class"]))
     start = [_margin(objective, base) for base in _numbers(params["base_score"])]
-    return Booster(Ensemble(trees, start * (sums // len(start))), XGBOOST_LINKS[objective], in_floats=True)
+    return Booster(Ensemble.of(start * (sums // len(start)), trees), XGBOOST_LINKS[objective], in_floats=True)
 
 
 def _numbers(text: str) -> list[float]:

@@ -21,12 +21,17 @@ class Ensemble:
     """Trees whose values are added.
 
     Attributes:
-        trees: Each with the position of its sum.
-        start: What each sum begins with.
+        trees: Each with the position of its sum, in the order in which they are added.
+        sums: The number of sums.
     """
 
     trees: Sequence[tuple[int, Tree]] = field(repr=False)
-    start: Sequence[float]
+    sums: int
+
+    @classmethod
+    def of(cls, start: Sequence[float], trees: Sequence[tuple[int, Tree]]) -> Ensemble:
+        """The trees after what each sum begins with, which is a tree of one leaf."""
+        return cls([*((position, Leaf(value)) for position, value in enumerate(start)), *trees], len(start))
 
 
 def add_ensemble(graph: OnnxGraph, ensemble: Ensemble, matrix: str) -> str:
@@ -34,11 +39,11 @@ def add_ensemble(graph: OnnxGraph, ensemble: Ensemble, matrix: str) -> str:
     nodes = _Nodes()
     for position, tree in ensemble.trees:
         nodes.add_tree(tree, position)
-    sums = graph.add(
+    return graph.add(
         "TreeEnsemble",
         matrix,
         domain=ML,
-        n_targets=len(ensemble.start),
+        n_targets=ensemble.sums,
         aggregate_function=SUM,
         post_transform=NO_TRANSFORM,
         tree_roots=nodes.roots,
@@ -54,7 +59,6 @@ def add_ensemble(graph: OnnxGraph, ensemble: Ensemble, matrix: str) -> str:
         leaf_weights=tensor(nodes.values),
         **({"membership_values": tensor(nodes.members)} if nodes.members else {}),
     )
-    return graph.add("Add", sums, graph.constant([list(ensemble.start)]))
 
 
 class _Nodes:

@@ -5,8 +5,6 @@ Exponentials are computed of doubles and rounded, as those of the C library are 
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from nightshift.export.ensembles import Ensemble, add_ensemble
 from nightshift.export.graph import FLOAT, OnnxGraph
 
@@ -14,20 +12,13 @@ LEAST_ODDS = -88.7  # below, XGBoost's exponential would be infinite
 
 
 def add_float_sums(graph: OnnxGraph, ensemble: Ensemble, matrix: str) -> str:
-    """Adds the sums of the trees, shape (rows, sums): from the start on, tree by tree."""
-    count = len(ensemble.trees)
-    leaves = replace(
-        ensemble,
-        trees=[(place, tree) for place, (_, tree) in enumerate(ensemble.trees)],
-        start=[0.0] * count,
-    )
+    """Adds the sums of the trees, shape (rows, sums), tree by tree."""
+    leaves = Ensemble([(place, tree) for place, (_, tree) in enumerate(ensemble.trees)], len(ensemble.trees))
     rounded = graph.cast(graph.cast(matrix, FLOAT))  # it compares floats
     values = graph.cast(add_ensemble(graph, leaves, rounded), FLOAT)
-    start = graph.add("Mul", graph.columns(values, [0]), graph.floats([[0.0]]))
     sums = []
-    for position, first in enumerate(ensemble.start):
-        of_sum = graph.columns(values, [place for place, (owner, _) in enumerate(ensemble.trees) if owner == position])
-        terms = graph.add("Concat", graph.add("Add", start, graph.floats([[first]])), of_sum, axis=1)
+    for position in range(ensemble.sums):
+        terms = graph.columns(values, [place for place, (owner, _) in enumerate(ensemble.trees) if owner == position])
         sums.append(graph.columns(graph.add("CumSum", terms, graph.positions(1)), [-1]))
     return graph.add("Concat", *sums, axis=1)
 
