@@ -68,10 +68,10 @@ def _add_scikit_learn(graph: OnnxGraph, fitted: Any, matrix: str) -> str:
         return _add_booster(graph, of_scikit_learn(fitted), matrix)
     if not is_own or (link := _linear_link(fitted, name)) is None:
         raise not_exported("estimator", name)
-    weights = graph.constant(np.asarray(fitted.coef_, dtype=np.float64).reshape(-1, fitted.n_features_in_).T)
-    sums = graph.add("MatMul", matrix, weights)
-    start = np.broadcast_to(fitted.intercept_, np.asarray(fitted.coef_).reshape(-1, fitted.n_features_in_).shape[:1])
-    return link(graph, graph.add("Add", sums, graph.constant(start.reshape(1, -1))))
+    weights = np.asarray(fitted.coef_, dtype=np.float64).reshape(-1, fitted.n_features_in_)
+    sums = graph.add("MatMul", matrix, graph.constant(weights.T))
+    start = np.broadcast_to(fitted.intercept_, (1, len(weights)))  # a number if it is not fitted
+    return link(graph, graph.add("Add", sums, graph.constant(start)))
 
 
 def _linear_link(fitted: Any, name: str) -> Link | None:

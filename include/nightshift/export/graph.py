@@ -14,6 +14,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from nightshift.errors import TerminalError, first_line
+from nightshift.export.refusal import INSTEAD
 
 ML = "ai.onnx.ml"
 OPSETS = {"": 21, ML: 5}  # the first with ensembles of trees in doubles
@@ -95,8 +96,8 @@ class OnnxGraph:
         try:
             onnx.checker.check_model(model, full_check=True)
         except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as error:
-            fix = "serve the version by `nightshift serve` or MLflow"
-            raise TerminalError("the graph is not valid", where=name, received=first_line(error), fix=fix) from None
+            received = first_line(error)
+            raise TerminalError("the graph is not valid", where=name, received=received, fix=INSTEAD) from None
         return bytes(model.SerializeToString(deterministic=True))
 
     def _constant(self, values: npt.NDArray[Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from nightshift.errors import TerminalError
 
+INSTEAD = "serve the version by `nightshift serve` or MLflow"
 EXPORTED = (
     "scikit-learn's linear and logistic models and histogram gradient boosting, LightGBM's and XGBoost's trees, after "
     "its scalers, imputers, one-hot encoders, pipelines and column transformers"
@@ -22,5 +23,5 @@ def not_exported(part: str, received: object) -> TerminalError:
         where=part,
         received=received,
         allowed=EXPORTED,
-        fix="serve the version by `nightshift serve` or MLflow, or train one without this",
+        fix=f"{INSTEAD}, or train one without this",
     )

@@ -10,6 +10,7 @@ import numpy as np
 
 from nightshift.errors import NotYetAvailable, TerminalError, first_line
 from nightshift.export.formats import ExportFormat
+from nightshift.export.refusal import INSTEAD, not_exported
 from nightshift.lake.files import as_uri, write_bytes
 from nightshift.lake.read import published_dates
 from nightshift.lake.tables import features_table, ignored_columns
@@ -96,7 +97,6 @@ def _as_archive(project: Project, version: Version) -> bytes:
 def _as_onnx(package: ModelPackage, name: str, version: Version) -> bytes:
     try:
         from nightshift.export.onnx_model import onnx_model
-        from nightshift.export.refusal import not_exported
     except ImportError as error:
         raise _not_installed(error) from None
     try:
@@ -127,8 +127,7 @@ def _compare(project: Project, package: ModelPackage, onnx: bytes, night: date |
     try:
         scores = OnnxScorer(onnx).score(rows)
     except Exception as error:  # onnxruntime has no class for what it refuses
-        fix = "serve the version by `nightshift serve` or MLflow"
-        raise TerminalError(f"onnxruntime refuses the graph: {first_line(error)}", where=name, fix=fix) from None
+        raise TerminalError(f"onnxruntime refuses the graph: {first_line(error)}", where=name, fix=INSTEAD) from None
     return GraphComparison(night, rows.num_rows, largest_difference(scores, expected))
 
 
@@ -156,7 +155,7 @@ def largest_difference(scores: Matrix, expected: Matrix) -> float:
             "the graph gives other scores than the version, and was not written",
             received=f"a difference of {largest:.3g}",
             allowed=f"at most {TOLERANCE:g}",
-            fix="serve the version by `nightshift serve` or MLflow",
+            fix=INSTEAD,
         )
     return largest
 

@@ -11,8 +11,8 @@ import io
 import json
 import tarfile
 from collections.abc import Collection, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,6 @@ from nightshift.service_errors import explain, explain_at
 CONTENTS = "nightshift.json"
 FORMAT = 1
 MOST_BYTES = 4 * 2**30  # of all files: an archive of zeros may be a thousand times as large as its file
-ODD = (KeyError, ValueError, TypeError, AttributeError, RecursionError)  # what contents of another shape raise
 FIX = "make it by `nightshift export <model> --format archive`"
 
 
@@ -91,20 +90,19 @@ def read_archive(location: str, digest: str | None = None) -> ArchivedVersion:
         TerminalError: If it cannot be read, is no such archive, or its package is another one.
     """
     folder = Path(local_path(as_uri(location)))
-    files = _unpacked(folder) if folder.is_dir() else _packed(location)
+    read = partial(_read_unpacked, folder) if folder.is_dir() else _packed(location).__getitem__
     try:
-        contents = json.loads(files[CONTENTS])
-        names = [str(name) for name in contents["files"]]
+        contents = json.loads(read(CONTENTS))
         version = ArchivedVersion(
             str(contents["model"]),
             str(contents["description"]),
             int(contents["version"]),
             str(contents["digest"]),
             tuple(contents["ignored"]),
-            {name: files[name] for name in names},
+            {str(name): read(name) for name in contents["files"]},
         )
         form = contents["format"]
-    except ODD as error:
+    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         missing = f"{CONTENTS} or a file that it names is missing or has another shape: {first_line(error)}"
         raise TerminalError("this is no archive of a version", where=location, received=missing, fix=FIX) from None
     if form != FORMAT:
@@ -120,14 +118,18 @@ def read_archive(location: str, digest: str | None = None) -> ArchivedVersion:
     return version
 
 
-def _unpacked(folder: Path) -> dict[str, bytes]:
-    """The files that the archive names, of those in a folder, which may have others of any size."""
+def _read_unpacked(folder: Path, name: str) -> bytes:
+    """A file of a folder, which may have others of any size.
+
+    Raises:
+        KeyError: If there is none of this name in it.
+        TerminalError: If it cannot be read.
+    """
+    file = folder / name
+    if file.name != name or not file.is_file():
+        raise KeyError(name)
     try:
-        files = {file.name: file for file in folder.iterdir() if file.is_file()}
-        contents, named = files[CONTENTS].read_bytes() if CONTENTS in files else b"", []
-        with suppress(*ODD):
-            named = [name for name in json.loads(contents)["files"] if name in files]
-        return {CONTENTS: contents} | {name: files[name].read_bytes() for name in named}
+        return file.read_bytes()
     except OSError as error:
         raise _unreadable(str(folder), first_line(error)) from None
 
