@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -24,20 +25,18 @@ def serve(
 ) -> None:
     """Serve the champions of models by an API, until Ctrl-C; see docs/serving.md."""
     from nightshift.definition.load import definition_folders
-    from nightshift.serving.access import require_access_rule
     from nightshift.serving.server import archived_models, registered_models
     from nightshift.serving.server import serve as serve_models
 
     settings = get_settings()
-    require_access_rule(settings.serving, host)
     if models and archive:
         raise TerminalError("models are served from the registry or from archives", where="nightshift serve")
     if archive:
-        served = archived_models(archive, settings)
+        load = partial(archived_models, archive, settings)
     else:
         names = models or [folder.name for folder in definition_folders(settings.models_path)]
-        served = registered_models(list(dict.fromkeys(names)), settings)
-    serve_models(served, settings.serving, host, port, write_line)
+        load = partial(registered_models, list(dict.fromkeys(names)), settings)
+    serve_models(load, settings.serving, host, port, write_line)
 
 
 def parity(

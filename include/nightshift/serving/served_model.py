@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -27,7 +28,7 @@ from nightshift.serving.served_version import ServedVersion
 log = logging.getLogger(__name__)
 
 
-class ServedModel:
+class ServedModel(ABC):
     """A model whose champion answers requests.
 
     Args:
@@ -50,9 +51,9 @@ class ServedModel:
         self.looked_at: datetime | None = None
         self.keeper: RowKeeper | None = None
 
+    @abstractmethod
     def follow(self) -> None:
         """Looks for the champion, and loads it if it is another; never fails."""
-        raise NotImplementedError
 
 
 class RegisteredModel(ServedModel):

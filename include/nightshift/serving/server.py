@@ -56,12 +56,16 @@ def archived_models(locations: Sequence[str], settings: Settings) -> list[Served
 
 
 def serve(
-    models: Sequence[ServedModel], settings: ServingSettings, host: str, port: int, write: Callable[[str], None]
+    load: Callable[[], Sequence[ServedModel]],
+    settings: ServingSettings,
+    host: str,
+    port: int,
+    write: Callable[[str], None],
 ) -> None:
     """Serves models until SIGTERM or Ctrl-C; requests that are under way are answered.
 
     Args:
-        models: The models.
+        load: Gives the models; called once it is known that not everybody may ask.
         settings: Who may ask, and how much.
         host: The address to listen on.
         port: The port; 0: any that is free.
@@ -72,6 +76,7 @@ def serve(
     """
     require_access_rule(settings, host)
     logging.getLogger("nightshift").setLevel(logging.INFO)
+    models = load()
     with _listen(host, port) as listener:
         address = listener.getsockname()
         write(f"http://{address[0]}:{address[1]} serves {', '.join(model.name for model in models)}; Ctrl-C stops it")

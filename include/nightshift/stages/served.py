@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import operator
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import reduce
@@ -55,7 +55,8 @@ def measure_served(project: Project, day: date, run_id: str) -> list[Measurement
     """
     definition = project.definition
     versions = Counter[int]()
-    for rows in _files(project, day, ("served_version",)):
+    files = served_files(project, day)
+    for rows in _rows(project, files, ("served_version",)):
         versions.update(rows["served_version"].to_pylist())
     if not versions:
         fix = f"set NIGHTSHIFT_SERVING__KEEP=true where `nightshift serve {definition.name}` runs, or name another day"
@@ -63,21 +64,32 @@ def measure_served(project: Project, day: date, run_id: str) -> list[Measurement
     number, _ = versions.most_common(1)[0]
     version = project.registry.version(number)
     reference, baseline = drift_baseline(project, version)
-    profile = _profile(project, day, number, reference)
+    profile = _profile(project, files, number, reference)
     served = ScoredNight(day, profile, definition.watched_features, number, importance_of(project, version))
     drift = drift_of_night(served, baseline)
-    skew = _as_measurements(measure_skew(project, day))
+    skew = _as_measurements(measure_skew(project, files))
     project.record(DRIFT, day, drift, run_id)
     project.record(SKEW, day, skew, run_id)
     return [*drift, *skew]
 
 
-def measure_skew(project: Project, day: date) -> ServedSkew:
-    """Compares the features of the observations that were served on a day with those of the nights they are of."""
+def served_files(project: Project, day: date) -> Sequence[str]:
+    """The files of the rows that the API kept on a day: one has those of an hour."""
+    partition = published_partitions(project.lake, serving_table(project.definition), within=(day, day)).get(day)
+    return partition.files if partition else ()
+
+
+def measure_skew(project: Project, files: Sequence[str]) -> ServedSkew:
+    """Compares the features of served observations with those of the nights that they are of.
+
+    Args:
+        project: The model.
+        files: The files of the rows that the API kept.
+    """
     features, key = list(project.definition.feature_types), list(key_within_night(project.definition))
     nights: dict[date, pa.Table] = {}
     skew = ServedSkew()
-    for rows in _files(project, day, (*key, *features, "served_night")):
+    for rows in _rows(project, files, (*key, *features, "served_night")):
         for night in filter(None, pc.unique(rows["served_night"]).to_pylist()):
             if night not in nights:
                 nights[night] = project.read(
@@ -92,15 +104,12 @@ def measure_skew(project: Project, day: date) -> ServedSkew:
     return skew
 
 
-def _files(project: Project, day: date, columns: tuple[str, ...]) -> Iterator[pa.Table]:
-    """The rows of a day, file by file: one has those of an hour."""
-    spec = serving_table(project.definition)
-    partition = published_partitions(project.lake, spec, within=(day, day)).get(day)
-    for file in partition.files if partition else ():
-        yield read_files([file], spec, columns)
+def _rows(project: Project, files: Sequence[str], columns: Sequence[str]) -> Iterator[pa.Table]:
+    """Rows that the API kept, file by file."""
+    return (read_files([file], serving_table(project.definition), columns) for file in files)
 
 
-def _profile(project: Project, day: date, version: int, reference: ModelReference) -> NightProfile:
+def _profile(project: Project, files: Sequence[str], version: int, reference: ModelReference) -> NightProfile:
     """The profile of the rows that a version scored, over the bins of its reference."""
     columns, profiler = serving_table(project.definition).columns, Profiler.of(reference)
     scores = {f"{SERVED}{name}": name for name in SCORED_COLUMNS.values() if f"{SERVED}{name}" in columns}
@@ -112,8 +121,7 @@ def _profile(project: Project, day: date, version: int, reference: ModelReferenc
             return NightProfile.empty(of_version.num_rows)
         return profiler(of_version.select(features), of_version.select(list(scores)).rename_columns(scores))
 
-    files = _files(project, day, (*features, *scores, "served_version"))
-    return reduce(operator.add, map(profile, files))
+    return reduce(operator.add, map(profile, _rows(project, files, (*features, *scores, "served_version"))))
 
 
 def _differing(served: pa.ChunkedArray, published: pa.ChunkedArray) -> int:

@@ -20,7 +20,7 @@ from nightshift.registry.reference import SCORES
 from nightshift.serving.kept_rows import RowKeeper, ScoredRequest
 from nightshift.serving.served_version import ServedVersion
 from nightshift.stages import drift as drift_stage
-from nightshift.stages.served import DRIFT, SKEW, _profile, measure_served, measure_skew
+from nightshift.stages.served import DRIFT, SKEW, _profile, measure_served, measure_skew, served_files
 from nightshift.types import Measurement
 from unit.registry.trainings import Start
 from unit.training.machines import dated_machines, machines
@@ -89,7 +89,7 @@ def test_the_profile_is_that_of_all_rows_that_one_version_scored(start: Start, p
     profiler = Profiler.of(reference)
     assert profiler is not None
     scores = pa.table({"score": version_of(project, 2).package.score(rows)})
-    profile = _profile(project, TODAY, 2, reference)
+    profile = _profile(project, served_files(project, TODAY), 2, reference)
     assert profile.features.counts.keys() == {"busy", "kind", "machine_failures_3d"}
     expected = profiler(rows, scores).to_json()
     assert profile.features.rows == 40
@@ -119,7 +119,7 @@ def test_observations_are_compared_with_their_night(start: Start, project: Proje
     serve(project, 1, observations(50).slice(30), NIGHT)  # keys that the night has not
     serve(project, 1, rows, NIGHT + timedelta(days=1))  # which is not published
     serve(project, 1, rows.drop_columns("machine"))  # features that were sent
-    skew = measure_skew(project, TODAY)
+    skew = measure_skew(project, served_files(project, TODAY))
     assert (skew.observations, dict(skew.differing)) == (20, {})
     assert overall(measure_served(project, TODAY, ""), SKEW).verdict == "pass"
 
@@ -132,7 +132,7 @@ def test_every_value_that_differs_is_counted(start: Start, project: Project) -> 
     serve(project, 1, busy, NIGHT)
     kind = changed(rows.slice(10, 4), "kind", lambda values: pa.array([None, *values.to_pylist()[1:]]))
     serve(project, 1, kind, NIGHT)
-    skew = measure_skew(project, TODAY)
+    skew = measure_skew(project, served_files(project, TODAY))
     assert (skew.observations, dict(skew.differing)) == (14, {"busy": 10, "kind": 1})
     night = overall(measure_served(project, TODAY, ""), SKEW)
     assert (night.value, night.sample_size, night.verdict) == (11, 14, "warn")
