@@ -193,7 +193,7 @@ class ServingSettings(_Group):
     digest: str | None = Field(
         None,
         pattern="^[0-9a-f]{64}$",
-        description="The digest that the package of a served archive has to have; `nightshift export` prints it.",
+        description="The digest that a served archive has to have; `nightshift export --format archive` prints it.",
     )
     max_body: int = Field(16 * 2**20, ge=1, le=2**31, description="Bytes that the body of a request may have.")
     max_rows: int = Field(100_000, ge=1, le=10**8, description="Rows that a request may have.")

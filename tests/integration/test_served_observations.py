@@ -208,7 +208,7 @@ def test_observations_are_held_to_the_contract(api: TestClient, row: dict[str, A
     ("night", "status", "message"),
     [
         ("2023-12-31", 404, "that night's features are not published; received '2023-12-31'"),
-        ("2024-03-01", 404, "allowed: a published night, 2024-01-01 to 2024-01-31"),
+        ("2024-03-01", 404, "allowed: a published date, 2024-01-01 to 2024-01-31"),
         ("soon", 422, "query: night: "),
     ],
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from datetime import datetime
+from datetime import date
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -39,7 +39,7 @@ def features(model: Model, format: OutputFormat = Format.table) -> None:
 def leakcheck(
     model: Model,
     dates: Annotated[
-        list[datetime] | None, typer.Option(formats=DATE, help="A published night; may be given more than once.")
+        list[date] | None, typer.Option(**DATE, help="A published night; may be given more than once.")
     ] = None,
     nights: Annotated[int, typer.Option(min=1, help="Number of published nights to draw if no date is given.")] = 20,
     seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
@@ -51,7 +51,7 @@ def leakcheck(
     from nightshift.stages.leakcheck import check_leaks
 
     project = Project(model)
-    days = [day.date() for day in dates] if dates else sample_nights(project.lake, project.definition, nights, seed)
+    days = dates or sample_nights(project.lake, project.definition, nights, seed)
     with progress() as show:
         comparison = check_leaks(project, days, show)
         labels = check_label_leaks(project, days)
@@ -71,22 +71,22 @@ def leakcheck(
         raise typer.Exit(1)
 
 
-def skew(model: Model, night: Annotated[datetime, typer.Option(formats=DATE, help="A published night.")]) -> None:
+def skew(model: Model, night: Annotated[date, typer.Option(**DATE, help="A published night.")]) -> None:
     """Compute a published night and its labels again by brute force from raw rows, and compare every cell."""
     from nightshift.project import Project
     from nightshift.stages.label_checks import check_label_skew
     from nightshift.stages.skew import check_skew
 
-    project, day = Project(model), night.date()
+    project = Project(model)
     with progress() as show:
-        comparison = check_skew(project, day, show)
-        labels = check_label_skew(project, day)
+        comparison = check_skew(project, night, show)
+        labels = check_label_skew(project, night)
     method = "by brute force from raw rows"
-    faults = _report(f"features.{model}, {day}", comparison, method) | _redefined(model, comparison)
+    faults = _report(f"features.{model}, {night}", comparison, method) | _redefined(model, comparison)
     if labels is not None:
-        faults |= _report(f"label of {model}, {day}", labels, method)
+        faults |= _report(f"label of {model}, {night}", labels, method)
     elif project.definition.label.window is not None:
-        console.print(f"label of {model}, {day}: not final yet: not checked", highlight=False)
+        console.print(f"label of {model}, {night}: not final yet: not checked", highlight=False)
     if faults:
         raise typer.Exit(1)
 

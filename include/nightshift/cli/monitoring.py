@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nightshift.cli.output import DATE, Format, Model, OutputFormat, write_line, write_rows
+from nightshift.cli.output import DATE, Format, Model, OutputFormat, write_line, write_note, write_rows
 from nightshift.definition.load import load_part
 from nightshift.definition.monitoring_rules import retrain_problems
 from nightshift.definition.retrain import Retrain
@@ -36,32 +36,49 @@ def alerts(
 
 def served(
     model: Model,
-    day: Annotated[datetime, typer.Option("--on", formats=DATE, help="A day, in UTC.")],
+    day: Annotated[date, typer.Option("--on", **DATE, help="A day, in UTC.")],
     format: OutputFormat = Format.table,
 ) -> None:
-    """Measure the drift and the skew of the rows that the API kept on a day, and record both."""
+    """Measure the drift and the skew of the rows that the API kept on a day, and record both.
+
+    They are recorded in `monitoring.<model>` with the day as their `score_date`. Rows that wait for their publication
+    are not measured.
+    """
     from nightshift.project import Project
+    from nightshift.serving.kept_rows import waiting_rows
     from nightshift.stages.served import measure_served
     from nightshift.training.results import format_number
 
-    measured = measure_served(Project(model), day.date(), "")
+    project = Project(model)
+    if waiting := waiting_rows(project, day):
+        waits = f"{waiting} rows of {day} wait for their publication and are not measured: they are published every"
+        write_note(f"{waits} {project.settings.serving.publish:g} s, and when the API stops")
+    measured = measure_served(project, day, "")
     names = ["subject", "statistic", "value", "threshold", "rows", "verdict", "detail"]
     all_rows = [
-        (row.subject, row.statistic, row.value, row.threshold, row.sample_size, row.verdict, row.detail)
+        (
+            "day" if row.subject == "night" else row.subject,  # as monitors name what is of no single feature
+            row.statistic,
+            row.value,
+            row.threshold,
+            row.sample_size,
+            row.verdict,
+            row.detail,
+        )
         for row in measured
     ]
     if format is not Format.table:
         write_rows(names, all_rows, format)
         return
-    remarkable = [row for row in all_rows if row[0] == "night" or row[5] == "warn"]
+    remarkable = [row for row in all_rows if row[0] == "day" or row[5] == "warn"]
     short = [tuple(format_number(cell, 4) if isinstance(cell, float) else cell for cell in row) for row in remarkable]
     write_rows(names, short, format)
 
 
 def replay_policy(
     model: Model,
-    first: Annotated[datetime, typer.Option("--from", formats=DATE, help="First night.")],
-    last: Annotated[datetime, typer.Option("--to", formats=DATE, help="Last night.")],
+    first: Annotated[date, typer.Option("--from", **DATE, help="First night.")],
+    last: Annotated[date, typer.Option("--to", **DATE, help="Last night.")],
     policy: Annotated[
         Path | None, typer.Option(exists=True, dir_okay=False, help="YAML with the keys of monitoring.retrain.")
     ] = None,
@@ -78,7 +95,7 @@ def replay_policy(
     project = Project(model)
     prediction = project.definition.prediction
     retrain = load_part(policy, Retrain, lambda part: retrain_problems(part, prediction)) if policy else None
-    decisions = decide.replay_policy(project, first.date(), last.date(), retrain)
+    decisions = decide.replay_policy(project, first, last, retrain)
     names, rows = _rows_by_night(decisions) if nightly else _rows_by_month(decisions)
     write_rows(names, rows, format)
     if format is Format.table:

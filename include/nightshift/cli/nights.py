@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,7 +24,7 @@ from nightshift.terminal import print_table
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Night = Annotated[datetime, typer.Option(formats=DATE, help="The score date.")]
+Night = Annotated[date, typer.Option(**DATE, help="The score date.")]
 
 
 def preview(
@@ -43,14 +43,14 @@ def preview(
 
     project = Project(model)
     with progress() as show:
-        result = preview_night(project, night.date(), show)
+        result = preview_night(project, night, show)
     _write_observations(result.rows.slice(0, rows), Format.csv if csv else format)
     for line in result.read:
         error_console.print(f"read: {line}", highlight=False, soft_wrap=True, markup=False)
     for line in result.left_out:
         error_console.print(line, style="yellow", highlight=False, soft_wrap=True, markup=False)
     total = f"{result.rows.num_rows:,} observations, {result.labelled:,} with a label"
-    error_console.print(f"{model}, {night.date()}: {total}; nothing was published", highlight=False, soft_wrap=True)
+    error_console.print(f"{model}, {night}: {total}; nothing was published", highlight=False, soft_wrap=True)
 
 
 def _write_observations(rows: pa.Table, format: Format) -> None:
@@ -64,22 +64,20 @@ def _write_observations(rows: pa.Table, format: Format) -> None:
 
 def land(
     model: Model,
-    until: Annotated[datetime, typer.Option(formats=DATE, help="Land the files that arrived by this night's cutoff.")],
-    since: Annotated[
-        datetime | None, typer.Option(formats=DATE, help="First date; the schedule's start if left out.")
-    ] = None,
+    until: Annotated[date, typer.Option(**DATE, help="Land the files that arrived by this night's cutoff.")],
+    since: Annotated[date | None, typer.Option(**DATE, help="First date; the schedule's start if left out.")] = None,
 ) -> None:
     """Land the example's files as its source systems would have delivered them by a night's cutoff."""
     from nightshift.replay.landing import example, land
 
-    count = land(example(model), until.date(), since.date() if since else None)
+    count = land(example(model), until, since)
     console.print(f"{count} files landed in {get_settings().landing_uri}", highlight=False, soft_wrap=True)
 
 
 def build(
     model: Model,
-    first: Annotated[datetime | None, typer.Option("--from", formats=DATE, help="First date.")] = None,
-    last: Annotated[datetime | None, typer.Option("--to", formats=DATE, help="Last date.")] = None,
+    first: Annotated[date | None, typer.Option("--from", **DATE, help="First date.")] = None,
+    last: Annotated[date | None, typer.Option("--to", **DATE, help="Last date.")] = None,
 ) -> None:
     """Ingest every landed date of a range and build its features; without a range, what was redefined."""
     from nightshift.project import Project
@@ -94,8 +92,8 @@ def build(
             for line in (*done.readings, f"features.{model}: {done.nights.rebuilt}"):
                 write_line(line)
             return
-        build_history(Project(model), first.date(), last.date(), show)
-    console.print(f"features.{model} is built from {first.date()} to {last.date()}", highlight=False)
+        build_history(Project(model), first, last, show)
+    console.print(f"features.{model} is built from {first} to {last}", highlight=False)
 
 
 def status(model: Model) -> None:
@@ -114,7 +112,7 @@ def status(model: Model) -> None:
 def score(
     model: Model,
     night: Night,
-    last: Annotated[datetime | None, typer.Option("--to", formats=DATE, help="Last night, to score several.")] = None,
+    last: Annotated[date | None, typer.Option("--to", **DATE, help="Last night, to score several.")] = None,
 ) -> None:
     """Score nights without Airflow, from the landed files to the published scores, and monitor them.
 
@@ -131,7 +129,7 @@ def score(
     project = Project(model)
     if last is not None and last < night:
         raise typer.BadParameter("--to is before --night")
-    dates = nights_within(project.definition, night.date(), last.date() if last else night.date())
+    dates = nights_within(project.definition, night, last or night)
     require_landed(project, dates[0])  # before a driver starts for nothing
     with progress() as show, shared_driver(project.settings):
         for day in dates:

@@ -7,7 +7,8 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import date
 from enum import StrEnum
 from typing import Annotated, Any
 
@@ -18,7 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from nightshift.compute.job import PROGRESS
-from nightshift.errors import TerminalError
+from nightshift.errors import TerminalError, shown
 from nightshift.terminal import print_table
 
 console = Console(emoji=False)
@@ -35,12 +36,26 @@ class Format(StrEnum):
 
 Model = Annotated[str, typer.Argument(help="Name of the model definition.")]
 OutputFormat = Annotated[Format, typer.Option("--format", help="How rows are written.")]
-DATE = ["%Y-%m-%d"]
+
+
+def _read_date(text: str) -> date:
+    with suppress(ValueError):
+        if (day := date.fromisoformat(text)).isoformat() == text:
+            return day
+    raise typer.BadParameter(f"{shown(text)!r} is no date; write one as 2026-01-31")
+
+
+DATE: dict[str, Any] = {"parser": _read_date, "metavar": "YYYY-MM-DD"}  # arguments of an option that takes a date
 
 
 def write_line(line: str) -> None:
     """Writes a line as it is: unwrapped, without colours or markup."""
     console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def write_note(line: str) -> None:
+    """Writes a line beside the output, to standard error."""
+    error_console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def write_rows(

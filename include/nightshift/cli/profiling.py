@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -188,8 +188,8 @@ def profile_source(
     path: Annotated[
         str | None, typer.Option(help="Where its files land, if no definition says so: 'arrivals/{date}.csv'.")
     ] = None,
-    first: Annotated[datetime | None, typer.Option("--from", formats=DATE, help="First date.")] = None,
-    last: Annotated[datetime | None, typer.Option("--to", formats=DATE, help="Last date.")] = None,
+    first: Annotated[date | None, typer.Option("--from", **DATE, help="First date.")] = None,
+    last: Annotated[date | None, typer.Option("--to", **DATE, help="Last date.")] = None,
     newest: Annotated[
         int | None,
         typer.Option("--last", min=1, help=f"Number of newest dates; {NEWEST_DATES} if no date is given, else all."),
@@ -205,9 +205,7 @@ def profile_source(
     draft = find_draft(settings.models_path, model, source, path, settings.sources_path)
     if newest is None and first is None and last is None:
         newest = NEWEST_DATES
-    days = select_dates(
-        settings.landing_uri, draft, first.date() if first else None, last.date() if last else None, newest
-    )
+    days = select_dates(settings.landing_uri, draft, first, last, newest)
     draft, written_notes = propose_csv_format(settings.landing_uri, source, draft, days)
     with progress() as report:
         profile = profile_landed_files(settings.landing_uri, source, draft, days, report)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from datetime import datetime
+from datetime import date
 from typing import Annotated
 
 import typer
@@ -33,7 +33,7 @@ def list_quarantine(
 def release_quarantine(
     model: Model,
     source: Annotated[str, typer.Argument(help="Name of the source.")],
-    day: Annotated[datetime, typer.Option("--date", formats=DATE, help="Date of the rows.")],
+    day: Annotated[date, typer.Option("--date", **DATE, help="Date of the rows.")],
     force: Annotated[bool, typer.Option(help="Also release rows that still break a rule.")] = False,
 ) -> None:
     """Publish quarantined rows that satisfy the definition by now; rows that still break a rule stay."""
@@ -41,7 +41,7 @@ def release_quarantine(
     from nightshift.quality.quarantine import release
 
     project = Project(model)
-    released, remaining = release(project.lake, project.definition, source, day.date(), force=force)
+    released, remaining = release(project.lake, project.definition, source, day, force=force)
     console.print(
-        f"{released} rows of {day.date()} released into raw.{source}, {remaining} stay in quarantine", highlight=False
+        f"{released} rows of {day} released into raw.{source}, {remaining} stay in quarantine", highlight=False
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
@@ -24,12 +24,12 @@ def up(airflow_port: AirflowPort = 8080, mlflow_port: MlflowPort = 5000) -> None
 
 def run(
     model: Annotated[str, typer.Option(help="The model to replay.")] = "flight_delay",
-    first: Annotated[datetime, typer.Option(formats=DATE, help="First night.")] = datetime(2013, 4, 6),
-    last: Annotated[datetime | None, typer.Option(formats=DATE, help="Last night; default: as --nights says.")] = None,
+    first: Annotated[date, typer.Option(**DATE, help="First night.")] = date(2013, 4, 6),
+    last: Annotated[date | None, typer.Option(**DATE, help="Last night; default: as --nights says.")] = None,
     nights: Annotated[int, typer.Option(min=1, help="How many nights, unless --last is given.")] = 7,
-    champion: Annotated[
-        datetime, typer.Option(formats=DATE, help="Train the first champion as of this date.")
-    ] = datetime(2013, 3, 1),
+    champion: Annotated[date, typer.Option(**DATE, help="Train the first champion as of this date.")] = date(
+        2013, 3, 1
+    ),
     exit: Annotated[bool, typer.Option("--exit", help="Stop the servers after the summary.")] = False,
     airflow_port: AirflowPort = 8080,
     mlflow_port: MlflowPort = 5000,
@@ -48,8 +48,8 @@ def run(
     servers: Servers | RunningServers = Servers(settings, airflow_port, mlflow_port)
     if airflow_url is not None:
         servers = RunningServers(airflow_url, user, password_file, settings.airflow_url, settings.mlflow_url)
-    end_of_nights = last.date() if last else last_night(model, settings, first.date(), nights)
-    plan = Plan(model, first.date(), end_of_nights, champion.date())
+    end_of_nights = last or last_night(model, settings, first, nights)
+    plan = Plan(model, first, end_of_nights, champion)
     end = replay(plan, settings, servers, console, stay=not exit)
     if end is not ReplayEnd.SUCCEEDED:
         raise typer.Exit(end)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date
 from functools import partial
 from typing import Annotated
 
@@ -18,19 +18,31 @@ def serve(
     models: Annotated[list[str] | None, typer.Argument(help="The models; default: every model there is.")] = None,
     archive: Annotated[
         list[str] | None,
-        typer.Option(help="Serve a version from an archive of `nightshift export`, without registry and tables."),
+        typer.Option(
+            help="In the place of models: an archive of `nightshift export --format archive`, by its path or URI, or "
+            "the folder that it was unpacked to. May be given several times, for several models."
+        ),
     ] = None,
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 8081,
 ) -> None:
-    """Serve the champions of models by an API, until Ctrl-C; see docs/serving.md."""
+    """Serve the champions of models by an API, until Ctrl-C; see docs/serving.md.
+
+    An archive is served without registry and tables. Settings that begin with NIGHTSHIFT_SERVING__ say who may ask,
+    limit requests, keep scored rows, and demand the digest of an archive; docs/settings.md lists them.
+    """
     from nightshift.definition.load import definition_folders
     from nightshift.serving.server import archived_models, registered_models
     from nightshift.serving.server import serve as serve_models
 
     settings = get_settings()
     if models and archive:
-        raise TerminalError("models are served from the registry or from archives", where="nightshift serve")
+        raise TerminalError(
+            "models are served from the registry or from archives, not from both",
+            where="nightshift serve",
+            received=f"{', '.join(models)} and --archive {' --archive '.join(archive)}",
+            fix="leave out the names or --archive; another process can serve the others, on another --port",
+        )
     if archive:
         load = partial(archived_models, archive, settings)
     else:
@@ -41,7 +53,7 @@ def serve(
 
 def parity(
     model: Model,
-    night: Annotated[datetime, typer.Option(formats=DATE, help="A night that is published.")],
+    night: Annotated[date, typer.Option(**DATE, help="A night that is published.")],
     url: Annotated[str, typer.Option(help="The address of the API.")] = "http://127.0.0.1:8081",
     token: Annotated[
         str | None, typer.Option(envvar="NIGHTSHIFT_TOKEN", help="The token to ask with, better by its variable.")
@@ -54,7 +66,7 @@ def parity(
     with progress() as show:
         compared = compare_with_night(
             Project(model),
-            night.date(),
+            night,
             url,
             token,
             lambda sent, count: show(f"{PROGRESS}observations: {sent} of {count}"),

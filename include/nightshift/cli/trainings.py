@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from nightshift.training.results import GateReport
 
 AsOf = Annotated[
-    datetime | None,
+    date | None,
     typer.Option(
-        formats=DATE,
+        **DATE,
         help="Learn from what was labelled by this date's cutoff; the newest night that landed if left out.",
     ),
 ]
@@ -63,7 +63,7 @@ def train(
     _print_verdict(training.gate.report, f"report: {training.gate.page}", f"{model}: {outcome}")
 
 
-def _prepared(project: Project, as_of: datetime | None, build: bool, show: Progress) -> date:
+def _prepared(project: Project, as_of: date | None, build: bool, show: Progress) -> date:
     """The date to train as of, once its features are built."""
     from nightshift.stages.history import (
         build_history,
@@ -75,7 +75,7 @@ def _prepared(project: Project, as_of: datetime | None, build: bool, show: Progr
     )
     from nightshift.training.dataset import split_dates
 
-    day = as_of.date() if as_of else newest_night(project)
+    day = as_of or newest_night(project)
     dates = split_dates(project.definition, day)
     if build and (span := dates_to_build(project, dates)):
         build_history(project, span[0], newest_to_build(project, span[1], day), show)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import date
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def champion(
     model: Model,
-    at: Annotated[datetime | None, typer.Option(formats=DATE, help="On this score date; now if left out.")] = None,
+    at: Annotated[date | None, typer.Option(**DATE, help="On this score date; now if left out.")] = None,
 ) -> None:
     """Show which version is the champion, or was on a score date: since when, why, with what evidence."""
     from nightshift.project import Project
@@ -30,12 +30,12 @@ def champion(
         version, event = project.champions.reconcile_and_get_champion(_user_name())
         write_line(f"{model}: version {version.number} is the champion")
     else:
-        reign = project.champions.reign_on(at.date())
+        reign = project.champions.reign_on(at)
         event = reign.event
         champion = f"version {reign.version}" if reign.version else "no version"
-        write_line(f"{model}: {champion} was the champion on {at.date()}, by the effective dates of the events")
+        write_line(f"{model}: {champion} was the champion on {at}, by the effective dates of the events")
         write_line(f"until     {reign.until or 'now'}")
-        write_line(f"scores    of {at.date()}: {_scoring_version(project, at)}")
+        write_line(f"scores    of {at}: {_scoring_version(project, at)}")
     write_line(f"since     {event.effective}, recorded {event.recorded_at:%Y-%m-%d %H:%M:%S} UTC")
     write_line(f"why       {event.event} by {event.actor}{_predecessor(event)}: {event.reason or 'no reason given'}")
     write_line(f"evidence  {event.evidence}, MLflow run {event.mlflow_run or 'unknown'}")
@@ -86,8 +86,8 @@ def rollback(
     to: Annotated[int | None, typer.Option(min=1, help="The version; the previous champion if left out.")] = None,
     reason: Annotated[str, typer.Option(help="Why; stored with the event.")] = "",
     effective: Annotated[
-        datetime | None,
-        typer.Option(formats=DATE, help="First score date; the night after the newest scored one if left out."),
+        date | None,
+        typer.Option(**DATE, help="First score date; the night after the newest scored one if left out."),
     ] = None,
     force: Annotated[
         bool, typer.Option(help="Also a version that never passed its gate, or whose features cannot be computed.")
@@ -96,8 +96,7 @@ def rollback(
     """Make an earlier version the champion again; it scores the next night."""
     from nightshift.project import Project
 
-    day = effective.date() if effective else None
-    event = Project(model).champions.roll_back(_user_name(), to, reason, day, force=force)
+    event = Project(model).champions.roll_back(_user_name(), to, reason, effective, force=force)
     write_line(
         f"{model}: version {event.to_version} is the champion from {event.effective} on{_predecessor(event)}; "
         "nights that are published stay as they are"
@@ -148,7 +147,7 @@ def reproduce(model: Model, version: Annotated[int, typer.Argument(help="Number 
     raise typer.Exit(1)
 
 
-def _scoring_version(project: Project, at: datetime) -> str:
+def _scoring_version(project: Project, at: date) -> str:
     """The version that computed the published scores of a date."""
     from nightshift.lake.read import read_dates
     from nightshift.lake.tables import scores_table
@@ -156,7 +155,7 @@ def _scoring_version(project: Project, at: datetime) -> str:
     spec = scores_table(project.definition)
     if not project.lake.table_exists(spec.name):
         return "not published"
-    column = read_dates(project.lake, spec, at.date(), at.date(), columns=("model_version",))[0]
+    column = read_dates(project.lake, spec, at, at, columns=("model_version",))[0]
     numbers = sorted(set(column.to_pylist()))
     return f"by version {', '.join(map(str, numbers))}" if numbers else "not published"
 

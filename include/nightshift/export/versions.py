@@ -45,7 +45,7 @@ class ExportedVersion:
 
     Attributes:
         version: The version's number.
-        digest: The digest of its package.
+        digest: The digest of its package, or that of its archive.
         files: Where it was written.
         comparison: With the version; None of an archive, which has the version's own files.
     """
@@ -75,8 +75,11 @@ def export_version(
     version = project.champions.require_champion() if number is None else project.registry.version(number)
     name = project.definition.name
     if form is ExportFormat.archive:
-        written = _write(folder, {f"{name}-{version.number}.tar.gz": _as_archive(project, version)})
-        return ExportedVersion(version.number, version.digest, written)
+        if night is not None:
+            problem, where = "an archive has the version's own files: there is nothing to compare", "--night"
+            raise TerminalError(problem, where=where, received=str(night), fix=f"leave {where} out")
+        archive, digest = _as_archive(project, version)
+        return ExportedVersion(version.number, digest, _write(folder, {f"{name}-{version.number}.tar.gz": archive}))
     package = project.registry.package(version.run_id, version.digest)
     onnx = _as_onnx(package, name, version)
     comparison = _compare(project, package, onnx, night)
@@ -85,11 +88,11 @@ def export_version(
     else:
         from nightshift.export.triton import triton_repository
 
-        files = triton_repository(package, name, version.number, onnx)
+        files = triton_repository(package, name, version.number, onnx, as_uri(folder))
     return ExportedVersion(version.number, version.digest, _write(folder, files), comparison)
 
 
-def _as_archive(project: Project, version: Version) -> bytes:
+def _as_archive(project: Project, version: Version) -> tuple[bytes, str]:
     definition, files = project.definition, project.registry.package_files(version.run_id, version.digest)
     return write_archive(files, definition.name, definition.description, version, ignored_columns(definition))
 

@@ -113,6 +113,12 @@ def published_dates(lake: Lake, spec: TableSpec, within: tuple[date, date] | Non
     return {day: partition.rows for day, partition in published_partitions(lake, spec, within=within).items()}
 
 
+def allowed_dates(lake: Lake, spec: TableSpec) -> str:
+    """The published dates of a table, as an error allows them whose date is none of them."""
+    dates = published_dates(lake, spec)
+    return f"a published date, {min(dates)} to {max(dates)}" if dates else "none is published yet"
+
+
 @dataclass(frozen=True)
 class Partition:
     """One published date of a table: its files and their number of rows."""

@@ -90,7 +90,9 @@ def _inputs(night: ScoredNight, baseline: DriftBaseline) -> list[Measurement]:
     drifted = {row.subject for row in rows if row.verdict == "warn"}
     total = sum(max(night.importance.get(name, 0.0), 0.0) for name in night.watched)
     weight = sum(max(night.importance.get(name, 0.0), 0.0) for name in drifted)
-    weighted = _measured(night, "night", "weighted_drift", weight / total if total else None, None, overall.verdict)
+    detail = f"{len(drifted)} of {len(night.watched)} features are beyond a threshold"
+    share = weight / total if total else None
+    weighted = _measured(night, "night", "weighted_drift", share, None, overall.verdict, f"of importance: {detail}")
     if not total and overall.verdict != "unknown":
         weighted = _unknown(night, "weighted_drift", "the version has no importance of any feature")
     return [*rows, overall, weighted]

@@ -1,7 +1,8 @@
 """A version's package as one file, from which it is served where neither MLflow nor tables are.
 
 A `.tar.gz` whose files are at its root, as SageMaker unpacks one. `nightshift.json` names the files of the package and
-the digest that was registered: whoever can write the archive can write both, so who serves it may demand a digest.
+the digest that was registered: whoever can write the archive can write both, so who serves it may demand the digest of
+the archive, which is of its contents, whether they are packed or not.
 """
 
 from __future__ import annotations
@@ -51,8 +52,8 @@ class ArchivedVersion:
 
 def write_archive(
     files: Mapping[str, bytes], model: str, description: str, version: Version, ignored: Collection[str]
-) -> bytes:
-    """An archive, equal for equal versions.
+) -> tuple[bytes, str]:
+    """An archive and its digest, equal for equal versions.
 
     Args:
         files: The files of the version's package.
@@ -70,13 +71,13 @@ def write_archive(
         "ignored": sorted(ignored),
         "files": sorted(files),
     }
-    stream = io.BytesIO()
+    stream, members = io.BytesIO(), {CONTENTS: json.dumps(contents, indent=1).encode(), **dict(sorted(files.items()))}
     with gzip.GzipFile(fileobj=stream, mode="wb", mtime=0) as packed, tarfile.open(fileobj=packed, mode="w") as archive:
-        for name, content in {CONTENTS: json.dumps(contents, indent=1).encode(), **dict(sorted(files.items()))}.items():
+        for name, content in members.items():
             member = tarfile.TarInfo(name)
             member.size = len(content)
             archive.addfile(member, io.BytesIO(content))
-    return stream.getvalue()
+    return stream.getvalue(), package_digest(members)
 
 
 def read_archive(location: str, digest: str | None = None) -> ArchivedVersion:
@@ -84,15 +85,20 @@ def read_archive(location: str, digest: str | None = None) -> ArchivedVersion:
 
     Args:
         location: A path or a URI.
-        digest: The digest that its package has to have; None: the one that it says itself.
+        digest: The digest that it has to have; None: any.
 
     Raises:
-        TerminalError: If it cannot be read, is no such archive, or its package is another one.
+        TerminalError: If it cannot be read, is no such archive, its package is not the one that it names, or it has
+            another digest.
     """
     folder = Path(local_path(as_uri(location)))
+    if folder.is_dir() and not (folder / CONTENTS).exists() and (packed := sorted(folder.glob("*.tar.gz"))):
+        problem, fix = "this is a folder of archives", f"name one of them: --archive {packed[0]}"
+        raise TerminalError(problem, where=location, received=", ".join(file.name for file in packed), fix=fix)
     read = partial(_read_unpacked, folder) if folder.is_dir() else _packed(location).__getitem__
     try:
-        contents = json.loads(read(CONTENTS))
+        listing = read(CONTENTS)
+        contents = json.loads(listing)
         version = ArchivedVersion(
             str(contents["model"]),
             str(contents["description"]),
@@ -110,11 +116,12 @@ def read_archive(location: str, digest: str | None = None) -> ArchivedVersion:
         raise TerminalError(
             "the archive has another format", where=location, received=str(form), allowed=str(FORMAT), fix=fix
         )
-    allowed = digest or version.digest
-    if (received := package_digest(dict(version.files))) != allowed:
-        fix = "serve the archive whose digest NIGHTSHIFT_SERVING__DIGEST names" if digest else FIX
-        problem = "the package in the archive is another one"
-        raise TerminalError(problem, where=location, received=received, allowed=allowed, fix=fix)
+    if (received := package_digest(dict(version.files))) != version.digest:
+        problem = "the package in the archive is not the one that it names"
+        raise TerminalError(problem, where=location, received=received, allowed=version.digest, fix=FIX)
+    if digest and (received := package_digest({CONTENTS: listing, **version.files})) != digest:
+        fix = "serve the archive whose digest NIGHTSHIFT_SERVING__DIGEST names"
+        raise TerminalError("another archive is demanded", where=location, received=received, allowed=digest, fix=fix)
     return version
 
 

@@ -46,7 +46,7 @@ def answer_features(model: ServedModel, sent: SentRows, asked: Asked, telemetry:
         RequestRefusal: If there is no version that answers, or the rows are not its features.
     """
     version = _version(model)
-    rows = check_features(sent, version.package.encoder.types, model.ignored)
+    rows = check_features(sent, version.package.encoder.types, model.ignored, model.fixes)
     scored = _score(model, version, rows, sent.count, asked, telemetry, "invocations", None)
     return _as_json(model, version, scored, asked, {})
 

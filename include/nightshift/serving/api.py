@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from nightshift.errors import DataError, NightshiftError, TerminalError, TransientError
 from nightshift.serving.access import find_caller
 from nightshift.serving.kept_rows import RowKeeper
-from nightshift.serving.model_routes import model_routes
+from nightshift.serving.model_routes import ObservationsQuery, RowsQuery, model_routes
 from nightshift.serving.openapi import describe_api
 from nightshift.serving.operation_routes import operation_routes
 from nightshift.serving.refusals import RequestRefusal
@@ -31,6 +31,7 @@ from nightshift.settings import ServingSettings
 
 log = logging.getLogger(__name__)
 
+ALLOWED = {"date": "a date such as 2026-01-31", "bool": "true or false"}  # by how pydantic's kinds of errors begin
 STATES_EVERY = 10.0  # seconds between two looks for a new night
 
 
@@ -147,12 +148,20 @@ async def _answer_status(request: Request, error: Any) -> Response:
     return response
 
 
-async def _answer_parameter(_: Request, error: Any) -> Response:
-    errors = [
-        DataError(problem["msg"], where=": ".join(map(str, problem["loc"])), received=problem["input"])
-        for problem in error.errors()
-    ]
+async def _answer_parameter(request: Request, error: Any) -> Response:
+    errors = [_parameter_error(request.url.path, problem) for problem in error.errors()]
     return _as_response(RequestRefusal(HTTPStatus.UNPROCESSABLE_ENTITY, *errors))
+
+
+def _parameter_error(path: str, problem: Mapping[str, Any]) -> DataError:
+    """What is wrong with a parameter of the path or of the query, as pydantic says it."""
+    where, received = ": ".join(map(str, problem["loc"])), problem["input"]
+    if problem["type"] == "extra_forbidden":
+        query = ObservationsQuery if path.endswith("/score") else RowsQuery
+        allowed = list(query.model_fields)
+        return DataError("no such parameter", where=where, received=received, allowed=allowed, fix="leave it out")
+    allowed_values = next((text for kind, text in ALLOWED.items() if problem["type"].startswith(kind)), None)
+    return DataError(problem["msg"], where=where, received=received, allowed=allowed_values)
 
 
 async def _answer_failure(request: Request, error: Exception) -> Response:

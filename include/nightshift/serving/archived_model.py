@@ -15,7 +15,7 @@ class ArchivedModel(ServedModel):
 
     Args:
         location: The archive, or the folder that it was unpacked to.
-        digest: The digest that its package has to have; None: the one that it says itself.
+        digest: The digest that the archive has to have; None: any.
         tree_sums: Whether boosted trees of scikit-learn are summed by `TreeSums`, with the same sums.
 
     Raises:

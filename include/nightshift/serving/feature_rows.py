@@ -41,18 +41,21 @@ class CheckedRows:
     errors: tuple[RowError, ...]
 
 
-def check_features(sent: SentRows, types: Mapping[str, str], ignored: Collection[str]) -> CheckedRows:
+def check_features(
+    sent: SentRows, types: Mapping[str, str], ignored: Collection[str], fixes: Mapping[str, str] | None = None
+) -> CheckedRows:
     """Checks sent rows against the features of a version; no value is converted that would change.
 
     Args:
         sent: The rows.
         types: The version's features with their types.
         ignored: Further columns that callers may send, such as features that other versions use.
+        fixes: What to do about columns that callers may take for features, by name.
 
     Raises:
         RequestRefusal: If a column is unknown or missing.
     """
-    check_columns(sent, types, ignored)
+    check_columns(sent, types, ignored, fixes)
     values: dict[str, Values] = {name: sent.columns[name] if sent.count else () for name in types}
     columns = {name: _as_column(values[name], kind) for name, kind in types.items()}
     looked_at = {name: _as_list(values[name]) for name, column in columns.items() if column is None}
@@ -72,8 +75,16 @@ def check_features(sent: SentRows, types: Mapping[str, str], ignored: Collection
     return CheckedRows(pa.table(columns), good, tuple(sorted(errors, key=lambda error: error.row)))
 
 
-def check_columns(sent: SentRows, needed: Collection[str], others: Collection[str]) -> None:
+def check_columns(
+    sent: SentRows, needed: Collection[str], others: Collection[str], fixes: Mapping[str, str] | None = None
+) -> None:
     """Requires that rows have the columns that are needed, and no unknown ones.
+
+    Args:
+        sent: The rows.
+        needed: The columns that are needed.
+        others: The columns that they may have beside those.
+        fixes: What to do about certain other columns, by name.
 
     Raises:
         RequestRefusal: With an error for each column.
@@ -81,8 +92,7 @@ def check_columns(sent: SentRows, needed: Collection[str], others: Collection[st
     errors = []
     unknown = [name for name in sent.columns if name not in needed and name not in others]
     for name in unknown[:MOST_ERRORS]:  # to look for what each may mean takes long
-        near = difflib.get_close_matches(name, needed, n=1)
-        fix = f"did you mean {near[0]}?" if near else "leave it out"
+        fix = (fixes or {}).get(name) or _nearest(name, needed)
         errors.append(DataError("no such column", where=f"column {shown(name)}", allowed=list(needed), fix=fix))
     for name in needed if sent.count else ():
         if name not in sent.columns:
@@ -90,6 +100,11 @@ def check_columns(sent: SentRows, needed: Collection[str], others: Collection[st
             errors.append(DataError("the column is absent", where=f"column {name}", fix=fix))
     if errors:
         raise RequestRefusal(HTTPStatus.UNPROCESSABLE_ENTITY, *errors)
+
+
+def _nearest(name: str, needed: Collection[str]) -> str:
+    near = difflib.get_close_matches(name, needed, n=1)
+    return f"did you mean {near[0]}?" if near else "leave it out"
 
 
 def _as_list(values: Values) -> Sequence[Any]:

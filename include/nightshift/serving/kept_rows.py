@@ -40,6 +40,15 @@ FLUSH = 5.0  # seconds that rows wait in memory
 MOST_IN_MEMORY = 200_000  # rows; older ones are given up when the disk takes none
 
 
+def waiting_rows(project: Project, day: date) -> int:
+    """How many rows of a day wait in files of this machine for their publication."""
+    folder, count = project.settings.var_path / FOLDER / project.definition.name, 0
+    for file in folder.glob(f"*/{PARTS}"):
+        with suppress(FileNotFoundError):  # it is published meanwhile
+            count += pq.read_table(file, columns=["served_on"])["served_on"].to_pylist().count(day)
+    return count
+
+
 @dataclass(frozen=True)
 class ScoredRequest:
     """The rows of a request that were scored.

@@ -6,10 +6,11 @@ import asyncio
 from collections.abc import Callable, Mapping
 from datetime import date
 from http import HTTPStatus
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import pydantic_core
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
+from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
@@ -31,6 +32,28 @@ READERS = {JSON: read_rows, ARROW: read_arrow}  # of bodies, by their type
 AT_ONCE = 16 * 2**10  # bytes of a body up to which the answer takes less time than to hand it to another thread
 
 
+class RowsQuery(BaseModel, extra="forbid"):
+    """The parameters of a request for scores of rows.
+
+    Attributes:
+        partial: Whether rows without error are scored though others have one.
+    """
+
+    partial: bool = False
+
+
+class ObservationsQuery(RowsQuery, extra="forbid"):
+    """The parameters of a request for scores of observations.
+
+    Attributes:
+        night: The night as of which features are computed; the newest if None.
+        features: Whether they are answered, too.
+    """
+
+    night: date | None = None
+    features: bool = False
+
+
 def model_routes(models: Mapping[str, ServedModel], settings: ServingSettings, telemetry: Telemetry) -> APIRouter:
     """The routes.
 
@@ -41,8 +64,8 @@ def model_routes(models: Mapping[str, ServedModel], settings: ServingSettings, t
     """
     routes = APIRouter(tags=["scores"])
 
-    async def invoke(model: ServedModel, request: Request, partial: bool) -> Response:
-        asked, read = Asked(_caller(request), partial), _reader(request)
+    async def invoke(model: ServedModel, request: Request, query: RowsQuery) -> Response:
+        asked, read = Asked(_caller(request), query.partial), _reader(request)
         body = await _read_body(request, settings)
 
         def answer() -> bytes:
@@ -52,25 +75,27 @@ def model_routes(models: Mapping[str, ServedModel], settings: ServingSettings, t
         return Response(content, media_type=JSON)
 
     @routes.post("/models/{model}/invocations", summary="Scores of rows of features")
-    async def invocations(model: str, request: Request, partial: bool = False) -> Response:
-        return await invoke(_find(models, model), request, partial)
+    async def invocations(model: str, request: Request, query: Annotated[RowsQuery, Query()]) -> Response:
+        return await invoke(_find(models, model), request, query)
 
     if len(models) == 1:
         [only] = models.values()
 
         @routes.post("/invocations", summary="Scores of rows of features")
-        async def invocations_of_the_only_model(request: Request, partial: bool = False) -> Response:
-            return await invoke(only, request, partial)
+        async def invocations_of_the_only_model(request: Request, query: Annotated[RowsQuery, Query()]) -> Response:
+            return await invoke(only, request, query)
 
-    if not any(isinstance(model, RegisteredModel) for model in models.values()):
-        return routes
+    # Without tables they only say where features go.
+    described = any(isinstance(model, RegisteredModel) for model in models.values())
 
-    @routes.post("/models/{model}/score", summary="Scores of observations, whose features are computed")
-    async def score(
-        model: str, request: Request, night: date | None = None, features: bool = False, partial: bool = False
-    ) -> Response:
+    @routes.post(
+        "/models/{model}/score",
+        summary="Scores of observations, whose features are computed",
+        include_in_schema=described,
+    )
+    async def score(model: str, request: Request, query: Annotated[ObservationsQuery, Query()]) -> Response:
         served, read = _find_registered(models, model), _reader(request)
-        asked = Asked(_caller(request), partial, night, features)
+        asked = Asked(_caller(request), query.partial, query.night, query.features)
         body = await _read_body(request, settings)
 
         def answer() -> bytes:
@@ -78,7 +103,9 @@ def model_routes(models: Mapping[str, ServedModel], settings: ServingSettings, t
 
         return Response(await _in_thread(answer, settings.timeout), media_type=JSON)
 
-    @routes.get("/models/{model}/scores/{night}", summary="The published score of an observation")
+    @routes.get(
+        "/models/{model}/scores/{night}", summary="The published score of an observation", include_in_schema=described
+    )
     async def published_score(model: str, night: date, request: Request) -> Response:
         project = _find_registered(models, model).project
         key = dict(request.query_params)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import date
 
 from nightshift.errors import NightshiftError, NotYetAvailable, TerminalError
-from nightshift.lake.read import NO_SNAPSHOT, published_dates, snapshot_of
+from nightshift.lake.read import NO_SNAPSHOT, allowed_dates, published_dates, snapshot_of
 from nightshift.lake.tables import features_table
 from nightshift.project import Project
 from nightshift.serving.feature_rows import CheckedRows
@@ -107,12 +107,11 @@ class ObservedModel:
     def _require_published(self, night: date) -> None:
         spec, lake = features_table(self.project.definition), self.project.lake
         if not published_dates(lake, spec, (night, night)):
-            dates = published_dates(lake, spec)
             raise NotYetAvailable(
                 "that night's features are not published",
                 where=spec.name,
                 received=str(night),
-                allowed=f"a published night, {min(dates)} to {max(dates)}" if dates else "none is published yet",
+                allowed=allowed_dates(lake, spec),
             )
 
     def _load_newest(self) -> NightState:

@@ -12,7 +12,7 @@ from pyiceberg.expressions import And, EqualTo, Reference
 from pyiceberg.expressions.literals import literal
 
 from nightshift.errors import DataError, NotYetAvailable
-from nightshift.lake.read import published_dates
+from nightshift.lake.read import allowed_dates, published_dates
 from nightshift.lake.tables import key_within_night, scores_table
 from nightshift.project import Project
 from nightshift.serving.refusals import RequestRefusal
@@ -50,7 +50,7 @@ def read_published(project: Project, night: date, key: Mapping[str, str]) -> dic
     snapshot = table.current_snapshot()
     rows = table.scan(And(*equal), snapshot_id=snapshot.snapshot_id).to_arrow() if snapshot else pa.table({})
     if snapshot is None or not rows.num_rows:
-        raise RequestRefusal(HTTPStatus.NOT_FOUND, _no_such_row(project, night, spec.name, key))
+        raise RequestRefusal(HTTPStatus.NOT_FOUND, _no_such_row(project, night, key))
     [row] = rows.to_pylist()
     return {**row, "scores_snapshot": snapshot.snapshot_id}
 
@@ -77,9 +77,11 @@ def _read_key(project: Project, key: Mapping[str, str]) -> dict[str, Any]:
     return values
 
 
-def _no_such_row(project: Project, night: date, table: str, key: Mapping[str, str]) -> DataError:
-    if published_dates(project.lake, scores_table(project.definition), (night, night)):
-        return DataError("no such observation on that night", where=table, received={"score_date": str(night), **key})
-    dates = published_dates(project.lake, scores_table(project.definition))
-    allowed = f"a night that is published, {min(dates)} to {max(dates)}" if dates else "none is published yet"
-    return DataError("that night is not published", where=table, received=str(night), allowed=allowed)
+def _no_such_row(project: Project, night: date, key: Mapping[str, str]) -> DataError:
+    spec = scores_table(project.definition)
+    if published_dates(project.lake, spec, (night, night)):
+        return DataError(
+            "no such observation on that night", where=spec.name, received={"score_date": str(night), **key}
+        )
+    allowed = allowed_dates(project.lake, spec)
+    return DataError("that night is not published", where=spec.name, received=str(night), allowed=allowed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Protocol
@@ -36,6 +36,7 @@ class ServedModel(ABC):
         description: What it is.
         ignored: The columns that callers may send beside features: they need not know which ones the version of today
             uses.
+        fixes: What to do about columns that callers may take for features, by name.
 
     Attributes:
         champion: The version that answers; None while there is none.
@@ -44,8 +45,10 @@ class ServedModel(ABC):
         keeper: Keeps the rows that are scored; None if they are not kept.
     """
 
-    def __init__(self, name: str, description: str, ignored: Collection[str]) -> None:
-        self.name, self.description, self.ignored = name, description, frozenset(ignored)
+    def __init__(
+        self, name: str, description: str, ignored: Collection[str], fixes: Mapping[str, str] | None = None
+    ) -> None:
+        self.name, self.description, self.ignored, self.fixes = name, description, frozenset(ignored), fixes or {}
         self.champion: ServedVersion | None = None
         self.problem = "the registry was not asked yet"
         self.looked_at: datetime | None = None
@@ -69,7 +72,10 @@ class RegisteredModel(ServedModel):
 
     def __init__(self, project: Project, *, keep: bool = False) -> None:
         definition = project.definition
-        super().__init__(definition.name, definition.description, ignored_columns(definition))
+        fix = f"send observations to /models/{definition.name}/score, which computes their features"
+        landed = definition.sources[definition.observations.source].landed
+        fixes = dict.fromkeys(landed, fix)
+        super().__init__(definition.name, definition.description, ignored_columns(definition), fixes)
         self.project = project
         self.observed = ObservedModel(project)
         self._challenger: ServedVersion | None = None
@@ -90,7 +96,8 @@ class RegisteredModel(ServedModel):
             if self.keeper is not None:
                 self._challenger = self._follow_challenger()
         except NotYetAvailable as error:
-            self.champion, self.problem = None, str(error)
+            self.champion = None
+            self._stay(str(error))
         except NightshiftError as error:
             self._stay(str(error))
         except Exception as error:  # whatever a registry's client raises, requests are answered
@@ -121,6 +128,7 @@ class RegisteredModel(ServedModel):
         return ServedVersion(challenger.number, challenger.digest, package, datetime.now(UTC))
 
     def _stay(self, problem: str) -> None:
+        """Answers on as before, and says the problem once."""
         if problem != self.problem:
             log.warning("%s: %s", self.name, problem)
         self.problem = problem

@@ -28,7 +28,15 @@ def registered_models(names: Sequence[str], settings: Settings) -> list[ServedMo
 
     Raises:
         DefinitionError: If a model's definition cannot be used.
+        TerminalError: If the settings demand a digest, which only archives are verified by.
     """
+    if settings.serving.digest:
+        raise TerminalError(
+            "a digest is demanded, and the models are served from the registry, which verifies its own",
+            where="environment variable NIGHTSHIFT_SERVING__DIGEST",
+            received=settings.serving.digest,
+            fix="unset it, or name the archive by --archive",
+        )
     keep = settings.serving.keep
     return [RegisteredModel(Project(name, settings, settings.checked_path), keep=keep) for name in names]
 
@@ -51,7 +59,9 @@ def archived_models(locations: Sequence[str], settings: Settings) -> list[Served
     models: list[ServedModel] = [ArchivedModel(location, digest, settings.tree_sums) for location in locations]
     names = [model.name for model in models]
     if len(set(names)) < len(names):
-        raise TerminalError("two archives are of one model", where="--archive", received=", ".join(names))
+        received = ", ".join(f"{model.name} in {location}" for model, location in zip(models, locations, strict=True))
+        fix = "name one archive of each model"
+        raise TerminalError("two archives are of one model", where="--archive", received=received, fix=fix)
     return models
 
 

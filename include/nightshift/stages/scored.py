@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from nightshift.definition.prediction import CLASS
 from nightshift.errors import TerminalError
 from nightshift.lake.key_shares import KeyShare
-from nightshift.lake.read import published_dates
+from nightshift.lake.read import allowed_dates, published_dates
 from nightshift.lake.staging import published_inputs
 from nightshift.lake.tables import CLASSES, scores_table
 from nightshift.project import Project
@@ -78,11 +78,10 @@ def require_scored(project: Project, night: date) -> None:
     """
     spec, model = scores_table(project.definition), project.definition.name
     if night not in published_dates(project.lake, spec, (night, night)):
-        scored = published_dates(project.lake, spec)  # all of them, which takes longer
         raise TerminalError(
             f"{night} has no published scores to monitor",
             where=spec.name,
             received=str(night),
-            allowed=f"a night that is scored, {min(scored)} to {max(scored)}" if scored else "none is scored yet",
+            allowed=allowed_dates(project.lake, spec),
             fix=f"score it: trigger the DAG {model}.score with the partition key {night}; its monitor follows",
         )

@@ -11,10 +11,12 @@ from dataclasses import dataclass, field
 from datetime import date
 from functools import reduce
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from nightshift.errors import NotYetAvailable
+from nightshift.errors import NotYetAvailable, shown
 from nightshift.lake.parquet import read_files
 from nightshift.lake.read import published_partitions
 from nightshift.lake.tables import features_table, key_within_night, serving_table
@@ -39,33 +41,39 @@ class ServedSkew:
     Attributes:
         observations: How many were compared.
         differing: How many have another value, by feature.
+        examples: The first of them in words, by feature.
     """
 
     observations: int = 0
     differing: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, str] = field(default_factory=dict)
 
 
 def measure_served(project: Project, day: date, run_id: str) -> list[Measurement]:
     """Measures the rows that the API kept on a day, in UTC, and records what it finds under that date.
 
-    Drift is that of the rows which the version scored that scored most of them; skew is that of all observations.
+    Drift is that of the rows which the version scored that scored most of them, for the weekday of the night that
+    most of them are of; skew is that of all observations.
 
     Raises:
         NotYetAvailable: If no rows were kept on that day.
     """
     definition = project.definition
-    versions = Counter[int]()
+    versions, nights = Counter[int](), dict[int, Counter[date]]()
     files = served_files(project, day)
-    for rows in _rows(project, files, ("served_version",)):
-        versions.update(rows["served_version"].to_pylist())
+    for rows in _rows(project, files, ("served_version", "served_night")):
+        for version, night in zip(rows["served_version"].to_pylist(), rows["served_night"].to_pylist(), strict=True):
+            versions[version] += 1
+            nights.setdefault(version, Counter())[night or day] += 1
     if not versions:
         fix = f"set NIGHTSHIFT_SERVING__KEEP=true where `nightshift serve {definition.name}` runs, or name another day"
-        raise NotYetAvailable(f"the API kept no rows on {day}", where=definition.name, fix=fix)
-    number, _ = versions.most_common(1)[0]
+        raise NotYetAvailable(f"the API published no rows on {day}", where=definition.name, fix=fix)
+    [(number, _)] = versions.most_common(1)
+    [(night, _)] = nights[number].most_common(1)
     version = project.registry.version(number)
     reference, baseline = drift_baseline(project, version)
     profile = _profile(project, files, number, reference)
-    served = ScoredNight(day, profile, definition.watched_features, number, importance_of(project, version))
+    served = ScoredNight(night, profile, definition.watched_features, number, importance_of(project, version))
     drift = drift_of_night(served, baseline)
     skew = _as_measurements(measure_skew(project, files))
     project.record(DRIFT, day, drift, run_id)
@@ -99,8 +107,10 @@ def measure_skew(project: Project, files: Sequence[str]) -> ServedSkew:
             both = served.join(nights[night], key, join_type="inner", right_suffix=OF_NIGHT)
             skew.observations += both.num_rows
             for name in features:
-                if count := _differing(both[name], both[f"{name}{OF_NIGHT}"]):
-                    skew.differing[name] += count
+                places = _differing(both[name], both[f"{name}{OF_NIGHT}"])
+                if len(places):
+                    skew.differing[name] += len(places)
+                    skew.examples.setdefault(name, _example(both.slice(int(places[0]), 1), key, name))
     return skew
 
 
@@ -124,11 +134,18 @@ def _profile(project: Project, files: Sequence[str], version: int, reference: Mo
     return reduce(operator.add, map(profile, _rows(project, files, (*features, *scores, "served_version"))))
 
 
-def _differing(served: pa.ChunkedArray, published: pa.ChunkedArray) -> int:
-    """How many values differ; a missing one equals a missing one."""
+def _differing(served: pa.ChunkedArray, published: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    """Where values differ; a missing one equals a missing one."""
     missing = pc.and_(pc.is_null(served, nan_is_null=True), pc.is_null(published, nan_is_null=True))
     equal = pc.fill_null(pc.equal(served, published), False)
-    return len(served) - int(pc.sum(pc.or_(equal, missing)).as_py() or 0)
+    return np.flatnonzero(pc.invert(pc.or_(equal, missing)).to_numpy())
+
+
+def _example(row: pa.Table, key: Sequence[str], name: str) -> str:
+    """An observation with a feature's value as served and as published."""
+    [values] = row.to_pylist()
+    observation = ", ".join(f"{column}={values[column]}" for column in key)
+    return shown(f"{observation}: served {values[name]!r}, published {values[f'{name}{OF_NIGHT}']!r}")
 
 
 def _as_measurements(skew: ServedSkew) -> list[Measurement]:
@@ -141,7 +158,7 @@ def _as_measurements(skew: ServedSkew) -> list[Measurement]:
     return [
         Measurement("night", SKEW, float(skew.differing.total()), 0.0, count, "warn" if named else "pass", overall),
         *(
-            Measurement(name, SKEW, float(cells), 0.0, count, "warn", f"another value in {cells} of {count}")
+            Measurement(name, SKEW, float(cells), 0.0, count, "warn", f"{cells} of {count}; {skew.examples[name]}")
             for name, cells in skew.differing.items()
         ),
     ]

@@ -97,6 +97,7 @@ def test_a_triton_repository_has_the_configuration_beside_the_versions(
         'name: "tiny"',
         'backend: "onnxruntime"',
         "max_batch_size: 4096",
+        "version_policy { latest { num_versions: 1 } }",
         'input [ { name: "busy" data_type: TYPE_FP64 dims: [ 1 ] } ]',
         'input [ { name: "kind" data_type: TYPE_STRING dims: [ 1 ] } ]',
         'input [ { name: "machine_failures_3d" data_type: TYPE_FP64 dims: [ 1 ] } ]',
@@ -107,6 +108,26 @@ def test_a_triton_repository_has_the_configuration_beside_the_versions(
     graph = onnx.load(tmp_path / "tiny" / "2" / "model.onnx").graph
     assert {item.name for item in graph.input} == {"busy", "kind", "machine_failures_3d"}
     assert {item.name for item in graph.output} == {"score"}
+
+
+def test_a_configuration_that_is_there_stays_and_one_of_other_inputs_refuses_the_export(
+    start: Start, project: Project, tmp_path: Path
+) -> None:
+    start(1, 2)
+    publish_features(project, NIGHT, 3)
+    export_version(project, ExportFormat.triton, str(tmp_path), 1)
+    config = tmp_path / "tiny" / "config.pbtxt"
+    ours = config.read_text().replace("KIND_CPU", "KIND_GPU").replace("latest { num_versions: 1 }", "all { }")
+    config.write_text(ours)
+    export_version(project, ExportFormat.triton, str(tmp_path), 2)
+    assert config.read_text() == ours
+    (tmp_path / "tiny" / "2" / "model.onnx").unlink()
+    config.write_text(ours.replace('"busy"', '"idle"'))
+    with pytest.raises(
+        TerminalError, match=r'tiny/config.pbtxt: .*other inputs.*"idle".*allowed: .*"busy".*; fix: export'
+    ):
+        export_version(project, ExportFormat.triton, str(tmp_path), 2)
+    assert not (tmp_path / "tiny" / "2" / "model.onnx").exists()
 
 
 def test_without_a_night_nothing_is_compared_and_nothing_written(

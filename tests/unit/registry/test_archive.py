@@ -24,7 +24,7 @@ Members = dict[str, bytes]
 
 
 def written() -> bytes:
-    return write_archive(FILES, "tiny", "Machines that fail", VERSION, {"machine", "busy"})
+    return write_archive(FILES, "tiny", "Machines that fail", VERSION, {"machine", "busy"})[0]
 
 
 def members(content: bytes) -> Members:
@@ -50,7 +50,7 @@ def saved(folder: Path, content: bytes) -> str:
 
 def test_what_is_written_is_read_and_equal_versions_give_equal_archives(tmp_path: Path) -> None:
     assert read_archive(saved(tmp_path, written())) == EXPECTED
-    assert read_archive(f"file://{saved(tmp_path, written())}", DIGEST) == EXPECTED
+    assert read_archive(f"file://{saved(tmp_path, written())}", package_digest(members(written()))) == EXPECTED
     assert written() == written()
 
 
@@ -70,7 +70,7 @@ def test_a_folder_without_a_file_that_is_named_is_refused(tmp_path: Path) -> Non
     with pytest.raises(TerminalError, match=r"no archive of a version.*estimator\.skops"):
         read_archive(str(tmp_path))
     (tmp_path / "estimator.skops").symlink_to("/etc/hostname")
-    with pytest.raises(TerminalError, match="the package in the archive is another one"):
+    with pytest.raises(TerminalError, match="the package in the archive is not the one that it names"):
         read_archive(str(tmp_path))
     (tmp_path / CONTENTS).unlink()
     with pytest.raises(TerminalError, match="no archive of a version"):
@@ -97,7 +97,10 @@ def stating(**changes: object) -> Callable[[Members], Members]:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (changed("estimator.json", b"[]"), f"the package in the archive is another one.*allowed: {DIGEST}"),
+        (
+            changed("estimator.json", b"[]"),
+            f"the package in the archive is not the one that it names.*allowed: {DIGEST}",
+        ),
         (without("estimator.skops"), "no archive of a version.*estimator.skops"),
         (without(CONTENTS), "no archive of a version.*nightshift.json"),
         (changed(CONTENTS, b"5"), "no archive of a version"),
@@ -105,7 +108,7 @@ def stating(**changes: object) -> Callable[[Members], Members]:
         (stating(files=["../../etc/passwd"]), "no archive of a version"),
         (stating(version="three"), "no archive of a version"),
         (stating(format=2), "another format; received '?2'?; allowed: 1; fix: serve it by the release"),
-        (stating(files=["estimator.json"]), "the package in the archive is another one"),
+        (stating(files=["estimator.json"]), "the package in the archive is not the one that it names"),
     ],
 )
 def test_what_is_not_as_it_was_written_is_refused(
@@ -117,13 +120,25 @@ def test_what_is_not_as_it_was_written_is_refused(
     assert location in str(refusal.value)
 
 
-def test_who_can_change_the_archive_cannot_change_the_digest_that_is_demanded(tmp_path: Path) -> None:
-    files = FILES | {"estimator.json": b"[]"}
-    foreign = Version(3, "run", package_digest(files), "2024-01-03")
-    location = saved(tmp_path, write_archive(files, "tiny", "", foreign, ()))
-    assert read_archive(location).digest == foreign.digest
-    with pytest.raises(TerminalError, match=r"another one.*NIGHTSHIFT_SERVING__DIGEST"):
-        read_archive(location, DIGEST)
+OTHER_FILES = FILES | {"estimator.json": b"[]"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda files: stating(digest=package_digest(OTHER_FILES))(files) | OTHER_FILES,
+        stating(version=4),
+        stating(description="Machines that work"),
+        stating(ignored=["busy", "machine", "weekday"]),
+    ],
+)
+def test_who_can_change_anything_in_the_archive_cannot_change_the_digest_that_is_demanded(
+    tmp_path: Path, change: Callable[[Members], Members]
+) -> None:
+    location = saved(tmp_path, packed(change(members(written()))))
+    assert read_archive(location) != EXPECTED
+    with pytest.raises(TerminalError, match=r"another archive is demanded.*NIGHTSHIFT_SERVING__DIGEST"):
+        read_archive(location, package_digest(members(written())))
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE])

@@ -99,6 +99,13 @@ def test_the_good_rows_are_answered_if_asked_for(api: TestClient) -> None:
     assert answer["errors"] == refused.json()["errors"]
 
 
+def test_an_observation_among_features_is_sent_to_the_other_route(api: TestClient) -> None:
+    answer = api.post("/invocations", json={"dataframe_records": [{"machine": "a1", "load": 0.5}]})
+    assert answer.status_code == 422
+    [load] = [error for error in answer.json()["errors"] if error["where"] == "column load"]
+    assert load["fix"] == "send observations to /models/tiny/score, which computes their features"
+
+
 def test_an_answer_lists_the_first_errors_and_counts_all(api: TestClient) -> None:
     answer = api.post("/invocations", json={"dataframe_records": [ROW | {"busy": "much"}] * 300}).json()
     assert answer["error_count"] == 300 and len(answer["errors"]) == 100
@@ -111,6 +118,15 @@ def test_an_answer_lists_the_first_errors_and_counts_all(api: TestClient) -> Non
         ("GET", "/invocations", 405, "GET /invocations: Method Not Allowed"),
         ("POST", "/models/other/invocations", 404, "no such model is served; received 'other'; allowed: tiny"),
         ("POST", "/invocations?partial=perhaps", 422, "query: partial: Input should be a valid boolean"),
+        ("POST", "/invocations?partial=perhaps", 422, "received 'perhaps'; allowed: true or false"),
+        ("POST", "/invocations?night=2024-01-20", 422, "query: night: no such parameter; received '2024-01-20'"),
+        ("POST", "/models/tiny/invocations?parts=1", 422, "allowed: partial; fix: leave it out"),
+        (
+            "POST",
+            "/models/tiny/score?nights=1",
+            422,
+            "query: nights: no such parameter; received '1'; allowed: partial,",
+        ),
         (
             "POST",
             "/invocations",
@@ -118,6 +134,12 @@ def test_an_answer_lists_the_first_errors_and_counts_all(api: TestClient) -> Non
             "another type of content; received 'text/csv'; allowed: application/json or",
         ),
         ("GET", "/models/tiny/scores/tomorrow?machine=a", 422, "path: night: Input should be a valid date"),
+        (
+            "GET",
+            "/models/tiny/scores/tomorrow?machine=a",
+            422,
+            "received 'tomorrow'; allowed: a date such as 2026-01-31",
+        ),
         ("GET", "/models/tiny/scores/2024-01-20?machine=a", 404, "scores.tiny: the table does not exist yet"),
     ],
 )

@@ -17,9 +17,10 @@ from nightshift.monitoring.night_profile import Profiler
 from nightshift.monitoring.reference import make_reference
 from nightshift.project import Project
 from nightshift.registry.reference import SCORES
-from nightshift.serving.kept_rows import RowKeeper, ScoredRequest
+from nightshift.serving.kept_rows import RowKeeper, ScoredRequest, waiting_rows
 from nightshift.serving.served_version import ServedVersion
 from nightshift.stages import drift as drift_stage
+from nightshift.stages import served
 from nightshift.stages.served import DRIFT, SKEW, _profile, measure_served, measure_skew, served_files
 from nightshift.types import Measurement
 from unit.registry.trainings import Start
@@ -73,7 +74,9 @@ def overall(measured: list[Measurement], statistic: str) -> Measurement:
 
 def test_a_day_without_kept_rows_is_said(start: Start, project: Project) -> None:
     start(1)
-    with pytest.raises(NotYetAvailable, match=r"tiny: the API kept no rows on 2024-01-20; fix: set NIGHTSHIFT_SERVING"):
+    with pytest.raises(
+        NotYetAvailable, match=r"tiny: the API published no rows on 2024-01-20; fix: set NIGHTSHIFT_SERVING"
+    ):
         measure_served(project, NIGHT, "")
 
 
@@ -111,6 +114,32 @@ def test_what_is_measured_is_recorded_under_the_day_for_the_version_that_scored_
     assert {row["run_id"] for row in project.monitored(TODAY, TODAY)} == {"another run"}
 
 
+def test_drift_is_that_of_the_weekday_of_the_night_that_most_rows_are_of(
+    start: Start, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start(1)
+    nights: list[date] = []
+    monkeypatch.setattr(served, "drift_of_night", lambda night, _: nights.append(night.day) or [])
+    serve(project, 1, observations(3))
+    measure_served(project, TODAY, "")
+    serve(project, 1, observations(4), NIGHT)
+    measure_served(project, TODAY, "")
+    assert nights == [TODAY, NIGHT]
+
+
+def test_rows_that_wait_for_their_publication_are_counted(start: Start, project: Project) -> None:
+    start(1)
+    rows, version = observations(7), version_of(project, 1)
+    keeper = RowKeeper(project, lambda: None, 3600)
+    assert waiting_rows(project, TODAY) == 0
+    keeper.add(ScoredRequest("score", "", None, version, rows, range(7), [{"score": 0.5}] * 7))
+    keeper._flush()
+    assert waiting_rows(project, TODAY) == 7
+    assert waiting_rows(project, TODAY - timedelta(days=1)) == 0
+    keeper._publish()
+    assert waiting_rows(project, TODAY) == 0
+
+
 def test_observations_are_compared_with_their_night(start: Start, project: Project) -> None:
     start(1)
     rows = observations(30)
@@ -134,6 +163,7 @@ def test_every_value_that_differs_is_counted(start: Start, project: Project) -> 
     serve(project, 1, kind, NIGHT)
     skew = measure_skew(project, served_files(project, TODAY))
     assert (skew.observations, dict(skew.differing)) == (14, {"busy": 10, "kind": 1})
+    assert skew.examples["kind"] == f"machine=m10: served None, published {rows['kind'][10].as_py()!r}"
     night = overall(measure_served(project, TODAY, ""), SKEW)
     assert (night.value, night.sample_size, night.verdict) == (11, 14, "warn")
     assert night.detail == "served otherwise than published: busy in 10, kind in 1"

@@ -40,10 +40,12 @@ def test_a_night_before_the_start_is_refused_by_the_first_task_and_by_commands(
 
 @pytest.mark.parametrize("ask", [drift, estimate])
 def test_a_night_that_is_not_scored_is_not_monitored(project: Project, ask: Callable[..., object]) -> None:
-    with pytest.raises(TerminalError, match=r"2024-01-09 has no published scores.*none is scored yet; fix: score it"):
+    with pytest.raises(
+        TerminalError, match=r"2024-01-09 has no published scores.*none is published yet; fix: score it"
+    ):
         ask(project, day(9), "test")
     columns = {"score_date": "date", "machine": "string", "model_version": "integer"}
     publish_rows(project.lake, replace(scores_table(project.definition), columns=columns), {day(3): [("a", 1)]})
-    with pytest.raises(TerminalError, match="allowed: a night that is scored, 2024-01-03 to 2024-01-03; fix: score it"):
+    with pytest.raises(TerminalError, match="allowed: a published date, 2024-01-03 to 2024-01-03; fix: score it"):
         ask(project, day(9), "test")
     assert project.monitored(day(1), day(20)) == []
