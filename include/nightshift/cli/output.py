@@ -38,7 +38,9 @@ Model = Annotated[str, typer.Argument(help="Name of the model definition.")]
 OutputFormat = Annotated[Format, typer.Option("--format", help="How rows are written.")]
 
 
-def _read_date(text: str) -> date:
+def _read_date(text: str | date) -> date:
+    if isinstance(text, date):  # an option's default
+        return text
     with suppress(ValueError):
         if (day := date.fromisoformat(text)).isoformat() == text:
             return day
