@@ -1,4 +1,4 @@
-"""`nightshift --help` is quick, since commands import what is slow to load when they run; options take their defaults."""
+"""`nightshift --help` is quick, since commands import what is slow when they run; options take their defaults."""
 
 from __future__ import annotations
 
