@@ -59,9 +59,19 @@ class Project:
 
     @cached_property
     def registry(self) -> Registry:
+        """The model's runs and versions.
+
+        Raises:
+            TransientError: If it does not answer, or lacks versions that the events know.
+        """
+        from nightshift.registry.events import read_events
+        from nightshift.registry.lost_versions import require_database, require_versions
         from nightshift.registry.store import Registry
 
-        return Registry(self.settings, self.definition.name)
+        require_database(self.settings)
+        registry = Registry(self.settings, self.definition.name)
+        require_versions(registry, read_events(self.lake, self.definition.name))
+        return registry
 
     @cached_property
     def champions(self) -> Champions:

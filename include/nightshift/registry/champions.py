@@ -16,6 +16,7 @@ from nightshift.registry.events import (
     newest_champion_change,
     reigns,
 )
+from nightshift.registry.lost_versions import require_versions
 from nightshift.registry.rollback import require_rollback_version
 from nightshift.registry.store import NIGHT, REASON, Version
 
@@ -31,7 +32,9 @@ class Champions(AliasChanges):
             TerminalError: If the champion or its alias was removed in MLflow.
         """
         if (champion := self.registry.champion()) is None:
-            raise no_champion(self.definition.name, self.events(), self.registry.versions())
+            events = self.events()
+            require_versions(self.registry, events)
+            raise no_champion(self.definition.name, events, self.registry.versions())
         return champion
 
     def reconcile_and_get_champion(self, actor: str) -> tuple[Version, RegistryEvent]:

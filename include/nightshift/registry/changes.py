@@ -30,6 +30,7 @@ from nightshift.registry.events import (
     newest_champion_change,
     read_events,
 )
+from nightshift.registry.lost_versions import require_versions
 from nightshift.registry.store import CHALLENGER, REASON, Registry, Version
 
 log = logging.getLogger(__name__)
@@ -77,6 +78,7 @@ class AliasChanges:
 
     def _reconcile_champion(self, actor: str) -> tuple[list[RegistryEvent], RegistryEvent | None]:
         events, finished = self.events(), None
+        require_versions(self.registry, events)
         newest = newest_champion_change(events)
         version = self.registry.champion()
         actual, expected = version.number if version else None, current_champion(events)

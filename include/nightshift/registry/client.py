@@ -70,6 +70,7 @@ class Client:
 
     Attributes:
         mlflow: The client itself, for calls that fail for other reasons than an MLflow that does not answer.
+        address: The URI without its password.
 
     Raises:
         TransientError: If MLflow does not answer; so does every call.
@@ -79,7 +80,8 @@ class Client:
     def __init__(self, uri: str) -> None:
         from mlflow import MlflowClient
 
-        self._uri = uri
+        self._uri, self._secret = uri, f":{urlsplit(uri).password}@"
+        self.address = uri.replace(self._secret, ":***@")
         with self._answering():
             self.mlflow = MlflowClient(tracking_uri=uri, registry_uri=uri)
             self.mlflow.search_experiments(max_results=1)
@@ -103,8 +105,7 @@ class Client:
         except (MlflowException, OperationalError) as error:
             if isinstance(full := explain(error), FullDiskError):
                 raise full from None
-            secret = f":{urlsplit(self._uri).password}@"
-            where, line = self._uri.replace(secret, ":***@"), first_line(error).replace(secret, ":***@")
+            where, line = self.address, first_line(error).replace(self._secret, ":***@")
             if isinstance(error, MlflowException) and error.error_code not in UNAVAILABLE_CODES:
                 raise MlflowRefusal(line, error.error_code, where) from None
             raise TransientError(

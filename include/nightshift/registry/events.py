@@ -18,7 +18,7 @@ from nightshift.lake.tables import registry_events_table
 
 EventKind = Literal[
     "registered", "refused", "challenging", "retired", "approved", "declined",
-    "promoted", "rolled_back", "champion_retired", "changed_elsewhere",
+    "promoted", "rolled_back", "champion_retired", "changed_elsewhere", "forgotten",
 ]  # fmt: skip
 
 # The events after which another version is the champion, or none is, and those after which a version is no longer the
@@ -34,7 +34,7 @@ class RegistryEvent:
     Attributes:
         model: The model.
         event: The kind of event. A champion that was set in MLflow itself is `changed_elsewhere`; a challenger that was
-            set or removed there has `unknown` as its actor.
+            set or removed there has `unknown` as its actor. A version that MLflow lost for good is `forgotten`.
         effective: The score date from which it counts, which in a replay is years before `recorded_at`.
         actor: The Airflow run or the person that caused it.
         from_version: The previous champion, if the champion changed.

@@ -149,6 +149,12 @@ class Registry:
         except (TerminalError, KeyError):
             return None
 
+    def has_run(self, run_id: str) -> bool:
+        """Whether MLflow has a run, deleted or not."""
+        with ignore_absent():
+            return bool(self.client.get_run(run_id))
+        return False
+
     def require_active(self, run_id: str) -> None:
         """Requires that a run can be written to.
 
