@@ -24,7 +24,7 @@ class PreparedInstallation:
     """
 
     def __init__(self, folder: Path, empty_mlflow: Path) -> None:
-        self.var, self._states, self._empty_mlflow = folder / "var", folder / "states", empty_mlflow
+        self.var, self._states, self.empty_mlflow = folder / "var", folder / "states", empty_mlflow
         self._results: dict[Hashable, tuple[Path, Any]] = {}
 
     def clear(self) -> None:
@@ -49,7 +49,7 @@ class PreparedInstallation:
         folder = self._states / str(len(self._results))
         shutil.copytree(self.var, folder, ignore=shutil.ignore_patterns("*.db", "*.db-*"))
         for database in self.var.rglob("*.db"):
-            _copy_database(database, folder / database.relative_to(self.var))
+            copy_database(database, folder / database.relative_to(self.var))
         self._results[state] = folder, result
         return result
 
@@ -63,10 +63,10 @@ class PreparedInstallation:
                 path.unlink()
         if state:
             shutil.copytree(state, self.var, dirs_exist_ok=True, ignore=shutil.ignore_patterns(mlflow.name))
-        _copy_database(state / "mlflow" / mlflow.name if state else self._empty_mlflow, mlflow)
+        copy_database(state / "mlflow" / mlflow.name if state else self.empty_mlflow, mlflow)
 
 
-def _copy_database(source: Path, target: Path) -> None:
+def copy_database(source: Path, target: Path) -> None:
     """Copies a SQLite database as its transactions left it, also over one that is in use."""
     with closing(sqlite3.connect(source)) as database, closing(sqlite3.connect(target)) as copy:
         database.backup(copy)

@@ -153,7 +153,7 @@ def _dag(definition: ModelDefinition, verb: str, **kwargs: Any) -> DAG:
         tags={"nightshift", definition.name, verb, *definition.tags},
         default_args={
             "owner": definition.owner,
-            "retries": 2,
+            "retries": 7,  # 20 minutes in all: a service that is away for a while needs no hand
             "retry_delay": timedelta(seconds=10),
             "retry_exponential_backoff": 2.0,
             "max_retry_delay": timedelta(minutes=10),

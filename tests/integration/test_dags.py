@@ -148,7 +148,7 @@ def test_a_definition_makes_three_dags(models: Path, parse: Parse) -> None:
     for task, following in pairwise(names):
         assert following in score["tasks"][task]["next"]
     assert score["tasks"]["features.features"]["pool"] == score["tasks"]["scores.score"]["pool"] == "nightshift_spark"
-    assert all(task["retries"] == 2 for task in score["tasks"].values())
+    assert all(task["retries"] == 7 for task in score["tasks"].values())
     assert found["dags"]["tiny.monitor"]["timetable"] == "PartitionedAssetTimetable"
     monitor = {name: task["next"] for name, task in found["dags"]["tiny.monitor"]["tasks"].items()}
     assert monitor == {

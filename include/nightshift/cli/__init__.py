@@ -65,6 +65,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "versions": versions.versions,
     "rollback": versions.rollback,
     "retire": versions.retire,
+    "forget": versions.forget,
     "reproduce": versions.reproduce,
     "thresholds": monitoring.thresholds,
     "replay-policy": monitoring.replay_policy,

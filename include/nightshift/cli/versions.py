@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nightshift.cli.output import DATE, Model, progress, write_line, write_rows
+from nightshift.cli.output import DATE, Model, confirm, progress, write_line, write_note, write_rows
+from nightshift.errors import TerminalError
+from nightshift.settings import get_settings
 
 if TYPE_CHECKING:
     from nightshift.project import Project
@@ -24,11 +26,16 @@ def champion(
 ) -> None:
     """Show which version is the champion, or was on a score date: since when, why, with what evidence."""
     from nightshift.project import Project
+    from nightshift.registry.events import newest_champion_change
 
     project = Project(model)
     if at is None:
-        version, event = project.champions.reconcile_and_get_champion(_user_name())
+        version, event = project.champions.require_champion(), newest_champion_change(project.champions.events())
         write_line(f"{model}: version {version.number} is the champion")
+        for disagreement in project.champions.disagreements():
+            write_note(f"{model}: {disagreement}")
+        if event is None or event.to_version != version.number:
+            return
     else:
         reign = project.champions.reign_on(at)
         event = reign.event
@@ -49,7 +56,9 @@ def versions(model: Model) -> None:
     from nightshift.stages.rebuild import definition_of
 
     project = Project(model)
-    events = project.champions.reconcile_aliases(_user_name())
+    for disagreement in project.champions.disagreements():
+        write_note(f"{model}: {disagreement}")
+    events = project.champions.events()
     challenger = history[-1] if (history := challenger_changes(events)) else None
     rows = []
     for version in project.registry.versions().values():
@@ -126,6 +135,35 @@ def retire(
         write_line(f"{model}: there is no challenger")
         return
     write_line(f"{model}: version {retired.to_version} is retired as challenger; the version and its rows are kept")
+
+
+def forget(
+    model: Model,
+    reason: Annotated[str, typer.Option(help="Why; stored with the events.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Give up the versions that MLflow lost, after its database was lost or an older copy was restored.
+
+    Until then nothing of the model is trained, scored or measured. Rows that these versions scored stay, and no later
+    version gets the number of one of them.
+    """
+    from nightshift.definition.load import find_definition
+    from nightshift.lake.catalog import Lake
+    from nightshift.registry.champions import Champions
+    from nightshift.registry.lost_versions import lost_versions
+    from nightshift.registry.store import Registry
+
+    settings = get_settings()
+    definition = find_definition(settings.models_path, model, settings.sources_path)
+    champions = Champions(Registry(settings, model), Lake(settings), definition)
+    lost = lost_versions(champions.registry, champions.events())
+    if not lost:
+        raise TerminalError("MLflow has every version that the events know", where=model, fix="nothing has to be done")
+    write_line(f"{model}: MLflow lacks version {', '.join(map(str, lost))}, with their runs")
+    if not yes:
+        confirm("Give them up?", "nothing is changed", model)
+    champions.forget(_user_name(), reason)
+    write_line(f"{model}: given up; train a version, or go back to one that MLflow has: nightshift rollback {model}")
 
 
 def reproduce(model: Model, version: Annotated[int, typer.Argument(help="Number of a registered version.")]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date
 
 from nightshift.errors import NotYetAvailable, TerminalError
@@ -16,7 +17,7 @@ from nightshift.registry.events import (
     newest_champion_change,
     reigns,
 )
-from nightshift.registry.lost_versions import require_versions
+from nightshift.registry.lost_versions import lost_versions, require_versions
 from nightshift.registry.rollback import require_rollback_version
 from nightshift.registry.store import NIGHT, REASON, Version
 
@@ -46,6 +47,7 @@ class Champions(AliasChanges):
         Raises:
             NotYetAvailable: If no version has ever been the champion.
             TerminalError: If the champion or its alias was removed in MLflow.
+            TransientError: If MLflow lacks versions that the events know.
         """
         with self.registry.lock():
             events, _ = self._reconcile(actor)
@@ -108,6 +110,25 @@ class Champions(AliasChanges):
             evidence=json.dumps({"gate": note}, ensure_ascii=False),
         )
         self._append(refused, ())
+
+    def forget(self, actor: str, reason: str) -> list[RegistryEvent]:
+        """Records that the versions that MLflow lost will not come back, so that the others can be worked with.
+
+        Args:
+            actor: The person who decides it.
+            reason: Why.
+
+        Returns:
+            An event a version.
+        """
+        with self.registry.lock():
+            events, forgotten = self.events(), list[RegistryEvent]()
+            for number, run_id in lost_versions(self.registry, events).items():
+                event = self._event("forgotten", self._next_night(events), actor, None, reason)
+                event = self._append(replace(event, to_version=number, mlflow_run=run_id), [*events, *forgotten])
+                forgotten.append(event)
+            self._reconcile(actor)
+            return forgotten
 
     def roll_back(
         self, actor: str, to: int | None = None, reason: str = "", effective: date | None = None, *, force: bool = False

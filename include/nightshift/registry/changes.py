@@ -26,12 +26,13 @@ from nightshift.registry.events import (
     RegistryEvent,
     append_event,
     challenger_changes,
+    current_challenger,
     current_champion,
     newest_champion_change,
     read_events,
 )
 from nightshift.registry.lost_versions import require_versions
-from nightshift.registry.store import CHALLENGER, REASON, Registry, Version
+from nightshift.registry.store import CHALLENGER, CHAMPION, REASON, Registry, Version
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,22 @@ class AliasChanges:
     def events(self) -> list[RegistryEvent]:
         """Every event of the model's versions, in order."""
         return read_events(self.lake, self.definition.name)
+
+    def disagreements(self) -> list[str]:
+        """Where MLflow's aliases and the events disagree, in sentences; nothing is changed."""
+        events = self.events()
+        require_versions(self.registry, events)
+        aliases = {
+            CHAMPION: (self.registry.champion(), current_champion(events)),
+            CHALLENGER: (self.registry.challenger(), current_challenger(events)),
+        }
+        return [
+            f"MLflow's alias `{alias}` points to version {version.number if version else 'none'}, according to the "
+            f"events to {expected or 'none'}: a change was interrupted, or made in MLflow itself. The next night "
+            "finishes the one and records the other"
+            for alias, (version, expected) in aliases.items()
+            if (version.number if version else None) != expected
+        ]
 
     def reconcile_aliases(self, actor: str) -> list[RegistryEvent]:
         """Makes MLflow's aliases and the events agree, which may move an alias or append an event.
@@ -158,7 +175,10 @@ class AliasChanges:
         Returns:
             The version, the event of its registration, and every event.
         """
-        version = self.registry.register(mlflow_run, note)
+        others = {
+            event.to_version for event in events if event.to_version and event.mlflow_run not in (None, mlflow_run)
+        }
+        version = self.registry.register(mlflow_run, note, taken=others)
         reason = self.registry.run_tags(mlflow_run).get(REASON, "")
         as_of = date.fromisoformat(version.as_of)
         registered = self._append(self._event("registered", as_of, actor, version, reason, note=note), events)

@@ -6,7 +6,7 @@ that is registered meanwhile has been another's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from nightshift.errors import TransientError
@@ -42,13 +42,12 @@ def require_versions(registry: Registry, events: Sequence[RegistryEvent]) -> Non
         TransientError: If it lost some: the registry that has them may be back soon.
     """
     if lost := lost_versions(registry, events):
-        options = " ".join(f"--version {number}" for number in lost)
         raise TransientError(
             "the registry lacks versions that the events know: MLflow's database is another one or an older copy, and "
             "nothing is written",
             where=f"{registry.model} in {registry.client.address}",
             received=f"without version {', '.join(map(str, lost))}",
-            fix=f"bring MLflow's database back; if they are lost for good: nightshift forget {registry.model} {options}",
+            fix=f"bring MLflow's database back; if they are lost for good: nightshift forget {registry.model}",
         )
 
 
@@ -66,7 +65,7 @@ def require_database(settings: Settings) -> None:
         raise TransientError(
             "MLflow's database is missing, and events of versions that were registered in it are there",
             where=str(file),
-            fix="bring the file back; if it is lost for good: nightshift forget <model> --all",
+            fix="bring the file back; if it is lost for good: nightshift forget <model>",
         )
 
 

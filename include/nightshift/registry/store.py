@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -142,12 +142,18 @@ class Registry:
         self._upload(run_id, EXPECTATION, {"expectation.json": json.dumps(expectation).encode()})
 
     def expectation(self, number: int) -> dict[str, Any] | None:
-        """The performance to expect of a version's nights; None if there is no such version or expectation."""
-        try:
-            files = self._download(self.version(number).run_id, EXPECTATION, "expectation", "train a new version")
-            return dict(json.loads(files["expectation.json"]))
-        except (TerminalError, KeyError):
+        """The performance to expect of a version's nights; None if there is no such version or expectation.
+
+        Raises:
+            TerminalError: If the version's files cannot be read.
+        """
+        if (version := self.versions().get(number)) is None:
             return None
+        artifacts = {file.path for file in self.client.list_artifacts(version.run_id)}
+        if ARTIFACT in artifacts and EXPECTATION not in artifacts:
+            return None  # it was trained before expectations were stored
+        files = self._download(version.run_id, EXPECTATION, "expectation", "restore the artifact store")
+        return dict(json.loads(files["expectation.json"]))
 
     def has_run(self, run_id: str) -> bool:
         """Whether MLflow has a run, deleted or not."""
@@ -238,18 +244,30 @@ class Registry:
             return _version(self.client.get_model_version(self.model, str(number)))
         raise TerminalError("no such version", where=self.model, received=number, allowed=self.versions() or "none yet")
 
-    def register(self, run_id: str, note: str) -> Version:
-        """Registers a run's package as a version, once; the caller holds the lock."""
+    def register(self, run_id: str, note: str, taken: Collection[int] = ()) -> Version:
+        """Registers a run's package as a version, once; the caller holds the lock.
+
+        Args:
+            run_id: The run.
+            note: The version's description.
+            taken: The numbers of versions of other runs: an MLflow that was set up anew counts from 1 again, and rows
+                of tables name the version that scored them by its number alone.
+        """
         try:
             self.client.create_registered_model(self.model)
         except MlflowRefusal as error:
             if error.code != "RESOURCE_ALREADY_EXISTS":
                 raise
-        if same := self.client.search_model_versions(f"name = '{self.model}' and run_id = '{run_id}'"):
-            return min(map(_version, same), key=lambda version: version.number)
+        of_run = self.client.search_model_versions(f"name = '{self.model}' and run_id = '{run_id}'")
+        if same := [version for version in map(_version, of_run) if version.number not in taken]:
+            return min(same, key=lambda version: version.number)
         tags = {name: value for name, value in self.run_tags(run_id).items() if name.startswith("nightshift.")}
         source = f"{self.client.get_run(run_id).info.artifact_uri}/{ARTIFACT}"
-        return _version(self.client.create_model_version(self.model, source, run_id, tags=tags, description=note))
+        while True:
+            created = self.client.create_model_version(self.model, source, run_id, tags=tags, description=note)
+            if int(created.version) not in taken:
+                return _version(created)
+            self.client.delete_model_version(self.model, created.version)
 
     def set_champion_alias(self, number: int | None) -> None:
         """Sets the alias `champion` to a version, or deletes it if None; the caller holds the lock."""

@@ -25,7 +25,8 @@ def decide(project: Project, night: date, run_id: str, *, training_runs: bool = 
     """Decides whether a night asks for a training, and records the decision with its evidence.
 
     A request stays what it is: its training may have begun. Nights that were not monitored in their time are
-    recorded as missed, and ask for nothing.
+    recorded as missed, and ask for nothing. Whatever was interrupted or changed in MLflow since the last night is
+    finished or recorded first: the decision compares versions.
 
     Args:
         project: The model.
@@ -33,6 +34,7 @@ def decide(project: Project, night: date, run_id: str, *, training_runs: bool = 
         run_id: The run that asks.
         training_runs: Whether a training is running.
     """
+    project.champions.reconcile_aliases(run_id)
     definition = project.definition
     policy = definition.monitoring.retrain
     around = max(night - previous_night(definition.schedule, night, LOOKBACK), policy.cooldown)

@@ -320,7 +320,7 @@ def test_events_of_an_mlflow_that_is_gone_leave_no_challenger(project: Project, 
     assert recorded_changes(project)[4:] == [("changed_elsewhere", 1, None), ("retired", None, 2)]
     promoted(project, 5)
     challenged(project, 6)
-    assert challenger(project) == 2 and project.champions.require_champion().number == 1
+    assert challenger(project) == 4 and project.champions.require_champion().number == 3
 
 
 # ---- killed

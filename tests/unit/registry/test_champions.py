@@ -435,8 +435,9 @@ def test_events_of_an_mlflow_that_is_gone_do_not_make_a_champion_in_the_new_one(
     assert recorded_changes(project)[4:] == [("changed_elsewhere", 2, None)]
     assert project.registry.champion() is None
     promoted(project, 5)
-    assert recorded_changes(project)[5:] == [("registered", None, 1), ("promoted", None, 1)]
-    assert champion(project) == 1
+    # No number is given twice: rows of tables name the version that scored them by its number.
+    assert recorded_changes(project)[5:] == [("registered", None, 3), ("promoted", None, 3)]
+    assert champion(project) == 3
 
 
 # ---- who was it when
