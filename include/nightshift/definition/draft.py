@@ -20,7 +20,7 @@ from nightshift.definition.messages import as_error, explain
 from nightshift.definition.schedule import Schedule
 from nightshift.definition.shared_sources import ENDING, SHARED, SharedFile, default_sources_folder
 from nightshift.definition.source import Completeness, Source
-from nightshift.definition.source_rules import place_problems, source_file_problems
+from nightshift.definition.source_rules import completeness_problems, place_problems, source_file_problems
 from nightshift.definition.yaml_tree import parse, plain
 from nightshift.errors import DefinitionError, TerminalError
 
@@ -118,10 +118,12 @@ def _check_files(
     source: Source, name: str, file: Path, tree: CommentedMap, parts: Mapping[str, SharedFile], path: str | None
 ) -> None:
     """Raises an error if a path is not valid, the declared one or the one given, or how files are written is not."""
-    for problem in place_problems(source):
+    for problem in (*place_problems(source), *(completeness_problems(source) if source.complete else ())):
         raise TerminalError(
             problem.message,
-            where="--path" if path else f"{file}: {'.'.join(('sources', name, *map(str, problem.path)))}",
+            where="--path"
+            if path and problem.path[:1] == ("path",)
+            else f"{file}: {'.'.join(('sources', name, *map(str, problem.path)))}",
             received=problem.received,
             allowed=problem.allowed,
             fix=problem.fix,

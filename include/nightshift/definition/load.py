@@ -167,9 +167,14 @@ def write_definition(folder: Path, files: Mapping[str, bytes]) -> ModelDefinitio
     """Writes the files of a definition into a folder named after the model, and loads it.
 
     Raises:
-        DefinitionError: If this version of Nightshift can no longer read it.
+        DefinitionError: If this version of Nightshift can no longer read it, or the name of a file leaves the folder.
     """
     for name, content in files.items():
+        if not (folder / name).resolve().is_relative_to(folder.resolve()):
+            fix = "remove it from where the definition is stored"
+            raise DefinitionError(
+                [TerminalError("not a file of a definition", where=str(folder), received=name, fix=fix)]
+            )
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
     return load_definition(folder, folder / SOURCES_FOLDER)

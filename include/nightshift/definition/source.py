@@ -184,7 +184,8 @@ class Source(StrictModel):
         description="The path of its files below the landing folder, with one `{date}` in place of the ISO date and no "
         "other braces. Ends in `.csv`, `.parquet`, or `.json`, `.jsonl` or `.ndjson` for a JSON object a line; "
         "`.csv` and those of JSON may be followed by `.gz`. With a `*`, which is any text within a name, a date "
-        "has parts, such as `clicks/{date}/*.parquet`, and needs `complete`.",
+        "has parts, such as `clicks/{date}/*.parquet`, and needs `complete`. A symbolic link that leads out of the "
+        "landing folder is refused.",
     )
     query: DatabaseQuery | None = Field(None, description="In place of files, [a query on a database](#queries).")
     table: IcebergTable | None = Field(None, description="In place of files, [an Iceberg table](#iceberg-tables).")

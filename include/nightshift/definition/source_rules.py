@@ -68,7 +68,7 @@ def completeness_problems(source: Source) -> Iterator[Problem]:
     for name in chosen.keys() - {"settled"}:
         path = str(chosen[name])
         allowed, fix = "a path below the landing folder with one `{date}` and no `*`", "such as clicks/{date}/_SUCCESS"
-        if path.count(DATE) != 1 or PART in path or any(part in {"", ".", ".."} for part in path.split("/")):
+        if path.count(DATE) != 1 or PART in path or not _is_plain(path):
             yield Problem(("complete", name), "not the path of a file of a date", path, allowed, fix)
     if complete.manifest and not source.path.startswith(complete.manifest.rpartition("/")[0]):
         allowed, fix = "a file in a folder above the parts", f"such as {source.path.rpartition('/')[0]}/manifest.json"
@@ -87,11 +87,18 @@ def path_problems(path: str) -> Iterator[Problem]:
         yield Problem((), message, path, "`*` for any text within a name", "write the name itself, or `*`")
     if path.count("{date}") != 1:
         yield Problem((), "has no date", path, "one `{date}`", "write where the date stands")
-    if any(part in {"", ".", ".."} for part in path.split("/")):
-        allowed, fix = "names of folders and of a file, such as `arrivals/{date}.csv`", "remove empty parts and dots"
+    if not _is_plain(path):
+        allowed = "names of folders and of a file, such as `arrivals/{date}.csv`"
+        fix = "remove empty parts and dots, other braces than those of `{date}`, and what does not print"
         yield Problem((), "not a plain path below the landing folder", path, allowed, fix)
     if not path.endswith(SOURCE_ENDINGS):
         yield Problem((), "unknown file format", path, ", ".join(SOURCE_ENDINGS), "change the ending")
+
+
+def _is_plain(path: str) -> bool:
+    """Whether a path stays below the landing folder, and has a date and no other braces."""
+    names = path.replace(DATE, "date").split("/")
+    return path.isprintable() and not any(name in {"", ".", ".."} or {"{", "}"} & {*name} for name in names)
 
 
 def source_file_problems(source: Source) -> Iterator[Problem]:

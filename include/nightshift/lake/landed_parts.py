@@ -12,8 +12,9 @@ from functools import lru_cache
 from nightshift.definition.duration import format_duration
 from nightshift.definition.source import DATE, PART, Completeness, Source
 from nightshift.errors import DataError, NotYetAvailable, TransientError
-from nightshift.lake.files import as_uri, exists, files_with_times
+from nightshift.lake.files import as_uri, exists
 from nightshift.lake.landed_bytes import file_digest
+from nightshift.lake.landing_folder import landed_files, require_inside
 from nightshift.lake.manifest import read_manifest
 
 HIDDEN = ("_", ".")  # with which the names of files begin that are no parts, such as those of unfinished writes
@@ -152,13 +153,17 @@ def landed_parts(file: LandingFile) -> LandedParts:
 
     Raises:
         NotYetAvailable: If the date is not complete.
-        DataError: If a marker or a manifest is there and a part is not, or the manifest cannot be read.
+        DataError: If a marker or a manifest is there and a part is not, the manifest cannot be read, or a symbolic
+            link leads out of the landing folder.
     """
     if not file.needs_sign:
+        require_inside(file.root, file.uri)
         return LandedParts(file, (file.uri,))
     if reason := why_file_incomplete(file):
         raise NotYetAvailable(f"the date is not complete: {reason}", where=file.uri)
     written = _parts(file)
+    for uri in (*written, *filter(None, [file.announcement])):
+        require_inside(file.root, uri)
     if not written:
         raise DataError(
             f"{_name(file.announcement)} says that the date is complete, and no part has landed",
@@ -189,7 +194,7 @@ def landed_file_dates(landing: str, source: Source) -> list[date]:
     complete = source.complete
     path = source.path if complete is None else complete.marker or complete.manifest or source.path
     root, times = as_uri(landing), dict[date, datetime]()
-    for uri, (_, time) in files_with_times(_fixed_folder(root, path)).items():
+    for uri, (_, time) in _files_of(root, path).items():
         day = _date_in(uri, root, path)
         if day is not None:
             times[day] = max(time, times.get(day, time))
@@ -237,6 +242,22 @@ def _fixed_folder(root: str, pattern: str) -> str:
     return f"{root}/{re.split(f'{re.escape(DATE)}|{re.escape(PART)}', pattern)[0]}".rpartition("/")[0]
 
 
+def _files_of(root: str, pattern: str) -> Written:
+    """The files that are there in the fixed folder of a pattern.
+
+    Raises:
+        DataError: If that folder, or a folder that the pattern matches, is a link that leads out of the landing folder.
+    """
+    fixed, names = _fixed_folder(root, pattern), pattern.split("/")
+    require_inside(root, fixed)
+    files = landed_files(root, fixed)
+    for uri in files:
+        depth = uri.count("/") - root.count("/")
+        if depth < len(names) and _expression(root, "/".join(names[:depth])).fullmatch(uri):
+            require_inside(root, uri)
+    return files
+
+
 def _is_hidden(uri: str, root: str, pattern: str) -> bool:
     """Whether a file, or a folder around it below the fixed one of a pattern, has a name that no part has."""
     names = uri.removeprefix(_fixed_folder(root, pattern)).strip("/").split("/")
@@ -245,7 +266,7 @@ def _is_hidden(uri: str, root: str, pattern: str) -> bool:
 
 def _parts(file: LandingFile) -> Written:
     """The parts that are there, sorted; of a file without parts, itself if it is there."""
-    expression, files = _expression(file.root, file.path), files_with_times(_fixed_folder(file.root, file.path))
+    expression, files = _expression(file.root, file.path), _files_of(file.root, file.path)
     if file.has_parts:
         files = {uri: written for uri, written in files.items() if not _is_hidden(uri, file.root, file.path)}
         within = re.compile(f"({expression.pattern})/")

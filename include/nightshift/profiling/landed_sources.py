@@ -12,7 +12,8 @@ from datetime import date
 from nightshift.definition.base import is_name
 from nightshift.definition.source import DATE, PART, SOURCE_ENDINGS
 from nightshift.errors import TerminalError
-from nightshift.lake.files import as_uri, list_files
+from nightshift.lake.files import as_uri
+from nightshift.lake.landing_folder import landed_files
 from nightshift.profiling.column_names import similar_name
 
 _DATE = re.compile(r"(?<!\d)\d{4}-\d{2}-\d{2}(?!\d)")
@@ -46,7 +47,7 @@ def find_landed_sources(landing: str) -> tuple[list[LandedSource], list[str]]:
         TerminalError: If there is no file that a source can have.
     """
     root = as_uri(landing).rstrip("/") + "/"
-    files = [uri.removeprefix(root) for uri in list_files(root.rstrip("/"))]
+    files = [uri.removeprefix(root) for uri in landed_files(root.rstrip("/"), root.rstrip("/"))]
     dated = {file: (path, day) for file in files if (path := _path_of(file)) and (day := _date_of(file))}
     readable = {file: pair for file, pair in dated.items() if file.endswith(SOURCE_ENDINGS)}
     if not readable:

@@ -60,6 +60,11 @@ def test_a_given_path_replaces_the_declared_path(tmp_path: Path) -> None:
             r"sources.orders: no path; fix: write `path:`, or give the path of its files",
         ),
         ("sources: {orders: {path: orders.csv}}\n", r"sources.orders.path: has no date; received 'orders.csv'"),
+        ("sources: {orders: {path: '../{date}.csv'}}\n", r"not a plain path below the landing folder"),
+        (
+            "sources: {orders: {path: '{date}.csv', complete: {manifest: '../../{date}.json'}}}\n",
+            r"sources.orders.complete.manifest: not the path of a file of a date; received '../../\{date\}.json'",
+        ),
         ("sources: {orders: {path: '{date}.txt'}}\n", r"unknown file format; received '\{date\}.txt'; allowed: .csv"),
     ],
 )

@@ -107,6 +107,13 @@ def test_a_stored_definition_needs_no_file_outside_it(models: Path, tmp_path: Pa
     assert (definition_files(again), definition_hash(again)) == (files, definition_hash(definition))
 
 
+@pytest.mark.parametrize("name", ["../model.yaml", "/etc/cron.d/model.yaml", "sources/../../model.yaml"])
+def test_a_stored_definition_is_written_into_its_folder_alone(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DefinitionError, match="not a file of a definition; received"):
+        write_definition(tmp_path / "again" / "tiny", {name: b"name: tiny"})
+    assert not list(tmp_path.rglob("*.yaml"))
+
+
 def test_the_hash_follows_the_shared_sources_that_are_used(models: Path) -> None:
     folder = share(models, "plan")
     first = definition_hash(load_definition(models / "tiny"))

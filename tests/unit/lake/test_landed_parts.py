@@ -299,9 +299,23 @@ def test_what_was_read_of_parts_is_known_by_its_date(tmp_path: Path) -> None:
         ("clicks/{date}/*", MARKER, "unknown file format"),
         ("clicks/{date}/*.csv", {"manifest": "manifests/{date}.json"}, "parts are not below it"),
         ("clicks/{date}/_*.csv", MARKER, "no part has such a name"),
+        ("../clicks/{date}.csv", None, "not a plain path below the landing folder"),
+        ("clicks/../../{date}.csv", None, "not a plain path below the landing folder"),
+        ("clicks/{date}/../../../{date}.csv", None, "not a plain path below the landing folder"),
+        ("/etc/{date}.csv", None, "not a plain path below the landing folder"),
+        ("file:///etc/{date}.csv", None, "not a plain path below the landing folder"),
+        ("s3://other/{date}.csv", None, "not a plain path below the landing folder"),
+        ("clicks/{date}/{hour}.csv", None, "not a plain path below the landing folder"),
+        ("clicks/{{date}}.csv", None, "not a plain path below the landing folder"),
+        ("clicks/{date:%Y}/{date}.csv", None, "not a plain path below the landing folder"),
+        ("clicks\0/{date}.csv", None, "not a plain path below the landing folder"),
+        ("clicks\n/{date}.csv", None, "not a plain path below the landing folder"),
+        ("clicks/{date}/*.csv", {"marker": "/etc/{date}"}, "not the path of a file of a date"),
+        ("clicks/{date}/*.csv", {"marker": "clicks/{date}/{hour}"}, "not the path of a file of a date"),
+        ("clicks/{date}/*.csv", {"manifest": "clicks/{date}/../../{date}.json"}, "not the path of a file of a date"),
     ],
 )
-def test_a_date_in_parts_needs_one_sign_of_completeness(
+def test_a_path_is_below_the_landing_folder_and_parts_need_one_sign_of_completeness(
     path: str, complete: dict[str, str] | None, problem: str
 ) -> None:
     messages = [found.message for found in source_problems(declare(path, complete))]
