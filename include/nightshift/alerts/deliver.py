@@ -8,13 +8,17 @@ import logging
 
 from nightshift.alerts.alert import Alert
 from nightshift.alerts.channels import CHANNELS
-from nightshift.errors import NightshiftError
+from nightshift.errors import NightshiftError, TerminalError
+from nightshift.json_documents import parse_object, readable_objects
 from nightshift.settings import Settings
-from nightshift.state import open_state
+from nightshift.state import State, open_state
 
 log = logging.getLogger(__name__)
 
 FOLDER = "alerts"  # a record for each incident, so that each is delivered once, whichever machine notices it
+DAMAGED = "damaged"  # the folder of records in whose place another was written
+FIELDS = dict.fromkeys(("incident", "model", "since", "what", "runbook"), str)
+FIX = "remove the record, or restore it from a backup"
 
 
 def deliver(alert: Alert, settings: Settings) -> list[str]:
@@ -25,7 +29,7 @@ def deliver(alert: Alert, settings: Settings) -> list[str]:
     """
     delivered = []
     try:
-        if not open_state(settings).create(_record_name(alert.incident), json.dumps(alert.to_json()).encode()):
+        if not _is_recorded_first(alert, open_state(settings)):
             return []
         delivered.append("record")
     except (NightshiftError, OSError) as error:
@@ -43,9 +47,10 @@ def deliver(alert: Alert, settings: Settings) -> list[str]:
 
 
 def read_alerts(settings: Settings) -> list[dict[str, str | None]]:
-    """Every alert delivered so far, oldest first. Records that are no alerts are left out."""
+    """Every alert delivered so far, oldest first. Records that are no alerts are left out, with a warning."""
     state = open_state(settings)
-    alerts = [alert for name in state.names(FOLDER) if (alert := _parse(state.read(name)))]
+    records = ((name, content) for name in state.names(FOLDER) if (content := state.read(name)) is not None)
+    alerts = [alert for _, alert in readable_objects(records, FIELDS, FIX)]
     return sorted(alerts, key=lambda alert: (str(alert["since"]), str(alert["incident"])))
 
 
@@ -61,9 +66,33 @@ def _record_name(incident: str) -> str:
     return f"{FOLDER}/{hashlib.sha256(incident.encode()).hexdigest()[:24]}.json"
 
 
-def _parse(content: bytes | None) -> dict[str, str | None] | None:
+def _is_recorded_first(alert: Alert, state: State) -> bool:
+    """Records an alert; False if its incident has a record.
+
+    A record that is damaged says of no alert that it was delivered: it is set aside, and the alert is delivered.
+    """
+    name, content = _record_name(alert.incident), json.dumps(alert.to_json()).encode()
+    if state.create(name, content):
+        return True
+    if _is_alert(name, state.read(name)):
+        return False
+    with state.lock(FOLDER):  # two that notice the damage deliver once
+        damaged = state.read(name)
+        if _is_alert(name, damaged):
+            return False
+        if damaged is not None:
+            aside = f"{DAMAGED}/{name}.{hashlib.sha256(damaged).hexdigest()[:12]}"
+            state.create(aside, damaged)
+            log.warning("the record %s is damaged: it is set aside as %s", name, aside)
+        state.write(name, content)
+    return True
+
+
+def _is_alert(name: str, content: bytes | None) -> bool:
+    if content is None:  # it was removed meanwhile
+        return False
     try:
-        alert = json.loads(content or b"")
-    except ValueError:
-        return None  # damaged by a full disk, or not ours
-    return alert if isinstance(alert, dict) and {"incident", "model", "since"} <= alert.keys() else None
+        parse_object(content, name, FIELDS, FIX)
+    except TerminalError:
+        return False
+    return True

@@ -5,8 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 
+from nightshift.json_documents import readable_objects
 from nightshift.settings import Settings
 from nightshift.state import open_state
+
+FIELDS = {"task": str, "error": str}
 
 
 def record_failure(settings: Settings, dag_id: str, run_id: str, task_id: str, error: str) -> None:
@@ -16,11 +19,12 @@ def record_failure(settings: Settings, dag_id: str, run_id: str, task_id: str, e
 
 
 def read_failures(settings: Settings, dag_id: str, run_id: str) -> dict[str, str]:
-    """The recorded errors of a run, by task."""
+    """The recorded errors of a run, by task. Records that are damaged are left out, with a warning."""
     state = open_state(settings)
-    contents = [state.read(name) for name in state.names(_folder(dag_id, run_id))]
-    records = [json.loads(content) for content in contents if content is not None]
-    return {record["task"]: record["error"] for record in records}
+    names = state.names(_folder(dag_id, run_id))
+    records = ((name, content) for name in names if (content := state.read(name)) is not None)
+    fix = "read the task's log"
+    return {record["task"]: record["error"] for _, record in readable_objects(records, FIELDS, fix)}
 
 
 def remove_failures(settings: Settings, dag_id: str, run_id: str) -> None:

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 
 from nightshift.compute.job import TRANSIENT, JobResult
 from nightshift.errors import TerminalError, TransientError
+from nightshift.json_documents import parse_object
 from nightshift.lake.files import read_bytes, write_bytes
 from nightshift.lake.staging import JOBS, staging_folder
 from nightshift.settings import Settings
@@ -60,12 +61,18 @@ def write_outcome(uri: str, outcome: JobOutcome) -> None:
 
 
 def read_outcome(uri: str) -> JobOutcome | None:
-    """The outcome of a job; None if it ended before it could write one."""
+    """The outcome of a job; None if it ended before it could write one.
+
+    Raises:
+        TerminalError: If the file is damaged.
+    """
     try:
-        content = json.loads(read_bytes(uri))
+        content = read_bytes(uri)
     except FileNotFoundError:
         return None
-    return JobOutcome(tuple(content["staged"]), content["error"], content["transient"])
+    fields, fix = {"staged": list, "error": str, "transient": bool}, "run the task again: each attempt has its own file"
+    outcome = parse_object(content, uri, fields, fix)
+    return JobOutcome(tuple(outcome["staged"]), outcome["error"], outcome["transient"])
 
 
 def job_result(job: str, outcome: JobOutcome | None, code: int | None, last_line: str) -> JobResult:

@@ -6,6 +6,7 @@ import json
 from importlib.metadata import version
 
 from nightshift.errors import TerminalError
+from nightshift.json_documents import parse_object
 from nightshift.settings import Settings
 from nightshift.state import open_state
 
@@ -26,11 +27,13 @@ def require_known_format(settings: Settings) -> None:
     if content is None:
         state.create(RECORD, written)
         return
-    record = json.loads(content)
+    where = settings.state_uri.rpartition("@")[2]
+    fix = "restore it from a backup, or remove it: the next command writes it again"
+    record = parse_object(content, f"{where}: {RECORD}", {"format": int, "nightshift": str}, fix)
     if record["format"] > FORMAT:
         raise TerminalError(
             "a newer Nightshift has written to this installation",
-            where=settings.state_uri.rpartition("@")[2],
+            where=where,
             received=f"format {record['format']}, of Nightshift {record['nightshift']}",
             allowed=f"format {FORMAT}",
             fix="install that Nightshift on this machine too",

@@ -12,6 +12,7 @@ from types import MappingProxyType
 import pyarrow as pa
 
 from nightshift.errors import FullDiskError, NotYetAvailable, TerminalError
+from nightshift.json_documents import parse_object
 from nightshift.lake.catalog import Lake
 from nightshift.lake.files import as_uri, file_sizes, list_files, read_bytes, remove, write_bytes
 from nightshift.lake.parquet import read_files, write_files
@@ -20,6 +21,7 @@ from nightshift.lake.tables import TableSpec
 from nightshift.types import Staged
 
 MANIFEST = "_staged.json"
+MANIFEST_FIELDS = {"table": str, "attempt": str, "location": str, "files": list, "rows": int, "first": str, "last": str}
 MANIFESTS_AT_ONCE = 16
 JOBS = "jobs"  # next to the tables' folders: a folder for each attempt of a Spark job, for files of no single table
 
@@ -175,16 +177,18 @@ def load_staged(folder: str) -> Staged:
     """Reads the manifest of a staging folder.
 
     Raises:
-        TerminalError: If the attempt did not finish, or maintenance has removed it.
+        TerminalError: If the attempt did not finish, maintenance has removed it, or its manifest is damaged.
     """
+    uri, fix = f"{folder}/{MANIFEST}", "clear the task that stages it and run it again"
     try:
-        return Staged.from_json(json.loads(read_bytes(f"{folder}/{MANIFEST}")))
+        content = read_bytes(uri)
     except FileNotFoundError:
         raise TerminalError(
             "the folder holds no complete staged set",
             where=folder,
-            fix="clear the task that stages it and run it again",
+            fix=fix,
         ) from None
+    return Staged.from_json(parse_object(content, uri, MANIFEST_FIELDS, fix))
 
 
 def published_inputs(lake: Lake, spec: TableSpec, day: date) -> dict[str, str]:

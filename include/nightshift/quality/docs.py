@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import cache, lru_cache
@@ -14,6 +14,7 @@ from typing import Any
 
 from jinja2 import Environment
 
+from nightshift.json_documents import readable_objects
 from nightshift.lake.files import list_files, read_bytes, remove, write_bytes
 from nightshift.lake.tables import Layer, layer_of
 from nightshift.pages import POLICY, templates
@@ -22,6 +23,8 @@ from nightshift.types import Outcome, Verdict
 NIGHTLY_LAYERS = (Layer.RAW, Layer.FEATURES, Layer.SCORES)
 LAYERS = (*NIGHTLY_LAYERS, Layer.SHADOW)  # with that of nights with a challenger
 TEMPLATES = templates(Path(__file__).with_name("templates"))
+
+PAGE_FIELDS = {"table": str, "dates": str, "outcome": str, "summary": str, "checks": int, "failed": int}
 
 
 @dataclass(frozen=True)
@@ -150,12 +153,15 @@ def write_docs(folder: str, pages: Mapping[Page, str]) -> None:
 
 
 def read_docs(folder: str) -> list[Page]:
-    """Reads the entries of a run; none if it has no page."""
-    entries = []
+    """Reads the entries of a run; none if it has no page. Those that are damaged are left out, with a warning."""
+    documents = readable_objects(_documents(folder), PAGE_FIELDS, "clear the audit and run it again")
+    return [Page(**{name: entry[name] for name in PAGE_FIELDS}) for _, entry in documents]
+
+
+def _documents(folder: str) -> Iterator[tuple[str, bytes]]:
     for uri in list_files(folder, ".json"):
         with suppress(FileNotFoundError):  # removed since it was listed
-            entries.append(Page(**json.loads(read_bytes(uri))))
-    return entries
+            yield uri, read_bytes(uri)
 
 
 def read_page(folder: str, name: str) -> str | None:

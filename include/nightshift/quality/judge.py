@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from nightshift.json_documents import parse_object
 from nightshift.lake.files import read_bytes, write_bytes
 from nightshift.lake.staging import read_staged, stage_parts
 from nightshift.lake.tables import Layer, TableSpec, table_spec
@@ -73,8 +74,17 @@ def write_judgement(staged: Staged, judgement: Judgement) -> None:
 
 
 def read_judgement(staged: Staged) -> Judgement:
-    """Reads the judgement of a set."""
-    content: dict[str, Any] = json.loads(read_bytes(f"{staged.location}/{JUDGEMENT}"))
+    """Reads the judgement of a set.
+
+    Raises:
+        TerminalError: If its file is damaged.
+    """
+    uri = f"{staged.location}/{JUDGEMENT}"
+    fields, fix = (
+        {"verdict": dict, "page": str, "locations": list},
+        "clear the task that stages the set and run it again",
+    )
+    content = parse_object(read_bytes(uri), uri, fields, fix)
     return Judgement(Verdict.from_json(content["verdict"]), content["page"], tuple(content["locations"]))
 
 

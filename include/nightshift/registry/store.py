@@ -14,6 +14,7 @@ from typing import Any
 
 from nightshift.definition.prediction import Prediction
 from nightshift.errors import TerminalError, first_line
+from nightshift.json_documents import parse_object
 from nightshift.registry.classes import LabelClasses
 from nightshift.registry.client import (
     DELETED,
@@ -134,7 +135,7 @@ class Registry:
         """
         fix = "restore the artifact store; a version that was trained before lineage was stored cannot be reproduced"
         files = self._download(run_id, LINEAGE, "lineage", fix)
-        lineage = json.loads(files.pop("lineage.json"))
+        lineage = parse_object(files.pop("lineage.json"), f"run {run_id}: {LINEAGE}/lineage.json", {}, fix)
         return lineage, {name.removeprefix(f"{DEFINITION}/"): content for name, content in files.items()}
 
     def log_expectation(self, run_id: str, expectation: dict[str, Any]) -> None:

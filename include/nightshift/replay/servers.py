@@ -24,6 +24,7 @@ import httpx
 import psutil
 
 from nightshift.errors import TerminalError
+from nightshift.json_documents import parse_object
 from nightshift.processes import die_with_parent
 from nightshift.replay.airflow_api import AirflowApi
 from nightshift.settings import Settings
@@ -70,7 +71,8 @@ class Servers:
 
     @property
     def password(self) -> str:
-        return str(json.loads(self.password_file.read_text())["admin"])
+        fix = "remove it, and start again: another password is written"
+        return str(parse_object(self.password_file.read_bytes(), str(self.password_file), {"admin": str}, fix)["admin"])
 
     def api(self) -> AirflowApi:
         """A client that logs in as the user."""
@@ -176,7 +178,8 @@ class Servers:
     def _secrets(self) -> dict[str, str]:
         """Secrets of this installation: generated once, readable by its owner only."""
         file = self.settings.make_folder(AIRFLOW) / "secrets.json"
-        stored = json.loads(file.read_text()) if file.exists() else {}
+        fix = "restore it from a backup, or remove it: others are written, and connections that Airflow stores are lost"
+        stored = parse_object(file.read_bytes(), str(file), {}, fix) if file.exists() else {}
         if not self.password_file.exists():
             _write_private(self.password_file, {"admin": secrets.token_urlsafe(12)})
         complete = {

@@ -3,13 +3,15 @@ from __future__ import annotations
 import json
 import logging
 import socket
+import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import boto3
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 from servers import aws_server
@@ -191,12 +193,32 @@ def test_a_record_that_cannot_be_written_does_not_stop_the_webhook(
 @pytest.mark.parametrize(
     "content", [b"", b"5", b"null", b"[]", b'{"incident": "tiny.sc', b"\xff\xfe", b'{"somebody": "else\'s"}']
 )
-def test_a_damaged_record_does_not_silence_later_alerts(settings: Settings, web: Web, content: bytes) -> None:
+def test_a_damaged_record_does_not_silence_later_alerts(
+    settings: Settings, web: Web, caplog: pytest.LogCaptureFixture, content: bytes
+) -> None:
     deliver(ALERT, settings)
     (settings.var_path / "alerts" / "damaged.json").write_bytes(content)
+    caplog.clear()
     assert deliver(another(3), with_channels(settings, web.url)) == ["record", "webhook"]
     assert [alert["incident"] for alert in read_alerts(settings)] == [ALERT.incident, "tiny.score/r3"]
+    assert "alerts/damaged.json: the file is damaged" in caplog.text
+    assert (settings.var_path / "alerts" / "damaged.json").read_bytes() == content
     assert deliver(another(3), settings) == []
+
+
+@given(content=st.binary(max_size=60))
+@example(content=b'{"incident": "tiny.sc')
+@example(content=b"null")
+def test_an_incident_whose_own_record_is_damaged_is_delivered_once_more(content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(var=Path(folder))
+        deliver(ALERT, settings)
+        [record] = Path(folder, "alerts").iterdir()
+        record.write_bytes(content)
+        assert deliver(ALERT, settings) == ["record"]
+        assert deliver(ALERT, settings) == []
+        assert read_alerts(settings) == [ALERT.to_json()]
+        assert [file.read_bytes() for file in Path(folder, "damaged").rglob("*.json.*")] == [content]
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from nightshift.alerts.failures import read_failures, record_failure, remove_failures
 from nightshift.settings import Settings
 
@@ -38,3 +40,18 @@ def test_removing_records_leaves_no_file(settings: Settings) -> None:
     record_failure(settings, *RUN, "ingest", "one")
     remove_failures(settings, *RUN)
     assert [path for path in settings.var_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"5", b"null", b"[]", b'{"task": "sc', b"\xff\xfe", b'{"task": 5, "error": "x"}']
+)
+def test_a_damaged_record_leaves_the_errors_of_other_tasks_and_is_named(
+    settings: Settings, caplog: pytest.LogCaptureFixture, content: bytes
+) -> None:
+    record_failure(settings, *RUN, "ingest", "the file is gone")
+    [recorded] = list(settings.var_path.rglob("*.json"))
+    damaged = recorded.with_name("damaged.json")
+    damaged.write_bytes(content)
+    assert read_failures(settings, *RUN) == {"ingest": "the file is gone"}
+    assert "damaged.json" in caplog.text
+    assert damaged.read_bytes() == content
