@@ -185,7 +185,8 @@ class Source(StrictModel):
         "other braces. Ends in `.csv`, `.parquet`, or `.json`, `.jsonl` or `.ndjson` for a JSON object a line; "
         "`.csv` and those of JSON may be followed by `.gz`. With a `*`, which is any text within a name, a date "
         "has parts, such as `clicks/{date}/*.parquet`, and needs `complete`. A symbolic link that leads out of the "
-        "landing folder is refused.",
+        "landing folder is refused, and so is a file of more than 64 MiB that is unpacked to more than 200 times its "
+        "compressed bytes.",
     )
     query: DatabaseQuery | None = Field(None, description="In place of files, [a query on a database](#queries).")
     table: IcebergTable | None = Field(None, description="In place of files, [an Iceberg table](#iceberg-tables).")

@@ -13,8 +13,10 @@ from pyarrow import fs
 
 from nightshift.errors import DataError, NotYetAvailable, TransientError
 from nightshift.lake.files import is_folder, open_fs
+from nightshift.lake.unreadable import UnreadableFileError
 
 BLOCK_BYTES = 2**26  # how much of a file is in memory at once; a smaller file is read whole
+LARGEST_RATIO = 200  # of the bytes of a file larger than a block to their compressed bytes
 
 
 class Readable(Protocol):
@@ -110,9 +112,48 @@ def file_digest(uri: str) -> str:
         return file.digest()
 
 
-def as_gzip(file: LandedBytes) -> gzip.GzipFile:
-    """What a file that gzip compressed holds."""
-    return gzip.GzipFile(fileobj=cast(BinaryIO, file))  # of which it only reads
+class UnpackedBytes:
+    """What a file that gzip compressed holds, unpacked as it is read.
+
+    Args:
+        file: The compressed file, at its beginning.
+    """
+
+    def __init__(self, file: LandedBytes) -> None:
+        self._packed = file
+        self._stream, self._position = gzip.GzipFile(fileobj=cast(BinaryIO, file)), 0  # of which it only reads
+
+    def read(self, size: int, /) -> bytes:
+        """The next bytes, at most `size`; none at the end.
+
+        Raises:
+            UnreadableFileError: If the file is unpacked to a size that no data have.
+        """
+        content = self._stream.read(size)
+        self._position += len(content)
+        require_plausible_size(self._position, self._packed.position)
+        return content
+
+
+def require_plausible_size(unpacked: int, packed: int) -> None:
+    """Refuses what is unpacked to many times its size, as a file of zeros is: it would fill memory and staging.
+
+    Rows of data are unpacked to 3 to 50 times their size, and what fits into a block does no harm.
+
+    Args:
+        unpacked: Bytes that were unpacked, or will be.
+        packed: The compressed bytes that hold them.
+
+    Raises:
+        UnreadableFileError: If so.
+    """
+    if unpacked > BLOCK_BYTES and unpacked > LARGEST_RATIO * packed:
+        raise UnreadableFileError(
+            "it is unpacked to more bytes than data can have",
+            "land the file again if it is not what was sent; if it is, land it without compression",
+            received=f"{unpacked:,} bytes or more from {packed:,}",
+            allowed=f"{BLOCK_BYTES:,} bytes, or {LARGEST_RATIO} times the compressed bytes",
+        )
 
 
 def chunks_of(file: Readable, size: int = 0) -> Iterator[bytes]:

@@ -19,7 +19,7 @@ from nightshift.definition.source import JSON_ENDINGS, PLAIN_CSV, SOURCE_ENDINGS
 from nightshift.errors import DataError, first_line
 from nightshift.lake.csv_files import read_csv
 from nightshift.lake.json_lines import read_json_lines
-from nightshift.lake.landed_bytes import BLOCK_BYTES, LandedBytes, as_gzip
+from nightshift.lake.landed_bytes import BLOCK_BYTES, LandedBytes, UnpackedBytes, require_plausible_size
 from nightshift.lake.unreadable import UnreadableFileError
 from nightshift.service_errors import explain
 
@@ -29,7 +29,7 @@ READ_ERRORS = (pa.ArrowException, OSError, EOFError, zlib.error, UnicodeDecodeEr
 
 def read_gzipped_csv(file: LandedBytes, written: CsvFormat) -> Iterator[pa.Table]:
     """A CSV file that is compressed by gzip."""
-    return read_csv(as_gzip(file), written)
+    return read_csv(UnpackedBytes(file), written)
 
 
 def read_json(file: LandedBytes, _: CsvFormat) -> Iterator[pa.Table]:
@@ -39,7 +39,7 @@ def read_json(file: LandedBytes, _: CsvFormat) -> Iterator[pa.Table]:
 
 def read_gzipped_json(file: LandedBytes, _: CsvFormat) -> Iterator[pa.Table]:
     """A JSON object a line, compressed by gzip."""
-    yield from read_json_lines(as_gzip(file))
+    yield from read_json_lines(UnpackedBytes(file))
     if not file.position:
         raise EOFError("the file is empty")
 
@@ -49,6 +49,7 @@ def read_parquet(file: LandedBytes, _: CsvFormat) -> Iterator[pa.Table]:
     stream = file.in_any_order()
     parquet = pq.ParquetFile(stream, coerce_int96_timestamp_unit="us")
     schema = parquet.schema
+    require_plausible_size(_stored_bytes(parquet.metadata), file.position)
     stored = {column.path for column in map(schema.column, range(len(schema.names))) if column.physical_type == "INT96"}
     int96 = [place for place, name in enumerate(parquet.schema_arrow.names) if name in stored]
     block_rows = _block_rows(parquet.metadata, len(parquet.schema_arrow.names))
@@ -67,9 +68,15 @@ def read_parquet(file: LandedBytes, _: CsvFormat) -> Iterator[pa.Table]:
 
 def _block_rows(metadata: pq.FileMetaData, columns: int) -> int:
     """How many rows of a file are about a block."""
-    stored = sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
-    bytes_of_row = max(8 * columns, stored / max(1, metadata.num_rows), 1)  # more than stored, where values repeat
+    bytes_of_row = max(
+        8 * columns, _stored_bytes(metadata) / max(1, metadata.num_rows), 1
+    )  # more than stored, where values repeat
     return max(1, int(BLOCK_BYTES / bytes_of_row))
+
+
+def _stored_bytes(metadata: pq.FileMetaData) -> int:
+    """How many bytes the pages of a file have when they are unpacked."""
+    return sum(metadata.row_group(number).total_byte_size for number in range(metadata.num_row_groups))
 
 
 def _with_instants(
@@ -163,7 +170,8 @@ def read_source_file(uri: str, file: LandedBytes, written: CsvFormat = PLAIN_CSV
     try:
         yield from FORMATS[ending](file, written)
     except UnreadableFileError as error:
-        raise DataError(f"cannot be read: {error}", where=uri, fix=error.fix) from None
+        problem = f"cannot be read: {error}"
+        raise DataError(problem, where=uri, received=error.received, allowed=error.allowed, fix=error.fix) from None
     except READ_ERRORS as error:
         if explain(error):  # an object store's answer, not the file's fault
             raise

@@ -8,8 +8,10 @@ class UnreadableFileError(ValueError):
 
     Attributes:
         fix: The repair.
+        received: What the file has, if that is not in the problem.
+        allowed: What it may have.
     """
 
-    def __init__(self, problem: str, fix: str) -> None:
+    def __init__(self, problem: str, fix: str, *, received: str | None = None, allowed: str | None = None) -> None:
         super().__init__(problem)
-        self.fix = fix
+        self.fix, self.received, self.allowed = fix, received, allowed

@@ -695,7 +695,7 @@ def test_what_a_night_needs_and_what_may_have_landed_again_is_never_the_same_fil
 def test_a_file_is_identified_by_its_content(tmp_path: Path) -> None:
     file = tmp_path / "a"
     file.write_bytes(b"one")
-    landed = LandingFile("readings", DAY, f"file://{file}")
+    landed = LandingFile("readings", DAY, f"file://{file}", root=f"file://{tmp_path}")
     first = digest_of_files(landed)
     file.write_bytes(b"two")
     assert digest_of_files(landed) != first == hashlib.sha256(b"one").hexdigest()
@@ -708,7 +708,9 @@ def test_a_file_is_parsed_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("id,Sold By\n007,NA\n,x\n")
     rows, digest = parse_landed(f"file://{tmp_path}/a.csv")
     assert rows.to_pydict() == {"id": ["007", None], "Sold By": [None, "x"]}
-    assert digest == digest_of_files(LandingFile("readings", DAY, f"file://{tmp_path}/a.csv"))
+    assert digest == digest_of_files(
+        LandingFile("readings", DAY, f"file://{tmp_path}/a.csv", root=f"file://{tmp_path}")
+    )
     (tmp_path / "a.parquet").write_bytes(parquet(id=[7, None]))
     assert parse_landed(f"file://{tmp_path}/a.parquet")[0].to_pydict() == {"id": [7, None]}
     with pytest.raises(NotYetAvailable, match=r"b\.csv: the file has not landed"):

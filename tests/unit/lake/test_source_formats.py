@@ -50,3 +50,42 @@ def test_an_upload_that_only_began_is_no_file_without_rows(ending: str) -> None:
 def test_a_truncated_file_is_one_clear_error(ending: str) -> None:
     with pytest.raises(DataError, match=r"plan.*: cannot be read: .*; fix: land the (complete )?file again"):
         parse_source_file(f"file:///landing/plan{ending}", written(ending)[:-9])
+
+
+MIB = 2**20
+BOMBS = [
+    pytest.param(".csv.gz", b"a,b\n", bytes(MIB), id="CSV, a line of zeros"),
+    pytest.param(".csv.gz", b"a,b\n", b"0,0\n" * (MIB // 4), id="CSV, many rows"),
+    pytest.param(".csv.gz", b"a,b\n", b"\n" * MIB, id="CSV, empty lines"),
+    pytest.param(".csv.gz", b'a,b\n"', b"0" * MIB, id="CSV, a quote that is never closed"),
+    pytest.param(".jsonl.gz", b"", bytes(MIB), id="JSON, zeros"),
+    pytest.param(".jsonl.gz", b'{"a":"', b"0" * MIB, id="JSON, one line"),
+    pytest.param(".jsonl.gz", b"", b"\n" * MIB, id="JSON, empty lines"),
+]
+
+
+@pytest.mark.parametrize(("ending", "head", "block"), BOMBS)
+def test_a_small_file_of_a_gigabyte_is_refused_before_it_is_unpacked(ending: str, head: bytes, block: bytes) -> None:
+    stream = io.BytesIO()
+    with gzip.GzipFile(fileobj=stream, mode="wb") as packed:
+        packed.write(head)
+        for _ in range(1024):
+            packed.write(block)
+    file = LandedBytes(io.BytesIO(stream.getvalue()))
+    with pytest.raises(DataError, match=r"it is unpacked to more bytes than data can have; received"):
+        list(read_source_file(f"file:///landing/plan{ending}", file))
+    assert file.position < len(stream.getvalue()) / 4
+
+
+def test_parquet_whose_pages_are_unpacked_to_a_gigabyte_is_refused_before_they_are() -> None:
+    sink = io.BytesIO()
+    pq.write_table(pa.table({"a": [bytes(MIB)] * 1024}), sink, compression="zstd", use_dictionary=False)
+    with pytest.raises(DataError, match=r"it is unpacked to more bytes than data can have; received"):
+        parse_source_file("file:///landing/plan.parquet", sink.getvalue())
+
+
+def test_a_repetitive_file_of_a_block_and_a_large_file_of_data_are_read() -> None:
+    text = b"a,b\n" + b"0,0\n" * MIB  # 1,000 times as small
+    assert parse_source_file("file:///landing/plan.csv.gz", gzip.compress(text)).num_rows == MIB
+    content = io.BytesIO(gzip.compress(b"a,b\n" + b"".join(b"%d,0\n" % number for number in range(9 * MIB)), 6))
+    assert sum(table.num_rows for table in read_source_file("plan.csv.gz", LandedBytes(content))) == 9 * MIB
