@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import duckdb
 import pyarrow as pa
 
+from nightshift.lake.in_memory import lock, open_database
+
 ROWS = "rows_in_memory"
 
 
@@ -15,7 +17,8 @@ class RowEngine:
     """A DuckDB without tables, for all threads of a process: to start one takes longer than most rows."""
 
     def __init__(self) -> None:
-        self._database = duckdb.connect(config={"threads": 1})
+        self._database = open_database(threads=1)
+        lock(self._database)
         self._of_thread = threading.local()
 
     def select(self, rows: pa.Table, columns: Sequence[str]) -> pa.Table:

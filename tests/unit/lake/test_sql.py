@@ -4,7 +4,7 @@ import pytest
 
 from nightshift.errors import TerminalError
 from nightshift.lake.catalog import Lake
-from nightshift.lake.sql import connect_sql, run_sql
+from nightshift.lake.sql import open_sql, run_sql
 from nightshift.lake.tables import Layer, TableSpec
 from unit.tables import DAY, day, publish_rows, stage
 
@@ -26,10 +26,12 @@ def test_a_table_without_rows_can_be_queried(lake: Lake, readings: TableSpec) ->
 def test_every_published_table_is_a_view_under_its_name(lake: Lake, readings: TableSpec) -> None:
     publish_rows(lake, readings, {DAY: [("a", 1.0)]})
     publish_rows(lake, TableSpec(Layer.SCORES, "tiny", readings.columns, "source_date", ()), {DAY: [("a", 1.0)]})
-    tables = connect_sql(lake).execute("select table_schema || '.' || table_name from information_schema.tables")
-    assert sorted(tables.fetchall()) == [("raw.readings",), ("scores.tiny",)]
+    with open_sql(lake) as connection:
+        tables = connection.execute(TABLES).fetchall()
+    assert sorted(tables) == [("raw.readings",), ("scores.tiny",)]
 
 
+TABLES = "select table_schema || '.' || table_name from information_schema.tables"
 ALL = ["features.tiny", "raw.readings", "scores.tiny"]
 
 
@@ -47,13 +49,17 @@ ALL = ["features.tiny", "raw.readings", "scores.tiny"]
         ("select * from information_schema.tables", ALL),
         ("select * from read_parquet('a.parquet')", ALL),
         ("show all tables", ALL),
-        ("summarize scores.tiny", ALL),
+        ("summarize scores.tiny", ["scores.tiny"]),
+        ("describe scores.tiny", ["scores.tiny"]),
+        ("explain select * from scores.tiny", ALL),
         ("select * from", ALL),
         ("select 1; show all tables", ALL),
-        ("select * from scores.tiny; select * from raw.readings", ALL),
+        ("select * from scores.tiny; select * from raw.readings", ["raw.readings", "scores.tiny"]),
         ("with t as (show all tables) select count(*) from t", ALL),
         ("from scores.tiny, lateral query_table('raw.readings')", ALL),
-        (f"select {'(' * 300}1{')' * 300} from scores.tiny", ALL),
+        (f"select {'(' * 300}1{')' * 300} from scores.tiny", ["scores.tiny"]),
+        (f"select {'-(' * 450}1{')' * 450} from scores.tiny", ALL),
+        ("with t as (copy (select 1) to 'a.csv') select * from scores.tiny", ALL),
         ("select * from scores.tiny;", ["scores.tiny"]),
         ("", ALL),
     ],
@@ -63,8 +69,9 @@ def test_a_query_opens_the_tables_that_it_may_read(
 ) -> None:
     for layer, name in ((Layer.RAW, "readings"), (Layer.FEATURES, "tiny"), (Layer.SCORES, "tiny")):
         lake.ensure(TableSpec(layer, name, readings.columns, "source_date", ()))
-    views = connect_sql(lake, query).execute("select table_schema || '.' || table_name from information_schema.tables")
-    assert sorted(name for (name,) in views.fetchall()) == tables
+    with open_sql(lake, query) as connection:
+        views = connection.execute(TABLES).fetchall()
+    assert sorted(name for (name,) in views) == tables
 
 
 @pytest.mark.parametrize(
