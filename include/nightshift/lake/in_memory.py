@@ -3,47 +3,33 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from functools import cache
 
 import duckdb
 
+SWITCHED_OFF = (
+    "autoinstall_known_extensions",
+    "autoload_known_extensions",
+    "python_enable_replacements",
+    "allow_persistent_secrets",
+)
 
-def open_database(threads: int | None = None) -> duckdb.DuckDBPyConnection:
-    """An empty database that downloads no extension, and knows neither variables of this process nor stored secrets.
+
+def open_database(threads: int | None = None, spill_to: str = "") -> duckdb.DuckDBPyConnection:
+    """An empty database whose statements read and write no file, load no extension, and change only the time zone.
 
     Args:
         threads: The most threads of a query; by default as many as there are cores.
+        spill_to: The folder for what queries cannot have in memory; `.tmp` if empty.
     """
-    switched_off = (
-        "autoinstall_known_extensions",
-        "autoload_known_extensions",
-        "python_enable_replacements",
-        "allow_persistent_secrets",
-    )
-    config = dict.fromkeys(switched_off, "false")
-    return duckdb.connect(config=config | ({"threads": str(threads)} if threads else {}))
-
-
-def lock(connection: duckdb.DuckDBPyConnection, files: Iterable[str] = ()) -> None:
-    """Locks a database for good: its statements open no file but the named ones, and change no setting.
-
-    Rows are registered as before, the time zone can be set, and queries spill to the database's temporary folder.
-
-    Args:
-        connection: A connection to the database.
-        files: Paths that statements may read. They may write them too: DuckDB allows both or none.
-    """
-    paths = ", ".join(map(text_literal, files))
-    connection.execute(f"set allowed_paths = [{paths}]")
+    config = {"threads": str(threads)} if threads else {}
+    connection = duckdb.connect(config=config | dict.fromkeys(SWITCHED_OFF, "false"))
+    if spill_to:
+        connection.execute("set temp_directory = $1", [spill_to])
     connection.execute("set enable_external_access = false")
     connection.execute("set allowed_configs = ['TimeZone']")
     connection.execute("set lock_configuration = true")
-
-
-def text_literal(text: str) -> str:
-    """A text as SQL writes it."""
-    return "'" + text.replace("'", "''") + "'"
+    return connection
 
 
 def database_cursor(threads: int | None = None) -> duckdb.DuckDBPyConnection:
@@ -60,6 +46,4 @@ def database_cursor(threads: int | None = None) -> duckdb.DuckDBPyConnection:
 @cache
 def _database(threads: int | None, process: int) -> duckdb.DuckDBPyConnection:
     """A database of a process: one that was forked opens its own."""
-    database = open_database(threads)
-    lock(database)
-    return database
+    return open_database(threads)

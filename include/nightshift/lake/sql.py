@@ -2,35 +2,36 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import duckdb
-import pyarrow as pa
+from duckdb import StatementType
 from pyiceberg.io.pyarrow import schema_to_pyarrow
 from pyiceberg.table import Table
 
 from nightshift.errors import TerminalError, first_line
 from nightshift.lake.catalog import Lake
-from nightshift.lake.files import local_path
-from nightshift.lake.in_memory import lock, open_database, text_literal
+from nightshift.lake.in_memory import open_database
 from nightshift.lake.parquet import dataset_of
-from nightshift.lake.statements import require_reading, tables_read
 
 SHOW_TABLES = "see the tables with `show all tables`"
+# As DuckDB names them: `describe`, `show` and `summarize` are selects, a `pivot` that lists no values is several.
+READING = (StatementType.SELECT, StatementType.EXPLAIN, StatementType.MULTI)
+READ_ONLY = "select, with, from, values, pivot, describe, show, summarize, explain"
 
 
 @contextmanager
 def open_sql(lake: Lake, query: str = "") -> Iterator[duckdb.DuckDBPyConnection]:
-    """Opens a DuckDB connection with a view of each published table, under the table's name, locked to these views.
+    """Opens a DuckDB connection with a view of each published table, under the table's name.
 
-    The views show each table at its newest snapshot; nothing is copied and no server is needed. DuckDB itself opens the
-    files of tables only for a query that is seen to read tables and nothing else, since it could write them as well.
-    For others it gets their rows through Arrow, and can open no file at all.
+    The views show each table at its newest snapshot; nothing is copied and no server is needed. DuckDB gets their rows
+    through Arrow: it can open no file at all, and needs no extension for an object store, which it would download.
 
     Args:
         lake: The lake.
@@ -38,22 +39,16 @@ def open_sql(lake: Lake, query: str = "") -> Iterator[duckdb.DuckDBPyConnection]
             an object store.
     """
     spilled = _spill_folder()
-    with open_database() as connection:
-        connection.execute(f"set temp_directory = {text_literal(spilled)}")
+    with open_database(spill_to=spilled) as connection:
         names = [name for namespace in lake.catalog.list_namespaces() for name in lake.catalog.list_tables(namespace)]
         for schema in sorted({name[0] for name in names}):
             connection.execute(f'create schema if not exists "{schema}"')
-        by_name = {".".join(name): name for name in names}
-        read = tables_read(connection, query, by_name)
-        opened: list[str] = []
-        for name in sorted(by_name if read is None else read):
-            opened += _create_view(connection, lake.table(name), by_name[name], within_duckdb=read is not None)
-        lock(connection, opened)
+        for name in _tables_of(connection, query, {".".join(name) for name in names}):
+            _create_view(connection, lake.table(name), *name.split(".", 1))
         try:
             yield connection
         finally:
-            if spilled:
-                shutil.rmtree(spilled, ignore_errors=True)
+            shutil.rmtree(spilled, ignore_errors=True)
 
 
 def run_sql(lake: Lake, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
@@ -67,7 +62,7 @@ def run_sql(lake: Lake, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
     """
     try:
         with open_sql(lake, query) as connection:
-            require_reading(connection, query, SHOW_TABLES)
+            _require_reading(connection, query)
             result = connection.execute(query)
             return [column[0] for column in result.description or []], result.fetchall()
     except duckdb.PermissionException as error:
@@ -77,46 +72,60 @@ def run_sql(lake: Lake, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         raise TerminalError(f"the query failed: {error}", fix=SHOW_TABLES) from None
 
 
+def _require_reading(connection: duckdb.DuckDBPyConnection, query: str) -> None:
+    statements = connection.extract_statements(query)
+    if not statements:
+        raise TerminalError("the query failed: it has no statement", received=query, fix=SHOW_TABLES)
+    for statement in statements:
+        if statement.type not in READING:
+            kind = statement.type.name.lower().replace("_", " ")
+            problem = f"the query failed: published tables are only read, and this is a statement to {kind}"
+            raise TerminalError(problem, received=query, allowed=READ_ONLY, fix=SHOW_TABLES)
+
+
+def _tables_of(connection: duckdb.DuckDBPyConnection, query: str, names: Iterable[str]) -> list[str]:
+    """The tables that a query reads, sorted; all of them if it names none or anything else, or is no select."""
+    [answer] = connection.execute("select json_serialize_sql($1::varchar)", [query]).fetchone() or ("{}",)
+    try:
+        objects = list(_objects(json.loads(answer)))
+    except RecursionError:
+        objects = []
+    functions = any(item.get("type") == "TABLE_FUNCTION" or item.get("show_type") == "SHOW_SPECIAL" for item in objects)
+    tables = [item for item in objects if item.get("type") == "BASE_TABLE"]
+    read = {
+        ".".join(filter(None, (table["catalog_name"], table["schema_name"], table["table_name"]))) for table in tables
+    }
+    common = {entry["key"].casefold() for item in objects for entry in item.get("cte_map", {}).get("map", [])}
+    by_name = {name.casefold(): name for name in names}
+    read = {name.casefold() for name in read} - common
+    if functions or not read or not read <= by_name.keys():
+        return sorted(by_name.values())
+    return sorted(by_name[name] for name in read)
+
+
+def _objects(tree: Any) -> Iterator[dict[str, Any]]:
+    """All objects of a JSON value; not by recursion: DuckDB's trees are deeper than Python's stack."""
+    rest = [tree]
+    while rest:
+        value = rest.pop()
+        if isinstance(value, dict):
+            yield value
+            rest.extend(value.values())
+        elif isinstance(value, list):
+            rest.extend(value)
+
+
+def _create_view(connection: duckdb.DuckDBPyConnection, table: Table, schema: str, view: str) -> None:
+    files = sorted(task.file.file_path for task in table.scan().plan_files())
+    rows = connection.from_arrow(dataset_of(files, schema_to_pyarrow(table.schema())))
+    connection.execute(f'use "{schema}"')  # a view of Arrow's rows takes no schema in its name
+    rows.create_view(view)
+    connection.execute("use memory.main")
+
+
 def _spill_folder() -> str:
     """A folder for what a query cannot have in memory, made when it is needed; "" if there is no place for one."""
     try:
         return f"{tempfile.gettempdir()}/nightshift-sql-{uuid.uuid4().hex}"
     except FileNotFoundError:  # no disk can be written to, or all are full
         return ""
-
-
-def _create_view(
-    connection: duckdb.DuckDBPyConnection, table: Table, name: tuple[str, ...], within_duckdb: bool
-) -> list[str]:
-    """Creates a view of a table, whose local files DuckDB may read by itself; it reads others through Arrow.
-
-    DuckDB's own access to object stores is an extension, which it would download.
-
-    Returns:
-        The paths of the files that DuckDB itself reads.
-    """
-    files, schema = sorted(task.file.file_path for task in table.scan().plan_files()), schema_to_pyarrow(table.schema())
-    if not within_duckdb or not files or not all(file.startswith("file://") for file in files):
-        connection.execute(f'use "{name[0]}"')
-        connection.from_arrow(dataset_of(files, schema)).create_view(".".join(name[1:]))
-        connection.execute("use memory.main")
-        return []
-    paths = list(map(local_path, files))
-    # An older file lacks the columns that were added later: the empty relation declares all of them.
-    declared = f"select {', '.join(map(_null_column, schema))} where false"
-    listed = ", ".join(map(text_literal, paths))
-    rows = f"select * from read_parquet([{listed}], union_by_name=true, hive_partitioning=false)"
-    view = ".".join(f'"{part}"' for part in (name[0], ".".join(name[1:])))
-    connection.execute(f"create view {view} as {declared} union all by name {rows}")
-    return paths
-
-
-def _null_column(field: pa.Field) -> str:
-    return f'null::{_sql_type(field.type)} as "{field.name}"'
-
-
-def _sql_type(kind: pa.DataType) -> str:
-    if pa.types.is_timestamp(kind):
-        return "timestamptz" if kind.tz else "timestamp"
-    names = {"int64": "bigint", "double": "double", "bool": "boolean", "date32[day]": "date"}
-    return names.get(str(kind), "varchar")

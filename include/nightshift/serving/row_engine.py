@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import duckdb
 import pyarrow as pa
 
-from nightshift.lake.in_memory import lock, open_database
+from nightshift.lake.in_memory import open_database
 
 ROWS = "rows_in_memory"
 
@@ -18,7 +18,6 @@ class RowEngine:
 
     def __init__(self) -> None:
         self._database = open_database(threads=1)
-        lock(self._database)
         self._of_thread = threading.local()
 
     def select(self, rows: pa.Table, columns: Sequence[str]) -> pa.Table:

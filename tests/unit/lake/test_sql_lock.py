@@ -14,7 +14,7 @@ from nightshift.lake.catalog import Lake
 from nightshift.lake.in_memory import database_cursor
 from nightshift.lake.read import data_files
 from nightshift.lake.sql import run_sql
-from nightshift.lake.tables import TableSpec
+from nightshift.lake.tables import Layer, TableSpec
 from nightshift.serving.row_engine import RowEngine
 from unit.tables import EARLY, LATE, day, publish_rows
 
@@ -110,11 +110,14 @@ HONEST = {
     "select load from raw.readings union all (values (9)) order by load desc limit 1": [(9.0,)],
     "select sum(n) from raw.readings, range(2) as t(n)": [(3,)],
     "select unnest([1, 2])": [(1,), (2,)],
-    "pivot raw.readings on machine in ('a', 'b') using sum(load) group by source_date": [
+    "pivot raw.readings on machine in ('a', 'b') using sum(load) group by source_date order by 1": [
         (day(1), 1, 2),
         (day(2), None, None),
     ],
-    "pivot raw.readings on machine using sum(load) group by source_date": [(day(1), 1, 2, None), (day(2), None, None, 3)],
+    "pivot raw.readings on machine using sum(load) group by source_date order by 1": [
+        (day(1), 1, 2, None),
+        (day(2), None, None, 3),
+    ],
     "select count(*) from (summarize raw.readings)": [(3,)],
     "select column_name from (describe raw.readings)": [("source_date",), ("machine",), ("load",)],
     "select schema, name from (show all tables)": [("raw", "readings"), ("scores", "tiny")],
@@ -133,7 +136,7 @@ def tables(lake: Lake, readings: TableSpec, tmp_path: Path, monkeypatch: pytest.
     """Two tables of three rows, and a folder that commands are called in."""
     rows = {day(1): [("a", 1.0), ("b", 2.0)], day(2): [("c", 3.0)]}
     publish_rows(lake, readings, rows)
-    publish_rows(lake, TableSpec("scores", "tiny", readings.columns, "source_date", readings.key), rows)
+    publish_rows(lake, TableSpec(Layer.SCORES, "tiny", readings.columns, "source_date", readings.key), rows)
     (tmp_path / "work").mkdir()
     (tmp_path / "work" / "secret.csv").write_text("name,password\nmallory,secret\n")
     monkeypatch.chdir(tmp_path / "work")
