@@ -13,9 +13,10 @@ for file in "${files[@]}" "${!NIGHTSHIFT_SERVING__TOKENS__@}"; do
 done
 
 # SageMaker starts a container by the command `serve`, with an archive unpacked in /opt/ml/model, and admits callers
-# itself. It asks on port 8080, or on another one that it names.
+# itself, unless callers are named. It asks on port 8080, or on another one that it names.
 if [ "${1:-}" = serve ]; then
-    export NIGHTSHIFT_SERVING__OPEN=true
+    callers="${!NIGHTSHIFT_SERVING__TOKENS@}${NIGHTSHIFT_SERVING__IDENTITY_HEADER:-}"
+    [ -n "$callers" ] || export NIGHTSHIFT_SERVING__OPEN=true
     if [ -n "${SAGEMAKER_MODEL_SERVER_TIMEOUT:-}" ]; then
         export NIGHTSHIFT_SERVING__TIMEOUT="$SAGEMAKER_MODEL_SERVER_TIMEOUT"
     fi

@@ -210,6 +210,29 @@ class ServingSettings(_Group):
     )
     publish: Seconds = Field(3600, description="Seconds between two publications of rows that are kept.")
 
+    @field_validator("identity_header")
+    @classmethod
+    def _check_header(cls, header: str | None) -> str | None:
+        if header is not None and not re.fullmatch(r"[-!#$%&'*+.^_`|~\w]+", header, re.ASCII):
+            raise ValueError("no name of a header, such as X-Forwarded-User")
+        return header
+
+    @field_validator("tokens")
+    @classmethod
+    def _check_tokens(cls, tokens: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        texts = [token.get_secret_value() for token in tokens.values()]
+        if len(set(texts)) < len(texts):
+            raise ValueError("two callers have the same token")
+        if not all(re.fullmatch(r"[\x21-\x7e]+", text) for text in texts):
+            raise ValueError("a token has other characters than printable ASCII, or spaces")
+        return tokens
+
+    @model_validator(mode="after")
+    def _check_open(self) -> ServingSettings:
+        if self.open and (self.tokens or self.identity_header):
+            raise ValueError("open to everybody, and callers are named by tokens or a header: unset one of them")
+        return self
+
 
 class Settings(BaseSettings):
     """All settings, in the order in which docs/settings.md lists them."""

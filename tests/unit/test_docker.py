@@ -307,6 +307,8 @@ def test_the_command_of_sagemaker_serves_the_archive_on_the_port_that_it_asks(tm
     arguments, environment = started(tmp_path, "serve")
     assert arguments == ["serve", "--archive", "/opt/ml/model", "--host", "0.0.0.0", "--port", "8080"]
     assert environment["NIGHTSHIFT_SERVING__OPEN"] == "true" and "NIGHTSHIFT_SERVING__TIMEOUT" not in environment
+    _, environment = started(tmp_path, "serve", NIGHTSHIFT_SERVING__TOKENS__SHOP="s3cret")
+    assert "NIGHTSHIFT_SERVING__OPEN" not in environment
     arguments, environment = started(
         tmp_path, "serve", SAGEMAKER_BIND_TO_PORT="9001", SAGEMAKER_MODEL_SERVER_TIMEOUT="55"
     )

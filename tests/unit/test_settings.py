@@ -186,6 +186,12 @@ def test_no_setting_is_taken_from_an_empty_variable(monkeypatch: pytest.MonkeyPa
         ("ALERTS", '{"smtp": {"port": 0}}', "ALERTS, key 'smtp.port': Input should be greater"),
         ("ALERTS__SMTP__TO", "on@call.org", "ALERTS__SMTP__TO: it is not JSON"),
         ("SERVING__TOKENS", "s3cret", "SERVING__TOKENS: it is not JSON"),
+        ("SERVING__TOKENS__SHOP", "s3cret s3cret", "SERVING__TOKENS: a token has other characters"),
+        ("SERVING__TOKENS__SHOP", "gehéim", "SERVING__TOKENS: a token has other characters"),
+        ("SERVING__TOKENS", '{"a": "s3cret", "b": "s3cret"}', "SERVING__TOKENS: two callers have the same token"),
+        ("SERVING", '{"open": true, "tokens": {"a": "s3cret"}}', "SERVING: open to everybody, and callers are named"),
+        ("SERVING", '{"open": true, "identity_header": "X-User"}', "SERVING: open to everybody, and callers are named"),
+        ("SERVING__IDENTITY_HEADER", "X User", "SERVING__IDENTITY_HEADER: no name of a header"),
         *[
             ("SPARK__DRIVER_MEMORY", value, "SPARK__DRIVER_MEMORY: not an amount of memory of at least 512m")
             for value in ("nonsense", "-1g", "1k", "511m", "0g", "1.5g", "2 g", "2t", "99999999g")

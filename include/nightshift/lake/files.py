@@ -18,8 +18,13 @@ from nightshift.service_errors import NO_SPACE
 
 
 def as_uri(location: str | Path) -> str:
-    """A URI for a local path; URIs stay as they are."""
-    text = str(location)
+    """A URI for a local path; URIs stay as they are.
+
+    Raises:
+        TerminalError: If it is empty, which would be the current folder.
+    """
+    if not (text := str(location)):
+        raise TerminalError("an empty path", received=text, allowed="a path or a URI", fix="name a file or a folder")
     # Not Path.as_uri: Spark, Arrow and Iceberg take names as they are, without percent signs for spaces.
     return text if "://" in text else f"file://{Path(text).resolve()}"
 
@@ -40,7 +45,10 @@ def _file_system(scheme: str, authority: str) -> fs.FileSystem:
     except pa.ArrowInvalid as error:
         where, allowed = f"{scheme}://{authority}", "a path, s3://, gs://, abfs:// or hdfs://"
         raise TerminalError(
-            f"no such file system: {error}", where=where, allowed=allowed, fix="correct the setting that names it"
+            f"no such file system: {error}",
+            where=where,
+            allowed=allowed,
+            fix="correct the option or the setting that names it",
         ) from None
 
 

@@ -108,8 +108,11 @@ def read_archive(location: str, digest: str | None = None) -> ArchivedVersion:
             {str(name): read(name) for name in contents["files"]},
         )
         form = contents["format"]
-    except (KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        missing = f"{CONTENTS} or a file that it names is missing or has another shape: {first_line(error)}"
+    except KeyError as error:
+        received = f"without the file or the key {error}"
+        raise TerminalError("this is no archive of a version", where=location, received=received, fix=FIX) from None
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        missing = f"{CONTENTS} has another shape: {first_line(error)}"
         raise TerminalError("this is no archive of a version", where=location, received=missing, fix=FIX) from None
     if form != FORMAT:
         fix = "serve it by the release of Nightshift that made it"

@@ -101,7 +101,8 @@ def _verify_mlflow_files(files: Mapping[str, bytes], digest: str) -> None:
 def _feature_rows(frame: pd.DataFrame, types: Mapping[str, str]) -> pa.Table:
     """The features of a frame as a table, with the types of a published feature table."""
     if missing := [name for name in types if name not in frame.columns]:
-        raise DataError("features are absent", received=", ".join(map(str, frame.columns)), allowed=", ".join(missing))
+        absent, fix = ", ".join(missing), "send a column for each, with None where it is missing"
+        raise DataError(f"features are absent: {absent}", allowed=", ".join(types), fix=fix)
     return pa.table({name: _values(frame[name], kind) for name, kind in types.items()})
 
 

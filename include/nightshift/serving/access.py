@@ -14,7 +14,7 @@ from nightshift.serving.refusals import RequestRefusal
 from nightshift.settings import ServingSettings
 
 OPEN = frozenset({"/ping", "/ready"})  # what an orchestrator asks; the answers say nothing of data or models
-BEARER = "Bearer "
+BEARER = "bearer"
 WHERE = "header Authorization"
 
 
@@ -52,8 +52,8 @@ def find_caller(settings: ServingSettings, path: str, headers: Mapping[str, str]
     if settings.identity_header and (identity := headers.get(settings.identity_header)):
         return identity
     if settings.tokens:
-        token = headers.get("authorization", "")
-        if token.startswith(BEARER) and (name := _owner(settings.tokens, token.removeprefix(BEARER))):
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == BEARER and (name := _owner(settings.tokens, token.strip())):
             return name
         fix = "send a token of NIGHTSHIFT_SERVING__TOKENS"
         raise _unknown("the caller has no valid token", WHERE, "Bearer and a token", fix)

@@ -31,7 +31,8 @@ from nightshift.settings import ServingSettings
 
 log = logging.getLogger(__name__)
 
-ALLOWED = {"date": "a date such as 2026-01-31", "bool": "true or false"}  # by how pydantic's kinds of errors begin
+# What is wrong and what is allowed, by how pydantic's kinds of errors begin.
+PARAMETERS = {"date": ("no date", "a date such as 2026-01-31"), "bool": ("no switch", "true or false")}
 STATES_EVERY = 10.0  # seconds between two looks for a new night
 
 
@@ -142,7 +143,9 @@ async def _answer_error(_: Request, error: Any) -> Response:
 
 
 async def _answer_status(request: Request, error: Any) -> Response:
-    problem = DataError(error.detail, where=f"{request.method} {request.url.path}", fix="see /openapi.json")
+    of_model = request.url.path == "/invocations" and error.status_code == HTTPStatus.NOT_FOUND
+    fix = "name the model: /models/<model>/invocations" if of_model else "see /openapi.json"
+    problem = DataError(error.detail, where=f"{request.method} {request.url.path}", fix=fix)
     response = _as_response(RequestRefusal(HTTPStatus(error.status_code), problem))
     response.headers.update(error.headers or {})
     return response
@@ -160,8 +163,9 @@ def _parameter_error(path: str, problem: Mapping[str, Any]) -> DataError:
         query = ObservationsQuery if path.endswith("/score") else RowsQuery
         allowed = list(query.model_fields)
         return DataError("no such parameter", where=where, received=received, allowed=allowed, fix="leave it out")
-    allowed_values = next((text for kind, text in ALLOWED.items() if problem["type"].startswith(kind)), None)
-    return DataError(problem["msg"], where=where, received=received, allowed=allowed_values)
+    said = [texts for kind, texts in PARAMETERS.items() if problem["type"].startswith(kind)]
+    wrong, allowed_values = said[0] if said else (problem["msg"], None)
+    return DataError(wrong, where=where, received=received, allowed=allowed_values)
 
 
 async def _answer_failure(request: Request, error: Exception) -> Response:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 
 from nightshift.registry.archive import read_archive
 from nightshift.registry.package import load_package
 from nightshift.serving.served_model import ServedModel, score_once
 from nightshift.serving.served_version import ServedVersion
+
+log = logging.getLogger(__name__)
 
 
 class ArchivedModel(ServedModel):
@@ -29,6 +32,7 @@ class ArchivedModel(ServedModel):
         score_once(package)
         self.looked_at = datetime.now(UTC)
         self.champion, self.problem = ServedVersion(archived.number, archived.digest, package, self.looked_at), ""
+        log.info("%s: version %d answers, from %s", archived.model, archived.number, location)
 
     def follow(self) -> None:
         """An archive does not change."""

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Annotated, TypeVar
 
 import pydantic_core
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
@@ -54,6 +54,18 @@ class ObservationsQuery(RowsQuery, extra="forbid"):
     features: bool = False
 
 
+def require_single_values(request: Request) -> None:
+    """Requires that no parameter stands twice: one of its values would be ignored.
+
+    Raises:
+        RequestRefusal: If one does.
+    """
+    names = [name for name, _ in request.query_params.multi_items()]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        error = DataError("parameters stand twice", where="query", received=", ".join(twice), fix="send each once")
+        raise RequestRefusal(HTTPStatus.UNPROCESSABLE_ENTITY, error)
+
+
 def model_routes(models: Mapping[str, ServedModel], settings: ServingSettings, telemetry: Telemetry) -> APIRouter:
     """The routes.
 
@@ -62,7 +74,7 @@ def model_routes(models: Mapping[str, ServedModel], settings: ServingSettings, t
         settings: The limits of a request.
         telemetry: Where rows are counted.
     """
-    routes = APIRouter(tags=["scores"])
+    routes = APIRouter(tags=["scores"], dependencies=[Depends(require_single_values)])
 
     async def invoke(model: ServedModel, request: Request, query: RowsQuery) -> Response:
         asked, read = Asked(_caller(request), query.partial), _reader(request)

@@ -71,7 +71,7 @@ def _read_key(project: Project, key: Mapping[str, str]) -> dict[str, Any]:
         try:
             values[name] = READ[kind](key[name])
         except (ValueError, KeyError):
-            errors.append(DataError(f"no {kind}", where=f"query: {name}", received=key[name], allowed=f"a {kind}"))
+            errors.append(DataError("another type", where=f"query: {name}", received=key[name], allowed=kind))
     if errors:
         raise RequestRefusal(HTTPStatus.UNPROCESSABLE_ENTITY, *errors)
     return values

@@ -129,8 +129,9 @@ class RegisteredModel(ServedModel):
 
     def _stay(self, problem: str) -> None:
         """Answers on as before, and says the problem once."""
+        problem = problem if problem.startswith(f"{self.name}:") else f"{self.name}: {problem}"
         if problem != self.problem:
-            log.warning("%s: %s", self.name, problem)
+            log.warning("%s", problem)
         self.problem = problem
 
     def _load(self, version: Version) -> ServedVersion:

@@ -22,6 +22,7 @@ BY_BOTH = ServingSettings(tokens=TOKENS, identity_header="X-Forwarded-User")
         (ServingSettings(), {}, ""),
         (BY_TOKEN, {"Authorization": "Bearer s3cret"}, "shop"),
         (BY_TOKEN, {"authorization": "Bearer other"}, "web"),
+        (BY_TOKEN, {"authorization": "bearer other"}, "web"),
         (BY_TOKEN, {}, None),
         (BY_TOKEN, {"Authorization": "Bearer "}, None),
         (BY_TOKEN, {"Authorization": "Bearer S3CRET"}, None),

@@ -117,9 +117,11 @@ def test_an_answer_lists_the_first_errors_and_counts_all(api: TestClient) -> Non
         ("GET", "/nowhere", 404, "GET /nowhere: Not Found"),
         ("GET", "/invocations", 405, "GET /invocations: Method Not Allowed"),
         ("POST", "/models/other/invocations", 404, "no such model is served; received 'other'; allowed: tiny"),
-        ("POST", "/invocations?partial=perhaps", 422, "query: partial: Input should be a valid boolean"),
+        ("POST", "/invocations?partial=perhaps", 422, "query: partial: no switch"),
         ("POST", "/invocations?partial=perhaps", 422, "received 'perhaps'; allowed: true or false"),
         ("POST", "/invocations?night=2024-01-20", 422, "query: night: no such parameter; received '2024-01-20'"),
+        ("POST", "/invocations?partial=0&partial=1", 422, "query: parameters stand twice; received 'partial'"),
+        ("GET", "/models/tiny/scores/2024-01-20?machine=a&machine=b", 422, "stand twice; received 'machine'"),
         ("POST", "/models/tiny/invocations?parts=1", 422, "allowed: partial; fix: leave it out"),
         (
             "POST",
@@ -133,7 +135,7 @@ def test_an_answer_lists_the_first_errors_and_counts_all(api: TestClient) -> Non
             415,
             "another type of content; received 'text/csv'; allowed: application/json or",
         ),
-        ("GET", "/models/tiny/scores/tomorrow?machine=a", 422, "path: night: Input should be a valid date"),
+        ("GET", "/models/tiny/scores/tomorrow?machine=a", 422, "path: night: no date"),
         (
             "GET",
             "/models/tiny/scores/tomorrow?machine=a",
