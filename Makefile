@@ -9,7 +9,7 @@ INSTALLED := .venv/installed
 AIRFLOW_PORT ?= 8080
 MLFLOW_PORT ?= 5000
 WORKERS ?= 2
-COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --custom-compile-command "make lock"
+COMPILE := $(BIN)/uv pip compile -q --universal --generate-hashes --python-version 3.11 --custom-compile-command "make lock"
 # Whole groups of tests go to a process, in the order of tests/conftest.py.
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 export PYTHONDONTWRITEBYTECODE :=
@@ -84,10 +84,15 @@ docs: install ## Write the documentation and the JSON schemas of definitions fro
 	@$(BIN)/nightshift schema --conversions > docs/conversions.md
 	@$(BIN)/nightshift schema --settings > docs/settings.md
 
+.PHONY: licences
+licences: install ## Write docs/licences.md: the licence of every locked package
+	@$(BIN)/python scripts/licences.py > docs/licences.md
+
 .PHONY: lock
-lock: ## Pin the packages of pyproject.toml in requirements*.txt; UPGRADE=1 takes their newest versions
+lock: ## Pin the packages of pyproject.toml and their hashes in requirements*.txt; UPGRADE=1 takes their newest versions
 	@$(COMPILE) $(if $(UPGRADE),--upgrade) pyproject.toml -o requirements.txt
 	@$(COMPILE) $(if $(UPGRADE),--upgrade) --group dev -c requirements.txt -o requirements-dev.txt
+	@$(COMPILE) $(if $(UPGRADE),--upgrade) --group image -c requirements-dev.txt -o docker/build-requirements.txt
 
 .PHONY: reset
 reset: ## Forget everything that was landed, published, trained and run

@@ -37,13 +37,15 @@ fi
 .venv/bin/python -m pip --version >/dev/null 2>&1 || .venv/bin/python -m ensurepip >/dev/null
 uv=$(sed -nE 's/^(uv==[^ ;]+).*/\1/p' requirements-dev.txt)
 step 2 "the installer, $uv (20 MB)"
-.venv/bin/python -m pip install --quiet --disable-pip-version-check "$uv"
+sed -n '/^uv==/,/^    #/p' requirements-dev.txt | .venv/bin/python -m pip install --quiet --disable-pip-version-check \
+    --require-hashes -r /dev/stdin
 
 packages=$(cat requirements.txt requirements-dev.txt | sed -nE 's/^([a-z0-9][a-z0-9._-]*).*/\1/p' | sort -u | wc -l)
 step 3 "$packages packages into .venv (1 GB to download, 2 GB on disk; 2 to 5 minutes the first time, seconds afterwards)"
-.venv/bin/uv pip install --python .venv/bin/python --compile-bytecode \
+.venv/bin/uv pip install --python .venv/bin/python --compile-bytecode --require-hashes \
     -r requirements.txt -r requirements-dev.txt 2>&1 | { grep --line-buffered -vE '^ [+~-] ' || true; } | sed -u 's/^/  /'
-.venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --editable .
+# Built by the hatchling that is installed: nothing comes from the index without its hash.
+.venv/bin/uv pip install --quiet --python .venv/bin/python --no-deps --no-build-isolation --editable .
 
 step 4 "Spark's class archive, which halves the start of every job (30 seconds)"
 .venv/bin/python scripts/class_archive.py
