@@ -10,7 +10,7 @@ from nightshift_airflow import tasks
 
 with DAG(
     "nightshift.maintenance",
-    description="Expires snapshots, merges manifests, removes orphan files and the staging left by dead runs.",
+    description="Expires snapshots, removes files that no snapshot needs, and what killed runs left.",
     doc_md=tasks.maintenance.function.__doc__,
     schedule=CronTriggerTimetable("30 5 * * *", timezone="UTC"),
     start_date=datetime(2013, 1, 1, tzinfo=UTC),

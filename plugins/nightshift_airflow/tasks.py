@@ -192,13 +192,12 @@ def conclude(model: str, judged: dict[str, Any], response: dict[str, Any], waite
 
 @task
 def maintenance() -> dict[str, dict[str, int]]:
-    """Expires old snapshots, removes files no snapshot needs."""
+    """Expires old snapshots, removes files no snapshot needs, and ends what killed trainings left."""
     with explained():
-        from nightshift.lake.catalog import Lake
-        from nightshift.lake.maintenance import maintain
         from nightshift.settings import get_settings
+        from nightshift.stages.maintenance import maintain
 
-        return maintain(Lake(get_settings()), log.info)
+        return maintain(get_settings(), log.info).tables
 
 
 def _stored(values: dict[str, Any]) -> StoredModel:

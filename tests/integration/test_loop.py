@@ -25,7 +25,7 @@ from nightshift.definition.load import definition_files
 from nightshift.errors import DataError, NotYetAvailable, TerminalError
 from nightshift.lake.files import local_path
 from nightshift.lake.landed_parts import landing_file
-from nightshift.lake.maintenance import maintain
+from nightshift.lake.maintenance import maintain_tables
 from nightshift.lake.publish import publish
 from nightshift.lake.read import published_dates, read_dates
 from nightshift.lake.sql import run_sql
@@ -103,7 +103,7 @@ def test_a_version_is_made_again_bit_for_bit_in_another_process(night: Project) 
     """Though its tables were published to since, and maintenance has expired what nobody keeps."""
     for _ in range(3):
         publish_staged(night, ingest(night, NIGHT))
-    maintain(night.lake, lambda line: None, now=datetime.now(UTC) + timedelta(days=365))
+    maintain_tables(night.lake, lambda line: None, now=datetime.now(UTC) + timedelta(days=365))
     command = [sys.executable, "-c", "from nightshift.cli import main; main()", "reproduce", "tiny", "1"]
     environment = os.environ | night.settings.as_environment() | {"PYTHONPATH": str(PROJECT / "include")}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)

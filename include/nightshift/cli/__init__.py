@@ -70,6 +70,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "thresholds": monitoring.thresholds,
     "replay-policy": monitoring.replay_policy,
     "move": installations.move,
+    "maintain": installations.maintain,
 }
 GROUPS: dict[str, typer.Typer] = {"quarantine": quarantine.group}
 

@@ -1,4 +1,4 @@
-"""The command about the installation itself."""
+"""The commands about the installation itself."""
 
 from __future__ import annotations
 
@@ -39,3 +39,10 @@ def move(
     if not moved.is_equal:
         raise TerminalError("tables differ", where=str(target), fix="run nothing there; empty it, and move again")
     write_line("the new installation is complete; Airflow's own records stay behind")
+
+
+def maintain() -> None:
+    """Remove what nothing needs any more: old snapshots, and files, runs and folders that killed tasks left."""
+    from nightshift.stages.maintenance import maintain
+
+    maintain(get_settings(), write_line)

@@ -16,6 +16,7 @@ from nightshift.compute import worker_daemon
 from nightshift.compute.job import Job, JobResult, Submission
 from nightshift.compute.job_environment import aws_elsewhere, holds_secret, settings_elsewhere
 from nightshift.compute.outcome import job_result, new_outcome_uri, read_outcome
+from nightshift.compute.scratch import scratch_conf, scratch_flag
 from nightshift.compute.waiting_driver import WaitingDriver
 from nightshift.errors import TerminalError, TransientError
 from nightshift.processes import kill_group, start_group
@@ -121,6 +122,7 @@ class SparkSubmit:
             "spark.sql.shuffle.partitions": "2",
             "spark.sql.adaptive.enabled": "false",
             "spark.python.daemon.module": worker_daemon.__name__,
+            **scratch_conf(self.settings),
         }
 
     def _cluster_conf(self, job: Job) -> dict[str, str]:
@@ -140,7 +142,7 @@ class SparkSubmit:
         logging_flag = f"-Dlog4j2.configurationFile={logging}"
         if not self.settings.spark.is_local:
             return logging_flag
-        flags = f"{MANY_NIGHTS if job.many_nights else ONE_NIGHT} {logging_flag}"
+        flags = f"{MANY_NIGHTS if job.many_nights else ONE_NIGHT} {logging_flag}{scratch_flag(self.settings)}"
         archive = class_archive(self.settings)
         return f"{flags} -XX:SharedArchiveFile={archive}" if archive.exists() else flags
 

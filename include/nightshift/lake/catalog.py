@@ -19,7 +19,7 @@ from nightshift.aws import pyiceberg_properties
 from nightshift.errors import NotYetAvailable, TerminalError
 from nightshift.lake.files import as_uri, local_path
 from nightshift.lake.format import require_known_format
-from nightshift.lake.tables import TableSpec
+from nightshift.lake.tables import Layer, TableSpec
 from nightshift.service_errors import explain_at
 from nightshift.settings import Settings
 from nightshift.state import open_state
@@ -68,6 +68,12 @@ class Lake:
     def table_exists(self, name: str) -> bool:
         """Whether a table exists."""
         return self.catalog.table_exists(name)
+
+    def table_names(self) -> list[str]:
+        """The names of the tables of the layers, sorted; a catalog may have tables of others."""
+        layers = {str(layer) for layer in Layer}
+        namespaces = [namespace for namespace in self.catalog.list_namespaces() if ".".join(namespace) in layers]
+        return sorted(".".join(name) for namespace in namespaces for name in self.catalog.list_tables(namespace))
 
     def ensure(self, spec: TableSpec) -> Table:
         """Creates a table, or adds the columns that its specification gained.

@@ -104,6 +104,21 @@ def files_older_than(uri: str, limit: datetime) -> list[str]:
     return [file for file, info in _file_infos(uri).items() if info.mtime is not None and info.mtime < limit]
 
 
+def remove_empty_folders(uri: str, limit: datetime) -> None:
+    """Removes the folders below one that are empty and were last written to before an instant.
+
+    An object store has no empty folders.
+    """
+    if not uri.startswith("file://"):
+        return
+    folders = [path for path in Path(local_path(uri)).rglob("*") if path.is_dir()]
+    # Before any is removed: that is written to the folder above.
+    old = [folder for folder in folders if folder.stat().st_mtime < limit.timestamp()]
+    for folder in sorted(old, reverse=True):
+        with suppress(OSError):  # it has files, or gets one just now
+            folder.rmdir()
+
+
 def _file_infos(uri: str) -> dict[str, fs.FileInfo]:
     system, path = open_fs(uri)
     try:

@@ -56,7 +56,7 @@ def list_tables(lake: Lake, used: UsedSources) -> list[TableEntry]:
         lake: The lake.
         used: The sources that each definition names, by model.
     """
-    return [_entry(lake.table(name), name, users(name, used)) for name in sorted(_names(lake))]
+    return [_entry(lake.table(name), name, users(name, used)) for name in lake.table_names()]
 
 
 def users(table: str, used: UsedSources) -> tuple[str, ...]:
@@ -85,7 +85,7 @@ def find_orphan(lake: Lake, table: str, used: UsedSources) -> TableEntry:
     Raises:
         TerminalError: If there is no such table, or a model uses it.
     """
-    names = _names(lake)
+    names = lake.table_names()
     if table not in names:
         orphans = [name for name in sorted(names) if not users(name, used)]
         fix = "nightshift tables lists every table and who uses it"
@@ -116,17 +116,6 @@ def drop(lake: Lake, table: str) -> int:
         for file in files:
             remove(file)
     return len(files)
-
-
-def _names(lake: Lake) -> list[str]:
-    """The tables of the layers; a catalog may have others."""
-    namespaces = {str(layer) for layer in Layer}
-    return [
-        ".".join(identifier)
-        for (namespace, *_) in lake.catalog.list_namespaces()
-        if namespace in namespaces
-        for identifier in lake.catalog.list_tables(namespace)
-    ]
 
 
 def _entry(table: Table, name: str, used_by: tuple[str, ...]) -> TableEntry:

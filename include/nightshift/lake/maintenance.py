@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pyiceberg.table import Table
 
 from nightshift.lake.catalog import Lake
-from nightshift.lake.files import files_older_than, remove
+from nightshift.lake.files import files_older_than, remove, remove_empty_folders
 from nightshift.lake.staging import JOBS, MANIFEST, staging_folder
 
 MIN_SNAPSHOTS = 100
@@ -17,7 +17,9 @@ MIN_SNAPSHOT_AGE = timedelta(days=7)
 MIN_ORPHAN_AGE = timedelta(hours=24)
 
 
-def maintain(lake: Lake, progress: Callable[[str], None], *, now: datetime | None = None) -> dict[str, dict[str, int]]:
+def maintain_tables(
+    lake: Lake, progress: Callable[[str], None], *, now: datetime | None = None
+) -> dict[str, dict[str, int]]:
     """Maintains every table.
 
     Args:
@@ -30,15 +32,14 @@ def maintain(lake: Lake, progress: Callable[[str], None], *, now: datetime | Non
     """
     now = now or datetime.now(UTC)
     counts = {}
-    for namespace in lake.catalog.list_namespaces():
-        for identifier in lake.catalog.list_tables(namespace):
-            name = ".".join(identifier)
-            with lake.lock(name):
-                expired = _expire(lake.table(name), now)
-            removed = _remove_orphans(lake, name, now)
-            counts[name] = {"snapshots": expired, "files": removed}
-            progress(f"{name}: {expired} snapshots expired, {removed} files removed")
+    for name in lake.table_names():
+        with lake.lock(name):
+            expired = _expire(lake.table(name), now)
+        removed = _remove_orphans(lake, name, now)
+        counts[name] = {"snapshots": expired, "files": removed}
+        progress(f"{name}: {expired} snapshots expired, {removed} files removed")
     _remove(files_older_than(staging_folder(lake.warehouse, JOBS, "").rstrip("/"), now - MIN_ORPHAN_AGE))
+    remove_empty_folders(f"{lake.warehouse}/staged", now - MIN_ORPHAN_AGE)
     return counts
 
 

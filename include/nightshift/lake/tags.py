@@ -30,7 +30,12 @@ def untag_snapshots(lake: Lake, snapshots: Mapping[str, int], tag: str) -> None:
     """Removes a tag: maintenance may expire the snapshots."""
     for table in snapshots:
         if lake.table_exists(table):
-            retry_on_conflict()(_remove_tag, lake, table, tag)
+            remove_tag(lake, table, tag)
+
+
+def remove_tag(lake: Lake, table: str, tag: str) -> None:
+    """Removes a tag of one table, if it has it."""
+    retry_on_conflict()(_remove_tag, lake, table, tag)
 
 
 def _create_tag(lake: Lake, name: str, snapshot: int, tag: str) -> None:

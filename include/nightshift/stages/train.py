@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -270,6 +271,12 @@ def lineage_of(
 def snapshot_tag(model: str, run_id: str) -> str:
     """The tag that keeps the snapshots of a training."""
     return f"nightshift.{model}.{run_id}"
+
+
+def parse_snapshot_tag(tag: str) -> str | None:
+    """The run of the training whose snapshots a tag keeps; None of any other tag."""
+    match = re.fullmatch(r"nightshift\.[^.]+\.([0-9a-f]+)", tag)
+    return match[1] if match else None
 
 
 def _expectation(project: Project, fitted: FittedModel) -> ExpectedPerformance | None:

@@ -11,7 +11,7 @@ from nightshift.errors import TerminalError
 from nightshift.lake import maintenance
 from nightshift.lake.catalog import Lake
 from nightshift.lake.files import as_uri, list_files, local_path
-from nightshift.lake.maintenance import maintain
+from nightshift.lake.maintenance import maintain_tables
 from nightshift.lake.publish import publish
 from nightshift.lake.read import snapshot_of
 from nightshift.lake.sql import run_sql
@@ -28,7 +28,7 @@ def later(**ages: float) -> datetime:
 
 
 def run(lake: Lake, now: datetime | None = None) -> dict[str, dict[str, int]]:
-    return maintain(lake, lambda line: None, now=now)
+    return maintain_tables(lake, lambda line: None, now=now)
 
 
 def staged_files(lake: Lake) -> set[str]:
@@ -97,7 +97,7 @@ def test_progress_names_every_table(lake: Lake, readings: TableSpec) -> None:
     publish_rows(lake, readings, {DAY: A})
     publish_rows(lake, TableSpec(Layer.SCORES, "tiny", readings.columns, "source_date", ()), {DAY: A})
     lines: list[str] = []
-    assert sorted(maintain(lake, lines.append)) == ["raw.readings", "scores.tiny"]
+    assert sorted(maintain_tables(lake, lines.append)) == ["raw.readings", "scores.tiny"]
     assert "raw.readings: 0 snapshots expired, 0 files removed" in lines
 
 

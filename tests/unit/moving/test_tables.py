@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from nightshift.errors import TerminalError
 from nightshift.lake.catalog import Lake
 from nightshift.lake.files import list_files, read_bytes
-from nightshift.lake.maintenance import maintain
+from nightshift.lake.maintenance import maintain_tables
 from nightshift.lake.read import published_partitions
 from nightshift.lake.staging import published_folder, published_inputs
 from nightshift.lake.tables import TableSpec
@@ -111,7 +111,7 @@ def test_it_goes_on_in_the_new_place(settings: Settings, copy: Settings, reading
     partition = published_partitions(new, readings)[day(3)]
     assert published_folder(new, readings, partition).startswith(new.warehouse)
     assert published_inputs(new, readings, day(3)) == dict(readings.inputs)
-    assert maintain(new, lambda line: None)[readings.name] == {"snapshots": 0, "files": 0}
+    assert maintain_tables(new, lambda line: None)[readings.name] == {"snapshots": 0, "files": 0}
 
 
 def test_interrupted_and_run_again_it_ends_the_same(

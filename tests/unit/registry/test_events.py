@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from nightshift.lake.catalog import Lake
 from nightshift.lake.commit import Replacement
-from nightshift.lake.maintenance import maintain
+from nightshift.lake.maintenance import maintain_tables
 from nightshift.lake.sql import run_sql
 from nightshift.lake.tables import registry_events_table
 from nightshift.registry.events import (
@@ -93,7 +93,7 @@ def test_analysts_query_the_events(lake: Lake) -> None:
 def test_maintenance_keeps_every_event(lake: Lake) -> None:
     for number in range(1, 4):
         append_event(lake, event(number))
-    maintain(lake, lambda line: None, now=datetime.now(UTC) + timedelta(days=3650))
+    maintain_tables(lake, lambda line: None, now=datetime.now(UTC) + timedelta(days=3650))
     assert read_events(lake, "tiny") == [event(1), event(2), event(3)]
 
 

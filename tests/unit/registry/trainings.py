@@ -26,6 +26,7 @@ from nightshift.registry import store
 from nightshift.registry.events import champion_changes
 from nightshift.registry.store import ARTIFACT
 from nightshift.settings import Settings
+from nightshift.stages import train as train_stage
 from nightshift.stages.register import promote as promote_model
 from nightshift.stages.train import StoredModel
 from nightshift.training.fit import fit
@@ -124,6 +125,10 @@ STEPS: dict[str, tuple[Any, str]] = {
     "the values are kept": (Project, "record"),
     "the page is left": (mlflow.MlflowClient, "log_text"),
     "the mark is set": (store.Registry, "confirm_event"),
+    "the run is open": (store.Registry, "start_run"),
+    "the snapshots are tagged": (train_stage, "tag_snapshots"),
+    "the package is stored": (store.Registry, "log_package"),
+    "the lineage is stored": (store.Registry, "log_lineage"),
 }
 
 

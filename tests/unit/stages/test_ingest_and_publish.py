@@ -13,7 +13,7 @@ import pytest
 
 from nightshift.errors import DataError, NotYetAvailable
 from nightshift.lake.files import local_path
-from nightshift.lake.maintenance import maintain
+from nightshift.lake.maintenance import maintain_tables
 from nightshift.lake.read import published_dates, read_dates, snapshot_of
 from nightshift.lake.staging import load_staged, published_inputs
 from nightshift.lake.tables import READINGS, raw_table
@@ -154,7 +154,7 @@ def test_what_landed_again_is_still_known_after_maintenance(project: Project) ->
     run(project, 7)
     failures(project, day(5), True)
     run(project, 8)
-    maintain(project.lake, lambda line: None, now=datetime.now(UTC) + timedelta(days=365))
+    maintain_tables(project.lake, lambda line: None, now=datetime.now(UTC) + timedelta(days=365))
     assert ingested(project, day(8)) == needed(8)
     assert outcomes(project, day(5)) == {"a": True}
 
