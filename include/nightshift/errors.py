@@ -75,6 +75,10 @@ class DataError(TerminalError):
     """Landed or staged data that cannot be read as declared."""
 
 
+class DamagedFileError(DataError):
+    """A data file of a table that is missing, cut off or unreadable."""
+
+
 class NotYetAvailable(TransientError):
     """Something a night needs has not arrived or was not published yet."""
 

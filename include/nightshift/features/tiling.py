@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from nightshift.definition.features import Aggregate
 from nightshift.features.partials import Numbers, Partials, lift, load, merge_groups, store, take
 from nightshift.features.plan import Tile
+from nightshift.lake.damage import reading
 from nightshift.lake.files import make_folder_of, open_fs
 from nightshift.lake.groups import Group, partial_names
 from nightshift.lake.parquet import with_columns
@@ -185,7 +186,7 @@ class TileReader:
     def _rows(self, file: str, group: Group, names: list[str]) -> pa.Table:
         """The rows of a group in a file. The file is closed again: a worker may need thousands."""
         system, path = open_fs(file)
-        with system.open_input_file(path) as stream:
+        with reading([file]), system.open_input_file(path) as stream:
             parquet = pq.ParquetFile(stream, metadata=self._metadata.get(file))
             metadata = self._metadata.setdefault(file, parquet.metadata)
             column = parquet.schema_arrow.get_field_index("by")

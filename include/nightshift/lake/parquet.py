@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -14,11 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow.dataset import FileSystemDataset, ParquetFileFormat
 
-from nightshift.errors import DataError, first_line
+from nightshift.errors import DataError
+from nightshift.lake.damage import reading
 from nightshift.lake.files import make_folder_of, needs_space, open_fs
 from nightshift.lake.key_shares import KeyShare
 from nightshift.lake.tables import ROW_NUMBER, TableSpec
-from nightshift.service_errors import explain
 
 MAX_ROWS_IN_MEMORY = 1_000_000  # of a worker, so that its memory stays flat
 MAX_BYTES_IN_MEMORY = 2**28
@@ -90,9 +89,13 @@ def read_files(
         spec: The table of the rows.
         columns: The columns to read; all if empty. A column that was declared after a file was written is null there.
         share: The rows to read, by their key, which is among the columns; all if None.
+
+    Raises:
+        DamagedFileError: If a file is missing or damaged.
     """
     stored = dataset_of(uris, pa.schema([spec.schema.field(name) for name in columns or spec.columns]))
-    return stored.to_table() if share is None else share.of(stored)
+    with reading(uris):
+        return stored.to_table() if share is None else share.of(stored)
 
 
 def dataset_of(uris: Sequence[str], schema: pa.Schema) -> FileSystemDataset:
@@ -115,7 +118,8 @@ def read_batches(
         batch_rows: The rows of a batch; small files are read into common ones.
 
     Raises:
-        DataError: If a file is missing or damaged, or its column has another type.
+        DamagedFileError: If a file is missing or damaged.
+        DataError: If its column has another type.
     """
     batches = (batch for part in parts for batch in _part_batches(part, schema, batch_rows))
     for table in batches_to_tables(batches, batch_rows):
@@ -126,7 +130,7 @@ def row_count(uri: str) -> int:
     """The number of rows in a file; only its metadata is read.
 
     Raises:
-        DataError: If the file is missing or damaged.
+        DamagedFileError: If the file is missing or damaged.
     """
     return int(_metadata(uri).num_rows)
 
@@ -135,7 +139,7 @@ def row_group_count(uri: str) -> int:
     """The number of row groups in a file; only its metadata is read.
 
     Raises:
-        DataError: If the file is missing or damaged.
+        DamagedFileError: If the file is missing or damaged.
     """
     return int(_metadata(uri).num_row_groups)
 
@@ -173,13 +177,13 @@ def joined_tables(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
 
 def _metadata(uri: str) -> pq.FileMetaData:
     system, path = open_fs(uri)
-    with _readable(uri):
+    with reading([uri]):
         return pq.read_metadata(path, filesystem=system)
 
 
 def _part_batches(part: FilePart, schema: pa.Schema, batch_rows: int) -> Iterator[pa.RecordBatch]:
     system, path = open_fs(part.file)
-    with _readable(part.file), system.open_input_file(path) as stream:
+    with reading([part.file]), system.open_input_file(path) as stream:
         # An object store is asked for all columns of a row group at once, instead of one after the other.
         parquet = pq.ParquetFile(stream, pre_buffer=True)
         first, end = part.row_groups or (0, parquet.num_row_groups)
@@ -211,20 +215,6 @@ def _values(batch: pa.RecordBatch, field: pa.Field, first_row: int) -> pa.Array:
     if field.name in batch.schema.names:
         return batch.column(field.name)
     return pa.nulls(batch.num_rows, field.type)
-
-
-@contextmanager
-def _readable(uri: str) -> Iterator[None]:
-    """Names the file that cannot be read."""
-    fix = "publish the rows of its date again"
-    try:
-        yield
-    except FileNotFoundError:
-        raise DataError("a data file is missing", where=uri, fix=fix) from None
-    except (OSError, pa.ArrowException) as error:
-        if explain(error):  # an object store's answer, not the file's fault
-            raise
-        raise DataError(f"a data file cannot be read: {first_line(error)}", where=uri, fix=fix) from None
 
 
 def _partitions(table: pa.Table, columns: tuple[str, ...]) -> list[pa.Table]:

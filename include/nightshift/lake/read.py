@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from types import MappingProxyType
@@ -21,11 +21,12 @@ from pyiceberg.expressions import (
 )
 from pyiceberg.expressions.literals import literal
 from pyiceberg.manifest import DataFile
-from pyiceberg.table import Table
+from pyiceberg.table import DataScan, Table
 from pyiceberg.table.snapshots import Snapshot
 
 from nightshift.errors import NotYetAvailable, TerminalError
 from nightshift.lake.catalog import Lake
+from nightshift.lake.damage import reading
 from nightshift.lake.key_shares import KeyShare
 from nightshift.lake.parquet import read_files
 from nightshift.lake.tables import TableSpec
@@ -106,6 +107,21 @@ def read_dates(
         share: The rows to read, by their key; all if None.
     """
     return read_files(list(data_files(lake, spec, first, last, snapshot, split)), spec, columns, share)
+
+
+def read_rows(scan: DataScan) -> pa.Table:
+    """The rows of a scan, in which PyIceberg names no file that it cannot read.
+
+    Raises:
+        DamagedFileError: If a file is missing or damaged.
+    """
+
+    def files() -> Iterator[str]:  # which are looked up if they are needed
+        for task in scan.plan_files():
+            yield task.file.file_path
+
+    with reading(files()):
+        return scan.to_arrow()
 
 
 def published_dates(lake: Lake, spec: TableSpec, within: tuple[date, date] | None = None) -> dict[date, int]:

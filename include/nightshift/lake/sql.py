@@ -17,6 +17,7 @@ from pyiceberg.table import Table
 
 from nightshift.errors import TerminalError, first_line
 from nightshift.lake.catalog import Lake
+from nightshift.lake.damage import reading
 from nightshift.lake.in_memory import open_database
 from nightshift.lake.parquet import dataset_of
 
@@ -43,10 +44,12 @@ def open_sql(lake: Lake, query: str = "") -> Iterator[duckdb.DuckDBPyConnection]
         names = [name for namespace in lake.catalog.list_namespaces() for name in lake.catalog.list_tables(namespace)]
         for schema in sorted({name[0] for name in names}):
             connection.execute(f'create schema if not exists "{schema}"')
+        files: list[str] = []
         for name in _tables_of(connection, query, {".".join(name) for name in names}):
-            _create_view(connection, lake.table(name), *name.split(".", 1))
+            files += _create_view(connection, lake.table(name), *name.split(".", 1))
         try:
-            yield connection
+            with reading(files):
+                yield connection
         finally:
             shutil.rmtree(spilled, ignore_errors=True)
 
@@ -59,6 +62,7 @@ def run_sql(lake: Lake, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
 
     Raises:
         TerminalError: If the query is not valid, with DuckDB's own explanation, or does anything but read tables.
+        DamagedFileError: If a data file of a table is missing or damaged.
     """
     try:
         with open_sql(lake, query) as connection:
@@ -115,12 +119,14 @@ def _objects(tree: Any) -> Iterator[dict[str, Any]]:
             rest.extend(value)
 
 
-def _create_view(connection: duckdb.DuckDBPyConnection, table: Table, schema: str, view: str) -> None:
+def _create_view(connection: duckdb.DuckDBPyConnection, table: Table, schema: str, view: str) -> list[str]:
+    """Creates the view of a table, and returns its files."""
     files = sorted(task.file.file_path for task in table.scan().plan_files())
     rows = connection.from_arrow(dataset_of(files, schema_to_pyarrow(table.schema())))
     connection.execute(f'use "{schema}"')  # a view of Arrow's rows takes no schema in its name
     rows.create_view(view)
     connection.execute("use memory.main")
+    return files
 
 
 def _spill_folder() -> str:

@@ -12,6 +12,7 @@ from math import ceil
 import numpy as np
 import pyarrow as pa
 
+from nightshift.lake.damage import reading
 from nightshift.lake.in_memory import database_cursor
 from nightshift.lake.key_shares import hash_of
 from nightshift.lake.parquet import dataset_of
@@ -32,7 +33,7 @@ def are_distinct(files: Sequence[str], rows: int, spec: TableSpec, columns: Sequ
     schema = pa.schema([spec.schema.field(name) for name in columns])
     passes = ceil(rows / AT_ONCE)
     for number in range(passes):
-        with database_cursor() as database:
+        with reading(files), database_cursor() as database:
             database.execute("set timezone = 'UTC'")
             database.register("all_rows", dataset_of(files, schema))
             hashes = f"select {hash_of(schema)} as key_hash from all_rows"

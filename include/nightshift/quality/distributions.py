@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.dataset as ds
 
 from nightshift.lake.catalog import Lake
-from nightshift.lake.files import open_fs
+from nightshift.lake.damage import reading
 from nightshift.lake.in_memory import database_cursor
+from nightshift.lake.parquet import dataset_of
 from nightshift.lake.read import published_partitions
 from nightshift.lake.tables import TableSpec
 from nightshift.quality.computed import quoted
@@ -61,11 +62,8 @@ def published_distributions(
     files = [file for day in days if day in partitions for file in partitions[day].files]
     if not files:
         return {}
-    system, _ = open_fs(files[0])
-    paths = [open_fs(file)[1] for file in files]
-    return column_distributions(
-        ds.dataset(paths, schema=spec.schema, filesystem=system, format="parquet"), spec, columns
-    )
+    with reading(files):
+        return column_distributions(dataset_of(files, spec.schema), spec, columns)
 
 
 def column_distributions(

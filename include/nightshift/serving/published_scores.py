@@ -12,7 +12,7 @@ from pyiceberg.expressions import And, EqualTo, Reference
 from pyiceberg.expressions.literals import literal
 
 from nightshift.errors import DataError, NotYetAvailable
-from nightshift.lake.read import allowed_dates, published_dates
+from nightshift.lake.read import allowed_dates, published_dates, read_rows
 from nightshift.lake.tables import key_within_night, scores_table
 from nightshift.project import Project
 from nightshift.serving.refusals import RequestRefusal
@@ -48,7 +48,7 @@ def read_published(project: Project, night: date, key: Mapping[str, str]) -> dic
     except NotYetAvailable as error:
         raise RequestRefusal(HTTPStatus.NOT_FOUND, error) from None
     snapshot = table.current_snapshot()
-    rows = table.scan(And(*equal), snapshot_id=snapshot.snapshot_id).to_arrow() if snapshot else pa.table({})
+    rows = read_rows(table.scan(And(*equal), snapshot_id=snapshot.snapshot_id)) if snapshot else pa.table({})
     if snapshot is None or not rows.num_rows:
         raise RequestRefusal(HTTPStatus.NOT_FOUND, _no_such_row(project, night, key))
     [row] = rows.to_pylist()
