@@ -16,6 +16,7 @@ from nightshift.cli.output import (
     error_console,
     progress,
     write_line,
+    write_note,
     write_rows,
 )
 from nightshift.settings import get_settings
@@ -124,17 +125,22 @@ def score(
     from nightshift.replay.summary import nights_table
     from nightshift.stages.by_hand import monitor_night, require_landed, score_night
     from nightshift.stages.ingest import describe_changes
+    from nightshift.stages.lost_measurements import drop_lost, measure_lost_outcomes
     from nightshift.status import night_statuses
 
     project = Project(model)
     if last is not None and last < night:
         raise typer.BadParameter("--to is before --night")
     dates = nights_within(project.definition, night, last or night)
+    lost = drop_lost(project, dates[0], dates[-1])
+    for monitor, day in lost:
+        write_note(f"{day}: what {monitor} measured was lost with its file")
     require_landed(project, dates[0])  # before a driver starts for nothing
     with progress() as show, shared_driver(project.settings):
         for day in dates:
             score_night(project, day, f"by-hand-{day}", show)
             monitored = monitor_night(project, day, f"by-hand-{day}", show)
+        measure_lost_outcomes(project, lost, f"by-hand-{dates[-1]}")
     print_table(console, nights_table(model, night_statuses(project, dates[0], dates[-1])))
     for line in describe_changes(project, dates[0], dates[-1]):
         write_line(line)

@@ -104,6 +104,7 @@ class TileWriter:
                 compression="lz4",
                 use_dictionary=[*identity, "by"],
                 write_statistics=[*identity, "by"],
+                write_page_checksum=True,
             ) as writer,
         ):
             for group, table in tables:
@@ -187,7 +188,7 @@ class TileReader:
         """The rows of a group in a file. The file is closed again: a worker may need thousands."""
         system, path = open_fs(file)
         with reading([file]), system.open_input_file(path) as stream:
-            parquet = pq.ParquetFile(stream, metadata=self._metadata.get(file))
+            parquet = pq.ParquetFile(stream, metadata=self._metadata.get(file), page_checksum_verification=True)
             metadata = self._metadata.setdefault(file, parquet.metadata)
             column = parquet.schema_arrow.get_field_index("by")
             row_groups = range(metadata.num_row_groups)

@@ -6,9 +6,13 @@ worker that does not reach the catalog.
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from datetime import date, timedelta
+from itertools import chain
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -16,15 +20,18 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from nightshift.definition.declarations import used_sources
-from nightshift.definition.load import FILE, definition_folders
+from nightshift.definition.load import FILE, definition_folders, find_definition
 from nightshift.errors import DamagedFileError, NightshiftError, first_line
-from nightshift.lake.files import as_uri, open_fs
+from nightshift.lake.files import as_uri, open_fs, read_bytes
 from nightshift.lake.tables import REGISTRY_EVENTS, Layer, split_identifier
 from nightshift.service_errors import explain
 from nightshift.settings import get_settings
 
-DATA_FILE = re.compile(r".*/staged/(?P<table>[a-z]+\.[^/]+)/[^/]+/(?P<day>\d{4}-\d\d-\d\d)-[^/]*")
+DATA_FILE = re.compile(r"(?P<folder>.*/staged/(?P<table>[a-z]+\.[^/]+)/[^/]+)/(?P<day>\d{4}-\d\d-\d\d)-[^/]*")
+MANIFEST = "_staged.json"  # of a staging folder
 BACKUP = "restore the file from a backup"
+# The values of a training's gate and of the rows that the API scored are of their time: no night measures them again.
+NOT_MEASURED_AGAIN = ("gate", "served_drift", "served_skew", "ingest")
 # How DuckDB's errors begin that are Arrow's.
 OF_ARROW = "Invalid Input Error: reading the Arrow source failed"
 
@@ -57,19 +64,28 @@ def find_damage(files: Sequence[str]) -> DamagedFileError | None:
     Args:
         files: Their URIs.
     """
-    sizes: dict[str, int] = {}
-    for file in files:
-        system, path = open_fs(file)
-        if (info := system.get_file_info(path)).type != fs.FileType.File:
-            return damaged_file(file, "is missing")
-        sizes[file] = info.size
-    for file, written in _written_sizes(sizes).items():
-        if sizes[file] != written:
-            return damaged_file(file, f"has {sizes[file]:,} of {written:,} bytes")
-    for file in files:
-        if problem := _content_problem(*open_fs(file)):
-            return damaged_file(file, problem)
-    return None
+    written = _written_sizes(files)
+    sizes = ((file, _size_problem(file, written.get(file))) for file in files)  # quick, so all of them first
+    contents = ((file, _content_problem(file)) for file in files)
+    return next((damaged_file(file, problem) for file, problem in chain(sizes, contents) if problem), None)
+
+
+def file_problem(file: str, written: int | None) -> str:
+    """What is wrong with a data file, as a message says it; empty if it can be read as it was written.
+
+    Args:
+        file: Its URI.
+        written: Its size in bytes when it was written; None if that is unknown.
+    """
+    return _size_problem(file, written) or _content_problem(file)
+
+
+def _size_problem(file: str, written: int | None) -> str:
+    system, path = open_fs(file)
+    info = system.get_file_info(path)
+    if info.type != fs.FileType.File:
+        return "is missing"
+    return f"has {info.size:,} of {written:,} bytes" if written not in (None, info.size) else ""
 
 
 def _written_sizes(files: Iterable[str]) -> dict[str, int]:
@@ -98,25 +114,53 @@ def damaged_file(uri: str, problem: str) -> DamagedFileError:
     if match is None:
         return DamagedFileError(f"a data file {problem}", where=uri, fix=BACKUP)
     where = f"{match['table']} of {match['day']}"
-    fix = rewriting_command(match["table"], match["day"])
+    fix = rewriting_command(match["table"], date.fromisoformat(match["day"]), _split_of(match["folder"]))
     return DamagedFileError(f"a data file {problem}: {uri}", where=where, fix=f"{fix}; or {BACKUP}" if fix else BACKUP)
 
 
-def rewriting_command(table: str, day: str) -> str:
-    """The command that writes the rows of a date again; empty if there is none."""
+def rewriting_command(table: str, day: date, split: Mapping[str, Any]) -> str:
+    """The command that writes the rows of a date again; empty if there is none.
+
+    Args:
+        table: The table.
+        day: The date.
+        split: The values of the table's other partition columns, as far as they are known.
+    """
     layer, name = split_identifier(table)
     match layer:
         case Layer.FEATURES:
-            return f"nightshift build {name} --from {day} --to {day}"
-        case Layer.RAW | Layer.QUARANTINE | Layer.TILES:
-            # What is computed from other files is computed again: tiles follow the raw rows.
-            build = f"nightshift build {_model_of(name)} --from {day} --to {day}"
-            return f"{build}, which reads the landed files again"
+            return _build(name, day)
+        case Layer.RAW | Layer.QUARANTINE:
+            return f"{_build(_model_of(name), day)}, which reads the landed files again"
+        case Layer.TILES:  # they follow the raw rows: of rows that were published again, they are computed again
+            build = _build(str(split.get("model") or _model_of(name)), day, int(split.get("days", 1)))
+            return f"{build}, which reads the landed files again: the next night that needs the tile computes it again"
         case Layer.SCORES | Layer.SHADOW:
             return f"nightshift score {name} --night {day}"
         case Layer.MONITORING if name != REGISTRY_EVENTS:
-            return f"nightshift score {name} --night {day}, which measures the night again"
+            score = f"nightshift score {name} --night {day}"
+            if (monitor := split.get("monitor")) in NOT_MEASURED_AGAIN:
+                return f"{score}, which goes on without what {monitor} measured: that is lost"
+            return f"{score}, which measures the night again"
     return ""
+
+
+def _build(model: str, day: date, days: int = 1) -> str:
+    """The command that ingests some dates again and builds their features, as far as the model's schedule has them."""
+    first, last = day, day + timedelta(days=days - 1)
+    with suppress(Exception):  # a worker may not have the definition
+        schedule = find_definition(get_settings().models_path, model, get_settings().sources_path).schedule
+        first, last = max(first, schedule.start), min(last, schedule.end or last)
+    return f"nightshift build {model} --from {first} --to {last}"
+
+
+def _split_of(folder: str) -> Mapping[str, Any]:
+    """The partition that the files of a staging folder belong to, besides their date; empty if its manifest is gone."""
+    try:
+        manifest = json.loads(read_bytes(f"{folder}/{MANIFEST}"))
+        return dict(manifest.get("split", {}))
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}
 
 
 def _model_of(source: str) -> str:
@@ -128,10 +172,11 @@ def _model_of(source: str) -> str:
     return next((model for model, sources in sorted(models.items()) if source in sources), "<model>")
 
 
-def _content_problem(system: fs.FileSystem, path: str) -> str:
+def _content_problem(file: str) -> str:
+    system, path = open_fs(file)
     try:
         with system.open_input_file(path) as stream:
-            for _ in pq.ParquetFile(stream).iter_batches():
+            for _ in pq.ParquetFile(stream, page_checksum_verification=True).iter_batches():
                 pass
     except (OSError, pa.ArrowException) as error:
         if explain(error):

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyarrow.dataset import FileSystemDataset, ParquetFileFormat
+from pyarrow.dataset import FileSystemDataset, ParquetFileFormat, ParquetFragmentScanOptions
 
 from nightshift.errors import DataError
 from nightshift.lake.damage import reading
@@ -54,7 +54,7 @@ def write_files(spec: TableSpec, rows: pa.Table, folder: str) -> dict[str, int]:
     for part in _partitions(table, spec.partition_columns):
         name = f"{part[spec.date_column][0]}-{uuid.uuid4().hex}.parquet"
         with needs_space(folder):
-            pq.write_table(part, f"{path}/{name}", filesystem=system, compression="zstd")
+            pq.write_table(part, f"{path}/{name}", filesystem=system, compression="zstd", write_page_checksum=True)
         written[f"{folder}/{name}"] = part.num_rows
     return written
 
@@ -100,7 +100,10 @@ def read_files(
 
 def dataset_of(uris: Sequence[str], schema: pa.Schema) -> FileSystemDataset:
     """Files as a dataset, which is read when it is asked for rows."""
-    parquet = ParquetFileFormat()
+    # With the checksums of its pages, a file that other bytes were written into is not read as other values.
+    parquet = ParquetFileFormat(
+        default_fragment_scan_options=ParquetFragmentScanOptions(page_checksum_verification=True)
+    )
     # From fragments, not from paths: paths would be listed, and the names of their folders parsed.
     files = [parquet.make_fragment(path, system) for system, path in map(open_fs, uris)]
     return FileSystemDataset(files, schema, parquet)
@@ -185,7 +188,7 @@ def _part_batches(part: FilePart, schema: pa.Schema, batch_rows: int) -> Iterato
     system, path = open_fs(part.file)
     with reading([part.file]), system.open_input_file(path) as stream:
         # An object store is asked for all columns of a row group at once, instead of one after the other.
-        parquet = pq.ParquetFile(stream, pre_buffer=True)
+        parquet = pq.ParquetFile(stream, pre_buffer=True, page_checksum_verification=True)
         first, end = part.row_groups or (0, parquet.num_row_groups)
         row = part.first_row + sum(parquet.metadata.row_group(number).num_rows for number in range(first))
         columns = _stored_columns(part.file, parquet.schema_arrow, schema)

@@ -14,13 +14,13 @@ import pyarrow as pa
 from nightshift.errors import FullDiskError, NotYetAvailable, TerminalError
 from nightshift.json_documents import parse_object
 from nightshift.lake.catalog import Lake
+from nightshift.lake.damage import MANIFEST
 from nightshift.lake.files import as_uri, file_sizes, list_files, read_bytes, remove, write_bytes
 from nightshift.lake.parquet import read_files, write_files
 from nightshift.lake.read import Partition, published_partitions
 from nightshift.lake.tables import TableSpec
 from nightshift.types import Staged
 
-MANIFEST = "_staged.json"
 MANIFEST_FIELDS = {"table": str, "attempt": str, "location": str, "files": list, "rows": int, "first": str, "last": str}
 MANIFESTS_AT_ONCE = 16
 JOBS = "jobs"  # next to the tables' folders: a folder for each attempt of a Spark job, for files of no single table

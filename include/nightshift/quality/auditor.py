@@ -192,7 +192,12 @@ class Auditor:
         columns = list(reference.columns)
         files = [file for part in staged_parts for file in part.files]
         if self.lake.table_exists(spec.name):
-            files += data_files(self.lake, spec, min(days), max(days))
+            replaced = [(part.first, part.last) for part in staged_parts]
+            files += [
+                file
+                for file in data_files(self.lake, spec, min(days), max(days))
+                if not any(begin <= date_of_parquet_file(file) <= end for begin, end in replaced)
+            ]
         distinct = [_distinct_values(file, spec, columns, days) for file in files]  # few rows of many
         return pa.concat_tables(distinct).group_by(columns, use_threads=False).aggregate([])
 
@@ -224,7 +229,7 @@ class Auditor:
         published = self._published(spec)
         days = [day for day in published if not staged.first <= day <= staged.last][-REMEMBERED_DATES:]
         folders = {day: published_folder(self.lake, spec, published[day]) for day in days}
-        digests = {folder: _file_digests(source, load_staged(folder)) for folder in set(folders.values())}
+        digests = {folder: _published_file_digests(source, folder) for folder in set(folders.values())}
         return {day: digests[folder][day] for day, folder in folders.items() if day in digests[folder]}
 
     def _published(self, spec: TableSpec) -> dict[date, Partition]:
@@ -249,6 +254,14 @@ def _distinct_values(file: str, spec: TableSpec, columns: Sequence[str], days: S
 def _file_digests(source: Source, staged: Staged) -> dict[date | None, str]:
     """The digest of each landed file of a set, by the file's date."""
     return {date_of_input(source, uri): digest for uri, digest in staged.inputs.items()}
+
+
+def _published_file_digests(source: Source, folder: str) -> dict[date | None, str]:
+    """The digest of each landed file behind a published set, by the file's date; none if its manifest is gone."""
+    try:
+        return _file_digests(source, load_staged(folder))
+    except TerminalError:
+        return {}
 
 
 def _digests_with_rows(source: Source, staged: Staged) -> dict[date, str]:

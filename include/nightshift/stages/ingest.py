@@ -8,7 +8,7 @@ from datetime import date
 import pyarrow as pa
 
 from nightshift.definition.nights import require_night
-from nightshift.errors import NotYetAvailable
+from nightshift.errors import NotYetAvailable, TerminalError
 from nightshift.lake.landed_files import digest_of
 from nightshift.lake.landed_lookups import LandedLookups
 from nightshift.lake.landed_rows import LandedRows, stage_rows
@@ -122,6 +122,8 @@ def _change(project: Project, file: SourcePartition) -> str:
         published = published_inputs(project.lake, spec, file.day)
     except NotYetAvailable:
         return f"{name} landed late; nights before did without it"
+    except TerminalError:  # its manifest is gone, with what else may have been in the folder
+        return f"{name} is read again: what its published rows were read from is no longer recorded"
     if published.get(file.uri) == digest_of(file, project.definition.sources[file.source]):
         return ""
     return f"{name} landed again, corrected; nights that are published stay as they are"

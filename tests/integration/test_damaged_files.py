@@ -1,0 +1,112 @@
+"""Damaged data files of published nights: who reads them names them, and the command in the message writes them again."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from fastapi.testclient import TestClient
+from nights import run_night
+
+from nightshift.errors import DamagedFileError, TerminalError
+from nightshift.lake.damage import find_damage
+from nightshift.lake.read import data_files, published_partitions, read_dates
+from nightshift.lake.sql import run_sql
+from nightshift.lake.tables import TableSpec, table_spec
+from nightshift.project import Project
+from nightshift.replay.landing import land
+from nightshift.settings import PROJECT, Settings
+from nightshift.stages import by_hand
+from nightshift.stages.history import build_history
+from nightshift.stages.train import train
+from unit.cli.commands import Command, commands_in_this_process
+from unit.registry.trainings import promoted
+
+pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("jobs_in_this_process")]
+
+FIRST, BUILT, BEFORE, NIGHT = date(2024, 1, 1), date(2024, 1, 8), date(2024, 1, 9), date(2024, 1, 10)
+# The columns that name what a row was made from: computed again, it is made from files that were written again.
+MADE_FROM = {"features_snapshot", "made_from", "run_id"}
+
+
+def flip(file: Path) -> None:
+    """Other bytes within a page, of which the rest of the file knows nothing."""
+    content = bytearray(file.read_bytes())
+    page = pq.ParquetFile(file).metadata.row_group(0).column(0)
+    place = page.data_page_offset + page.total_compressed_size - 4
+    content[place] ^= 0xFF
+    file.write_bytes(content)
+
+
+DAMAGES: dict[str, Callable[[Path], object]] = {
+    "missing": Path.unlink,
+    "truncated": lambda file: file.write_bytes(file.read_bytes()[:-100]),
+    "empty": lambda file: file.write_bytes(b""),
+    "other bytes": lambda file: file.write_bytes(b"x" * file.stat().st_size),
+    "flipped bytes": flip,
+    "folder removed": lambda file: shutil.rmtree(file.parent),
+}
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory: pytest.TempPathFactory, jobs_in_this_process: None) -> Project:
+    """Two scored nights after a week of history."""
+    var = tmp_path_factory.mktemp("damaged") / "var"
+    project = Project("tiny", Settings(home=PROJECT, var=var, models_folder=PROJECT / "tests" / "models"))
+    land(project, NIGHT)
+    build_history(project, FIRST, BUILT, lambda line: None)
+    promoted(project, 5)
+    for night in (BEFORE, NIGHT):
+        run_night(project, night)
+    return project
+
+
+@pytest.fixture
+def nightshift(
+    scored: Project, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Command]:
+    with commands_in_this_process(scored.settings.as_environment(), monkeypatch, capsys) as command:
+        yield command
+
+
+def files_of(project: Project, table: str, day: date) -> list[Path]:
+    files = data_files(project.lake, table_spec(project.definition, table), day, day)
+    return [Path(file.removeprefix("file://")) for file in files]
+
+
+def rows_of(project: Project, table: str) -> list[str]:
+    """All rows of a table, without what they were made from."""
+    names, rows = run_sql(project.lake, f"select * from {table}")
+    return sorted(str({name: value for name, value in zip(names, row, strict=True) if name not in MADE_FROM}) for row in rows)
+
+
+def command_in(message: str) -> list[str]:
+    """The command that a message says to run."""
+    found = re.search(r"fix: nightshift ([^;,]*)[;,]", message)
+    assert found, message
+    return shlex.split(found[1])
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize(
+    ("table", "day"), [("raw.plan", NIGHT), ("raw.failures", BEFORE), ("features.tiny", NIGHT), ("scores.tiny", NIGHT)]
+)
+def test_the_command_in_the_message_gives_the_same_rows_back(
+    scored: Project, nightshift: Command, table: str, day: date, damage: str
+) -> None:
+    before, [file] = rows_of(scored, table), files_of(scored, table, day)
+    DAMAGES[damage](file)
+    ended = nightshift("sql", f"select count(columns(*)) from {table}")
+    assert ended.code == 2 and ended.out == ""
+    assert ended.err.startswith(f"{table} of {day}: a data file ") and str(file) in ended.err
+    assert ended.err.count("\n") == 1
+    healed = nightshift(*command_in(ended.err))
+    assert (healed.code, healed.err) == (0, ""), healed
+    assert rows_of(scored, table) == before
