@@ -44,7 +44,7 @@ class NightshiftError(Exception):
             parts.append(f"allowed: {_listed(self.allowed)}")
         if self.fix is not None:
             parts.append(f"fix: {self.fix}")
-        return _printable("; ".join(parts).replace("\n", " "))
+        return printable("; ".join(parts).replace("\n", " "))
 
 
 class TerminalError(NightshiftError):
@@ -85,8 +85,8 @@ class NotYetAvailable(TransientError):
 
 def shown(text: str) -> str:
     """A text of any origin as a message may quote it: printable, and cut if it is long."""
-    printable = _printable(text[: LONGEST + 1])
-    return printable if len(printable) <= LONGEST else f"{printable[:LONGEST]}…"
+    line = printable(text[: LONGEST + 1])
+    return line if len(line) <= LONGEST else f"{line[:LONGEST]}…"
 
 
 def first_line(error: BaseException) -> str:
@@ -94,7 +94,7 @@ def first_line(error: BaseException) -> str:
     return shown(str(error).strip().partition("\n")[0] or type(error).__name__)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """The text with escapes for characters that do not show, or move the cursor of a terminal."""
     return "".join(
         letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text

@@ -1,4 +1,4 @@
-"""Damaged data files of published nights: who reads them names them, and the command in the message writes them again."""
+"""Damaged data files: whoever reads them names them, and the command in the message writes their rows again."""
 
 from __future__ import annotations
 
@@ -9,25 +9,22 @@ from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from fastapi.testclient import TestClient
 from nights import run_night
+from unit.cli.commands import Command, commands_in_this_process
+from unit.registry.trainings import promoted
 
-from nightshift.errors import DamagedFileError, TerminalError
-from nightshift.lake.damage import find_damage
-from nightshift.lake.read import data_files, published_partitions, read_dates
+from nightshift.errors import TerminalError
+from nightshift.lake.read import data_files
 from nightshift.lake.sql import run_sql
-from nightshift.lake.tables import TableSpec, table_spec
+from nightshift.lake.tables import table_spec
 from nightshift.project import Project
 from nightshift.replay.landing import land
 from nightshift.settings import PROJECT, Settings
 from nightshift.stages import by_hand
 from nightshift.stages.history import build_history
 from nightshift.stages.train import train
-from unit.cli.commands import Command, commands_in_this_process
-from unit.registry.trainings import promoted
 
 pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("jobs_in_this_process")]
 
@@ -84,7 +81,9 @@ def files_of(project: Project, table: str, day: date) -> list[Path]:
 def rows_of(project: Project, table: str) -> list[str]:
     """All rows of a table, without what they were made from."""
     names, rows = run_sql(project.lake, f"select * from {table}")
-    return sorted(str({name: value for name, value in zip(names, row, strict=True) if name not in MADE_FROM}) for row in rows)
+    return sorted(
+        str({name: value for name, value in zip(names, row, strict=True) if name not in MADE_FROM}) for row in rows
+    )
 
 
 def command_in(message: str) -> list[str]:
@@ -94,9 +93,17 @@ def command_in(message: str) -> list[str]:
     return shlex.split(found[1])
 
 
-@pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize(
-    ("table", "day"), [("raw.plan", NIGHT), ("raw.failures", BEFORE), ("features.tiny", NIGHT), ("scores.tiny", NIGHT)]
+    ("table", "day", "damage"),
+    [
+        ("raw.plan", NIGHT, "folder removed"),
+        ("raw.plan", BEFORE, "flipped bytes"),
+        ("raw.failures", BEFORE, "missing"),
+        ("features.tiny", NIGHT, "other bytes"),
+        ("features.tiny", BEFORE, "folder removed"),
+        ("scores.tiny", NIGHT, "truncated"),
+        ("scores.tiny", BEFORE, "folder removed"),
+    ],
 )
 def test_the_command_in_the_message_gives_the_same_rows_back(
     scored: Project, nightshift: Command, table: str, day: date, damage: str
@@ -109,4 +116,61 @@ def test_the_command_in_the_message_gives_the_same_rows_back(
     assert ended.err.count("\n") == 1
     healed = nightshift(*command_in(ended.err))
     assert (healed.code, healed.err) == (0, ""), healed
+    assert rows_of(scored, table) == before
+
+
+def test_many_damaged_dates_are_written_again_at_once(scored: Project, nightshift: Command) -> None:
+    """Also where the checks of a date compare it with dates that are damaged too."""
+    tables = ("raw.plan", "raw.failures", "tiles.failures", "features.tiny")
+    before = {table: rows_of(scored, table) for table in tables}
+    for table in tables:
+        shutil.rmtree(Path(scored.settings.warehouse_uri.removeprefix("file://")) / "staged" / table)
+    healed = nightshift("build", "tiny", "--from", str(FIRST), "--to", str(NIGHT))
+    assert (healed.code, healed.err) == (0, ""), healed
+    assert {table: rows_of(scored, table) for table in tables} == before
+
+
+def measured(project: Project) -> list[str]:
+    """The monitored values, without what names the files that they were measured on."""
+    return [row for row in rows_of(project, "monitoring.tiny") if "'made_from'" not in row]
+
+
+@pytest.mark.parametrize("monitor", ["quality.raw", "drift", "outcome", "decision"])
+def test_monitored_values_are_measured_again(scored: Project, nightshift: Command, monitor: str) -> None:
+    before = measured(scored)
+    spec = table_spec(scored.definition, "monitoring.tiny")
+    [file] = data_files(scored.lake, spec, BEFORE, BEFORE, split={"monitor": monitor})
+    DAMAGES["truncated"](Path(file.removeprefix("file://")))
+    ended = nightshift("status", "tiny")
+    assert ended.code == 2 and f"monitoring.tiny of {BEFORE}: a data file has" in ended.err
+    healed = nightshift(*command_in(ended.err))
+    assert (healed.code, healed.err) == (0, f"{BEFORE}: what {monitor} measured was lost with its file\n"), healed
+    assert measured(scored) == before
+
+
+def stage_night(project: Project, job: str) -> object:
+    return by_hand.stage(project, job, NIGHT, lambda line: None)
+
+
+JOBS: dict[str, tuple[str, date, Callable[[Project], object]]] = {
+    "features from raw rows": ("raw.plan", NIGHT, lambda project: stage_night(project, "features")),
+    "features from tiles": ("tiles.failures", BUILT, lambda project: stage_night(project, "features")),
+    "scores": ("features.tiny", NIGHT, lambda project: stage_night(project, "score")),
+    "training": ("features.tiny", BUILT, lambda project: train(project, NIGHT, "test", lambda line: None)),
+}
+
+
+@pytest.mark.parametrize(("job", "damage"), zip(JOBS, ["missing", "flipped bytes"] * 2, strict=True))
+def test_a_job_ends_with_the_line_that_names_the_file_and_its_command_heals_it(
+    scored: Project, nightshift: Command, job: str, damage: str
+) -> None:
+    table, day, run = JOBS[job]
+    before, [file] = rows_of(scored, table), files_of(scored, table, day)
+    DAMAGES[damage](file)
+    with pytest.raises(TerminalError) as failure:
+        run(scored)
+    line = str(failure.value)
+    assert line.startswith(f"{table} of {day}: a data file ") and str(file) in line and "\n" not in line
+    assert nightshift(*command_in(line)).code == 0
+    run(scored)
     assert rows_of(scored, table) == before

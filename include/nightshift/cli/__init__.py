@@ -29,8 +29,9 @@ from nightshift.cli import (
     trainings,
     versions,
 )
-from nightshift.cli.output import error_console
+from nightshift.cli.output import write_note
 from nightshift.service_errors import explain
+from nightshift.terminal import PrintableFormatter
 
 # In the order in which `nightshift --help` lists them.
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -85,11 +86,13 @@ for name, group in GROUPS.items():
 
 def main() -> None:
     """Runs the command line; a user's mistake is one clear line and exit code 2."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(PrintableFormatter("%(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     try:
         app()
     except Exception as error:
         if (explained := explain(error)) is None:
             raise
-        error_console.print(str(explained), style="red", highlight=False, soft_wrap=True)
+        write_note(str(explained), "red")
         sys.exit(2)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from nightshift.cli.output import confirm, console, error_console, progress, write_line
+from nightshift.cli.output import confirm, progress, write_line, write_note
 from nightshift.definition.declarations import declared_sources
 from nightshift.definition.load import FILE, check_shared_source, definition_folders, find_definition
 from nightshift.definition.model import ModelDefinition
@@ -41,14 +41,14 @@ def validate(
         errors += _check_unused_sources(settings)
     # Each once: a problem of a shared source is one of every model that uses it.
     for line in dict.fromkeys(map(str, errors)):
-        error_console.print(line, style="red", highlight=False, soft_wrap=True)
+        write_note(line, "red")
     for definition in definitions:
         count = len(definition.feature_types)
         sources = f"{len(definition.sources)} source{'s' if len(definition.sources) > 1 else ''}"
-        console.print(f"{definition.name}: {sources}, {count} features", highlight=False)
+        write_line(f"{definition.name}: {sources}, {count} features")
         lines = _outdated(definition.name, settings) if settings.has_catalog else []
         for line in [*_not_served(definition), *lines]:
-            console.print(f"{definition.name}: {line}", highlight=False, markup=False, soft_wrap=True)
+            write_line(f"{definition.name}: {line}")
     if errors:
         raise typer.Exit(2)
 
@@ -121,7 +121,7 @@ def _check_unused_sources(settings: Settings) -> list[NightshiftError]:
     for name, file in source_files(settings.sources_path).items():
         if name in used:
             continue
-        console.print(f"{file}: no model uses this source", highlight=False, soft_wrap=True)
+        write_line(f"{file}: no model uses this source")
         try:
             check_shared_source(file)
         except DefinitionError as error:

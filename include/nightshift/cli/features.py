@@ -8,12 +8,10 @@ from datetime import date
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
-from nightshift.cli.output import DATE, Format, Model, OutputFormat, console, progress, write_rows
+from nightshift.cli.output import DATE, Format, Model, OutputFormat, progress, write_line, write_rows
 from nightshift.definition.load import find_definition
 from nightshift.settings import get_settings
-from nightshift.terminal import print_table
 
 if TYPE_CHECKING:
     from nightshift.features.compare import Comparison
@@ -59,7 +57,7 @@ def leakcheck(
     faults = _report(f"features.{model}, {spans}", comparison, "without the data that arrived after their cutoff")
     faults |= _redefined(model, comparison)
     if waiting := len(days) - len(labels.nights):
-        console.print(f"label of {model}: {waiting} of {spans} have no final label yet: not checked", highlight=False)
+        write_line(f"label of {model}: {waiting} of {spans} have no final label yet: not checked")
     if labels.nights:
         checked = f"label of {model}, {_nights(len(labels.nights))}"
         outside = "events outside of their windows" if labels.without_events else "rows of other dates"
@@ -86,7 +84,7 @@ def skew(model: Model, night: Annotated[date, typer.Option(**DATE, help="A publi
     if labels is not None:
         faults |= _report(f"label of {model}, {night}", labels, method)
     elif project.definition.label.window is not None:
-        console.print(f"label of {model}, {night}: not final yet: not checked", highlight=False)
+        write_line(f"label of {model}, {night}: not final yet: not checked")
     if faults:
         raise typer.Exit(1)
 
@@ -99,14 +97,15 @@ def _report(subject: str, comparison: Comparison, method: str) -> bool:
     """Shows which cells differ; whether any does."""
     differences = comparison.differences
     if differences:
-        table = Table("key", "feature", "published", "computed again", header_style="bold")
-        for cell in differences[:LISTED_CELLS]:
-            table.add_row(", ".join(map(str, cell.key)), cell.feature, str(cell.published), str(cell.recomputed))
-        print_table(console, table)
+        rows = [
+            (", ".join(map(str, cell.key)), cell.feature, str(cell.published), str(cell.recomputed))
+            for cell in differences[:LISTED_CELLS]
+        ]
+        write_rows(["key", "feature", "published", "computed again"], rows)
         counts = Counter(cell.feature for cell in differences)
-        console.print("; ".join(f"{name}: {count}" for name, count in counts.most_common()), highlight=False)
+        write_line("; ".join(f"{name}: {count}" for name, count in counts.most_common()))
     total = f"{len(differences):,} of {comparison.cells:,} cells differ"
-    console.print(f"{subject}: {total} when computed again {method}", highlight=False, soft_wrap=True)
+    write_line(f"{subject}: {total} when computed again {method}")
     return bool(differences)
 
 
@@ -114,9 +113,5 @@ def _redefined(model: str, comparison: Comparison) -> bool:
     """Names the features that were not compared; whether there are any."""
     if comparison.redefined:
         names = ", ".join(comparison.redefined)
-        console.print(
-            f"the definition of {names} has changed since: not compared; fix: nightshift build {model}",
-            highlight=False,
-            soft_wrap=True,
-        )
+        write_line(f"the definition of {names} has changed since: not compared; fix: nightshift build {model}")
     return bool(comparison.redefined)

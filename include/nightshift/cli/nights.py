@@ -13,7 +13,6 @@ from nightshift.cli.output import (
     Model,
     OutputFormat,
     console,
-    error_console,
     progress,
     write_line,
     write_note,
@@ -47,11 +46,11 @@ def preview(
         result = preview_night(project, night, show)
     _write_observations(result.rows.slice(0, rows), Format.csv if csv else format)
     for line in result.read:
-        error_console.print(f"read: {line}", highlight=False, soft_wrap=True, markup=False)
+        write_note(f"read: {line}")
     for line in result.left_out:
-        error_console.print(line, style="yellow", highlight=False, soft_wrap=True, markup=False)
+        write_note(line, "yellow")
     total = f"{result.rows.num_rows:,} observations, {result.labelled:,} with a label"
-    error_console.print(f"{model}, {night}: {total}; nothing was published", highlight=False, soft_wrap=True)
+    write_note(f"{model}, {night}: {total}; nothing was published")
 
 
 def _write_observations(rows: pa.Table, format: Format) -> None:
@@ -72,7 +71,7 @@ def land(
     from nightshift.replay.landing import example, land
 
     count = land(example(model), until, since)
-    console.print(f"{count} files landed in {get_settings().landing_uri}", highlight=False, soft_wrap=True)
+    write_line(f"{count} files landed in {get_settings().landing_uri}")
 
 
 def build(
@@ -94,7 +93,7 @@ def build(
                 write_line(line)
             return
         build_history(Project(model), first, last, show)
-    console.print(f"features.{model} is built from {first} to {last}", highlight=False)
+    write_line(f"features.{model} is built from {first} to {last}")
 
 
 def status(model: Model) -> None:

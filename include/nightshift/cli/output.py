@@ -13,17 +13,14 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from nightshift.compute.job import PROGRESS
-from nightshift.errors import TerminalError, shown
-from nightshift.terminal import print_table
+from nightshift.errors import TerminalError, printable, shown
+from nightshift.terminal import add_cells, new_table, open_console, print_line, print_table
 
-console = Console(emoji=False)
-error_console = Console(stderr=True, emoji=False)
+console = open_console()
+error_console = open_console(stderr=True)
 
 
 class Format(StrEnum):
@@ -52,12 +49,12 @@ DATE: dict[str, Any] = {"parser": _read_date, "metavar": "YYYY-MM-DD"}  # argume
 
 def write_line(line: str) -> None:
     """Writes a line as it is: unwrapped, without colours or markup."""
-    console.print(line, highlight=False, markup=False, soft_wrap=True)
+    print_line(console, line)
 
 
-def write_note(line: str) -> None:
+def write_note(line: str, style: str = "") -> None:
     """Writes a line beside the output, to standard error."""
-    error_console.print(line, highlight=False, markup=False, soft_wrap=True)
+    print_line(error_console, line, style)
 
 
 def write_rows(
@@ -72,9 +69,9 @@ def write_rows(
         json.dump([dict(zip(names, row, strict=True)) for row in rows], sys.stdout, default=str, indent=1)
         sys.stdout.write("\n")
     else:
-        table = Table(*names, header_style="bold", title=title, title_justify="left")
+        table = new_table(names, title)
         for row in rows:
-            table.add_row(*["" if value is None else escape(str(value)) for value in row])
+            add_cells(table, *row)
         print_table(console, table)
 
 
@@ -90,7 +87,7 @@ def confirm(question: str, otherwise: str, where: str) -> None:
         TerminalError: If it is not answered by yes.
     """
     try:
-        confirmed = typer.confirm(question)
+        confirmed = typer.confirm(printable(question))
     except typer.Abort:
         confirmed = False
     if not confirmed:
@@ -102,7 +99,7 @@ def progress() -> Iterator[Callable[[str], None]]:
     """Shows what a long command is doing: a bar where a job reports its progress, its newest line elsewhere."""
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -113,8 +110,8 @@ def progress() -> Iterator[Callable[[str], None]]:
         def show(line: str) -> None:
             step = re.fullmatch(rf"{PROGRESS}(.*): (\d+) of (\d+)", line)
             if step:
-                bar.update(task, description=step[1], completed=int(step[2]), total=int(step[3]))
+                bar.update(task, description=printable(step[1]), completed=int(step[2]), total=int(step[3]))
             elif "WARNING" not in line:
-                bar.update(task, description=line[:100], completed=0, total=None)
+                bar.update(task, description=printable(line[:100]), completed=0, total=None)
 
         yield show

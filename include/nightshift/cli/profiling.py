@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nightshift.cli.output import DATE, error_console, progress, write_line
+from nightshift.cli.output import DATE, progress, write_line, write_note
 from nightshift.errors import TerminalError
 from nightshift.settings import Settings, get_settings
 
@@ -65,7 +65,7 @@ def new(
     text = render_yaml(section, heading)
     file.write_text(text, encoding="utf-8")
     for note in notes:
-        error_console.print(note, style="yellow", highlight=False, soft_wrap=True, markup=False)
+        write_note(note, "yellow")
     marks = sum("!decide " in line for line in text.splitlines() if not line.startswith("#"))
     scored = f"{' and '.join(roles.key)} of {roles.observations}" if roles.within else roles.observations
     uses = f"scores {scored}, learns from {roles.label}"
@@ -212,4 +212,4 @@ def profile_source(
     proposal = propose(model, source, draft, profile)
     sys.stdout.write(proposal.to_yaml())
     for note in (*written_notes, *proposal.notes):
-        error_console.print(note, style="yellow", highlight=False, soft_wrap=True, markup=False)
+        write_note(note, "yellow")

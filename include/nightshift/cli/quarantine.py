@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from nightshift.cli.output import DATE, Format, Model, OutputFormat, console, write_rows
+from nightshift.cli.output import DATE, Format, Model, OutputFormat, write_line, write_rows
 
 group = typer.Typer(help="Rows in quarantine: list them, release them.", no_args_is_help=True)
 
@@ -42,6 +42,4 @@ def release_quarantine(
 
     project = Project(model)
     released, remaining = release(project.lake, project.definition, source, day, force=force)
-    console.print(
-        f"{released} rows of {day} released into raw.{source}, {remaining} stay in quarantine", highlight=False
-    )
+    write_line(f"{released} rows of {day} released into raw.{source}, {remaining} stay in quarantine")

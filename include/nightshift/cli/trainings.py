@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nightshift.cli.output import DATE, Model, error_console, progress, write_line, write_rows
+from nightshift.cli.output import DATE, Model, progress, write_line, write_note, write_rows
 
 if TYPE_CHECKING:
     from nightshift.project import Progress, Project
@@ -81,7 +81,7 @@ def _prepared(project: Project, as_of: date | None, build: bool, show: Progress)
         build_history(project, span[0], newest_to_build(project, span[1], day), show)
     require_built(project, dates)
     if line := describe_unbuilt(project, dates):
-        error_console.print(line, style="yellow", highlight=False, soft_wrap=True, markup=False)
+        write_note(line, "yellow")
     return day
 
 

@@ -16,7 +16,8 @@ from nightshift.compute.job import TERMINAL, TRANSIENT
 from nightshift.compute.job_log import log
 from nightshift.compute.lost_processes import end_with_jvm, lost_process
 from nightshift.compute.outcome import JobOutcome, write_outcome
-from nightshift.errors import NightshiftError, TerminalError, TransientError
+from nightshift.errors import DamagedFileError, NightshiftError, TerminalError, TransientError
+from nightshift.lake.damage import reworded
 from nightshift.service_errors import explain
 from nightshift.types import Staged
 
@@ -103,5 +104,7 @@ def _of_worker(error: Exception) -> NightshiftError | None:
     line = _last_line(error)
     if ours := OURS.match(line):
         kind = getattr(errors, ours["kind"], TerminalError)
+        if kind is DamagedFileError:
+            return reworded(line[ours.end() :])
         return (TransientError if issubclass(kind, TransientError) else TerminalError)(line[ours.end() :])
     return explain(OSError(line))

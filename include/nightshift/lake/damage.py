@@ -29,6 +29,8 @@ from nightshift.settings import get_settings
 
 DATA_FILE = re.compile(r"(?P<folder>.*/staged/(?P<table>[a-z]+\.[^/]+)/[^/]+)/(?P<day>\d{4}-\d\d-\d\d)-[^/]*")
 MANIFEST = "_staged.json"  # of a staging folder
+# A message of `damaged_file`, of which another process has the text alone.
+MESSAGE = re.compile(r".*: a data file (?P<problem>.*?): (?P<uri>\S*/staged/.*?); fix: .*")
 BACKUP = "restore the file from a backup"
 # The values of a training's gate and of the rows that the API scored are of their time: no night measures them again.
 NOT_MEASURED_AGAIN = ("gate", "served_drift", "served_skew", "ingest")
@@ -116,6 +118,16 @@ def damaged_file(uri: str, problem: str) -> DamagedFileError:
     where = f"{match['table']} of {match['day']}"
     fix = rewriting_command(match["table"], date.fromisoformat(match["day"]), _split_of(match["folder"]))
     return DamagedFileError(f"a data file {problem}: {uri}", where=where, fix=f"{fix}; or {BACKUP}" if fix else BACKUP)
+
+
+def reworded(message: str) -> DamagedFileError:
+    """The error of a worker's message as this machine words it: a worker may not have the definitions.
+
+    Args:
+        message: The message.
+    """
+    match = MESSAGE.fullmatch(message)
+    return damaged_file(match["uri"], match["problem"]) if match else DamagedFileError(message)
 
 
 def rewriting_command(table: str, day: date, split: Mapping[str, Any]) -> str:

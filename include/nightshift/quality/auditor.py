@@ -14,6 +14,7 @@ from nightshift.definition.calendar import newest_partition, next_night, only_ni
 from nightshift.definition.checks import ColumnChecks, Reference
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.source import Source
+from nightshift.errors import TerminalError
 from nightshift.lake.catalog import Lake
 from nightshift.lake.parquet import date_of_parquet_file, read_files
 from nightshift.lake.read import Partition, data_files, published_dates, published_partitions

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from nightshift.replay.running_servers import RunningServers
 from nightshift.replay.servers import Servers
+from nightshift.terminal import print_line
 
 
 def wait_for_interrupt(servers: Servers) -> None:
@@ -40,7 +41,7 @@ def stopping(servers: Servers | RunningServers, console: Console) -> Iterator[li
         except BaseException:
             if not interrupt.received:
                 raise
-            console.print("\nStopping the servers." if isinstance(servers, Servers) else "\nInterrupted.")
+            print_line(console, "\nStopping the servers." if isinstance(servers, Servers) else "\nInterrupted.")
         finally:
             interrupt.ignore()
             stopped += servers.stop()
@@ -48,7 +49,7 @@ def stopping(servers: Servers | RunningServers, console: Console) -> Iterator[li
 
 def print_stopped(console: Console, names: Sequence[str]) -> None:
     """Says which servers were stopped."""
-    console.print(f"Stopped: {', '.join(names) or 'no server ran yet'}.", highlight=False)
+    print_line(console, f"Stopped: {', '.join(names) or 'no server ran yet'}.")
 
 
 class FirstInterrupt:

@@ -8,6 +8,9 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.status import Status
+from rich.text import Text
+
+from nightshift.terminal import as_text, print_line
 
 
 class Reporter:
@@ -26,16 +29,16 @@ class Reporter:
 
     def log(self, text: str) -> None:
         """Writes a line that stays."""
-        self.console.print(f"[dim]{self._elapsed()}[/dim]  {text}", highlight=False, soft_wrap=True)
+        print_line(self.console, self._timed(text))
 
     def show(self, text: str) -> None:
         """Shows the running stage; what is in parentheses changes without a new line."""
         stage = text.split(" (")[0]
         if self._status is not None:
-            self._status.update(f"[dim]{self._elapsed()}[/dim]  {text}")
+            self._status.update(self._timed(text))
         elif stage != self._last_stage:
             self._last_stage = stage
-            self.console.print(f"{self._elapsed()}    {text}", highlight=False, markup=False, soft_wrap=True)
+            print_line(self.console, f"{self._elapsed()}    {text}")
 
     @contextmanager
     def live(self) -> Iterator[None]:
@@ -53,6 +56,9 @@ class Reporter:
     def seconds(self) -> float:
         """Since the start."""
         return time.monotonic() - self._started
+
+    def _timed(self, text: str) -> Text:
+        return Text.assemble((self._elapsed(), "dim"), "  ", as_text(text))
 
     def _elapsed(self) -> str:
         minutes, seconds = divmod(int(self.seconds), 60)

@@ -24,6 +24,7 @@ from nightshift.replay.servers import Servers
 from nightshift.replay.summary import print_summary
 from nightshift.settings import Settings
 from nightshift.stages.history import build_history
+from nightshift.terminal import print_line
 
 
 @dataclass(frozen=True)
@@ -89,10 +90,10 @@ def replay(
             return ReplayEnd.SUCCEEDED if succeeded else ReplayEnd.FAILED
         if succeeded:
             end = ReplayEnd.SUCCEEDED
-        console.print("\nThe servers stay up until Ctrl-C.")
+        print_line(console, "\nThe servers stay up until Ctrl-C.")
         wait_for_interrupt(servers)
     print_stopped(console, stopped)
-    console.print("`make run` continues from here; `make reset` deletes all state.", highlight=False)
+    print_line(console, "`make run` continues from here; `make reset` deletes all state.")
     return end
 
 

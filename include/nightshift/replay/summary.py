@@ -8,6 +8,7 @@ from datetime import date
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from nightshift.alerts.deliver import read_alerts
 from nightshift.definition.calendar import nights
@@ -17,7 +18,7 @@ from nightshift.replay.nights import NightRun
 from nightshift.replay.running_servers import RunningServers
 from nightshift.replay.servers import Servers
 from nightshift.status import NightStatus, gate_refusals, night_statuses, retrainings
-from nightshift.terminal import print_table
+from nightshift.terminal import add_cells, as_text, new_table, print_line, print_table
 
 
 def print_summary(
@@ -44,7 +45,7 @@ def print_summary(
         Whether every run succeeded and the scored tables hold exactly the observations of the source.
     """
     model, statuses = project.definition.name, night_statuses(project, first, last)
-    console.print()
+    print_line(console)
     title = f"{model}: {len(statuses)} nights in {seconds:.0f} s"
     print_table(console, nights_table(title, statuses, {run.night: run.seconds for run in runs}))
     _print_retrainings(console, project, first, last)
@@ -55,7 +56,8 @@ def print_summary(
     if not succeeded:
         _print_failure(console, project, servers)
     if not complete:
-        console.print("[red]The scored tables do not hold exactly the scheduled observations of every night.[/red]")
+        problem = "The scored tables do not hold exactly the scheduled observations of every night."
+        print_line(console, problem, "red")
     _print_addresses(console, servers, model, last)
     return succeeded and complete
 
@@ -68,53 +70,51 @@ def nights_table(title: str, statuses: Sequence[NightStatus], seconds: Mapping[d
         statuses: The nights.
         seconds: How long each night took; without them, the table has no such column.
     """
-    table = Table(title=title, title_justify="left", header_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = new_table((), title, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     metric = statuses[0].metric if statuses else PROBABILITY.metrics.headline_title
     numbers = {"rows", "version", metric, "seconds"}
     names = ["night", "rows", "quality", "drift", "decision", "version", "definition", metric]
     for name in [*names, "seconds"] if seconds is not None else names:
-        table.add_column(name, justify="right" if name in numbers else "left")
+        table.add_column(as_text(name), justify="right" if name in numbers else "left")
     for status in statuses:
-        rows = str(status.rows) if status.complete else f"[red]{status.rows} of {status.expected}[/red]"
-        accuracy = f"{status.accuracy:.3f}" if status.accuracy is not None else "[dim]due[/dim]"
+        rows = status.rows if status.complete else as_text(f"{status.rows} of {status.expected}", "red")
+        accuracy = f"{status.accuracy:.3f}" if status.accuracy is not None else as_text("due", "dim")
         judged = [status.quality, status.drift, status.decision]
         cells = [str(status.night), rows, *judged, f"{status.version}", status.definition, accuracy]
         if seconds is not None:
             cells.append(f"{seconds[status.night]:.0f}" if status.night in seconds else "–")
-        table.add_row(*cells)
+        add_cells(table, *cells)
     return table
 
 
 def _print_retrainings(console: Console, project: Project, first: date, last: date) -> None:
     requests = retrainings(project, first, last)
     for retraining in requests:
-        console.print(retraining.sentence, highlight=False, markup=False, soft_wrap=True)
+        print_line(console, retraining.sentence)
     reported = {retraining.night for retraining in requests}
     for day, reason in gate_refusals(project).items():
         if day not in reported:
-            console.print(
-                f"{day}: the gate refused a training: {reason}", highlight=False, markup=False, soft_wrap=True
-            )
+            print_line(console, f"{day}: the gate refused a training: {reason}")
 
 
 def _print_failure(console: Console, project: Project, servers: Servers | RunningServers) -> None:
     for alert in read_alerts(project.settings)[-1:]:
-        console.print(f"[red]alert[/red] {alert['what']}; {alert['runbook']}", highlight=False, soft_wrap=True)
+        print_line(console, Text.assemble(("alert", "red"), " ", as_text(f"{alert['what']}; {alert['runbook']}")))
     place = "in the Airflow UI and below var/logs/tasks" if isinstance(servers, Servers) else "in the Airflow UI"
-    console.print(f"[red]A run failed.[/red] Its log is {place}.")
+    print_line(console, Text.assemble(("A run failed.", "red"), f" Its log is {place}."))
 
 
 def _print_addresses(console: Console, servers: Servers | RunningServers, model: str, last: date) -> None:
     query = f"select * from scores.{model} where score_date = '{last}' order by score desc limit 10"
     print_servers(console, servers)
     command = ".venv/bin/nightshift" if isinstance(servers, Servers) else "nightshift"
-    console.print(f'Last night   {command} sql "{query}"', highlight=False, soft_wrap=True)
+    print_line(console, f'Last night   {command} sql "{query}"')
 
 
 def print_servers(console: Console, servers: Servers | RunningServers) -> None:
     """Prints the addresses of the servers, and where their password is."""
     login = f"user {servers.user}, password in {servers.password_file}"
-    console.print(f"\nAirflow      {servers.airflow_url}  {login}", highlight=False, soft_wrap=True)
+    print_line(console, f"\nAirflow      {servers.airflow_url}  {login}")
     if servers.mlflow_url:
         same_login = "  the same user and password" if isinstance(servers, Servers) else ""
-        console.print(f"MLflow       {servers.mlflow_url}{same_login}", highlight=False, soft_wrap=True)
+        print_line(console, f"MLflow       {servers.mlflow_url}{same_login}")

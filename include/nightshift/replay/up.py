@@ -11,6 +11,7 @@ from nightshift.replay.report import Reporter
 from nightshift.replay.servers import Servers
 from nightshift.replay.summary import print_servers
 from nightshift.settings import Settings
+from nightshift.terminal import print_line
 
 
 def keep_up(settings: Settings, airflow_port: int, mlflow_port: int, console: Console) -> None:
@@ -30,7 +31,7 @@ def keep_up(settings: Settings, airflow_port: int, mlflow_port: int, console: Co
             create_pools(servers.api())
         print_servers(console, servers)
         _print_models(console, settings)
-        console.print("\nThe servers stay up until Ctrl-C.")
+        print_line(console, "\nThe servers stay up until Ctrl-C.")
         wait_for_interrupt(servers)
     print_stopped(console, stopped)
 
@@ -38,6 +39,6 @@ def keep_up(settings: Settings, airflow_port: int, mlflow_port: int, console: Co
 def _print_models(console: Console, settings: Settings) -> None:
     names = [folder.name for folder in definition_folders(settings.models_path)]
     listed = ", ".join(names) or "none yet: nightshift new <model> writes a definition"
-    console.print(f"Models       {listed}, of {settings.models_path}", highlight=False, soft_wrap=True)
+    print_line(console, f"Models       {listed}, of {settings.models_path}")
     hint = "a new model's DAGs are paused: unpause <model>.score, .monitor and .train"
-    console.print(f"             {hint}", highlight=False, soft_wrap=True)
+    print_line(console, f"             {hint}")

@@ -1,4 +1,4 @@
-"""Monitored values whose files are damaged: they count as not published, so that nights go on and measure them again."""
+"""Monitored values whose files are damaged: they count as not published, so that they are measured again."""
 
 from __future__ import annotations
 
