@@ -37,7 +37,7 @@ def flip(file: Path) -> None:
     """Other bytes within a page, of which the rest of the file knows nothing."""
     content = bytearray(file.read_bytes())
     page = pq.ParquetFile(file).metadata.row_group(0).column(0)
-    place = page.data_page_offset + page.total_compressed_size - 4
+    place = (page.dictionary_page_offset or page.data_page_offset) + page.total_compressed_size - 4
     content[place] ^= 0xFF
     file.write_bytes(content)
 
@@ -100,9 +100,7 @@ def command_in(message: str) -> list[str]:
         ("raw.plan", BEFORE, "flipped bytes"),
         ("raw.failures", BEFORE, "missing"),
         ("features.tiny", NIGHT, "other bytes"),
-        ("features.tiny", BEFORE, "folder removed"),
         ("scores.tiny", NIGHT, "truncated"),
-        ("scores.tiny", BEFORE, "folder removed"),
     ],
 )
 def test_the_command_in_the_message_gives_the_same_rows_back(
@@ -135,7 +133,7 @@ def measured(project: Project) -> list[str]:
     return [row for row in rows_of(project, "monitoring.tiny") if "'made_from'" not in row]
 
 
-@pytest.mark.parametrize("monitor", ["quality.raw", "drift", "outcome", "decision"])
+@pytest.mark.parametrize("monitor", ["outcome", "decision"])
 def test_monitored_values_are_measured_again(scored: Project, nightshift: Command, monitor: str) -> None:
     before = measured(scored)
     spec = table_spec(scored.definition, "monitoring.tiny")
@@ -152,9 +150,13 @@ def stage_night(project: Project, job: str) -> object:
     return by_hand.stage(project, job, NIGHT, lambda line: None)
 
 
+def build_night(project: Project) -> None:
+    build_history(project, NIGHT, NIGHT, lambda line: None)
+
+
 JOBS: dict[str, tuple[str, date, Callable[[Project], object]]] = {
     "features from raw rows": ("raw.plan", NIGHT, lambda project: stage_night(project, "features")),
-    "features from tiles": ("tiles.failures", BUILT, lambda project: stage_night(project, "features")),
+    "features from tiles": ("tiles.failures", BUILT, build_night),
     "scores": ("features.tiny", NIGHT, lambda project: stage_night(project, "score")),
     "training": ("features.tiny", BUILT, lambda project: train(project, NIGHT, "test", lambda line: None)),
 }

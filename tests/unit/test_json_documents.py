@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from nightshift.compute.outcome import read_outcome
 from nightshift.errors import TerminalError
 from nightshift.json_documents import parse_object, readable_objects
+from nightshift.lake.damage import MANIFEST
 from nightshift.lake.format import RECORD, require_known_format
-from nightshift.lake.staging import MANIFEST, load_staged
+from nightshift.lake.staging import load_staged
 from nightshift.settings import Settings
 
 KEYS = {"name": str, "rows": int}

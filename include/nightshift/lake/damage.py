@@ -35,7 +35,7 @@ BACKUP = "restore the file from a backup"
 # The values of a training's gate and of the rows that the API scored are of their time: no night measures them again.
 NOT_MEASURED_AGAIN = ("gate", "served_drift", "served_skew", "ingest")
 # How DuckDB's errors begin that are Arrow's.
-OF_ARROW = "Invalid Input Error: reading the Arrow source failed"
+OF_ARROW = re.compile(r"Invalid Input Error: reading the (Arrow source|stream registered as '.*') failed")
 
 
 @contextmanager
@@ -51,13 +51,29 @@ def reading(files: Iterable[str]) -> Iterator[None]:
     try:
         yield
     except (OSError, pa.ArrowException, duckdb.Error) as error:
-        if isinstance(error, duckdb.Error) and not str(error).startswith(OF_ARROW):
+        if isinstance(error, duckdb.Error) and not OF_ARROW.match(str(error)):
             raise
         if not isinstance(error, FileNotFoundError) and explain(error):  # an object store's answer
             raise
         if damage := find_damage(list(files)):
             raise damage from None
         raise
+
+
+def require_sizes(files: Mapping[str, int]) -> None:
+    """Requires that files have the size that they were written with: else a file may be another one.
+
+    Only on local disks, where it costs nothing: an object store exchanges no bytes of a file.
+
+    Args:
+        files: Their URIs with their sizes in bytes.
+
+    Raises:
+        DamagedFileError: If one of them is missing or has another size.
+    """
+    for file, written in files.items():
+        if isinstance(open_fs(file)[0], fs.LocalFileSystem) and (problem := _size_problem(file, written)):
+            raise damaged_file(file, problem)
 
 
 def find_damage(files: Sequence[str]) -> DamagedFileError | None:

@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 from pyiceberg.table import Table
 
 from nightshift.lake.catalog import Lake
+from nightshift.lake.damage import MANIFEST
 from nightshift.lake.files import files_older_than, remove, remove_empty_folders
-from nightshift.lake.staging import JOBS, MANIFEST, staging_folder
+from nightshift.lake.staging import JOBS, staging_folder
 
 MIN_SNAPSHOTS = 100
 MIN_SNAPSHOT_AGE = timedelta(days=7)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from types import MappingProxyType
@@ -26,7 +26,7 @@ from pyiceberg.table.snapshots import Snapshot
 
 from nightshift.errors import NotYetAvailable, TerminalError
 from nightshift.lake.catalog import Lake
-from nightshift.lake.damage import reading
+from nightshift.lake.damage import reading, require_sizes
 from nightshift.lake.key_shares import KeyShare
 from nightshift.lake.parquet import read_files
 from nightshift.lake.tables import TableSpec
@@ -106,7 +106,9 @@ def read_dates(
         split: The values of the other partition columns; any if empty.
         share: The rows to read, by their key; all if None.
     """
-    return read_files(list(data_files(lake, spec, first, last, snapshot, split)), spec, columns, share)
+    files = data_files(lake, spec, first, last, snapshot, split)
+    require_sizes(files)
+    return read_files(list(files), spec, columns, share)
 
 
 def read_rows(scan: DataScan) -> pa.Table:
@@ -116,11 +118,9 @@ def read_rows(scan: DataScan) -> pa.Table:
         DamagedFileError: If a file is missing or damaged.
     """
 
-    def files() -> Iterator[str]:  # which are looked up if they are needed
-        for task in scan.plan_files():
-            yield task.file.file_path
-
-    with reading(files()):
+    files = {task.file.file_path: task.file.file_size_in_bytes for task in scan.plan_files()}
+    require_sizes(files)
+    with reading(files):
         return scan.to_arrow()
 
 

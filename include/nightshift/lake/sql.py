@@ -17,7 +17,7 @@ from pyiceberg.table import Table
 
 from nightshift.errors import TerminalError, first_line
 from nightshift.lake.catalog import Lake
-from nightshift.lake.damage import reading
+from nightshift.lake.damage import reading, require_sizes
 from nightshift.lake.in_memory import open_database
 from nightshift.lake.parquet import dataset_of
 
@@ -44,9 +44,12 @@ def open_sql(lake: Lake, query: str = "") -> Iterator[duckdb.DuckDBPyConnection]
         names = [name for namespace in lake.catalog.list_namespaces() for name in lake.catalog.list_tables(namespace)]
         for schema in sorted({name[0] for name in names}):
             connection.execute(f'create schema if not exists "{schema}"')
-        files: list[str] = []
+        files: dict[str, int] = {}
         for name in _tables_of(connection, query, {".".join(name) for name in names}):
-            files += _create_view(connection, lake.table(name), *name.split(".", 1))
+            of_table = _create_view(connection, lake.table(name), *name.split(".", 1))
+            if name in query.casefold():  # the others are there for what reads no rows of them, such as `show`
+                require_sizes(of_table)
+            files |= of_table
         try:
             with reading(files):
                 yield connection
@@ -119,10 +122,10 @@ def _objects(tree: Any) -> Iterator[dict[str, Any]]:
             rest.extend(value)
 
 
-def _create_view(connection: duckdb.DuckDBPyConnection, table: Table, schema: str, view: str) -> list[str]:
-    """Creates the view of a table, and returns its files."""
-    files = sorted(task.file.file_path for task in table.scan().plan_files())
-    rows = connection.from_arrow(dataset_of(files, schema_to_pyarrow(table.schema())))
+def _create_view(connection: duckdb.DuckDBPyConnection, table: Table, schema: str, view: str) -> dict[str, int]:
+    """Creates the view of a table, and returns its files with their sizes in bytes."""
+    files = dict(sorted((task.file.file_path, task.file.file_size_in_bytes) for task in table.scan().plan_files()))
+    rows = connection.from_arrow(dataset_of(list(files), schema_to_pyarrow(table.schema())))
     connection.execute(f'use "{schema}"')  # a view of Arrow's rows takes no schema in its name
     rows.create_view(view)
     connection.execute("use memory.main")
