@@ -17,7 +17,8 @@ from nightshift.definition.base import StrictModel
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.problem import KeyPath, Problem
 from nightshift.definition.shared_sources import SharedFile
-from nightshift.definition.yaml_tree import UNDECIDED, comment_at, line_of, undecided_keys
+from nightshift.definition.yaml_bounds import UNDECIDED
+from nightshift.definition.yaml_tree import comment_at, line_of, undecided_keys
 from nightshift.errors import TerminalError
 
 

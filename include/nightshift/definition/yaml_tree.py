@@ -7,20 +7,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq, TaggedScalar
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.scalarbool import ScalarBoolean
 
 from nightshift.definition.problem import KeyPath
+from nightshift.definition.yaml_bounds import UNDECIDED, load_tree, read_text
 from nightshift.errors import DefinitionError, TerminalError
 
 NULL = "null"
-UNDECIDED = "!decide"  # the tag of a proposed value that a person has to confirm or replace
-
-
-def _line(file: Path, number: int) -> str:
-    lines = file.read_text(encoding="utf-8").splitlines()
-    return lines[number - 1] if number <= len(lines) else ""
 
 
 def parse(file: Path) -> CommentedMap:
@@ -30,21 +24,11 @@ def parse(file: Path) -> CommentedMap:
         DefinitionError: If the file does not exist, or is not a mapping in YAML.
     """
     try:
-        tree = _tree(file.read_text(encoding="utf-8"))
+        tree = _tree(read_text(file), str(file))
     except FileNotFoundError:
         raise DefinitionError([TerminalError("no model definition", where=str(file), fix="create it")]) from None
-    except UnicodeDecodeError as error:
-        raise DefinitionError(
-            [TerminalError("not UTF-8 text", where=f"{file} byte {error.start}", fix="save it as UTF-8")]
-        ) from None
-    except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        message = f"not valid YAML: {error.problem}"
-        # Between { and } of a mapping in one line, the braces of `{date}` begin another mapping.
-        fix = "put the value with {date} in quotes" if "{date}" in _line(file, line) else "correct the syntax"
-        raise DefinitionError([TerminalError(message, where=f"{file}:{line}", fix=fix)]) from None
-    except (YAMLError, ValueError) as error:
-        raise DefinitionError([TerminalError(f"not valid YAML: {error}", where=str(file))]) from None
+    except TerminalError as error:
+        raise DefinitionError([error]) from None
     if not isinstance(tree, CommentedMap):
         raise DefinitionError(
             [
@@ -57,9 +41,9 @@ def parse(file: Path) -> CommentedMap:
 
 
 @lru_cache(maxsize=64)
-def _tree(text: str) -> Any:
+def _tree(text: str, file: str) -> Any:
     """A file is read for its own model and as a neighbour of every other."""
-    return YAML().load(text)
+    return load_tree(text, file)
 
 
 def plain(node: Any) -> Any:
@@ -71,6 +55,8 @@ def plain(node: Any) -> Any:
         return [plain(value) for value in node]
     if isinstance(node, TaggedScalar) and _is_undecided(node):
         return node.value
+    if isinstance(node, ScalarBoolean):  # `true` with an anchor, which is an integer in ruamel.yaml
+        return bool(node)
     for kind in (bool, int, float, str):
         if isinstance(node, kind):
             return kind(node)
@@ -85,7 +71,8 @@ def line_of(tree: Any, path: KeyPath) -> int:
         try:
             if isinstance(node, CommentedMap):
                 part = None if part == NULL and NULL not in node else part
-                line = node.lc.key(part)[0] + 1
+                if part in (node.lc.data or {}):  # what `<<` merges has no line of its own
+                    line = node.lc.key(part)[0] + 1
             elif isinstance(node, CommentedSeq) and isinstance(part, int):
                 line = node.lc.item(part)[0] + 1
             node = node[part]
@@ -112,4 +99,4 @@ def _is_undecided(node: Any) -> bool:
 
 def comment_at(file: Path, line: int) -> str:
     """The comment at the end of a line of a file; empty if there is none."""
-    return file.read_text(encoding="utf-8").splitlines()[line - 1].partition("  # ")[2].strip()
+    return read_text(file).splitlines()[line - 1].partition("  # ")[2].strip()

@@ -9,7 +9,7 @@ from datetime import date
 from textwrap import wrap
 from typing import Any
 
-from nightshift.definition.yaml_tree import UNDECIDED
+from nightshift.definition.yaml_bounds import UNDECIDED
 from nightshift.errors import shown
 
 INDENT = "  "

@@ -16,6 +16,8 @@ from typing import Any
 
 import yaml
 
+from nightshift.definition.yaml_nodes import compose, entries
+from nightshift.errors import TerminalError
 from nightshift.registry.bins import NumberBins
 from nightshift.registry.estimators import libraries_of
 from nightshift.registry.package import ModelPackage
@@ -83,6 +85,24 @@ def mlflow_files(package: ModelPackage, artifact: str, run_id: str) -> dict[str,
 def package_of(files: Mapping[str, bytes]) -> dict[str, bytes]:
     """The files of the package, of those that are stored with it."""
     return {name: content for name, content in files.items() if name not in {*MLFLOW_FILES, DOWNLOADED}}
+
+
+def run_of(model: bytes) -> str:
+    """The run that trained a model.
+
+    Args:
+        model: The content of its file `MLmodel`.
+
+    Raises:
+        TerminalError: If the file does not name the run.
+    """
+    try:
+        run = dict(entries(compose(model))).get("run_id")
+    except yaml.YAMLError:
+        run = None
+    if isinstance(run, yaml.ScalarNode):
+        return str(run.value)
+    raise TerminalError("the file names no run: it is damaged", where=MLMODEL, fix="train a new version")
 
 
 def _requirements(package: ModelPackage) -> list[str]:

@@ -12,12 +12,11 @@ from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import yaml
 
 from nightshift.errors import DataError, TerminalError, first_line
 from nightshift.registry.classes import scored_columns
 from nightshift.registry.encoder import FEATURE_ARROW
-from nightshift.registry.mlflow_files import MLFLOW_FILES, MLMODEL, package_of
+from nightshift.registry.mlflow_files import MLFLOW_FILES, MLMODEL, package_of, run_of
 from nightshift.registry.package import ModelPackage, load_package, verify_digest
 from nightshift.registry.store import DIGEST, MLFLOW_DIGEST
 from nightshift.settings import get_settings
@@ -80,7 +79,7 @@ def _registered_digest(files: Mapping[str, bytes]) -> str:
     from mlflow import MlflowClient
     from mlflow.exceptions import MlflowException
 
-    run_id = str(yaml.safe_load(files[MLMODEL]).get("run_id"))
+    run_id = run_of(files[MLMODEL])
     fix = "set MLFLOW_TRACKING_URI to its tracking server, or load it with model_config={'digest': …} as registered"
     try:
         tags = MlflowClient().get_run(run_id).data.tags
