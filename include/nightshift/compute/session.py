@@ -25,6 +25,8 @@ def _session(name: str) -> SparkSession:
     session = (
         SparkSession.builder.appName(name)
         .config("spark.sql.session.timeZone", "UTC")
+        # An expression's `${env:HOME}` is a text of its own: it does not read the machine.
+        .config("spark.sql.variable.substitute", "false")
         .config("spark.sql.execution.arrow.maxRecordsPerBatch", "65536")
         # Without a limit of bytes: Spark would add up those of a batch again with every row.
         .config("spark.sql.execution.arrow.maxBytesPerBatch", str(2**31 - 1))

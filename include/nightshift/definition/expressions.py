@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from nightshift.definition.known_functions import unknown_functions
-from nightshift.definition.refusals import QUERY, LocatedFault, place_of, refused_parts, refused_words
+from nightshift.definition.known_functions import refused_calls
+from nightshift.definition.refusals import QUERY, LocatedFault, clock_texts, place_of, refused_parts, refused_words
 
 if TYPE_CHECKING:  # importing sqlglot takes a tenth of a second: only the functions that check expressions do
     from sqlglot import Token, exp
@@ -85,9 +85,8 @@ def _locate_faults(
     tokens, trees, error = _parse(expression, dialect)
     if not tokens and not error:
         return [LocatedFault(None, "", "empty expression", "write an expression over the columns")]
-    words = list(refused_words(tokens, [name.lower() for name in columns]))
-    refused = {word.place for word in words}
-    words += [fault for fault in unknown_functions(tokens, dialect) if fault.place not in refused]
+    words = [*refused_words(tokens, _by_lower(columns)), *refused_calls(tokens, dialect)]
+    words += clock_texts(tokens, _texts(columns, structs)) if dialect == "spark" else []
     fixes, places = {word.fix for word in words}, {word.place for word in words}
     parts = [part for tree in trees for part in refused_parts(tree) if part.place or part.fix not in fixes]
     names = [_name_fault(name, columns, structs) for tree in trees for name in _names(tree)]
@@ -193,6 +192,16 @@ def _no_such(
     near = difflib.get_close_matches(names[-1], candidates, n=1)
     fix = f"write '{candidates[near[0]]}'" if near else fallback
     return LocatedFault(place_of(parts[-1]), ".".join(names), f"no such {kind}", fix, allowed)
+
+
+def _texts(columns: Mapping[str, str], structs: Mapping[str, Mapping[str, str]]) -> set[str]:
+    """The names of columns and of look-ups' fields that are texts, in lower case; none that is of another type too."""
+    texts: set[str] = set()
+    others: set[str] = set()
+    for types in (columns, *structs.values()):
+        for name, kind in types.items():
+            (texts if kind in {"string", "category"} else others).add(name.lower())
+    return texts - others
 
 
 def _by_lower(names: Iterable[str]) -> dict[str, str]:

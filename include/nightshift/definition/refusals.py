@@ -1,6 +1,6 @@
 """Refuses what an SQL expression over one row may not use: other rows, the clock, random numbers, statements.
 
-Functions are refused by name: which exist at all is said by `nightshift.definition.known_functions`.
+Which functions are refused is said by `nightshift.definition.known_functions`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:  # importing sqlglot takes a tenth of a second: only the functions that check expressions do
-    from sqlglot import Token, exp
+    from sqlglot import Token, TokenType, exp
 
 
 def word_set(text: str) -> frozenset[str]:
@@ -18,31 +18,9 @@ def word_set(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-# Aggregate, window and table-valued functions of Spark and DuckDB, besides the aggregate functions sqlglot knows.
-OVER_ROWS = word_set(
-    """any approx_percentile approx_top_k_accumulate approx_top_k_combine arbitrary arg_max_null arg_max_nulls_last
-    arg_min_null arg_min_nulls_last bit_and bit_or bit_xor bitmap_and_agg bitstring_agg collect_list collect_set
-    collect_union columns combine_aggr count_distinct count_min_sketch count_star counter_diff decimal_average entropy
-    every explode explode_outer favg fsum histogram histogram_exact histogram_numeric hll_sketch_agg hll_union_agg
-    inline inline_outer json_tuple kahan_sum kll_merge_agg_bigint kll_merge_agg_double kll_merge_agg_float
-    kll_sketch_agg_bigint kll_sketch_agg_double kll_sketch_agg_float kurtosis_pop list listagg listagg_distinct lttb
-    mad mean percentile percentile_approx posexplode posexplode_outer product quantile_cont quantile_disc
-    reservoir_quantile row_number sem some stack std string_agg string_agg_distinct sum_distinct sum_no_overflow
-    sumkahan theta_intersection_agg theta_sketch_agg theta_union_agg try_avg try_sum tuple_intersection_agg_double
-    tuple_intersection_agg_integer tuple_sketch_agg_double tuple_sketch_agg_integer tuple_union_agg_double
-    tuple_union_agg_integer unnest variant_explode variant_explode_outer variant_group_object vector_avg vector_sum"""
-)
-CLOCK = word_set(
-    """curdate current_date current_datetime current_localtime current_localtimestamp current_time current_timestamp
-    get_current_time get_current_timestamp localtime localtimestamp now today transaction_timestamp"""
-)
 CLOCK_WITHOUT_CALL = word_set("current_date current_time current_timestamp localtime localtimestamp")
-CHANCE = word_set(
-    """current_connection_id current_query current_query_id current_transaction_id currval gen_random_uuid
-    input_file_block_length input_file_block_start input_file_name java_method monotonically_increasing_id nextval rand
-    randn random randstr reflect setseed setval shuffle spark_partition_id try_reflect txid_current uniform uuid
-    uuidv4 uuidv7"""
-)
+SESSION_WITHOUT_CALL = word_set("current_catalog current_path current_role current_schema current_user session_user")
+COMPARISONS = word_set("= == <> != <=> < <= > >= in like ilike rlike regexp")
 
 
 class Refusal(NamedTuple):
@@ -60,6 +38,15 @@ PARAMETER = Refusal("not allowed in an expression", "write the value or the name
 COMMAND = Refusal("not allowed in an expression", "write an expression over the columns")
 TIME = Refusal("reads the clock", "use a date of the row: dates come from the run")
 RANDOM = Refusal("returns another value on every call", "remove it: the same row must always give the same value")
+SESSION = Refusal(
+    "depends on who runs it, where and by which version", "remove it: the same row must always give the same value"
+)
+ACTION = Refusal("does something besides giving a value", "remove it: an expression gives a value, and nothing else")
+FILES = Refusal("reads files and addresses that its text names", "parse the text where the source's files are made")
+INTERNAL = Refusal("not allowed in an expression", "name a function that gives a value of the row")
+CLOCK_WORD = Refusal(TIME.message, "use a date of the row, or compare the text with a column of text itself")
+# https://spark.apache.org/docs/latest/sql-ref-literals.html: a word, and maybe a time zone.
+CLOCK_TEXT = re.compile(r"[\x00-\x20]*(now|today|tomorrow|yesterday)(?![a-z])[ \t]*[\w/+:-]*[\x00-\x20]*", re.ASCII)
 
 
 class LocatedFault(NamedTuple):
@@ -76,34 +63,17 @@ class LocatedFault(NamedTuple):
 
 
 def refused_words(tokens: Sequence[Token], columns: Collection[str]) -> Iterator[LocatedFault]:
-    """The functions and keywords of an expression that are refused.
+    """The keywords of an expression that are refused, and the functions that are called by their name alone.
 
     Args:
         tokens: The expression.
         columns: The names of columns, in lower case.
     """
-    words = ["", *(token.text.lower() for token in tokens), "", ""]
+    words = ["", *(token.text.lower() for token in tokens), ""]
     for at, token in enumerate(tokens):
-        before, word, *after = words[at : at + 4]
-        refusal = (
-            _call_refusal(before, word, after[1]) if after[0] == "(" else _word_refusal(token, before, word, columns)
-        )
-        if refusal:
+        before, word, after = words[at : at + 3]
+        if after != "(" and (refusal := _word_refusal(token, before, word, columns)):
             yield LocatedFault((token.start, token.end + 1), word, *refusal)
-
-
-def _call_refusal(before: str, name: str, argument: str) -> Refusal | None:
-    """The refusal of a name before a parenthesis, which is a function or a keyword."""
-    from sqlglot.expressions import FUNCTION_BY_NAME, AggFunc
-
-    if name in CLOCK or (name == "unix_timestamp" and argument == ")"):
-        return TIME
-    if name in CHANCE:
-        return RANDOM
-    if name in {"any", "some"} and re.fullmatch(r"i?like|[=<>!]+", before):  # a like any ('x%', 'y%')
-        return None
-    aggregate = issubclass(FUNCTION_BY_NAME.get(name.upper(), object), AggFunc)
-    return ROWS if aggregate or name in OVER_ROWS or (name == "over" and before in {")", "nulls"}) else None
 
 
 def _word_refusal(token: Token, before: str, word: str, columns: Collection[str]) -> Refusal | None:
@@ -115,12 +85,52 @@ def _word_refusal(token: Token, before: str, word: str, columns: Collection[str]
             return SEVERAL
         case TokenType.SELECT:
             return QUERY
-        case TokenType.STRING:  # Spark's date 'today', timestamp 'now UTC'
-            dated = before in {"date", "timestamp", "timestamp_ltz", "timestamp_ntz"}
-            return TIME if dated and re.match(r"\s*(now|today|tomorrow|yesterday)\b", word) else None
-        case TokenType.IDENTIFIER:
+        case TokenType.STRING | TokenType.RAW_STRING | TokenType.IDENTIFIER:
             return None
-    return TIME if word in CLOCK_WITHOUT_CALL - set(columns) and before != "." else None
+    if before == "." or word in columns:
+        return None
+    return TIME if word in CLOCK_WITHOUT_CALL else SESSION if word in SESSION_WITHOUT_CALL else None
+
+
+def clock_texts(tokens: Sequence[Token], texts: Collection[str]) -> Iterator[LocatedFault]:
+    """The texts that Spark reads as a time of the clock where it expects a date or a time, such as 'today'.
+
+    It converts a constant text wherever a function or an operator wants a date, so only what is compared with a
+    column of text is sure to stay one.
+
+    Args:
+        tokens: The expression.
+        texts: The names of columns and of fields that are texts, in lower case.
+    """
+    from sqlglot import TokenType
+
+    strings = {TokenType.STRING, TokenType.RAW_STRING}
+    words = ["", "", *(token.text.lower() for token in tokens), "", ""]
+    kinds = [None, None, *(token.token_type for token in tokens), None, None]
+    at = 2
+    while at < len(words) - 2:
+        end = at + 1
+        while kinds[end] in strings and kinds[at] in strings:  # texts in a row are one
+            end += 1
+        text = "".join(words[at:end])
+        if kinds[at] in strings and CLOCK_TEXT.fullmatch(text) and not _is_compared(words, kinds, at, end, texts):
+            yield LocatedFault((tokens[at - 2].start, tokens[end - 3].end + 1), text, *CLOCK_WORD)
+        at = end
+
+
+def _is_compared(
+    words: Sequence[str], kinds: Sequence[TokenType | None], at: int, end: int, texts: Collection[str]
+) -> bool:
+    """Whether a text is compared with a column of text, by itself or in a list."""
+    from sqlglot import TokenType
+
+    if words[end] in COMPARISONS and words[end + 1] in texts and words[end + 2 : end + 3] != ["("]:
+        return True
+    while words[at - 1] in {",", "("} or kinds[at - 1] in {TokenType.STRING, TokenType.RAW_STRING}:
+        at -= 1
+    if words[at - 1] not in COMPARISONS:
+        return False
+    return words[at - 3 if words[at - 2] == "not" else at - 2] in texts
 
 
 def refused_parts(tree: exp.Expr) -> Iterator[LocatedFault]:

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nightshift.definition.expressions import Dialect, Fault, find_faults
-from nightshift.definition.known_functions import functions_of
+from nightshift.definition.known_functions import DETERMINISTIC, FOLDER, REFUSED_KINDS, function_kinds
 
 DIALECTS: tuple[Dialect, ...] = ("spark", "duckdb")
 COLUMNS = {
@@ -35,6 +35,7 @@ NAMES = (*COLUMNS, "plane.year", "plane.seats", "airport.altitude")
 REFUSED = "not allowed in an expression"
 CLOCK = "reads the clock"
 CHANCE = "returns another value on every call"
+SESSION = "depends on who runs it, where and by which version"
 INVALID = "not valid SQL"
 
 
@@ -162,10 +163,18 @@ def test_a_function_that_the_engine_does_not_have_is_refused_without_it(
     )  # fmt: skip
 
 
-def test_the_functions_of_duckdb_are_those_of_the_installed_one() -> None:
-    listed = duckdb.sql("select distinct lower(function_name) from duckdb_functions()").fetchall()
-    missing = {name for (name,) in listed if name.isidentifier()} - functions_of("duckdb")
-    assert not missing, "write them into include/nightshift/definition/functions/duckdb.txt"
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_every_function_is_sorted_once(dialect: Dialect) -> None:
+    file = FOLDER / f"{dialect}.txt"
+    names = [name for line in file.read_text().splitlines() if not line.startswith("#") for name in line.split()]
+    assert len(names) == len(set(names))
+    assert set(function_kinds(dialect).values()) <= {DETERMINISTIC, *REFUSED_KINDS}
+
+
+def test_the_functions_of_duckdb_are_those_of_the_installed_version() -> None:
+    names = duckdb_functions("true")
+    assert names - set(function_kinds("duckdb")) == set(), "sort them into definition/functions/duckdb.txt"
+    assert set(function_kinds("duckdb")) - names == {"coalesce", "ifnull", "try"}  # DuckDB does not list them
 
 
 @pytest.mark.parametrize(
@@ -418,7 +427,7 @@ def test_every_statement_is_checked() -> None:
 )
 def test_reading_the_clock_is_refused(expression: str, dialect: Dialect, marked: str) -> None:
     assert marks(expression, dialect) == [(CLOCK, marked)]
-    assert faults(expression, dialect)[0].fix == "use a date of the row: dates come from the run"
+    assert faults(expression, dialect)[0].fix.startswith("use a date of the row")
 
 
 @pytest.mark.parametrize(
@@ -452,7 +461,7 @@ def test_a_column_may_have_a_refused_name(name: str) -> None:
 
 def duckdb_functions(condition: str) -> set[str]:
     rows = duckdb.sql(f"select distinct function_name from duckdb_functions() where {condition}").fetchall()
-    return {name for (name,) in rows if name.isidentifier()}
+    return {name.lower() for (name,) in rows if name.isidentifier()}
 
 
 def spark_functions() -> tuple[set[str], set[str]]:
@@ -495,39 +504,105 @@ def test_every_aggregate_function_of_duckdb_is_refused() -> None:
 
 def test_every_aggregate_window_and_generator_function_of_spark_is_refused() -> None:
     names, _ = spark_functions()
+    names &= set(function_kinds("spark"))  # the others are functions of Python only
+    assert len(names) > 90
     assert names - refused(names, "spark", REFUSED) == set()
 
 
 def test_no_function_over_one_row_is_refused_as_if_over_several() -> None:
     _, names = spark_functions()
-    assert refused(names, "spark", REFUSED) == {"json_tuple"}  # several columns
-    names = duckdb_functions("function_type = 'scalar'")
+    # Several columns, and as many rows as they like.
+    assert refused(names, "spark", REFUSED) == {
+        *("json_tuple", "schema_of_variant_agg", "session_window", "window", "window_time")
+    }
+    names = {
+        name for name in duckdb_functions("function_type = 'scalar'") if function_kinds("duckdb")[name] != "engine"
+    }
     assert len(names) > 300
     assert refused(names, "duckdb", REFUSED) == set()
 
 
-def test_the_functions_of_spark_that_read_more_than_the_row_are_refused() -> None:
-    _, names = spark_functions()
-    assert refused(names, "spark", CLOCK) == {
-        *("curdate", "current_date", "current_time", "current_timestamp", "localtimestamp", "now")
-    }
-    assert refused(names, "spark", CHANCE) == {
-        *("rand", "randn", "randstr", "uniform", "shuffle"),
-        *("java_method", "reflect", "try_reflect", "monotonically_increasing_id", "spark_partition_id"),
-        *("input_file_name", "input_file_block_start", "input_file_block_length"),
-    }
-
-
 def test_every_function_of_duckdb_that_varies_is_refused() -> None:
-    volatile = duckdb_functions("stability = 'VOLATILE'")
-    assert volatile - refused(volatile, "duckdb", CHANCE) == {"error", "sleep_ms", "stats", "vector_type", "write_log"}
-    within_a_query = duckdb_functions("stability = 'CONSISTENT_WITHIN_QUERY'")
-    assert within_a_query - refused(within_a_query, "duckdb", CLOCK, CHANCE) == {
-        *("current_database", "current_schema", "current_schemas", "current_setting", "getvariable", "in_search_path")
-    }
-    always = duckdb_functions("function_type = 'scalar' and stability = 'CONSISTENT'")
-    # DuckDB calls these constant, and they are not
-    assert refused(always, "duckdb", CLOCK, CHANCE) == {"age", "current_localtime", "current_localtimestamp"}
+    names = duckdb_functions("function_type = 'scalar' and stability <> 'CONSISTENT'")
+    assert len(names) > 25
+    assert names - refused(names, "duckdb", *(refusal.message for refusal in REFUSED_KINDS.values())) == set()
+
+
+def test_functions_of_tables_and_statements_of_duckdb_are_refused() -> None:
+    values = duckdb_functions("function_type in ('scalar', 'macro')")
+    names = duckdb_functions("function_type not in ('scalar', 'macro')") - values
+    assert len(names) > 150
+    assert names - refused(names, "duckdb", *(refusal.message for refusal in REFUSED_KINDS.values())) == set()
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_every_function_of_a_kind_is_refused_for_its_reason_however_it_is_called(dialect: Dialect) -> None:
+    quote = QUOTE[dialect]
+    forms = [">>>{}<<<(a)", "{q}system{q}.builtin.>>>{}<<<(a)", "cast(>>>{}<<<() as date)", ">>>{q}{}{q}<<<(a)"]
+    forms += {
+        "spark": ["transform(array(a), v -> >>>{}<<<(v))", "case when a > 1 then >>>{}<<< /* x */ () end"],
+        "duckdb": ["a.>>>{}<<<()", "[>>>{}<<<(v) for v in [a]]", "list_transform([a], lambda v : v.>>>{}<<<())"],
+    }[dialect]
+    for name, kind in function_kinds(dialect).items():
+        for form in forms if kind != DETERMINISTIC else ():
+            marked = form.format(name, q=quote)
+            assert (REFUSED_KINDS[kind].message, marked) in marks(re.sub(">>>|<<<", "", marked), dialect)
+
+
+@pytest.mark.parametrize(
+    ("expression", "dialect", "marked"),
+    [
+        ("current_user", "spark", ">>>current_user<<<"),
+        ("concat(SESSION_USER, carrier)", "spark", "concat(>>>SESSION_USER<<<, carrier)"),
+        ("current_path", "spark", ">>>current_path<<<"),
+        ("current_catalog", "duckdb", ">>>current_catalog<<<"),
+        ("current_role || current_schema", "duckdb", ">>>current_role<<< || current_schema"),
+    ],
+)
+def test_functions_that_are_called_by_their_name_alone_are_refused(
+    expression: str, dialect: Dialect, marked: str
+) -> None:
+    assert (SESSION, marked) in marks(expression, dialect)
+
+
+def test_a_name_that_is_computed_is_refused() -> None:
+    for expression in ("identifier('version')()", "identifier('ver' || 'sion')()", "identifier('current_user')"):
+        assert faults(expression)[0].message == "no such function of Spark SQL"
+
+
+CONSTANTS = ["date({})", "year({})", "cast({} as timestamp)", "score_date - {}", "timestamp {}", "x >= {}"]
+CONSTANTS += ["coalesce(score_date, {})", "map('k', {})['k']::date", "date in ({}, '2024-01-01')", "upper({})"]
+
+
+@pytest.mark.parametrize(
+    "text", ["'today'", '"NOW"', "' now UTC'", "r'yesterday'", "'tomorrow+1'", r"'n\u006fw'", "'no' 'w'"]
+)
+@pytest.mark.parametrize("form", CONSTANTS)
+def test_a_text_that_spark_reads_as_the_clock_is_refused_wherever_it_may_be_a_date(form: str, text: str) -> None:
+    marked = form.format(f">>>{text}<<<")
+    assert (CLOCK, marked) in marks(form.format(text))
+    assert find_faults(form.format("'nowhere'"), "spark", COLUMNS, STRUCTS) == []
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "carrier = 'now'",
+        "'today' <> `carrier`",
+        "carrier not in ('x', 'now', 'today')",
+        "a > 1 and plane.make = 'tomorrow'",
+        "carrier in ('Knowles', 'now or never')",
+        "carrier like 'now%'",
+    ],
+)
+def test_a_text_of_the_clock_may_be_compared_with_text(expression: str) -> None:
+    assert find_faults(expression, "spark", COLUMNS, {"plane": {"make": "category"}}) == []
+
+
+@pytest.mark.parametrize("expression", ["plane.make = 'now'", "carrier = concat('now', 'today')"])
+def test_a_text_is_compared_with_the_clock_where_the_column_may_be_a_date(expression: str) -> None:
+    structs = {"plane": {"make": "category"}, "engine": {"make": "date"}}
+    assert CLOCK in [fault.message for fault in find_faults(expression, "spark", COLUMNS, structs)]
 
 
 # Properties
