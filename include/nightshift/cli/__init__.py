@@ -72,6 +72,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "replay-policy": monitoring.replay_policy,
     "move": installations.move,
     "maintain": installations.maintain,
+    "doctor": installations.doctor,
 }
 GROUPS: dict[str, typer.Typer] = {"quarantine": quarantine.group}
 

@@ -46,3 +46,21 @@ def maintain() -> None:
     from nightshift.stages.maintenance import maintain
 
     maintain(get_settings(), write_line)
+
+
+def doctor(
+    deep: Annotated[bool, typer.Option("--deep", help="Read all data, instead of the sizes of files alone.")] = False,
+) -> None:
+    """Examine the installation and its data; a line says what is wrong and heals it. Exit code 1 if anything is."""
+    from nightshift.doctor import examine
+    from nightshift.doctor.examination import Examination
+
+    count = 0
+    with progress() as show:
+        for name, findings in examine(Examination(get_settings(), deep, show)):
+            count += len(findings)
+            write_line(f"{name:<10} {'ok' if not findings else f'{len(findings)} to heal:'}")
+            for finding in findings:
+                write_line(f"  {finding}")
+    if count:
+        raise typer.Exit(1)

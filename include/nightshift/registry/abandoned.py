@@ -10,19 +10,20 @@ from nightshift.registry.store import MLFLOW_PARENT_RUN_ID, NIGHT
 MODELLESS = ("FAILED", "KILLED")
 
 
-def end_abandoned_runs(client: Client, before: datetime) -> list[str]:
-    """Ends the runs of trainings, and of their trials, that are running since before an instant.
-
-    Returns:
-        Their ids.
-    """
+def abandoned_runs(client: Client, before: datetime) -> list[str]:
+    """The ids of the runs of trainings, and of their trials, that are running since before an instant."""
     experiments = [experiment.experiment_id for experiment in client.search_experiments()]
     started = f"attributes.status = 'RUNNING' and attributes.start_time < {int(before.timestamp() * 1000)}"
     runs = client.search_runs(experiments, started, max_results=1000) if experiments else []
-    ours = [run.info.run_id for run in runs if {NIGHT, MLFLOW_PARENT_RUN_ID} & run.data.tags.keys()]
-    for run_id in ours:
+    return [run.info.run_id for run in runs if {NIGHT, MLFLOW_PARENT_RUN_ID} & run.data.tags.keys()]
+
+
+def end_abandoned_runs(client: Client, before: datetime) -> list[str]:
+    """Ends the abandoned runs, and returns their ids."""
+    runs = abandoned_runs(client, before)
+    for run_id in runs:
         client.set_terminated(run_id, "KILLED")
-    return ours
+    return runs
 
 
 def is_over(client: Client, run_id: str) -> bool:
