@@ -7,7 +7,8 @@ To add a format, write its function here, list it in FORMATS, and add its ending
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,11 +21,24 @@ from nightshift.errors import DataError, first_line
 from nightshift.lake.csv_files import read_csv
 from nightshift.lake.json_lines import read_json_lines
 from nightshift.lake.landed_bytes import BLOCK_BYTES, LandedBytes, UnpackedBytes, require_plausible_size
+from nightshift.lake.parquet_values import NUMBER_BYTES, rows_of_block
 from nightshift.lake.unreadable import UnreadableFileError
 from nightshift.service_errors import explain
 
 # What a broken file raises, whatever its format.
 READ_ERRORS = (pa.ArrowException, OSError, EOFError, zlib.error, UnicodeDecodeError)
+
+
+class Block(NamedTuple):
+    """Neighbouring row groups of a Parquet file.
+
+    Attributes:
+        rows: How many rows of them may be in memory.
+        groups: Their numbers.
+    """
+
+    rows: int
+    groups: list[int]
 
 
 def read_gzipped_csv(file: LandedBytes, written: CsvFormat) -> Iterator[pa.Table]:
@@ -52,26 +66,53 @@ def read_parquet(file: LandedBytes, _: CsvFormat) -> Iterator[pa.Table]:
     require_plausible_size(_stored_bytes(parquet.metadata), file.position)
     stored = {column.path for column in map(schema.column, range(len(schema.names))) if column.physical_type == "INT96"}
     int96 = [place for place, name in enumerate(parquet.schema_arrow.names) if name in stored]
-    block_rows = _block_rows(parquet.metadata, len(parquet.schema_arrow.names))
-    # Some row groups at a time: Arrow keeps the pages of all that it was asked for to their end.
-    sizes = [parquet.metadata.row_group(number).num_rows for number in range(parquet.num_row_groups)]
-    groups = list(_neighbours(sizes, block_rows))
+    blocks = list(_blocks(stream, parquet.metadata))
     if int96:
-        yield from _with_instants(parquet, pq.ParquetFile(stream), groups or [[]], int96)
-    elif not parquet.metadata.num_rows:
-        yield parquet.schema_arrow.empty_table()
+        yield from _tables(parquet.schema_arrow, _with_instants(parquet, pq.ParquetFile(stream), blocks, int96))
     else:
-        for numbers in groups:
-            for batch in parquet.iter_batches(block_rows, numbers):
-                yield pa.Table.from_batches([batch])
+        yield from _tables(parquet.schema_arrow, _batches(parquet, blocks))
 
 
-def _block_rows(metadata: pq.FileMetaData, columns: int) -> int:
-    """How many rows of a file are about a block."""
-    bytes_of_row = max(
-        8 * columns, _stored_bytes(metadata) / max(1, metadata.num_rows), 1
-    )  # more than stored, where values repeat
-    return max(1, int(BLOCK_BYTES / bytes_of_row))
+def _blocks(stream: BinaryIO, metadata: pq.FileMetaData) -> Iterator[Block]:
+    """The row groups of a file, some at a time: Arrow keeps the pages of all that it was asked for to their end."""
+    numbers, total, most = list[int](), 0, 0
+    for number in range(metadata.num_row_groups):
+        size, rows = metadata.row_group(number).num_rows, rows_of_block(stream, metadata, number)
+        if numbers and total + size > min(most, rows):
+            yield Block(most, numbers)
+            numbers, total = [], 0
+        most = min(most, rows) if numbers else rows
+        numbers.append(number)
+        total += size
+    if numbers:
+        yield Block(most, numbers)
+
+
+def _batches(parquet: pq.ParquetFile, blocks: Iterable[Block]) -> Iterator[pa.RecordBatch]:
+    for block in blocks:
+        yield from parquet.iter_batches(block.rows, block.groups)
+
+
+def _tables(schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:
+    """The rows of batches in tables of about a block; at least one table."""
+    parts, size, is_empty = list[pa.RecordBatch](), 0, True
+    for batch in map(_without_dictionaries, batches):
+        batch_size = max(batch.nbytes, NUMBER_BYTES * batch.num_rows * batch.num_columns)
+        if parts and size + batch_size > BLOCK_BYTES:
+            yield pa.Table.from_batches(parts)
+            parts, size = [], 0
+        parts.append(batch)
+        size, is_empty = size + batch_size, False
+    if parts or is_empty:
+        yield pa.Table.from_batches(parts) if parts else schema.empty_table()
+
+
+def _without_dictionaries(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """A batch with the values that its columns stand for: what they take in memory is counted."""
+    columns = [
+        values.dictionary_decode() if pa.types.is_dictionary(values.type) else values for values in batch.columns
+    ]
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
 
 def _stored_bytes(metadata: pq.FileMetaData) -> int:
@@ -80,8 +121,8 @@ def _stored_bytes(metadata: pq.FileMetaData) -> int:
 
 
 def _with_instants(
-    parquet: pq.ParquetFile, fine: pq.ParquetFile, groups: Sequence[Sequence[int]], int96: Sequence[int]
-) -> Iterator[pa.Table]:
+    parquet: pq.ParquetFile, fine: pq.ParquetFile, blocks: Sequence[Block], int96: Sequence[int]
+) -> Iterator[pa.RecordBatch]:
     """The rows of row groups with INT96 as instants, or as texts where a column has digits beyond the microsecond.
 
     Read once more in nanoseconds, since Arrow gives one unit of all columns, and before to see which column has some.
@@ -89,39 +130,20 @@ def _with_instants(
     Args:
         parquet: The file, with instants in microseconds.
         fine: The file, with instants in nanoseconds.
-        groups: The numbers of the row groups of each table.
+        blocks: The row groups.
         int96: The places of the columns.
     """
     texts = set[int]()
-    for numbers in groups:
-        rows, nanoseconds = (_read_groups(each, numbers) for each in (parquet, fine))
+    for rows, nanoseconds in zip(_batches(parquet, blocks), _batches(fine, blocks), strict=True):
         texts |= {place for place in int96 if _digits_beyond(rows.column(place), nanoseconds.column(place)).any()}
-    for numbers in groups:
-        rows, nanoseconds = (_read_groups(each, numbers) for each in (parquet, fine))
+    for rows, nanoseconds in zip(_batches(parquet, blocks), _batches(fine, blocks), strict=True):
+        columns = rows.columns
         for place in int96:
-            instants = _int96_instants(rows.column(place), nanoseconds.column(place), is_text=place in texts)
-            rows = rows.set_column(place, rows.column_names[place], instants)
-        yield rows
+            columns[place] = _int96_instants(columns[place], nanoseconds.column(place), is_text=place in texts)
+        yield pa.RecordBatch.from_arrays(columns, names=rows.schema.names)
 
 
-def _read_groups(parquet: pq.ParquetFile, numbers: Sequence[int]) -> pa.Table:
-    return parquet.read_row_groups(numbers) if numbers else parquet.schema_arrow.empty_table()
-
-
-def _neighbours(sizes: Sequence[int], most: int) -> Iterator[list[int]]:
-    """The places of neighbouring sizes that are at most `most` together, or one."""
-    numbers, total = list[int](), 0
-    for number, size in enumerate(sizes):
-        if numbers and total + size > most:
-            yield numbers
-            numbers, total = [], 0
-        numbers.append(number)
-        total += size
-    if numbers:
-        yield numbers
-
-
-def _int96_instants(microseconds: pa.ChunkedArray, nanoseconds: pa.ChunkedArray, *, is_text: bool) -> pa.ChunkedArray:
+def _int96_instants(microseconds: pa.Array, nanoseconds: pa.Array, *, is_text: bool) -> pa.Array:
     """INT96 as instants. Arrow cuts them to the microsecond, and those in nanoseconds end in the year 2262.
 
     Instants with digits beyond the microsecond stay texts with all of their digits: they are refused, by name.
@@ -130,13 +152,13 @@ def _int96_instants(microseconds: pa.ChunkedArray, nanoseconds: pa.ChunkedArray,
         return microseconds.cast(pa.timestamp("us", "UTC"))
     digits = pa.array([f"{number:03d}Z" for number in _digits_beyond(microseconds, nanoseconds).tolist()], pa.string())
     texts = pc.replace_substring(pc.strftime(microseconds, "%Y-%m-%dT%H:%M:%S"), "Z", "")
-    return pa.chunked_array([pc.binary_join_element_wise(texts.combine_chunks(), digits, "")])
+    return pc.binary_join_element_wise(texts, digits, "")
 
 
-def _digits_beyond(microseconds: pa.ChunkedArray, nanoseconds: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+def _digits_beyond(microseconds: pa.Array, nanoseconds: pa.Array) -> npt.NDArray[np.int64]:
     """The nanoseconds of each instant beyond its microseconds."""
     coarse, fine = (
-        values.combine_chunks().cast(pa.int64()).fill_null(0).to_numpy() for values in (microseconds, nanoseconds)
+        values.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False) for values in (microseconds, nanoseconds)
     )
     return np.asarray(fine - coarse * 1000)  # both overflow alike
 

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.source import SOURCE_ENDINGS, Source
 from nightshift.errors import DataError, TransientError
-from nightshift.lake import json_lines, landed_bytes, landed_rows, parquet, source_formats
+from nightshift.lake import json_lines, landed_bytes, landed_rows, parquet, parquet_values, source_formats
 from nightshift.lake.catalog import Lake
 from nightshift.lake.files import local_path
 from nightshift.lake.landed_bytes import LandedBytes
@@ -54,7 +54,7 @@ ROWS = st.lists(
 def small_blocks(size: int) -> Iterator[None]:
     """Files are read in blocks of so many bytes, and tables of few rows are staged."""
     with pytest.MonkeyPatch.context() as patch:
-        for module in (landed_bytes, json_lines, source_formats):
+        for module in (landed_bytes, json_lines, source_formats, parquet_values):
             patch.setattr(module, "BLOCK_BYTES", size)
         patch.setattr(parquet, "MAX_ROWS_IN_MEMORY", size)
         yield
