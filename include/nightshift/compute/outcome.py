@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 
 from nightshift.compute.job import TRANSIENT, JobResult
 from nightshift.errors import TerminalError, TransientError
-from nightshift.json_documents import parse_object
+from nightshift.json_documents import parse_as
 from nightshift.lake.files import read_bytes, write_bytes
 from nightshift.lake.staging import JOBS, staging_folder
 from nightshift.settings import Settings
@@ -71,8 +71,7 @@ def read_outcome(uri: str) -> JobOutcome | None:
     except FileNotFoundError:
         return None
     fields, fix = {"staged": list, "error": str, "transient": bool}, "run the task again: each attempt has its own file"
-    outcome = parse_object(content, uri, fields, fix)
-    return JobOutcome(tuple(outcome["staged"]), outcome["error"], outcome["transient"])
+    return parse_as(content, uri, JobOutcome, fields, fix)
 
 
 def job_result(job: str, outcome: JobOutcome | None, code: int | None, last_line: str) -> JobResult:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 import pyarrow as pa
 
 from nightshift.errors import FullDiskError, NotYetAvailable, TerminalError
-from nightshift.json_documents import parse_object
+from nightshift.json_documents import parse_as
 from nightshift.lake.catalog import Lake
 from nightshift.lake.damage import MANIFEST
 from nightshift.lake.files import as_uri, file_sizes, list_files, read_bytes, remove, write_bytes
@@ -188,7 +188,7 @@ def load_staged(folder: str) -> Staged:
             where=folder,
             fix=fix,
         ) from None
-    return Staged.from_json(parse_object(content, uri, MANIFEST_FIELDS, fix))
+    return parse_as(content, uri, Staged, MANIFEST_FIELDS, fix)
 
 
 def published_inputs(lake: Lake, spec: TableSpec, day: date) -> dict[str, str]:

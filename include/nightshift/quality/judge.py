@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from nightshift.json_documents import parse_object
+from nightshift.json_documents import parse_as
 from nightshift.lake.files import read_bytes, write_bytes
 from nightshift.lake.staging import read_staged, stage_parts
 from nightshift.lake.tables import Layer, TableSpec, table_spec
@@ -84,8 +84,7 @@ def read_judgement(staged: Staged) -> Judgement:
         {"verdict": dict, "page": str, "locations": list},
         "clear the task that stages the set and run it again",
     )
-    content = parse_object(read_bytes(uri), uri, fields, fix)
-    return Judgement(Verdict.from_json(content["verdict"]), content["page"], tuple(content["locations"]))
+    return parse_as(read_bytes(uri), uri, Judgement, fields, fix)
 
 
 def _rows(staged: Staged, spec: TableSpec, contract: Contract, spark: SparkSession | None) -> StagedRows:

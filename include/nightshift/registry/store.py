@@ -35,6 +35,7 @@ from nightshift.registry.package import (
     verify_digest,
 )
 from nightshift.registry.reference import ModelReference
+from nightshift.registry.stored_expectation import parse_expectation
 from nightshift.settings import Settings
 from nightshift.state import open_state
 
@@ -45,6 +46,7 @@ TRAINED = "nightshift.trained_from", "nightshift.trained_before"
 # Tags of the registered model: the event that each alias is confirmed to agree with.
 CONFIRMED_EVENT_TAGS = {CHAMPION: "nightshift.settled", CHALLENGER: "nightshift.settled.challenger"}
 ARTIFACT, LINEAGE, DEFINITION, EXPECTATION = "model", "lineage", "definition", "expectation"
+EXPECTATION_FILE = "expectation.json"
 MLFLOW_PARENT_RUN_ID = "mlflow.parentRunId"
 
 
@@ -140,21 +142,23 @@ class Registry:
 
     def log_expectation(self, run_id: str, expectation: dict[str, Any]) -> None:
         """Stores the performance to expect of nights that a run's model will score."""
-        self._upload(run_id, EXPECTATION, {"expectation.json": json.dumps(expectation).encode()})
+        self._upload(run_id, EXPECTATION, {EXPECTATION_FILE: json.dumps(expectation).encode()})
 
     def expectation(self, number: int) -> dict[str, Any] | None:
         """The performance to expect of a version's nights; None if there is no such version or expectation.
 
         Raises:
-            TerminalError: If the version's files cannot be read.
+            TerminalError: If the version's files cannot be read, or are damaged.
         """
         if (version := self.versions().get(number)) is None:
             return None
         artifacts = {file.path for file in self.client.list_artifacts(version.run_id)}
         if ARTIFACT in artifacts and EXPECTATION not in artifacts:
             return None  # it was trained before expectations were stored
-        files = self._download(version.run_id, EXPECTATION, "expectation", "restore the artifact store")
-        return dict(json.loads(files["expectation.json"]))
+        fix = "restore the artifact store"
+        files = self._download(version.run_id, EXPECTATION, "expectation", fix)
+        where = f"run {version.run_id}: {EXPECTATION}/{EXPECTATION_FILE}"
+        return parse_expectation(files.get(EXPECTATION_FILE, b""), where, fix)
 
     def has_run(self, run_id: str) -> bool:
         """Whether MLflow has a run, deleted or not."""
