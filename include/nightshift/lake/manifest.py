@@ -34,7 +34,7 @@ def read_manifest(uri: str) -> dict[str, int | None]:
         return PartsManifest.model_validate(json.loads(read_bytes(uri), object_pairs_hook=unique_keys)).parts
     except FileNotFoundError:
         raise NotYetAvailable("the manifest has not landed", where=uri) from None
-    except ValueError as error:  # those of pydantic, too
+    except (ValueError, RecursionError) as error:  # those of pydantic, too, and brackets without end
         raise DataError(
             f"not a manifest: {_reason(error)}",
             where=uri,
@@ -43,8 +43,8 @@ def read_manifest(uri: str) -> dict[str, int | None]:
         ) from None
 
 
-def _reason(error: ValueError) -> str:
+def _reason(error: ValueError | RecursionError) -> str:
     if not isinstance(error, ValidationError):
-        return first_line(error)
+        return "nested too deeply" if isinstance(error, RecursionError) else first_line(error)
     first = error.errors()[0]
     return ": ".join(filter(None, [".".join(map(str, first["loc"])), first["msg"]]))

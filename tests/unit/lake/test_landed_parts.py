@@ -143,6 +143,11 @@ def test_a_manifest_lists_the_parts_with_their_rows(tmp_path: Path) -> None:
         ("[]", "not a manifest"),
         ("{", "not a manifest"),
         ("", "not a manifest"),
+        ("[" * 200_000, "not a manifest: nested too deeply"),
+        ('{"parts": {"0.csv": ' + "9" * 9999 + "}}", "not a manifest: Exceeds the limit (4300 digits)"),
+        (manifest({"0.csv": [1]}), "not a manifest: parts.0.csv"),
+        (manifest({"0.csv": True}), "not a manifest: parts.0.csv"),
+        (manifest(None), "not a manifest: parts"),
         ('{"parts": {"0.csv": 2, "0.csv": 1, "1.csv": 1}}', "not a manifest: the key '0.csv' stands twice"),
     ],
 )
