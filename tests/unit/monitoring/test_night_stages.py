@@ -16,6 +16,7 @@ import pytest
 
 from nightshift.definition.retrain import Retrain
 from nightshift.definition.value import Value
+from nightshift.errors import TerminalError
 from nightshift.lake import key_shares
 from nightshift.lake.files import local_path
 from nightshift.lake.publish import publish
@@ -27,7 +28,7 @@ from nightshift.registry.calibration import Sigmoid
 from nightshift.settings import Settings
 from nightshift.stages.decide import decide, replay_policy, unmonitored_nights
 from nightshift.stages.estimate import estimate_performance
-from nightshift.stages.outcomes import measure_outcomes
+from nightshift.stages.outcomes import expected_performance, measure_outcomes
 from nightshift.stages.register import promote
 from nightshift.stages.report import write_report
 from nightshift.types import Measurement
@@ -95,6 +96,18 @@ def version(project: Project, number: int) -> int:
     )
     project.registry.log_expectation(training.run_id, expected.to_json())
     return promote(project, training, "passed").number
+
+
+def test_a_damaged_expectation_of_a_version_is_one_line(project: Project) -> None:
+    training = trained(project, 1)
+    number = promote(project, training, "passed").number
+    band = {"roc_auc": {"value": "high", "bound": None}}
+    project.registry.log_expectation(training.run_id, {"realized": band, "estimated": {}, "calibration": {}})
+    with pytest.raises(TerminalError) as caught:
+        expected_performance(project, number)
+    where = f"run {training.run_id}: expectation/expectation.json"
+    problem = "the file is damaged: `realized` has a value of another type"
+    assert str(caught.value) == f"{where}: {problem}; fix: restore the artifact store"
 
 
 def rows(project: Project, monitor: str, number: int, subject: str = "night") -> dict[str, dict[str, Any]]:
