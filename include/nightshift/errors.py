@@ -59,6 +59,10 @@ class FullDiskError(TransientError):
     """No space is left where something has to be written: there may be some later."""
 
 
+class ReadOnlyError(TerminalError):
+    """Something has to be written where this process may not write."""
+
+
 class NotConfiguredError(TerminalError):
     """Something that this environment does not say how to reach, such as a database."""
 

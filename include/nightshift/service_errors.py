@@ -1,4 +1,4 @@
-"""What object stores, AWS and databases answer when they do not do what was asked, as one clear line each."""
+"""What disks, object stores, AWS and databases answer when they do not do what was asked, as one clear line each."""
 
 from __future__ import annotations
 
@@ -6,7 +6,15 @@ import errno
 import re
 from collections.abc import Iterator
 
-from nightshift.errors import FullDiskError, NightshiftError, TerminalError, TransientError, first_line, shown
+from nightshift.errors import (
+    FullDiskError,
+    NightshiftError,
+    ReadOnlyError,
+    TerminalError,
+    TransientError,
+    first_line,
+    shown,
+)
 
 # Arrow's errors are an OSError with such a text. Of a HEAD request it knows the HTTP status alone.
 ARROW = re.compile(r"AWS Error (?P<code>\w+)(?: \(HTTP status (?P<status>\d+)\))? during (?P<call>\w+) operation: (.*)")
@@ -14,9 +22,21 @@ ARROW_PLACE = re.compile(r"key '(?P<key>[^']*)' in bucket '(?P<bucket>[^']*)'")
 # How Arrow says a code that it has no word for.
 ARROW_UNKNOWN = re.compile(r"ExceptionName: (?P<code>\w+)")
 
-NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
+NO_SPACE = {errno.ENOSPC: "no space is left on the disk", errno.EDQUOT: "the disk quota is used up"}
+READ_ONLY = {errno.EROFS: "the disk is read-only"}
+NOT_PERMITTED = dict.fromkeys((errno.EACCES, errno.EPERM), "this user may not write there")
+MORE_SPACE = "free space, or give the disk more, then run this again: nothing unfinished was published"
+WRITABLE = "make it writable for this user, then run this again: nothing unfinished was published"
+# Of an error that another process reports, such as Spark's or DuckDB's, only the system's own text is there.
+IN_TEXT = {
+    "No space left on device": errno.ENOSPC,
+    "Disk quota exceeded": errno.EDQUOT,
+    "Read-only file system": errno.EROFS,
+    "failed to offload data block": errno.ENOSPC,  # DuckDB takes no more of a disk than is free when it begins
+}
+QUOTED_PATH = re.compile(r"'(/[^']*)'|\"(/[^\"]*)\"")
 SQLITE_FULL = re.compile(r"disk I/O error|database or disk is full")
-MORE_DISK = "give the disk more, then run this again: nothing was published"
+SQLITE_READ_ONLY = re.compile(r"attempt to write a readonly database")
 
 # What to do, by what the answer's code contains, or by its HTTP status; codes are compared without case and
 # underscores. An answer's text decides nothing: it may name any key, address or port.
@@ -69,21 +89,68 @@ def explain(error: BaseException) -> NightshiftError | None:
             unknown = ARROW_UNKNOWN.search(answer[4])
             code = unknown["code"] if unknown else answer["code"]
             return _classified(f"{answer['code']} {answer[4]}", code, answer["status"], where)
-        if isinstance(cause, OSError) and cause.errno in NO_SPACE:
-            file = str(cause.filename) if cause.filename else None
-            return FullDiskError("no space is left on the disk", where=file, fix=f"free space, or {MORE_DISK}")
+        if disk := explain_disk(cause):
+            return disk
         module = type(cause).__module__
         if module.startswith("botocore."):
             code = getattr(cause, "response", {}).get("Error", {}).get("Code", type(cause).__name__)
             return _classified(f"{code} {first_line(cause)}", code, None, "AWS")
         if module.startswith("sqlalchemy.") and type(cause).__name__ == "OperationalError":
             line = first_line(getattr(cause, "orig", None) or cause)
-            if SQLITE_FULL.search(line):
-                fix = f"free space on its disk, or {MORE_DISK}; if there is some, look in the system's log"
-                return FullDiskError(f"the database cannot be written: {line}", fix=fix)
             problem = f"the database does not answer: {line}"
             return TransientError(problem, fix="start it, or correct the setting that names it; then run this again")
     return None
+
+
+def explain_disk(error: BaseException, where: str | None = None) -> FullDiskError | ReadOnlyError | None:
+    """What a local disk, or a database in a file on it, answers to a write, as one clear line; None of another answer.
+
+    Args:
+        error: An exception; not those that it was raised from.
+        where: What was to be written; as the error says it if None.
+    """
+    if isinstance(error, OSError) and error.errno is not None:
+        if where is not None and error.errno in NOT_PERMITTED:
+            return ReadOnlyError(NOT_PERMITTED[error.errno], where=where, fix=WRITABLE)
+        return _disk_error(error.errno, where or _path_in(error))
+    kind = type(error).__name__
+    if kind not in {"OperationalError", "DatabaseError"}:  # of sqlite3, and of SQLAlchemy, which wraps it
+        return None
+    line = first_line(getattr(error, "orig", None) or error)
+    if SQLITE_FULL.search(line):
+        fix = f"{MORE_SPACE}; if there is some, look in the system's log"
+        return FullDiskError(f"the database cannot be written: {line}", where=where, fix=fix)
+    if SQLITE_READ_ONLY.search(line):
+        return ReadOnlyError(f"the database cannot be written: {line}", where=where, fix=WRITABLE)
+    return None
+
+
+def explain_text(text: str, where: str | None = None) -> FullDiskError | ReadOnlyError | None:
+    """What a disk answered to a write of another process, by the text of its error; None of another text.
+
+    Args:
+        text: The error's text.
+        where: What was to be written, if the text does not say it.
+    """
+    line = next((line for line in text.splitlines() if any(words in line for words in IN_TEXT)), "")
+    code = next((code for words, code in IN_TEXT.items() if words in line), None)
+    return None if code is None else _disk_error(code, _path_in(line) or where)
+
+
+def _disk_error(code: int, where: str | None) -> FullDiskError | ReadOnlyError | None:
+    if code in NO_SPACE:
+        return FullDiskError(NO_SPACE[code], where=where, fix=MORE_SPACE)
+    if code in READ_ONLY:
+        return ReadOnlyError(READ_ONLY[code], where=where, fix=WRITABLE)
+    return None
+
+
+def _path_in(error: OSError | str) -> str | None:
+    """The file that an error names; Arrow's names it in its text."""
+    if isinstance(error, OSError) and error.filename:
+        return str(error.filename)
+    path = QUOTED_PATH.search(str(error))
+    return (path[1] or path[2]) if path else None
 
 
 def _classified(answer: str, code: str, status: str | None, where: str) -> NightshiftError:

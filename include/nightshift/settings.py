@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, f
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from nightshift.errors import TerminalError
+from nightshift.service_errors import explain_disk
 from nightshift.settings_names import (
     PREFIX,
     first_blank,
@@ -43,11 +44,14 @@ def make_folder(folder: Path, fix: str) -> Path:
         fix: What to do if it cannot be made.
 
     Raises:
-        TerminalError: If it cannot be made.
+        FullDiskError: If no space is left on the disk.
+        TerminalError: If it cannot be made for another reason.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
+        if disk := explain_disk(error):
+            raise disk from None
         raise TerminalError(
             "the folder cannot be made",
             where=str(folder),

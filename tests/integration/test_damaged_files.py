@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
 from nights import run_night
 from unit.cli.commands import Command, commands_in_this_process
+from unit.lake.test_damage import flip
 from unit.registry.trainings import promoted
 
 from nightshift.errors import TerminalError
@@ -31,15 +31,6 @@ pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("jobs_in_this_process")
 FIRST, BUILT, BEFORE, NIGHT = date(2024, 1, 1), date(2024, 1, 8), date(2024, 1, 9), date(2024, 1, 10)
 # The columns that name what a row was made from: computed again, it is made from files that were written again.
 MADE_FROM = {"features_snapshot", "made_from", "run_id"}
-
-
-def flip(file: Path) -> None:
-    """Other bytes within a page, of which the rest of the file knows nothing."""
-    content = bytearray(file.read_bytes())
-    page = pq.ParquetFile(file).metadata.row_group(0).column(0)
-    place = (page.dictionary_page_offset or page.data_page_offset) + page.total_compressed_size - 4
-    content[place] ^= 0xFF
-    file.write_bytes(content)
 
 
 DAMAGES: dict[str, Callable[[Path], object]] = {

@@ -10,6 +10,7 @@ from nightshift.alerts.alert import Alert
 from nightshift.alerts.channels import CHANNELS
 from nightshift.errors import NightshiftError, TerminalError
 from nightshift.json_documents import parse_object, readable_objects
+from nightshift.service_errors import explain
 from nightshift.settings import Settings
 from nightshift.state import State, open_state
 
@@ -33,7 +34,7 @@ def deliver(alert: Alert, settings: Settings) -> list[str]:
             return []
         delivered.append("record")
     except (NightshiftError, OSError) as error:
-        log.error("alert %s could not be recorded: %s", alert.incident, error)
+        log.error("alert %s could not be recorded: %s", alert.incident, explain(error) or error)
     for name, channel in CHANNELS.items():
         if (send := channel(settings.alerts)) is None:
             continue

@@ -8,6 +8,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 
 from nightshift import errors
@@ -18,9 +19,10 @@ from nightshift.compute.lost_processes import end_with_jvm, lost_process
 from nightshift.compute.outcome import JobOutcome, write_outcome
 from nightshift.errors import DamagedFileError, NightshiftError, TerminalError, TransientError
 from nightshift.lake.damage import reworded
-from nightshift.service_errors import explain
+from nightshift.service_errors import explain, explain_text
 from nightshift.types import Staged
 
+SPARK_DISKS = "a disk of Spark's local folders (spark.local.dir, SPARK_LOCAL_DIRS) or of the warehouse"
 OURS = re.compile(r"nightshift\.errors\.(?P<kind>\w+): ")  # how a Python worker prints an error of ours
 
 
@@ -39,7 +41,7 @@ def run(parser: argparse.ArgumentParser, stage: Callable[[argparse.Namespace], S
     outcome, code = _outcome(stage, arguments)
     try:
         _leave(outcome, arguments.outcome)
-    except OSError as error:
+    except (OSError, NightshiftError) as error:
         code = TRANSIENT
         _print_error(f"how the job ended cannot be written: {error}")
     if code:
@@ -88,7 +90,7 @@ def _outcome(
         if lost := lost_process(error):
             return JobOutcome(error=str(lost), transient=True), TRANSIENT
         is_spark = isinstance(error, PySparkException)
-        if explained := _of_worker(error) if is_spark else explain(error):
+        if explained := _of_worker(error) if is_spark or isinstance(error, Py4JJavaError) else explain(error):
             transient = isinstance(explained, TransientError)
             return JobOutcome(error=str(explained), transient=transient), TRANSIENT if transient else TERMINAL
         if is_spark:
@@ -107,4 +109,4 @@ def _of_worker(error: Exception) -> NightshiftError | None:
         if kind is DamagedFileError:
             return reworded(line[ours.end() :])
         return (TransientError if issubclass(kind, TransientError) else TerminalError)(line[ours.end() :])
-    return explain(OSError(line))
+    return explain(OSError(line)) or explain_text(str(error), SPARK_DISKS)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import date
 from types import MappingProxyType
 
 import pyarrow as pa
+from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame
 
 from nightshift.lake.catalog import Lake
+from nightshift.lake.files import list_files, remove
 from nightshift.lake.parquet import batches_to_tables, write_files
 from nightshift.lake.staging import seal, staging_folder
 from nightshift.lake.tables import TableSpec
@@ -53,7 +56,13 @@ class StagingWriter:
                 files = write_files(spec, through(table), folder)
                 yield pa.RecordBatch.from_pydict({"file": list(files), "rows": list(files.values())})
 
-        self.files.update(map(tuple, rows.mapInArrow(write, "file string, rows bigint").collect()))
+        try:
+            self.files.update(map(tuple, rows.mapInArrow(write, "file string, rows bigint").collect()))
+        except PySparkException:  # no attempt writes here again, and the disk may be full
+            for file in list_files(folder):
+                with suppress(OSError):
+                    remove(file)
+            raise
 
     def seal(self, first: date, last: date) -> Staged:
         """Declares the folder complete for the dates from `first` to `last`."""

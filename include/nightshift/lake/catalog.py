@@ -17,10 +17,10 @@ from sqlalchemy.exc import OperationalError
 
 from nightshift.aws import pyiceberg_properties
 from nightshift.errors import NotYetAvailable, TerminalError
-from nightshift.lake.files import as_uri, local_path
+from nightshift.lake.files import as_uri, local_path, writing
 from nightshift.lake.format import require_known_format
 from nightshift.lake.tables import Layer, TableSpec
-from nightshift.service_errors import explain_at
+from nightshift.service_errors import explain_at, explain_disk
 from nightshift.settings import Settings
 from nightshift.state import open_state
 
@@ -113,6 +113,23 @@ class Lake:
         """Locks a table for one writer: those on other machines too, if they share the state."""
         with open_state(self.settings).lock(name):
             yield
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Says which disk does not write within, and why: that of the warehouse, or of a catalog in a file.
+
+        Raises:
+            FullDiskError: If no space is left.
+            ReadOnlyError: If this process may not write there.
+        """
+        try:
+            with writing(self.warehouse):
+                yield
+        except OperationalError as error:
+            uri = self.settings.catalog_uri or self.settings.catalog.type
+            if disk := explain_disk(error, make_url(uri).render_as_string(hide_password=True) if "://" in uri else uri):
+                raise disk from None
+            raise
 
     @property
     def _is_here(self) -> bool:

@@ -13,8 +13,8 @@ import pyarrow as pa
 from pyarrow import fs
 
 from nightshift.aws import s3_file_system
-from nightshift.errors import FullDiskError, TerminalError
-from nightshift.service_errors import NO_SPACE
+from nightshift.errors import TerminalError
+from nightshift.service_errors import explain_disk
 
 
 def as_uri(location: str | Path) -> str:
@@ -131,19 +131,41 @@ def _file_infos(uri: str) -> dict[str, fs.FileInfo]:
 
 
 @contextmanager
-def needs_space(uri: str) -> Iterator[None]:
-    """Says where no space is left for what is written within.
+def writing(uri: str) -> Iterator[None]:
+    """Says what a disk does not write within, and why.
 
     Raises:
-        FullDiskError: If so.
+        FullDiskError: If no space is left.
+        ReadOnlyError: If this process may not write there.
     """
     try:
         yield
     except OSError as error:
-        if error.errno not in NO_SPACE:
+        if disk := explain_disk(error, uri):
+            raise disk from None
+        raise
+
+
+@contextmanager
+def _complete_file(uri: str) -> Iterator[tuple[fs.FileSystem, str]]:
+    """A file that is there, complete, once it is written within; on local disks it is renamed, else put at once.
+
+    Yields:
+        The file system, and the path to write to.
+    """
+    system, path = open_fs(uri)
+    is_local = isinstance(system, fs.LocalFileSystem)
+    target = f"{path}.part" if is_local else path
+    with writing(uri):
+        make_folder_of(uri)
+        try:
+            yield system, target
+        except OSError:
+            if is_local:  # so that there is space for others
+                remove(target)
             raise
-        fix = "free space, or give the disk more; nothing was published, and the next attempt writes it again"
-        raise FullDiskError("no space is left on the disk", where=uri, fix=fix) from None
+        if is_local:
+            system.move(target, path)
 
 
 def write_bytes(uri: str, content: bytes) -> None:
@@ -151,25 +173,19 @@ def write_bytes(uri: str, content: bytes) -> None:
 
     On local disks a finished file is renamed; object stores have an atomic put.
     """
-    make_folder_of(uri)
-    system, path = open_fs(uri)
-    target = f"{path}.part" if isinstance(system, fs.LocalFileSystem) else path
     # Arrow compresses what ends with .gz unless it is told not to.
-    with needs_space(uri), system.open_output_stream(target, compression=None) as stream:
+    with _complete_file(uri) as (system, path), system.open_output_stream(path, compression=None) as stream:
         stream.write(content)
-    if target != path:
-        system.move(target, path)
 
 
 def write_file(uri: str, source: Path) -> None:
     """Writes a copy of a local file of any size, atomically like `write_bytes`."""
-    make_folder_of(uri)
-    system, path = open_fs(uri)
-    target = f"{path}.part" if isinstance(system, fs.LocalFileSystem) else path
-    with needs_space(uri), source.open("rb") as file, system.open_output_stream(target, compression=None) as stream:
+    with (
+        source.open("rb") as file,
+        _complete_file(uri) as (system, path),
+        system.open_output_stream(path, compression=None) as stream,
+    ):
         shutil.copyfileobj(file, stream, 2**24)
-    if target != path:
-        system.move(target, path)
 
 
 def read_bytes(uri: str) -> bytes:

@@ -34,7 +34,7 @@ def maintain_tables(
     now = now or datetime.now(UTC)
     counts = {}
     for name in lake.table_names():
-        with lake.lock(name):
+        with lake.lock(name), lake.writing():
             expired = _expire(lake.table(name), now)
         removed = _remove_orphans(lake, name, now)
         counts[name] = {"snapshots": expired, "files": removed}

@@ -15,7 +15,7 @@ from pyarrow.dataset import FileSystemDataset, ParquetFileFormat, ParquetFragmen
 
 from nightshift.errors import DataError
 from nightshift.lake.damage import reading
-from nightshift.lake.files import make_folder_of, needs_space, open_fs
+from nightshift.lake.files import make_folder_of, open_fs, writing
 from nightshift.lake.key_shares import KeyShare
 from nightshift.lake.tables import ROW_NUMBER, TableSpec
 
@@ -45,7 +45,8 @@ def write_files(spec: TableSpec, rows: pa.Table, folder: str) -> dict[str, int]:
     Returns:
         The files as URIs, with their numbers of rows.
     """
-    make_folder_of(f"{folder}/")
+    with writing(folder):
+        make_folder_of(f"{folder}/")
     system, path = open_fs(folder)
     table = rows.select(spec.schema.names).cast(spec.schema)
     by = dict.fromkeys([*spec.partition_columns, *spec.key])
@@ -53,7 +54,7 @@ def write_files(spec: TableSpec, rows: pa.Table, folder: str) -> dict[str, int]:
     written = {}
     for part in _partitions(table, spec.partition_columns):
         name = f"{part[spec.date_column][0]}-{uuid.uuid4().hex}.parquet"
-        with needs_space(folder):
+        with writing(folder):
             pq.write_table(part, f"{path}/{name}", filesystem=system, compression="zstd", write_page_checksum=True)
         written[f"{folder}/{name}"] = part.num_rows
     return written

@@ -12,14 +12,15 @@ from pyiceberg.exceptions import CommitFailedException, ValidationException
 from pyiceberg.io.pyarrow import parquet_files_to_data_files
 from pyiceberg.manifest import DataFile
 from sqlalchemy.exc import OperationalError
-from tenacity import Retrying, before_sleep_log, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from tenacity import Retrying, before_sleep_log, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from nightshift.errors import DataError, TerminalError
+from nightshift.errors import DataError, FullDiskError, ReadOnlyError, TerminalError
 from nightshift.lake.catalog import Lake
 from nightshift.lake.commit import Replacement
 from nightshift.lake.files import exists
 from nightshift.lake.read import WITHOUT_ROWS, dates_without_rows, partition_filter, partition_values
 from nightshift.lake.tables import TableSpec
+from nightshift.service_errors import explain
 from nightshift.types import Staged
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,7 @@ log = logging.getLogger(__name__)
 ATTEMPT = "nightshift.attempt"
 INPUT = "nightshift.input."  # how the properties begin that name a commit's inputs
 MAX_INPUT_PROPERTIES, MAX_PROPERTY_LENGTH = 16, 200
+# What concurrent writers cause; a disk that is full or read-only stays so for longer than a commit waits.
 CONFLICTS = (CommitFailedException, ValidationException, OperationalError)
 
 
@@ -54,19 +56,23 @@ def publish(lake: Lake, spec: TableSpec, staged: Staged, *, replace: bool = True
         raise TerminalError(
             "a staged file no longer exists", where=missing[0], fix="clear the task that stages it and run it again"
         )
-    with lake.lock(spec.name):
+    with lake.lock(spec.name), lake.writing():
         return retry_on_conflict()(_commit, lake, spec, staged, replace)
 
 
 def retry_on_conflict() -> Retrying:
     """Retries a commit that conflicts with a concurrent one."""
     return Retrying(
-        retry=retry_if_exception_type(CONFLICTS),
+        retry=retry_if_exception(_is_conflict),
         wait=wait_random_exponential(multiplier=0.05, max=5),
         stop=stop_after_attempt(12),
         before_sleep=before_sleep_log(log, logging.WARNING),
         reraise=True,
     )
+
+
+def _is_conflict(error: BaseException) -> bool:
+    return isinstance(error, CONFLICTS) and not isinstance(explain(error), FullDiskError | ReadOnlyError)
 
 
 def _commit(lake: Lake, spec: TableSpec, staged: Staged, replace: bool) -> int:

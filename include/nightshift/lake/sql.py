@@ -20,6 +20,7 @@ from nightshift.lake.catalog import Lake
 from nightshift.lake.damage import reading, require_sizes
 from nightshift.lake.in_memory import open_database
 from nightshift.lake.parquet import dataset_of
+from nightshift.service_errors import explain_text
 
 SHOW_TABLES = "see the tables with `show all tables`"
 # As DuckDB names them: `describe`, `show` and `summarize` are selects, a `pivot` that lists no values is several.
@@ -76,6 +77,8 @@ def run_sql(lake: Lake, query: str) -> tuple[list[str], list[tuple[Any, ...]]]:
         problem = f"the query failed: it reads or writes more than the published tables: {first_line(error)}"
         raise TerminalError(problem, fix=SHOW_TABLES) from None
     except duckdb.Error as error:
+        if disk := explain_text(str(error), tempfile.gettempdir()):  # where it puts what does not fit into memory
+            raise disk from None
         raise TerminalError(f"the query failed: {error}", fix=SHOW_TABLES) from None
 
 

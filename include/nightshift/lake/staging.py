@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from datetime import date
 from types import MappingProxyType
 
@@ -19,6 +20,7 @@ from nightshift.lake.files import as_uri, file_sizes, list_files, read_bytes, re
 from nightshift.lake.parquet import read_files, write_files
 from nightshift.lake.read import Partition, published_partitions
 from nightshift.lake.tables import TableSpec
+from nightshift.service_errors import explain
 from nightshift.types import Staged
 
 MANIFEST_FIELDS = {"table": str, "attempt": str, "location": str, "files": list, "rows": int, "first": str, "last": str}
@@ -101,13 +103,9 @@ class Attempt:
             FullDiskError: If there is no space for them; what was written of the attempt is removed.
         """
         row_counts: dict[str, int] = {}
-        try:
+        with cleared_if_full(self._folder):
             for part in parts:
                 row_counts |= write_files(self._spec, part, self._folder)
-        except FullDiskError:  # so that there is space for others, and for the next attempt
-            for file in list_files(self._folder):
-                remove(file)
-            raise
         return row_counts
 
     def seal(
@@ -163,8 +161,26 @@ def seal(
     rows = sum(row_counts.values())
     files = tuple(row_counts)
     staged = Staged(table, attempt, folder, files, rows, first, last, inputs, dict(split), tuple(without_rows))
-    write_bytes(f"{folder}/{MANIFEST}", json.dumps(staged.to_json()).encode())
+    with cleared_if_full(folder):
+        write_bytes(f"{folder}/{MANIFEST}", json.dumps(staged.to_json()).encode())
     return staged
+
+
+@contextmanager
+def cleared_if_full(folder: str) -> Iterator[None]:
+    """Removes what was written of an attempt if there is no space for it: others need it, and so does the next attempt.
+
+    Args:
+        folder: The attempt's folder.
+    """
+    try:
+        yield
+    except Exception as error:
+        if isinstance(explain(error), FullDiskError):
+            for file in list_files(folder):
+                with suppress(OSError):
+                    remove(file)
+        raise
 
 
 def staged_sizes(staged: Staged) -> dict[str, int]:

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 from sqlalchemy.exc import OperationalError
 
-from nightshift.errors import FullDiskError, TerminalError, TransientError, first_line
+from nightshift.errors import FullDiskError, ReadOnlyError, TerminalError, TransientError, first_line
 from nightshift.service_errors import explain
 
 # It prints a page of stack trace for a locked database; the error says it in a line.
@@ -103,8 +103,8 @@ class Client:
         try:
             yield
         except (MlflowException, OperationalError) as error:
-            if isinstance(full := explain(error), FullDiskError):
-                raise full from None
+            if isinstance(disk := explain(error), FullDiskError | ReadOnlyError):
+                raise type(disk)(disk.problem, where=disk.where or self.address, fix=disk.fix) from None
             where, line = self.address, first_line(error).replace(self._secret, ":***@")
             if isinstance(error, MlflowException) and error.error_code not in UNAVAILABLE_CODES:
                 raise MlflowRefusal(line, error.error_code, where) from None
