@@ -1,17 +1,20 @@
 from __future__ import annotations
 
+import errno
 from argparse import ArgumentParser, Namespace
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
 import pytest
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException, PythonException
 
-from nightshift.compute.driver import reason, run
+from nightshift.compute.driver import SPARK_DISKS, reason, run
 from nightshift.compute.job_log import progress
 from nightshift.compute.outcome import JobOutcome, read_outcome
 from nightshift.errors import TerminalError, TransientError
+from nightshift.service_errors import MORE_SPACE, WRITABLE
 from nightshift.types import Staged
 
 NIGHT = date(2024, 1, 5)
@@ -48,6 +51,23 @@ nightshift.errors.{ours}
 """
 
 
+class JavaFailure(Py4JJavaError):
+    """How py4j tells of an error in the JVM, as of Spark's local folders."""
+
+    def __init__(self, cause: str) -> None:
+        self.cause = cause
+
+    def __str__(self) -> str:
+        aborted = f"Lost task 0.0 in stage 0.0 (TID 0) (192.0.2.2 executor driver): {self.cause}"
+        return (
+            f"An error occurred while calling o43.count.\n: org.apache.spark.SparkException: {aborted}\n\tat a.B.c(D)"
+        )
+
+
+FULL = f"no space is left on the disk; fix: {MORE_SPACE}"
+READ_ONLY = f"the disk is read-only; fix: {WRITABLE}"
+
+
 def failing(error: Exception) -> Stage:
     def stage(arguments: Namespace) -> list[Staged]:
         raise error
@@ -72,6 +92,11 @@ def test_a_job_leaves_the_sets_it_staged_in_their_order(
         (PythonException(worker_trace("DataError: a.parquet: is damaged")), "a.parquet: is damaged", False, 2),
         (PythonException(worker_trace("NotYetAvailable: not yet; fix: wait")), "not yet; fix: wait", True, 75),
         (KeyError("load"), "KeyError: 'load'", False, 1),
+        (JavaFailure("java.io.IOException: No space left on device"), f"{SPARK_DISKS}: {FULL}", True, 75),
+        (JavaFailure("java.io.IOException: '/mnt/a b': Read-only file system"), f"/mnt/a b: {READ_ONLY}", False, 2),
+        (PythonException(worker_trace(f"FullDiskError: s: {FULL}")), f"s: {FULL}", True, 75),
+        (PythonException(worker_trace(f"ReadOnlyError: s: {READ_ONLY}")), f"s: {READ_ONLY}", False, 2),
+        (OSError(errno.ENOSPC, "No space left on device", "/mnt/a"), f"/mnt/a: {FULL}", True, 75),
     ],
 )
 def test_a_job_that_fails_leaves_one_line_and_whether_another_try_may_help(

@@ -17,10 +17,11 @@ from disks import filled, mounted, read_only
 from nightshift.alerts.alert import Alert
 from nightshift.alerts.deliver import deliver, read_alerts
 from nightshift.alerts.kinds import AlertKind
-from nightshift.errors import FullDiskError, NightshiftError
+from nightshift.errors import FullDiskError, NightshiftError, ReadOnlyError
 from nightshift.lake.catalog import Lake
 from nightshift.lake.files import write_bytes, write_file
 from nightshift.lake.maintenance import maintain
+from nightshift.lake.sql import run_sql
 from nightshift.lake.tables import TableSpec
 from nightshift.project import Project
 from nightshift.replay.landing import land
@@ -81,6 +82,23 @@ def test_what_was_staged_without_space_is_removed(disk: Path, settings: Settings
     with filled(disk, 8 * KIB), pytest.raises(FullDiskError, match=r"staged/raw\.readings/.*: no space is left"):
         publish_rows(lake, readings, SECOND)
     assert sorted((disk / "var" / "warehouse").rglob("*.*")) == before
+
+
+def test_a_warehouse_that_is_read_only_is_read(
+    disk: Path, settings: Settings, tmp_path: Path, readings: TableSpec
+) -> None:
+    """The catalog and the state are on another disk."""
+    here = settings.model_copy(update={"var": tmp_path / "var", "warehouse": str(disk / "warehouse")})
+    lake = Lake(here)
+    publish_rows(lake, readings, FIRST)
+    with read_only(disk):
+        assert run_sql(lake, "select count(*) from raw.readings")[1] == [(1,)]
+        with pytest.raises(
+            ReadOnlyError, match=f"^file://{disk}/warehouse/.*: the disk is read-only; fix: make it writable"
+        ):
+            publish_rows(lake, readings, SECOND)
+    publish_rows(lake, readings, SECOND)
+    assert published_rows(lake, readings) == FIRST | {day(2): sorted(SECOND[day(2)])}
 
 
 def test_a_file_is_written_whole_or_not_at_all(disk: Path, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -16,12 +17,14 @@ from pydantic import SecretStr
 from starlette.testclient import TestClient
 
 from nightshift.lake.publish import publish
+from nightshift.lake.read import data_files
 from nightshift.lake.staging import stage_arrow
 from nightshift.lake.tables import scores_table
 from nightshift.project import Project
 from nightshift.serving.api import make_api
 from nightshift.serving.served_model import RegisteredModel
 from nightshift.settings import ServingSettings
+from unit.lake.test_damage import DAMAGES
 from unit.registry.trainings import Start
 from unit.training.machines import machines
 
@@ -250,6 +253,19 @@ def test_a_score_that_is_not_there(
     assert answer.status_code == status
     with pytest.raises(AssertionError, match=message):
         raise AssertionError(answer.json()["message"])
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_of_scores_is_named(api: TestClient, project: Project, damage: str) -> None:
+    publish_scores(project, "a1")
+    [file] = data_files(project.lake, scores_table(project.definition), NIGHT, NIGHT)
+    DAMAGES[damage][0](Path(file.removeprefix("file://")))
+    answer = api.get(f"/models/tiny/scores/{NIGHT}", params={"machine": "a1"})
+    assert answer.status_code == 500
+    [error] = answer.json()["errors"]
+    assert error["where"] == "scores.tiny of 2024-01-20" and error["problem"].endswith(file)
+    assert error["fix"].startswith("nightshift score tiny --night 2024-01-20; or ")
+    assert api.post("/invocations", json={"dataframe_records": [ROW]}).status_code == 200
 
 
 # ---- whatever is asked
