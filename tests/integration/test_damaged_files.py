@@ -18,7 +18,7 @@ from unit.registry.trainings import promoted
 from nightshift.errors import TerminalError
 from nightshift.lake.read import data_files
 from nightshift.lake.sql import run_sql
-from nightshift.lake.tables import table_spec
+from nightshift.lake.tables import registry_events_table, table_spec
 from nightshift.project import Project
 from nightshift.replay.landing import land
 from nightshift.settings import PROJECT, Settings
@@ -167,3 +167,41 @@ def test_a_job_ends_with_the_line_that_names_the_file_and_its_command_heals_it(
     assert nightshift(*command_in(line)).code == 0
     run(scored)
     assert rows_of(scored, table) == before
+
+
+COMMANDS = {
+    "parity": ("features.tiny", ["parity", "tiny", "--night", str(NIGHT), "--url", "http://127.0.0.1:9"]),
+    "parity of observations": ("raw.plan", ["parity", "tiny", "--night", str(NIGHT), "--url", "http://127.0.0.1:9"]),
+    "thresholds": ("monitoring.tiny", ["replay-policy", "tiny", "--from", str(NIGHT), "--to", str(NIGHT)]),
+    "leakcheck": ("features.tiny", ["leakcheck", "tiny", "--dates", str(NIGHT)]),
+    "skew": ("features.tiny", ["skew", "tiny", "--night", str(NIGHT)]),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_commands_name_the_damaged_file(scored: Project, nightshift: Command, name: str) -> None:
+    table, words = COMMANDS[name]
+    file = files_of(scored, table, NIGHT)[0]
+    content = file.read_bytes()
+    file.unlink()
+    try:
+        ended = nightshift(*words)
+    finally:
+        file.write_bytes(content)
+    assert ended.code == 2 and f"{table} of {NIGHT}: a data file is missing: file://{file}; fix: " in ended.err, ended
+
+
+def test_the_events_of_versions_come_from_a_backup_alone(scored: Project, nightshift: Command) -> None:
+    """Nothing can say again what was decided, so no command goes on without it."""
+    [file] = [
+        Path(file.removeprefix("file://"))
+        for file in data_files(scored.lake, registry_events_table(), date.min, date.max)
+    ][:1]
+    content, champion = file.read_bytes(), nightshift("champion", "tiny").out
+    file.write_bytes(b"")
+    for words in (["champion", "tiny"], ["score", "tiny", "--night", str(NIGHT)], ["train", "tiny"]):
+        ended = nightshift(*words)
+        assert ended.code == 2 and "monitoring.registry_events of 2024-01-05: a data file has 0 of" in ended.err, ended
+        assert ended.err.endswith("; fix: restore the file from a backup\n")
+    file.write_bytes(content)
+    assert nightshift("champion", "tiny").out == champion
