@@ -11,7 +11,7 @@ import pytest
 from pyspark import SparkContext
 
 from nightshift.compute.job import TRANSIENT, Job, JobResult
-from nightshift.compute.outcome import new_outcome_uri, read_outcome
+from nightshift.compute.outcome import job_result, new_outcome_uri, read_outcome
 from nightshift.compute.serve_jobs import run_program
 from nightshift.settings import Settings, get_settings
 
@@ -39,6 +39,7 @@ class SharedSessionJob:
 
     def __init__(self, settings: Settings, job: Job, settings_in_workers: bool) -> None:
         self.settings, self.job, self.settings_in_workers = settings, job, settings_in_workers
+        self.code = 0
         self.outcome = new_outcome_uri(settings, job.name)
 
     def stream(self, write: Callable[[str], None]) -> None:
@@ -57,16 +58,14 @@ class SharedSessionJob:
                 with redirect_stdout(io.StringIO()) as log:
                     code = run_program(program, [*self.job.arguments, "--outcome", self.outcome])
                 assert code in {0, 1, 2, TRANSIENT}, code
+                self.code = code
             finally:
                 get_settings.cache_clear()
                 for line in log.getvalue().splitlines():
                     write(line)
 
     def result(self) -> JobResult:
-        outcome = read_outcome(self.outcome)
-        assert outcome is not None
-        outcome.raise_error()
-        return JobResult(outcome.staged)
+        return job_result(self.job.name, read_outcome(self.outcome), self.code, "")
 
     def kill(self) -> None:
         """It has ended."""

@@ -10,17 +10,19 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from disks import filled, mounted
 from nights import run_night
 from unit.cli.commands import Command, commands_in_this_process
 from unit.lake.test_damage import flip
 from unit.registry.trainings import promoted
 
 from nightshift.errors import TerminalError
-from nightshift.lake.read import data_files
+from nightshift.lake.read import data_files, read_dates
 from nightshift.lake.sql import run_sql
 from nightshift.lake.tables import registry_events_table, table_spec
 from nightshift.project import Project
 from nightshift.replay.landing import land
+from nightshift.service_errors import explain
 from nightshift.settings import PROJECT, Settings
 from nightshift.stages import by_hand
 from nightshift.stages.history import build_history
@@ -205,3 +207,33 @@ def test_the_events_of_versions_come_from_a_backup_alone(scored: Project, nights
         assert ended.err.endswith("; fix: restore the file from a backup\n")
     file.write_bytes(content)
     assert nightshift("champion", "tiny").out == champion
+
+
+# What a command says when a disk is full: of a file, of SQLite's database, of a job that could not say how it ended.
+FULL = "no space is left on the disk|database or disk is full|disk I/O error|Spark job .* ended with exit code 75"
+
+
+def test_a_night_that_met_a_full_disk_ends_up_as_an_undisturbed_one(scored: Project, tmp_path: Path) -> None:
+    with mounted(tmp_path / "disk") as disk:
+        project = Project("tiny", Settings(home=PROJECT, var=disk / "var", models_folder=scored.settings.models_folder))
+        land(project, BEFORE)
+        build_history(project, FIRST, BUILT, lambda line: None)
+        promoted(project, 5)
+        failed = 0
+        for free in (0, 48, 160, 400):
+            with filled(disk, free * 1024):
+                try:
+                    run_night(project, BEFORE)
+                except Exception as failure:
+                    failed += 1
+                    error = explain(failure)
+                    assert error is not None and re.search(FULL, str(error)), failure
+        assert failed
+        run_night(project, BEFORE)
+        tables = {"raw.plan": BEFORE, "raw.failures": BUILT, "features.tiny": BEFORE, "scores.tiny": BEFORE}
+        for table, last in tables.items():
+            spec = table_spec(project.definition, table)
+            here, there = (read_dates(lake, spec, FIRST, last) for lake in (project.lake, scored.lake))
+            columns = [name for name in spec.columns if name not in MADE_FROM]
+            order = [(name, "ascending") for name in spec.key]
+            assert here.select(columns).sort_by(order) == there.select(columns).sort_by(order), table
