@@ -20,7 +20,7 @@ from nightshift.alerts.kinds import AlertKind
 from nightshift.errors import FullDiskError, NightshiftError, ReadOnlyError
 from nightshift.lake.catalog import Lake
 from nightshift.lake.files import write_bytes, write_file
-from nightshift.lake.maintenance import maintain
+from nightshift.lake.maintenance import maintain_tables
 from nightshift.lake.sql import run_sql
 from nightshift.lake.tables import TableSpec
 from nightshift.project import Project
@@ -134,11 +134,11 @@ def test_maintenance_of_a_full_disk(disk: Path, settings: Settings, readings: Ta
     publish_rows(lake, readings, FIRST)
     with filled(disk, 0):
         try:
-            maintain(lake, lambda line: None)
+            maintain_tables(lake, lambda line: None)
         except Exception as failure:
             assert isinstance(error_of(failure), FullDiskError)
     assert published_rows(lake, readings) == FIRST
-    assert maintain(lake, lambda line: None)["raw.readings"]["files"] == 0
+    assert maintain_tables(lake, lambda line: None)["raw.readings"]["files"] == 0
 
 
 ALERT = Alert(
