@@ -18,8 +18,9 @@ from nightshift.project import Progress, Project
 from nightshift.quality.auditor import Auditor
 from nightshift.quality.docs import Page, docs_folder, write_docs
 from nightshift.quality.judge import Judgement, judge, read_judgement, write_judgement
+from nightshift.stages.overdue import is_overdue, leave_out
 from nightshift.stages.publish import publish
-from nightshift.types import PROBLEM, Measurement, Staged
+from nightshift.types import PROBLEM, Measurement, Staged, Verdict
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -47,7 +48,8 @@ def audit(
 ) -> AuditResult:
     """Checks staged sets, records every verdict, and sets aside the rows that may be.
 
-    A challenger's scores stop nothing: where they fail they are left out, with a warning.
+    A challenger's scores stop nothing, nor do the files of nights that have not run: where they fail they are left out,
+    with a warning.
 
     Args:
         project: The model.
@@ -70,17 +72,28 @@ def audit(
     # Several sets of one table are of the dates since the night before, or restated ones: the date tells them apart.
     sets_of = Counter(staged.table for staged in audited)
     measurements = [m for verdict in verdicts for m in verdict.measurements(dated=sets_of[verdict.table] > 1)]
+    failed = [(s, j.verdict) for s, j in zip(audited, judgements, strict=True) if j.verdict.outcome == "fail"]
+    overdue = {staged.location: verdict for staged, verdict in failed if is_overdue(project, staged, night)}
+    measurements += [
+        leave_out(staged.table.partition(".")[2], staged.first, verdict.summary())
+        for staged, verdict in failed
+        if staged.location in overdue
+    ]
     project.record(f"quality.{layer_of(audited[0].table)}", night, measurements, run_id)
     _write_docs(project, judgements, run_id)
-    _stop_if_failed(audited, judgements)
     publishable = {s.location: judgement.locations for s, judgement in zip(audited, judgements, strict=True)}
+    _stop_at([(staged, verdict) for staged, verdict in failed if staged.location not in overdue])
+    publishable |= dict.fromkeys(overdue, ())
     shadow = [staged for staged in staged_sets if layer_of(staged.table) is Layer.SHADOW]
     left_out = _audit_shadow(project, shadow, night, run_id, progress)
     publishable |= dict.fromkeys(left_out, ())
     return AuditResult(
         tuple(location for s in staged_sets for location in publishable.get(s.location, (s.location,))),
         "; ".join([*(verdict.summary() for verdict in verdicts), *left_out.values()]),
-        tuple(verdict.summary() for verdict in verdicts if verdict.outcome == "warn"),
+        (
+            *(verdict.summary() for verdict in verdicts if verdict.outcome == "warn"),
+            *(f"{verdict.summary()}, left out until its own night runs" for verdict in overdue.values()),
+        ),
         tuple(left_out.values()),
     )
 
@@ -134,12 +147,7 @@ def _judge(project: Project, staged_sets: Sequence[Staged], run_id: str, progres
     ]
 
 
-def _stop_if_failed(staged_sets: Sequence[Staged], judgements: Sequence[Judgement]) -> None:
-    failed = [
-        (staged, judgement.verdict)
-        for staged, judgement in zip(staged_sets, judgements, strict=True)
-        if judgement.verdict.outcome == "fail"
-    ]
+def _stop_at(failed: Sequence[tuple[Staged, Verdict]]) -> None:
     if failed:
         files = [name for staged, _ in failed for name in filter(is_partition, staged.inputs)]
         raise DataError(

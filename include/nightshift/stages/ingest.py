@@ -15,8 +15,9 @@ from nightshift.lake.landed_rows import LandedRows, stage_rows
 from nightshift.lake.landing import files_between, needed_files, restated_files
 from nightshift.lake.source_partitions import SourcePartition, landed_dates, source_partition
 from nightshift.lake.staging import published_inputs
-from nightshift.lake.tables import Layer, raw_table
+from nightshift.lake.tables import raw_table
 from nightshift.project import Progress, Project
+from nightshift.stages.overdue import leave_out, overdue_files, subject
 from nightshift.stages.reread import reread
 from nightshift.types import Measurement
 
@@ -27,8 +28,9 @@ def ingest(project: Project, night: date, run_id: str = "by hand", progress: Pro
     """Stages the files a night needs, and those that landed late or again, corrected, since they were due.
 
     The latter are recorded in `monitoring`: what is computed of their dates from now on has other rows than before. So
-    are published dates that are read again, because the definition reads their files otherwise now. Files of dates
-    between this night and the one before are staged even if nothing waits for them.
+    are published dates that are read again, because the definition reads their files otherwise now, and files of nights
+    that have not run, which are left out if they cannot be read. Files of dates between this night and the one before
+    are staged even if nothing waits for them.
 
     Returns:
         The locations of the staged sets.
@@ -49,17 +51,18 @@ def ingest(project: Project, night: date, run_id: str = "by hand", progress: Pro
     staged = tuple(
         stage_files(project, file.source, [file], file.day, file.day, lookups, progress=progress) for file in due
     )
-    again = reread(project, due)
+    overdue = [file for file in overdue_files(project, night) if file not in due]
+    tried = [_stage_overdue(project, file, lookups) for file in overdue]
+    again = reread(project, (*due, *overdue))
     measurements = [
-        Measurement(f"{Layer.RAW.table(file.source)} of {file.day}", "landed", detail=change)
-        for file, change in restated.items()
+        Measurement(subject(file.source, file.day), "landed", detail=change) for file, change in restated.items()
     ]
-    measurements += again.measurements
+    measurements += [*(measurement for _, measurement in tried), *again.measurements]
     for measurement in measurements:
         progress(f"{measurement.subject}: {measurement.detail}")
     if measurements:
         project.record(MONITOR, night, measurements, run_id)
-    return (*staged, *again.locations)
+    return (*staged, *(location for location, _ in tried if location), *again.locations)
 
 
 def describe_changes(project: Project, first: date, last: date) -> list[str]:
@@ -112,6 +115,16 @@ def stage_files(
     """
     landed = [LandedRows(project.definition, file, lookups, progress) for file in files]
     return stage_rows(project.lake, raw_table(project.definition, name), landed, first, last, published).location
+
+
+def _stage_overdue(project: Project, file: SourcePartition, lookups: LandedLookups) -> tuple[str | None, Measurement]:
+    """Stages a file of a night that has not run: the location of its set, if it can be read, and what is recorded."""
+    try:
+        location = stage_files(project, file.source, [file], file.day, file.day, lookups)
+    except TerminalError as error:
+        return None, leave_out(file.source, file.day, str(error))
+    detail = f"{file.uri.rsplit('/', 1)[-1]} is read for a night that has not run, or has failed"
+    return location, Measurement(subject(file.source, file.day), "landed", detail=detail)
 
 
 def _change(project: Project, file: SourcePartition) -> str:

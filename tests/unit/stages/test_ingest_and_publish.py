@@ -126,11 +126,50 @@ def test_a_file_that_landed_late_is_staged_with_the_next_night(project: Project)
     assert ingested(project, day(6)) == needed(6)
 
 
-def test_a_late_file_of_a_source_that_does_not_restate_is_left(project: Project) -> None:
+def test_files_of_nights_that_have_not_run_are_read_by_the_next_that_does(project: Project) -> None:
+    """Though their source does not restate: windows and labels would miss these days for ever."""
     land(project, 1, 2, 3, 5, 6)
     run(project, 2, 3)
+    overdue = [("raw.plan", day(5)), ("raw.failures", day(3))]
+    assert sorted(ingested(project, day(6))) == sorted([*needed(6), *overdue])
     plan(project, day(4))
-    assert ("raw.plan", day(4)) not in ingested(project, day(6))
+    assert sorted(ingested(project, day(6))) == sorted([*needed(6), *overdue, ("raw.plan", day(4))])
+    run(project, 6)
+    assert ingested(project, day(6)) == needed(6)
+
+
+def test_dates_that_windows_read_are_read_though_newer_ones_are_published(project: Project) -> None:
+    """A gap between published dates; the windows of the tiny model are three days."""
+    land(project, *range(1, 12))
+    run(project, 2, 3, 8)
+    spec = raw_table(project.definition, "failures")
+    assert set(published_dates(project.lake, spec)) == {day(number) for number in (1, 2, 3, 4, 5, 6, 7)}
+
+
+def spoil(project: Project, what: str) -> None:
+    """A plan of the fourth that cannot be read, or whose check fails."""
+    if what == "unreadable":
+        file = Path(local_path(project.settings.landing_uri)) / f"plan-{day(4)}.csv.gz"
+        file.write_bytes(b"no gzip")
+    else:
+        plan(project, day(4), load=7)
+
+
+@pytest.mark.parametrize("what", ["unreadable", "fails its check"])
+def test_a_bad_file_of_a_night_that_has_not_run_stops_no_other(project: Project, what: str) -> None:
+    land(project, *range(1, 8))
+    run(project, 2, 3)
+    spoil(project, what)
+    audited = audit(project, ingest(project, day(5)), day(5), "test")
+    publish(project, audited.locations)
+    plans = raw_table(project.definition, "plan")
+    assert set(published_dates(project.lake, plans)) == {day(number) for number in (2, 3, 5)}
+    rows = [row for row in project.monitored(day(5), day(5)) if row["statistic"] == "left out"]
+    assert [(row["subject"], row["verdict"]) for row in rows] == [("raw.plan of 2024-01-04", "warn")]
+    assert rows[0]["detail"].startswith("left out until its own night runs: ")
+    assert ("raw.plan", day(4)) not in ingested(project, day(6))  # it is not tried each night
+    with pytest.raises(DataError):
+        audit(project, ingest(project, day(4)), day(4), "its own night")
 
 
 def test_a_history_is_known_file_by_file(project: Project) -> None:
@@ -210,6 +249,7 @@ def test_what_landed_late_or_again_is_said_and_kept(project: Project) -> None:
         "raw.failures of 2024-01-05": f"{day(5)}.parquet landed again, corrected; "
         "nights that are published stay as they are",
         "raw.failures of 2024-01-06": f"{day(6)}.parquet landed late; nights before did without it",
+        "raw.plan of 2024-01-07": f"plan-{day(7)}.csv.gz is read for a night that has not run, or has failed",
     }
     assert said == [f"{subject}: {detail}" for subject, detail in kept.items()]
 
