@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from airflow.api_fastapi.core_api.security import requires_access_dag
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import Depends, FastAPI
 from fastapi.responses import HTMLResponse
 
 from nightshift.lake.files import read_bytes
-from nightshift.pages import POLICY
+from nightshift.pages.headers import PAGE_HEADERS, HeaderMiddleware
 from nightshift.quality.docs import docs_folder, read_docs, read_page, render_message, render_run, report_uri
 from nightshift.settings import get_settings
 
 AUDITED, MONITORED = ".score", ".monitor"
-HEADERS = {
-    "Content-Security-Policy": f"{POLICY}; frame-ancestors 'self'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache, private",  # a task that runs again replaces its pages
-}
 
 app = FastAPI(
     title="Nightshift's reports",
@@ -31,11 +24,7 @@ app = FastAPI(
 )
 
 
-@app.middleware("http")
-async def _closed(request: Request, follow: Callable[[Request], Awaitable[Response]]) -> Response:
-    response = await follow(request)
-    response.headers.update(HEADERS)
-    return response
+pages = HeaderMiddleware(app, PAGE_HEADERS)  # around the app's own answers to failures, too
 
 
 @app.get("/{dag_id}/{run_id}/")

@@ -15,11 +15,11 @@ if get_settings().preload:
     preload()
 
 
-async def pages(scope: Any, receive: Any, send: Any) -> None:
+async def report_pages(scope: Any, receive: Any, send: Any) -> None:
     """The app behind the tab, imported by the first request: every component imports this file, one serves pages."""
-    from nightshift_airflow.pages import app
+    from nightshift_airflow.pages import pages
 
-    await app(scope, receive, send)
+    await pages(scope, receive, send)
 
 
 class NightshiftPlugin(AirflowPlugin):
@@ -28,7 +28,9 @@ class NightshiftPlugin(AirflowPlugin):
     name = "nightshift"
     listeners: ClassVar[list[Any]] = [listener]
     timetables: ClassVar[list[Any]] = [NightTimetable, TrainingTimetable]
-    fastapi_apps: ClassVar[list[Any]] = [{"name": "data quality", "url_prefix": "/nightshift/quality", "app": pages}]
+    fastapi_apps: ClassVar[list[Any]] = [
+        {"name": "data quality", "url_prefix": "/nightshift/quality", "app": report_pages}
+    ]
     external_views: ClassVar[list[Any]] = [
         {
             "name": "Report",

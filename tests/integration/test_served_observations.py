@@ -102,7 +102,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, jobs_in_this_process: None
 
 @pytest.fixture(scope="module")
 def api(project: Project) -> Iterator[TestClient]:
-    with TestClient(make_api([RegisteredModel(project)], ServingSettings(follow=600)), "http://testserver") as client:
+    with TestClient(make_api([RegisteredModel(project)], ServingSettings(follow=600)), "http://127.0.0.1") as client:
         yield client
 
 
@@ -229,7 +229,7 @@ def test_a_definition_that_only_spark_evaluates_is_refused_by_name(
 ) -> None:
     settings = Settings(home=PROJECT, var=project.settings.var, models_folder=definition_folder(tmp_path, change))
     with TestClient(
-        make_api([RegisteredModel(Project("tiny", settings))], ServingSettings()), "http://testserver"
+        make_api([RegisteredModel(Project("tiny", settings))], ServingSettings()), "http://127.0.0.1"
     ) as api:
         answer = ask(api, OBSERVED)
         assert answer.status_code == 409 and message in answer.json()["message"]

@@ -6,6 +6,7 @@ import hmac
 from collections.abc import Mapping
 from http import HTTPStatus
 from ipaddress import ip_address
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -60,7 +61,33 @@ def find_caller(settings: ServingSettings, path: str, headers: Mapping[str, str]
     if settings.identity_header:
         where = f"header {settings.identity_header}"
         raise _unknown("the caller is not named", where, "a name", "ask through the proxy that logs callers in")
+    if not settings.open:
+        _require_this_machine(headers.get("host", ""))
     return ""
+
+
+def _require_this_machine(address: str) -> None:
+    """Requires that a request without a token names this machine.
+
+    A browser sends the name of the site whose page it shows, which the site's owner can have lead to this machine.
+
+    Raises:
+        RequestRefusal: If it names another one.
+    """
+    try:
+        host = urlsplit(f"//{address}").hostname
+    except ValueError:
+        host = None
+    if host and _is_loopback(host):
+        return
+    error = TerminalError(
+        "without tokens, requests have to name this machine",
+        where="header Host",
+        received=address,
+        allowed="127.0.0.1 or localhost",
+        fix="ask by one of these, or set NIGHTSHIFT_SERVING__TOKENS__<NAME> to a token for each caller",
+    )
+    raise RequestRefusal(HTTPStatus.MISDIRECTED_REQUEST, error)
 
 
 def _owner(tokens: Mapping[str, SecretStr], token: str) -> str | None:

@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from nightshift.errors import DataError, NightshiftError, TerminalError, TransientError
+from nightshift.pages.headers import DATA_HEADERS, HeaderMiddleware
 from nightshift.serving.access import find_caller
 from nightshift.serving.kept_rows import RowKeeper
 from nightshift.serving.model_routes import ObservationsQuery, RowsQuery, model_routes
@@ -77,6 +78,7 @@ def make_api(models: Sequence[ServedModel], settings: ServingSettings) -> FastAP
     api.add_exception_handler(RequestValidationError, _answer_parameter)
     api.add_exception_handler(Exception, _answer_failure)
     api.add_middleware(RequestGuard, settings=settings, telemetry=telemetry, models=by_name)
+    api.add_middleware(HeaderMiddleware, headers=DATA_HEADERS)
     return api
 
 
@@ -97,7 +99,7 @@ class RequestGuard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handles a request; see ASGI."""
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
             return
         start, status = time.perf_counter(), HTTPStatus.INTERNAL_SERVER_ERROR.value
@@ -126,7 +128,9 @@ class RequestGuard:
 
 
 def _as_response(refusal: RequestRefusal) -> Response:
-    headers = {"WWW-Authenticate": "Bearer"} if refusal.status is HTTPStatus.UNAUTHORIZED else None
+    headers = dict(DATA_HEADERS)  # here as well: the answer to a failure passes by the middleware
+    if refusal.status is HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
     content = pydantic_core.to_json(refusal.answer(), serialize_unknown=True)
     return Response(content, refusal.status, headers, "application/json")
 

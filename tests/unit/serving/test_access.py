@@ -19,7 +19,8 @@ BY_BOTH = ServingSettings(tokens=TOKENS, identity_header="X-Forwarded-User")
 @pytest.mark.parametrize(
     ("settings", "headers", "caller"),
     [
-        (ServingSettings(), {}, ""),
+        (ServingSettings(), {"Host": "127.0.0.1:8081"}, ""),
+        (ServingSettings(open=True), {"Host": "api.example.com"}, ""),
         (BY_TOKEN, {"Authorization": "Bearer s3cret"}, "shop"),
         (BY_TOKEN, {"authorization": "Bearer other"}, "web"),
         (BY_TOKEN, {"authorization": "bearer other"}, "web"),

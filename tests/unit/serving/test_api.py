@@ -33,9 +33,7 @@ NIGHT = date(2024, 1, 20)
 
 
 def client_of(project: Project, **settings: Any) -> TestClient:
-    return TestClient(
-        make_api([RegisteredModel(project)], ServingSettings(follow=600, **settings)), "http://testserver"
-    )
+    return TestClient(make_api([RegisteredModel(project)], ServingSettings(follow=600, **settings)), "http://127.0.0.1")
 
 
 @pytest.fixture

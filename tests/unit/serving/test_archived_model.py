@@ -31,7 +31,7 @@ def archive(start: Start, project: Project, tmp_path: Path) -> str:
 
 
 def client_of(*models: ServedModel) -> TestClient:
-    return TestClient(make_api(models, ServingSettings(follow=600)), "http://testserver")
+    return TestClient(make_api(models, ServingSettings(follow=600)), "http://127.0.0.1")
 
 
 def test_it_gives_the_scores_of_the_registered_version(archive: str, project: Project) -> None:

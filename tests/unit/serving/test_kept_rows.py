@@ -51,7 +51,7 @@ def test_what_is_answered_is_kept_with_the_scores_of_the_challenger(start: Start
     start(1, challengers=(2,))
     model = RegisteredModel(project, keep=True)
     settings = ServingSettings(tokens={"shop": SecretStr("s3cret")})
-    with TestClient(make_api([model], settings), "http://testserver") as api:
+    with TestClient(make_api([model], settings), "http://127.0.0.1") as api:
         rows = [*ROWS.to_pylist(), ROWS.to_pylist()[0] | {"busy": "much"}]
         headers = {"Authorization": "Bearer s3cret"}
         answer = api.post("/invocations?partial=true", json={"dataframe_records": rows}, headers=headers).json()
