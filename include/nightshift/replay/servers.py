@@ -93,7 +93,7 @@ class Servers:
         self._migrate()
         self._spawn("api-server", ["airflow", "api-server", "--port", str(self.airflow_port)])
         if self.mlflow_port:
-            self._spawn("mlflow", self._mlflow_command(), self._mlflow_login() | NO_JOBS)
+            self._spawn("mlflow", self.mlflow_command(), self.mlflow_environment() | NO_JOBS)
 
     def start_scheduling(self, timeout: float = 180) -> None:
         """Waits for the API server, then starts the rest: a scheduler without it fails its first tasks.
@@ -205,15 +205,15 @@ class Servers:
             raise TerminalError("the Airflow database could not be migrated", where=str(self.logs / "migrate.log"))
         marker.touch()
 
-    def _mlflow_command(self) -> list[str]:
+    def mlflow_command(self) -> list[str]:
+        """What starts MLflow, without what may be secret: lists of processes show arguments."""
         return [
             "mlflow", "server", "--app-name", "basic-auth", "--workers", "1",
             "--host", "127.0.0.1", "--port", str(self.mlflow_port),
-            "--backend-store-uri", self.settings.tracking_uri, "--artifacts-destination", self.settings.artifact_root,
         ]  # fmt: skip
 
-    def _mlflow_login(self) -> dict[str, str]:
-        """MLflow asks for the same user and password as Airflow."""
+    def mlflow_environment(self) -> dict[str, str]:
+        """MLflow's stores, and its login: it asks for the same user and password as Airflow."""
         folder = self.settings.make_folder("mlflow")
         config = folder / "auth.ini"
         config.write_text(
@@ -222,6 +222,8 @@ class Servers:
             "authorization_function = mlflow.server.auth:authenticate_request_basic_auth\n"
         )
         return {
+            "MLFLOW_BACKEND_STORE_URI": self.settings.tracking_uri,
+            "MLFLOW_ARTIFACTS_DESTINATION": self.settings.artifact_root,
             "MLFLOW_AUTH_CONFIG_PATH": str(config),
             "MLFLOW_AUTH_ADMIN_PASSWORD": self.password,
             "MLFLOW_FLASK_SERVER_SECRET_KEY": self._secrets()["mlflow_secret_key"],
