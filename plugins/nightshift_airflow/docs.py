@@ -13,6 +13,7 @@ from nightshift.definition.retrain import Retrain
 from nightshift.definition.schedule import Schedule
 from nightshift.definition.source import Source
 from nightshift.features.dictionary import dictionary_page
+from nightshift.pages.markdown import table_cell, without_html
 
 DESCRIPTIONS = {
     "score": "Every night of the schedule: ingest, audit, publish, compute features, score, audit, publish.",
@@ -24,7 +25,9 @@ DESCRIPTIONS = {
 def dag_page(definition: ModelDefinition, verb: str) -> str:
     """The page of one DAG, in Markdown."""
     pages = {"score": _score, "monitor": _monitor, "train": _train}
-    return f"# {definition.name}.{verb}\n\n{definition.description}\n\n{pages[verb](definition)}\n\n{_RERUN}"
+    return (
+        f"# {definition.name}.{verb}\n\n{without_html(definition.description)}\n\n{pages[verb](definition)}\n\n{_RERUN}"
+    )
 
 
 _RERUN = (
@@ -43,7 +46,7 @@ def _place(source: Source) -> str:
 def _score(definition: ModelDefinition) -> str:
     sources = "\n".join(
         f"| {name} | {_place(source)} | {source.cadence} | {format_duration(source.available.after)} | "
-        f"{source.description} |"
+        f"{table_cell(source.description)} |"
         for name, source in definition.sources.items()
     )
     return (

@@ -18,6 +18,7 @@ from airflow.sdk import (
 from nightshift.definition.duration import format_duration
 from nightshift.definition.load import find_definition
 from nightshift.definition.model import ModelDefinition
+from nightshift.pages.markdown import markdown_text
 from nightshift.settings import get_settings
 from nightshift_airflow import docs, tasks
 from nightshift_airflow.operators import ApprovalOperator, LandedSensor, SparkJobOperator
@@ -117,7 +118,10 @@ def _train(definition: ModelDefinition) -> DAG:
         definition.training.cadence, timezone=definition.schedule.timezone, end=_end(definition)
     )
     # One at a time: two trainings at once would race for the same alias.
-    with _dag(definition, "train", schedule=timetable, max_active_runs=1, params=params) as dag:
+    filters = {"markdown_text": markdown_text}
+    with _dag(
+        definition, "train", schedule=timetable, max_active_runs=1, params=params, user_defined_filters=filters
+    ) as dag:
         trained = tasks.train.override(pool=TRAINING_POOL)(name)
         judged = tasks.gate.override(pool=TRAINING_POOL)(name, trained)
         registered = tasks.register(name, judged)
@@ -127,7 +131,9 @@ def _train(definition: ModelDefinition) -> DAG:
                 task_id="approval",
                 model=name,
                 subject=f"{name}: version {{{{ ti.xcom_pull(task_ids='register') }}}} waits for approval",
-                body=f"{{{{ {judgement}['summary'] }}}}\n\n[The gate's report]({{{{ {judgement}['page'] }}}})",
+                # The summary names slices, which are values of data.
+                body=f"{{{{ {judgement}['summary'] | markdown_text }}}}\n\n"
+                f"[The gate's report]({{{{ {judgement}['page'] }}}})",
                 options=[tasks.APPROVE, tasks.REFUSE],
                 defaults=tasks.APPROVE if approval.default == "approve" else tasks.REFUSE,
                 # Not `reason`: a run's own values of that name, the training's, would go before.

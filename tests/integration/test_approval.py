@@ -150,7 +150,7 @@ def test_who_is_asked_sees_the_gates_summary_and_can_open_its_report(ran: dict[s
     assert first["subject"] == "tiny: version 1 waits for approval"
     assert first["options"] == ["Approve", "Refuse"]
     assert first["body"].startswith(
-        "roc_auc 0.7, at least 0.5\n\n[The gate's report](http://mlflow.example/#/experiments/"
+        "roc\\_auc 0.7, at least 0.5\n\n[The gate's report](http://mlflow.example/#/experiments/"
     )
     made = next(one for one in ran["events"] if one["to_version"] == 1)
     assert first["body"].endswith(f"/runs/{made['mlflow_run']}/artifacts/gate.html)")

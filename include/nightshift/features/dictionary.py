@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from nightshift.definition.duration import format_duration
 from nightshift.definition.features import COMPUTED, Aggregate, feature_name
 from nightshift.definition.model import ModelDefinition
+from nightshift.pages.markdown import table_cell
 
 
 @dataclass(frozen=True)
@@ -75,15 +76,11 @@ def _entries(definition: ModelDefinition) -> Iterator[FeatureEntry]:
 def dictionary_page(definition: ModelDefinition) -> str:
     """The data dictionary as a Markdown table."""
     lines = [
-        f"| `{entry.feature}` | {entry.type} | {entry.sources} | {_cell(entry.sentence)} | {_cell(entry.description)} |"
+        f"| `{entry.feature}` | {entry.type} | {entry.sources} | "
+        f"{table_cell(entry.sentence)} | {table_cell(entry.description)} |"
         for entry in _entries(definition)
     ]
     return "\n".join(["| feature | type | sources | computation | meaning |", "|---|---|---|---|---|", *lines])
-
-
-def _cell(text: str) -> str:
-    """A text on one line, without the sign that ends a cell."""
-    return " ".join(text.split()).replace("|", "\\|")
 
 
 def _computation(aggregate: Aggregate) -> str:
