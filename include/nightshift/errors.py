@@ -1,14 +1,16 @@
 """Errors by type: terminal ones fail at once and say what to do, transient ones are retried.
 
 Every error a user can cause is one line that answers five questions: what is wrong, where, which value was received,
-which values are allowed, how to fix it. It may quote a broken file: everything in it is printable, and long quotations
-are cut.
+which values are allowed, how to fix it. It may quote a broken file or a library: everything in it is printable, long
+quotations are cut, and addresses are without their passwords.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+
+from nightshift.redaction import redacted
 
 LONGEST = 500  # characters of a quotation
 
@@ -33,7 +35,8 @@ class NightshiftError(Exception):
         allowed: Any = None,
         fix: str | None = None,
     ) -> None:
-        self.problem, self.where, self.received, self.allowed, self.fix = problem, where, received, allowed, fix
+        self.problem, self.where, self.fix = redacted(problem), where and redacted(where), fix
+        self.received, self.allowed = received, allowed
         super().__init__(self._line())
 
     def _line(self) -> str:
@@ -44,7 +47,7 @@ class NightshiftError(Exception):
             parts.append(f"allowed: {_listed(self.allowed)}")
         if self.fix is not None:
             parts.append(f"fix: {self.fix}")
-        return printable("; ".join(parts).replace("\n", " "))
+        return printable(redacted("; ".join(parts).replace("\n", " ")))
 
 
 class TerminalError(NightshiftError):
@@ -88,8 +91,8 @@ class NotYetAvailable(TransientError):
 
 
 def shown(text: str) -> str:
-    """A text of any origin as a message may quote it: printable, and cut if it is long."""
-    line = printable(text[: LONGEST + 1])
+    """A text of any origin as a message may quote it: printable, without passwords, and cut if it is long."""
+    line = printable(redacted(text)[: LONGEST + 1])
     return line if len(line) <= LONGEST else f"{line[:LONGEST]}…"
 
 

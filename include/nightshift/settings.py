@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from nightshift.errors import TerminalError
+from nightshift.redaction import SHORTEST, secret_texts, secret_variables
 from nightshift.service_errors import explain_disk
 from nightshift.settings_names import (
     PREFIX,
@@ -71,8 +73,10 @@ class CatalogSettings(_Group):
 
     name: str = Field("nightshift", description="The catalog's name, the same for every process.")
     type: str = Field("sql", description="PyIceberg's type of catalog: `sql`, `glue`, `rest`, ….")
-    uri: str | None = Field(None, description="The catalog's address; default for `sql`: a SQLite file below `var`.")
-    properties: dict[str, str] = Field({}, description="Further properties of PyIceberg.")
+    uri: str | None = Field(
+        None, repr=False, description="The catalog's address; default for `sql`: a SQLite file below `var`."
+    )
+    properties: dict[str, str] = Field({}, repr=False, description="Further properties of PyIceberg.")
 
 
 class SparkSettings(_Group):
@@ -93,7 +97,9 @@ class SparkSettings(_Group):
         description="Seconds that a driver on this machine waits for the next job of a night before it ends; `0`: each "
         "job starts a driver of its own, as it does on a cluster.",
     )
-    conf: dict[str, str] = Field({}, description="Further Spark configuration; it wins over what Nightshift sets.")
+    conf: dict[str, str] = Field(
+        {}, repr=False, description="Further Spark configuration; it wins over what Nightshift sets."
+    )
     class_archive: Path | None = Field(
         None,
         description="The JVM class archive, which halves the start of a job in local mode; default: beside the virtual "
@@ -254,6 +260,7 @@ class Settings(BaseSettings):
     )
     state: str | None = Field(
         None,
+        repr=False,
         description="What all machines share beside the tables, such as locks and the records of alerts: a folder, "
         "s3://bucket/prefix, or postgresql+psycopg2://user@host/database; default: `var`.",
     )
@@ -264,7 +271,7 @@ class Settings(BaseSettings):
         None, description="The Iceberg warehouse, a path or a URI; default: `warehouse` below `var`."
     )
     mlflow_uri: str | None = Field(
-        None, description="MLflow's tracking and registry URI; default: a SQLite file below `var`."
+        None, repr=False, description="MLflow's tracking and registry URI; default: a SQLite file below `var`."
     )
     mlflow_artifacts: str | None = Field(
         None, description="The root of the artifacts of new experiments, a path or a URI; default: below `var`."
@@ -360,6 +367,13 @@ class Settings(BaseSettings):
         return self.quality_docs or str(self.var_path / "quality")
 
     @property
+    def secrets(self) -> frozenset[str]:
+        """The passwords and keys among these settings, and those of libraries in the environment."""
+        return frozenset(
+            secret for secret in (*_secrets_of(self), *secret_variables(os.environ)) if len(secret) >= SHORTEST
+        )
+
+    @property
     def checked_path(self) -> Path:
         """Where definitions that were checked are remembered."""
         return self.var_path / "definitions"
@@ -403,6 +417,27 @@ class Settings(BaseSettings):
             for name, value in chosen.items()
             if value is not None
         }
+
+
+def _secrets_of(group: BaseModel) -> Iterator[str]:
+    """The passwords and keys in a group of settings and in the groups within it."""
+    for name in type(group).model_fields:
+        yield from _secrets_in(getattr(group, name))
+
+
+def _secrets_in(value: Any) -> Iterator[str]:
+    match value:
+        case BaseModel():
+            yield from _secrets_of(value)
+        case SecretStr():
+            yield value.get_secret_value()
+            yield from secret_texts(value.get_secret_value())
+        case dict():
+            yield from secret_texts(value)
+            for item in value.values():
+                yield from _secrets_in(item)
+        case str():
+            yield from secret_texts(value)
 
 
 @lru_cache(maxsize=1)

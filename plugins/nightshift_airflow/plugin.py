@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from airflow.plugins_manager import AirflowPlugin
+from airflow.sdk.log import mask_secret
 
 from nightshift.settings import get_settings
 from nightshift_airflow import listener
 from nightshift_airflow.preload import preload
 from nightshift_airflow.timetable import NightTimetable, TrainingTimetable
 
+for secret in get_settings().secrets:  # whatever a library writes to a task's log
+    mask_secret(secret)
 if get_settings().preload:
     preload()
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from dataclasses import replace
 
 from nightshift.alerts.alert import Alert
 from nightshift.alerts.channels import CHANNELS
 from nightshift.errors import NightshiftError, TerminalError
 from nightshift.json_documents import parse_object, readable_objects
+from nightshift.redaction import redacted
 from nightshift.service_errors import explain
 from nightshift.settings import Settings
 from nightshift.state import State, open_state
@@ -29,6 +31,7 @@ def deliver(alert: Alert, settings: Settings) -> list[str]:
         The channels that accepted it, and `record`; none if it had been delivered before.
     """
     delivered = []
+    alert = replace(alert, summary=redacted(alert.summary, settings.secrets))  # it may quote an error of any library
     try:
         if not _is_recorded_first(alert, open_state(settings)):
             return []

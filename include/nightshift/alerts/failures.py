@@ -6,6 +6,7 @@ import hashlib
 import json
 
 from nightshift.json_documents import readable_objects
+from nightshift.redaction import redacted
 from nightshift.settings import Settings
 from nightshift.state import open_state
 
@@ -13,8 +14,8 @@ FIELDS = {"task": str, "error": str}
 
 
 def record_failure(settings: Settings, dag_id: str, run_id: str, task_id: str, error: str) -> None:
-    """Records the error of a task; a later attempt replaces it."""
-    record = json.dumps({"task": task_id, "error": error})
+    """Records the error of a task, without what is secret; a later attempt replaces it."""
+    record = json.dumps({"task": task_id, "error": redacted(error, settings.secrets)})
     open_state(settings).write(f"{_folder(dag_id, run_id)}/{_name(task_id)}.json", record.encode())
 
 

@@ -21,7 +21,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_e
 from nightshift.aws import aws_region
 from nightshift.compute.deployed_code import DeployedCode, deployed_code
 from nightshift.compute.job import Job, JobResult, JobState
-from nightshift.compute.job_environment import aws_elsewhere, holds_secret, settings_elsewhere
+from nightshift.compute.job_environment import aws_elsewhere, holds_secret, secret_conf, settings_elsewhere
 from nightshift.compute.outcome import JobOutcome, outcome_uri, read_outcome
 from nightshift.errors import TerminalError, TransientError, shown
 from nightshift.service_errors import explain_at
@@ -44,6 +44,7 @@ REFUSED = {
     "ConflictException": "start the application, or let it start itself; of an attempt that was submitted with other "
     "settings before, cancel its job run and clear the task",
 }
+SECRETS_MANAGER = "EMR.secret@"  # how a setting names a secret that EMR reads for the job
 CALLS = 5  # at most, of one request to the service, with the back-off of botocore's standard mode
 PATIENCE = 300.0  # seconds without an answer after which a running job is no longer asked for
 
@@ -108,7 +109,15 @@ class EmrServerless:
             "entryPoint": code.program(job.name),
             "entryPointArguments": [*job.arguments, "--outcome", outcome],
         }
-        properties = self._environment(job) | self._code_conf(code) | self.settings.spark.conf
+        conf = self.settings.spark.conf
+        for key in (key for key, value in secret_conf(conf).items() if not value.startswith(SECRETS_MANAGER)):
+            raise TerminalError(
+                "it is a password or a key, and EMR shows the settings of a job",
+                where=f"{key} in NIGHTSHIFT_SPARK__CONF",
+                allowed="settings without secrets: the job's role gives it access to AWS",
+                fix=f"keep the value in Secrets Manager and set it to {SECRETS_MANAGER}<its name>",
+            )
+        properties = self._environment(job) | self._code_conf(code) | conf
         overrides: dict[str, Any] = {
             "applicationConfiguration": [{"classification": "spark-defaults", "properties": properties}]
         }
@@ -134,7 +143,7 @@ class EmrServerless:
                     "it holds a password or a key, and EMR shows the settings of a job",
                     where=f"environment variable {name}",
                     allowed="settings without secrets: the job's role gives it access to AWS",
-                    fix=f"keep the value in Secrets Manager and set {DRIVER}{name} to EMR.secret@<its name> in "
+                    fix=f"keep the value in Secrets Manager and set {DRIVER}{name} to {SECRETS_MANAGER}<its name> in "
                     "NIGHTSHIFT_SPARK__CONF",
                 )
             del driver[name]

@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
+from nightshift.redaction import secret_texts
 from nightshift.settings import Settings
 
 # Settings that mean something on the machine that submits, and settings of submitting itself.
@@ -19,8 +18,8 @@ OF_THIS_MACHINE = {
     f"NIGHTSHIFT_{name}"
     for name in ("HOME", "MODELS_FOLDER", "SOURCES_FOLDER", "VAR", "PRELOAD", "AIRFLOW_URL", "MLFLOW_URL")
 } | {"NIGHTSHIFT_SPARK", "NIGHTSHIFT_EMR"}
+SPARK_SECRET = re.compile(r"secret|password|token|access[.-]?key", re.IGNORECASE)
 AWS = re.compile(r"AWS_(DEFAULT_)?REGION|AWS_ENDPOINT_URL(_[A-Z0-9_]+)?")
-SECRET = re.compile(r"secret|password|passwd|token|credential|access[-_.]?key", re.IGNORECASE)
 
 
 def settings_elsewhere(settings: Settings) -> dict[str, str]:
@@ -50,20 +49,12 @@ def aws_elsewhere(environment: Mapping[str, str]) -> dict[str, str]:
 def holds_secret(value: str) -> bool:
     """Whether a variable's value has a password or a key in it: in an address, or in a JSON object."""
     try:
-        return _secret_within(json.loads(value))
+        content = json.loads(value)
     except ValueError:
-        return _secret_within(value)
+        content = value
+    return any(secret_texts(content))
 
 
-def _secret_within(value: Any) -> bool:
-    if isinstance(value, dict):
-        return any((SECRET.search(key) and bool(item)) or _secret_within(item) for key, item in value.items())
-    if isinstance(value, list):
-        return any(map(_secret_within, value))
-    if not isinstance(value, str) or "://" not in value:
-        return False
-    try:
-        address = urlsplit(value)
-    except ValueError:  # no address after all
-        return False
-    return bool(address.password) or any(SECRET.search(name) for name, _ in parse_qsl(address.query))
+def secret_conf(conf: Mapping[str, str]) -> dict[str, str]:
+    """The part of a Spark configuration that is secret: what Spark itself hides in its pages, and addresses."""
+    return {key: value for key, value in conf.items() if SPARK_SECRET.search(key) or any(secret_texts(value))}

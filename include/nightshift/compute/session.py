@@ -10,7 +10,9 @@ from typing import TypeVar
 from pyspark.sql import SparkSession
 
 from nightshift.compute.job import READY
+from nightshift.compute.job_environment import secret_conf
 from nightshift.compute.job_log import log
+from nightshift.settings import get_settings
 
 Result = TypeVar("Result")
 
@@ -30,6 +32,7 @@ def _session(name: str) -> SparkSession:
         .config("spark.sql.execution.arrow.maxRecordsPerBatch", "65536")
         # Without a limit of bytes: Spark would add up those of a batch again with every row.
         .config("spark.sql.execution.arrow.maxBytesPerBatch", str(2**31 - 1))
+        .config(map=secret_conf(get_settings().spark.conf))
         .getOrCreate()
     )
     log(READY)

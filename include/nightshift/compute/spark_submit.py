@@ -14,7 +14,7 @@ from pathlib import Path
 
 from nightshift.compute import worker_daemon
 from nightshift.compute.job import Job, JobResult, Submission
-from nightshift.compute.job_environment import aws_elsewhere, holds_secret, settings_elsewhere
+from nightshift.compute.job_environment import aws_elsewhere, holds_secret, secret_conf, settings_elsewhere
 from nightshift.compute.outcome import job_result, new_outcome_uri, read_outcome
 from nightshift.compute.scratch import scratch_conf, scratch_flag
 from nightshift.compute.waiting_driver import WaitingDriver
@@ -83,9 +83,10 @@ class SparkSubmit:
             raise TerminalError("spark-submit is not installed", fix="install the locked requirements: make install")
         conf = {"spark.driver.memory": spark.driver_memory, **self._common_conf(job)}
         conf |= self._local_conf() if spark.is_local else self._cluster_conf(job)
-        command = [program, "--master", spark.master]
+        command, secret = [program, "--master", spark.master], secret_conf(spark.conf)
         for key, value in (conf | spark.conf).items():
-            command += ["--conf", f"{key}={value}"]
+            if key not in secret:  # lists of processes show arguments: the job's session sets it
+                command += ["--conf", f"{key}={value}"]
         return [*command, str(self.settings.home / "spark_jobs" / f"{job.name}.py"), *job.arguments]
 
     def environment(self, job: Job) -> dict[str, str]:

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any
-from urllib.parse import urlsplit
 
 from sqlalchemy.exc import OperationalError
 
 from nightshift.errors import FullDiskError, ReadOnlyError, TerminalError, TransientError, first_line
+from nightshift.redaction import redacted
 from nightshift.service_errors import explain
 
 # It prints a page of stack trace for a locked database; the error says it in a line.
@@ -80,8 +80,7 @@ class Client:
     def __init__(self, uri: str) -> None:
         from mlflow import MlflowClient
 
-        self._uri, self._secret = uri, f":{urlsplit(uri).password}@"
-        self.address = uri.replace(self._secret, ":***@")
+        self._uri, self.address = uri, redacted(uri)
         with self._answering():
             self.mlflow = MlflowClient(tracking_uri=uri, registry_uri=uri)
             self.mlflow.search_experiments(max_results=1)
@@ -105,7 +104,7 @@ class Client:
         except (MlflowException, OperationalError) as error:
             if isinstance(disk := explain(error), FullDiskError | ReadOnlyError):
                 raise type(disk)(disk.problem, where=disk.where or self.address, fix=disk.fix) from None
-            where, line = self.address, first_line(error).replace(self._secret, ":***@")
+            where, line = self.address, first_line(error)
             if isinstance(error, MlflowException) and error.error_code not in UNAVAILABLE_CODES:
                 raise MlflowRefusal(line, error.error_code, where) from None
             raise TransientError(

@@ -1,4 +1,4 @@
-"""Whatever a text has in it, no page gets an element or an attribute of it: each is compared with one of plain words."""
+"""Whatever a text has in it, a page gets no element or attribute of it: each is compared with one of plain words."""
 
 from __future__ import annotations
 
