@@ -15,7 +15,7 @@ import pytest
 from ruamel.yaml import YAML
 from servers import free_port
 
-from e2e import drifting, household
+from e2e import drifting, household, planted
 from nightshift.project import Project
 from nightshift.replay.airflow_api import AirflowApi
 from nightshift.replay.nights import Replay
@@ -44,7 +44,7 @@ class MakeRun:
         self.airflow_port, self.output = port, ""
         self.process = subprocess.Popen(
             [Path(sys.executable).parent / "nightshift", "run", *ports, *span],
-            env=os.environ | settings.as_environment(),
+            env=os.environ | settings.as_environment() | planted.ENVIRONMENT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -95,7 +95,14 @@ def never_retrain(model: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def make_run(settings: Settings) -> Iterator[MakeRun]:
+def arguments_with_secrets() -> Iterator[set[str]]:
+    """The arguments of processes that show a planted secret, while `make run` and the tests run."""
+    with planted.watched_arguments() as shown:
+        yield shown
+
+
+@pytest.fixture(scope="session")
+def make_run(settings: Settings, arguments_with_secrets: set[str]) -> Iterator[MakeRun]:
     """A night; the first attempt is killed without warning in the middle of it and started again, and stays up."""
     first = MakeRun(settings, free_port())
     first.read_until(f"night {NIGHT}: score features.features")

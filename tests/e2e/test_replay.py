@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import csv
+import os
+import re
+import subprocess
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 from servers import wait_for
 
+from e2e import planted
 from e2e.conftest import CHAMPION, NIGHT, MakeRun
 from nightshift.alerts.deliver import read_alerts
 from nightshift.definition.calendar import newest_partition
@@ -115,12 +121,50 @@ def test_the_first_champion_was_promoted_by_a_run_of_the_training(airflow: Repla
     assert [(event.actor, event.from_version, event.to_version) for event in promoted] == [(run_id, None, 1)]
 
 
-def test_no_secret_is_logged(settings: Settings, mended_night: MendedNight) -> None:
-    secrets = (settings.var_path / "airflow" / "secrets.json").read_text().split('"')[3::4]
-    assert len(secrets) == 4
-    for file in (settings.var_path / "logs").rglob("*.log"):
-        text = file.read_text(errors="replace")
-        assert not any(secret in text for secret in secrets), file
+def test_no_secret_is_written_anywhere(
+    settings: Settings, make_run: MakeRun, mended_night: MendedNight, tmp_path: Path
+) -> None:
+    """In logs, pages, alerts, databases with Airflow's XComs and MLflow's runs, tables, staging and drivers' files."""
+    del mended_night  # a night that failed, whose alert could not be sent
+    generated = (settings.var_path / "airflow" / "secrets.json").read_text().split('"')[3::4]
+    assert len(generated) == 4
+    assert planted.files_with(settings.var_path, [planted.MARK]) == []
+    own = str(settings.var_path / "airflow" / "secrets.json")
+    assert [hit for hit in planted.files_with(settings.var_path, generated) if not hit.startswith(own)] == []
+    assert planted.MARK not in make_run.output
+    log = tmp_path / "serve.log"
+    answers = asked_api(settings, log)
+    assert {status for status, _ in answers} == {200, 401}
+    assert not any(planted.MARK in text for _, text in answers)
+    assert planted.MARK not in log.read_text()
+    could_not = "could not be delivered by webhook: ConnectError"
+    assert any(could_not in file.read_text() for file in (settings.var_path / "logs").glob("*.log"))
+
+
+def asked_api(settings: Settings, log: Path) -> list[tuple[int, str]]:
+    """What `nightshift serve` answers to a caller, and to one with a wrong token."""
+    command = [Path(sys.executable).parent / "nightshift", "serve", "flight_delay", "--port", "0"]
+    environment = os.environ | settings.as_environment() | planted.ENVIRONMENT
+    with log.open("w") as output:
+        process = subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        line = wait_for(lambda: re.search(r"http://\S+", log.read_text()), every=0.2)
+        token = planted.ENVIRONMENT["NIGHTSHIFT_SERVING__TOKENS__SHOP"]
+        answers = []
+        with httpx.Client(base_url=line[0], timeout=60) as client:
+            wait_for(lambda: client.get("/ready").is_success, every=0.2)
+            for sent in (token, f"{token}-wrong"):
+                for path in ("/models", "/health", "/metrics", "/openapi.json"):
+                    answer = client.get(path, headers={"Authorization": f"Bearer {sent}"})
+                    answers.append((answer.status_code, answer.text))
+        return answers
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def test_no_list_of_processes_shows_a_secret(mended_night: MendedNight, arguments_with_secrets: set[str]) -> None:
+    assert arguments_with_secrets == set()
 
 
 def test_servers_listen_on_this_machine_only(airflow: Replay) -> None:

@@ -23,6 +23,9 @@ from airflow import plugins_manager
 plugins_manager.ensure_plugins_loaded()
 HEAVY = {"fastapi", "pyarrow", "pandas", "great_expectations", "nightshift.quality.docs", "nightshift_airflow.pages"}
 loaded = sorted(HEAVY & set(sys.modules))
+from airflow.sdk.log import redact
+
+masked = redact("the database says: pl4nted-s3cret is wrong for postgresql://shop:pl4nted-s3cret@db/shop")
 from airflow.api_fastapi.app import create_app
 from airflow.api_fastapi.auth.managers.simple.user import SimpleAuthManagerUser
 from fastapi.testclient import TestClient
@@ -39,7 +42,7 @@ for name, (role, path) in json.loads(sys.argv[1]).items():
     answer = client.get(path, headers=headers)
     answers[name] = {"status": answer.status_code, "headers": dict(answer.headers), "text": answer.text}
 served = sorted({"pandas", "great_expectations"} & set(sys.modules))
-print("RESULT" + json.dumps({"loaded": loaded, "served": served, "view": view, "answers": answers}))
+print("RESULT" + json.dumps({"loaded": loaded, "served": served, "view": view, "answers": answers, "masked": masked}))
 """
 
 RUN_ID = "scheduled__2013-07-04T06:00:00+00:00"
@@ -90,6 +93,7 @@ def probed(tmp_path_factory: pytest.TempPathFactory, empty_airflow: Path) -> dic
         "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{folder / 'airflow.db'}",
         "AIRFLOW__API_AUTH__JWT_SECRET": "x" * 64,
         "NIGHTSHIFT_VAR": str(folder / "var"),
+        "NIGHTSHIFT_CONNECTIONS__SHOP": "postgresql://shop:pl4nted-s3cret@db/shop",
     }
     command = [sys.executable, "-c", PROBE, json.dumps(REQUESTS)]
     done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
@@ -162,3 +166,7 @@ def test_no_answer_lets_the_browser_load_or_run_anything(answers: dict[str, Any]
 def test_components_that_serve_no_pages_import_nothing_for_them(probed: dict[str, Any]) -> None:
     assert probed["loaded"] == []
     assert probed["served"] == []
+
+
+def test_a_secret_of_the_settings_is_hidden_in_what_airflow_logs(probed: dict[str, Any]) -> None:
+    assert "pl4nted" not in probed["masked"] and probed["masked"].startswith("the database says: ***")

@@ -124,6 +124,17 @@ def test_a_secret_setting_is_refused_until_it_comes_from_elsewhere(
     assert properties[name] == "EMR.secret@catalog" and "spark.executorEnv.NIGHTSHIFT_CATALOG" not in properties
 
 
+def test_spark_settings_that_are_secret_are_kept_in_secrets_manager(
+    on_emr: Settings, endpoint: EmrServerlessEndpoint
+) -> None:
+    key = "spark.hadoop.fs.s3a.secret.key"
+    with pytest.raises(TerminalError, match=f"{key} in NIGHTSHIFT_SPARK__CONF: it is a password or a key") as caught:
+        submitted(with_spark(on_emr, conf={key: "hunter2"}))
+    assert "hunter2" not in str(caught.value) and not endpoint.runs
+    submitted(with_spark(on_emr, conf={key: "EMR.secret@key", "spark.hadoop.fs.s3a.aws.credentials.provider": "A"}))
+    assert endpoint.runs["00run1"].properties[key] == "EMR.secret@key"
+
+
 def test_the_packages_that_were_deployed_are_the_jobs(on_emr: Settings, endpoint: EmrServerlessEndpoint) -> None:
     submitter = find_submitter(on_emr)
     assert isinstance(submitter, EmrServerless)
