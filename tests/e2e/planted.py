@@ -7,8 +7,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from secrets import token_hex
 
-MARK = "pl4nted-"  # every secret begins with it
+# Every secret begins with it; another in every run, so that no other process of the machine shows it.
+MARK = f"pl4nted-{token_hex(4)}-"
 EVERY = 0.1  # seconds between two looks at all processes
 CLOSED = 1  # a port that nobody listens at: what is sent there fails, and the failure is logged
 

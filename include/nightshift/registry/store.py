@@ -15,6 +15,7 @@ from typing import Any
 from nightshift.definition.prediction import Prediction
 from nightshift.errors import TerminalError, first_line
 from nightshift.json_documents import parse_object
+from nightshift.pages.markdown import markdown_text
 from nightshift.registry.classes import LabelClasses
 from nightshift.registry.client import (
     DELETED,
@@ -269,7 +270,9 @@ class Registry:
         tags = {name: value for name, value in self.run_tags(run_id).items() if name.startswith("nightshift.")}
         source = f"{self.client.get_run(run_id).info.artifact_uri}/{ARTIFACT}"
         while True:
-            created = self.client.create_model_version(self.model, source, run_id, tags=tags, description=note)
+            # MLflow's pages show it as Markdown, and it may name values of data.
+            text = markdown_text(note)
+            created = self.client.create_model_version(self.model, source, run_id, tags=tags, description=text)
             if int(created.version) not in taken:
                 return _version(created)
             self.client.delete_model_version(self.model, created.version)
