@@ -18,7 +18,7 @@ from nightshift.moving.files import Places, copy_folder, copy_warehouse
 from nightshift.moving.mlflow_store import copy_store
 from nightshift.moving.tables import TableComparison, compare_tables, plan_tables, register_tables
 from nightshift.project import Progress
-from nightshift.registry.client import Client
+from nightshift.registry.database import open_client
 from nightshift.registry.store import Registry
 from nightshift.settings import Settings, read_environment
 from nightshift.settings_names import PREFIX, is_setting, nearest, setting_names
@@ -131,7 +131,7 @@ def _move(old: Settings, new: Settings, models: list[str], progress: Progress) -
     )
     old_lake, new_lake = Lake(old), Lake(new)
     plan = plan_tables(old_lake, new_lake, places)
-    Client(new.tracking_uri)  # makes its tables
+    open_client(new)  # makes its tables
     counts = {
         "landed files": copy_folder(old.landing_uri, new.landing_uri, progress),
         "artifacts": copy_folder(old.artifact_root, new.artifact_root, progress),

@@ -12,11 +12,10 @@ from pathlib import Path
 from nightshift.errors import TransientError
 from nightshift.lake.catalog import Lake
 from nightshift.lake.tables import registry_events_table
+from nightshift.registry.database import SQLITE
 from nightshift.registry.events import RegistryEvent
 from nightshift.registry.store import Registry, Version
 from nightshift.settings import Settings
-
-SQLITE = "sqlite:///"
 
 
 def lost_versions(registry: Registry, events: Sequence[RegistryEvent]) -> dict[int, str]:

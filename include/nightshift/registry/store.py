@@ -19,12 +19,12 @@ from nightshift.pages.markdown import markdown_text
 from nightshift.registry.classes import LabelClasses
 from nightshift.registry.client import (
     DELETED,
-    Client,
     MlflowRefusal,
     ignore_absent,
     restore_experiment,
     restore_run,
 )
+from nightshift.registry.database import open_client
 from nightshift.registry.mlflow_files import mlflow_files, package_of
 from nightshift.registry.package import (
     ModelPackage,
@@ -88,7 +88,7 @@ class Registry:
 
     def __init__(self, settings: Settings, model: str) -> None:
         self.settings, self.model = settings, model
-        self.client = _client(settings)
+        self.client = open_client(settings)
 
     def start_run(self, as_of: str, reason: str, name: str) -> str:
         """Opens a run for one training and returns its id."""
@@ -354,15 +354,6 @@ class Registry:
             if experiment is not None:
                 return str(experiment.experiment_id)
             return str(self.client.create_experiment(self.model, f"{self.settings.artifact_root}/{self.model}"))
-
-
-def _client(settings: Settings) -> Client:
-    """An MLflow client; the first client of an installation creates the store, under a lock."""
-    uri = settings.tracking_uri
-    with open_state(settings).lock("registry"):
-        if uri.startswith("sqlite:///"):
-            Path(uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-        return Client(uri)
 
 
 def _version(entity: Any) -> Version:

@@ -26,6 +26,8 @@ import psutil
 from nightshift.errors import TerminalError
 from nightshift.json_documents import parse_object
 from nightshift.processes import die_with_parent
+from nightshift.registry.database import open_client
+from nightshift.registry.lost_versions import require_database
 from nightshift.replay.airflow_api import AirflowApi
 from nightshift.settings import Settings
 
@@ -93,6 +95,9 @@ class Servers:
         self._migrate()
         self._spawn("api-server", ["airflow", "api-server", "--port", str(self.airflow_port)])
         if self.mlflow_port:
+            require_database(self.settings)
+            if not self.settings.has_registry:
+                open_client(self.settings)  # which makes the database whole; killed, the server would leave half of it
             self._spawn("mlflow", self.mlflow_command(), self.mlflow_environment() | NO_JOBS)
 
     def start_scheduling(self, timeout: float = 180) -> None:

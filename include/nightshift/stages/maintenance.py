@@ -12,6 +12,7 @@ from nightshift.lake.maintenance import MIN_ORPHAN_AGE, maintain_tables
 from nightshift.lake.tags import remove_tag
 from nightshift.registry.abandoned import end_abandoned_runs, is_over
 from nightshift.registry.client import Client
+from nightshift.registry.database import open_client
 from nightshift.settings import Settings
 from nightshift.stages.train import parse_snapshot_tag
 
@@ -48,7 +49,7 @@ def maintain(settings: Settings, progress: Progress, *, now: datetime | None = N
     runs: tuple[str, ...] = ()
     tags = 0
     if settings.has_registry:
-        client = Client(settings.tracking_uri)
+        client = open_client(settings)
         runs = tuple(end_abandoned_runs(client, before))
         tags = _remove_tags(lake, client)
         progress(f"MLflow: {len(runs)} runs of killed trainings ended, {tags} of their snapshot tags removed")
