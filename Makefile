@@ -65,6 +65,10 @@ style: install
 bench: install ## Measure everything against its bar; ONLY=features.nightly runs one, SCALE=0.01 tries it out
 	@$(BIN)/python -m bench $(ONLY) $(if $(SCALE),--scale $(SCALE))
 
+.PHONY: chaos
+chaos: install ## Kill tasks of nights and trainings at random instants and compare with undisturbed runs; NIGHTS=2 tries it
+	@$(BIN)/python -m chaos $(if $(NIGHTS),--nights $(NIGHTS)) $(if $(SEED),--seed $(SEED))
+
 .PHONY: install
 install: $(INSTALLED) ## Create .venv with the locked packages, and Java if there is none
 

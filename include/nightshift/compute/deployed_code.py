@@ -152,7 +152,7 @@ def _upload(uri: str, pack: Callable[[Path], None], write: Callable[[str], None]
     if exists(uri):
         write(f"there already: {uri}")
         return
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(prefix="nightshift-code-") as folder:
         archive = Path(folder) / "archive.tar.gz"
         pack(archive)
         write_file(uri, archive)

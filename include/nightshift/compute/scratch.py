@@ -1,15 +1,18 @@
-"""Where Spark's processes on this machine keep their own files, which a killed one leaves behind."""
+"""Where processes on this machine keep temporary files, which a killed one leaves behind."""
 
 from __future__ import annotations
 
 import re
 import shutil
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
+from nightshift.compute.waiting_driver import remove_leftovers
 from nightshift.settings import Settings
 
 FOLDER = "scratch"  # below `spark` of the installation
+TEMPORARY = "nightshift-*"  # the folders that this installation's processes make among the system's temporary files
 
 
 def scratch_conf(settings: Settings) -> dict[str, str]:
@@ -29,19 +32,26 @@ def scratch_flag(settings: Settings) -> str:
 
 
 def remove_scratch(settings: Settings, before: datetime) -> int:
-    """Removes the folders in which nothing was written since an instant.
+    """Removes what killed processes left of temporary files, where nothing was written since an instant.
 
     Returns:
-        How many there were.
+        How many folders and files there were.
     """
+    remove_leftovers(settings)
     folder = settings.var_path / "spark" / FOLDER
-    old = [path for path in folder.iterdir() if _last_written(path) < before] if folder.is_dir() else []
+    paths = [*(folder.iterdir() if folder.is_dir() else ()), *Path(tempfile.gettempdir()).glob(TEMPORARY)]
+    old = [path for path in paths if _last_written(path) < before and not _is_of_driver(path)]
     for path in old:
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)
         else:
             path.unlink(missing_ok=True)
     return len(old)
+
+
+def _is_of_driver(folder: Path) -> bool:
+    """Whether a folder has the socket of a driver, which may wait for jobs; `remove_leftovers` knows."""
+    return any(path.is_socket() for path in folder.glob("*"))
 
 
 def _last_written(path: Path) -> datetime:

@@ -91,7 +91,7 @@ class WaitingDriver:
             Whether it was started.
         """
         try:
-            _remove_leftovers(self.file.parent)
+            remove_leftovers(self.settings)
             with _open_private(self.file) as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 self._start(lock.fileno())
@@ -282,9 +282,9 @@ def _connect(address: DriverAddress) -> socket.socket | None:
     return connection
 
 
-def _remove_leftovers(folder: Path) -> None:
+def remove_leftovers(settings: Settings) -> None:
     """Removes what drivers that are gone have left, such as those of code that has changed since."""
-    for file in folder.glob("*.json"):
+    for file in (settings.var_path / FOLDER).glob("*.json"):
         if _address(file) is None:
             if address := _read_address(file.read_text(errors="replace")):
                 _remove_folder(address)

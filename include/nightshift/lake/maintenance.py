@@ -15,7 +15,7 @@ from nightshift.lake.staging import JOBS, staging_folder
 MIN_SNAPSHOTS = 100
 MIN_SNAPSHOT_AGE = timedelta(days=7)
 # Younger files may belong to a task that is still running.
-MIN_ORPHAN_AGE = timedelta(hours=24)
+MIN_ORPHAN_AGE = timedelta(days=3)  # a weekend without a scheduler may lie between the tasks of a run
 
 
 def maintain_tables(

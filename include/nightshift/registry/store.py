@@ -304,7 +304,7 @@ class Registry:
 
     def _upload(self, run_id: str, artifact: str, files: Mapping[str, bytes]) -> None:
         """Stores files with a run, by their paths below an artifact."""
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(prefix="nightshift-upload-") as folder:
             for name, content in files.items():
                 (Path(folder) / name).parent.mkdir(exist_ok=True)
                 (Path(folder) / name).write_bytes(content)
@@ -320,7 +320,7 @@ class Registry:
 
         try:
             self.client.get_run(run_id)  # fails as a transient error if MLflow does not answer
-            with tempfile.TemporaryDirectory() as folder:
+            with tempfile.TemporaryDirectory(prefix="nightshift-download-") as folder:
                 path = Path(self.client.mlflow.download_artifacts(run_id, artifact, folder))
                 return {str(file.relative_to(path)): file.read_bytes() for file in path.rglob("*") if file.is_file()}
         except (MlflowException, MlflowRefusal, OSError) as error:

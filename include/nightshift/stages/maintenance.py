@@ -27,7 +27,7 @@ class Maintenance:
         tables: For each table, the number of snapshots expired and of files removed.
         runs: The MLflow runs of killed trainings, which were running by MLflow and are ended.
         tags: The number of snapshot tags of trainings that left no model.
-        scratch: The number of folders that killed Spark processes left on this machine.
+        scratch: The number of temporary folders and files that killed processes left on this machine.
     """
 
     tables: dict[str, dict[str, int]] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class Maintenance:
 
 
 def maintain(settings: Settings, progress: Progress, *, now: datetime | None = None) -> Maintenance:
-    """Maintains an installation: whatever is younger than a day may belong to a task that is still running.
+    """Maintains an installation: whatever is younger than three days may belong to a task that is still running.
 
     Args:
         settings: The installation.
@@ -55,7 +55,7 @@ def maintain(settings: Settings, progress: Progress, *, now: datetime | None = N
         progress(f"MLflow: {len(runs)} runs of killed trainings ended, {tags} of their snapshot tags removed")
     tables = maintain_tables(lake, progress, now=now)
     scratch = remove_scratch(settings, before)
-    progress(f"this machine: {scratch} folders of killed Spark processes removed")
+    progress(f"this machine: {scratch} temporary folders of killed processes removed")
     return Maintenance(tables, runs, tags, scratch)
 
 

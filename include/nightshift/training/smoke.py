@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -14,13 +15,14 @@ import numpy as np
 import pyarrow as pa
 from pyarrow import feather
 
-from nightshift.errors import DataError, first_line, shown
+from nightshift.errors import DataError, TransientError, first_line, shown
 from nightshift.processes import kill_group, start_group
 from nightshift.registry.package import load_package
 from nightshift.training.bootstrap import Vector
 from nightshift.training.results import SmokeResult
 
 ROWS, ROUNDS = 10_000, 3
+KILLED = (signal.SIGKILL, signal.SIGTERM)
 LIMIT = 600.0  # seconds
 # The order of a sum may depend on the number of rows that are scored at once.
 TOLERANCE = 1e-9
@@ -52,6 +54,9 @@ def smoke_test(
         unmet: Rows with missing values and categories that the training rows do not have.
         tree_sums: Whether nights are scored by `TreeSums`.
         limit: The time limit in seconds.
+
+    Raises:
+        TransientError: If the process was killed.
     """
     chosen = np.unique(np.linspace(0, rows.num_rows - 1, min(ROWS, rows.num_rows)).astype(np.int64))
     size = sum(map(len, files.values())) / MIB
@@ -84,6 +89,13 @@ def _run(folder: Path, digest: str, tree_sums: bool, limit: float) -> str:
         return f"in a process of its own it had not finished scoring after {limit:g} s"
     finally:
         kill_group(process)
+    if (
+        -process.returncode in KILLED
+    ):  # from outside, as by the kernel for want of memory: that says nothing of the model
+        raise TransientError(
+            "the process that tries out the stored model was killed",
+            fix="look in the system's log whether memory ran out, then run this again",
+        )
     last = next((line for line in reversed(output.splitlines()) if line.strip()), "no output")
     return f"in a process of its own it could not score: {shown(last)}" if process.returncode else ""
 

@@ -44,7 +44,7 @@ def test_unpublished_files_are_removed_and_published_files_stay(lake: Lake, read
     half.write_bytes(b"half a file")
     before = published_rows(lake, readings)
 
-    counts = run(lake, later(days=2))
+    counts = run(lake, later(days=4))
 
     assert counts[readings.name]["files"] >= 3  # the abandoned file and its manifest, and the half one
     assert staged_files(lake) == set(published.files)
@@ -64,7 +64,7 @@ def test_files_young_enough_to_belong_to_a_running_task_stay(lake: Lake, reading
 def test_a_published_set_can_be_published_again_after_maintenance(lake: Lake, readings: TableSpec) -> None:
     staged = stage(lake, readings, {day(1): A})
     snapshot = publish(lake, readings, staged)
-    run(lake, later(days=2))
+    run(lake, later(days=4))
     assert Path(local_path(staged.location), "_staged.json").exists()
     assert publish(lake, readings, staged) == snapshot
 
@@ -180,7 +180,7 @@ def test_a_published_set_of_subfolders_keeps_its_manifest_and_can_be_published_a
 ) -> None:
     staged = by_spark(lake, readings, {day(1): A, day(2): B})
     snapshot = publish(lake, readings, staged)
-    run(lake, later(days=2))
+    run(lake, later(days=4))
     assert load_staged(staged.location) == staged
     assert published_inputs(lake, readings, day(2)) == {"raw.plan": "17"}
     assert publish(lake, readings, staged) == snapshot

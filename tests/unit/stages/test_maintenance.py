@@ -20,7 +20,7 @@ from unit.cli.commands import commands_in_this_process
 from unit.registry.trainings import killed
 from unit.stages.minutes import AGAINST, AS_OF, LABEL, TYPED, OfNumber, month
 
-LATER = datetime.now(UTC) + timedelta(days=2)
+LATER = datetime.now(UTC) + timedelta(days=4)
 KILLED_AFTER = ["the run is open", "the snapshots are tagged", "the package is stored", "the lineage is stored"]
 
 
@@ -80,11 +80,11 @@ def test_files_of_killed_spark_processes_go_when_nothing_in_them_is_young(projec
         (folder / name / "0a").mkdir(parents=True)
         (folder / name / "0a" / "block").write_bytes(b"rows")
     (folder / "liblz4.so").write_bytes(b"library")
-    old = (datetime.now(UTC) - timedelta(days=2)).timestamp()
+    old = (datetime.now(UTC) - timedelta(days=4)).timestamp()
     for path in (*folder.rglob("*"),):
         if "used" not in str(path) or path.name != "block":
             os.utime(path, (old, old))
-    assert remove_scratch(project.settings, datetime.now(UTC) - timedelta(days=1)) == 2
+    assert remove_scratch(project.settings, datetime.now(UTC) - timedelta(days=3)) == 2
     assert [path.name for path in folder.iterdir()] == ["blockmgr-used"]
 
 
@@ -99,4 +99,4 @@ def test_the_command_says_what_it_removed(
     with commands_in_this_process(project.settings.as_environment(), monkeypatch, capsys) as command:
         lines = command("maintain").out.splitlines()
     assert "raw.failures: 0 snapshots expired, 0 files removed" in lines
-    assert lines[-1] == "this machine: 0 folders of killed Spark processes removed"
+    assert lines[-1] == "this machine: 0 temporary folders of killed processes removed"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -9,6 +10,8 @@ import pyarrow as pa
 import pytest
 
 from nightshift.definition.model import ModelDefinition
+from nightshift.errors import TransientError
+from nightshift.processes import start_group
 from nightshift.registry.package import ENCODER, ModelPackage, load_package, package_digest
 from nightshift.training import smoke
 from nightshift.training.fit import fit
@@ -105,3 +108,10 @@ def test_values_it_has_not_met_are_scored_in_a_process_of_its_own(stored: Stored
 def test_one_that_takes_too_long_is_ended(stored: Stored_) -> None:
     smoke = smoke_test(*stored, machines(20), np.zeros(20), limit=0.05)
     assert smoke.problem == "in a process of its own it had not finished scoring after 0.05 s"
+
+
+def test_a_process_that_is_killed_is_no_verdict_on_the_model(stored: Stored_, monkeypatch: pytest.MonkeyPatch) -> None:
+    killed = [sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"]
+    monkeypatch.setattr(smoke, "start_group", lambda command, environment: start_group(killed, environment))
+    with pytest.raises(TransientError, match="^the process that tries out the stored model was killed; fix: "):
+        smoke_test(*stored, machines(20), np.zeros(20))
