@@ -66,7 +66,7 @@ def main(
 
 
 def _disturbed(folder: Path, undisturbed: Installation, seed: str) -> Installation:
-    attempts = Attempts(folder, random.Random(seed), undisturbed.attempts.seconds)
+    attempts = Attempts(folder, random.Random(seed), seconds=undisturbed.attempts.seconds)
     return Installation(attempts, undisturbed.promotion, undisturbed.nights)
 
 

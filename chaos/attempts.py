@@ -26,7 +26,6 @@ from nightshift.service_errors import explain
 
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["chaos.preloaded"])
-MOST_KILLS = 4  # of a task
 TRIES = 8  # of a task whose process ends with an error that may pass, as its DAG has
 SHARE_OF_SPARK = 0.4  # of the kills while Spark works that are of one of its processes
 TEMPORARY = "tmp"  # the folder of the processes' temporary files
@@ -76,12 +75,14 @@ class Attempts:
     Attributes:
         folder: The installation's: `var` and the processes' temporary files are below it.
         random: Chooses the instants; None if no task is disturbed.
+        most_kills: How often a task is killed at most.
         seconds: How long each task takes, by its name; measured where none is disturbed.
         counts: What was done.
     """
 
     folder: Path
     random: random.Random | None = None
+    most_kills: int = 4
     seconds: dict[str, float] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
 
@@ -92,7 +93,7 @@ class Attempts:
             HandNeededError: If that needs a person.
         """
         begin = time.monotonic()
-        for _ in range(self.random.randint(0, MOST_KILLS) if self.random else 0):
+        for _ in range(self.random.randint(0, self.most_kills) if self.random else 0):
             self._kill_once(name, context)
         result = self._run_twice(name, context) if self._is_twice() else self._run_to_its_end(name, context)
         if not self.random:
