@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-import gc
+from nightshift.preloading import preload_modules
 
-import sklearn.metrics  # noqa: F401
-
-import chaos.steps  # noqa: F401
-
-gc.freeze()
+preload_modules(
+    (
+        "chaos.steps",
+        "great_expectations",
+        "mlflow.store.model_registry.sqlalchemy_store",
+        "mlflow.store.tracking.sqlalchemy_store",
+        "skops.io",
+        "sklearn.metrics",
+    )
+)
