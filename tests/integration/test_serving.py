@@ -114,7 +114,7 @@ def threaded(work: object, *arguments: str) -> Iterator[Sequence[BaseException]]
 def test_a_request_that_is_under_way_is_answered_before_it_ends(project: Project) -> None:
     promoted(project, 1)
     body = httpx.Request("POST", "http://a/invocations", json=ROWS)
-    head = b"POST /invocations HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n"
+    head = b"POST /invocations HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
     with serving(project) as (address, process):
         port = int(address.rpartition(":")[2])
         with socket.create_connection(("127.0.0.1", port), 30) as connection:
@@ -135,7 +135,7 @@ def test_a_body_that_does_not_arrive_is_not_waited_for(project: Project) -> None
     with serving(project, NIGHTSHIFT_SERVING__TIMEOUT="0.5") as (address, _):
         port = int(address.rpartition(":")[2])
         with socket.create_connection(("127.0.0.1", port), 30) as connection:
-            connection.sendall(b"POST /invocations HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n")
+            connection.sendall(b"POST /invocations HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n")
             connection.sendall(b"Content-Length: 100\r\n\r\n{")
             assert connection.recv(100).startswith(b"HTTP/1.1 408 Request Timeout")
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import random
 import time
+from pathlib import Path
 
 import pytest
 
 from nightshift.registry.database import UNFINISHED, open_client
-from nightshift.settings import Settings
+from nightshift.settings import PROJECT, Settings
 from unit.registry.trainings import PROCESSES
 
 pytestmark = pytest.mark.slow
 
 
-def test_a_database_whose_making_was_killed_is_made_by_the_next(settings: Settings) -> None:
+def test_a_database_whose_making_was_killed_is_made_by_the_next(tmp_path: Path) -> None:
+    settings = Settings(home=PROJECT, var=tmp_path / "var")
     folder = settings.var_path / "mlflow"
     instants = random.Random(1)
     for _ in range(4):
