@@ -46,6 +46,7 @@ FOLDER = "spark"  # of the installation
 STARTED_WITHIN, FREE_WITHIN = 60.0, 10.0
 LOOK_EVERY = 0.1  # seconds
 FOLDER_PREFIX = "nightshift-"  # of the folder of a driver's socket
+SOCKET, LONGEST_PATH = "socket", 107  # bytes, of Linux
 MOST_OF_CODE = 16  # bytes of an exit code's line
 # What differs between tasks of one night, or by what its caller has imported, and means nothing to a job.
 IGNORED = re.compile(
@@ -105,7 +106,7 @@ class WaitingDriver:
 
     def _start(self, lock: int) -> None:
         # A path in the installation's folder may be longer than a socket's may.
-        path, output = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX)) / "socket", self.file.with_suffix(".log")
+        path, output = _make_folder() / SOCKET, self.file.with_suffix(".log")
         arguments = ["--socket", str(path), "--log", str(output), "--seconds", str(self.settings.spark.driver_waits)]
         output.unlink(missing_ok=True)
         with _open_private(output) as stream:
@@ -208,6 +209,15 @@ class DriverSubmission:
         line = self._line.rstrip()
         self._last = line or self._last
         write(line)
+
+
+def _make_folder() -> Path:
+    """A folder for a driver's socket, whose path may have so many bytes only."""
+    folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX))
+    if len(os.fsencode(folder / SOCKET)) <= LONGEST_PATH:
+        return folder
+    folder.rmdir()
+    return Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX, dir="/tmp"))
 
 
 def kill_driver(file: Path) -> None:

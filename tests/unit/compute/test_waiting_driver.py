@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -140,6 +141,19 @@ def address(driver: WaitingDriver) -> waiting_driver.DriverAddress:
 def test_jobs_run_in_one_process_one_after_the_other(driver: WaitingDriver) -> None:
     [first], [second] = run(driver), run(driver)
     assert first == second == f"process {address(driver).process}"
+
+
+def test_the_folder_of_temporary_files_may_have_a_long_name(
+    settings: Settings, programs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ("long" * 30)).mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ("long" * 30)))
+    driver = driver_of(settings, programs)
+    assert driver.start()
+    try:
+        assert run(driver) == [f"process {address(driver).process}"]
+    finally:
+        driver.kill()
 
 
 def test_the_lines_of_a_job_reach_its_caller_alone_and_whole(driver: WaitingDriver) -> None:
