@@ -8,16 +8,16 @@ import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
-from nightshift.compute.waiting_driver import remove_leftovers
+from nightshift.compute.waiting_driver import FOLDER, remove_leftovers
 from nightshift.settings import Settings
 
-FOLDER = "scratch"  # below `spark` of the installation
+SCRATCH = "scratch"  # below the folder of the drivers
 TEMPORARY = "nightshift-*"  # the folders that this installation's processes make among the system's temporary files
 
 
 def scratch_conf(settings: Settings) -> dict[str, str]:
     """Spark's settings for its own files; none, so that it takes the machine's, if the folder cannot be written to."""
-    folder = settings.var_path / "spark" / FOLDER
+    folder = _spark_folder(settings)
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
@@ -38,7 +38,7 @@ def remove_scratch(settings: Settings, before: datetime) -> int:
         How many folders and files there were.
     """
     remove_leftovers(settings)
-    folder = settings.var_path / "spark" / FOLDER
+    folder = _spark_folder(settings)
     paths = [*(folder.iterdir() if folder.is_dir() else ()), *Path(tempfile.gettempdir()).glob(TEMPORARY)]
     old = [path for path in paths if _last_written(path) < before and not _is_of_driver(path)]
     for path in old:
@@ -47,6 +47,10 @@ def remove_scratch(settings: Settings, before: datetime) -> int:
         else:
             path.unlink(missing_ok=True)
     return len(old)
+
+
+def _spark_folder(settings: Settings) -> Path:
+    return settings.var_path / FOLDER / SCRATCH
 
 
 def _is_of_driver(folder: Path) -> bool:

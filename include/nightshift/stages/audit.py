@@ -13,7 +13,7 @@ from nightshift.compute.job import Job, run_job
 from nightshift.errors import DataError, first_line
 from nightshift.lake.source_partitions import is_partition
 from nightshift.lake.staging import load_staged
-from nightshift.lake.tables import Layer, layer_of
+from nightshift.lake.tables import Layer, layer_of, split_identifier
 from nightshift.project import Progress, Project
 from nightshift.quality.auditor import Auditor
 from nightshift.quality.docs import Page, docs_folder, write_docs
@@ -75,7 +75,7 @@ def audit(
     failed = [(s, j.verdict) for s, j in zip(audited, judgements, strict=True) if j.verdict.outcome == "fail"]
     overdue = {staged.location: verdict for staged, verdict in failed if is_overdue(project, staged, night)}
     measurements += [
-        leave_out(staged.table.partition(".")[2], staged.first, verdict.summary())
+        leave_out(split_identifier(staged.table)[1], staged.first, verdict.summary())
         for staged, verdict in failed
         if staged.location in overdue
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -10,13 +9,12 @@ from nightshift.compute.scratch import remove_scratch
 from nightshift.lake.catalog import Lake
 from nightshift.lake.maintenance import MIN_ORPHAN_AGE, maintain_tables
 from nightshift.lake.tags import remove_tag
+from nightshift.project import Progress
 from nightshift.registry.abandoned import end_abandoned_runs, is_over
 from nightshift.registry.client import Client
 from nightshift.registry.database import open_client
 from nightshift.settings import Settings
 from nightshift.stages.train import parse_snapshot_tag
-
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from nightshift.features.observations import observed_dates
 from nightshift.features.plan import plan_features
 from nightshift.lake.read import landed_partitions
 from nightshift.lake.source_partitions import SourcePartition, landed_dates, source_partition, why_incomplete
-from nightshift.lake.tables import Layer, raw_table
+from nightshift.lake.tables import Layer, raw_table, split_identifier
 from nightshift.project import Project
 from nightshift.types import Measurement, Staged
 
@@ -36,7 +36,7 @@ def overdue_files(project: Project, night: date) -> Iterator[SourcePartition]:
         night: The score date.
     """
     definition, landing = project.definition, project.settings.landing_uri
-    reads = _first_dates_read(definition, night)
+    reads, unpublished = _first_dates_read(definition, night), dict[str, list[date]]()
     for name, source in definition.sources.items():
         if source.cadence != "daily":
             continue
@@ -45,15 +45,20 @@ def overdue_files(project: Project, night: date) -> Iterator[SourcePartition]:
         if len(days) > FEW:
             days = sorted(set(days) & set(landed_dates(landing, source)))
         if days:
-            before = project.monitored(days[0], night - timedelta(days=1))
-            tried = {row["subject"] for row in before if row["statistic"] == LEFT_OUT}
-            files = (source_partition(landing, name, source, day) for day in days if subject(name, day) not in tried)
-            yield from (file for file in files if not why_incomplete(file))
+            unpublished[name] = days
+    if not unpublished:
+        return
+    before = project.monitored(min(days[0] for days in unpublished.values()), night - timedelta(days=1))
+    tried = {row["subject"] for row in before if row["statistic"] == LEFT_OUT}
+    for name, days in unpublished.items():
+        untried = (day for day in days if subject(name, day) not in tried)
+        files = (source_partition(landing, name, definition.sources[name], day) for day in untried)
+        yield from (file for file in files if not why_incomplete(file))
 
 
 def is_overdue(project: Project, staged: Staged, night: date) -> bool:
     """Whether a staged set is of a date before those that a night waits for, which is not published."""
-    layer, _, name = staged.table.partition(".")
+    layer, name = split_identifier(staged.table)
     if layer != Layer.RAW:
         return False
     source = project.definition.sources[name]
