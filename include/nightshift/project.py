@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import copy
 from datetime import date
 from functools import cached_property, partial
 from pathlib import Path
@@ -50,6 +51,13 @@ class Project:
         self.definition: ModelDefinition = find_definition(
             self.settings.models_path, model, self.settings.sources_path, checked
         )
+
+    def with_definition(self, definition: ModelDefinition) -> Project:
+        """The same model by another definition; tables and registry are shared."""
+        project = copy(self)
+        project.definition = definition
+        project.__dict__.pop("metrics", None)
+        return project
 
     @cached_property
     def lake(self) -> Lake:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 import typer
 
 from nightshift.cli import (
+    backtests,
     definitions,
     deployment,
     exports,
@@ -70,6 +71,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "reproduce": versions.reproduce,
     "thresholds": monitoring.thresholds,
     "replay-policy": monitoring.replay_policy,
+    "backtest": backtests.backtest,
     "move": installations.move,
     "maintain": installations.maintain,
     "doctor": installations.doctor,

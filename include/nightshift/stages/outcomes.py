@@ -65,6 +65,22 @@ def expected_performance(project: Project, version: int | None) -> ExpectedPerfo
     return ExpectedPerformance.from_json(stored) if stored else None
 
 
+def observed_rows(project: Project, rows: pa.Table, day: date, share: KeyShare | None = None) -> pa.Table:
+    """The landed rows of a night's observations, or of a share; keys alone where these have no row of their own."""
+    definition = project.definition
+    source = definition.sources[definition.observations.source]
+    if definition.observations.within is not None:
+        return rows.select(["score_date", *definition.observations.key]).rename_columns({"score_date": "source_date"})
+    spec = raw_table(definition, definition.observations.source)
+    if source.cadence == "daily":
+        return project.read(spec, day, day, share=share)
+    versions = published_partitions(project.lake, spec)
+    version = newest_available(definition, definition.observations.source, day, versions) or day
+    observed = project.read(spec, version, version, share=share)
+    dated = pa.repeat(pa.scalar(day, pa.date32()), observed.num_rows)
+    return observed.set_column(observed.column_names.index("source_date"), "source_date", dated)
+
+
 @dataclass(frozen=True)
 class _Match:
     """How the scores and the labels of a night match.
@@ -133,7 +149,7 @@ def _match(scored: NightScores, challengers: Sequence[int], share: KeyShare | No
         policies = {CHAMPION: rows} | {
             f"challenger {number}": _shadow_scores(project, scored.night, number, share) for number in challengers
         }
-        values = sum_values(project.definition, policies, labels, _observed(project, rows, scored.night, share))
+        values = sum_values(project.definition, policies, labels, observed_rows(project, rows, scored.night, share))
     return _Match(labelled.drop_columns(["score_date", *key]), all_labels.num_rows, joined.num_rows, doubtful, values)
 
 
@@ -156,22 +172,6 @@ def _challengers(project: Project, day: date) -> list[int]:
 def _shadow_scores(project: Project, day: date, number: int, share: KeyShare | None) -> pa.Table:
     spec, split = shadow_table(project.definition), {"model_version": number}
     return project.read(spec, day, day, split=split, share=share)
-
-
-def _observed(project: Project, rows: pa.Table, day: date, share: KeyShare | None) -> pa.Table:
-    """The landed rows of a night's observations, or of a share; keys alone where these have no row of their own."""
-    definition = project.definition
-    source = definition.sources[definition.observations.source]
-    if definition.observations.within is not None:
-        return rows.select(["score_date", *definition.observations.key]).rename_columns({"score_date": "source_date"})
-    spec = raw_table(definition, definition.observations.source)
-    if source.cadence == "daily":
-        return project.read(spec, day, day, share=share)
-    versions = published_partitions(project.lake, spec)
-    version = newest_available(definition, definition.observations.source, day, versions) or day
-    observed = project.read(spec, version, version, share=share)
-    dated = pa.repeat(pa.scalar(day, pa.date32()), observed.num_rows)
-    return observed.set_column(observed.column_names.index("source_date"), "source_date", dated)
 
 
 def _labels(project: Project, day: date, rows: pa.Table, share: KeyShare | None) -> pa.Table:

@@ -116,7 +116,7 @@ def train(project: Project, as_of: date, reason: str, progress: Progress = print
         lineage = lineage_of(project, definition, dates, snapshots, str(as_of), reason, fitted)
         digest = registry.log_package(run_id, fitted.package)
         registry.log_lineage(run_id, lineage.to_json(), definition_files(definition))
-        if (expectation := _expectation(project, fitted)) is not None:
+        if (expectation := expected_performance_of(project, fitted)) is not None:
             registry.log_expectation(run_id, expectation.to_json())
         registry.log_trials(run_id, [(trial.params, trial.scores) for trial in fitted.trials])
         importances = permutation_importance(fitted.package, fitted.holdout, lineage.seed)
@@ -160,6 +160,8 @@ def fit_model(
     dates: Split,
     snapshots: Mapping[str, int],
     progress: Progress,
+    *,
+    with_drift_thresholds: bool = True,
 ) -> FittedModel:
     """Fits a model on the rows at pinned snapshots: the same inputs give the same model.
 
@@ -169,6 +171,7 @@ def fit_model(
         dates: The periods of training and holdout.
         snapshots: The snapshot of each table that is read.
         progress: Takes a line of progress.
+        with_drift_thresholds: Whether its reference has the thresholds of drift, which take as long as a small model.
 
     Raises:
         TerminalError: If it cannot be fitted, or cannot score the holdout or a value that a night may have.
@@ -197,7 +200,10 @@ def fit_model(
         progress(filled)
     nights = observed_holdout.rows
     night_scores = package.score(nights)
-    package = replace(package, reference=_reference(definition, package, observed.rows, nights, night_scores))
+    reference = _reference(definition, package, observed.rows, nights, night_scores)
+    if with_drift_thresholds:
+        reference = with_thresholds(reference, definition.watched_features, definition.monitoring.false_alarms)
+    package = replace(package, reference=reference)
     scores = night_scores if nights.num_rows == holdout.num_rows else package.score(holdout)
     return FittedModel(package, rows, holdout, scores, nights["score_date"], night_scores, tuple(trials), counts)
 
@@ -216,8 +222,7 @@ def _reference(
     """
     columns = score_columns(night_scores, package.classes)
     types = {name: str(kind) for name, kind in definition.feature_types.items()}
-    reference = make_reference(observed, types, pa.table({**columns, "score_date": nights["score_date"]}))
-    return with_thresholds(reference, definition.watched_features, definition.monitoring.false_alarms)
+    return make_reference(observed, types, pa.table({**columns, "score_date": nights["score_date"]}))
 
 
 def _of_classes(rows: pa.Table, classes: LabelClasses | None, period: str, progress: Progress) -> pa.Table:
@@ -268,18 +273,7 @@ def lineage_of(
     )
 
 
-def snapshot_tag(model: str, run_id: str) -> str:
-    """The tag that keeps the snapshots of a training."""
-    return f"nightshift.{model}.{run_id}"
-
-
-def parse_snapshot_tag(tag: str) -> str | None:
-    """The run of the training whose snapshots a tag keeps; None of any other tag."""
-    match = re.fullmatch(r"nightshift\.[^.]+\.([0-9a-f]+)", tag)
-    return match[1] if match else None
-
-
-def _expectation(project: Project, fitted: FittedModel) -> ExpectedPerformance | None:
+def expected_performance_of(project: Project, fitted: FittedModel) -> ExpectedPerformance | None:
     """The performance on nights to come that the holdout gives reason to expect; None if it says nothing."""
     finite, observed = finite_rows(fitted.scores), finite_rows(fitted.observed_scores)
     scores, labels = fitted.scores[finite], label_values(fitted.holdout, fitted.package.classes)[finite]
@@ -293,6 +287,17 @@ def _expectation(project: Project, fitted: FittedModel) -> ExpectedPerformance |
         METHODS[project.definition.prediction].fit_score_calibration(scores, labels),
         (fitted.observed_scores[observed], fitted.observed.to_numpy()[observed]),
     )
+
+
+def snapshot_tag(model: str, run_id: str) -> str:
+    """The tag that keeps the snapshots of a training."""
+    return f"nightshift.{model}.{run_id}"
+
+
+def parse_snapshot_tag(tag: str) -> str | None:
+    """The run of the training whose snapshots a tag keeps; None of any other tag."""
+    match = re.fullmatch(r"nightshift\.[^.]+\.([0-9a-f]+)", tag)
+    return match[1] if match else None
 
 
 def _declared_weights(definition: ModelDefinition) -> dict[str, Any]:
