@@ -37,6 +37,10 @@ IN_TEXT = {
 QUOTED_PATH = re.compile(r"'(/[^']*)'|\"(/[^\"]*)\"")
 SQLITE_FULL = re.compile(r"disk I/O error|database or disk is full")
 SQLITE_READ_ONLY = re.compile(r"attempt to write a readonly database")
+SQLITE_LOCKED = re.compile(r"database (table )?is locked")
+UNLOCKED = (
+    "wait for the process that locks it, such as a backup or a browser of databases, or end it; then run this again"
+)
 
 # What to do, by what the answer's code contains, or by its HTTP status; codes are compared without case and
 # underscores. An answer's text decides nothing: it may name any key, address or port.
@@ -96,9 +100,12 @@ def explain(error: BaseException) -> NightshiftError | None:
             code = getattr(cause, "response", {}).get("Error", {}).get("Code", type(cause).__name__)
             return _classified(f"{code} {first_line(cause)}", code, None, "AWS")
         if module.startswith("sqlalchemy.") and type(cause).__name__ == "OperationalError":
-            line = first_line(getattr(cause, "orig", None) or cause)
+            line, database = first_line(getattr(cause, "orig", None) or cause), _database_of(cause)
+            if SQLITE_LOCKED.search(line):
+                return TransientError(f"another process locks the database: {line}", where=database, fix=UNLOCKED)
             problem = f"the database does not answer: {line}"
-            return TransientError(problem, fix="start it, or correct the setting that names it; then run this again")
+            fix = "start it, or correct the setting that names it; then run this again"
+            return TransientError(problem, where=database, fix=fix)
     return None
 
 
@@ -116,7 +123,7 @@ def explain_disk(error: BaseException, where: str | None = None) -> FullDiskErro
     kind = type(error).__name__
     if kind not in {"OperationalError", "DatabaseError"}:  # of sqlite3, and of SQLAlchemy, which wraps it
         return None
-    line = first_line(getattr(error, "orig", None) or error)
+    line, where = first_line(getattr(error, "orig", None) or error), where or _database_of(error)
     if SQLITE_FULL.search(line):
         fix = f"{MORE_SPACE}; if there is some, look in the system's log"
         return FullDiskError(f"the database cannot be written: {line}", where=where, fix=fix)
@@ -151,6 +158,11 @@ def _path_in(error: OSError | str) -> str | None:
         return str(error.filename)
     path = QUOTED_PATH.search(str(error))
     return (path[1] or path[2]) if path else None
+
+
+def _database_of(error: BaseException) -> str | None:
+    """The database that an error is of, which a note on it says: SQLAlchemy's own texts do not; see `lake.catalog`."""
+    return next(iter(getattr(error, "__notes__", ())), None)
 
 
 def _classified(answer: str, code: str, status: str | None, where: str) -> NightshiftError:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from pyiceberg.catalog import Catalog, load_catalog
+from pyiceberg.catalog.sql import SqlCatalog
 from pyiceberg.exceptions import NamespaceAlreadyExistsError, NoSuchTableError, TableAlreadyExistsError
 from pyiceberg.io.pyarrow import schema_to_pyarrow
 from pyiceberg.table import Table
 from pyiceberg.table.name_mapping import NameMapping
 from pyiceberg.transforms import IdentityTransform
-from sqlalchemy import make_url
+from sqlalchemy import Engine, event, make_url
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import OperationalError
 
 from nightshift.aws import pyiceberg_properties
@@ -20,7 +21,7 @@ from nightshift.errors import NotYetAvailable, TerminalError
 from nightshift.lake.files import as_uri, local_path, writing
 from nightshift.lake.format import require_known_format
 from nightshift.lake.tables import Layer, TableSpec
-from nightshift.service_errors import explain_at, explain_disk
+from nightshift.service_errors import explain, explain_at
 from nightshift.settings import Settings
 from nightshift.state import open_state
 
@@ -116,20 +117,18 @@ class Lake:
 
     @contextmanager
     def writing(self) -> Iterator[None]:
-        """Says which disk does not write within, and why: that of the warehouse, or of a catalog in a file.
+        """Says what the disk of the warehouse, or the catalog's database, does not write within, and why.
 
         Raises:
             FullDiskError: If no space is left.
             ReadOnlyError: If this process may not write there.
+            TransientError: If the catalog's database is locked, or does not answer.
         """
         try:
             with writing(self.warehouse):
                 yield
         except OperationalError as error:
-            uri = self.settings.catalog_uri or self.settings.catalog.type
-            if disk := explain_disk(error, make_url(uri).render_as_string(hide_password=True) if "://" in uri else uri):
-                raise disk from None
-            raise
+            raise explain(error) or error from None
 
     @property
     def _is_here(self) -> bool:
@@ -158,12 +157,11 @@ class Lake:
         with self.lock("catalog"):
             try:
                 catalog = load_catalog(settings.catalog.name, **properties)
+                if isinstance(catalog, SqlCatalog):
+                    _prepare(catalog.engine)
             except OperationalError as error:
                 place = make_url(uri).render_as_string(hide_password=True) if uri else kind
                 raise explain_at(f"NIGHTSHIFT_CATALOG__URI={place}", error) from None
-            if uri and uri.startswith("sqlite:///"):
-                with sqlite3.connect(uri.removeprefix("sqlite:///").split("?")[0], timeout=60) as database:
-                    database.execute("pragma journal_mode=wal")
         return catalog
 
     def _create(self, spec: TableSpec) -> Table:
@@ -182,6 +180,19 @@ class Lake:
             mapping: NameMapping = table.schema().name_mapping
             change.set_properties({"schema.name-mapping.default": mapping.model_dump_json()})
         return self.table(spec.name)
+
+
+def _prepare(engine: Engine) -> None:
+    """Has each error of a database name it, and lets a SQLite file be read while it is written."""
+
+    def name_database(context: ExceptionContext) -> None:
+        if context.sqlalchemy_exception:
+            context.sqlalchemy_exception.add_note(engine.url.render_as_string(hide_password=True))
+
+    event.listen(engine, "handle_error", name_database)
+    if engine.dialect.name == "sqlite":
+        with engine.connect() as connection:
+            connection.exec_driver_sql("pragma journal_mode=wal")
 
 
 def _bounds(spec: TableSpec) -> dict[str, str]:

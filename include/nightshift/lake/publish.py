@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 ATTEMPT = "nightshift.attempt"
 INPUT = "nightshift.input."  # how the properties begin that name a commit's inputs
+COMMIT_ATTEMPTS = 12
 MAX_INPUT_PROPERTIES, MAX_PROPERTY_LENGTH = 16, 200
 # What concurrent writers cause; a disk that is full or read-only stays so for longer than a commit waits.
 CONFLICTS = (CommitFailedException, ValidationException, OperationalError)
@@ -65,7 +66,7 @@ def retry_on_conflict() -> Retrying:
     return Retrying(
         retry=retry_if_exception(_is_conflict),
         wait=wait_random_exponential(multiplier=0.05, max=5),
-        stop=stop_after_attempt(12),
+        stop=stop_after_attempt(COMMIT_ATTEMPTS),
         before_sleep=before_sleep_log(log, logging.WARNING),
         reraise=True,
     )

@@ -14,9 +14,9 @@ from prepared import PreparedInstallation
 from nightshift.project import Project
 from nightshift.settings import Settings
 from unit.cli.commands import Command, Ended, commands_in_this_process
-from unit.registry.conftest import start
+from unit.registry.conftest import impatient, start
 
-__all__ = ["start"]
+__all__ = ["impatient", "start"]
 
 
 @pytest.fixture

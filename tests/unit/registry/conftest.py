@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
 from prepared import PreparedInstallation
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from nightshift.project import Project
 from nightshift.settings import PROJECT, Settings
@@ -38,3 +43,19 @@ def start(prepared_installation: PreparedInstallation, project: Project) -> Star
         return prepared_installation.start(("tiny", champions, challengers, unregistered), prepare)
 
     return start
+
+
+@pytest.fixture
+def impatient() -> Iterator[list[str]]:
+    """MLflow waits half a second for a locked database instead of twenty; the statements that said how long."""
+    shortened: list[str] = []
+
+    def shorten(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> tuple[str, Any]:
+        if "busy_timeout" in statement:
+            shortened.append(statement)
+            statement = "pragma busy_timeout = 500"
+        return statement, parameters
+
+    event.listen(Engine, "before_cursor_execute", shorten, retval=True)
+    yield shortened
+    event.remove(Engine, "before_cursor_execute", shorten)

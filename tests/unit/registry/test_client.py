@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import socket
 import sqlite3
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
-from sqlalchemy import event
-from sqlalchemy.engine import Engine
 
 from nightshift.errors import TerminalError, TransientError
 from nightshift.project import Project
@@ -60,22 +56,6 @@ def test_a_server_that_goes_away_is_a_transient_error_of_every_call(project: Pro
         with pytest.raises(TransientError, match="MLflow does not answer"):
             call()
     assert recorded_changes(project) == []
-
-
-@pytest.fixture
-def impatient() -> Iterator[list[str]]:
-    """MLflow waits half a second for a locked database instead of twenty; the statements that said how long."""
-    shortened: list[str] = []
-
-    def shorten(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> tuple[str, Any]:
-        if "busy_timeout" in statement:
-            shortened.append(statement)
-            statement = "pragma busy_timeout = 500"
-        return statement, parameters
-
-    event.listen(Engine, "before_cursor_execute", shorten, retval=True)
-    yield shortened
-    event.remove(Engine, "before_cursor_execute", shorten)
 
 
 def test_a_locked_database_is_a_transient_error_and_nothing_was_changed(
