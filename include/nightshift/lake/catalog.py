@@ -18,6 +18,7 @@ from sqlalchemy.exc import OperationalError
 
 from nightshift.aws import pyiceberg_properties
 from nightshift.errors import NotYetAvailable, TerminalError
+from nightshift.lake.commit_times import keep_times_in_order
 from nightshift.lake.files import as_uri, local_path, writing
 from nightshift.lake.format import require_known_format
 from nightshift.lake.tables import Layer, TableSpec
@@ -162,6 +163,7 @@ class Lake:
             except OperationalError as error:
                 place = make_url(uri).render_as_string(hide_password=True) if uri else kind
                 raise explain_at(f"NIGHTSHIFT_CATALOG__URI={place}", error) from None
+        keep_times_in_order(catalog)
         return catalog
 
     def _create(self, spec: TableSpec) -> Table:
