@@ -64,17 +64,18 @@ def _expire(table: Table, now: datetime) -> int:
 def _remove_orphans(lake: Lake, name: str, now: datetime) -> int:
     """Removes data and metadata files that no snapshot references and that are too old to be part of a running task.
 
-    The files are listed before the table is loaded: a commit in between only adds references.
+    Ages are the clock's, which may be wrong: nothing is published between the look at the table and the removal.
     """
     staged, limit = staging_folder(lake.warehouse, name, ""), now - MIN_ORPHAN_AGE
     candidates = files_older_than(staged.rstrip("/"), limit)
     candidates += files_older_than(lake.table(name).location() + "/metadata", limit)
-    needed = _reachable(lake.table(name))
-    # A published set keeps its manifest: it names the inputs of the rows, and the set can be published again.
-    needed |= {
-        f"{staged}{uri.removeprefix(staged).split('/')[0]}/{MANIFEST}" for uri in needed if uri.startswith(staged)
-    }
-    return _remove([uri for uri in candidates if uri not in needed])
+    with lake.lock(name):
+        needed = _reachable(lake.table(name))
+        # A published set keeps its manifest: it names the inputs of the rows, and the set can be published again.
+        needed |= {
+            f"{staged}{uri.removeprefix(staged).split('/')[0]}/{MANIFEST}" for uri in needed if uri.startswith(staged)
+        }
+        return _remove([uri for uri in candidates if uri not in needed])
 
 
 def _remove(files: list[str]) -> int:

@@ -53,11 +53,12 @@ def publish(lake: Lake, spec: TableSpec, staged: Staged, *, replace: bool = True
         TerminalError: If a staged file no longer exists.
         DataError: If a staged file lies outside the partitions that the set covers.
     """
-    if missing := [file for file in staged.files if not exists(file)]:
-        raise TerminalError(
-            "a staged file no longer exists", where=missing[0], fix="clear the task that stages it and run it again"
-        )
     with lake.lock(spec.name), lake.writing():
+        # Under the lock: maintenance removes files under it.
+        if missing := [file for file in staged.files if not exists(file)]:
+            raise TerminalError(
+                "a staged file no longer exists", where=missing[0], fix="clear the task that stages it and run it again"
+            )
         return retry_on_conflict()(_commit, lake, spec, staged, replace)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -59,6 +60,27 @@ def test_files_young_enough_to_belong_to_a_running_task_stay(lake: Lake, reading
     assert run(lake)[readings.name] == {"snapshots": 0, "files": 0}
     publish(lake, readings, waiting)
     assert published_rows(lake, readings) == {day(1): B}
+
+
+def test_maintenance_by_a_clock_that_is_ahead_takes_no_file_from_a_table(
+    lake: Lake, readings: TableSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A set that is published while its files are removed is published with all of them, or not at all."""
+    publish_rows(lake, readings, {day(1): A})
+    staged, remove, publications = stage(lake, readings, {day(2): B}), maintenance._remove, list[Future[int]]()
+
+    def remove_late(files: list[str]) -> int:
+        if set(staged.files) & set(files):
+            publications.append(pool.submit(publish, lake, readings, staged))
+            wait(publications, timeout=1)
+        return remove(files)
+
+    monkeypatch.setattr(maintenance, "_remove", remove_late)
+    with ThreadPoolExecutor() as pool:
+        run(lake, later(days=4))
+        with pytest.raises(TerminalError, match="a staged file no longer exists; fix: clear the task that stages it"):
+            publications[0].result()
+    assert published_rows(lake, readings) == {day(1): A}
 
 
 def test_a_published_set_can_be_published_again_after_maintenance(lake: Lake, readings: TableSpec) -> None:
