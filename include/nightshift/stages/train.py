@@ -133,6 +133,8 @@ def train(project: Project, as_of: date, reason: str, progress: Progress = print
             | {f"importance.{name}": value for name, value in importances.items()},
             tags={f"nightshift.{name}": value for name, value in lineage.tags().items()},
         )
+        # Again: maintenance by a clock that was days ahead took the run for a killed one.
+        tag_snapshots(project.lake, snapshots, snapshot_tag(definition.name, run_id))
     except BaseException:
         registry.end_run(run_id, failed=True)
         untag_snapshots(project.lake, snapshots, snapshot_tag(definition.name, run_id))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prepared import PreparedInstallation
@@ -13,6 +14,7 @@ from nightshift.compute.scratch import remove_scratch, scratch_conf, scratch_fla
 from nightshift.lake.catalog import Lake
 from nightshift.lake.files import local_path
 from nightshift.project import Project
+from nightshift.registry.store import Registry
 from nightshift.settings import Settings
 from nightshift.stages.maintenance import Maintenance, maintain
 from nightshift.stages.train import train
@@ -59,6 +61,25 @@ def test_a_killed_training_is_ended_and_its_snapshots_are_released(project: Proj
     assert (len(removed.runs), running_runs(project)) == (len(KILLED_AFTER), 0)
     assert training_tags(project.lake) == tags
     assert all(stored.run_id in tag for _, tag in tags)
+    again = run_maintenance(project)
+    assert (again.runs, again.tags) == ((), 0)
+
+
+def test_a_training_that_a_clock_days_ahead_took_for_killed_keeps_its_snapshots(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removed: list[Maintenance] = []
+    store = Registry.log_lineage
+
+    def maintained(*arguments: Any) -> None:
+        removed.append(run_maintenance(project))
+        store(*arguments)
+
+    monkeypatch.setattr(Registry, "log_lineage", maintained)
+    stored = train(project, AS_OF, "whole", lambda line: None)
+    assert [len(maintenance.runs) for maintenance in removed] == [1] and removed[0].tags
+    assert {stored.run_id in tag for _, tag in training_tags(project.lake)} == {True}
+    assert project.registry.client.get_run(stored.run_id).info.status == "FINISHED"
     again = run_maintenance(project)
     assert (again.runs, again.tags) == ((), 0)
 
