@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import datetime
 from itertools import chain
 from pathlib import Path
 from typing import Annotated
@@ -18,6 +19,7 @@ from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
 from rich.table import Table
 
 from chaos.attempts import Attempts, Counts, start_fork_server
+from chaos.clock import Clock, compile_library
 from chaos.installation import Installation, check
 from chaos.steps import STEPS
 from nightshift.settings import PROJECT
@@ -34,10 +36,16 @@ console = Console(highlight=False)
 def main(
     nights: Annotated[int, typer.Option(min=1, help="Nights of each installation.")] = 15,
     seed: Annotated[int, typer.Option(help="Chooses the instants.")] = 1,
+    clock: Annotated[bool, typer.Option(help="Have the tasks' clock jump, too.")] = True,
 ) -> None:
     """Kill tasks at random instants; the exit code is 1 if anything then differs from undisturbed runs."""
-    start_fork_server()
     with _folder() as folder, _progress() as progress:
+        library = compile_library(folder) if clock else None
+        if clock and library is None:
+            console.print(
+                "the tasks' clock stays right: it is set wrong on Linux, and by a library that takes a C compiler (cc)"
+            )
+        start_fork_server(library)
         undisturbed = {
             promotion: Installation(Attempts(folder / promotion), promotion, nights)
             for promotion in sorted(set(chain(*ROUNDS)))
@@ -47,7 +55,7 @@ def main(
         problems, counts = list[str](), list[Counts]()
         for number, promotions in enumerate(ROUNDS, 1):
             installations = [
-                _disturbed(folder / f"{number}.{place}", undisturbed[promotion], f"{seed} {number} {place}")
+                _disturbed(folder / f"{number}.{place}", undisturbed[promotion], f"{seed} {number} {place}", library)
                 for place, promotion in enumerate(promotions, 1)
             ]
             with ThreadPoolExecutor(len(installations)) as pool:
@@ -60,26 +68,38 @@ def main(
     _show(counts)
     for problem in problems:
         console.print(problem, style="red", markup=False, soft_wrap=True)
-    kills = sum(count.kills.total() for count in counts)
-    console.print(f"{len(counts)} installations of {nights} nights, {kills:,} kills: {len(problems)} problems")
+    kills, jumps = (sum(getattr(count, column).total() for count in counts) for column in ("kills", "jumps"))
+    done = f"{kills:,} kills, {jumps:,} jumps of the clock"
+    console.print(f"{len(counts)} installations of {nights} nights, {done}: {len(problems)} problems")
     raise typer.Exit(1 if problems else 0)
 
 
-def _disturbed(folder: Path, undisturbed: Installation, seed: str) -> Installation:
-    attempts = Attempts(folder, random.Random(seed), seconds=undisturbed.attempts.seconds)
+def _disturbed(folder: Path, undisturbed: Installation, seed: str, library: Path | None) -> Installation:
+    clock = Clock(folder / "clock", random.Random(f"{seed} clock")) if library else None
+    attempts = Attempts(folder, random.Random(seed), seconds=undisturbed.attempts.seconds, clock=clock)
     return Installation(attempts, undisturbed.promotion, undisturbed.nights)
 
 
 def _run(installation: Installation, title: str, progress: Progress) -> list[str]:
     """Runs an installation; what needed a person."""
     bar = progress.add_task(title, total=len(installation.steps))
-    return installation.run(lambda: progress.advance(bar))
+    _log(f"{title}: {len(installation.steps)} tasks begin")
+    problems = installation.run(lambda: progress.advance(bar))
+    counts = installation.attempts.counts
+    _log(f"{title}: {counts.tasks.total()} tasks ended, {counts.kills.total()} kills")
+    return problems
+
+
+def _log(line: str) -> None:
+    """Prints a line with the time where the output is no terminal, which would show a bar."""
+    if not console.is_terminal:
+        console.print(f"{datetime.now():%H:%M:%S} {line}", soft_wrap=True)
 
 
 def _show(counts: list[Counts]) -> None:
-    table = Table("task", "ended", "killed", "tried again", "twice at once", header_style="bold")
+    table = Table("task", "ended", "killed", "tried again", "twice at once", "clock jumped", header_style="bold")
     for name in STEPS:
-        columns = ("tasks", "kills", "retries", "twice")
+        columns = ("tasks", "kills", "retries", "twice", "jumps")
         table.add_row(name, *(str(sum(getattr(count, column)[name] for count in counts)) for column in columns))
     print_table(console, table)
 

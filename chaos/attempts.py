@@ -20,6 +20,7 @@ from typing import Any
 
 import psutil
 
+from chaos.clock import Clock
 from chaos.steps import STEPS, StepContext
 from nightshift.errors import TransientError
 from nightshift.service_errors import explain
@@ -60,12 +61,14 @@ class Counts:
         kills: Processes that were killed before their task had ended.
         retries: Tries that ended with an error that may pass.
         twice: Tasks that ran twice at once.
+        jumps: How often their clock was set to another instant.
     """
 
     tasks: Counter[str] = field(default_factory=Counter)
     kills: Counter[str] = field(default_factory=Counter)
     retries: Counter[str] = field(default_factory=Counter)
     twice: Counter[str] = field(default_factory=Counter)
+    jumps: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass
@@ -78,6 +81,7 @@ class Attempts:
         most_kills: How often a task is killed at most.
         seconds: How long each task takes, by its name; measured where none is disturbed.
         counts: What was done.
+        clock: The clock of the tasks' processes, which jumps; None if it stays right.
     """
 
     folder: Path
@@ -85,6 +89,7 @@ class Attempts:
     most_kills: int = 4
     seconds: dict[str, float] = field(default_factory=dict)
     counts: Counts = field(default_factory=Counts)
+    clock: Clock | None = None
 
     def run(self, name: str, context: StepContext) -> Any:
         """Runs a task until it is done, and returns its result.
@@ -92,13 +97,14 @@ class Attempts:
         Raises:
             HandNeededError: If that needs a person.
         """
-        begin = time.monotonic()
+        begin, jumps = time.monotonic(), self.clock.jumps if self.clock else 0
         for _ in range(self.random.randint(0, self.most_kills) if self.random else 0):
             self._kill_once(name, context)
         result = self._run_twice(name, context) if self._is_twice() else self._run_to_its_end(name, context)
         if not self.random:
             self.seconds[name] = max(self.seconds.get(name, 0), time.monotonic() - begin)
         self.counts.tasks[name] += 1
+        self.counts.jumps[name] += self.clock.jumps - jumps if self.clock else 0
         return result
 
     def _is_twice(self) -> bool:
@@ -146,7 +152,8 @@ class Attempts:
 
     def _start(self, name: str, context: StepContext) -> tuple[Any, Connection]:
         receiver, sender = PROCESSES.Pipe(duplex=False)
-        process = PROCESSES.Process(target=_run_step, args=(name, context, sender, self.log, self.folder / TEMPORARY))
+        arguments = (name, context, sender, self.log, self.folder / TEMPORARY, self.clock)
+        process = PROCESSES.Process(target=_run_step, args=arguments)
         process.start()
         sender.close()
         return process, receiver
@@ -160,12 +167,19 @@ class Attempts:
         return [process.pid for process in processes_of(self.folder)]
 
 
-def start_fork_server() -> None:
-    """Starts the process that those of tasks are forks of; it complains of DuckDB's leaks when it ends."""
+def start_fork_server(preloaded: Path | None = None) -> None:
+    """Starts the process that those of tasks are forks of; it complains of DuckDB's leaks when it ends.
+
+    Args:
+        preloaded: The library that sets clocks wrong, if they are to be.
+    """
     complaints = os.dup(2)
     with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), 2)
+    if preloaded:
+        os.environ["LD_PRELOAD"] = str(preloaded)
     forkserver.ensure_running()
+    os.environ.pop("LD_PRELOAD", None)
     os.dup2(complaints, 2)
     os.close(complaints)
 
@@ -191,8 +205,12 @@ def _wait(process: Any, results: Connection) -> Done | Failed | None:
     return ended
 
 
-def _run_step(name: str, context: StepContext, results: Connection, log: Path, temporary: Path) -> None:
+def _run_step(
+    name: str, context: StepContext, results: Connection, log: Path, temporary: Path, clock: Clock | None
+) -> None:
     os.environ["TMPDIR"], tempfile.tempdir = str(temporary), None
+    if clock:
+        clock.follow()
     with log.open("a") as stream:
         for descriptor in (1, 2):
             os.dup2(stream.fileno(), descriptor)

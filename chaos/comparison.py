@@ -38,6 +38,7 @@ def differences(undisturbed: Settings, disturbed: Settings) -> list[str]:
         *_disagreements(Project(MODEL, disturbed)),
         *_leftover_files(undisturbed.var_path, disturbed.var_path),
         *_unreachable_files(Lake(disturbed)),
+        *_unordered_tables(Lake(disturbed)),
         *_leftover_runs(Project(MODEL, undisturbed), Project(MODEL, disturbed)),
     ]
 
@@ -102,6 +103,16 @@ def _unreachable_files(lake: Lake) -> Iterator[str]:
     for file in list_files(f"{lake.warehouse}/staged"):
         if file not in reachable and (file.endswith(".parquet") or file.rpartition("/")[0] not in folders):
             yield f"left behind: {file}"
+
+
+def _unordered_tables(lake: Lake) -> Iterator[str]:
+    """The tables whose metadata go back in time, which Iceberg's readers on Java and Rust refuse."""
+    for name in lake.table_names():
+        metadata = lake.table(name).metadata
+        for log in (metadata.snapshot_log, metadata.metadata_log):
+            instants = [*(entry.timestamp_ms for entry in log), metadata.last_updated_ms]
+            if instants != sorted(instants):
+                yield f"{name}: its metadata go back in time: {instants}"
 
 
 def _leftover_runs(undisturbed: Project, disturbed: Project) -> Iterator[str]:

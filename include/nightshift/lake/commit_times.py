@@ -1,7 +1,7 @@
 """Keeps the instants in a table's metadata in order, whatever a machine's clock says.
 
-PyIceberg dates what it commits by the clock. Iceberg's readers on Java, such as those of Spark, Trino and Athena,
-refuse a table whose metadata go back in time by more than a minute.
+PyIceberg dates what it commits by the clock. Iceberg's readers on Java, such as those of Spark, Trino and Athena, and
+on Rust refuse a table whose metadata go back in time by more than a minute.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ def change(lake: Lake, spec: TableSpec, what: str, number: int) -> TableSpec:
 
 
 def instants(lake: Lake, name: str) -> Iterator[list[int]]:
-    """The instants that Iceberg's readers on Java require to ascend."""
+    """The instants that Iceberg's readers on Java and Rust require to ascend."""
     metadata = lake.table(name).metadata
     for log in (metadata.snapshot_log, metadata.metadata_log):
         yield [*(entry.timestamp_ms for entry in log), metadata.last_updated_ms]
