@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from datetime import date
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 from types import TracebackType
 from typing import Any
 
@@ -25,7 +25,6 @@ from nightshift.backtest.walk import Judgement
 from nightshift.definition.metrics import Metric
 from nightshift.definition.model import ModelDefinition
 from nightshift.monitoring.evidence import NightEvidence
-from nightshift.processes import die_with_parent
 from nightshift.project import Project
 from nightshift.settings import Settings
 
@@ -145,11 +144,19 @@ def peak_memory(nights: Nights) -> int:
 def _start(
     definition: ModelDefinition, settings: Settings, snapshots: Mapping[str, int], folder: Path, threads: int
 ) -> None:
-    die_with_parent(signal.SIGKILL)
+    Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers
     threadpool_limits(threads)
     project = Project(definition.name, settings).with_definition(definition)
     _nights.append(Nights(project, snapshots, ResultFolder(folder)))
+
+
+def _end_with_parent() -> None:
+    """Ends this process with its parent; `die_with_parent` would end it with the walk that asked first."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
 
 
 def _compute(compute: Callable[..., Any], *arguments: Any) -> Any:
