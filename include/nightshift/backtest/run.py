@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -88,15 +89,17 @@ def run_backtest(
     _require_built(project, nights, first, last)
     folder, snapshots = _open_folder(project, first, last, again=again)
     progress(f"training the first model, as of {nights[0]}")
-    with Workers(project, snapshots, folder, 1) as single:
+    with ExitStack() as stack:
+        pool = stack.enter_context(Workers(project, snapshots, folder, 1))
         for policy in policies:
-            if problem := PolicyHistory(policy, single).train(nights[0]):
+            if problem := PolicyHistory(policy, pool).train(nights[0]):
                 where = f"{project.definition.name}, policy {policy.name}"
                 fix = "begin later, or build more history: nightshift build"
                 raise TerminalError(f"no model can be trained as of {nights[0]}: {problem}", where=where, fix=fix)
-        count = workers or fitting_workers(single.submit(peak_memory).result())
-    advance = _counter(policies, nights, progress)
-    with Workers(project, snapshots, folder, count) as pool:
+        count = workers or fitting_workers(pool.submit(peak_memory).result())
+        if count > 1:
+            pool = stack.enter_context(Workers(project, snapshots, folder, count))
+        advance = _counter(policies, nights, progress)
         for policy in policies:
             if not policy.is_gated:  # the dates of its trainings are known
                 for day in policy.due_dates(nights[0], nights[-1]):

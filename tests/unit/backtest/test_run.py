@@ -48,6 +48,7 @@ POLICY = """monitoring:
   retrain: {drift: null, performance: {worse: 0.1}, nights: 2, of_last: 3, cooldown: 3d}
 """
 GATE = "minimum: {roc_auc: 0.5}\n  against_champion: {metric: roc_auc, margin: 0.02}"
+REPLACED = {"minimum: {roc_auc: 0.5}": GATE, "0 7 * * 1": "0 7 1 1 *", "period: 20d": "period: 6d"}
 
 
 def publish_machines(project: Project, first: date, last: date) -> None:

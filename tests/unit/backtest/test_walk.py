@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -92,7 +93,7 @@ def test_a_refused_model_scores_nothing_and_the_cooldown_passes_before_the_next(
     assert [outcome for _, outcome in outcomes[:-1]] == ["refused"] * (len(outcomes) - 1)
     assert outcomes[-1][1] == "promoted" and outcomes[-1][0] > late
     requested = [as_of for as_of, _ in outcomes]
-    assert {later - earlier for earlier, later in zip(requested, requested[1:], strict=False)} == {timedelta(days=3)}
+    assert {later - earlier for earlier, later in pairwise(requested)} == {timedelta(days=3)}
     assert {model for _, model in champions(walked)} == {FIRST, requested[-1]}
 
 
