@@ -120,6 +120,7 @@ def score(
     """
     from nightshift.compute.job import shared_driver
     from nightshift.definition.nights import nights_within
+    from nightshift.lake.damage import NOT_MEASURED_AGAIN
     from nightshift.project import Project
     from nightshift.replay.summary import nights_table
     from nightshift.stages.by_hand import monitor_night, require_landed, score_night
@@ -133,7 +134,8 @@ def score(
     dates = nights_within(project.definition, night, last or night)
     lost = drop_lost(project, dates[0], dates[-1])
     for monitor, day in lost:
-        write_note(f"{day}: what {monitor} measured was lost with its file")
+        again = "" if monitor in NOT_MEASURED_AGAIN else ", and is measured again"
+        write_note(f"{day}: what {monitor} measured was lost with its file{again}")
     require_landed(project, dates[0])  # before a driver starts for nothing
     with progress() as show, shared_driver(project.settings):
         for day in dates:

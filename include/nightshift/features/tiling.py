@@ -20,6 +20,7 @@ from nightshift.features.partials import Numbers, Partials, lift, load, merge_gr
 from nightshift.features.plan import Tile
 from nightshift.lake.damage import reading
 from nightshift.lake.files import make_folder_of, open_fs
+from nightshift.lake.footers import with_checksum
 from nightshift.lake.groups import Group, partial_names
 from nightshift.lake.parquet import with_columns
 from nightshift.lake.tables import TableSpec
@@ -110,7 +111,7 @@ class TileWriter:
             for group, table in tables:
                 constants = {**identity, "by": group.name}
                 writer.write_table(with_columns(table, schema, constants), row_group_size=table.num_rows)
-        yield TileFile(tile, file, sum(table.num_rows for _, table in tables))
+        yield TileFile(tile, with_checksum(file), sum(table.num_rows for _, table in tables))
 
 
 def aggregate_rows(groups: Iterable[Group], operands: Mapping[str, str], rows: pa.Table) -> Iterator[pa.Table]:

@@ -19,10 +19,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import fs
 
+from nightshift.definition.calendar import is_available, newest_night, next_night
 from nightshift.definition.declarations import used_sources
 from nightshift.definition.load import FILE, definition_folders, find_definition
+from nightshift.definition.model import ModelDefinition
 from nightshift.errors import DamagedFileError, NightshiftError, first_line
 from nightshift.lake.files import as_uri, open_fs, read_bytes
+from nightshift.lake.footers import footer_problem
 from nightshift.lake.tables import REGISTRY_EVENTS, Layer, split_identifier
 from nightshift.service_errors import explain
 from nightshift.settings import get_settings
@@ -50,7 +53,7 @@ def reading(files: Iterable[str]) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, pa.ArrowException, duckdb.Error) as error:
+    except (OSError, pa.ArrowException, duckdb.Error, UnicodeError) as error:
         if isinstance(error, duckdb.Error) and not OF_ARROW.match(str(error)):
             raise
         if not isinstance(error, FileNotFoundError) and explain(error):  # an object store's answer
@@ -60,20 +63,21 @@ def reading(files: Iterable[str]) -> Iterator[None]:
         raise
 
 
-def require_sizes(files: Mapping[str, int]) -> None:
-    """Requires that files have the size that they were written with: else a file may be another one.
+def require_undamaged(files: Mapping[str, int]) -> None:
+    """Requires that files have the size and the footer that they were written with: their pages have checksums.
 
-    Only on local disks, where it costs nothing: an object store exchanges no bytes of a file.
+    Only on local disks, where it costs little: an object store exchanges no bytes of a file.
 
     Args:
         files: Their URIs with their sizes in bytes.
 
     Raises:
-        DamagedFileError: If one of them is missing or has another size.
+        DamagedFileError: If one of them is missing, or has another size or footer.
     """
     for file, written in files.items():
-        if isinstance(open_fs(file)[0], fs.LocalFileSystem) and (problem := _size_problem(file, written)):
-            raise damaged_file(file, problem)
+        if isinstance(open_fs(file)[0], fs.LocalFileSystem):
+            if problem := _size_problem(file, written) or footer_problem(file):
+                raise damaged_file(file, problem)
 
 
 def find_damage(files: Sequence[str]) -> DamagedFileError | None:
@@ -157,12 +161,13 @@ def rewriting_command(table: str, day: date, split: Mapping[str, Any]) -> str:
     layer, name = split_identifier(table)
     match layer:
         case Layer.FEATURES:
-            return _build(name, day)
+            return _build(name, day, day)
         case Layer.RAW | Layer.QUARANTINE:
-            return f"{_build(_model_of(name), day)}, which reads the landed files again"
+            return f"{_build(_model_of(name), day, day)}, which reads the landed files again"
         case Layer.TILES:  # they follow the raw rows: of rows that were published again, they are computed again
-            build = _build(str(split.get("model") or _model_of(name)), day, int(split.get("days", 1)))
-            return f"{build}, which reads the landed files again: the next night that needs the tile computes it again"
+            model, last = str(split.get("model") or _model_of(name)), day + timedelta(days=int(split.get("days", 1)) - 1)
+            build = _build(model, day, _first_night_with(model, name, last))
+            return f"{build}, which reads the landed files again and computes the tile of them"
         case Layer.SCORES | Layer.SHADOW:
             return f"nightshift score {name} --night {day}"
         case Layer.MONITORING if name != REGISTRY_EVENTS:
@@ -173,13 +178,27 @@ def rewriting_command(table: str, day: date, split: Mapping[str, Any]) -> str:
     return ""
 
 
-def _build(model: str, day: date, days: int = 1) -> str:
+def _build(model: str, first: date, last: date) -> str:
     """The command that ingests some dates again and builds their features, as far as the model's schedule has them."""
-    first, last = day, day + timedelta(days=days - 1)
     with suppress(Exception):  # a worker may not have the definition
-        schedule = find_definition(get_settings().models_path, model, get_settings().sources_path).schedule
+        schedule = _definition_of(model).schedule
         first, last = max(first, schedule.start), min(last, schedule.end or last)
     return f"nightshift build {model} --from {first} --to {last}"
+
+
+def _first_night_with(model: str, source: str, day: date) -> date:
+    """The first score date that sees a date of a source: it needs the tiles that end then, and no earlier night does."""
+    night = day
+    with suppress(Exception):  # a worker may not have the definition
+        definition = _definition_of(model)
+        night = newest_night(definition.schedule, day)
+        while not is_available(definition.schedule, definition.sources[source], day, night):
+            night = next_night(definition.schedule, night)
+    return max(day, night)
+
+
+def _definition_of(model: str) -> ModelDefinition:
+    return find_definition(get_settings().models_path, model, get_settings().sources_path)
 
 
 def _split_of(folder: str) -> Mapping[str, Any]:
@@ -203,10 +222,15 @@ def _model_of(source: str) -> str:
 def _content_problem(file: str) -> str:
     system, path = open_fs(file)
     try:
+        if problem := footer_problem(file):
+            return problem
         with system.open_input_file(path) as stream:
-            for _ in pq.ParquetFile(stream, page_checksum_verification=True).iter_batches():
-                pass
-    except (OSError, pa.ArrowException) as error:
+            parquet = pq.ParquetFile(stream, page_checksum_verification=True)
+            rows = sum(batch.num_rows for batch in parquet.iter_batches())
+            # The headers of pages, which say how many values they have, have no checksum.
+            if rows != (written := parquet.metadata.num_rows):
+                return f"cannot be read: {rows:,} of {written:,} rows are there"
+    except (OSError, pa.ArrowException, UnicodeError) as error:  # of the names of columns, pyarrow's is of Python
         if explain(error):
             raise
         return f"cannot be read: {first_line(error)}"

@@ -16,6 +16,7 @@ from pyarrow.dataset import FileSystemDataset, ParquetFileFormat, ParquetFragmen
 from nightshift.errors import DataError
 from nightshift.lake.damage import reading
 from nightshift.lake.files import make_folder_of, open_fs, writing
+from nightshift.lake.footers import with_checksum
 from nightshift.lake.key_shares import KeyShare
 from nightshift.lake.tables import ROW_NUMBER, TableSpec
 
@@ -56,7 +57,7 @@ def write_files(spec: TableSpec, rows: pa.Table, folder: str) -> dict[str, int]:
         name = f"{part[spec.date_column][0]}-{uuid.uuid4().hex}.parquet"
         with writing(folder):
             pq.write_table(part, f"{path}/{name}", filesystem=system, compression="zstd", write_page_checksum=True)
-        written[f"{folder}/{name}"] = part.num_rows
+            written[with_checksum(f"{folder}/{name}")] = part.num_rows
     return written
 
 

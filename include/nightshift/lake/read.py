@@ -26,7 +26,7 @@ from pyiceberg.table.snapshots import Snapshot
 
 from nightshift.errors import NotYetAvailable, TerminalError
 from nightshift.lake.catalog import Lake
-from nightshift.lake.damage import reading, require_sizes
+from nightshift.lake.damage import reading, require_undamaged
 from nightshift.lake.key_shares import KeyShare
 from nightshift.lake.parquet import read_files
 from nightshift.lake.tables import TableSpec
@@ -107,7 +107,7 @@ def read_dates(
         share: The rows to read, by their key; all if None.
     """
     files = data_files(lake, spec, first, last, snapshot, split)
-    require_sizes(files)
+    require_undamaged(files)
     return read_files(list(files), spec, columns, share)
 
 
@@ -119,7 +119,7 @@ def read_rows(scan: DataScan) -> pa.Table:
     """
 
     files = {task.file.file_path: task.file.file_size_in_bytes for task in scan.plan_files()}
-    require_sizes(files)
+    require_undamaged(files)
     with reading(files):
         return scan.to_arrow()
 

@@ -17,7 +17,7 @@ from pyiceberg.table import Table
 
 from nightshift.errors import TerminalError, first_line
 from nightshift.lake.catalog import Lake
-from nightshift.lake.damage import reading, require_sizes
+from nightshift.lake.damage import reading, require_undamaged
 from nightshift.lake.in_memory import open_database
 from nightshift.lake.parquet import dataset_of
 from nightshift.service_errors import explain_text
@@ -49,7 +49,7 @@ def open_sql(lake: Lake, query: str = "") -> Iterator[duckdb.DuckDBPyConnection]
         for name in _tables_of(connection, query, {".".join(name) for name in names}):
             of_table = _create_view(connection, lake.table(name), *name.split(".", 1))
             if name in query.casefold():  # the others are there for what reads no rows of them, such as `show`
-                require_sizes(of_table)
+                require_undamaged(of_table)
             files |= of_table
         try:
             with reading(files):

@@ -38,7 +38,7 @@ from nightshift.features.tiles import consecutive_tiles, plan_tiles, published_t
 from nightshift.features.tiling import TileFile, TileWriter
 from nightshift.features.windows import WindowInputs
 from nightshift.lake.catalog import Lake
-from nightshift.lake.damage import require_sizes
+from nightshift.lake.damage import require_undamaged
 from nightshift.lake.groups import aggregate_groups
 from nightshift.lake.read import Partition, data_files, published_partitions, snapshot_of
 from nightshift.lake.readings import require_current_readings
@@ -80,7 +80,7 @@ class RawTables:
         """A scan of the rows of a source dated from `first` to `last`; see `rows`."""
         spec = raw_table(self.definition, source)
         files = data_files(self.lake, spec, first, last, self.snapshots[source])
-        require_sizes(files)
+        require_undamaged(files)
         return FileScan.of(spec, files, columns)
 
     def rows(self, source: str, first: date, last: date, columns: Sequence[str] = ()) -> DataFrame:
@@ -91,7 +91,7 @@ class RawTables:
         """A scan of the rows of some dates of a source, neighbouring dates in one task, a task a core."""
         spec, published = raw_table(self.definition, source), self.partitions[source]
         sizes = data_files(self.lake, spec, days[0], days[-1], self.snapshots[source])
-        require_sizes(sizes)
+        require_undamaged(sizes)
         size = ceil(len(days) / min(len(days), self.spark.sparkContext.defaultParallelism))
         runs = [days[start : start + size] for start in range(0, len(days), size)]
         files = [[file for day in run if day in published for file in published[day].files] for run in runs]

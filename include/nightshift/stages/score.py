@@ -29,7 +29,7 @@ from nightshift.features.recorded_recipes import (
     recipes_by_night,
     table_of_version,
 )
-from nightshift.lake.damage import require_sizes
+from nightshift.lake.damage import require_undamaged
 from nightshift.lake.read import data_files, snapshot_of
 from nightshift.lake.staging import staged_sizes
 from nightshift.lake.tables import (
@@ -177,7 +177,7 @@ class _NightFeatures:
     def published(self) -> FileScan:
         """The published features."""
         files = data_files(self.project.lake, self.spec, self.night, self.night, self.snapshot)
-        require_sizes(files)
+        require_undamaged(files)
         return FileScan.of(self.spec, files)
 
 
