@@ -135,7 +135,10 @@ def test_monitored_values_are_measured_again(scored: Project, nightshift: Comman
     ended = nightshift("status", "tiny")
     assert ended.code == 2 and f"monitoring.tiny of {BEFORE}: a data file has" in ended.err
     healed = nightshift(*command_in(ended.err))
-    assert (healed.code, healed.err) == (0, f"{BEFORE}: what {monitor} measured was lost with its file, and is measured again\n"), healed
+    assert (healed.code, healed.err) == (
+        0,
+        f"{BEFORE}: what {monitor} measured was lost with its file, and is measured again\n",
+    ), healed
     assert measured(scored) == before
 
 

@@ -165,7 +165,10 @@ def rewriting_command(table: str, day: date, split: Mapping[str, Any]) -> str:
         case Layer.RAW | Layer.QUARANTINE:
             return f"{_build(_model_of(name), day, day)}, which reads the landed files again"
         case Layer.TILES:  # they follow the raw rows: of rows that were published again, they are computed again
-            model, last = str(split.get("model") or _model_of(name)), day + timedelta(days=int(split.get("days", 1)) - 1)
+            model, last = (
+                str(split.get("model") or _model_of(name)),
+                day + timedelta(days=int(split.get("days", 1)) - 1),
+            )
             build = _build(model, day, _first_night_with(model, name, last))
             return f"{build}, which reads the landed files again and computes the tile of them"
         case Layer.SCORES | Layer.SHADOW:

@@ -151,8 +151,8 @@ COMMANDS = {
     "quarantine.plan": "nightshift build tiny --from 2024-01-02 --to 2024-01-02, which reads the landed files again",
     "raw.unknown": "nightshift build <model> --from 2024-01-02 --to 2024-01-02, which reads the landed files again",
     "features.tiny": "nightshift build tiny --from 2024-01-02 --to 2024-01-02",
-    "tiles.failures": "nightshift build tiny --from 2024-01-02 --to 2024-01-02, which reads the landed files again: "
-    "the next night that needs the tile computes it again",
+    "tiles.failures": "nightshift build tiny --from 2024-01-02 --to 2024-01-03, which reads the landed files again "
+    "and computes the tile of them",
     "scores.tiny": "nightshift score tiny --night 2024-01-02",
     "shadow.tiny": "nightshift score tiny --night 2024-01-02",
     "monitoring.tiny": "nightshift score tiny --night 2024-01-02, which measures the night again",
@@ -180,7 +180,7 @@ def test_a_worker_without_definitions_is_reworded_by_its_driver(lake: Lake) -> N
 @pytest.mark.parametrize(
     ("table", "split", "command"),
     [
-        ("tiles.failures", {"model": "tiny", "days": 8}, "nightshift build tiny --from 2024-01-02 --to 2024-01-09, "),
+        ("tiles.failures", {"model": "tiny", "days": 8}, "nightshift build tiny --from 2024-01-02 --to 2024-01-10, "),
         ("tiles.failures", {"model": "gone", "days": 1}, "nightshift build gone --from 2024-01-02 --to 2024-01-02, "),
         ("monitoring.tiny", {"monitor": "drift"}, "nightshift score tiny --night 2024-01-02, which measures the night"),
         (
@@ -203,7 +203,7 @@ def test_a_long_tile_that_begins_before_the_schedule_is_built_from_its_start(lak
     folder.mkdir(parents=True)
     (folder / "_staged.json").write_text(json.dumps({"split": {"model": "tiny", "days": 8}}))
     line = str(damaged_file(f"file://{folder}/2023-12-28-9f.parquet", "is missing"))
-    assert "nightshift build tiny --from 2024-01-01 --to 2024-01-04, " in line
+    assert "nightshift build tiny --from 2024-01-01 --to 2024-01-05, " in line
 
 
 def test_a_whole_file_is_not_to_blame(lake: Lake, readings: TableSpec) -> None:
