@@ -75,9 +75,9 @@ def require_undamaged(files: Mapping[str, int]) -> None:
         DamagedFileError: If one of them is missing, or has another size or footer.
     """
     for file, written in files.items():
-        if isinstance(open_fs(file)[0], fs.LocalFileSystem):
-            if problem := _size_problem(file, written) or footer_problem(file):
-                raise damaged_file(file, problem)
+        is_local = isinstance(open_fs(file)[0], fs.LocalFileSystem)
+        if is_local and (problem := _size_problem(file, written) or footer_problem(file)):
+            raise damaged_file(file, problem)
 
 
 def find_damage(files: Sequence[str]) -> DamagedFileError | None:
@@ -190,7 +190,7 @@ def _build(model: str, first: date, last: date) -> str:
 
 
 def _first_night_with(model: str, source: str, day: date) -> date:
-    """The first score date that sees a date of a source: it needs the tiles that end then, and no earlier night does."""
+    """The first score date that sees a date of a source: it is the first that needs the tiles that end then."""
     night = day
     with suppress(Exception):  # a worker may not have the definition
         definition = _definition_of(model)

@@ -121,7 +121,7 @@ def test_who_reads_a_damaged_file_names_it(lake: Lake, readings: TableSpec, read
 
 
 def test_no_byte_changes_the_rows_unseen(lake: Lake, readings: TableSpec) -> None:
-    """Of each byte of a file, a changed bit is seen, or the rows are the same: also for filters, by a footer's bounds."""
+    """Of each byte, a changed bit is seen, or the rows are the same: also those of a filter, by a footer's bounds."""
     publish_rows(lake, readings, ROWS)
     [(file, size)] = data_files(lake, readings, WRONG_DAY, WRONG_DAY).items()
     path, stored = Path(file.removeprefix("file://")), dataset_of([file], readings.schema)
