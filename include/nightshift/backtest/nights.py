@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from nightshift.backtest.models import BacktestModel, Models, model_name
 from nightshift.backtest.results import ResultFolder
-from nightshift.backtest.walk import Judgement
+from nightshift.backtest.walk import GateVerdict
 from nightshift.definition.gate import AgainstChampion, Gate
 from nightshift.definition.metrics import Metric
 from nightshift.definition.model import ModelDefinition
@@ -124,7 +124,7 @@ class Nights:
         [evidence] = gather_evidence([row | {"score_date": night} for row in stored], {VERSION: model})
         return evidence
 
-    def judge(self, definition: ModelDefinition, challenger: date, champion: date) -> Judgement:
+    def judge(self, definition: ModelDefinition, challenger: date, champion: date) -> GateVerdict:
         """The gate's verdict of a trained model against a champion; without the rules about the stored artifact."""
         names = model_name(definition, challenger), model_name(definition, champion)
         rules = fingerprint(definition.gate.model_dump_json())
@@ -143,15 +143,15 @@ class Nights:
             return {"passed": report.passed, "summary": report.summary()}
 
         facts = self.results.find_or_compute(f"gates/{names[0]}/{names[1]}-{rules}", compute)
-        return Judgement(facts["passed"], facts["summary"])
+        return GateVerdict(facts["passed"], facts["summary"])
 
     def compare(
         self, definition: ModelDefinition, gate: Gate, challenger: date, champion: date, nights: Sequence[date]
-    ) -> Judgement:
+    ) -> GateVerdict:
         """The verdict of nights that two models score; not sure (None) where they do not suffice for one."""
         report = judge(gate, self._compared(definition, gate, challenger, champion, nights), None, SEED)
         decided = bool(report.metrics) and report.difference is not None
-        return Judgement(report.passed if decided else None, report.summary())
+        return GateVerdict(report.passed if decided else None, report.summary())
 
     def gain(
         self, definition: ModelDefinition, metric: Metric, challenger: date, champion: date, nights: Sequence[date]

@@ -20,7 +20,7 @@ TrainingOutcome = Literal["promoted", "refused", "in shadow", "failed"]
 
 
 @dataclass(frozen=True)
-class Judgement:
+class GateVerdict:
     """What a comparison of two models says.
 
     Attributes:
@@ -38,7 +38,7 @@ class History(Protocol):
     def train(self, as_of: date) -> str:
         """Trains a model; why that is not possible, in words, or an empty text."""
 
-    def judge(self, challenger: date, champion: date) -> Judgement:
+    def judge(self, challenger: date, champion: date) -> GateVerdict:
         """The gate's verdict of a trained model against a champion, as of the date of its training."""
 
     def score(self, night: date, champion: date) -> bool:
@@ -47,7 +47,7 @@ class History(Protocol):
     def evidence(self, night: date, champion: date) -> NightEvidence:
         """What is measured of a night that a model has scored."""
 
-    def compare(self, challenger: date, champion: date, nights: Sequence[date]) -> Judgement:
+    def compare(self, challenger: date, champion: date, nights: Sequence[date]) -> GateVerdict:
         """The verdict of a challenger's nights in shadow, of those that have labels."""
 
 

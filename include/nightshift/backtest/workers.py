@@ -21,7 +21,7 @@ from nightshift.backtest.models import TrainingCost
 from nightshift.backtest.nights import NightResult, Nights
 from nightshift.backtest.policies import Policy
 from nightshift.backtest.results import ResultFolder
-from nightshift.backtest.walk import Judgement
+from nightshift.backtest.walk import GateVerdict
 from nightshift.definition.metrics import Metric
 from nightshift.definition.model import ModelDefinition
 from nightshift.monitoring.evidence import NightEvidence
@@ -97,9 +97,9 @@ class PolicyHistory:
             self.results[night] = result
         return result is not None
 
-    def judge(self, challenger: date, champion: date) -> Judgement:
+    def judge(self, challenger: date, champion: date) -> GateVerdict:
         """See `History`."""
-        judgement: Judgement = self.workers.submit(Nights.judge, self.definition, challenger, champion).result()
+        judgement: GateVerdict = self.workers.submit(Nights.judge, self.definition, challenger, champion).result()
         return judgement
 
     def evidence(self, night: date, champion: date) -> NightEvidence:
@@ -109,12 +109,12 @@ class PolicyHistory:
             self._evidence[key] = self.workers.submit(Nights.evidence, self.definition, champion, night).result()
         return self._evidence[key]
 
-    def compare(self, challenger: date, champion: date, nights: Sequence[date]) -> Judgement:
+    def compare(self, challenger: date, champion: date, nights: Sequence[date]) -> GateVerdict:
         """See `History`."""
         shadow = self.definition.promotion.shadow
         assert shadow is not None
         arguments = self.definition, shadow.gate, challenger, champion, nights
-        judgement: Judgement = self.workers.submit(Nights.compare, *arguments).result()
+        judgement: GateVerdict = self.workers.submit(Nights.compare, *arguments).result()
         return judgement
 
     def gain(self, metric: Metric, challenger: date, champion: date, nights: Sequence[date]) -> Future[float | None]:

@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 
 from nightshift.backtest.policies import Policy
-from nightshift.backtest.walk import Judgement, Walk, Walker
+from nightshift.backtest.walk import GateVerdict, Walk, Walker
 from nightshift.definition.calendar import newest_labelled
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.promotion import Promotion, Shadow
@@ -40,18 +40,18 @@ class SimulatedHistory:
         self.asked.append((night, champion))
         return night not in self.empty
 
-    def judge(self, challenger: date, champion: date) -> Judgement:
-        return Judgement(self.passes(challenger), "judged")
+    def judge(self, challenger: date, champion: date) -> GateVerdict:
+        return GateVerdict(self.passes(challenger), "judged")
 
     def evidence(self, night: date, champion: date) -> NightEvidence:
         area = 0.5 if champion <= self.breaks < night else 0.7
         realized = {"roc_auc": NightMetric(area, 0.7)}
         return NightEvidence(night, 1, drifted=False, realized=realized, trained=champion)
 
-    def compare(self, challenger: date, champion: date, nights: Sequence[date]) -> Judgement:
+    def compare(self, challenger: date, champion: date, nights: Sequence[date]) -> GateVerdict:
         self.compared.append(nights)
         decided = len(nights) >= self.nights_that_suffice
-        return Judgement(self.passes(challenger) if decided else None, "compared")
+        return GateVerdict(self.passes(challenger) if decided else None, "compared")
 
 
 def policy(definition: ModelDefinition, *, cron: str | None = None, gated: bool = True, **retrain: object) -> Policy:
