@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 
 import pyarrow as pa
 
+from nightshift.definition.calendar import newest_available
 from nightshift.definition.nights import require_night
 from nightshift.errors import NotYetAvailable, TerminalError
 from nightshift.lake.landed_files import digest_of
 from nightshift.lake.landed_lookups import LandedLookups
 from nightshift.lake.landed_rows import LandedRows, stage_rows
 from nightshift.lake.landing import files_between, needed_files, restated_files
+from nightshift.lake.read import landed_partitions
 from nightshift.lake.source_partitions import SourcePartition, landed_dates, source_partition
 from nightshift.lake.staging import published_inputs
 from nightshift.lake.tables import raw_table
@@ -74,18 +76,31 @@ def describe_changes(project: Project, first: date, last: date) -> list[str]:
 def ingest_history(project: Project, first: date, last: date) -> tuple[str, ...]:
     """Stages every landed file dated from `first` to `last`, a set a source.
 
+    Of an irregular source also the version that the first date looks up, unless it is published.
+
     Returns:
         The locations of the staged sets.
     """
     landing = project.settings.landing_uri
     locations: list[str] = []
     for name, source in project.definition.sources.items():
-        days = [day for day in landed_dates(landing, source) if first <= day <= last]
+        begin = first if source.cadence == "daily" else _first_version(project, name, first)
+        days = [day for day in landed_dates(landing, source) if begin <= day <= last]
         files = [source_partition(landing, name, source, day) for day in days]
         if files:
             lookups = LandedLookups(project.definition, landing)
             locations.append(stage_files(project, name, files, days[0], days[-1], lookups))
     return tuple(locations)
+
+
+def _first_version(project: Project, name: str, first: date) -> date:
+    """The date of the version of an irregular source that a date looks up; that date itself if it is published."""
+    definition = project.definition
+    versions = landed_dates(project.settings.landing_uri, definition.sources[name])
+    version = newest_available(definition, name, first, versions) or first
+    within = (version, first - timedelta(days=1))
+    is_published = version < first and landed_partitions(project.lake, raw_table(definition, name), within=within)
+    return first if is_published else min(version, first)
 
 
 def stage_files(

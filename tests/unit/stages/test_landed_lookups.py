@@ -25,7 +25,7 @@ from nightshift.lake.landed_lookups import LandedLookups
 from nightshift.lake.landed_parts import landing_file
 from nightshift.lake.landed_rows import LandedRows
 from nightshift.lake.read import read_dates
-from nightshift.lake.staging import published_inputs
+from nightshift.lake.staging import load_staged, published_inputs
 from nightshift.lake.tables import raw_table
 from nightshift.project import Project
 from nightshift.settings import PROJECT, Settings
@@ -113,6 +113,24 @@ def test_a_file_looks_up_the_version_that_was_available_when_it_was(project: Pro
     for number in (1, 2, 3):
         land(project, "failures", day(number), machine=["a"], failed=[True])
     assert [read(project, day(number))[0]["maker"] for number in (1, 2, 3)] == ["old", "old", "new"]
+
+
+def test_a_history_begins_with_the_version_that_its_first_date_looks_up(project: Project) -> None:
+    """The version of a date is there at noon: at the first night's cutoff, at midnight, that of the day before is."""
+
+    def versions(first: int, last: int) -> list[tuple[date, date]]:
+        locations = ingest_history(project, day(first), day(last))
+        if locations:
+            audit_and_publish(project, locations, day(last), "test", lambda line: None)
+        sets = map(load_staged, locations)
+        return [(staged.first, staged.last) for staged in sets if staged.table == "raw.makers"]
+
+    for number in (1, 2, 4, 5):
+        land(project, "makers", day(number), machine=["a"], maker=["Ada"], kilos=[1.0])
+    assert versions(3, 4) == [(day(2), day(4))]
+    assert versions(5, 5) == [(day(5), day(5))]
+    assert versions(6, 6) == []
+    assert versions(1, 1) == [(day(1), day(1))]
 
 
 @pytest.fixture(scope="module")
