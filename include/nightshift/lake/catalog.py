@@ -167,20 +167,18 @@ class Lake:
         return catalog
 
     def _create(self, spec: TableSpec) -> Table:
+        """Creates a table with its partitions in one commit: a killed process leaves none without."""
         with suppress(NamespaceAlreadyExistsError):
             self.catalog.create_namespace(spec.layer)
-        try:
+        with suppress(TableAlreadyExistsError):
             properties = PROPERTIES | _bounds(spec)
-            table = self.catalog.create_table(spec.name, schema=spec.schema, properties=properties)
-        except TableAlreadyExistsError:
-            return self.table(spec.name)
-        with table.transaction() as change:
-            with change.update_spec() as update:
-                for column in spec.partition_columns:
-                    update.add_field(column, IdentityTransform(), column)
-            # Ids are assigned at creation; files without them are read through this mapping.
-            mapping: NameMapping = table.schema().name_mapping
-            change.set_properties({"schema.name-mapping.default": mapping.model_dump_json()})
+            with self.catalog.create_table_transaction(spec.name, schema=spec.schema, properties=properties) as change:
+                with change.update_spec() as update:
+                    for column in spec.partition_columns:
+                        update.add_field(column, IdentityTransform(), column)
+                # Ids are assigned at creation; files without them are read through this mapping.
+                mapping: NameMapping = change.table_metadata.schema().name_mapping
+                change.set_properties({"schema.name-mapping.default": mapping.model_dump_json()})
         return self.table(spec.name)
 
 

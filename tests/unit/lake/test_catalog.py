@@ -1,9 +1,12 @@
-"""A folder that was copied or renamed still has the addresses of the old one in its catalog."""
+"""A catalog whose folder was copied or renamed still has the old addresses; one whose creator was killed is sound."""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -67,3 +70,28 @@ def test_a_folder_that_is_a_link_to_where_it_was_moved_is_the_same_installation(
     old.symlink_to(new)
     for folder in (old, new):
         assert published_rows(Lake(Settings(var=folder)), readings) == {day(1): ROWS}
+
+
+@pytest.mark.parametrize("writes", [1, 2, 3])
+def test_a_table_whose_creation_is_killed_after_any_write_is_there_with_its_partitions_or_not_at_all(
+    lake: Lake, readings: TableSpec, writes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class KilledError(BaseException): ...
+
+    written = count(1)
+
+    def kill_after(write: Callable[..., object], *arguments: object, **named: object) -> object:
+        result = write(*arguments, **named)
+        if next(written) == writes:
+            raise KilledError
+        return result
+
+    with monkeypatch.context() as patch, suppress(KilledError):
+        for name in ("create_namespace", "create_table", "commit_table"):
+            patch.setattr(lake.catalog, name, partial(kill_after, getattr(lake.catalog, name)))
+        lake.ensure(readings)
+    again = Lake(lake.settings)
+    if again.table_exists(readings.name):
+        assert [field.name for field in again.table(readings.name).spec().fields] == [*readings.partition_columns]
+    publish_rows(again, readings, {day(1): ROWS})
+    assert published_rows(again, readings) == {day(1): ROWS}
