@@ -10,7 +10,7 @@ from chaos.attempts import Attempts, start_fork_server
 from chaos.clock import Clock, compile_library
 from chaos.installation import Installation, check
 
-pytestmark = [pytest.mark.slow, pytest.mark.spark]
+pytestmark = [pytest.mark.slow, pytest.mark.spark, pytest.mark.timeout(1800)]
 
 
 def test_killed_tasks_leave_the_tables_of_undisturbed_ones(tmp_path: Path) -> None:
