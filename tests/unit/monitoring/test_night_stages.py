@@ -154,7 +154,7 @@ def test_an_estimate_that_is_not_possible_is_unknown(project: Project, missing: 
 
 def test_a_training_stores_the_expected_performance_of_its_holdout(project: Project) -> None:
     """Labels follow the scores, so the estimate is close to the realized value."""
-    from nightshift.stages.train import FittedModel, _expectation
+    from nightshift.stages.train import FittedModel
     from nightshift.training.fit import fit
     from unit.training.machines import machines
 
@@ -164,7 +164,7 @@ def test_a_training_stores_the_expected_performance_of_its_holdout(project: Proj
     judged = holdout.append_column("score_date", dates)
     scores = package.score(judged)
     fitted = FittedModel(package, machines(seed=1), judged, scores, judged["score_date"], scores)
-    expected = _expectation(project, fitted)
+    expected = expected_performance_of(project, fitted)
     assert expected.realized["roc_auc"].bound is not None
     assert expected.estimated["roc_auc"].value == pytest.approx(expected.realized["roc_auc"].value, abs=0.05)
     assert ExpectedPerformance.from_json(expected.to_json()) == expected
