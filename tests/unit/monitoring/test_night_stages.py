@@ -154,7 +154,7 @@ def test_an_estimate_that_is_not_possible_is_unknown(project: Project, missing: 
 
 def test_a_training_stores_the_expected_performance_of_its_holdout(project: Project) -> None:
     """Labels follow the scores, so the estimate is close to the realized value."""
-    from nightshift.stages.train import FittedModel
+    from nightshift.stages.train import FittedModel, expected_performance_of
     from nightshift.training.fit import fit
     from unit.training.machines import machines
 
