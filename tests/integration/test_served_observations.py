@@ -67,6 +67,13 @@ training:"""
 TRANSFORM = (
     "def transform(frame, cutoff):\n    return frame.assign(older=frame['of.age'] + cutoff.month * frame['busy'])\n"
 )
+VALUE = """
+monitoring:
+  value:
+    decision: {threshold: best}
+    expression: case when not decision then 0 when label then 3 else -1 end
+    naive: observation.load > 0.5
+"""
 OBSERVED = {"machine": "a00", "load": 0.25}
 
 
@@ -74,7 +81,11 @@ def definition_folder(folder: Path, *changes: tuple[str, str]) -> Path:
     models = shutil.copytree(PROJECT / "tests" / "models", folder / "models")
     file = models / "tiny" / "model.yaml"
     text = file.read_text().replace("\nobservations:", AGES).replace("\ntraining:", COMPUTED)
-    text = text.replace("\n  failures:", DERIVED).replace("  rows:\n    busy", f"{ROWS}    busy")
+    text = (
+        text.replace("\n  failures:", DERIVED)
+        .replace("\nmonitoring:\n", VALUE)
+        .replace("  rows:\n    busy", f"{ROWS}    busy")
+    )
     for old, new in changes:
         assert old in text
         text = text.replace(old, new)
@@ -134,7 +145,17 @@ def test_every_value_of_a_night_is_the_same(project: Project) -> None:
     parity = compared(project, NIGHT)
     assert list(parity_lines(parity)) == [f"0 of {parity.cells} values of {parity.observations} observations differ"]
     assert parity.is_equal and 50 < parity.observations < 60  # of 60, some are not scored
-    assert parity.cells == parity.observations * (len(project.definition.feature_types) + 1)
+    scored = len(project.definition.scored_columns)
+    assert scored == 2 and parity.cells == parity.observations * (len(project.definition.feature_types) + scored)
+
+
+def test_a_night_is_decided_by_the_threshold_of_its_version(project: Project, api: TestClient) -> None:
+    threshold = project.registry.metrics(project.registry.version(1).run_id)["decision.threshold"]
+    rows = project.read(scores_table(project.definition), NIGHT, NIGHT).to_pylist()
+    assert all(row["decision"] is (row["score"] >= threshold) for row in rows)
+    assert {row["decision"] for row in rows} == {True, False}
+    [answered] = ask(api, OBSERVED).json()["predictions"]
+    assert answered == {"score": answered["score"], "decision": answered["score"] >= threshold}
 
 
 @pytest.mark.parametrize("night", [FIRST, FIRST + timedelta(days=2), date(2024, 1, 20), date(2024, 1, 21)])

@@ -55,7 +55,8 @@ def model_name(definition: ModelDefinition, as_of: date) -> str:
     """The name of a model in the folder: the date of its training, and a digest of what it is trained by."""
     monitoring = definition.monitoring
     watched = " ".join((str(monitoring.false_alarms), *definition.watched_features))
-    return f"{as_of}-{fingerprint(definition.training.model_dump_json(), watched)}"
+    value = monitoring.value.model_dump_json() if monitoring.value else ""
+    return f"{as_of}-{fingerprint(definition.training.model_dump_json(), watched, value)}"
 
 
 class Models:

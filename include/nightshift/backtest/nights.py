@@ -27,7 +27,7 @@ from nightshift.monitoring.night_profile import NightProfile, Profiler
 from nightshift.monitoring.outcomes import measure_outcomes, settle_labels
 from nightshift.monitoring.value import CHAMPION, NAIVE, sum_values, value_columns
 from nightshift.project import Project
-from nightshift.registry.classes import label_values, read_scores, scored_columns, settle_classes
+from nightshift.registry.classes import label_values, read_scores, settle_classes
 from nightshift.stages.outcomes import observed_rows
 from nightshift.training.bootstrap import Vector
 from nightshift.training.dataset import read_labelled
@@ -253,7 +253,7 @@ class Nights:
 
 def _with_scores(rows: pa.Table, trained: BacktestModel) -> pa.Table:
     """Rows with the columns of a score."""
-    for name, column in scored_columns(trained.package.score(rows), trained.package.classes).items():
+    for name, column in trained.package.scored_columns(trained.package.score(rows)).items():
         rows = rows.append_column(name, column)
     return rows
 

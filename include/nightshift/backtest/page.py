@@ -70,7 +70,7 @@ def summary_rows(
             summary.name,
             summary.trainings,
             summary.promotions,
-            f"{summary.wrong} of {summary.judged}",
+            f"{summary.wrong} of {summary.judged}" if summary.judged else None,
             *_cells(summary.metric, 4),
             *_cells(summary.value, 0),
             *_cells(summary.against_first, 0, signed=True),
@@ -141,19 +141,26 @@ def _month_rows(report: BacktestReport) -> list[tuple[str | int | None, ...]]:
 
 
 def _plots(report: BacktestReport, styles: dict[str, str], unit: str) -> list[Plot]:
-    by_month: dict[str, Series] = {
-        styles[summary.name]: {month.month: month.metric.value for month in summary.months if month.metric}
-        for summary in report.summaries
+    by_month = {
+        styles[run.policy.name]: _by_night(run, summary)
+        for run, summary in zip(report.runs, report.summaries, strict=True)
     }
     drawn = []
     if any(by_month.values()):
-        note = "Of the rows of each month, at its first day."
+        note = "Of all rows of a month."
         drawn.append(plot_history(f"{report.metric} by month", note, report.metric, by_month))
     gained = {styles[run.policy.name]: _gained_value(run) for run in report.runs}
     if any(gained.values()):
         note = "The sum of the nights up to each, without that of the naive policy."
         drawn.append(plot_history("Value beyond the naive policy", note, unit or "value", gained))
     return drawn
+
+
+def _by_night(run: PolicyRun, summary: PolicySummary) -> Series:
+    """The metric of each night's month."""
+    values = {month.month: month.metric.value for month in summary.months if month.metric}
+    nights = (walked.night for walked in run.walk.nights)
+    return {night: values[night.replace(day=1)] for night in nights if night.replace(day=1) in values}
 
 
 def _gained_value(run: PolicyRun) -> dict[date, float]:

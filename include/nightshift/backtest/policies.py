@@ -15,11 +15,13 @@ from nightshift.definition.cron import named_dates
 from nightshift.definition.gate import Gate
 from nightshift.definition.load import load_part
 from nightshift.definition.model import ModelDefinition
+from nightshift.definition.monitoring import Monitoring
 from nightshift.definition.problem import Problem
 from nightshift.definition.promotion import DeclaredPromotion, Promotion
 from nightshift.definition.retrain import Retrain
 from nightshift.definition.rules import RULES
 from nightshift.definition.training import Training
+from nightshift.definition.value import DeclaredDecision
 from nightshift.errors import TerminalError
 
 DECLARED = "declared"
@@ -31,10 +33,23 @@ CALENDARS: Mapping[str, str | None] = {
 }
 
 
-class PolicyMonitoring(StrictModel):
-    """The part of `monitoring` that a policy may declare."""
+class PolicyValue(StrictModel):
+    """The part of `monitoring.value` that a policy may declare: what decisions are worth is the same for all."""
 
-    retrain: Retrain = Field(description="As in a definition.")
+    decision: DeclaredDecision = Field(description="As in a definition.")
+
+
+class PolicyMonitoring(StrictModel):
+    """The parts of `monitoring` that a policy may declare."""
+
+    retrain: Retrain | None = Field(None, description="As in a definition.")
+    value: PolicyValue | None = Field(None, description="`decision`, as in a definition, which has to declare a value.")
+
+    def apply(self, monitoring: Monitoring) -> Monitoring:
+        """What a definition declares with these parts in place of its own."""
+        retrain = self.retrain or monitoring.retrain
+        value = monitoring.value and monitoring.value.model_copy(update=dict(self.value or ()))
+        return monitoring.model_copy(update={"retrain": retrain, "value": value})
 
 
 class PolicyParts(StrictModel):
@@ -43,7 +58,7 @@ class PolicyParts(StrictModel):
     training: Training | None = Field(None, description="As in a definition.")
     gate: Gate | None = Field(None, description="As in a definition.")
     promotion: DeclaredPromotion = Field(Promotion(), description="As in a definition.")
-    monitoring: PolicyMonitoring | None = Field(None, description="`retrain`, as in a definition.")
+    monitoring: PolicyMonitoring | None = Field(None, description="`retrain` and `value.decision`, as in a definition.")
 
     def apply(self, definition: ModelDefinition) -> ModelDefinition:
         """A definition with these parts in place of its own."""
@@ -51,8 +66,7 @@ class PolicyParts(StrictModel):
             name: getattr(self, name) for name in ("training", "gate", "promotion") if name in self.model_fields_set
         }
         if self.monitoring is not None:
-            update = {"retrain": self.monitoring.retrain}
-            parts["monitoring"] = definition.monitoring.model_copy(update=update)
+            parts["monitoring"] = self.monitoring.apply(definition.monitoring)
         return definition.model_copy(update=parts)
 
 
@@ -110,12 +124,16 @@ def _read_policy(name: str, definition: ModelDefinition) -> Policy:
             where="--policies",
             received=name,
             allowed=[*CALENDARS, DECLARED, "a file of YAML that is there"],
-            fix="write one of these; a file has parts of a model.yaml: training, gate, promotion, monitoring.retrain",
+            fix="write one of these; a file has parts of a model.yaml: training, gate, promotion, monitoring.retrain, "
+            "monitoring.value.decision",
         )
 
     def problems(parts: PolicyParts) -> Iterator[Problem]:
         replaced = parts.apply(definition)
-        return (problem for rule in RULES for problem in rule(replaced))
+        if parts.monitoring and parts.monitoring.value and definition.monitoring.value is None:
+            path, fix = ("monitoring", "value"), "declare `monitoring.value` in model.yaml"
+            yield Problem(path, "the model declares no value of decisions", None, None, fix)
+        yield from (problem for rule in RULES for problem in rule(replaced))
 
     replaced = load_part(file, PolicyParts, problems).apply(definition)
     return Policy(file.stem, replaced, replaced.training.cadence, is_gated=True)

@@ -17,7 +17,7 @@ from typing import Any
 import psutil
 from threadpoolctl import threadpool_limits
 
-from nightshift.backtest.models import TrainingCost
+from nightshift.backtest.models import TrainingCost, model_name
 from nightshift.backtest.nights import NightResult, Nights
 from nightshift.backtest.policies import Policy
 from nightshift.backtest.results import ResultFolder
@@ -47,7 +47,7 @@ class Workers:
         arguments = (project.definition, project.settings, dict(snapshots), folder, max(1, processors() // count))
         context = multiprocessing.get_context("spawn")
         self._pool = ProcessPoolExecutor(count, context, initializer=_start, initargs=arguments)
-        self._trainings: dict[tuple[str, date], Future[TrainingCost]] = {}
+        self._trainings: dict[str, Future[TrainingCost]] = {}
         self._lock = Lock()
 
     def __enter__(self) -> Workers:
@@ -65,7 +65,7 @@ class Workers:
     def train(self, definition: ModelDefinition, as_of: date) -> Future[TrainingCost]:
         """Trains a model, once however many ask for it."""
         with self._lock:
-            key = definition.training.model_dump_json(), as_of
+            key = model_name(definition, as_of)
             if key not in self._trainings:
                 self._trainings[key] = self.submit(_train, definition, as_of)
             return self._trainings[key]

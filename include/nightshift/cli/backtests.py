@@ -18,8 +18,8 @@ def backtest(
         str,
         typer.Option(
             help="Of never, monthly, weekly, nightly (without a gate), declared, and files of YAML with parts of a "
-            "model.yaml (training, gate, promotion, monitoring.retrain) that replace the model's own; separated by "
-            "commas."
+            "model.yaml (training, gate, promotion, monitoring.retrain, monitoring.value.decision) that replace the "
+            "model's own; separated by commas."
         ),
     ] = "never,monthly,declared",
     workers: Annotated[

@@ -22,6 +22,7 @@ from nightshift.definition.recipe import Recipe, feature_recipes
 from nightshift.definition.schedule import Schedule, Wait
 from nightshift.definition.source import DeclaredSource
 from nightshift.definition.training import ESTIMATOR_FILE, Training
+from nightshift.definition.value import DECISION
 
 
 class ModelDefinition(StrictModel):
@@ -121,9 +122,14 @@ class ModelDefinition(StrictModel):
     def scored_columns(self) -> dict[str, str]:
         """What a score is made of, with types, as far as it is declared; classes to be found are not."""
         if self.label.kind != "category":
-            return {"score": "number"}
+            return {"score": "number"} | ({DECISION: "boolean"} if self.has_threshold else {})
         probabilities = dict.fromkeys(map(probability_column, self.label.class_names), "number")
         return {"prediction": "category", "score": "number", **probabilities}
+
+    @property
+    def has_threshold(self) -> bool:
+        """Whether the decision about a row is that its score reaches the threshold of its version."""
+        return self.monitoring.value is not None and self.monitoring.value.decision.threshold is not None
 
     @property
     def weight_columns(self) -> dict[str, str]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from nightshift.definition.model import ModelDefinition
-from nightshift.definition.prediction import Prediction
+from nightshift.definition.prediction import CLASS, Prediction
 from nightshift.definition.problem import DATED, KeyPath, Problem, expression_problems
 from nightshift.definition.retrain import EstimateTrigger, PerformanceTrigger, Retrain
-from nightshift.definition.value import OBSERVATION
+from nightshift.definition.value import DECISION, OBSERVATION
 
 
 def retrain_makes_sense(definition: ModelDefinition) -> Iterator[Problem]:
@@ -39,21 +39,26 @@ def value_can_be_computed(definition: ModelDefinition) -> Iterator[Problem]:
     outcomes = definition.sources.get(definition.label.source)
     if value is None or observed is None or outcomes is None:
         return
-    scored = definition.scored_columns
-    inputs: dict[str, str] = {"decision": "boolean", "label": definition.label.kind, **scored}
+    if value.decision.threshold is not None and definition.prediction == CLASS:
+        path: KeyPath = ("monitoring", "value", "decision", "threshold")
+        fix = "write an expression over `prediction` and the probabilities"
+        yield Problem(path, "the label is a class", value.decision.threshold, "a label that is none", fix)
+    scored = {name: kind for name, kind in definition.scored_columns.items() if name != DECISION}
+    inputs: dict[str, str] = {DECISION: "boolean", "label": definition.label.kind, **scored}
     of_outcome = outcomes.landed | DATED if definition.label.window is None else {}  # a window has no row of its own
     for column in sorted({*inputs, OBSERVATION} & of_outcome.keys()):
         message = f"'{definition.label.source}' has a column of this name, which has another meaning in `value`"
         yield Problem(("monitoring", "value"), message, column, None, "rename the column at landing")
-    columns: dict[str, Mapping[str, str]] = {
-        "decision": scored,
-        "naive": {},
-        "expression": of_outcome | inputs,
+    expressions: dict[str, tuple[str | None, Mapping[str, str]]] = {
+        "decision": (value.decision.expression, scored),
+        "naive": (value.naive, {}),
+        "expression": (value.expression, of_outcome | inputs),
     }
     types_of = definition.observed_types
     structs = {OBSERVATION: {name: kind for name, kind in observed.landed.items() if name in types_of}}
-    for key, types in columns.items():
-        yield from expression_problems(("monitoring", "value", key), getattr(value, key), "duckdb", types, structs)
+    for key, (expression, types) in expressions.items():
+        if expression is not None:
+            yield from expression_problems(("monitoring", "value", key), expression, "duckdb", types, structs)
 
 
 RULES = (retrain_makes_sense, value_can_be_computed)

@@ -10,12 +10,13 @@ import pyarrow as pa
 
 from nightshift.definition.expressions import names_in
 from nightshift.definition.model import ModelDefinition
-from nightshift.definition.value import OBSERVATION, Value
+from nightshift.definition.value import DECISION, OBSERVATION
 from nightshift.errors import TerminalError, first_line
 from nightshift.lake.in_memory import database_cursor
 from nightshift.types import Measurement
 
 CHAMPION, NAIVE = "champion", "naive"
+OF_VERSION, ROW = '"decision of the version"', '"row number"'  # columns that no source has
 
 
 def value_columns(definition: ModelDefinition) -> tuple[str, ...]:
@@ -97,49 +98,100 @@ def sum_values(
     """
     value = definition.monitoring.value
     assert value is not None
-    policies = {subject: (rows, value.decision) for subject, rows in scored.items()}
+    policies = {subject: (rows, value.decision.expression) for subject, rows in scored.items()}
     if CHAMPION in scored:
         policies[NAIVE] = (scored[CHAMPION], value.naive)
     return {
-        subject: _sum_value(definition, value, decision, rows, labels, observed)
+        subject: _sum_value(definition, decision, rows, labels, observed)
         for subject, (rows, decision) in policies.items()
     }
 
 
-def _sum_value(
-    definition: ModelDefinition, value: Value, decision: str, rows: pa.Table, labels: pa.Table, observed: pa.Table
-) -> ValueTotal:
-    key = definition.observations.key
-    on = " and ".join(f'scored."{name}" = outcome."{name}"' for name in ("score_date", *key))
-    same = " and ".join(f'{OBSERVATION}."{name}" = outcome."{name}"' for name in key)
-    scored = ", ".join(f'scored."{name}"' for name in definition.scored_columns)
-    # A table's alias, selected, is its row as a struct.
+def naive_value(definition: ModelDefinition, rows: pa.Table, labels: pa.Table, observed: pa.Table) -> float | None:
+    """The value of the naive policy on some rows; None if no row has one. See `sum_values`."""
+    assert definition.monitoring.value is not None
+    return _sum_value(definition, definition.monitoring.value.naive, rows, labels, observed).value
+
+
+def values_by_decision(definition: ModelDefinition, rows: pa.Table, labels: pa.Table, observed: pa.Table) -> pa.Table:
+    """What each row is worth if it is decided for, and if not.
+
+    Args:
+        definition: A definition that declares a `monitoring.value`.
+        rows: `score_date`, the observation's key and the columns of a score.
+        labels: As for `sum_values`.
+        observed: As for `sum_values`.
+
+    Returns:
+        `score_date`, `score`, `decided` and `otherwise` of the rows that have both values, in their order.
+
+    Raises:
+        TerminalError: If an expression cannot be evaluated.
+    """
     query = f"""
-        with matched as (
-            select outcome.* replace ({definition.prediction.label_sql} as label), {scored}, {OBSERVATION}
-            from scored join outcome on {on}
-            join observed as {OBSERVATION} on {same} and {OBSERVATION}.source_date = outcome.score_date
-        ), decided as (
-            select *, ({decision}
+        with {_matched(definition, rows)},
+        numbered as materialized (select *, row_number() over () as {ROW} from matched),
+        doubled as (select * from numbered cross join (values (true), (false)) as decisions(decision)),
+        valued as (select *, {_worth(definition)} as worth from doubled)
+        select any_value(score_date) as score_date, any_value(score) as score,
+            max(worth) filter (decision) as decided, max(worth) filter (not decision) as otherwise
+        from valued group by {ROW} having decided is not null and otherwise is not null order by all
+    """
+    return _evaluate(definition, query, rows, labels, observed)
+
+
+def _sum_value(
+    definition: ModelDefinition, decision: str | None, rows: pa.Table, labels: pa.Table, observed: pa.Table
+) -> ValueTotal:
+    """The value of decisions by an expression, or of those that the rows have from their version if it is None."""
+    query = f"""
+        with {_matched(definition, rows)}, decided as (
+            select *, ({decision or OF_VERSION}
             ) as decision from matched
-        ), valued as (
-            select decision, cast(({value.expression}
-            ) as double) as worth from decided
-        )
-        select sum(worth), count(worth), count(*) - count(worth),
+        ), valued as (select decision, {_worth(definition)} as worth from decided)
+        select sum(worth) as value, count(worth) as rows, count(*) - count(worth) as unvalued,
             case when any_value(typeof(decision)) = 'BOOLEAN' then count_if(try_cast(decision as boolean)) end
+                as positive
         from valued
     """
+    [total] = _evaluate(definition, query, rows, labels, observed).to_pylist()
+    return ValueTotal(**total)
+
+
+def _matched(definition: ModelDefinition, rows: pa.Table) -> str:
+    """The rows with what expressions may use, as a part of a query; a version's own decision is `OF_VERSION`."""
+    key = definition.observations.key
+    columns = [name for name in definition.scored_columns if name in rows.column_names]
+    on = " and ".join(f'scored."{name}" = outcome."{name}"' for name in ("score_date", *key))
+    same = " and ".join(f'{OBSERVATION}."{name}" = outcome."{name}"' for name in key)
+    scored = [f'scored."{name}"' + (f" as {OF_VERSION}" if name == DECISION else "") for name in columns]
+    # A table's alias, selected, is its row as a struct.
+    return f"""matched as (
+            select outcome.* replace ({definition.prediction.label_sql} as label), {", ".join(scored)}, {OBSERVATION}
+            from scored join outcome on {on}
+            join observed as {OBSERVATION} on {same} and {OBSERVATION}.source_date = outcome.score_date
+        )"""
+
+
+def _worth(definition: ModelDefinition) -> str:
+    assert definition.monitoring.value is not None
+    return f"cast(({definition.monitoring.value.expression}\n) as double)"
+
+
+def _evaluate(
+    definition: ModelDefinition, query: str, rows: pa.Table, labels: pa.Table, observed: pa.Table
+) -> pa.Table:
     try:
         with database_cursor() as database:
             for name, table in {"scored": rows, "outcome": labels, "observed": observed}.items():
                 database.register(name, table)
-            [(total, count, unvalued, positive)] = database.execute(query).fetchall()
+            return database.execute(query).to_arrow_table()
     except duckdb.Error as error:
+        value = definition.monitoring.value
+        assert value is not None
         raise TerminalError(
             f"the value cannot be computed: {first_line(error)}",
             where=f"{definition.folder / 'model.yaml'}: monitoring.value",
-            received=f"{decision} | {value.expression}",
+            received=" | ".join(filter(None, (value.decision.expression, value.expression))),
             fix="write DuckDB SQL over the columns that docs/definition.md names",
         ) from None
-    return ValueTotal(total, int(count), int(unvalued), positive)

@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from nightshift.definition.value import DECISION
 from nightshift.definition.yaml_nodes import compose, entries
 from nightshift.errors import TerminalError
 from nightshift.registry.bins import NumberBins
@@ -117,7 +118,7 @@ def _requirements(package: ModelPackage) -> list[str]:
 def _outputs(package: ModelPackage) -> dict[str, str]:
     """The columns of scored rows with MLflow's names of their types."""
     if package.classes is None:
-        return {"score": "double"}
+        return {"score": "double"} | ({DECISION: "boolean"} if package.threshold else {})
     return {"prediction": "string", "score": "double", **dict.fromkeys(package.classes.columns, "double")}
 
 

@@ -15,9 +15,11 @@ import numpy as np
 import pyarrow as pa
 
 from nightshift.definition.prediction import CLASS, NUMBER, PROBABILITY, Prediction
+from nightshift.definition.value import DECISION
 from nightshift.errors import TerminalError, first_line
 from nightshift.registry.calibration import Calibration, calibration_from_json, calibration_to_json
-from nightshift.registry.classes import LabelClasses
+from nightshift.registry.classes import LabelClasses, scored_columns
+from nightshift.registry.decision_threshold import DecisionThreshold
 from nightshift.registry.encoder import Encoder, Matrix
 from nightshift.registry.estimators import dump_estimator, estimator_title, load_estimator
 from nightshift.registry.estimators.adapter import FittedEstimator, raw_scores
@@ -25,6 +27,7 @@ from nightshift.registry.reference import ModelReference
 
 ENCODER, REFERENCE = "encoder.json", "reference.json"
 CALIBRATION = "calibration.json"  # of a model whose raw scores are calibrated
+THRESHOLD = "threshold.json"  # of a model that decides by its score
 TASK = "task.json"  # a model without it predicts a probability
 STORED_TASKS: Mapping[Prediction, str] = {NUMBER: "regression", CLASS: "classes"}
 
@@ -45,6 +48,7 @@ class ModelPackage:
         classes: The classes of its label; None if that is a condition or a number.
         controls: Rows of the matrix whose scores another version of the estimator's library has to repeat; None if
             there are none.
+        threshold: From which score on the decision is made; None if the definition declares no threshold.
     """
 
     estimator: FittedEstimator
@@ -54,6 +58,7 @@ class ModelPackage:
     prediction: Prediction = PROBABILITY
     classes: LabelClasses | None = None
     controls: Matrix | None = field(default=None, repr=False, compare=False)
+    threshold: DecisionThreshold | None = None
 
     def score(self, rows: pa.Table | pa.RecordBatch) -> Matrix:
         """The probability of the positive class of every row, or the number predicted for it, shape (rows,).
@@ -73,6 +78,17 @@ class ModelPackage:
         except Exception as error:  # an estimator of the user's own may raise anything
             raise self._refusal(matrix, error) from error
         return raw if self.calibration is None else self.calibration.apply(raw)
+
+    def scored_columns(self, scores: Matrix) -> dict[str, pa.Array]:
+        """The columns of scored rows, by name; see `nightshift.registry.classes.scored_columns`.
+
+        A model with a threshold also has the `decision` of each row.
+
+        Args:
+            scores: As `score` returns them.
+        """
+        columns = scored_columns(scores, self.classes)
+        return columns if self.threshold is None else columns | {DECISION: self.threshold.decide(columns["score"])}
 
     def _refusal(self, matrix: Matrix, error: Exception) -> TerminalError:
         """The error of rows that the estimator refused: it names the features without values or with infinite ones."""
@@ -98,6 +114,8 @@ class ModelPackage:
         }
         if self.calibration is not None:
             files[CALIBRATION] = json.dumps(calibration_to_json(self.calibration)).encode()
+        if self.threshold is not None:
+            files[THRESHOLD] = json.dumps(self.threshold.to_json()).encode()
         if task := STORED_TASKS.get(self.prediction):
             classes = self.classes.to_json() if self.classes else {}
             files[TASK] = json.dumps({"task": task, **classes}).encode()
@@ -158,8 +176,9 @@ def load_package(files: dict[str, bytes], digest: str, tree_sums: bool = True) -
     estimator, controls = load_estimator(files, prediction, tree_sums)
     encoder = Encoder.from_json(json.loads(files[ENCODER]))
     calibration = calibration_from_json(json.loads(files[CALIBRATION])) if CALIBRATION in files else None
+    threshold = DecisionThreshold.from_json(json.loads(files[THRESHOLD])) if THRESHOLD in files else None
     reference, classes = load_reference(files), stored_classes(files)
-    return ModelPackage(estimator, encoder, reference, calibration, prediction, classes, controls)
+    return ModelPackage(estimator, encoder, reference, calibration, prediction, classes, controls, threshold)
 
 
 def learned_features(files: Mapping[str, bytes]) -> tuple[str, ...]:

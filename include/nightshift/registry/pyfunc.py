@@ -14,7 +14,6 @@ import pandas as pd
 import pyarrow as pa
 
 from nightshift.errors import DataError, TerminalError, first_line
-from nightshift.registry.classes import scored_columns
 from nightshift.registry.encoder import FEATURE_ARROW
 from nightshift.registry.mlflow_files import MLFLOW_FILES, MLMODEL, package_of, run_of
 from nightshift.registry.package import ModelPackage, load_package, verify_digest
@@ -41,13 +40,14 @@ class VersionModel:
 
         Returns:
             `score` of each row, with the index of the rows: the probability of the positive class, or the number
-            predicted. Of a label that is a class: `prediction`, its probability as `score`, and each class's.
+            predicted; of a version with a threshold also the `decision`. Of a label that is a class: `prediction`, its
+            probability as `score`, and each class's.
 
         Raises:
             DataError: If a feature is absent, or has values of another type.
         """
         rows = _feature_rows(model_input, self.package.encoder.types)
-        columns = scored_columns(self.package.score(rows), self.package.classes)
+        columns = self.package.scored_columns(self.package.score(rows))
         return pd.DataFrame({name: values.to_pandas().array for name, values in columns.items()}, model_input.index)
 
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 from nightshift.errors import DataError, TerminalError, first_line
 from nightshift.lake.parquet import batches_to_tables, with_columns, write_files
 from nightshift.lake.tables import TableSpec
-from nightshift.registry.classes import finite_rows, scored_columns
+from nightshift.registry.classes import finite_rows
 from nightshift.registry.package import ModelPackage, learned_features, load_package
 
 # The schema of a worker's results, in Spark's notation.
@@ -71,7 +71,7 @@ class Scorer:
         finite = finite_rows(scores)
         if invalid := rows.num_rows - int(finite.sum()):
             raise DataError(f"{invalid} of {rows.num_rows} scores are not finite numbers")
-        columns = scored_columns(scores, package.classes)
+        columns = package.scored_columns(scores)
         return pa.StructArray.from_arrays(list(columns.values()), list(columns))
 
     def write(self, key: pa.Table, scores: pa.ChunkedArray) -> dict[str, int]:

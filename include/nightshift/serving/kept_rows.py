@@ -30,7 +30,6 @@ from nightshift.lake.publish import publish
 from nightshift.lake.staging import stage_arrow
 from nightshift.lake.tables import serving_table
 from nightshift.project import Project
-from nightshift.registry.classes import scored_columns
 from nightshift.serving.served_version import ServedVersion
 
 log = logging.getLogger(__name__)
@@ -164,7 +163,7 @@ class RowKeeper:
         if challenger is None:
             return rows
         try:
-            scores = scored_columns(challenger.package.score(rows), challenger.package.classes)
+            scores = challenger.package.scored_columns(challenger.package.score(rows))
         except Exception as error:
             log.warning("challenger %d scores no rows: %s", challenger.number, first_line(error))
             return rows

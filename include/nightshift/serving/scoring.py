@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from nightshift.errors import DataError, TerminalError
-from nightshift.registry.classes import Matrix, finite_rows, scored_columns
+from nightshift.registry.classes import Matrix, finite_rows
 from nightshift.registry.package import ModelPackage
 from nightshift.serving.feature_rows import CheckedRows
 from nightshift.serving.refusals import RequestRefusal, RowError
@@ -55,7 +55,7 @@ def score_rows(version: ServedVersion, rows: CheckedRows, count: int, *, partial
     errors += [RowError(position, no_score) for position in positions[~finite].tolist()]
     if errors and not partial:
         raise RequestRefusal(HTTPStatus.UNPROCESSABLE_ENTITY, *errors)
-    predictions = _as_rows(scored_columns(scores, package.classes))
+    predictions = _as_rows(package.scored_columns(scores))
     if not errors:
         return ScoredRows(predictions, ())
     answered: list[dict[str, Any] | None] = [None] * count

@@ -152,7 +152,7 @@ def judge_candidate(project: Project, candidate: Candidate, as_of: date, progres
     smoke = smoke_test(candidate.files, candidate.digest, features, scores, unmet, tree_sums)
     report = judge(rules, holdout, smoke, definition.training.seed)
     title = f"{definition.name}: the gate of {as_of}"
-    page = render_gate(title, rules, holdout, report, against, lineage.without)
+    page = render_gate(title, rules, holdout, report, against, lineage.without, threshold=package.threshold)
     return CandidateJudgement(report, holdout, page, against)
 
 

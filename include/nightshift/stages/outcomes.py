@@ -65,18 +65,29 @@ def expected_performance(project: Project, version: int | None) -> ExpectedPerfo
     return ExpectedPerformance.from_json(stored) if stored else None
 
 
-def observed_rows(project: Project, rows: pa.Table, day: date, share: KeyShare | None = None) -> pa.Table:
-    """The landed rows of a night's observations, or of a share; keys alone where these have no row of their own."""
+def observed_rows(
+    project: Project, rows: pa.Table, day: date, share: KeyShare | None = None, snapshots: Mapping[str, int] = {}
+) -> pa.Table:
+    """The landed rows of a night's observations, or of a share; keys alone where these have no row of their own.
+
+    Args:
+        project: The model.
+        rows: The observations, with `score_date` and their key.
+        day: The night.
+        share: The share that they are of.
+        snapshots: The snapshot of each table to read; the newest of others.
+    """
     definition = project.definition
     source = definition.sources[definition.observations.source]
     if definition.observations.within is not None:
         return rows.select(["score_date", *definition.observations.key]).rename_columns({"score_date": "source_date"})
     spec = raw_table(definition, definition.observations.source)
+    snapshot = snapshots.get(spec.name)
     if source.cadence == "daily":
-        return project.read(spec, day, day, share=share)
-    versions = published_partitions(project.lake, spec)
+        return project.read(spec, day, day, snapshot=snapshot, share=share)
+    versions = published_partitions(project.lake, spec, snapshot)
     version = newest_available(definition, definition.observations.source, day, versions) or day
-    observed = project.read(spec, version, version, share=share)
+    observed = project.read(spec, version, version, snapshot=snapshot, share=share)
     dated = pa.repeat(pa.scalar(day, pa.date32()), observed.num_rows)
     return observed.set_column(observed.column_names.index("source_date"), "source_date", dated)
 

@@ -23,6 +23,7 @@ from nightshift.registry.classes import LabelClasses, finite_rows, label_values,
 from nightshift.registry.estimators import libraries_of
 from nightshift.registry.package import ModelPackage
 from nightshift.registry.reference import ModelReference
+from nightshift.stages.decision_threshold import learn_threshold
 from nightshift.stages.history import describe_unbuilt
 from nightshift.stages.rebuild import check_recipes
 from nightshift.training.bootstrap import Vector
@@ -130,6 +131,7 @@ def train(project: Project, as_of: date, reason: str, progress: Progress = print
             },
             metrics={"training_rows": lineage.rows, "features": len(definition.feature_types)}
             | {"unlabelled_observations": lineage.unlabelled, "labels_without_observation": lineage.unmatched}
+            | (fitted.package.threshold.metrics() if fitted.package.threshold else {})
             | {f"importance.{name}": value for name, value in importances.items()},
             tags={f"nightshift.{name}": value for name, value in lineage.tags().items()},
         )
@@ -205,7 +207,8 @@ def fit_model(
     reference = _reference(definition, package, observed.rows, nights, night_scores)
     if with_drift_thresholds:
         reference = with_thresholds(reference, definition.watched_features, definition.monitoring.false_alarms)
-    package = replace(package, reference=reference)
+    threshold = learn_threshold(project.with_definition(definition), nights, night_scores, snapshots)
+    package = replace(package, reference=reference, threshold=threshold)
     scores = night_scores if nights.num_rows == holdout.num_rows else package.score(holdout)
     return FittedModel(package, rows, holdout, scores, nights["score_date"], night_scores, tuple(trials), counts)
 

@@ -55,7 +55,9 @@ def split_dates(definition: ModelDefinition, as_of: date) -> Split:
 def pin_snapshots(lake: Lake, definition: ModelDefinition) -> dict[str, int]:
     """The snapshots a training reads, so that it can be repeated on the same rows."""
     names = [features_table(definition).name, raw_table(definition, definition.label.source).name]
-    return {name: snapshot_of(lake, name) for name in names}
+    if definition.has_threshold and definition.observations.within is None:  # its value is that of landed rows
+        names.append(raw_table(definition, definition.observations.source).name)
+    return {name: snapshot_of(lake, name) for name in dict.fromkeys(names)}
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from jinja2 import Environment
 from nightshift.definition.gate import Gate
 from nightshift.pages import POLICY, plots, templates
 from nightshift.pages.plots import Mark, Plot
+from nightshift.registry.decision_threshold import DecisionThreshold
 from nightshift.training.methods import METHODS
 from nightshift.training.results import GateReport, Holdout, RuleResult, format_number
 
@@ -27,6 +28,7 @@ def render_gate(
     against: str,
     without: Sequence[str] = (),
     *,
+    threshold: DecisionThreshold | None = None,
     period: str = "Holdout",
 ) -> str:
     """The page of a gate.
@@ -38,6 +40,7 @@ def render_gate(
         report: Their results.
         against: Which champion the challenger was compared with, or why there was none.
         without: The features that the challenger was fitted without, since they had no value.
+        threshold: The challenger's threshold of decisions; None if it has none.
         period: What the days of the holdout are.
 
     Returns:
@@ -49,6 +52,7 @@ def render_gate(
         period: f"{nights}, {report.rows:,} labelled rows, {in_holdout}",
         "Trained on": f"a period with {in_training}",
         **({"Without": f"{', '.join(without)}: no value in any row of the training period"} if without else {}),
+        **({"Decision": _decision(threshold)} if threshold else {}),
         "Compared": against,
         "Intervals": f"{gate.resamples:,} resamples of whole nights; each end is one-sided, {gate.confidence_text}",
     }
@@ -69,6 +73,17 @@ def render_gate(
             policy=POLICY,
         )
     )
+
+
+def _decision(threshold: DecisionThreshold) -> str:
+    """A threshold with what it is worth on the holdout, as a sentence."""
+    decision = f"score >= {threshold.threshold:.4g}"
+    if threshold.value is None:
+        return f"{decision}, as declared"
+    if threshold.low is not None and threshold.high is not None:
+        decision += f" (the best of resampled nights: {threshold.low:.4g} to {threshold.high:.4g})"
+    naive = f", the naive policy {format_number(threshold.naive, 0)}" if threshold.naive is not None else ""
+    return f"{decision}; worth {format_number(threshold.value, 0)} on {threshold.rows:,} rows of the holdout{naive}"
 
 
 def _headline(judged: Sequence[RuleResult]) -> str:

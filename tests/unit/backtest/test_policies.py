@@ -7,6 +7,7 @@ import pytest
 
 from nightshift.backtest.policies import read_policies
 from nightshift.definition.model import ModelDefinition
+from nightshift.definition.value import Value
 from nightshift.errors import DefinitionError, TerminalError
 
 FIRST, LAST = date(2024, 1, 1), date(2024, 3, 31)
@@ -34,6 +35,27 @@ def test_a_file_replaces_the_parts_that_it_has(tiny: ModelDefinition, tmp_path: 
     assert changed.gate.minimum == {"roc_auc": 0.6} and changed.promotion.approval is not None
     assert changed.monitoring.retrain.drift is None and changed.monitoring.false_alarms == tiny.monitoring.false_alarms
     assert changed.training == tiny.training and changed.label == tiny.label
+
+
+def test_a_file_may_decide_otherwise_and_says_nothing_of_what_decisions_are_worth(
+    tiny: ModelDefinition, tmp_path: Path
+) -> None:
+    file = tmp_path / "tuned.yaml"
+    file.write_text("monitoring: {value: {decision: {threshold: best}}}\n")
+    value = Value.model_validate({"decision": "score > 0.5", "expression": "1", "naive": "true"})
+    valued = tiny.model_copy(update={"monitoring": tiny.monitoring.model_copy(update={"value": value})})
+    [policy] = read_policies(str(file), valued)
+    changed = policy.definition.monitoring
+    assert changed.value is not None and changed.value.decision.threshold == "best"
+    assert (changed.value.expression, changed.value.naive) == (
+        "1",
+        "true",
+    ) and changed.retrain == tiny.monitoring.retrain
+    with pytest.raises(DefinitionError, match=r"monitoring\.value: the model declares no value"):
+        read_policies(str(file), tiny)
+    file.write_text("monitoring: {value: {expression: '2'}}\n")
+    with pytest.raises(DefinitionError, match=r"monitoring\.value\.expression: unknown key"):
+        read_policies(str(file), valued)
 
 
 @pytest.mark.parametrize(

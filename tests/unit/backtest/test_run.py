@@ -23,10 +23,9 @@ from nightshift.errors import TerminalError
 from nightshift.lake.publish import publish
 from nightshift.lake.read import read_dates, snapshot_of
 from nightshift.lake.staging import stage_arrow
-from nightshift.lake.tables import features_table, raw_table, scores_table
+from nightshift.lake.tables import features_table, scores_table
 from nightshift.monitoring.decide import Decision
 from nightshift.project import Project
-from nightshift.settings import PROJECT, Settings
 from nightshift.stages.decide import decide
 from nightshift.stages.drift import measure_drift
 from nightshift.stages.estimate import estimate_performance
@@ -36,54 +35,12 @@ from nightshift.stages.register import promote
 from nightshift.stages.train import train
 from nightshift.training.dataset import pin_snapshots
 from unit.cli.commands import commands_in_this_process
-
-BUILT, FIRST, TURN, LAST = date(2024, 1, 15), date(2024, 1, 30), date(2024, 2, 3), date(2024, 2, 16)
-A_DAY = 60
-POLICY = """monitoring:
-  value:
-    decision: score >= 0.5
-    expression: case when not decision then 0 when label then 1 else -1 end
-    naive: observation.load > 0.5
-    unit: stops
-  retrain: {drift: null, performance: {worse: 0.1}, nights: 2, of_last: 3, cooldown: 3d}
-"""
-GATE = "minimum: {roc_auc: 0.5}\n  against_champion: {metric: roc_auc, margin: 0.02}"
-REPLACED = {"minimum: {roc_auc: 0.5}": GATE, "0 7 * * 1": "0 7 1 1 *", "period: 20d": "period: 6d"}
-
-
-def publish_machines(project: Project, first: date, last: date) -> None:
-    """Publishes features, observations and outcomes: busy machines fail, and from the turn on idle ones."""
-    definition = project.definition
-    specs = features_table(definition), raw_table(definition, "failures"), raw_table(definition, "plan")
-    rows = [list[dict[str, object]]() for _ in specs]
-    for offset in range((last - first).days + 1):
-        day = first + timedelta(days=offset)
-        random = np.random.default_rng(day.toordinal())
-        for number in range(A_DAY):
-            busy, name = float(random.uniform()), f"m{number:02d}"
-            failed = bool(random.uniform() < (busy if day < TURN else 1 - busy))
-            rows[0].append({"score_date": day, "machine": name, "busy": busy, "kind": "m", "machine_failures_3d": 0.5})
-            rows[1].append({"source_date": day, "machine": name, "failed": failed})
-            rows[2].append({"source_date": day, "machine": name, "load": busy})
-    for spec, listed in zip(specs, rows, strict=True):
-        data = pa.Table.from_pylist(listed, schema=spec.schema)
-        publish(project.lake, spec, stage_arrow(project.lake, spec, data, first, last, {}))
+from unit.stages.machines import FIRST, LAST, machines_that_turn
 
 
 @pytest.fixture
 def project(models: Path, prepared_installation: PreparedInstallation) -> Project:
-    file = models / "tiny" / "model.yaml"
-    text = file.read_text()
-    text = text[: text.index("monitoring:")] + POLICY
-    file.write_text(
-        text.replace("minimum: {roc_auc: 0.5}", GATE)
-        .replace("0 7 * * 1", "0 7 1 1 *")
-        .replace("period: 20d", "period: 6d")
-    )
-    prepared_installation.clear()
-    project = Project("tiny", Settings(home=PROJECT, var=prepared_installation.var, models_folder=models))
-    prepared_installation.start("machines that turn", lambda: publish_machines(project, BUILT, LAST))
-    return Project("tiny", project.settings)
+    return machines_that_turn(models, prepared_installation)
 
 
 def backtest(project: Project, policies: str, first: date = FIRST, last: date = LAST) -> BacktestReport:

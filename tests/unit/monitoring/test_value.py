@@ -8,7 +8,13 @@ import pytest
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.value import Value
 from nightshift.errors import DefinitionError, TerminalError
-from nightshift.monitoring.value import sum_values, value_columns, value_measurements
+from nightshift.monitoring.value import (
+    naive_value,
+    sum_values,
+    value_columns,
+    value_measurements,
+    values_by_decision,
+)
 from unit.conftest import Edit
 from unit.tables import day
 
@@ -73,6 +79,33 @@ def test_the_value_of_a_small_night(tiny: ModelDefinition) -> None:
     ]  # fmt: skip
 
 
+def test_what_each_row_is_worth_with_the_decision_and_without_it(tiny: ModelDefinition) -> None:
+    """Of any threshold, the sum of both is the value of the decisions that it makes."""
+    outcomes, scores = labels(True, False, True, None), (0.8, 0.6, 0.4, 0.1)
+    by_decision = values_by_decision(valued(tiny), scored(*scores), outcomes, OBSERVED)
+    assert by_decision.to_pylist() == [
+        {"score_date": day(1), "score": score, "decided": decided, "otherwise": otherwise}
+        for score, decided, otherwise in ((0.4, 10, -5), (0.6, -2, 0), (0.8, 10, -5))
+    ]
+    for threshold in (0.0, 0.5, 0.7, 1.0):
+        decision = {"decision": f"score >= {threshold}"}
+        by_threshold = valued(tiny, Value(**REPAIR.model_dump(exclude={"decision"}), **decision))
+        total = sum_values(by_threshold, {"champion": scored(*scores)}, outcomes, OBSERVED)["champion"]
+        rows = by_decision.to_pylist()
+        assert total.value == sum(row["decided" if row["score"] >= threshold else "otherwise"] for row in rows)
+    assert naive_value(valued(tiny), scored(*scores), outcomes, OBSERVED) == 20
+
+
+def test_a_versions_own_decisions_are_valued_and_those_of_a_version_without_a_threshold_are_not(
+    tiny: ModelDefinition,
+) -> None:
+    definition = valued(tiny, Value(**REPAIR.model_dump(exclude={"decision"}), decision={"threshold": "best"}))
+    assert definition.scored_columns == {"score": "number", "decision": "boolean"}
+    decided = scored(0.8, 0.6, 0.4, 0.1).append_column("decision", pa.array([True, None, False, None], pa.bool_()))
+    total = sum_values(definition, {"champion": decided}, labels(True, False, True, False), OBSERVED)
+    assert (total["champion"].value, total["champion"].positive, total["champion"].unvalued) == (10 - 5, 1, 0)
+
+
 def test_rows_without_a_label_have_no_value_and_are_not_counted(tiny: ModelDefinition) -> None:
     values = measured(valued(tiny), {"champion": scored(0.8, 0.6, 0.4, 0.1)}, labels(True, None, None, False))
     assert (values["champion"].value, values["champion"].sample_size) == (10, 2)
@@ -118,7 +151,7 @@ GOOD = "value: {decision: score >= 0.5, expression: case when decision and faile
 
 def test_a_value_is_declared(edit: Edit) -> None:
     value = edit("monitoring:\n", f"monitoring:\n  {GOOD}\n").monitoring.value
-    assert value is not None and value.decision == "score >= 0.5"
+    assert value is not None and value.decision.expression == "score >= 0.5"
 
 
 @pytest.mark.parametrize(
@@ -134,6 +167,15 @@ def test_a_value_is_declared(edit: Edit) -> None:
         ("then 1", "then sum(1)", r"monitoring\.value\.expression: "),
         ("score >= 0.5", "score >=", r"monitoring\.value\.decision: not valid SQL"),
         (", naive: 'false'", "", r"monitoring\.value\.naive: missing key"),
+        (
+            "score >= 0.5",
+            "{threshold: high}",
+            r"monitoring\.value\.decision\.threshold: no threshold.*'high'.*best, or a number",
+        ),
+        ("score >= 0.5", "{threshold: true}", r"monitoring\.value\.decision\.threshold: no threshold"),
+        ("score >= 0.5", "{threshold: 0.5, expression: score > 0}", r"monitoring\.value\.decision: not one way"),
+        ("score >= 0.5", "{}", r"monitoring\.value\.decision: not one way to decide.*{threshold: best}"),
+        ("score >= 0.5", "5", r"monitoring\.value\.decision: "),
         ("decision:", "decison:", r"monitoring\.value\.decison: unknown key.*write 'decision'"),
     ],
 )
