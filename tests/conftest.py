@@ -29,8 +29,11 @@ TESTS = Path(__file__).parent
 TINY = TESTS / "models"
 # Folders whose tests share a server or a JVM: each runs in one process, and first, since it takes longest.
 SHARING = ("tests/e2e/", "tests/production/", "tests/integration/")
-# A test that uses one of these needs a database.
-DATABASES = {"lake", "project", "empty_mlflow"}
+# The marker of a test by the fixtures that it uses: make check has no database, no JVM and no process of its own.
+MARKERS = {
+    "database": {"lake", "project", "empty_mlflow"},
+    "slow": {"spark", "empty_airflow", "disk", "programs"},
+}
 
 
 def group_of(nodeid: str) -> str:
@@ -53,10 +56,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> GroupSchedul
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks the tests that need a database, and puts the groups that take longest first."""
+    """Marks the tests by their fixtures, and puts the groups that take longest first."""
     for item in items:
-        if DATABASES & set(getattr(item, "fixturenames", ())):
-            item.add_marker(pytest.mark.database)
+        for marker, fixtures in MARKERS.items():
+            if not fixtures.isdisjoint(getattr(item, "fixturenames", ())):
+                item.add_marker(marker)
     order = {folder: number for number, folder in enumerate(SHARING)}
     items.sort(key=lambda item: order.get(group_of(item.nodeid), len(SHARING)))
 

@@ -8,6 +8,7 @@ import re
 import stat
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from shutil import copy, which
 from typing import Any
@@ -36,6 +37,7 @@ SERVICES: dict[str, Tree] = COMPOSE["services"]
 AIRFLOW_ROLES = {name for name, service in SERVICES.items() if str(service.get("command")).startswith("airflow")}
 
 
+@cache
 def manifests() -> list[Tree]:
     """Every object of the manifests."""
     return [

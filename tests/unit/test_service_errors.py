@@ -57,7 +57,7 @@ class Answer(BaseHTTPRequestHandler):
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Answer]]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Answer) as listening:
-        threading.Thread(target=listening.serve_forever, daemon=True).start()
+        threading.Thread(target=listening.serve_forever, args=(0.01,), daemon=True).start()
         use_endpoint(monkeypatch, f"http://127.0.0.1:{listening.server_port}")
         yield Answer
         listening.shutdown()

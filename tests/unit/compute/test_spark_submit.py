@@ -366,6 +366,7 @@ complete(Scripted(Settings()).submit(Job("features", (code,))), lambda line: pri
 """
 
 
+@pytest.mark.slow  # starts a process that imports everything
 def test_a_job_dies_with_its_caller_even_if_that_is_killed_outright(settings: Settings) -> None:
     code = CALLER.format(tests=str(PROJECT / "tests"))
     caller = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)

@@ -65,6 +65,7 @@ BOMBS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("ending", "head", "block"), BOMBS)
 def test_a_small_file_of_a_gigabyte_is_refused_before_it_is_unpacked(ending: str, head: bytes, block: bytes) -> None:
     stream = io.BytesIO()
@@ -78,6 +79,7 @@ def test_a_small_file_of_a_gigabyte_is_refused_before_it_is_unpacked(ending: str
     assert file.position < len(stream.getvalue()) / 4
 
 
+@pytest.mark.slow
 def test_parquet_whose_pages_are_unpacked_to_a_gigabyte_is_refused_before_they_are() -> None:
     sink = io.BytesIO()
     pq.write_table(pa.table({"a": [bytes(MIB)] * 1024}), sink, compression="zstd", use_dictionary=False)
@@ -85,6 +87,7 @@ def test_parquet_whose_pages_are_unpacked_to_a_gigabyte_is_refused_before_they_a
         parse_source_file("file:///landing/plan.parquet", sink.getvalue())
 
 
+@pytest.mark.slow
 def test_a_repetitive_file_of_a_block_and_a_large_file_of_data_are_read() -> None:
     text = b"a,b\n" + b"0,0\n" * MIB  # 1,000 times as small
     assert parse_source_file("file:///landing/plan.csv.gz", gzip.compress(text)).num_rows == MIB

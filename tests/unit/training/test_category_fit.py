@@ -75,6 +75,7 @@ def test_a_fit_gives_every_class_its_probability(of_class: Change, estimator: st
     assert next(iter(permutation_importance(package, rows, 0))) == "busy"
 
 
+@pytest.mark.slow  # starts a process that imports everything
 def test_a_stored_model_of_classes_is_tried_in_a_process_of_its_own(of_class: Change) -> None:
     rows = rows_of_classes()
     package = fit(of_class(), rows)
