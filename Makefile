@@ -27,9 +27,10 @@ run: install ## Run the whole loop on real data; EXIT=1 stops the servers after 
 up: install ## Start Airflow and MLflow alone, for your own models; Ctrl-C stops them
 	@$(BIN)/nightshift up --airflow-port $(AIRFLOW_PORT) --mlflow-port $(MLFLOW_PORT)
 
+# Both processes fit models: with threads of their own, they would wait for each other's.
 .PHONY: check
 check: install style ## Before every commit: style, types, layers, words, and the quick tests without database, server or JVM
-	@EXAMPLES=check $(PYTEST) -m "not database and not slow and not full and not production and not docker" tests/unit
+	@EXAMPLES=check OMP_NUM_THREADS=1 $(PYTEST) -m "not database and not slow and not full and not production and not docker" tests/unit
 
 .PHONY: servers
 servers: ## Install PostgreSQL and Redis, which tests start for themselves
