@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 
-import hypothesis
 import pytest
 
 from nightshift.definition.load import load_definition
@@ -14,11 +12,7 @@ from nightshift.definition.model import ModelDefinition
 from nightshift.lake.catalog import Lake
 from nightshift.lake.tables import Layer, TableSpec
 from nightshift.settings import Settings
-
-# The same examples in every run: a failure is found by a change, not by luck. `make check` tries fewer of them.
-hypothesis.settings.register_profile("test", deadline=None, derandomize=True, database=None, max_examples=40)
-hypothesis.settings.register_profile("check", hypothesis.settings.get_profile("test"), max_examples=25)
-hypothesis.settings.load_profile(os.environ.get("EXAMPLES", "test"))
+from unit import examples  # noqa: F401  # loads the profile of every test that says nothing itself
 
 Edit = Callable[[str, str], ModelDefinition]
 

@@ -8,13 +8,13 @@ from datetime import date, timedelta
 import pyarrow as pa
 import pytest
 from hypothesis import given
-from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from nightshift.definition.features import Aggregate
 from nightshift.definition.model import ModelDefinition
 from nightshift.errors import NightshiftError
 from nightshift.features.compare import WHOLE_ROW, Comparison, Difference, compare, tolerances
+from unit.examples import examples
 
 NIGHT = date(2024, 1, 5)
 KEY = ("score_date", "machine")

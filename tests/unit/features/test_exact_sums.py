@@ -10,11 +10,11 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from nightshift.features import partials
 from nightshift.features.partials import LIMBS
+from unit.examples import examples
 from unit.features.aggregates import aggregate, feature, lifted, merged, some_values
 
 FINEST = Fraction(2) ** LIMBS[-1]

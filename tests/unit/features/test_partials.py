@@ -11,13 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
-from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from nightshift.definition.features import Aggregate
 from nightshift.features.partials import LIMBS, load, lower, merge, merge_groups, stack, store, take
 from nightshift.features.sketches import SKETCH_BITS
 from nightshift.lake.groups import partial_names, partial_types
+from unit.examples import examples
 from unit.features.aggregates import (
     EPOCH,
     aggregate,

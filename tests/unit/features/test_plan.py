@@ -6,12 +6,12 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import HealthCheck, assume, given
-from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from nightshift.definition.model import ModelDefinition
 from nightshift.definition.source import Availability
 from nightshift.features.plan import SPANS, FeaturePlan, Tile, VisibleTile, cover, plan_features
+from unit.examples import examples
 
 DAY = timedelta(days=1)
 FIRST = date(2013, 3, 8)  # the clocks of New York change two days later

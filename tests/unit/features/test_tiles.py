@@ -6,11 +6,11 @@ from itertools import pairwise
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from nightshift.features.plan import SPANS, Tile, cover
 from nightshift.features.tiles import PublishedTile, TilePlan, consecutive_tiles, plan_tiles, tile_fingerprint
+from unit.examples import examples
 from unit.features.spans import DAY, START, Versions, tile_at, versions
 
 Content = frozenset[tuple[date, str]]

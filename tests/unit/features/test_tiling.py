@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
-from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from nightshift.features.plan import Tile
@@ -22,6 +21,7 @@ from nightshift.lake.files import local_path
 from nightshift.lake.groups import OVERALL, Group
 from nightshift.lake.publish import publish
 from nightshift.lake.staging import new_attempt, seal, staging_folder
+from unit.examples import examples
 from unit.features.spans import DAY, START, tile_at
 from unit.features.tile_files import (
     BY_NAME,

@@ -25,7 +25,6 @@ from algebra import (
     window_inputs,
 )
 from hypothesis import given
-from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from nightshift.definition.features import feature_name
@@ -36,6 +35,7 @@ from nightshift.features.tiling import TileWriter
 from nightshift.features.windows import window_features
 from nightshift.lake.groups import aggregate_groups
 from nightshift.lake.tables import tiles_table
+from unit.examples import examples
 
 pytestmark = pytest.mark.slow
 

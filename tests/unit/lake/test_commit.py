@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given
-from hypothesis import settings as examples
 from hypothesis import strategies as st
 from pyiceberg.exceptions import NoSuchTableError
 from pyiceberg.manifest import ManifestFile
@@ -23,6 +22,7 @@ from nightshift.lake.commit import Replacement
 from nightshift.lake.publish import publish
 from nightshift.lake.read import data_files, published_dates, published_partitions, snapshot_of
 from nightshift.lake.tables import TableSpec
+from unit.examples import examples
 from unit.tables import DAY, Rows, day, publish_rows, published_rows, stage
 
 A, B = [("a", 1.0)], [("b", 2.0)]

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, example, given
-from hypothesis import settings as examples
 from hypothesis import strategies as st
 from pyiceberg.table import snapshots, update
 
@@ -21,6 +20,7 @@ from nightshift.lake.maintenance import maintain_tables
 from nightshift.lake.read import snapshot_of
 from nightshift.lake.tables import TableSpec
 from nightshift.lake.tags import tag_snapshots
+from unit.examples import examples
 from unit.tables import DAY, publish_rows
 
 HOURS = st.sampled_from([0, -1, 1, -30, 30, -24 * 400, 24 * 400])

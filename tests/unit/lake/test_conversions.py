@@ -17,7 +17,6 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import example, given
-from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from nightshift.definition.source import PLAIN_CSV, ColumnType
@@ -36,6 +35,7 @@ from nightshift.lake.csv_files import read_csv
 from nightshift.lake.landed_bytes import LandedBytes
 from nightshift.lake.source_formats import read_parquet
 from nightshift.settings import PROJECT
+from unit.examples import examples
 
 BERLIN = Notation("Europe/Berlin")
 DAY, MIDNIGHT = date(2024, 7, 2), datetime(2024, 7, 1, 22, tzinfo=UTC)  # Berlin's

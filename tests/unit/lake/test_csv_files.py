@@ -13,7 +13,6 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from hypothesis import example, given
-from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from nightshift.definition.source import PLAIN_CSV, CsvFormat
@@ -24,6 +23,7 @@ from nightshift.lake.csv_grammar import CsvError, check_quotes
 from nightshift.lake.landed_bytes import LandedBytes
 from nightshift.lake.source_formats import read_source_file
 from nightshift.lake.unreadable import UnreadableFileError
+from unit.examples import examples
 
 Rows = list[list[str | None]]
 

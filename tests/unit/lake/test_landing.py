@@ -15,7 +15,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, assume, given
-from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from nightshift.definition.calendar import newest_partition
@@ -28,6 +27,7 @@ from nightshift.lake.landed_parts import LandingFile, digest_of_files, landing_f
 from nightshift.lake.landing import needed_files, restated_files
 from nightshift.lake.source_partitions import landed_dates, missing_partitions
 from nightshift.lake.tables import Layer, TableSpec
+from unit.examples import examples
 
 DAY = date(2024, 1, 5)
 COLUMNS = {

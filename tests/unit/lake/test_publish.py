@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given
-from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from nightshift.definition.model import ModelDefinition
@@ -27,6 +26,7 @@ from nightshift.lake.staging import read_staged, seal, stage_arrow, staging_fold
 from nightshift.lake.tables import Layer, TableSpec, monitoring_table
 from nightshift.settings import PROJECT, Settings
 from nightshift.types import Staged
+from unit.examples import examples
 from unit.tables import DAY, EARLY, LATE, Rows, arrow, day, publish_rows, published_rows, stage
 
 A, B = [("a", 1.0)], [("b", 2.0)]

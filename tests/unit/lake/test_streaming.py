@@ -17,7 +17,6 @@ import pyarrow.csv as pc_csv
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
-from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from nightshift.definition.model import ModelDefinition
@@ -36,6 +35,7 @@ from nightshift.lake.source_formats import read_source_file
 from nightshift.lake.staging import read_staged, stage_parts
 from nightshift.lake.tables import Layer, TableSpec
 from nightshift.lake.unreadable import UnreadableFileError
+from unit.examples import examples
 
 DAY, INSTANT = date(2024, 1, 1), pa.timestamp("us", "UTC")
 SPEC = TableSpec(

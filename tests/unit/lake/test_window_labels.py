@@ -12,12 +12,13 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nightshift.errors import TerminalError
 from nightshift.lake.label_windows import outcomes_by_brute_force
 from nightshift.lake.window_labels import window_labels
+from unit.examples import examples
 from unit.shops import ZONE, shops
 
 
@@ -109,7 +110,7 @@ def test_a_label_is_that_of_a_loop_over_the_events(tmp_path: Path, agg: str, win
     keys = [("north", 1), ("north", 3), ("south", 1), ("south", 3)]
     rows = observed(*((night, *key) for night in days(FIRST, FIRST + timedelta(days=8)) for key in keys))
 
-    @settings(max_examples=5)
+    @examples(max_examples=5)
     @given(sales=st.lists(_sale, min_size=10, max_size=80), seed=st.integers(0, 9))
     def agrees(sales: list[Sale], seed: int) -> None:
         labels = window_labels(definition, rows, table_of(sales), SPAN).to_pylist()
@@ -162,7 +163,7 @@ def test_a_class_is_that_of_a_loop_over_the_events(
     )
     amounts = st.one_of(st.none(), st.integers(0, 12).map(float))  # sums of these are equal now and then
 
-    @settings(max_examples=6)
+    @examples(max_examples=6)
     @given(sales=st.lists(_sale, min_size=10, max_size=80), data=st.data())
     def agrees(sales: list[Sale], data: st.DataObject) -> None:
         sales = [sale._replace(amount=data.draw(amounts)) for sale in sales]

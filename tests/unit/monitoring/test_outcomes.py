@@ -8,7 +8,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
-from hypothesis import settings as examples
 from hypothesis import strategies as st
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
 
@@ -17,6 +16,7 @@ from nightshift.monitoring.expected_performance import ErrorModel, ExpectedPerfo
 from nightshift.monitoring.outcomes import measure_outcomes, settle_labels
 from nightshift.training.bootstrap import metrics
 from nightshift.types import Measurement
+from unit.examples import examples
 from unit.tables import day
 
 rows_of_both = st.lists(st.tuples(st.sampled_from([0.0, 1.0]), st.floats(0.01, 0.99)), min_size=2, max_size=30).filter(

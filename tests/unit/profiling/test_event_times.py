@@ -11,12 +11,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nightshift.definition.draft import find_draft
 from nightshift.definition.load import load_definition
 from nightshift.profiling.proposal import Proposal
+from unit.examples import examples
 from unit.profiling.shop import proposed
 
 FIRST = date(2024, 3, 1)
@@ -168,7 +169,7 @@ SCHEDULES = [("UTC", "00:00"), ("UTC", "06:00"), ("America/New_York", "00:00"), 
 
 
 @pytest.mark.slow
-@settings(max_examples=25)
+@examples(max_examples=25)
 @given(files=landed(), schedule=st.sampled_from(SCHEDULES))
 def test_a_pasted_proposal_of_observations_is_accepted(files: dict[date, pa.Table], schedule: tuple[str, str]) -> None:
     """Whatever has landed: the model is complete but for the columns of the source."""

@@ -15,7 +15,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given
-from hypothesis import settings as examples
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -35,6 +34,7 @@ from nightshift.quality.context import AuditContext
 from nightshift.quality.contract import source_contract
 from nightshift.quality.distributions import column_distributions
 from nightshift.quality.usual import comparable_dates
+from unit.examples import examples
 from unit.profiling.shop import DAYS, FIRST, PATH, Change, Row, land, lines_of, orders, proposed, write
 
 pytestmark = pytest.mark.slow

@@ -5,12 +5,13 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nightshift.errors import LONGEST, TerminalError
 from nightshift.quality.computed import computed_columns
 from nightshift.quality.expectation import ComputedColumn
+from unit.examples import examples
 
 LATE = datetime(2024, 1, 1, 23, 30, tzinfo=UTC)
 INSTANT = pa.table({"seen": pa.array([LATE], pa.timestamp("us", "UTC"))})
@@ -23,7 +24,7 @@ def computed(rows: pa.Table, expression: str, *columns: str, **more: Any) -> lis
 
 
 @pytest.mark.slow
-@settings(max_examples=25)
+@examples(max_examples=25)
 @given(st.lists(st.tuples(st.none() | st.integers(-100, 100), st.none() | st.integers(-100, 100)), max_size=50))
 def test_a_rule_is_true_false_or_neither_row_by_row_as_in_sql(pairs: list[tuple[int | None, int | None]]) -> None:
     rows = pa.table({name: pa.array([pair[n] for pair in pairs], pa.int64()) for n, name in enumerate("ab")})

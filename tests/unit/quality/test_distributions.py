@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nightshift.lake.catalog import Lake
@@ -23,6 +23,7 @@ from nightshift.quality.distributions import (
     column_distributions,
     published_distributions,
 )
+from unit.examples import examples
 
 DAY = date(2024, 1, 1)
 TYPES = {
@@ -63,7 +64,7 @@ def column(values: Sequence[Any], kind: str = "number") -> ColumnDistribution:
     return column_distributions(rows, spec, ["x"])[DAY]["x"]
 
 
-@settings(max_examples=40)
+@examples(max_examples=40)
 @given(ROWS)
 def test_distributions_are_those_that_pandas_computes(rows: list[dict[str, Any]]) -> None:
     distributions = column_distributions(table(rows), SPEC, list(TYPES))

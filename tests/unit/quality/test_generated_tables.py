@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nightshift.definition.checks import (
@@ -34,6 +34,7 @@ from nightshift.quality.expectation import MEAN, MIX, PRESENT, ComputedColumn, C
 from nightshift.registry.bins import NumberBins
 from nightshift.registry.reference import ReferenceColumn
 from nightshift.types import Check
+from unit.examples import examples
 
 DAY = date(2024, 1, 1)
 
@@ -120,7 +121,7 @@ EDGES = st.lists(st.floats(0, 1), max_size=9, unique=True).map(sorted)
 
 
 @pytest.mark.slow
-@settings(max_examples=60)
+@examples(max_examples=60)
 @given(EDGES, st.lists(st.none() | st.floats(0, 1), max_size=20))
 def test_a_score_falls_where_numpy_would_place_it_also_on_an_edge(
     edges: list[float], values: list[float | None]

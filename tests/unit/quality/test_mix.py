@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nightshift.quality.audit import audit_table
@@ -15,6 +15,7 @@ from nightshift.quality.docs import render_docs
 from nightshift.quality.expectation import DISTINCT, MEAN, MIX, NEWEST, PRESENT, SPREAD, Contract, ExpectationSpec
 from nightshift.quality.suite import ExpectationResult, suite_result
 from nightshift.quality.usual import mix_distance
+from unit.examples import examples
 
 
 def mix_result(values: list[Any], kind: pa.DataType, shares: dict[str, float], most: float = 0.5) -> ExpectationResult:
@@ -25,7 +26,7 @@ def mix_result(values: list[Any], kind: pa.DataType, shares: dict[str, float], m
     return result
 
 
-@settings(max_examples=15)
+@examples(max_examples=15)
 @given(st.lists(st.sampled_from(["a", "b", "c", None]), min_size=1, max_size=20).filter(any))
 def test_the_distance_to_the_expected_mix_is_observed_without_missing_values(values: list[str | None]) -> None:
     shares = {"a": 0.5, "b": 0.5}

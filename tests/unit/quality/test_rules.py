@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nightshift.definition.checks import Freshness, Quarantine, Reference, RowCount, RowRule, RowsLike
@@ -18,6 +18,7 @@ from nightshift.quality.computed import computed_columns
 from nightshift.quality.context import AuditContext
 from nightshift.quality.contract import source_contract
 from nightshift.types import Check
+from unit.examples import examples
 
 DAY = date(2024, 1, 1)
 MIDNIGHT = datetime.combine(DAY, time(), UTC)
@@ -139,7 +140,7 @@ def fresh(minutes: int, newest: str = "seen") -> Source:
     return flights(freshness=Freshness(newest=newest, within=timedelta(minutes=minutes)))
 
 
-@settings(max_examples=25)
+@examples(max_examples=25)
 @given(st.integers(0, 2 * 24 * 60))
 def test_an_age_of_just_what_is_allowed_is_allowed(minutes: int) -> None:
     """As the column that is computed and its bound: whatever the number, no digit is lost."""

@@ -8,13 +8,14 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nightshift.quality.compile import NUMBER, compile_expectation, great_expectations
 from nightshift.quality.expectation import BETWEEN, IN_SET, MATCHES, NOT_NULL, UNIQUE, ExpectationSpec
 from nightshift.quality.screening import is_satisfied, is_screened
 from nightshift.quality.staged_rows import InProcessRows
+from unit.examples import examples
 
 NUMBERS = st.floats(-3, 3) | st.just(float("nan")) | st.just(float("inf"))
 ROWS = st.lists(
@@ -54,7 +55,7 @@ def great_expectations_answers(expectations: list[ExpectationSpec], rows: pa.Tab
     return [answers[n] for n in range(len(expectations))]
 
 
-@settings(max_examples=15)
+@examples(max_examples=15)
 @given(rows=ROWS, bounds=BOUNDS, words=st.sets(st.sampled_from(["AA", "BB", ""]), min_size=1))
 def test_what_every_row_satisfies_great_expectations_says_too(
     rows: list[dict[str, Any]], bounds: tuple[float | None, float | None], words: set[str]

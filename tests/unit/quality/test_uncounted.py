@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nightshift.definition.calendar import available_at
@@ -22,6 +22,7 @@ from nightshift.lake.tables import ARROW, raw_table
 from nightshift.quality.staged_rows import InProcessRows
 from nightshift.quality.uncounted import count_conditions, event_time_conditions, uncounted_checks
 from nightshift.types import Check
+from unit.examples import examples
 
 DAY = date(2024, 1, 10)
 COLUMNS = {"at": "timestamp", "clock": "integer", "ms": "integer", "text": "string", "delay": "number", "day": "date"}
@@ -106,7 +107,7 @@ def test_derived_columns_are_computed_on_the_way() -> None:
     }  # fmt: skip
 
 
-@settings(max_examples=30)
+@examples(max_examples=30)
 @given(
     hours=st.lists(st.one_of(st.none(), st.integers(-200, 200)), min_size=1, max_size=30),
     after=st.integers(-6, 60),

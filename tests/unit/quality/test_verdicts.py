@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nightshift.definition.checks import Severity
@@ -31,6 +31,7 @@ from nightshift.quality.expectation import (
 )
 from nightshift.quality.staged_rows import InProcessRows
 from nightshift.types import Check
+from unit.examples import examples
 
 ROWS = pa.table({"n": [1, 2, None, 2], "s": ["a", "b", None, "b"]})
 
@@ -138,7 +139,7 @@ def test_exactly_the_share_may_be_set_aside_also_where_floats_are_inexact(broken
     assert (audit_result.verdict.outcome, audit_result.verdict.quarantined) == (outcome, 29 if outcome == "warn" else 0)
 
 
-@settings(max_examples=200)
+@examples(max_examples=200)
 @given(st.integers(0, 10_000), st.integers(0, 500))
 def test_the_quarantine_limit_is_the_largest_number_of_rows_within_the_share(tenths_of_a_mille: int, rows: int) -> None:
     most = Contract("raw.x", (), tenths_of_a_mille / 10_000).quarantine_limit(rows)

@@ -9,11 +9,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from hypothesis import given
-from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from nightshift.monitoring.reference import make_reference, with_thresholds
 from nightshift.registry.reference import NO_REFERENCE, SCORES, ModelReference
+from unit.examples import examples
 from unit.monitoring.worlds import FEATURES, ONCE_IN_90, population_of
 
 FIRST = date(2024, 1, 1)

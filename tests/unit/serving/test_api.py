@@ -11,7 +11,6 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pydantic import SecretStr
 from starlette.testclient import TestClient
@@ -24,6 +23,7 @@ from nightshift.project import Project
 from nightshift.serving.api import make_api
 from nightshift.serving.served_model import RegisteredModel
 from nightshift.settings import ServingSettings
+from unit.examples import examples
 from unit.lake.test_damage import DAMAGES
 from unit.registry.trainings import Start
 from unit.training.machines import machines
@@ -281,7 +281,7 @@ BODIES = (
 )
 
 
-@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@examples(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(body=BODIES, partial=st.booleans())
 def test_no_body_makes_the_api_fail(api: TestClient, body: bytes, partial: bool) -> None:
     headers = {"Content-Type": "application/json"}
@@ -292,7 +292,7 @@ def test_no_body_makes_the_api_fail(api: TestClient, body: bytes, partial: bool)
         assert content["message"] and content["error_count"] >= 1
 
 
-@hypothesis_settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@examples(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(
     method=st.sampled_from(["GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS"]),
     path=st.lists(st.sampled_from(["models", "tiny", "scores", "invocations", "2024-01-20"]) | st.text(), max_size=5),

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import r2_score, roc_auc_score
 
@@ -27,6 +27,7 @@ from nightshift.training.estimator import estimator_problems
 from nightshift.training.fit import fit
 from nightshift.training.unmet import with_unmet_values_filled
 from unit.conftest import Edit
+from unit.examples import examples
 from unit.training.machines import machines
 from unit.training.test_fit import BOOSTING
 
@@ -185,7 +186,7 @@ def test_missing_values_and_new_categories_get_a_score_and_need_no_fill(
 
 @pytest.mark.parametrize("kind", CLASSIFIERS)
 @given(values=st.lists(st.one_of(st.none(), st.floats(width=32)), min_size=2, max_size=12))
-@settings(max_examples=30)
+@examples(max_examples=30)
 def test_rows_score_the_same_alone_and_together(fitted: dict[str, ModelPackage], kind: str, values: list[Any]) -> None:
     finite = [None if value is None or not np.isfinite(value) else value for value in values]
     rows = machines(len(values)).set_column(0, "busy", pa.array(finite, pa.float64()))

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import settings as examples
 from hypothesis import strategies as st
 from scipy.stats import mannwhitneyu, norm, t
 from sklearn.metrics import (
@@ -25,6 +24,7 @@ from nightshift.definition.metrics import Metric
 from nightshift.definition.prediction import NUMBER
 from nightshift.training import bootstrap
 from nightshift.training.bootstrap import Draws, Estimate, Sample, Vector, draw_days, estimate, metrics
+from unit.examples import examples
 
 METRICS: list[Metric] = ["roc_auc", "average_precision", "brier", "log_loss", "calibration_error"]
 DAYS = 4

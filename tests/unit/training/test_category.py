@@ -12,7 +12,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given
-from hypothesis import settings as examples
 from hypothesis import strategies as st
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.metrics import accuracy_score, f1_score, log_loss, roc_auc_score
@@ -29,6 +28,7 @@ from nightshift.training.calibrate import calibrate
 from nightshift.training.classes import learn_classes
 from nightshift.training.report import render_gate
 from nightshift.training.results import Baseline, Holdout
+from unit.examples import examples
 from unit.shops import shops
 from unit.training.test_gate import judged, result
 

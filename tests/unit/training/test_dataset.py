@@ -8,7 +8,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from hypothesis import HealthCheck, given
-from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from nightshift.definition.calendar import available_at, cutoff, label_span, newest_labelled
@@ -31,6 +30,7 @@ from nightshift.training.dataset import (
 from nightshift.training.fit import split_at
 from nightshift.training.search import time_folds
 from unit.conftest import Edit
+from unit.examples import examples
 from unit.shops import CLASSIFIER, REGRESSOR, shops
 from unit.tables import day
 
