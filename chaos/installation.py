@@ -74,7 +74,8 @@ class Installation:
         (self.folder / TEMPORARY).mkdir(parents=True)
         models = shutil.copytree(PROJECT / "tests" / "models", self.folder / "models")
         definition = models / MODEL / "model.yaml"
-        definition.write_text(f"{definition.read_text()}\npromotion: {PROMOTIONS[self.promotion]}\n")
+        text = definition.read_text().replace("training:\n", "training:\n  refit: true\n")
+        definition.write_text(f"{text}\npromotion: {PROMOTIONS[self.promotion]}\n")
         land(Project(MODEL, self.settings), self.steps[-1][0] + timedelta(days=1))
         results: dict[str, Any] = {}
         *steps, last = self.steps

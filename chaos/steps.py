@@ -26,6 +26,7 @@ from nightshift.stages.ingest import ingest
 from nightshift.stages.maintenance import maintain
 from nightshift.stages.outcomes import measure_outcomes
 from nightshift.stages.publish import publish
+from nightshift.stages.refit import refit
 from nightshift.stages.register import register
 from nightshift.stages.report import write_report
 from nightshift.stages.shadow import judge_challenger
@@ -112,17 +113,22 @@ def _gate(context: StepContext) -> tuple[bool, str]:
     return report.passed, report.summary()
 
 
+def _refit(context: StepContext) -> StoredModel | None:
+    passed, _ = context.results["gate"]
+    return refit(context.project, context.results["train"], context.night, context.run_id, quiet) if passed else None
+
+
 def _register(context: StepContext) -> None:
     passed, summary = context.results["gate"]
     if passed:
-        register(context.project, context.results["train"], summary, context.run_id)
+        register(context.project, context.results["refit"], summary, context.run_id)
 
 
 def _conclude(context: StepContext) -> None:
     passed, _ = context.results["gate"]
     if passed:
         answer = Answer(context.night.day % 2 == 0, "a person", "an even day")
-        conclude(context.project, context.results["train"], answer, context.run_id)
+        conclude(context.project, context.results["refit"], answer, context.run_id)
 
 
 def _roll_back(context: StepContext) -> None:
@@ -162,6 +168,7 @@ STEPS: dict[str, Callable[[StepContext], Any]] = {
     "report": _monitored(write_report),
     "train": _train,
     "gate": _gate,
+    "refit": _refit,
     "register": _register,
     "conclude": _conclude,
     "rollback": _roll_back,
@@ -173,7 +180,7 @@ NIGHT = [*STEPS][1:16]
 
 def steps_of_training(*, approval: bool) -> list[str]:
     """The tasks of a training, in their order; see `steps_of_night`."""
-    return ["train", "gate", "register", *(["conclude"] if approval else [])]
+    return ["train", "gate", "refit", "register", *(["conclude"] if approval else [])]
 
 
 def steps_of_night(number: int, *, approval: bool) -> Iterator[str]:

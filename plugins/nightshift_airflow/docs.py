@@ -12,6 +12,7 @@ from nightshift.definition.promotion import Promotion
 from nightshift.definition.retrain import Retrain
 from nightshift.definition.schedule import Schedule
 from nightshift.definition.source import Source
+from nightshift.definition.training import Training
 from nightshift.features.dictionary import dictionary_page
 from nightshift.pages.markdown import table_cell, without_html
 
@@ -100,9 +101,13 @@ def _train(definition: ModelDefinition) -> str:
         f"Fits `{definition.estimator_name}` on {format_duration(training.period)} of labelled days, keeps the newest "
         f"{format_duration(training.holdout)} as the holdout, and lets the new model score only if it passes there:\n\n"
         + "\n".join(f"- {rule}" for rule in definition.gate.sentences(definition.prediction))
-        + f"\n\n{_promotion(definition.promotion)} On a retrain request, and on the cadence `{training.cadence}`. How "
-        "every rule came out is shown by the run's `gate.html` in MLflow."
+        + f"\n\n{_refit(training)}{_promotion(definition.promotion)} On a retrain request, and on the cadence "
+        f"`{training.cadence}`. How every rule came out is shown by the run's `gate.html` in MLflow."
     )
+
+
+def _refit(training: Training) -> str:
+    return "A model that passes is fitted again with the rows of the holdout. " if training.refit else ""
 
 
 def _promotion(policy: Promotion) -> str:

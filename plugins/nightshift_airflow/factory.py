@@ -124,6 +124,8 @@ def _train(definition: ModelDefinition) -> DAG:
     ) as dag:
         trained = tasks.train.override(pool=TRAINING_POOL)(name)
         judged = tasks.gate.override(pool=TRAINING_POOL)(name, trained)
+        if definition.training.refit:
+            judged = tasks.refit.override(pool=TRAINING_POOL)(name, judged)
         registered = tasks.register(name, judged)
         if approval := definition.promotion.approval:
             judgement = "ti.xcom_pull(task_ids='gate')"

@@ -162,10 +162,20 @@ def gate(model: str, trained: dict[str, str]) -> dict[str, Any]:
 
 
 @task
+def refit(model: str, judged: dict[str, Any]) -> dict[str, Any]:
+    """Fits a model that passed again, with the holdout's rows."""
+    _require_passed(judged)
+    with explained():
+        from nightshift.stages.refit import refit
+
+        as_of = date.fromisoformat(judged["as_of"])
+        return judged | vars(refit(open_project(model), _stored(judged), as_of, _run_id(), log.info))
+
+
+@task
 def register(model: str, judged: dict[str, Any]) -> int:
     """Registers a model that passed as the champion or its challenger, as the definition says."""
-    if not judged["passed"]:
-        raise AirflowSkipException(f"the gate keeps the champion: {judged['summary']}")
+    _require_passed(judged)
     with explained():
         from nightshift.stages.register import register
 
@@ -198,6 +208,12 @@ def maintenance() -> dict[str, dict[str, int]]:
         from nightshift.stages.maintenance import maintain
 
         return maintain(get_settings(), log.info).tables
+
+
+def _require_passed(judged: dict[str, Any]) -> None:
+    """Skips the task if the gate refused the model."""
+    if not judged["passed"]:
+        raise AirflowSkipException(f"the gate keeps the champion: {judged['summary']}")
 
 
 def _stored(values: dict[str, Any]) -> StoredModel:

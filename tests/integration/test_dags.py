@@ -197,6 +197,21 @@ def test_who_promotes_is_in_the_dags_of_those_who_declare_it(
     assert says in found["dags"]["tiny.train"]["doc"]
 
 
+def test_a_model_that_is_fitted_again_has_a_task_for_it_between_gate_and_register(models: Path, parse: Parse) -> None:
+    file = models / "tiny" / "model.yaml"
+    file.write_text(file.read_text().replace("training:\n", "training:\n  refit: true\n"))
+    found = parse(models)
+    assert found["errors"] == {} and found["heavy"] == []
+    dag = found["dags"]["tiny.train"]
+    assert {name: task["next"] for name, task in dag["tasks"].items()} == {
+        "train": ["gate"],
+        "gate": ["refit"],
+        "refit": ["register"],
+        "register": [],
+    }
+    assert "A model that passes is fitted again with the rows of the holdout." in dag["doc"]
+
+
 def test_the_examples_make_their_dags_without_heavy_imports(parse: Parse) -> None:
     models = PROJECT / "include" / "models"
     found = parse(models)

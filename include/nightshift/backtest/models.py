@@ -19,12 +19,13 @@ from nightshift.monitoring.reference import DriftBaseline, drift_baseline
 from nightshift.project import Project
 from nightshift.registry.classes import settle_classes
 from nightshift.registry.package import ModelPackage, load_package, package_digest
+from nightshift.stages.refit import refit_model
 from nightshift.stages.train import expected_performance_of, fit_model, lineage_of, training_inputs
 from nightshift.training.dataset import read_labelled
 from nightshift.training.importance import permutation_importance
 from nightshift.training.lineage import Lineage
 
-FOLDER, PACKAGE = "models", "package"
+FOLDER, PACKAGE, JUDGED = "models", "package", "judged"
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,13 @@ class TrainingCost:
 
 @dataclass(frozen=True)
 class BacktestModel:
-    """A trained model, and what is stored with a version."""
+    """A trained model, and what is stored with a version.
+
+    Attributes:
+        package: The model.
+        lineage: What it was made from.
+        expectation: The performance to expect of its nights; None if its holdout says nothing.
+    """
 
     package: ModelPackage
     lineage: Lineage
@@ -70,7 +77,7 @@ class Models:
 
     def __init__(self, project: Project, snapshots: Mapping[str, int], results: ResultFolder) -> None:
         self.project, self.snapshots, self.results = project, snapshots, results
-        self.load = lru_cache(maxsize=4)(self._load)
+        self._loaded = lru_cache(maxsize=6)(self._load)
         self._baselines: dict[str, DriftBaseline | None] = {}
 
     def train(self, definition: ModelDefinition, as_of: date) -> TrainingCost:
@@ -79,11 +86,19 @@ class Models:
         facts = self.results.find_or_compute(f"{FOLDER}/{name}/model", lambda: self._train(definition, as_of, name))
         return TrainingCost(facts["problem"], facts["seconds"], facts["rows"])
 
+    def load(self, name: str) -> BacktestModel:
+        """A model as its nights are scored: fitted again, if that is declared."""
+        return self._loaded(name, PACKAGE)
+
+    def load_judged(self, name: str) -> BacktestModel:
+        """A model as its gate judges it."""
+        return self._loaded(name, JUDGED if self.load(name).lineage.refit_of else PACKAGE)
+
     def importance(self, definition: ModelDefinition, name: str) -> dict[str, float]:
         """The importance of each feature for a model, by name."""
 
         def compute() -> dict[str, float]:
-            package, lineage = self.load(name).package, self.load(name).lineage
+            package, lineage = self.load_judged(name).package, self.load_judged(name).lineage
             holdout = lineage.split.holdout, lineage.split.last
             most = definition.training.max_holdout_rows
             rows = read_labelled(self.project.lake, definition, *holdout, self.snapshots, most)
@@ -107,26 +122,38 @@ class Models:
             return {"problem": error.problem, "seconds": perf_counter() - begun, "rows": 0}
         lineage = lineage_of(project, definition, dates, self.snapshots, str(as_of), "a backtest", fitted)
         expectation = expected_performance_of(project, fitted)
-        files = fitted.package.dump()
-        for file, content in files.items():
-            self.results.write(f"{FOLDER}/{name}/{PACKAGE}/{file}", content)
+        package, stored = fitted.package, {}
+        if definition.training.refit:
+            refitted = refit_model(
+                project, definition, package, lineage, name, lambda _: None, with_drift_thresholds=False
+            )
+            if not refitted.shift.is_too_far:
+                stored = {JUDGED: self._write(name, JUDGED, package, lineage)}
+                package, lineage = refitted.fitted.package, refitted.lineage
+        stored[PACKAGE] = self._write(name, PACKAGE, package, lineage)
         return {
             "problem": "",
             "seconds": perf_counter() - begun,
             "rows": lineage.rows,
-            "digest": package_digest(files),
-            "lineage": lineage.to_json(),
+            "packages": stored,
             "expectation": expectation.to_json() if expectation else None,
         }
 
-    def _load(self, name: str) -> BacktestModel:
-        folder = self.results.folder / FOLDER / name
-        facts = json.loads((folder / "model.json").read_bytes())
-        package = folder / PACKAGE
+    def _write(self, name: str, folder: str, package: ModelPackage, lineage: Lineage) -> dict[str, Any]:
+        """Writes a package's files; its digest and lineage."""
+        files = package.dump()
+        for file, content in files.items():
+            self.results.write(f"{FOLDER}/{name}/{folder}/{file}", content)
+        return {"digest": package_digest(files), "lineage": lineage.to_json()}
+
+    def _load(self, name: str, folder: str) -> BacktestModel:
+        of_model = self.results.folder / FOLDER / name
+        facts = json.loads((of_model / "model.json").read_bytes())
+        package, stored = of_model / folder, facts["packages"][folder]
         files = {str(file.relative_to(package)): file.read_bytes() for file in package.rglob("*") if file.is_file()}
         expectation = ExpectedPerformance.from_json(facts["expectation"]) if facts["expectation"] else None
         return BacktestModel(
-            load_package(files, facts["digest"], self.project.settings.tree_sums),
-            Lineage(**facts["lineage"]),
+            load_package(files, stored["digest"], self.project.settings.tree_sums),
+            Lineage(**stored["lineage"]),
             expectation,
         )

@@ -130,9 +130,10 @@ class Nights:
         rules = fingerprint(definition.gate.model_dump_json())
 
         def compute() -> dict[str, Any]:
-            trained, replaced = map(self.models.load, names)
-            lineage = trained.lineage
-            days = lineage.split.holdout, lineage.split.last
+            trained, replaced = self.models.load_judged(names[0]), self.models.load(names[1])
+            days = trained.lineage.split.holdout, trained.lineage.split.last
+            if replaced.lineage.split.fitted >= days[0]:  # it has learned from the holdout
+                replaced = self.models.load_judged(names[1])
             most = definition.training.max_holdout_rows
             rows = settle_classes(
                 read_labelled(self.project.lake, definition, *days, self.snapshots, most), trained.package.classes

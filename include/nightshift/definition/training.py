@@ -87,6 +87,11 @@ class Training(StrictModel):
         description="How many labelled days before the holdout the model learns from; fewer if the history is shorter."
     )
     holdout: Days = Field(description="The newest labelled days, kept from training, on which the gate judges.")
+    refit: bool = Field(
+        False,
+        description="Whether a model that passes its gate is "
+        "[fitted again with the holdout's rows](training.md#the-newest-rows), before it is registered.",
+    )
     min_rows: int = Field(
         100, ge=1, description="The fewest labelled rows in the period. With fewer rows nothing is trained."
     )

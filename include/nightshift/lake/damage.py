@@ -36,7 +36,7 @@ MANIFEST = "_staged.json"  # of a staging folder
 MESSAGE = re.compile(r".*: a data file (?P<problem>.*?): (?P<uri>\S*/staged/.*?); fix: .*")
 BACKUP = "restore the file from a backup"
 # The values of a training's gate and of the rows that the API scored are of their time: no night measures them again.
-NOT_MEASURED_AGAIN = ("gate", "served_drift", "served_skew", "ingest")
+NOT_MEASURED_AGAIN = ("gate", "refit", "served_drift", "served_skew", "ingest")
 # How DuckDB's errors begin that are Arrow's.
 OF_ARROW = re.compile(r"Invalid Input Error: reading the (Arrow source|stream registered as '.*') failed")
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -42,8 +43,11 @@ from nightshift.state import open_state
 
 CHAMPION, CHALLENGER = "champion", "challenger"
 DIGEST, NIGHT, REASON, GATE = "nightshift.digest", "nightshift.as_of", "nightshift.reason", "nightshift.gate"
+GATE_SUMMARY = "nightshift.gate.summary"
 MLFLOW_DIGEST = "nightshift.mlflow_digest"  # of the files by which MLflow knows the model
-TRAINED = "nightshift.trained_from", "nightshift.trained_before"
+TRAINED_BEFORE = "nightshift.trained_before"
+TRAINED = "nightshift.trained_from", TRAINED_BEFORE
+REFIT_OF = "nightshift.refit_of"  # the run of the model that the gate judged, of one that was fitted again
 # Tags of the registered model: the event that each alias is confirmed to agree with.
 CONFIRMED_EVENT_TAGS = {CHAMPION: "nightshift.settled", CHALLENGER: "nightshift.settled.challenger"}
 ARTIFACT, LINEAGE, DEFINITION, EXPECTATION = "model", "lineage", "definition", "expectation"
@@ -73,6 +77,15 @@ class Version:
     def gate(self) -> str:
         """The gate's verdict; empty if it was never judged."""
         return self.tags.get(GATE, "")
+
+    @property
+    def refit_of(self) -> str:
+        """The run of the model that the gate judged, if the version was fitted again; else empty."""
+        return self.tags.get(REFIT_OF, "")
+
+    def has_learned(self, day: date) -> bool:
+        """Whether it learned from rows of a date or of later ones; not, if that is not known."""
+        return date.fromisoformat(self.tags.get(TRAINED_BEFORE, str(date.min))) > day
 
 
 class Registry:
@@ -198,6 +211,21 @@ class Registry:
         with ignore_absent():
             return dict(self.client.get_run(run_id).data.metrics)
         return {}
+
+    def params(self, run_id: str) -> dict[str, str]:
+        """The parameters of a run."""
+        return dict(self.client.get_run(run_id).data.params)
+
+    def find_refit(self, run_id: str) -> tuple[str, str] | None:
+        """The run that fitted a run's model again and ended, and the digest of its package; None if there is none."""
+        of_run = f"tags.`{REFIT_OF}` = '{run_id}' and attributes.status = 'FINISHED'"
+        runs = self.client.search_runs([self._experiment()], of_run, max_results=1)
+        return (str(runs[0].info.run_id), runs[0].data.tags[DIGEST]) if runs else None
+
+    def page(self, run_id: str, name: str) -> str:
+        """A page among the artifacts of a run."""
+        with tempfile.TemporaryDirectory(prefix="nightshift-download-") as folder:
+            return Path(self.client.download_artifacts(run_id, name, folder)).read_text(encoding="utf-8")
 
     def package_files(self, run_id: str, digest: str) -> dict[str, bytes]:
         """A run's package as files, whose digest is verified.

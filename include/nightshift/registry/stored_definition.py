@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from nightshift.definition.load import write_definition
@@ -14,20 +14,31 @@ from nightshift.errors import DefinitionError, TerminalError, first_line
 from nightshift.registry.store import Registry, Version
 
 
-@contextmanager
-def definition_of_version(registry: Registry, version: Version) -> Iterator[ModelDefinition]:
+def definition_of_version(registry: Registry, version: Version) -> AbstractContextManager[ModelDefinition]:
     """The definition that a version was trained by, in a folder that exists inside the context.
 
     Raises:
         TerminalError: If none is stored with it, or it can no longer be read.
     """
-    _, files = registry.lineage(version.run_id)
+    return definition_of_run(registry, version.run_id, f"version {version.number}")
+
+
+@contextmanager
+def definition_of_run(registry: Registry, run_id: str, title: str) -> Iterator[ModelDefinition]:
+    """The definition that the model of a run was trained by; see `definition_of_version`.
+
+    Args:
+        registry: The model's registry.
+        run_id: The run.
+        title: What the model is called in an error.
+    """
+    _, files = registry.lineage(run_id)
     with tempfile.TemporaryDirectory(prefix="nightshift-definition-") as folder:
         try:
             definition = write_definition(Path(folder) / registry.model, files)
         except DefinitionError as error:
             raise TerminalError(
-                f"the definition that version {version.number} was trained by can no longer be read",
+                f"the definition that {title} was trained by can no longer be read",
                 where=registry.model,
                 received=first_line(error),
                 fix=f"train a version by the current definition: {registry.model}.train",

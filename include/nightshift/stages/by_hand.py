@@ -18,6 +18,7 @@ from nightshift.stages.estimate import estimate
 from nightshift.stages.gate import GateResult, gate
 from nightshift.stages.ingest import ingest
 from nightshift.stages.outcomes import measure_outcomes
+from nightshift.stages.refit import refit
 from nightshift.stages.register import Registration, register
 from nightshift.stages.report import write_report
 from nightshift.stages.shadow import judge_challenger
@@ -82,7 +83,9 @@ def monitor_night(project: Project, night: date, run_id: str, progress: Progress
 
 
 def train_and_register(project: Project, as_of: date, reason: str, run_id: str, progress: Progress) -> JudgedTraining:
-    """Does what `<model>.train` does: train, gate, register; a version that needs an approval waits as a challenger.
+    """Does what `<model>.train` does: train, gate, refit, register.
+
+    A version that needs an approval waits as a challenger.
 
     Raises:
         NotYetAvailable: If there are no labelled rows.
@@ -91,8 +94,11 @@ def train_and_register(project: Project, as_of: date, reason: str, run_id: str, 
     stored = train(project, as_of, reason, progress)
     progress("judging it on the holdout")
     verdict = gate(project, stored, as_of, run_id, progress)
-    registration = register(project, stored, verdict.report.summary(), run_id) if verdict.report.passed else None
-    return JudgedTraining(verdict, registration)
+    if not verdict.report.passed:
+        return JudgedTraining(verdict, None)
+    if project.definition.training.refit:
+        stored = refit(project, stored, as_of, run_id, progress)
+    return JudgedTraining(verdict, register(project, stored, verdict.report.summary(), run_id))
 
 
 def stage(project: Project, job: str, night: date, progress: Progress) -> tuple[str, ...]:

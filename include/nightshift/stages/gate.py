@@ -21,7 +21,7 @@ from nightshift.project import Progress, Project
 from nightshift.registry.absent import no_champion
 from nightshift.registry.classes import LabelClasses, settle_classes
 from nightshift.registry.package import ModelPackage, load_package
-from nightshift.registry.store import Version
+from nightshift.registry.store import DIGEST, GATE, GATE_SUMMARY, Version
 from nightshift.stages.train import StoredModel, snapshot_tag
 from nightshift.training.bootstrap import Vector
 from nightshift.training.dataset import read_labelled
@@ -36,6 +36,7 @@ from nightshift.types import Measurement
 _ORDER = "_order"  # a column beside the rows, so that they keep their order
 
 NO_COMPARISON = "no champion to compare with"
+_LEARNED_HOLDOUT = ", which has learned from a part of the holdout"
 GATE_PAGE = "gate.html"  # among the run's artifacts, beside the model
 
 
@@ -111,7 +112,7 @@ def gate(project: Project, stored: StoredModel, as_of: date, run_id: str, progre
         stored.run_id,
         params={},
         metrics={f"holdout_{name}": value for name, value in report.metrics.items()} | {"holdout_rows": report.rows},
-        tags={"nightshift.gate": _verdict(report), "nightshift.gate.summary": report.summary()},
+        tags={GATE: _verdict(report), GATE_SUMMARY: report.summary()},
     )
     if not report.passed:
         project.champions.record_refusal(stored.run_id, report.summary(), run_id)
@@ -210,13 +211,16 @@ def _champion_scores(
     if champion is None:
         error = no_champion(project.definition.name, project.champions.events(), project.registry.versions())
         return ChampionScores(None, error.problem if isinstance(error, TerminalError) else NO_COMPARISON)
-    if champion.run_id == run_id:
+    if run_id and run_id in (champion.run_id, champion.refit_of):
         return ChampionScores(None, NO_COMPARISON)
-    package, learned = _load_champion(project, champion)
+    has_learned = champion.has_learned(days[0])
+    package, learned = _load_champion(project, champion, as_judged=has_learned)
     prediction = project.definition.prediction
     if package.prediction != prediction:
         return ChampionScores(None, mismatch(f"version {champion.number}", package.prediction, prediction))
     against = f"against version {champion.number}"
+    if has_learned:
+        against += ", as it was before it learned from the holdout" if champion.refit_of else _LEARNED_HOLDOUT
     if learned.label != label_digest(project.definition):
         against += ", which learned another definition of the label"
     if change := recipe_change(learned.features, project.definition.feature_digests):
@@ -230,14 +234,23 @@ def _champion_scores(
         return ChampionScores(None, f"version {champion.number} cannot score the holdout: {error.problem}")
 
 
-def _load_champion(project: Project, champion: Version) -> tuple[ModelPackage, LearnedRecipes]:
+def _load_champion(project: Project, champion: Version, *, as_judged: bool) -> tuple[ModelPackage, LearnedRecipes]:
     """The champion's package and what it learned.
+
+    Args:
+        project: The model.
+        champion: The champion.
+        as_judged: Whether its package is the one that its own gate judged, if it was fitted again afterwards.
 
     Raises:
         TerminalError: If they cannot be read: no successor passes unseen because a store does not answer.
     """
+    registry = project.registry
     try:
-        package = project.registry.package(champion.run_id, champion.digest)
+        if as_judged and champion.refit_of:
+            package = registry.package(champion.refit_of, registry.run_tags(champion.refit_of)[DIGEST])
+        else:
+            package = registry.package(champion.run_id, champion.digest)
         return package, learned_recipes(project.registry, champion, package.encoder.types)
     except TerminalError as error:
         model, number = project.definition.name, champion.number

@@ -9,7 +9,8 @@ from nightshift.project import Progress, Project
 from nightshift.registry.package import package_digest
 from nightshift.registry.store import Version
 from nightshift.registry.stored_definition import definition_of_version
-from nightshift.stages.train import fit_model, lineage_of
+from nightshift.stages.refit import refit_model
+from nightshift.stages.train import FittedModel, fit_model, lineage_of
 from nightshift.training.lineage import Lineage
 
 
@@ -43,8 +44,7 @@ def reproduce(project: Project, number: int, progress: Progress = print) -> Repr
     version = project.registry.version(number)
     then = Lineage(**project.registry.lineage(version.run_id)[0])
     with definition_of_version(project.registry, version) as definition:
-        fitted = fit_model(project, definition, then.split, then.snapshots, progress)
-        now = lineage_of(project, definition, then.split, then.snapshots, then.as_of, then.reason, fitted)
+        fitted, now = _fit_again(project.with_definition(definition), then, progress)
         table = raw_table(definition, definition.label.source).name
     digest = package_digest(fitted.package.dump())
     relabelled = bool(then.labels) and then.labels != now.labels
@@ -54,3 +54,15 @@ def reproduce(project: Project, number: int, progress: Progress = print) -> Repr
         f"{fitted.rows.num_rows + fitted.holdout.num_rows:,} labels from {table} at snapshot {then.snapshots[table]}"
     )
     return Reproduction(version, digest, differences, f"{labels}: {outcome}")
+
+
+def _fit_again(project: Project, then: Lineage, progress: Progress) -> tuple[FittedModel, Lineage]:
+    """The model of a lineage; of one that was fitted again after its gate, the model that was judged before it."""
+    judged = Lineage(**project.registry.lineage(then.refit_of)[0]) if then.refit_of else then
+    definition, dates, snapshots = project.definition, judged.split, judged.snapshots
+    fitted = fit_model(project, definition, dates, snapshots, progress)
+    lineage = lineage_of(project, definition, dates, snapshots, judged.as_of, judged.reason, fitted)
+    if not then.refit_of:
+        return fitted, lineage
+    refitted = refit_model(project, definition, fitted.package, lineage, then.refit_of, progress)
+    return refitted.fitted, refitted.lineage

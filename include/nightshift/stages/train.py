@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
@@ -109,10 +110,7 @@ def train(project: Project, as_of: date, reason: str, progress: Progress = print
     dates, snapshots = inputs.dates, inputs.snapshots
     if line := describe_unbuilt(project, dates):
         progress(line)
-    run_id = registry.start_run(str(as_of), reason, f"{definition.name} {as_of}")
-    try:
-        # Before anything is read: the snapshots must still exist when the model is reproduced.
-        tag_snapshots(project.lake, snapshots, snapshot_tag(definition.name, run_id))
+    with training_run(project, snapshots, str(as_of), reason, f"{definition.name} {as_of}") as run_id:
         fitted = fit_model(project, definition, dates, snapshots, progress)
         lineage = lineage_of(project, definition, dates, snapshots, str(as_of), reason, fitted)
         digest = registry.log_package(run_id, fitted.package)
@@ -135,14 +133,34 @@ def train(project: Project, as_of: date, reason: str, progress: Progress = print
             | {f"importance.{name}": value for name, value in importances.items()},
             tags={f"nightshift.{name}": value for name, value in lineage.tags().items()},
         )
+    return StoredModel(run_id, digest)
+
+
+@contextmanager
+def training_run(project: Project, snapshots: Mapping[str, int], as_of: str, reason: str, name: str) -> Iterator[str]:
+    """The MLflow run of a training, by its id, which keeps the snapshots that it reads; it fails if the block does.
+
+    Args:
+        project: The model.
+        snapshots: The snapshot of each table that is read.
+        as_of: The date that the model is trained as of.
+        reason: Why, kept with the model.
+        name: What MLflow's pages call the run.
+    """
+    registry = project.registry
+    run_id = registry.start_run(as_of, reason, name)
+    tag = snapshot_tag(project.definition.name, run_id)
+    try:
+        # Before anything is read: the snapshots must still exist when the model is reproduced.
+        tag_snapshots(project.lake, snapshots, tag)
+        yield run_id
         # Again: maintenance by a clock that was days ahead took the run for a killed one.
-        tag_snapshots(project.lake, snapshots, snapshot_tag(definition.name, run_id))
+        tag_snapshots(project.lake, snapshots, tag)
     except BaseException:
         registry.end_run(run_id, failed=True)
-        untag_snapshots(project.lake, snapshots, snapshot_tag(definition.name, run_id))
+        untag_snapshots(project.lake, snapshots, tag)
         raise
     registry.end_run(run_id)
-    return StoredModel(run_id, digest)
 
 
 def training_inputs(project: Project, as_of: date) -> TrainingInputs:
@@ -187,7 +205,7 @@ def fit_model(
     if left_out := counts.sentence():
         progress(f"not in them: {left_out}")
     classes = learn_classes(definition, rows["label"])
-    rows = _of_classes(rows, classes, "training", progress)
+    rows = rows_of_classes(rows, classes, "training", progress)
     check_enough(definition, rows.num_rows)
     row_weights(definition, rows)  # refuses weights before anything is fitted
     trials = search(definition, rows, progress) if definition.training.search else []
@@ -198,13 +216,13 @@ def fit_model(
     observed_holdout = read_observed(project.lake, definition, dates.holdout, dates.last, snapshots, most)
     holdout = observed_holdout.labelled
     check_purged(definition, rows, holdout)
-    holdout = _of_classes(holdout, classes, "holdout", progress)
+    holdout = rows_of_classes(holdout, classes, "holdout", progress)
     package, filled = with_unmet_values_filled(definition, package, rows, holdout)
     if filled:
         progress(filled)
     nights = observed_holdout.rows
     night_scores = package.score(nights)
-    reference = _reference(definition, package, observed.rows, nights, night_scores)
+    reference = reference_of(definition, package, observed.rows, nights, night_scores)
     if with_drift_thresholds:
         reference = with_thresholds(reference, definition.watched_features, definition.monitoring.false_alarms)
     threshold = learn_threshold(project.with_definition(definition), nights, night_scores, snapshots)
@@ -213,7 +231,7 @@ def fit_model(
     return FittedModel(package, rows, holdout, scores, nights["score_date"], night_scores, tuple(trials), counts)
 
 
-def _reference(
+def reference_of(
     definition: ModelDefinition, package: ModelPackage, observed: pa.Table, nights: pa.Table, night_scores: Vector
 ) -> ModelReference:
     """What nights are compared with: all observations, since nights score those without an outcome, too.
@@ -230,7 +248,7 @@ def _reference(
     return make_reference(observed, types, pa.table({**columns, "score_date": nights["score_date"]}))
 
 
-def _of_classes(rows: pa.Table, classes: LabelClasses | None, period: str, progress: Progress) -> pa.Table:
+def rows_of_classes(rows: pa.Table, classes: LabelClasses | None, period: str, progress: Progress) -> pa.Table:
     """The rows of a period whose label counts for a class; says how many do not."""
     settled = settle_classes(rows, classes)
     if left_out := rows.num_rows - settled.num_rows:
@@ -271,6 +289,7 @@ def lineage_of(
         labelled=fitted.counts.labelled,
         unlabelled=fitted.counts.unlabelled,
         unmatched=fitted.counts.unmatched,
+        params=fitted.trials[0].params if fitted.trials else {},
         recipes=definition.feature_digests,
         label=label_digest(definition),
         labels=labels_digest(rows, fitted.holdout, definition.observations.key),

@@ -39,6 +39,8 @@ def fit(
     rows: pa.Table,
     params: Mapping[str, Any] = NO_PARAMS,
     progress: Callable[[str], None] = ignore,
+    *,
+    iterations: Mapping[str, Any] = NO_PARAMS,
 ) -> ModelPackage:
     """Fits a new model, without a reference, on labelled rows; the same rows give the same model.
 
@@ -49,15 +51,16 @@ def fit(
         rows: Features, `label`, of a class one that counts, and `score_date` if it is calibrated; in a fixed order.
         params: Parameters that replace declared ones of the same name.
         progress: Takes the estimator's warnings, a line each.
+        iterations: Parameters that fix how often the estimator iterates, see `nightshift.registry.estimators`.
 
     Raises:
         TerminalError: If no feature has a value, or the declared estimator cannot be created or fitted.
     """
     calibration = definition.training.calibration
     if calibration is None:
-        return fit_uncalibrated(definition, rows, params, progress)
+        return fit_uncalibrated(definition, rows, params, progress, iterations=iterations)
     earlier, newest = _split(definition, rows, calibration)
-    package = fit_uncalibrated(definition, earlier, params, progress)
+    package = fit_uncalibrated(definition, earlier, params, progress, iterations=iterations)
     # The weights of classes change what scores mean; calibrated ones are to be probabilities again.
     weights = row_weights(definition, newest)
     fitted = calibrate(calibration.method, package.score(newest), label_values(newest, package.classes), weights)
@@ -69,6 +72,8 @@ def fit_uncalibrated(
     rows: pa.Table,
     params: Mapping[str, Any] = NO_PARAMS,
     progress: Callable[[str], None] = ignore,
+    *,
+    iterations: Mapping[str, Any] = NO_PARAMS,
 ) -> ModelPackage:
     """Fits a new model whose raw scores are not calibrated.
 
@@ -79,12 +84,15 @@ def fit_uncalibrated(
         rows: Features and `label`, in a fixed order.
         params: Parameters that replace declared ones of the same name.
         progress: Takes the estimator's warnings, a line each.
+        iterations: Parameters that fix how often the estimator iterates.
 
     Raises:
         TerminalError: If no feature has a value, or the declared estimator cannot be created or fitted.
     """
     encoder = Encoder.fit(rows, _with_values(definition, rows), definition.training.impute)
     estimator = make_estimator(definition, encoder, params)
+    if iterations:
+        estimator.set_params(**iterations)
     classes, matrix = present_classes(definition, rows["label"]), encoder.matrix(rows)
     labels = METHODS[definition.prediction].fit_labels(label_values(rows, classes))
     training = TrainingMatrix(matrix, labels, fit_weights(definition, rows), tuple(encoder.category_positions))

@@ -59,6 +59,8 @@ class Lineage:
         labels: The digest of the labels of training rows and holdout; empty if it was trained before it was recorded.
         fitted: The last date of the training period; empty if that is the day before the holdout.
         classes: The number of training rows of each class, by its name; none of another label.
+        params: The parameters that the search chose; none without a search.
+        refit_of: The MLflow run of the model that the gate judged, if this model was fitted again with its holdout.
     """
 
     as_of: str
@@ -91,6 +93,8 @@ class Lineage:
     labels: str = ""
     fitted: str = ""
     classes: Mapping[str, int] = field(default_factory=dict)
+    params: Mapping[str, Any] = field(default_factory=dict)
+    refit_of: str = ""
 
     @property
     def split(self) -> Split:

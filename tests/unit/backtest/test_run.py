@@ -31,6 +31,7 @@ from nightshift.stages.drift import measure_drift
 from nightshift.stages.estimate import estimate_performance
 from nightshift.stages.gate import gate
 from nightshift.stages.outcomes import measure_outcomes
+from nightshift.stages.refit import refit
 from nightshift.stages.register import promote
 from nightshift.stages.train import train
 from nightshift.training.dataset import pin_snapshots
@@ -55,6 +56,8 @@ def run_loop(project: Project) -> Iterator[tuple[Decision, int]]:
         stored = train(project, as_of, "test", lambda line: None)
         report = gate(project, stored, as_of, f"retrain__{as_of}").report
         if report.passed:
+            if project.definition.training.refit:
+                stored = refit(project, stored, as_of, f"retrain__{as_of}", lambda line: None)
             promote(project, stored, report.summary(), f"retrain__{as_of}")
 
     train_version(FIRST)
@@ -86,7 +89,11 @@ def run_loop(project: Project) -> Iterator[tuple[Decision, int]]:
 
 
 @pytest.mark.usefixtures("smoke_in_this_process")
-def test_the_declared_policy_decides_and_promotes_as_the_loop_did(project: Project) -> None:
+@pytest.mark.parametrize("declared", [(), (("  holdout: 5d\n", "  refit: true\n  holdout: 5d\n"),)])
+def test_the_declared_policy_decides_and_promotes_as_the_loop_did(
+    models: Path, prepared_installation: PreparedInstallation, declared: tuple[tuple[str, str], ...]
+) -> None:
+    project = machines_that_turn(models, prepared_installation, *declared)
     report = backtest(project, "declared")
     [run] = report.runs
     loop = list(run_loop(project))

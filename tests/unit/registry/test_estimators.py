@@ -15,11 +15,13 @@ import xgboost
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from sklearn.base import clone as sklearn_clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
 from sklearn.decomposition import PCA
 from sklearn.ensemble import (
     BaggingClassifier,
+    GradientBoostingClassifier,
     HistGradientBoostingClassifier,
     RandomForestClassifier,
     StackingClassifier,
@@ -28,7 +30,7 @@ from sklearn.ensemble import (
 from sklearn.experimental import enable_iterative_imputer  # noqa: F401
 from sklearn.feature_selection import SelectFromModel, SelectKBest, f_classif
 from sklearn.impute import IterativeImputer, KNNImputer, SimpleImputer
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.model_selection import KFold
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import FeatureUnion, make_pipeline
@@ -52,6 +54,7 @@ from nightshift.registry.estimators import (
     check_estimator,
     dump_estimator,
     fit_estimator,
+    iterations,
     load_estimator,
     prepare_estimator,
 )
@@ -222,3 +225,54 @@ def test_control_rows_have_each_features_own_values_and_survive_storing(matrix: 
     assert np.array_equal(read.control.rows, rows, equal_nan=True)
     assert np.array_equal(read.control.scores, rows[:, 0], equal_nan=True)
     json.loads(manifest.dump(), parse_constant=pytest.fail)  # JSON has no NaN and no infinity
+
+
+def boosted(**params: Any) -> HistGradientBoostingClassifier:
+    return HistGradientBoostingClassifier(random_state=0, **params)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "fixed"),
+    [
+        (boosted(early_stopping=True, n_iter_no_change=2, max_iter=200), {"early_stopping": False, "max_iter": ...}),
+        (boosted(max_iter=7), {"early_stopping": False, "max_iter": 7}),  # more rows might stop it early
+        (boosted(max_iter=7, early_stopping=False), {}),
+        (
+            GradientBoostingClassifier(n_iter_no_change=2, n_estimators=200, random_state=0),
+            {"n_iter_no_change": None, "n_estimators": ...},
+        ),
+        (GradientBoostingClassifier(n_estimators=5), {}),
+        (
+            SGDClassifier(loss="log_loss", early_stopping=True, random_state=0),
+            {"early_stopping": False, "max_iter": ...},
+        ),
+        (SGDClassifier(loss="log_loss", random_state=0), {}),
+        (
+            make_pipeline(StandardScaler(), boosted(early_stopping=True, n_iter_no_change=2)),
+            {"histgradientboostingclassifier__early_stopping": False, "histgradientboostingclassifier__max_iter": ...},
+        ),
+        (LogisticRegression(), {}),
+        (lightgbm.LGBMClassifier(n_estimators=3, verbose=-1), {}),
+        (make_pipeline(StandardScaler(), xgboost.XGBClassifier(n_estimators=3)), {}),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_iterations_that_were_stopped_early_are_fixed_for_another_fit(estimator: Any, fixed: dict[str, Any]) -> None:
+    random = np.random.default_rng(0)
+    features = random.normal(size=(400, 3))
+    labels = (features[:, 0] + random.normal(size=400) > 0).astype(np.int64)
+    prepare_estimator(estimator, 0)
+    fitted = fit_estimator(estimator, TrainingMatrix(features, labels))
+    chosen = iterations(fitted)
+    assert chosen.keys() == fixed.keys()
+    assert all(chosen[name] == value for name, value in fixed.items() if value is not ...)
+    if chosen:
+        again = fit_estimator(
+            sklearn_clone(estimator).set_params(**chosen), TrainingMatrix(features[:300], labels[:300])
+        )
+        assert count_iterations(again) == count_iterations(fitted)
+
+
+def count_iterations(fitted: Any) -> int:
+    last = fitted.steps[-1][1] if hasattr(fitted, "steps") else fitted
+    return int(last.n_estimators_ if hasattr(last, "n_estimators_") else last.n_iter_)

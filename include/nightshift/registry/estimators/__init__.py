@@ -147,6 +147,14 @@ def load_estimator(
     return fitted, None if manifest.control is None else manifest.control.rows
 
 
+def iterations(fitted: FittedEstimator) -> dict[str, Any]:
+    """Parameters that have an estimator iterate as often again as it did in its fit, where that may differ.
+
+    Boosters of LightGBM and XGBoost iterate as often as declared: early stopping is refused.
+    """
+    return scikit_learn.iterations(fitted) if _kind(fitted) == SCIKIT_LEARN and hasattr(fitted, "get_params") else {}
+
+
 def estimator_title(fitted: FittedEstimator) -> str:
     """What a fitted estimator is, for people: its class, or its kind if that is another library's."""
     kind, class_ = _kind(_last(fitted)), type(fitted)

@@ -45,6 +45,11 @@ TRUSTED = (
     "sklearn.utils._bunch.Bunch",
     "sklearn.utils.validation.check_array",
 )
+# The parameter that has a fit stop early, its value without that, the limit of iterations, and how many there were.
+EARLY_STOPPING = (
+    ("early_stopping", False, "max_iter", "n_iter_"),
+    ("n_iter_no_change", None, "n_estimators", "n_estimators_"),
+)
 ALLOWED = (
     "scikit-learn's own estimators, pipelines of its own transformers, and LightGBM's and XGBoost's estimators by "
     "themselves or as the last step of such a pipeline"
@@ -86,6 +91,22 @@ def weight_key(estimator: Any) -> str | None:
     if isinstance(estimator, TransformedTargetRegressor) and estimator.regressor is not None:
         return weight_key(estimator.regressor)
     return "sample_weight" if has_fit_parameter(estimator, "sample_weight") else None
+
+
+def iterations(fitted: Any) -> dict[str, Any]:
+    """Parameters that have an estimator iterate as often as it did in its fit, where that stopped it early.
+
+    Args:
+        fitted: The estimator, or a pipeline. Of estimators inside another that fits copies of them nothing is known.
+    """
+    chosen: dict[str, Any] = {}
+    parts = {f"{name}__": part for name, part in fitted.get_params().items() if hasattr(part, "get_params")}
+    for prefix, part in ({"": fitted} | parts).items():
+        declared = part.get_params(deep=False)
+        for stops_early, never, limit, iterated in EARLY_STOPPING:
+            if declared.get(stops_early, never) != never and limit in declared and hasattr(part, iterated):
+                chosen |= {prefix + stops_early: never, prefix + limit: int(getattr(part, iterated))}
+    return chosen
 
 
 def dump(fitted: Any) -> dict[str, bytes]:
