@@ -16,6 +16,8 @@ ANSWERS_WITHIN = 5.0  # seconds
 # at that moment: a signal's number and 128, or that of its own failure.
 WORKER = re.compile(r"Python worker exited unexpectedly")
 WORKERS = re.compile(r"EOFException occurred while reading the port number from \S+ stdout(?! and \D+: \d{1,2}\b)")
+# How Java says that the other end of a connection is gone: a worker that was killed while rows are written to it.
+CONNECTION = re.compile(r"java\.(io|net|nio)\.\S*Exception: (Broken pipe|Connection reset)")
 
 
 def lost_process(error: Exception) -> TransientError | None:
@@ -31,6 +33,8 @@ def lost_process(error: Exception) -> TransientError | None:
         return _lost("a Python worker was killed or has crashed")
     if WORKERS.search(text):
         return _lost("the process of its Python workers was killed as it started")
+    if CONNECTION.search(text):
+        return _lost("the connection to a Python worker or to another process broke")
     return None
 
 

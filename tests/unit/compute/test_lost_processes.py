@@ -64,6 +64,12 @@ EOF = "EOFException occurred while reading the port number from nightshift.compu
         (f"{EOF} and terminated with code: 12.", False),
         ("Python worker exited unexpectedly (crashed). Consider", True),
         ("Python worker failed to connect back.", False),
+        ("Lost task 0.0 in stage 5.0 (TID 7) (localhost executor driver): java.io.IOException: Broken pipe", True),
+        ("Lost task 0.0: java.net.SocketException: Broken pipe (Write failed)", True),
+        ("Lost task 0.0: java.net.SocketException: Connection reset", True),
+        ("Lost task 0.0: java.io.IOException: Connection reset by peer", True),
+        ("Lost task 0.0: java.io.IOException: Stream is corrupted", False),
+        ("the column holds 'Broken pipe'", False),
         ("code: 137", False),
     ],
 )
