@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections.abc import Callable
@@ -23,6 +24,7 @@ PROMOTIONS = {
     "in shadow": "{shadow: {nights: 3, metric: roc_auc, margin: 0.05, confidence: 0.8}}",
     "by approval": "{approval: {timeout: 1h}}",
 }
+PROBE = re.compile(r"[a-z0-9_]{8}")  # see `tempfile._get_default_tempdir`
 DRIVER_WAITS, ENDS_WITHIN = 30, 60  # seconds
 
 
@@ -98,6 +100,12 @@ def check(installation: Installation, undisturbed: Installation) -> list[str]:
     while (processes := list(processes_of(installation.folder))) and time.monotonic() < deadline:
         time.sleep(1)
     lines = [f"still running: {' '.join(process.cmdline())[:200]}" for process in processes]
-    lines += [f"left behind: {path}" for path in (installation.folder / TEMPORARY).iterdir()]
+    temporary = (installation.folder / TEMPORARY).iterdir()
+    lines += [f"left behind: {path}" for path in temporary if not _is_probe(path)]
     lines += differences(undisturbed.settings, installation.settings)
     return [f"{installation.folder.name}: {line}" for line in lines]
+
+
+def _is_probe(path: Path) -> bool:
+    """Whether Python left a file that it tries out a temporary folder with, since it was killed right then."""
+    return PROBE.fullmatch(path.name) is not None and path.is_file() and path.read_bytes() in (b"", b"blat")
