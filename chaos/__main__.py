@@ -60,11 +60,11 @@ def main(
             ]
             with ThreadPoolExecutor(len(installations)) as pool:
                 titles = [f"killed, {installation.promotion}" for installation in installations]
-                lines = pool.map(_run, installations, titles, [progress] * len(installations))
-                problems += chain(*lines)
+                stopped = list(pool.map(_run, installations, titles, [progress] * len(installations)))
                 counts += [installation.attempts.counts for installation in installations]
-            if not problems:  # else not all of its tasks have run
-                problems += chain(*(check(one, undisturbed[one.promotion]) for one in installations))
+            for installation, lines in zip(installations, stopped, strict=True):
+                # One that needed a person has not run all of its tasks.
+                problems += lines or check(installation, undisturbed[installation.promotion])
     _show(counts)
     for problem in problems:
         console.print(problem, style="red", markup=False, soft_wrap=True)
